@@ -1,0 +1,104 @@
+//! What proves that the audit log is whole? A SHA-256 chain in which each entry's hash covers the hash before it.
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::audit::{Draft, Entry};
+
+/// A SHA-256 hash.
+pub type Hash = [u8; 32];
+
+/// The hash before the first entry of a chain.
+pub const START: Hash = [0; 32];
+
+/// Names what is hashed, so that a later form cannot be mistaken for this one.
+const VERSION: &[u8] = b"orgkeys audit v1";
+
+/// One column of an entry, framed so that no two lists of columns have the same bytes.
+enum Column<'a> {
+    Null,
+    Integer(i64),
+    Text(&'a str),
+}
+
+/// The hash of an entry that takes place `id` in the log and `seq` in the chain of `org`, after `prev`.
+#[must_use]
+pub fn hash_draft(prev: &Hash, id: i64, org: &str, seq: i64, draft: &Draft) -> Hash {
+    let columns = [
+        Column::Integer(id),
+        Column::Text(org),
+        Column::Integer(seq),
+        Column::Integer(draft.at),
+        Column::Text(draft.actor.kind),
+        Column::Text(&draft.actor.id),
+        text(draft.actor.name.as_deref()),
+        Column::Text(draft.action),
+        integer(draft.context.map(i64::from)),
+        text(draft.context_id.as_deref()),
+        integer(draft.change.map(i64::from)),
+        Column::Text(draft.outcome),
+        text(draft.address.as_deref()),
+        text(draft.request_id.as_deref()),
+        text(draft.detail.as_deref()),
+    ];
+    hash(prev, &columns)
+}
+
+/// The hash that `entry` should have, given that `prev` is the one before it.
+#[must_use]
+pub fn hash_entry(prev: &Hash, entry: &Entry) -> Hash {
+    let columns = [
+        Column::Integer(entry.id),
+        Column::Text(&entry.org),
+        Column::Integer(entry.seq),
+        Column::Integer(entry.at),
+        Column::Text(&entry.actor_kind),
+        Column::Text(&entry.actor_id),
+        text(entry.actor_name.as_deref()),
+        Column::Text(&entry.action),
+        integer(entry.context),
+        text(entry.context_id.as_deref()),
+        integer(entry.change),
+        Column::Text(&entry.outcome),
+        text(entry.address.as_deref()),
+        text(entry.request_id.as_deref()),
+        text(entry.detail.as_deref()),
+    ];
+    hash(prev, &columns)
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn hash(prev: &Hash, columns: &[Column<'_>]) -> Hash {
+    let mut frames = Vec::with_capacity(512);
+    for column in columns {
+        match column {
+            Column::Null => frames.push(b'n'),
+            Column::Integer(number) => {
+                frames.push(b'i');
+                frames.extend_from_slice(&number.to_be_bytes());
+            }
+            Column::Text(text) => {
+                frames.push(b't');
+                frames.extend_from_slice(&(text.len() as u64).to_be_bytes());
+                frames.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+    Sha256::new().chain_update(VERSION).chain_update(prev).chain_update(&frames).finalize().into()
+}
+
+fn text(value: Option<&str>) -> Column<'_> {
+    value.map_or(Column::Null, Column::Text)
+}
+
+fn integer(value: Option<i64>) -> Column<'static> {
+    value.map_or(Column::Null, Column::Integer)
+}

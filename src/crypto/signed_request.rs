@@ -1,0 +1,98 @@
+//! What did the node sign? `ip|region|timestamp`, or that and `|<organization id>`, with RSASSA-PKCS1-v1_5 and SHA-256.
+
+use aws_lc_rs::digest::{self, Digest, SHA256};
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
+use rsa::pkcs8::DecodePrivateKey;
+
+use super::rsa::{KeyError, SIGNATURE_BYTES, Verifier};
+
+/// A signature, decoded.
+pub type Signature = [u8; SIGNATURE_BYTES];
+
+/// Which of the two messages was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `ip|region|timestamp`.
+    Plain,
+    /// `ip|region|timestamp|<organization id>`.
+    WithOrganization,
+}
+
+impl Form {
+    /// The form, as the audit log writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "ip|region|timestamp",
+            Self::WithOrganization => "ip|region|timestamp|organization",
+        }
+    }
+}
+
+/// The two messages that a signature may be of, with their digests.
+#[derive(Debug)]
+pub struct Messages {
+    plain: String,
+    digests: [(Form, Digest); 2],
+}
+
+impl Messages {
+    /// The messages of these parts, none of which may contain `|`.
+    #[must_use]
+    pub fn new(ip: &str, region: &str, timestamp: &str, org: &str) -> Self {
+        let plain = format!("{ip}|{region}|{timestamp}");
+        let with_org = format!("{plain}|{org}");
+        let digests = [
+            (Form::Plain, digest::digest(&SHA256, plain.as_bytes())),
+            (Form::WithOrganization, digest::digest(&SHA256, with_org.as_bytes())),
+        ];
+        Self { plain, digests }
+    }
+
+    /// The message that a node is expected to sign.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        &self.plain
+    }
+
+    /// The first form, and the position of the first key, that the signature fits.
+    #[must_use]
+    pub fn find_signer(&self, signature: &Signature, keys: &[impl AsRef<Verifier>]) -> Option<(Form, usize)> {
+        self.digests.iter().find_map(|(form, digest)| {
+            let key = keys.iter().position(|key| key.as_ref().verifies(digest, signature))?;
+            Some((*form, key))
+        })
+    }
+}
+
+/// Decodes standard base64 with padding into exactly one signature.
+#[must_use]
+pub fn decode_signature(text: &str) -> Option<Signature> {
+    let mut signature = [0; SIGNATURE_BYTES];
+    // One byte of room less would refuse right input: the decoder estimates by groups of three.
+    let mut bytes = [0; SIGNATURE_BYTES + 2];
+    let length = BASE64_STANDARD.decode_slice(text, &mut bytes).ok()?;
+    (length == SIGNATURE_BYTES).then(|| signature.copy_from_slice(&bytes[..length]))?;
+    Some(signature)
+}
+
+/// Signs `message` with the private key in `pem` (PKCS#1 or PKCS#8), and gives standard base64 on one line.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line signs on the node's side; the server never holds a private key"
+)]
+pub fn sign(pem: &str, message: &str) -> Result<String, KeyError> {
+    let private = RsaPrivateKey::from_pkcs1_pem(pem)
+        .or_else(|_| RsaPrivateKey::from_pkcs8_pem(pem))
+        .map_err(|_| KeyError("the file holds no RSA private key in PEM (PKCS#1 or PKCS#8)".to_owned()))?;
+    let der = private.to_pkcs1_der().map_err(|e| KeyError(e.to_string()))?;
+    let key = KeyPair::from_der(der.as_bytes()).map_err(|e| KeyError(e.to_string()))?;
+    let mut signature = vec![0; key.public_modulus_len()];
+    let rng = aws_lc_rs::rand::SystemRandom::new();
+    key.sign(&RSA_PKCS1_SHA256, &rng, message.as_bytes(), &mut signature).map_err(|e| KeyError(e.to_string()))?;
+    Ok(BASE64_STANDARD.encode(signature))
+}

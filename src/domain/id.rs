@@ -1,0 +1,126 @@
+//! What is a thing called? Every id is a noun and a UUID version 7 (RFC 9562), so that id order is creation order.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use rand::Rng;
+use uuid::Uuid;
+
+use super::time::Time;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Reads an id exactly as it was printed; anything else names nothing, so it is `None`.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let id = Self(Uuid::try_parse(text.strip_prefix($prefix)?).ok()?);
+                (id.to_string() == text).then_some(id)
+            }
+
+            /// The id behind the 16 bytes that the store keeps.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// The 16 bytes that the store keeps.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0.hyphenated())
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// An organization: the owner of everything else.
+    OrgId = "org-";
+    /// An organization key: the public half of an RSA key pair.
+    OrgKeyId = "key-";
+    /// A node that registered itself with a signature.
+    NodeId = "node-";
+    /// A person.
+    UserId = "user-";
+    /// An access token.
+    TokenId = "token-";
+}
+
+/// The one source of ids: strictly increasing, also within a millisecond and when the clock steps back.
+#[derive(Debug, Default)]
+pub struct Ids {
+    last: Mutex<u128>,
+}
+
+impl Ids {
+    /// The bits of a UUID that are free: all but the version (4 bits) and the variant (2 bits).
+    const RANDOM_BITS: u32 = 74;
+
+    /// Ids that are all greater than those given out at `time` or before.
+    #[must_use]
+    pub fn after(time: Time) -> Self {
+        let next_millisecond = u128::from(time.millis().unsigned_abs()) + 1;
+        Self { last: Mutex::new(next_millisecond << Self::RANDOM_BITS) }
+    }
+
+    /// The next id: 48 bits of milliseconds and 74 random bits, or the last id and a random step when time stood still.
+    pub fn next<T: From<Uuid>>(&self, now: Time, rng: &mut impl Rng) -> T {
+        let fresh = (u128::from(now.millis().unsigned_abs()) << Self::RANDOM_BITS)
+            | (random_u128(rng) >> (128 - Self::RANDOM_BITS));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = fresh.max(*last + 1 + u128::from(rng.next_u32()));
+        T::from(spread(*last))
+    }
+}
+
+fn random_u128(rng: &mut impl Rng) -> u128 {
+    (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64())
+}
+
+/// Puts version and variant between the free bits, which keeps their order (RFC 9562, section 5.7).
+fn spread(bits: u128) -> Uuid {
+    let (millis, high, low) = (bits >> 74, (bits >> 62) & 0xfff, bits & ((1 << 62) - 1));
+    Uuid::from_u128((millis << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn ids_increase_while_the_clock_stands_still_and_steps_back() {
+        let (ids, mut rng) = (Ids::default(), StdRng::seed_from_u64(1));
+        let times = [1_700_000_000_000, 1_700_000_000_000, 1_600_000_000_000, 1_700_000_000_001];
+        let made: Vec<OrgId> = times.map(|t| ids.next(Time::from_millis(t), &mut rng)).to_vec();
+        assert!(made.is_sorted() && made[0] != made[1] && made[2] != made[3]);
+    }
+
+    #[test]
+    fn an_id_is_read_only_as_it_was_printed() {
+        let id: NodeId = Ids::default().next(Time::from_millis(1), &mut StdRng::seed_from_u64(2));
+        let text = id.to_string();
+        assert_eq!(NodeId::parse(&text), Some(id));
+        assert_eq!(text.as_bytes()["node-".len() + 14], b'7', "version 7: {text}");
+        for other in [text.to_uppercase(), text.replace("node-", "user-"), text.replace('-', ""), String::new()] {
+            assert_eq!(NodeId::parse(&other), None, "{other}");
+        }
+    }
+}

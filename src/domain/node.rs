@@ -1,0 +1,150 @@
+//! What is a node? A machine of the organization that proves itself by signing its registration with an organization key.
+
+use super::id::{NodeId, OrgId, OrgKeyId};
+use super::text::{self, InvalidField};
+use super::time::Time;
+
+/// The `nodeServices` bits that mean something: STORAGE 1, AILLM 2, CHAT 4.
+const SERVICES: i64 = 0b111;
+
+/// Integer timestamps from here on count milliseconds, below it seconds (10^11 s is the year 5138).
+const FIRST_MILLISECONDS: i64 = 100_000_000_000;
+
+/// A node of the registry.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// The organization that it belongs to.
+    pub org: OrgId,
+    /// What it says of itself.
+    pub profile: Profile,
+    /// The key that verified its last registration, while that key exists.
+    pub key: Option<OrgKeyId>,
+    /// Its last accepted signed call.
+    pub last_contact: Time,
+    /// When an administrator deleted it, if one did.
+    pub deleted_at: Option<Time>,
+}
+
+/// What a node says of itself when it registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its address, as signed: 1 to 253 printable characters, not parsed; unique within the organization.
+    pub ip: String,
+    /// Its region, as signed.
+    pub region: String,
+    /// The cloud it runs on; empty when it did not say.
+    pub provider: String,
+    /// Free text, never used to decide anything.
+    pub status: String,
+    /// The version of its software.
+    pub version: String,
+    /// What it offers.
+    pub services: Services,
+}
+
+/// A set of services: STORAGE 1, AILLM 2, CHAT 4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Services(u8);
+
+impl Services {
+    /// Takes 0 to 7.
+    pub fn parse(bits: i64) -> Result<Self, InvalidField> {
+        u8::try_from(bits)
+            .ok()
+            .filter(|bits| i64::from(*bits) <= SERVICES)
+            .map(Self)
+            .ok_or_else(|| InvalidField::new("nodeServices", "must be a sum of STORAGE 1, AILLM 2 and CHAT 4: 0 to 7"))
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+/// When a node says that it signed: the text that is part of the signed message, and the moment that it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedAt {
+    /// As sent.
+    pub text: String,
+    /// The moment.
+    pub time: Time,
+}
+
+impl SignedAt {
+    /// Reads decimal digits (seconds, or milliseconds from 10^11 on) or RFC 3339.
+    pub fn parse(text: &str) -> Result<Self, InvalidField> {
+        let time = if text.len() <= 18 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            text.parse().ok().map(Self::moment)
+        } else {
+            (text.len() <= 40).then(|| Time::parse_rfc3339(text)).flatten()
+        };
+        let problem = "must be Unix seconds or milliseconds, or RFC 3339 with an offset such as 2024-01-15T10:30:00Z";
+        let time = time.ok_or_else(|| InvalidField::new("timestamp", problem))?;
+        Ok(Self { text: text.to_owned(), time })
+    }
+
+    fn moment(number: i64) -> Time {
+        Time::from_millis(if number < FIRST_MILLISECONDS { number * 1_000 } else { number })
+    }
+}
+
+/// Takes an address: 1 to 253 printable characters without `|`.
+pub fn parse_ip(value: &str) -> Result<String, InvalidField> {
+    text::parse_signed("ip", value, 1..=253)
+}
+
+/// Takes a region: 1 to 64 characters without `|`.
+pub fn parse_region(value: &str) -> Result<String, InvalidField> {
+    text::parse_signed("region", value, 1..=64)
+}
+
+/// Takes S3, GCS, AZURE, AWS or GCP in any letter case; absent and empty are both "did not say".
+pub fn parse_provider(value: Option<&str>) -> Result<String, InvalidField> {
+    let provider = value.unwrap_or_default().to_ascii_uppercase();
+    match provider.as_str() {
+        "" | "S3" | "GCS" | "AZURE" | "AWS" | "GCP" => Ok(provider),
+        _ => Err(InvalidField::new("provider", "must be S3, GCS, AZURE, AWS or GCP, or be left out")),
+    }
+}
+
+/// Takes a status: up to 32 characters of free text.
+pub fn parse_status(value: &str) -> Result<String, InvalidField> {
+    text::parse("status", value, 0..=32)
+}
+
+/// Takes a version: up to 64 characters of free text.
+pub fn parse_version(value: &str) -> Result<String, InvalidField> {
+    text::parse("version", value, 0..=64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_timestamp_means_the_same_moment() {
+        for text in ["1705314600", "1705314600000", "2024-01-15T10:30:00Z", "2024-01-15T12:30:00.000+02:00"] {
+            let signed = SignedAt::parse(text).expect(text);
+            assert_eq!((signed.time.millis(), signed.text.as_str()), (1_705_314_600_000, text));
+        }
+        assert_eq!(SignedAt::parse("99999999999").expect("seconds").time.millis(), 99_999_999_999_000);
+        assert_eq!(SignedAt::parse("100000000000").expect("milliseconds").time.millis(), 100_000_000_000);
+        for text in ["", "-1", "1705314600.5", "1.7e9", "2024-01-15T10:30:00", "9999999999999999999"] {
+            assert!(SignedAt::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_node_says_has_limits_on_both_sides() {
+        assert!(parse_ip(&"a".repeat(253)).is_ok() && parse_ip(&"a".repeat(254)).is_err());
+        assert!(parse_ip("").is_err() && parse_ip("1|2").is_err() && parse_ip("1\n2").is_err());
+        assert!(parse_status(&"s".repeat(32)).is_ok() && parse_status(&"s".repeat(33)).is_err());
+        assert!(Services::parse(7).is_ok() && Services::parse(8).is_err() && Services::parse(-1).is_err());
+        assert_eq!(parse_provider(Some("aws")).as_deref(), Ok("AWS"));
+        assert!(parse_provider(None).is_ok() && parse_provider(Some("IBM")).is_err());
+    }
+}
