@@ -1,0 +1,224 @@
+//! What is remembered of what was done? Entries that are only ever added, each chained to the one before it.
+
+use rusqlite::{Row, params};
+
+use super::heads::Head;
+use super::{ReadTx, StoreError, WriteTx};
+use crate::crypto::chain::{self, Hash};
+use crate::domain::audit::{Draft, Entry, SERVER};
+use crate::domain::event;
+use crate::domain::id::{OrgId, UserId};
+use crate::domain::time::Time;
+
+const COLUMNS: &str = "id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, change, outcome, \
+    address, request_id, detail, prev_hash, hash";
+
+/// Adds an entry to its chain and gives its id.
+pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
+    let (seq, prev) = match tx.heads.head(draft.org) {
+        Some(head) => head,
+        None => last(tx, draft.org)?.unwrap_or((0, chain::START)),
+    };
+    let last_id = match tx.heads.last_id() {
+        Some(id) => id,
+        None => tx.row("SELECT max(id) FROM audit", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0),
+    };
+    let (id, seq) = (last_id + 1, seq + 1);
+    let hash = chain::hash_draft(&prev, id, &chain_name(draft.org), seq, draft);
+    tx.execute(
+        "INSERT INTO audit (id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, change,
+             outcome, address, request_id, detail, prev_hash, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        params![
+            id,
+            draft.org.as_ref().map(OrgId::as_bytes),
+            seq,
+            draft.at,
+            draft.actor.kind,
+            draft.actor.id,
+            draft.actor.name,
+            draft.action,
+            draft.context,
+            draft.context_id,
+            draft.change,
+            draft.outcome,
+            draft.address,
+            draft.request_id,
+            draft.detail,
+            prev,
+            hash
+        ],
+    )?;
+    tx.heads.advance(draft.org, (seq, hash), id);
+    Ok(id)
+}
+
+/// What a chain is called: its organization's id, or `server`.
+#[must_use]
+pub fn chain_name(org: Option<OrgId>) -> String {
+    org.map_or_else(|| SERVER.to_owned(), |org| org.to_string())
+}
+
+/// The last entry of a chain.
+fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<Head>, StoreError> {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    match org {
+        Some(org) => {
+            tx.row("SELECT seq, hash FROM audit WHERE org = ?1 ORDER BY seq DESC LIMIT 1", [org.as_bytes()], read)
+        }
+        None => tx.row("SELECT seq, hash FROM audit WHERE org IS NULL ORDER BY seq DESC LIMIT 1", [], read),
+    }
+}
+
+/// The last entry of every chain: the server's first, then the organizations' by id.
+pub fn heads(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
+    let orgs = tx.rows("SELECT id FROM org ORDER BY id", [], |row| Ok(OrgId::from_bytes(row.get(0)?)))?;
+    let mut heads = Vec::with_capacity(orgs.len() + 1);
+    for org in std::iter::once(None).chain(orgs.into_iter().map(Some)) {
+        if let Some((seq, hash)) = last(tx, org)? {
+            heads.push(event::Head { org: chain_name(org), seq, hash: chain::hex(&hash) });
+        }
+    }
+    Ok(heads)
+}
+
+/// When the last entry of all was made.
+pub fn last_at(tx: &ReadTx<'_>) -> Result<Option<Time>, StoreError> {
+    tx.row("SELECT at FROM audit ORDER BY id DESC LIMIT 1", [], |row| Ok(Time::from_millis(row.get(0)?)))
+}
+
+/// Gives every entry, or those of one chain, to `take`, in the order of their ids and in constant memory.
+pub fn walk<E: From<StoreError>>(tx: &ReadTx<'_>, mut take: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
+    let sql = format!("SELECT {COLUMNS} FROM audit ORDER BY id");
+    let mut statement = tx.conn.prepare(&sql).map_err(StoreError::from)?;
+    let mut rows = statement.query([]).map_err(StoreError::from)?;
+    while let Some(row) = rows.next().map_err(StoreError::from)? {
+        take(entry(row).map_err(StoreError::from)?)?;
+    }
+    Ok(())
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let org: Option<[u8; 16]> = row.get(1)?;
+    let prev: Hash = row.get(15)?;
+    let hash: Hash = row.get(16)?;
+    Ok(Entry {
+        id: row.get(0)?,
+        org: chain_name(org.map(OrgId::from_bytes)),
+        seq: row.get(2)?,
+        at: row.get(3)?,
+        actor_kind: row.get(4)?,
+        actor_id: row.get(5)?,
+        actor_name: row.get(6)?,
+        action: row.get(7)?,
+        context: row.get(8)?,
+        context_id: row.get(9)?,
+        change: row.get(10)?,
+        outcome: row.get(11)?,
+        address: row.get(12)?,
+        request_id: row.get(13)?,
+        detail: row.get(14)?,
+        prev_hash: chain::hex(&prev),
+        hash: chain::hex(&hash),
+    })
+}
+
+/// Which events are asked for.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
+pub struct Filter {
+    pub org: OrgId,
+    pub from: Time,
+    pub to: Time,
+    pub actor_id: Option<String>,
+    pub context: Option<u8>,
+    pub context_id: Option<String>,
+    pub change: Option<u8>,
+    pub unread_only: bool,
+    pub reader: UserId,
+    pub skip: u32,
+    pub take: u32,
+}
+
+/// An event as clients are shown it.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the columns that they come from")]
+pub struct Shown {
+    pub id: i64,
+    pub org: OrgId,
+    pub at: Time,
+    pub actor_id: String,
+    pub actor_name: String,
+    pub actor_email: String,
+    pub context: u8,
+    pub context_id: String,
+    pub change: u8,
+    pub detail: Option<String>,
+    pub unread: bool,
+}
+
+const SHOWN: &str = "FROM audit LEFT JOIN read_mark ON read_mark.user = ?1 AND read_mark.event = audit.id
+    WHERE audit.org = ?2 AND audit.change IS NOT NULL AND audit.at >= ?3 AND audit.at <= ?4
+      AND (?5 IS NULL OR audit.actor_id = ?5) AND (?6 IS NULL OR audit.context = ?6)
+      AND (?7 IS NULL OR audit.context_id = ?7) AND (?8 IS NULL OR audit.change = ?8)
+      AND (NOT ?9 OR read_mark.event IS NULL)";
+
+/// The events that fit, newest first, and how many fit in all.
+pub fn shown(tx: &ReadTx<'_>, filter: &Filter) -> Result<(Vec<Shown>, i64), StoreError> {
+    let params = params![
+        filter.reader.as_bytes(),
+        filter.org.as_bytes(),
+        filter.from.millis(),
+        filter.to.millis(),
+        filter.actor_id,
+        filter.context,
+        filter.context_id,
+        filter.change,
+        filter.unread_only,
+    ];
+    let total = tx.row(&format!("SELECT count(*) {SHOWN}"), params, |row| row.get(0))?.unwrap_or(0);
+    let sql = format!(
+        "SELECT audit.id, audit.at, audit.actor_id, audit.actor_name, audit.context, audit.context_id, audit.change,
+                audit.detail, read_mark.event IS NULL {SHOWN} ORDER BY audit.id DESC LIMIT ?10 OFFSET ?11"
+    );
+    let params = params![
+        filter.reader.as_bytes(),
+        filter.org.as_bytes(),
+        filter.from.millis(),
+        filter.to.millis(),
+        filter.actor_id,
+        filter.context,
+        filter.context_id,
+        filter.change,
+        filter.unread_only,
+        filter.take,
+        filter.skip,
+    ];
+    let events = tx.rows(&sql, params, |row| {
+        Ok(Shown {
+            id: row.get(0)?,
+            org: filter.org,
+            at: Time::from_millis(row.get(1)?),
+            actor_id: row.get(2)?,
+            actor_name: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+            actor_email: String::new(),
+            context: row.get(4)?,
+            context_id: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+            change: row.get(6)?,
+            detail: row.get(7)?,
+            unread: row.get(8)?,
+        })
+    })?;
+    Ok((events, total))
+}
+
+/// Marks events of an organization as read, or as not read, by a user; ids of other organizations are passed over.
+pub fn mark(tx: &WriteTx<'_>, org: OrgId, user: UserId, ids: &[i64], read: bool) -> Result<usize, StoreError> {
+    let sql = if read {
+        "INSERT INTO read_mark (user, event)
+         SELECT ?1, id FROM audit WHERE id = ?2 AND org = ?3 AND change IS NOT NULL ON CONFLICT DO NOTHING"
+    } else {
+        "DELETE FROM read_mark WHERE user = ?1 AND event = (SELECT id FROM audit WHERE id = ?2 AND org = ?3)"
+    };
+    ids.iter().try_fold(0, |count, id| Ok(count + tx.execute(sql, params![user.as_bytes(), id, org.as_bytes()])?))
+}

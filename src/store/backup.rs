@@ -1,0 +1,166 @@
+//! How is a database copied and put back? In one step, into a file that is complete before it has its name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+use sha2::{Digest, Sha256};
+
+use super::{ReadTx, StoreError, audit, connection, open};
+use crate::crypto::chain::hex;
+use crate::domain::event::Head;
+use crate::domain::time::Time;
+
+/// A database that is read beside whoever serves it.
+pub struct Snapshot {
+    conn: Connection,
+}
+
+/// What a backup holds, to keep elsewhere.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Made {
+    /// When, as RFC 3339.
+    pub at: String,
+    /// The version of its schema.
+    pub schema_version: i32,
+    /// Where its chains end.
+    pub heads: Vec<Head>,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Snapshot {
+    /// Opens the database at `path` for reading, beside a running server too.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { conn: open::reader(path)? })
+    }
+
+    /// Reads from one snapshot.
+    pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let tx = self.conn.unchecked_transaction().map_err(StoreError::from)?;
+        work(&ReadTx { conn: &tx })
+    }
+
+    /// Whether SQLite finds every page, index and constraint in order; else what it says first.
+    pub fn integrity(&self) -> Result<Result<(), String>, StoreError> {
+        let verdict: String = self.conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        Ok(if verdict == "ok" { Ok(()) } else { Err(verdict) })
+    }
+}
+
+/// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what.
+pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError> {
+    refuse_target(database, file)?;
+    let source = open::reader(database)?;
+    let draft = open::beside(file, ".new");
+    private_file(&draft)?;
+    let result = copy(&source, &draft, now).and_then(|made| {
+        open::rename(&draft, file)?;
+        Ok(made)
+    });
+    if result.is_err() {
+        open::remove(&draft)?;
+    }
+    let made = result?;
+    let marker = open::beside(database, ".backup");
+    let marker_draft = open::beside(&marker, ".new");
+    private_file(&marker_draft)?.write_all(&serde_json::to_vec(&made).map_err(std::io::Error::from)?)?;
+    open::rename(&marker_draft, &marker)?;
+    Ok(made)
+}
+
+/// What the last backup of `database` says of itself, if there was one.
+pub fn last(database: &Path) -> Result<Option<Made>, StoreError> {
+    match fs::read(open::beside(database, ".backup")) {
+        Ok(marker) => Ok(serde_json::from_slice(&marker).ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One step copies everything from one snapshot: in several, each write in between would start it anew.
+fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError> {
+    let mut target = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if Backup::new(source, &mut target)?.step(-1)? != StepResult::Done {
+        return Err(StoreError::Busy);
+    }
+    // Without a write-ahead log of its own the copy is one file.
+    target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    let schema_version = target.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let heads = audit::heads(&ReadTx { conn: &target })?;
+    target.close().map_err(|(_, error)| error)?;
+    Ok(Made { at: now.to_string(), schema_version, heads, sha256: sha256(draft)? })
+}
+
+/// Copies a backup beside the database that it is to become, readable by its owner alone.
+pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
+    open::check_header(file)?;
+    let draft = open::beside(database, ".restoring");
+    discard(&draft)?;
+    let mut from = File::open(file)?;
+    let mut to = private_file(&draft)?;
+    std::io::copy(&mut from, &mut to)?;
+    to.sync_all()?;
+    open::check_contents(&draft)?;
+    Ok(draft)
+}
+
+/// Removes a staged copy and what SQLite laid beside it.
+pub fn discard(draft: &Path) -> Result<(), StoreError> {
+    ["", "-wal", "-shm", "-journal", ".lock"].iter().try_for_each(|suffix| open::remove(&open::beside(draft, suffix)))
+}
+
+/// Puts a finished draft in the place of `database`, which stays aside as `<database>.before-<millis>`. At every moment the name leads to a whole database.
+pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBuf>, StoreError> {
+    let (wal, shm) = (open::beside(database, "-wal"), open::beside(database, "-shm"));
+    let aside = open::beside(database, &format!(".before-{}", now.millis()));
+    let kept = database.try_exists()?.then_some(aside);
+    if let Some(aside) = &kept {
+        // A damaged database cannot be checkpointed; its log then goes aside with it.
+        let checkpointed = connection::writing(database)
+            .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
+        fs::hard_link(database, aside)?;
+        if !matches!(checkpointed, Ok(0)) && wal.try_exists()? {
+            fs::hard_link(&wal, open::beside(aside, "-wal"))?;
+        }
+    }
+    open::remove(&wal)?;
+    open::remove(&shm)?;
+    open::rename(draft, database)?;
+    discard(draft)?;
+    Ok(kept)
+}
+
+/// A backup replaces an older backup, and nothing else.
+fn refuse_target(database: &Path, file: &Path) -> Result<(), StoreError> {
+    if !file.try_exists()? {
+        return Ok(());
+    }
+    if fs::canonicalize(file)? == fs::canonicalize(database)? {
+        return Err(StoreError::Unusable(format!("{} is the database itself: name another file", file.display())));
+    }
+    open::check_header(file).map_err(|_| {
+        StoreError::Unusable(format!("{} is there and is no backup of orgkeys: name another file", file.display()))
+    })
+}
+
+fn private_file(path: &Path) -> Result<File, StoreError> {
+    open::remove(path)?;
+    Ok(OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?)
+}
+
+fn sha256(path: &Path) -> Result<String, StoreError> {
+    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        let length = file.read(&mut chunk)?;
+        if length == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&chunk[..length]);
+    }
+}

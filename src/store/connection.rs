@@ -1,0 +1,74 @@
+//! How is SQLite spoken to? Every connection gets the same pragmas, and each is read back before it is trusted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// The oldest SQLite that is known to keep what it acknowledged (3.51.3 mended a lost write-ahead log reset).
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Each pragma with the value that must stand after it was set.
+const PRAGMAS: [(&str, &str, i64); 7] = [
+    ("synchronous", "FULL", 2),
+    ("foreign_keys", "ON", 1),
+    ("recursive_triggers", "ON", 1),
+    ("trusted_schema", "OFF", 0),
+    ("cell_size_check", "ON", 1),
+    ("temp_store", "MEMORY", 2),
+    ("busy_timeout", "5000", 5_000),
+];
+
+/// The connection of the one writer.
+pub fn writing(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    prepare(&conn)?;
+    Ok(conn)
+}
+
+/// The flags of a reader. Not read-only: such a connection could not recover the write-ahead log of a process that was killed.
+pub fn reading_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+/// Makes a connection into a reader.
+pub fn prepare_reader(conn: &mut Connection) -> rusqlite::Result<()> {
+    // The pool's own error type is SQLite's.
+    prepare(conn).map_err(|error| {
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR), Some(error.to_string()))
+    })?;
+    conn.pragma_update(None, "query_only", true)
+}
+
+/// Sets and checks what every connection needs. Only for a database that is known to be ours: the first line changes a foreign file.
+pub fn prepare(conn: &Connection) -> Result<(), StoreError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        let message = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
+        return Err(StoreError::Unusable(message));
+    }
+    conn.busy_timeout(Duration::from_secs(5))?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let message = format!("SQLite keeps journal mode {mode} here: put the database on a local disk");
+        return Err(StoreError::Unusable(message));
+    }
+    for (name, value, expected) in PRAGMAS {
+        conn.execute_batch(&format!("PRAGMA {name} = {value}"))?;
+        let stands: i64 = conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
+        if stands != expected {
+            return Err(StoreError::Unusable(format!("SQLite did not take PRAGMA {name} = {value}")));
+        }
+    }
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Bytes that the disk of `path` has free for this process.
+pub fn disk_free(path: &Path) -> Option<u64> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}

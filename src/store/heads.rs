@@ -1,0 +1,59 @@
+//! Where does each chain of the audit log end? Known in memory, and moved only by what is kept.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use crate::crypto::chain::Hash;
+use crate::domain::id::OrgId;
+
+/// The last entry of a chain: its place and its hash.
+pub(super) type Head = (i64, Hash);
+
+/// Where the audit log's chains end. What a change moved counts only once it is committed.
+#[derive(Default)]
+pub(super) struct Heads {
+    /// Heads as of the last kept change, with those that the running change moved on top.
+    ends: RefCell<HashMap<Option<OrgId>, Head>>,
+    last_id: Cell<Option<i64>>,
+    /// What stood before the running change, to go back to.
+    undo: RefCell<Vec<(Option<OrgId>, Option<Head>)>>,
+    undo_last_id: Cell<Option<i64>>,
+}
+
+impl Heads {
+    pub(super) fn head(&self, org: Option<OrgId>) -> Option<Head> {
+        self.ends.borrow().get(&org).copied()
+    }
+
+    pub(super) fn last_id(&self) -> Option<i64> {
+        self.last_id.get()
+    }
+
+    pub(super) fn advance(&self, org: Option<OrgId>, head: Head, id: i64) {
+        let before = self.ends.borrow_mut().insert(org, head);
+        self.undo.borrow_mut().push((org, before));
+        self.last_id.set(Some(id));
+    }
+
+    pub(super) fn begin(&self) {
+        self.undo.borrow_mut().clear();
+        self.undo_last_id.set(self.last_id.get());
+    }
+
+    pub(super) fn undo(&self) {
+        let mut heads = self.ends.borrow_mut();
+        for (org, before) in self.undo.borrow_mut().drain(..).rev() {
+            match before {
+                Some(head) => heads.insert(org, head),
+                None => heads.remove(&org),
+            };
+        }
+        self.last_id.set(self.undo_last_id.get());
+    }
+
+    /// Forgets everything, after a transaction that was lost: the heads are read from the table again.
+    pub(super) fn forget(&self) {
+        self.ends.borrow_mut().clear();
+        self.last_id.set(None);
+    }
+}

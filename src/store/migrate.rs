@@ -1,0 +1,79 @@
+//! How does an older file become a current one? By steps that end at exactly the schema in `schema.sql`.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{StoreError, connection, open};
+
+/// The whole current schema.
+pub const SCHEMA: &str = include_str!("../../schema.sql");
+
+/// The version that `schema.sql` is.
+pub const VERSION: i32 = 1;
+
+/// `STEPS[n]` makes version n + 2 out of version n + 1.
+const STEPS: [&str; (VERSION - 1) as usize] = [];
+
+/// Copies the file aside as `<database>.v<version>` and takes it to the current version in one transaction.
+pub fn upgrade(path: &Path, from: i32) -> Result<(), StoreError> {
+    let aside = open::beside(path, &format!(".v{from}"));
+    let conn = connection::writing(path)?;
+    let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy != 0 {
+        return Err(StoreError::Busy);
+    }
+    let draft = open::beside(&aside, ".new");
+    fs::copy(path, &draft)?;
+    open::rename(&draft, &aside)?;
+    run(&conn, &STEPS, from)
+}
+
+fn run(conn: &Connection, steps: &[&str], from: i32) -> Result<(), StoreError> {
+    let first =
+        usize::try_from(from - 1).map_err(|_| StoreError::Unusable(format!("schema {from} was never released")))?;
+    let tx = conn.unchecked_transaction()?;
+    for step in steps.iter().skip(first) {
+        tx.execute_batch(step)?;
+    }
+    let to = i32::try_from(steps.len()).map_or(from, |count| count + 1);
+    tx.pragma_update(None, "user_version", to)?;
+    tx.execute_batch("PRAGMA foreign_key_check")?;
+    Ok(tx.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema_of(conn: &Connection) -> Vec<String> {
+        let mut statement =
+            conn.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").expect("sql");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("text")
+    }
+
+    #[test]
+    fn every_released_version_ends_at_the_current_schema() {
+        let current = Connection::open_in_memory().expect("memory");
+        current.execute_batch(SCHEMA).expect("schema");
+        let upgraded = Connection::open_in_memory().expect("memory");
+        // Version 1 is the only release so far; a later one starts here from a kept copy of its schema.
+        upgraded.execute_batch(SCHEMA).expect("schema");
+        run(&upgraded, &STEPS, 1).expect("steps");
+        assert_eq!(schema_of(&upgraded), schema_of(&current));
+    }
+
+    #[test]
+    fn steps_run_from_where_the_file_stands_and_all_or_none() {
+        let conn = Connection::open_in_memory().expect("memory");
+        let steps = ["CREATE TABLE two (a)", "CREATE TABLE three (a)"];
+        conn.execute_batch("CREATE TABLE two (a); PRAGMA user_version = 2").expect("version 2");
+        run(&conn, &steps, 2).expect("from 2 to 3");
+        let version: i32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("version");
+        assert_eq!((version, schema_of(&conn).len()), (3, 2));
+        assert!(run(&conn, &["", "", "CREATE TABLE four (a)", "nonsense"], 3).is_err());
+        assert_eq!(schema_of(&conn).len(), 2, "a failed upgrade leaves nothing");
+    }
+}

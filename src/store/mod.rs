@@ -1,0 +1,182 @@
+//! What is remembered? One SQLite file: many readers on snapshots, one writer that commits in groups.
+
+pub mod audit;
+pub mod backup;
+mod connection;
+pub mod error;
+mod heads;
+pub mod migrate;
+pub mod node;
+pub mod open;
+pub mod org;
+pub mod org_key;
+pub mod replay;
+pub mod server;
+mod space;
+pub mod token;
+pub mod user;
+pub mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::Connection;
+
+pub use error::StoreError;
+use space::Urgency;
+pub use writer::WriteTx;
+use writer::Writer;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The database file.
+    pub path: PathBuf,
+    /// How many connections read.
+    pub readers: u32,
+    /// How far the disk and the file may fill.
+    pub room: Room,
+}
+
+/// How far the disk and the file may fill before only what revokes is still written.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// Bytes that are kept free for what revokes.
+    pub reserve: u64,
+    /// Bytes that the file may have, the reserve included; 0 = as many as the disk holds. Shared, so that it can be raised while the store runs.
+    pub limit: Arc<AtomicU64>,
+}
+
+impl Room {
+    /// Room on a disk of which `reserve` bytes are kept, in a file of at most `limit` bytes (0 = no limit).
+    #[must_use]
+    pub fn new(reserve: u64, limit: u64) -> Self {
+        Self { reserve, limit: Arc::new(AtomicU64::new(limit)) }
+    }
+
+    fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+}
+
+/// An open database. The process that opened it holds its lock.
+pub struct Store {
+    writer: Writer,
+    readers: r2d2::Pool<SqliteConnectionManager>,
+    path: PathBuf,
+    // Declared last: the lock is let go only when every connection is closed.
+    _lock: open::Lock,
+}
+
+/// A snapshot to read from. Every store function that only reads takes one.
+pub struct ReadTx<'c> {
+    conn: &'c Connection,
+}
+
+/// How busy the writer has been since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriterFigures {
+    /// Transactions committed.
+    pub batches: u64,
+    /// Changes in them.
+    pub writes: u64,
+    /// Changes that wait now.
+    pub waiting: u64,
+}
+
+impl Store {
+    /// Opens the database at `options.path`, or makes it; refuses what it cannot vouch for and then changes no byte.
+    pub fn open(options: &Options) -> Result<Self, StoreError> {
+        let lock = open::Lock::take(&options.path)?;
+        open::prepare(&options.path)?;
+        let writer = Writer::start(connection::writing(&options.path)?, options)?;
+        let manager = SqliteConnectionManager::file(&options.path)
+            .with_flags(connection::reading_flags())
+            .with_init(connection::prepare_reader);
+        let readers = r2d2::Pool::builder()
+            .max_size(options.readers)
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(5))
+            .build(manager)
+            .map_err(|error| StoreError::Internal(error.to_string()))?;
+        Ok(Self { writer, readers, path: options.path.clone(), _lock: lock })
+    }
+
+    /// Reads from one snapshot.
+    pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let conn = self.readers.get().map_err(|_| StoreError::Busy)?;
+        let tx = conn.unchecked_transaction().map_err(StoreError::from)?;
+        work(&ReadTx { conn: &tx })
+    }
+
+    /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.
+    pub fn write<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.write(Urgency::Ordinary, work)
+    }
+
+    /// As [`Store::write`], for what revokes: it may use the reserve of a full disk.
+    pub fn revoke<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.write(Urgency::Revoking, work)
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How busy the writer has been.
+    #[must_use]
+    pub fn figures(&self) -> WriterFigures {
+        self.writer.figures()
+    }
+
+    /// Bytes of the database file and its write-ahead log.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        bytes(&self.path) + bytes(&open::beside(&self.path, "-wal"))
+    }
+
+    /// Bytes that the disk has free for this process.
+    #[must_use]
+    pub fn disk_free(&self) -> Option<u64> {
+        connection::disk_free(&self.path)
+    }
+}
+
+impl ReadTx<'_> {
+    /// Runs a query that gives at most one row.
+    fn row<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        use rusqlite::OptionalExtension;
+        Ok(self.conn.prepare_cached(sql)?.query_row(params, read).optional()?)
+    }
+
+    /// Runs a query and gathers its rows.
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}

@@ -1,0 +1,114 @@
+//! What is remembered of a node? What it said of itself last, when, and the key that vouched for it.
+
+use rusqlite::{Row, params};
+
+use super::{ReadTx, StoreError, WriteTx};
+use crate::domain::id::{NodeId, OrgId, OrgKeyId};
+use crate::domain::node::{Node, Profile, Services};
+use crate::domain::time::Time;
+
+const COLUMNS: &str = "id, org, ip, region, provider, status, version, services, key, last_contact, deleted_at";
+
+/// The node of an organization with this address, deleted or not.
+pub fn find_by_ip(tx: &ReadTx<'_>, org: OrgId, ip: &str) -> Result<Option<Node>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM node WHERE org = ?1 AND ip = ?2");
+    tx.row(&sql, params![org.as_bytes(), ip], node)
+}
+
+/// The node of an organization with this id, deleted or not.
+pub fn find(tx: &ReadTx<'_>, org: OrgId, id: NodeId) -> Result<Option<Node>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM node WHERE org = ?1 AND id = ?2");
+    tx.row(&sql, params![org.as_bytes(), id.as_bytes()], node)
+}
+
+/// Adds a node.
+pub fn insert(tx: &WriteTx<'_>, node: &Node) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO node (id, org, ip, region, provider, status, version, services, key, last_contact)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            node.id.as_bytes(),
+            node.org.as_bytes(),
+            node.profile.ip,
+            node.profile.region,
+            node.profile.provider,
+            node.profile.status,
+            node.profile.version,
+            node.profile.services.bits(),
+            node.key.as_ref().map(OrgKeyId::as_bytes),
+            node.last_contact.millis()
+        ],
+    )
+    .map(drop)
+}
+
+/// Takes over what a node says of itself now, and the key that vouched for it.
+pub fn refresh(tx: &WriteTx<'_>, id: NodeId, profile: &Profile, key: OrgKeyId, now: Time) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE node SET region = ?2, provider = ?3, status = ?4, version = ?5, services = ?6, key = ?7,
+             last_contact = ?8 WHERE id = ?1",
+        params![
+            id.as_bytes(),
+            profile.region,
+            profile.provider,
+            profile.status,
+            profile.version,
+            profile.services.bits(),
+            key.as_bytes(),
+            now.millis()
+        ],
+    )
+    .map(drop)
+}
+
+/// Removes a node from the registry.
+pub fn remove(tx: &WriteTx<'_>, id: NodeId) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM node WHERE id = ?1", [id.as_bytes()]).map(drop)
+}
+
+/// Deletes a node so that it cannot come back by itself; `false` when it was deleted already.
+pub fn delete(tx: &WriteTx<'_>, id: NodeId, now: Time) -> Result<bool, StoreError> {
+    let sql = "UPDATE node SET deleted_at = ?2, key = NULL WHERE id = ?1 AND deleted_at IS NULL";
+    Ok(tx.execute(sql, params![id.as_bytes(), now.millis()])? == 1)
+}
+
+/// Undoes a deletion; `false` when the node is not deleted.
+pub fn activate(tx: &WriteTx<'_>, id: NodeId) -> Result<bool, StoreError> {
+    let sql = "UPDATE node SET deleted_at = NULL WHERE id = ?1 AND deleted_at IS NOT NULL";
+    Ok(tx.execute(sql, [id.as_bytes()])? == 1)
+}
+
+/// The nodes of an organization that have any of `services` (none = all nodes), without the deleted ones, newest first, and how many there are.
+pub fn list(
+    tx: &ReadTx<'_>,
+    org: OrgId,
+    services: Services,
+    skip: u32,
+    take: u32,
+) -> Result<(Vec<Node>, i64), StoreError> {
+    let fits = "FROM node WHERE org = ?1 AND deleted_at IS NULL AND (?2 = 0 OR services & ?2 <> 0)";
+    let total =
+        tx.row(&format!("SELECT count(*) {fits}"), params![org.as_bytes(), services.bits()], |row| row.get(0))?;
+    let sql = format!("SELECT {COLUMNS} {fits} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
+    let nodes = tx.rows(&sql, params![org.as_bytes(), services.bits(), take, skip], node)?;
+    Ok((nodes, total.unwrap_or(0)))
+}
+
+fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
+    let bits = row.get(7)?;
+    Ok(Node {
+        id: NodeId::from_bytes(row.get(0)?),
+        org: OrgId::from_bytes(row.get(1)?),
+        profile: Profile {
+            ip: row.get(2)?,
+            region: row.get(3)?,
+            provider: row.get(4)?,
+            status: row.get(5)?,
+            version: row.get(6)?,
+            services: Services::parse(bits).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(7, bits))?,
+        },
+        key: row.get::<_, Option<[u8; 16]>>(8)?.map(OrgKeyId::from_bytes),
+        last_contact: Time::from_millis(row.get(9)?),
+        deleted_at: row.get::<_, Option<i64>>(10)?.map(Time::from_millis),
+    })
+}

@@ -1,0 +1,161 @@
+//! May this file be opened? Its lock is taken and its header read before SQLite touches it, so that a refusal changes no byte.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{StoreError, connection, migrate};
+
+/// `okey` in ASCII: the application id (<https://www.sqlite.org/fileformat.html>, section 1.3) of our files.
+pub const APPLICATION_ID: i32 = 0x6f6b_6579;
+
+/// The right to be the only process that writes a database: an exclusive lock on `<database>.lock`.
+///
+/// The lock is never on the database itself: closing any descriptor of that would drop SQLite's own locks.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says who else must stop first.
+    pub fn take(database: &Path) -> Result<Self, StoreError> {
+        let path = beside(database, ".lock");
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = opened.map_err(|error| {
+            StoreError::Unusable(format!(
+                "cannot open {}: {error}. Make the folder exist and writable, or choose another with --database",
+                path.display()
+            ))
+        })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
+                "another orgkeys process uses {}: stop the server, run this, start it again",
+                database.display()
+            ))),
+            Err(fs::TryLockError::Error(error)) => Err(StoreError::Internal(error.to_string())),
+        }
+    }
+}
+
+/// The path of a file that belongs to the database: its own name and `suffix`.
+#[must_use]
+pub fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Makes the database if it is not there, else checks that it is ours, whole and not newer, and upgrades an older one.
+pub fn prepare(path: &Path) -> Result<(), StoreError> {
+    if !path.try_exists()? {
+        return create(path);
+    }
+    check_header(path)?;
+    let found = check_contents(path)?;
+    if found < migrate::VERSION {
+        migrate::upgrade(path, found)?;
+    }
+    Ok(())
+}
+
+/// Makes a complete database under another name and renames it into place, so that half of one is never there.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let draft = beside(path, ".new");
+    remove(&draft)?;
+    remove(&beside(path, ".new-journal"))?;
+    drop(OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?);
+    let conn = Connection::open_with_flags(&draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; BEGIN")?;
+    conn.execute_batch(migrate::SCHEMA)?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    conn.pragma_update(None, "user_version", migrate::VERSION)?;
+    conn.execute_batch("COMMIT")?;
+    conn.close().map_err(|(_, error)| error)?;
+    rename(&draft, path)
+}
+
+/// Renames a finished file into place and puts file and folder on disk.
+pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    File::open(from)?.sync_all()?;
+    fs::rename(from, to)?;
+    let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+/// Removes a file that may not be there.
+pub fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Looks at the first 100 bytes with plain reads: SQLite would already write beside a file that is not ours.
+pub fn check_header(path: &Path) -> Result<(), StoreError> {
+    let mut header = Vec::with_capacity(100);
+    let opened = File::open(path).and_then(|file| file.take(100).read_to_end(&mut header));
+    opened.map_err(|error| StoreError::Unusable(format!("cannot read {}: {error}", path.display())))?;
+    if header.len() < 100 || !header.starts_with(b"SQLite format 3\0") {
+        return Err(damaged(path, "it does not begin as an SQLite database does"));
+    }
+    let application_id = i32::from_be_bytes([header[68], header[69], header[70], header[71]]);
+    if application_id != APPLICATION_ID {
+        return Err(StoreError::Unusable(format!(
+            "{} is a database of another program (application id {application_id:#010x}): choose another file with --database",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Lets SQLite read the whole schema, sets no pragma, and gives the schema's version.
+pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // A refusal must leave the write-ahead log where it is.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    let version = conn
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        .and_then(|_| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
+        .map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+            _ => damaged(path, &error.to_string()),
+        })?;
+    if version > migrate::VERSION {
+        return Err(StoreError::Unusable(format!(
+            "{} was written by a newer orgkeys (schema {version}, this program knows {}): run that version, or restore a backup from before the upgrade",
+            path.display(),
+            migrate::VERSION
+        )));
+    }
+    Ok(version)
+}
+
+fn damaged(path: &Path, how: &str) -> StoreError {
+    StoreError::Unusable(format!(
+        "{} is damaged ({how}): keep it aside and restore the last backup with `orgkeys restore FILE --database {}`",
+        path.display(),
+        path.display()
+    ))
+}
+
+/// Opens a finished database for reading beside a running server.
+pub fn reader(path: &Path) -> Result<Connection, StoreError> {
+    if !path.try_exists()? {
+        return Err(StoreError::Unusable(format!(
+            "{} is not there: name the database with --database",
+            path.display()
+        )));
+    }
+    check_header(path)?;
+    check_contents(path)?;
+    let mut conn = Connection::open_with_flags(path, connection::reading_flags())?;
+    connection::prepare_reader(&mut conn)?;
+    Ok(conn)
+}

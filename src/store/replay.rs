@@ -1,0 +1,28 @@
+//! Was this signature used before? Remembered past every restart, and forgotten when its moment is long over.
+
+use std::time::Duration;
+
+use rusqlite::params;
+use sha2::{Digest, Sha256};
+
+use super::{StoreError, WriteTx};
+use crate::crypto::signed_request::Signature;
+use crate::domain::time::Time;
+
+/// How long a used signature is kept past the moment that it states; twice the widest window.
+pub const KEPT: Duration = Duration::from_secs(1_800);
+
+/// Forgotten with each use, so that a busy time is cleared up as fast as it came, and no call pays for many.
+const FORGOTTEN_AT_ONCE: u32 = 4;
+
+/// Uses a signature up; `false` when it was used before, on any call.
+pub fn spend(tx: &WriteTx<'_>, signature: &Signature, signed_at: Time, now: Time) -> Result<bool, StoreError> {
+    tx.execute(
+        "DELETE FROM used_signature WHERE (signed_at, digest) IN
+             (SELECT signed_at, digest FROM used_signature WHERE signed_at < ?1 ORDER BY signed_at LIMIT ?2)",
+        params![now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE],
+    )?;
+    let digest: [u8; 32] = Sha256::digest(signature).into();
+    let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    Ok(tx.execute(sql, params![signed_at.millis(), digest])? == 1)
+}

@@ -1,0 +1,103 @@
+//! What is remembered of an access token? Its digest and its times, never the token.
+
+use rusqlite::{Row, params};
+
+use super::{ReadTx, StoreError, WriteTx, user};
+use crate::crypto::secret::{self, TokenDigest};
+use crate::domain::id::{OrgId, TokenId, UserId};
+use crate::domain::role::Role;
+use crate::domain::time::Time;
+use crate::domain::user::Token;
+
+/// What a token is worth at a moment: whose it is, and whether it and its user still stand.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The token.
+    pub token: Token,
+    /// The organization of its user.
+    pub org: OrgId,
+    /// The role of its user.
+    pub role: Role,
+    /// Whether its user was deleted.
+    pub user_deleted: bool,
+}
+
+const STANDING: &str = "SELECT token.id, token.user, token.created_at, token.expires_at, token.revoked_at,
+        token.last_used, user.org, user.role, user.deleted_at IS NOT NULL, token.digest
+    FROM token JOIN user ON user.id = token.user";
+
+/// Adds a token; `false` when there is one with this digest already.
+pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<bool, StoreError> {
+    let added = tx.execute(
+        "INSERT INTO token (id, user, digest, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (digest) DO NOTHING",
+        params![
+            token.id.as_bytes(),
+            token.user.as_bytes(),
+            digest,
+            token.created_at.millis(),
+            token.expires_at.map(Time::millis)
+        ],
+    )?;
+    Ok(added == 1)
+}
+
+/// The token with this digest.
+pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<Standing>, StoreError> {
+    let found = tx.row(&format!("{STANDING} WHERE token.digest = ?1"), [digest], |row| {
+        Ok((standing(row)?, row.get::<_, TokenDigest>(9)?))
+    })?;
+    Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(standing, _)| standing))
+}
+
+/// The token with this id, as it stands in this snapshot.
+pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<Standing>, StoreError> {
+    tx.row(&format!("{STANDING} WHERE token.id = ?1"), [id.as_bytes()], standing)
+}
+
+/// The tokens of one user, or of all, newest first.
+pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreError> {
+    tx.rows(
+        "SELECT id, user, created_at, expires_at, revoked_at, last_used FROM token
+         WHERE (?1 IS NULL OR user = ?1) ORDER BY id DESC",
+        params![user.as_ref().map(UserId::as_bytes)],
+        token,
+    )
+}
+
+/// Ends a token; `false` when there is none that still stands.
+pub fn revoke(tx: &WriteTx<'_>, id: TokenId, now: Time) -> Result<bool, StoreError> {
+    let sql = "UPDATE token SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+    Ok(tx.execute(sql, params![id.as_bytes(), now.millis()])? == 1)
+}
+
+/// Ends every token; gives how many stood.
+pub fn revoke_all(tx: &WriteTx<'_>, now: Time) -> Result<usize, StoreError> {
+    tx.execute("UPDATE token SET revoked_at = ?1 WHERE revoked_at IS NULL", [now.millis()])
+}
+
+/// Remembers that a token was used.
+pub fn touch(tx: &WriteTx<'_>, id: TokenId, now: Time) -> Result<(), StoreError> {
+    tx.execute("UPDATE token SET last_used = ?2 WHERE id = ?1", params![id.as_bytes(), now.millis()]).map(drop)
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    let time = |column| row.get::<_, Option<i64>>(column).map(|millis| millis.map(Time::from_millis));
+    Ok(Token {
+        id: TokenId::from_bytes(row.get(0)?),
+        user: UserId::from_bytes(row.get(1)?),
+        created_at: Time::from_millis(row.get(2)?),
+        expires_at: time(3)?,
+        revoked_at: time(4)?,
+        last_used: time(5)?,
+    })
+}
+
+fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    Ok(Standing {
+        token: token(row)?,
+        org: OrgId::from_bytes(row.get(6)?),
+        role: user::role(row, 7)?,
+        user_deleted: row.get(8)?,
+    })
+}

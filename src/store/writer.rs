@@ -1,0 +1,279 @@
+//! How is a change put on disk? One thread takes all that wait, runs each in a savepoint of one transaction, commits once, then answers all.
+
+use std::any::Any;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use super::heads::Heads;
+use super::space::{Space, Urgency};
+use super::{Options, ReadTx, StoreError, WriterFigures};
+
+/// Changes that may wait before a caller is told to come again.
+const QUEUE: usize = 4_096;
+
+/// Changes of one transaction.
+const BATCH: usize = 512;
+
+/// The right to write: only the writer's thread makes one, and what is written with it commits or is undone as a whole.
+pub struct WriteTx<'c> {
+    read: ReadTx<'c>,
+    pub(super) heads: &'c Heads,
+}
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}
+
+impl WriteTx<'_> {
+    /// Runs one statement and gives the number of rows that it changed.
+    pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
+        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+    }
+}
+
+/// A change that waits, with the way back to who asked for it.
+trait Job: Send {
+    fn urgency(&self) -> Urgency;
+    /// Does the work; whether it is to be kept.
+    fn run(&mut self, tx: &WriteTx<'_>) -> bool;
+    /// Answers with what `run` found, if its transaction stands.
+    fn answer(self: Box<Self>, lost: Option<Lost>);
+}
+
+/// Why a change was not made although its own work may have been well.
+#[derive(Clone, Copy, Debug)]
+enum Lost {
+    Full,
+    Busy,
+    Internal,
+}
+
+impl From<Lost> for StoreError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Full => Self::Full,
+            Lost::Busy => Self::Busy,
+            Lost::Internal => Self::Internal("the transaction was rolled back".to_owned()),
+        }
+    }
+}
+
+impl From<&StoreError> for Lost {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::Full,
+            StoreError::Busy => Self::Busy,
+            StoreError::Unusable(_) | StoreError::Internal(_) => Self::Internal,
+        }
+    }
+}
+
+struct Task<T, E, F> {
+    urgency: Urgency,
+    work: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: SyncSender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Task<T, E, F>
+where
+    T: Send,
+    E: From<StoreError> + Send,
+    F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send,
+{
+    fn urgency(&self) -> Urgency {
+        self.urgency
+    }
+
+    fn run(&mut self, tx: &WriteTx<'_>) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|panic| {
+            Err(StoreError::Internal(format!("a change panicked: {}", panic_text(&*panic))).into())
+        });
+        self.outcome.insert(outcome).is_ok()
+    }
+
+    fn answer(self: Box<Self>, lost: Option<Lost>) {
+        let outcome = match (lost, self.outcome) {
+            // What the work itself refused holds either way, and says more.
+            (None, Some(outcome)) | (Some(_), Some(outcome @ Err(_))) => outcome,
+            (Some(lost), _) => Err(StoreError::from(lost).into()),
+            (None, None) => Err(StoreError::Internal("a change was not run".to_owned()).into()),
+        };
+        // Whoever asked may have gone; the change stands all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// The handle of the writer's thread. Dropping it lets the queue run empty, checkpoints and joins.
+pub(super) struct Writer {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    figures: Arc<Figures>,
+}
+
+#[derive(Default)]
+struct Figures {
+    batches: AtomicU64,
+    writes: AtomicU64,
+    waiting: AtomicU64,
+}
+
+impl Writer {
+    pub(super) fn start(conn: Connection, options: &Options) -> Result<Self, StoreError> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let figures = Arc::new(Figures::default());
+        let thread = Thread {
+            page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
+            conn,
+            heads: Heads::default(),
+            options: options.clone(),
+            figures: Arc::clone(&figures),
+        };
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(&jobs))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), figures })
+    }
+
+    pub(super) fn write<T, E>(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (reply, answer) = sync_channel(1);
+        let job = Box::new(Task { urgency, work: Some(work), outcome: None, reply });
+        let queue = self.queue.as_ref().ok_or(StoreError::Busy)?;
+        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::Internal("the writer has stopped".to_owned()),
+        });
+        let answer =
+            sent.and_then(|()| answer.recv().map_err(|_| StoreError::Internal("the writer has stopped".to_owned())));
+        self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+        answer?
+    }
+
+    pub(super) fn figures(&self) -> WriterFigures {
+        WriterFigures {
+            batches: self.figures.batches.load(Ordering::Relaxed),
+            writes: self.figures.writes.load(Ordering::Relaxed),
+            waiting: self.figures.waiting.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Thread {
+    conn: Connection,
+    heads: Heads,
+    page_size: u32,
+    options: Options,
+    figures: Arc<Figures>,
+}
+
+impl Thread {
+    fn run(self, jobs: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            batch.extend(jobs.try_iter().take(BATCH - 1));
+            self.commit(batch);
+        }
+        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the last checkpoint failed; the next start makes it");
+        }
+    }
+
+    /// Runs a batch in one transaction and answers each of its changes.
+    fn commit(&self, mut batch: Vec<Box<dyn Job>>) {
+        let count = batch.len() as u64;
+        let mut fates = Vec::with_capacity(batch.len());
+        let lost = self.transaction(&mut batch, &mut fates).err();
+        if lost.is_some() {
+            self.heads.forget();
+            if !self.conn.is_autocommit()
+                && let Err(error) = self.conn.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "a rollback failed");
+            }
+        }
+        self.figures.batches.fetch_add(1, Ordering::Relaxed);
+        self.figures.writes.fetch_add(count, Ordering::Relaxed);
+        let fates = fates.into_iter().chain(std::iter::repeat(None));
+        for (job, fate) in batch.into_iter().zip(fates) {
+            job.answer(lost.or(fate));
+        }
+    }
+
+    fn transaction(&self, batch: &mut [Box<dyn Job>], fates: &mut Vec<Option<Lost>>) -> Result<(), Lost> {
+        let space = Space::look(&self.options, self.page_size);
+        self.statement("BEGIN IMMEDIATE")?;
+        for job in batch {
+            fates.push(self.savepoint(job.as_mut(), &space)?);
+        }
+        self.statement("COMMIT").inspect_err(|lost| {
+            if matches!(lost, Lost::Internal) {
+                // Whether it reached the disk is unknown, so nobody may be told either way; the next start will know.
+                tracing::error!("the disk failed during a commit: stopping");
+                std::process::abort();
+            }
+        })
+    }
+
+    /// Runs one change; `Ok(Some(..))` when it alone found no room, `Err` when the whole transaction is gone.
+    fn savepoint(&self, job: &mut dyn Job, space: &Space) -> Result<Option<Lost>, Lost> {
+        if !space.admits(&self.conn, job.urgency()).map_err(|error| self.log(&error))? {
+            return Ok(Some(Lost::Full));
+        }
+        self.statement("SAVEPOINT change")?;
+        self.heads.begin();
+        let kept = job.run(&WriteTx { read: ReadTx { conn: &self.conn }, heads: &self.heads });
+        if self.conn.is_autocommit() {
+            // SQLITE_FULL, IOERR or NOMEM ended the transaction: a further statement would commit by itself.
+            return Err(Lost::Full);
+        }
+        if !kept {
+            self.heads.undo();
+            self.statement("ROLLBACK TO change")?;
+        }
+        self.statement("RELEASE change")?;
+        Ok(None)
+    }
+
+    fn statement(&self, sql: &str) -> Result<(), Lost> {
+        let result = self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        result.map(|_| ()).map_err(|error| self.log(&StoreError::from(error)))
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what it does where it is called")]
+    fn log(&self, error: &StoreError) -> Lost {
+        tracing::error!(%error, "the store failed");
+        Lost::from(error)
+    }
+}
