@@ -3,6 +3,7 @@
 //! The floors, from the top: `cli`, `server`, `api`, `actions`, `store`, and on the ground `domain` and `crypto`.
 //! Imports run down only; `ARCHITECTURE.md` says what each floor may know.
 
+pub mod actions;
 pub mod crypto;
 pub mod domain;
 pub mod store;

@@ -1,0 +1,249 @@
+//! How is a thing done? Authorized and recorded, in one transaction, or not at all.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::access::{self, Denial, Grant, Rule};
+use super::caller::{Caller, Identity};
+use super::error::Error;
+use super::limits::Limiter;
+use super::outside::Outside;
+use super::refusals::Refusals;
+use super::signed_call::Verifiers;
+use crate::domain::audit::Draft;
+use crate::domain::event::Event;
+use crate::domain::id::OrgId;
+use crate::domain::time::Time;
+use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
+
+/// A token's last use is written once a minute, not at every call.
+const LAST_USE_STEP: Duration = Duration::from_secs(60);
+
+/// The limits that an administrator sets.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Keys per organization, 1 to 100.
+    pub org_keys: u32,
+    /// How far a signed timestamp may lie from the server's time, 1 to 900 s.
+    pub signature_window: Duration,
+    /// Refused signed calls per second and network; 0 = no limit.
+    pub refused_rate: u32,
+    /// How many of them at once.
+    pub refused_burst: u32,
+    /// Calls per second and credential; 0 = no limit.
+    pub caller_rate: u32,
+}
+
+/// An open organization keys server, without a wire to it.
+pub struct App {
+    // Private to this file: nothing is read or written without a caller and a rule.
+    store: Store,
+    pub(super) outside: Outside,
+    pub(super) limits: Limits,
+    pub(super) limiter: Limiter,
+    pub(super) refusals: Refusals,
+    pub(super) verifiers: Verifiers,
+    /// Held by the one that makes a key.
+    pub(super) generator: Mutex<()>,
+}
+
+impl App {
+    /// Puts the actions on an open store, and records what the server has to say about its own start.
+    pub fn new(store: Store, outside: Outside, limits: Limits) -> Result<Self, Error> {
+        let last = store.read(store::audit::last_at)?;
+        let outside = match last {
+            Some(last) => outside.with_ids_after(last),
+            None => outside,
+        };
+        let app = Self {
+            store,
+            limiter: Limiter::new(&limits),
+            refusals: Refusals::default(),
+            verifiers: Verifiers::default(),
+            generator: Mutex::new(()),
+            outside,
+            limits,
+        };
+        match last {
+            Some(last) if last > app.outside.now() => {
+                tracing::warn!(%last, "the clock shows a time before the last entry of the audit log: set it right");
+                app.administer(move |_, _| Ok(((), Event::ClockWentBack { last })))?;
+            }
+            _ => {}
+        }
+        Ok(app)
+    }
+
+    /// Reads from a snapshot in which `caller` has the right of `rule`, and records the read before it is answered.
+    pub(super) fn read<T>(
+        &self,
+        caller: &Caller,
+        rule: &Rule,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
+    ) -> Result<T, Error> {
+        let (grant, value, event) = self.consult(caller, rule, |tx, grant| {
+            let (value, event) = work(tx, grant)?;
+            Ok((grant.clone(), value, event))
+        })?;
+        let (caller, now) = (caller.clone(), grant.at);
+        self.store.write(move |tx| {
+            remember_use(tx, &caller, &grant)?;
+            append(tx, &caller, Some(grant.org), &event, now)
+        })?;
+        Ok(value)
+    }
+
+    /// Looks something up on the way to a recorded change. Only a denial is recorded.
+    pub(super) fn consult<T>(
+        &self,
+        caller: &Caller,
+        rule: &Rule,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let now = self.outside.now();
+        let decided = self.store.read(|tx| match access::decide(tx, caller, rule, now) {
+            Ok(grant) => work(tx, &grant).map(Ok),
+            Err(denial) => Ok::<_, Error>(Err(denial)),
+        })?;
+        decided.or_else(|denial| {
+            let (caller, rule) = (caller.clone(), rule.clone());
+            Err(self.store.write(move |tx| refuse(tx, &caller, &rule, denial, now))?)
+        })
+    }
+
+    /// Changes something by the right of `rule`, decided and recorded in the transaction that changes it.
+    pub(super) fn record<T: Send + 'static, E: IntoIterator<Item = Event>>(
+        &self,
+        caller: &Caller,
+        rule: Rule,
+        work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.store.write(recorded(caller.clone(), self.outside.clone(), rule, work))?
+    }
+
+    /// As [`App::record`], for what revokes: it may use the reserve of a full disk.
+    pub(super) fn revoke<T: Send + 'static, E: IntoIterator<Item = Event>>(
+        &self,
+        caller: &Caller,
+        rule: Rule,
+        work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.store.revoke(recorded(caller.clone(), self.outside.clone(), rule, work))?
+    }
+
+    /// Does what concerns no single organization, as the system, and records it in the server's own chain.
+    pub(super) fn administer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, Event), Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let now = self.outside.now();
+        self.store.write(move |tx| {
+            let (value, event) = work(tx, now)?;
+            append(tx, &Caller::system(), None, &event, now)?;
+            Ok(value)
+        })
+    }
+
+    /// Looks up what has no caller yet: whose credential it is, whose key may have signed.
+    pub(super) fn identify<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        self.store.read(work)
+    }
+
+    /// Appends entries that were counted in memory.
+    pub(super) fn append_counted(&self, entries: Vec<(OrgId, Event)>) -> Result<(), Error> {
+        let now = self.outside.now();
+        self.store.revoke(move |tx| {
+            entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
+        })
+    }
+
+    /// The present moment, as the server sees it.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.outside.now()
+    }
+
+    /// The id of a new request.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        self.outside.id::<uuid::Uuid>().to_string()
+    }
+
+    /// Whether a change reaches the disk now.
+    pub fn probe(&self) -> Result<(), Error> {
+        self.store.write(|tx| Ok(store::server::probe(tx)?))
+    }
+
+    /// How busy the writer has been.
+    #[must_use]
+    pub fn writer_figures(&self) -> WriterFigures {
+        self.store.figures()
+    }
+
+    /// The store's file, its size in bytes, and the bytes that its disk has free.
+    #[must_use]
+    pub fn storage(&self) -> (&std::path::Path, u64, Option<u64>) {
+        (self.store.path(), self.store.size(), self.store.disk_free())
+    }
+}
+
+/// What the writer runs for a recorded change: decide, work, append. A denial commits too, since its event is the change.
+fn recorded<T, E: IntoIterator<Item = Event>>(
+    caller: Caller,
+    outside: Outside,
+    rule: Rule,
+    work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
+) -> impl FnOnce(&WriteTx<'_>) -> Result<Result<T, Error>, Error> + Send + 'static {
+    move |tx| {
+        let now = outside.now();
+        let grant = match access::decide(tx, &caller, &rule, now) {
+            Ok(grant) => grant,
+            Err(denial) => return Ok(Err(refuse(tx, &caller, &rule, denial, now)?)),
+        };
+        let (value, events) = work(tx, &grant)?;
+        remember_use(tx, &caller, &grant)?;
+        for event in events {
+            append(tx, &caller, Some(grant.org), &event, now)?;
+        }
+        Ok(Ok(value))
+    }
+}
+
+/// Records a denial of a known caller, and gives the error to answer.
+fn refuse(tx: &WriteTx<'_>, caller: &Caller, rule: &Rule, denial: Denial, now: Time) -> Result<Error, Error> {
+    match denial {
+        Denial::NoCaller(error) => Ok(*error),
+        Denial::Forbidden(org, error) => {
+            append(tx, caller, Some(org), &Event::AccessDenied { org, rule: rule.name() }, now)?;
+            Ok(*error)
+        }
+    }
+}
+
+fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), StoreError> {
+    match caller.identity {
+        Identity::User { token, .. } if grant.token_used.is_none_or(|last| last.plus(LAST_USE_STEP) <= grant.at) => {
+            store::token::touch(tx, token, grant.at)
+        }
+        Identity::User { .. } | Identity::Node { .. } | Identity::System => Ok(()),
+    }
+}
+
+fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, now: Time) -> Result<(), Error> {
+    let (context, context_id) = event.context().unzip();
+    let draft = Draft {
+        org,
+        at: now.millis(),
+        actor: caller.actor(event),
+        action: event.action(),
+        context: context.map(super::super::domain::event::Context::number),
+        context_id,
+        change: event.change().map(super::super::domain::event::Change::number),
+        outcome: event.outcome(),
+        address: caller.origin.address.map(|address| address.to_string()),
+        request_id: caller.origin.request_id.clone(),
+        detail: event.detail(),
+    };
+    store::audit::append(tx, &draft)?;
+    Ok(())
+}

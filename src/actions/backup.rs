@@ -1,0 +1,100 @@
+//! How is everything kept safe and brought back? By copies that are whole, and a restore that says what it undid.
+
+use std::path::{Path, PathBuf};
+
+use super::app::{App, Limits};
+use super::audit;
+use super::error::{Error, Kind};
+use super::outside::Outside;
+use crate::domain::event::{Event, Head};
+use crate::domain::time::Time;
+use crate::store::backup::{self, Made, Snapshot};
+use crate::store::open::Lock;
+use crate::store::{self, Options, Store};
+
+/// What a restore did.
+#[derive(Debug)]
+pub struct Restored {
+    /// Where the database that was replaced lies now, if there was one.
+    pub aside: Option<PathBuf>,
+    /// Where its chains ended; empty where it could not be read.
+    pub old_heads: Vec<Head>,
+    /// Where those of the backup end.
+    pub new_heads: Vec<Head>,
+    /// How many tokens were ended.
+    pub tokens_ended: usize,
+}
+
+/// Copies a database, beside a running server too.
+pub fn make(database: &Path, file: &Path, outside: &Outside) -> Result<Made, Error> {
+    Ok(backup::make(database, file, outside.now())?)
+}
+
+/// When the last backup was made; records one that has no event yet.
+pub fn notice(app: &App) -> Result<Option<Time>, Error> {
+    let Some(made) = backup::last(app.storage().0)? else { return Ok(None) };
+    let Some(at) = Time::parse_rfc3339(&made.at) else { return Ok(None) };
+    if app.identify(|tx| Ok(store::server::backup_recorded(tx)?))? < at {
+        app.administer(move |tx, _| {
+            store::server::set_backup_recorded(tx, at)?;
+            Ok(((), Event::BackedUp { at, heads: made.heads }))
+        })?;
+    }
+    Ok(Some(at))
+}
+
+/// Puts a backup in the place of `options.path`, which no server may use. Until the last step nothing of the old database is changed.
+pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: bool) -> Result<Restored, Error> {
+    let database = options.path.clone();
+    let _lock = Lock::take(&database)?;
+    let draft = backup::stage(file, &database)?;
+    let result = prepare(&draft, &database, options, outside, keep_tokens);
+    match result {
+        Ok(restored) => {
+            let aside = backup::replace(&database, &draft, outside.now())?;
+            Ok(Restored { aside, ..restored })
+        }
+        Err(error) => {
+            backup::discard(&draft)?;
+            Err(error)
+        }
+    }
+}
+
+/// Checks the staged copy whole and writes into it that it was restored.
+fn prepare(
+    draft: &Path,
+    database: &Path,
+    options: &Options,
+    outside: &Outside,
+    keep_tokens: bool,
+) -> Result<Restored, Error> {
+    if let Err(what) = Snapshot::open(draft)?.integrity()? {
+        return Err(Error::new(
+            Kind::Conflict,
+            "BACKUP_DAMAGED",
+            format!("The backup is damaged ({what}): take another one"),
+        ));
+    }
+    audit::verify(draft, &[])?;
+    let new_heads = audit::heads(draft)?;
+    let old_heads = audit::heads(database).unwrap_or_default();
+    let store = Store::open(&Options { path: draft.to_owned(), ..options.clone() })?;
+    let limits = Limits {
+        org_keys: 0,
+        signature_window: std::time::Duration::ZERO,
+        refused_rate: 0,
+        refused_burst: 0,
+        caller_rate: 0,
+    };
+    let app = App::new(store, outside.clone(), limits)?;
+    let heads = (old_heads.clone(), new_heads.clone());
+    let tokens_ended = app.administer(move |tx, now| {
+        store::server::set_signed_after(tx, now)?;
+        store::server::set_unannounced_token(tx, None)?;
+        let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };
+        let (old_heads, new_heads) = heads;
+        Ok((tokens_ended, Event::Restored { old_heads, new_heads, tokens_ended }))
+    })?;
+    Ok(Restored { aside: None, old_heads, new_heads, tokens_ended })
+}

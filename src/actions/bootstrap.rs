@@ -1,0 +1,131 @@
+//! How does an empty server get its first owner? At the first start, in one transaction, with a token that is shown once.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::access::Rule;
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::offline::{self, Ttl};
+use crate::crypto::secret;
+use crate::domain::event::Event;
+use crate::domain::id::{OrgId, TokenId};
+use crate::domain::role::Role;
+use crate::domain::user::{self, Org, User};
+use crate::store;
+
+/// The life of a token that nobody gave another one.
+pub const TOKEN_TTL: Duration = Duration::from_secs(90 * 86_400);
+
+/// Who the first owner is to be.
+#[derive(Debug)]
+pub struct FirstOwner {
+    /// The name of the organization.
+    pub org_name: String,
+    /// The owner's address.
+    pub email: String,
+    /// The owner's token, without an end of its own; `None` to make one and show it.
+    pub token: Option<SecretString>,
+}
+
+/// What a start found, or made.
+#[derive(Debug)]
+pub enum Start {
+    /// There was an organization already.
+    Known,
+    /// The organization was made, its owner has the token that was given.
+    Given(OrgId),
+    /// The organization was made; the token must be shown now, and [`announced`] called then.
+    Show {
+        /// The organization.
+        org: OrgId,
+        /// The owner's token.
+        token: SecretString,
+        /// The token's id, by which it is revoked.
+        id: TokenId,
+    },
+}
+
+/// Makes the first organization and its owner, unless there is one. A token that an interrupted start may not have shown is replaced.
+pub fn start(app: &App, first: &FirstOwner) -> Result<Start, Error> {
+    let (orgs, lost) = app.identify(|tx| {
+        let lost = match store::server::unannounced_token(tx)? {
+            Some(token) => store::token::find(tx, token)?,
+            None => None,
+        };
+        Ok((store::org::list(tx)?.len(), lost))
+    })?;
+    match lost {
+        Some(lost) => replace(app, &lost),
+        None if orgs > 0 => Ok(Start::Known),
+        None => create(app, first),
+    }
+}
+
+/// Remembers that the first token was shown.
+pub fn announced(app: &App, org: OrgId) -> Result<(), Error> {
+    app.record(&Caller::system(), Rule::Administers(org), |tx, _| {
+        store::server::set_unannounced_token(tx, None)?;
+        Ok(((), []))
+    })
+}
+
+fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
+    let name = user::parse_org_name(&first.org_name)?;
+    let email = user::parse_email(&first.email)?;
+    let given = first.token.as_ref().map(digest).transpose()?;
+    let outside = app.outside.clone();
+    let org: OrgId = outside.id();
+    app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
+        store::org::insert(tx, &Org { id: org, name, created_at: grant.at })?;
+        let owner = User {
+            id: outside.id(),
+            org,
+            email,
+            name: "Owner".to_owned(),
+            last_name: String::new(),
+            role: Role::Owner,
+            validated: true,
+            deleted_at: None,
+        };
+        store::user::insert(tx, &owner, grant.at)?;
+        let (start, token) = if let Some(digest) = given {
+            (Start::Given(org), offline::add_token(tx, &outside, owner.id, &digest, Ttl::Never, grant.at)?)
+        } else {
+            let secret = secret::access_token(&mut outside.rng());
+            let token = offline::add_token(tx, &outside, owner.id, &digest(&secret)?, Ttl::For(TOKEN_TTL), grant.at)?;
+            store::server::set_unannounced_token(tx, Some(token.id))?;
+            (Start::Show { org, token: secret, id: token.id }, token)
+        };
+        let events = [
+            Event::OrgCreated { org },
+            Event::UserCreated { user: owner.id, role: owner.role },
+            Event::TokenCreated { token: token.id, user: owner.id, expires: token.expires_at },
+        ];
+        Ok((start, events))
+    })
+}
+
+fn replace(app: &App, lost: &store::token::Standing) -> Result<Start, Error> {
+    let (outside, org, lost, user) = (app.outside.clone(), lost.org, lost.token.id, lost.token.user);
+    app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
+        store::token::revoke(tx, lost, grant.at)?;
+        let secret = secret::access_token(&mut outside.rng());
+        let token = offline::add_token(tx, &outside, user, &digest(&secret)?, Ttl::For(TOKEN_TTL), grant.at)?;
+        store::server::set_unannounced_token(tx, Some(token.id))?;
+        let events = [
+            Event::TokenRevoked { token: lost, user },
+            Event::TokenCreated { token: token.id, user, expires: token.expires_at },
+        ];
+        Ok((Start::Show { org, token: secret, id: token.id }, events))
+    })
+}
+
+fn digest(token: &SecretString) -> Result<secret::TokenDigest, Error> {
+    secret::access_token_digest(token.expose_secret()).ok_or_else(|| {
+        let message = "The bootstrap token is malformed: make one with `orgkeys token generate`";
+        Error::new(Kind::Invalid, "MALFORMED_TOKEN", message)
+    })
+}

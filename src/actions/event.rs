@@ -1,0 +1,92 @@
+//! What may be seen of the audit log over HTTP? Changes of one's own organization, as far as the role goes, with marks of what was read.
+
+use std::time::Duration;
+
+use super::access::{Grant, Rule};
+use super::app::App;
+use super::caller::Caller;
+use super::error::Error;
+use crate::domain::event::Event;
+use crate::domain::id::UserId;
+use crate::domain::role::Role;
+use crate::domain::time::Time;
+use crate::store::audit::{Filter, Shown};
+use crate::store::{self, ReadTx};
+
+/// Without timestamps, the last day is shown.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Which events are asked for; `None` is any.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are those of the request")]
+pub struct Query {
+    pub from: Option<Time>,
+    pub to: Option<Time>,
+    pub user_id: Option<String>,
+    pub context: Option<u8>,
+    pub context_id: Option<String>,
+    pub change: Option<u8>,
+    pub unread_only: bool,
+    pub skip: u32,
+    pub take: u32,
+}
+
+/// The events that fit, newest first, and how many fit in all. Below ADMINISTRATOR these are the caller's own.
+pub fn list(app: &App, caller: &Caller, query: Query) -> Result<(Vec<Shown>, i64), Error> {
+    app.read(caller, &Rule::SeesEvents, |tx, grant| {
+        let reader = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
+        let (mut events, total) = match filter(grant, reader, query) {
+            Some(filter) => store::audit::shown(tx, &filter)?,
+            None => (Vec::new(), 0),
+        };
+        for event in &mut events {
+            name_actor(tx, event)?;
+        }
+        let recorded = Event::EventsListed { org: grant.org, count: events.len() };
+        Ok(((events, total), recorded))
+    })
+}
+
+/// Marks events as read, or as not read, by the caller; those of other organizations are passed over.
+pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Result<(), Error> {
+    app.record(caller, Rule::MarksEvents, move |tx, grant| {
+        let user = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
+        let count = store::audit::mark(tx, grant.org, user, &ids, read)?;
+        Ok(((), Event::EventsMarked { user, read, count }))
+    })
+}
+
+/// `None` when somebody who sees only their own events asks for another's.
+fn filter(grant: &Grant, reader: UserId, query: Query) -> Option<Filter> {
+    let own = reader.to_string();
+    let actor_id = match query.user_id {
+        wanted if grant.role >= Role::Administrator => wanted,
+        Some(other) if other != own => return None,
+        _ => Some(own),
+    };
+    let unbounded = query.from.is_none() && query.to.is_none();
+    let earliest = if unbounded { grant.at.minus(DAY) } else { Time::from_millis(0) };
+    Some(Filter {
+        org: grant.org,
+        from: query.from.unwrap_or(earliest),
+        to: query.to.unwrap_or(grant.at),
+        actor_id,
+        context: query.context,
+        context_id: query.context_id,
+        change: query.change,
+        unread_only: query.unread_only,
+        reader,
+        skip: query.skip,
+        take: query.take,
+    })
+}
+
+fn name_actor(tx: &ReadTx<'_>, event: &mut Shown) -> Result<(), Error> {
+    if let Some(id) = UserId::parse(&event.actor_id)
+        && let Some(user) = store::user::find(tx, id)?
+    {
+        format!("{} {}", user.name, user.last_name).trim().clone_into(&mut event.actor_name);
+        event.actor_email = user.email;
+    }
+    Ok(())
+}

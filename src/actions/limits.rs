@@ -1,0 +1,103 @@
+//! How often may somebody ask? A bucket for each credential, and one for each network whose signed calls are refused.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::app::Limits;
+use super::error::Error;
+use crate::domain::event::network;
+use crate::domain::id::TokenId;
+
+/// Buckets that may lie around before the full ones are thrown away.
+const MANY: usize = 10_000;
+
+/// A credential's bucket holds four seconds of calls.
+const CALLER_BURST: u32 = 4;
+
+type Buckets<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// The buckets; none where a limit is off.
+pub(super) struct Limiter {
+    callers: Option<Buckets<TokenId>>,
+    refused: Option<Refused>,
+}
+
+struct Refused {
+    buckets: Buckets<IpAddr>,
+    /// Networks whose bucket is empty, until it holds something again.
+    empty: Mutex<HashMap<IpAddr, Instant>>,
+    refill: Duration,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let refused = buckets(limits.refused_rate, limits.refused_burst).map(|buckets| Refused {
+            buckets,
+            empty: Mutex::default(),
+            refill: Duration::from_secs(1) / limits.refused_rate.max(1),
+        });
+        Self { callers: buckets(limits.caller_rate, limits.caller_rate.saturating_mul(CALLER_BURST)), refused }
+    }
+
+    /// Takes a call of a credential, or says how long it must wait.
+    pub(super) fn admit_caller(&self, token: TokenId) -> Result<(), Error> {
+        let Some(callers) = &self.callers else { return Ok(()) };
+        clear(callers);
+        callers.check_key(&token).map(drop).map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            Error::too_many(wait, "Too many calls with this credential: slow down")
+        })
+    }
+
+    /// Refuses a signed call from a network whose bucket is empty, before any signature is checked.
+    pub(super) fn admit_signed(&self, address: Option<IpAddr>) -> Result<(), Error> {
+        let (Some(refused), Some(address)) = (&self.refused, address) else { return Ok(()) };
+        let empty = refused.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = empty.get(&network(address)).map(|until| until.saturating_duration_since(Instant::now()));
+        match wait {
+            Some(wait) if !wait.is_zero() => Err(Error::too_many(
+                wait,
+                "Too many refused signed calls from this network: mend the node, then try again",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a refused signed call against its network.
+    pub(super) fn signed_call_refused(&self, address: Option<IpAddr>) {
+        let (Some(refused), Some(address)) = (&self.refused, address) else { return };
+        clear(&refused.buckets);
+        let network = network(address);
+        let wait = match refused.buckets.check_key(&network) {
+            Ok(bucket) if bucket.remaining_burst_capacity() > 0 => return,
+            Ok(_) => refused.refill,
+            Err(until) => until.wait_time_from(DefaultClock::default().now()),
+        };
+        let now = Instant::now();
+        let mut empty = refused.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        if empty.len() >= MANY {
+            empty.retain(|_, until| *until > now);
+        }
+        empty.insert(network, now + wait);
+    }
+}
+
+fn buckets<K: Hash + Eq + Clone>(rate: u32, burst: u32) -> Option<Buckets<K>> {
+    let quota = Quota::per_second(NonZeroU32::new(rate)?).allow_burst(NonZeroU32::new(burst.max(1))?);
+    Some(RateLimiter::hashmap(quota).with_middleware())
+}
+
+fn clear<K: Hash + Eq + Clone>(buckets: &Buckets<K>) {
+    if buckets.len() >= MANY {
+        buckets.retain_recent();
+    }
+}

@@ -1,0 +1,18 @@
+//! What may be done, by whom, and what is recorded of it? One file per noun, one public function per thing a caller can do.
+
+pub mod access;
+pub mod app;
+pub mod audit;
+pub mod backup;
+pub mod bootstrap;
+pub mod caller;
+pub mod error;
+pub mod event;
+pub mod limits;
+pub mod node;
+pub mod offline;
+pub mod org_key;
+pub mod outside;
+pub mod refusals;
+pub mod session;
+pub mod signed_call;

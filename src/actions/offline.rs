@@ -1,0 +1,160 @@
+//! What may be done from the command line while no server runs? What an administrator who is locked out needs, recorded like everything else.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::access::Rule;
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::outside::Outside;
+use crate::crypto::secret::{self, TokenDigest};
+use crate::domain::event::Event;
+use crate::domain::id::{OrgId, TokenId, UserId};
+use crate::domain::role::Role;
+use crate::domain::text;
+use crate::domain::time::Time;
+use crate::domain::user::{self, Org, Token, User};
+use crate::store::{self, ReadTx, StoreError, WriteTx};
+
+/// How long a token lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// Until it is revoked.
+    Never,
+    /// So long.
+    For(Duration),
+}
+
+/// Makes an organization.
+pub fn create_org(app: &App, name: &str) -> Result<Org, Error> {
+    let name = user::parse_org_name(name)?;
+    let id: OrgId = app.outside.id();
+    app.record(&Caller::system(), Rule::Administers(id), move |tx, grant| {
+        let org = Org { id, name, created_at: grant.at };
+        store::org::insert(tx, &org)?;
+        Ok((org, Event::OrgCreated { org: id }))
+    })
+}
+
+/// All organizations, newest first.
+pub fn list_orgs(app: &App) -> Result<Vec<Org>, Error> {
+    listed(app, "organizations", store::org::list)
+}
+
+/// Adds a person to an organization.
+pub fn create_user(app: &App, org: &str, email: &str, role: Role, name: &str, last_name: &str) -> Result<User, Error> {
+    let missing =
+        || Error::new(Kind::Missing, "UNKNOWN_ORGANIZATION", "There is no such organization: see `orgkeys org list`");
+    let org = OrgId::parse(org).ok_or_else(missing)?;
+    let user = User {
+        id: app.outside.id(),
+        org,
+        email: user::parse_email(email)?,
+        name: text::parse("name", name, 0..=100)?,
+        last_name: text::parse("last-name", last_name, 0..=100)?,
+        role,
+        validated: true,
+        deleted_at: None,
+    };
+    app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
+        if !store::org::exists(tx, org)? {
+            return Err(missing());
+        }
+        if !store::user::insert(tx, &user, grant.at)? {
+            let message = "This server has a user with this email address already";
+            return Err(Error::new(Kind::Conflict, "EMAIL_TAKEN", message));
+        }
+        let event = Event::UserCreated { user: user.id, role };
+        Ok((user, event))
+    })
+}
+
+/// The people of one organization, or of all, newest first.
+pub fn list_users(app: &App, org: Option<OrgId>) -> Result<Vec<User>, Error> {
+    listed(app, "users", move |tx| store::user::list(tx, org))
+}
+
+/// Makes an access token for a person, named by address or id.
+pub fn create_token(app: &App, user: &str, ttl: Ttl) -> Result<(SecretString, Token), Error> {
+    let user = find_user(app, user)?;
+    let outside = app.outside.clone();
+    app.record(&Caller::system(), Rule::Administers(user.org), move |tx, grant| {
+        let secret = secret::access_token(&mut outside.rng());
+        let digest = secret::access_token_digest(secret.expose_secret())
+            .ok_or_else(|| Error::internal("a fresh token is malformed"))?;
+        let token = add_token(tx, &outside, user.id, &digest, ttl, grant.at)?;
+        let event = Event::TokenCreated { token: token.id, user: user.id, expires: token.expires_at };
+        Ok(((secret, token), event))
+    })
+}
+
+/// The tokens of one person, named by address or id, or of all, newest first.
+pub fn list_tokens(app: &App, user: Option<&str>) -> Result<Vec<Token>, Error> {
+    let user = user.map(|user| find_user(app, user)).transpose()?.map(|user| user.id);
+    listed(app, "tokens", move |tx| store::token::list(tx, user))
+}
+
+/// Ends a token.
+pub fn revoke_token(app: &App, id: &str) -> Result<(), Error> {
+    let missing = || {
+        Error::new(
+            Kind::Missing,
+            "TOKEN_NOT_FOUND",
+            "There is no such token, or it was revoked: see `orgkeys token list`",
+        )
+    };
+    let id = TokenId::parse(id).ok_or_else(missing)?;
+    let standing = app.identify(|tx| store::token::find(tx, id)?.ok_or_else(missing))?;
+    app.revoke(&Caller::system(), Rule::Administers(standing.org), move |tx, grant| {
+        if !store::token::revoke(tx, id, grant.at)? {
+            return Err(missing());
+        }
+        Ok(((), Event::TokenRevoked { token: id, user: standing.token.user }))
+    })
+}
+
+/// Adds a token that is known by `digest`.
+pub(super) fn add_token(
+    tx: &WriteTx<'_>,
+    outside: &Outside,
+    user: UserId,
+    digest: &TokenDigest,
+    ttl: Ttl,
+    now: Time,
+) -> Result<Token, Error> {
+    let expires_at = match ttl {
+        Ttl::Never => None,
+        Ttl::For(span) => Some(now.plus(span)),
+    };
+    let token = Token { id: outside.id(), user, created_at: now, expires_at, revoked_at: None, last_used: None };
+    if !store::token::insert(tx, &token, digest)? {
+        return Err(Error::new(Kind::Conflict, "TOKEN_TAKEN", "This server has had this token already: make another"));
+    }
+    Ok(token)
+}
+
+fn find_user(app: &App, name: &str) -> Result<User, Error> {
+    let found = app.identify(|tx| {
+        Ok(match UserId::parse(name) {
+            Some(id) => store::user::find(tx, id)?,
+            None => store::user::find_by_email(tx, name)?,
+        })
+    })?;
+    found
+        .filter(|user| user.deleted_at.is_none())
+        .ok_or_else(|| Error::new(Kind::Missing, "USER_NOT_FOUND", "There is no such user: see `orgkeys user list`"))
+}
+
+fn listed<T: Send + 'static>(
+    app: &App,
+    what: &'static str,
+    read: impl FnOnce(&ReadTx<'_>) -> Result<Vec<T>, StoreError> + Send + 'static,
+) -> Result<Vec<T>, Error> {
+    app.administer(move |tx, _| {
+        let found = read(tx)?;
+        let count = found.len();
+        Ok((found, Event::Listed { what, count }))
+    })
+}

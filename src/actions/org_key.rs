@@ -1,0 +1,103 @@
+//! What may be done with organization keys? Made, listed and deleted; the private half leaves once and is never kept.
+
+use std::num::NonZero;
+use std::sync::PoisonError;
+use std::thread;
+
+use super::access::Rule;
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::outside::Outside;
+use crate::crypto::rsa::{self, KeyError, KeyPair};
+use crate::domain::event::Event;
+use crate::domain::id::{OrgId, OrgKeyId};
+use crate::domain::org_key::{KeyNode, OrgKey};
+use crate::store;
+
+/// The niceness of the thread that makes a key, so that verification keeps its speed meanwhile.
+const PATIENT: i32 = 19;
+
+/// Makes a key pair. The quota is read before the work and again by the one that may work, and refereed by the insert.
+pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey, KeyPair), Error> {
+    let rule = Rule::ManagesKeys(org);
+    let quota = app.limits.org_keys;
+    let has_room = || {
+        app.consult(caller, &rule, |tx, grant| {
+            if store::org_key::count(tx, grant.org)? < quota { Ok(()) } else { Err(quota_reached(quota)) }
+        })
+    };
+    has_room()?;
+    let pair = {
+        let _permit = app.generator.lock().unwrap_or_else(PoisonError::into_inner);
+        has_room()?;
+        generate(&app.outside)?
+    };
+    let (outside, public_key) = (app.outside.clone(), pair.public_der.as_slice().into());
+    let key = app.record(caller, rule.clone(), move |tx, grant| {
+        let key = OrgKey { id: outside.id(), org: grant.org, public_key, created_at: grant.at };
+        if !store::org_key::insert(tx, &key, quota)? {
+            return Err(quota_reached(quota));
+        }
+        let event = Event::OrgKeyCreated { key: key.id };
+        Ok((key, event))
+    })?;
+    Ok((key, pair))
+}
+
+/// The keys of an organization, newest first, and the nodes beside them.
+pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(Vec<OrgKey>, Vec<KeyNode>), Error> {
+    app.read(caller, &Rule::SeesKeys(org), |tx, grant| {
+        let keys = store::org_key::list(tx, grant.org)?;
+        let nodes = store::org_key::nodes(tx, grant.org)?;
+        let event = Event::OrgKeysListed { org: grant.org, count: keys.len() };
+        Ok(((keys, nodes), event))
+    })
+}
+
+/// Deletes a key; its nodes must register again with another one.
+pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKeyId>) -> Result<(), Error> {
+    app.revoke(caller, Rule::ManagesKeys(org), move |tx, grant| {
+        let key = key.ok_or_else(no_such_key)?;
+        let nodes = store::org_key::delete(tx, grant.org, key)?.ok_or_else(no_such_key)?;
+        Ok(((), Event::OrgKeyDeleted { key, nodes }))
+    })
+}
+
+/// Deletes every key of an organization; gives how many there were.
+pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<usize, Error> {
+    app.revoke(caller, Rule::ManagesKeys(org), |tx, grant| {
+        let keys = store::org_key::delete_all(tx, grant.org)?;
+        Ok((keys.len(), Event::OrgKeysDeleted { org: grant.org, keys }))
+    })
+}
+
+/// Makes a pair on a thread of its own, which ends with the low priority that it gives itself.
+fn generate(outside: &Outside) -> Result<KeyPair, Error> {
+    let mut rng = outside.rng();
+    let made = thread::scope(|scope| {
+        let work = move || -> Result<KeyPair, KeyError> {
+            if let Some(this) = NonZero::new(rustix::thread::gettid().as_raw_nonzero().get()) {
+                let _ = rustix::process::setpriority_process(rustix::process::Pid::from_raw(this.get()), PATIENT);
+            }
+            rsa::generate(&mut rng)
+        };
+        thread::Builder::new()
+            .name("generator".to_owned())
+            .spawn_scoped(scope, work)
+            .map(thread::ScopedJoinHandle::join)
+    });
+    made.map_err(Error::internal)?.map_err(|_| Error::internal("the key generator panicked"))?.map_err(Error::from)
+}
+
+fn quota_reached(quota: u32) -> Error {
+    let message = format!(
+        "Maximum number of organization keys ({quota}) has been reached. Please delete existing keys before creating new ones."
+    );
+    Error::new(Kind::Invalid, "KEY_LIMIT_REACHED", message)
+}
+
+fn no_such_key() -> Error {
+    let message = "Organization key not found or does not belong to this organization";
+    Error::new(Kind::Missing, "KEY_NOT_FOUND", message)
+}

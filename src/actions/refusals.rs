@@ -1,0 +1,76 @@
+//! What of the signed calls that are refused? Counted in memory and recorded by the minute, so that a stranger cannot fill the disk.
+
+use std::collections::HashMap;
+use std::mem;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use super::app::App;
+use super::error::Error;
+use crate::domain::event::{Event, network};
+use crate::domain::id::OrgId;
+use crate::domain::time::Time;
+
+/// Networks that are told apart in an organization's minute; the rest is one network, `other`.
+const TOLD_APART: usize = 256;
+
+const MINUTE: i64 = 60_000;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    code: &'static str,
+    /// `None` for those that are not told apart.
+    network: Option<IpAddr>,
+    minute: i64,
+}
+
+/// The counts that are not recorded yet.
+#[derive(Default)]
+pub(super) struct Refusals {
+    counts: Mutex<HashMap<OrgId, HashMap<Kind, u64>>>,
+}
+
+impl Refusals {
+    /// Counts a refusal.
+    pub(super) fn count(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
+        let minute = now.millis() - now.millis().rem_euclid(MINUTE);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = counts.entry(org).or_default();
+        let mut kind = Kind { code, network: address.map(network), minute };
+        if counts.len() >= TOLD_APART && !counts.contains_key(&kind) {
+            kind.network = None;
+        }
+        *counts.entry(kind).or_default() += 1;
+    }
+
+    /// Takes out the counts of minutes that ended before `now`, or all of them.
+    fn take(&self, ended_before: Option<Time>) -> Vec<(OrgId, Event)> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = |kind: &Kind| ended_before.is_none_or(|now| kind.minute + MINUTE <= now.millis());
+        let mut taken = Vec::new();
+        for (org, kinds) in counts.iter_mut() {
+            let (out, kept) = mem::take(kinds).into_iter().partition(|(kind, _)| ended(kind));
+            *kinds = kept;
+            let out: HashMap<Kind, u64> = out;
+            taken.extend(out.into_iter().map(|(kind, count)| (*org, event(*org, &kind, count))));
+        }
+        counts.retain(|_, kinds| !kinds.is_empty());
+        taken
+    }
+}
+
+fn event(org: OrgId, kind: &Kind, count: u64) -> Event {
+    Event::SignedCallsRefused {
+        org,
+        code: kind.code,
+        network: kind.network.map_or_else(|| "other".to_owned(), |network| network.to_string()),
+        minute: Time::from_millis(kind.minute),
+        count,
+    }
+}
+
+/// Records the counts of the minutes that have ended; at a clean stop, those of the running one too.
+pub fn flush(app: &App, stopping: bool) -> Result<(), Error> {
+    let taken = app.refusals.take((!stopping).then(|| app.now()));
+    if taken.is_empty() { Ok(()) } else { app.append_counted(taken) }
+}

@@ -1,0 +1,174 @@
+//! Is it really the node? A signature over address, region and time, made with a key of the organization, fresh and never used before.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::app::App;
+use super::caller::{Caller, Identity, Origin};
+use super::error::{Error, Kind};
+use crate::crypto::rsa::Verifier;
+use crate::crypto::signed_request::{Form, Messages, Signature};
+use crate::domain::id::{OrgId, OrgKeyId};
+use crate::domain::node::SignedAt;
+use crate::domain::time::Time;
+use crate::store;
+
+/// Public keys that are kept ready to verify; beyond it all are dropped and read anew.
+const READY: usize = 10_000;
+
+/// What a node signed, and the signature.
+#[derive(Clone, Debug)]
+pub struct SignedCall {
+    /// The organization as the node named it; absent is allowed where the server holds exactly one.
+    pub org: Option<String>,
+    /// The node's address.
+    pub ip: String,
+    /// Its region; absent on a call that means the stored one.
+    pub region: Option<String>,
+    /// When it signed.
+    pub at: SignedAt,
+    /// The signature.
+    pub signature: Signature,
+}
+
+/// A verified call: the node as a caller, and the message that its signature is of.
+pub(super) struct Signed {
+    pub(super) caller: Caller,
+    pub(super) form: Form,
+}
+
+/// Public keys, parsed once. A key's id never gets other bytes, so nothing here can be stale; whether the key still stands is asked in the transaction.
+#[derive(Default)]
+pub(super) struct Verifiers(RwLock<HashMap<OrgKeyId, Arc<Verifier>>>);
+
+impl Verifiers {
+    fn get(&self, id: OrgKeyId, public_key: &[u8]) -> Result<Arc<Verifier>, Error> {
+        if let Some(ready) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Ok(Arc::clone(ready));
+        }
+        let made = Arc::new(Verifier::new(public_key)?);
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= READY {
+            keys.clear();
+        }
+        keys.insert(id, Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+/// Runs a signed call for its organization, within the limit on refusals, and counts it if it is refused.
+pub(super) fn admit<T>(
+    app: &App,
+    origin: &Origin,
+    named: Option<&str>,
+    work: impl FnOnce(OrgId) -> Result<T, Error>,
+) -> Result<T, Error> {
+    app.limiter.admit_signed(origin.address)?;
+    let org = organization(app, named);
+    let result = org.as_ref().map_err(Clone::clone).and_then(|org| work(*org));
+    if let Err(error) = &result
+        && error.kind == Kind::Invalid
+    {
+        app.limiter.signed_call_refused(origin.address);
+        if let Ok(org) = org {
+            app.refusals.count(org, error.code, origin.address, app.now());
+        }
+    }
+    result
+}
+
+/// Verifies time, then signature: `ip|region|timestamp` first, then the same with the organization.
+pub(super) fn verify(app: &App, origin: &Origin, org: OrgId, call: &SignedCall, region: &str) -> Result<Signed, Error> {
+    let (signed_after, keys) =
+        app.identify(|tx| Ok((store::server::signed_after(tx)?, store::org_key::list(tx, org)?)))?;
+    check_time(app, &call.at, signed_after)?;
+    if keys.is_empty() {
+        return Err(refusal(
+            "NO_KEYS",
+            "The organization has no keys",
+            "Make a key with POST /organization/{idOrg}/key, put it on the node and sign with it".to_owned(),
+        ));
+    }
+    let verifiers = keys.iter().map(|key| app.verifiers.get(key.id, &key.public_key)).collect::<Result<Vec<_>, _>>()?;
+    let messages = Messages::new(&call.ip, region, &call.at.text, &org.to_string());
+    let Some((form, index)) = messages.find_signer(&call.signature, &verifiers) else {
+        return Err(bad_signature(&messages, keys.len()));
+    };
+    let identity = Identity::Node { org, key: keys[index].id, ip: call.ip.clone() };
+    Ok(Signed { caller: Caller { identity, origin: origin.clone() }, form })
+}
+
+/// The organization that a node names, or the only one.
+fn organization(app: &App, named: Option<&str>) -> Result<OrgId, Error> {
+    let unknown = |advice: &str| refusal("UNKNOWN_ORGANIZATION", "Unknown organization", advice.to_owned());
+    app.identify(|tx| match named.map(OrgId::parse) {
+        Some(Some(org)) if store::org::exists(tx, org)? => Ok(org),
+        Some(_) => {
+            Err(unknown("This server has no organization with the id in id_org: copy it from GET /user/profile"))
+        }
+        None => store::org::only(tx)?
+            .ok_or_else(|| unknown("This server does not hold exactly one organization: send its id in id_org")),
+    })
+}
+
+fn check_time(app: &App, at: &SignedAt, signed_after: Time) -> Result<(), Error> {
+    let (now, window) = (app.now(), app.limits.signature_window);
+    // Durations of milliseconds, shown in seconds to the millisecond.
+    let seconds = |millis: i64| format!("{}.{:03} s", millis / 1_000, millis % 1_000);
+    let limit = window.as_secs();
+    if at.time < now.minus(window) {
+        let late = seconds(now.millis() - at.time.millis());
+        let advice = format!(
+            "The server's time is {now}, the timestamp is {late} older and {limit} s are allowed: set the node's clock, then sign again"
+        );
+        return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
+    }
+    if at.time > now.plus(window) {
+        let early = seconds(at.time.millis() - now.millis());
+        let advice = format!(
+            "The server's time is {now}, the timestamp is {early} ahead of it and {limit} s are allowed: set the node's clock, then sign again"
+        );
+        return Err(refusal("TIMESTAMP_IN_FUTURE", "The timestamp is in the future", advice));
+    }
+    if at.time < signed_after {
+        let advice = format!(
+            "The server was restored from a backup at {signed_after} and takes no signature from before: sign again"
+        );
+        return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
+    }
+    Ok(())
+}
+
+fn bad_signature(messages: &Messages, keys: usize) -> Error {
+    let expected = messages.expected();
+    let advice = format!(
+        "The server expected a signature of {expected:?}, without a newline, by one of the organization's {keys} key(s): \
+         printf %s '{expected}' | openssl dgst -sha256 -sign key.pem | base64 -w0"
+    );
+    refusal("BAD_SIGNATURE", "Invalid signature", advice)
+}
+
+/// A refusal of a signature that was used before.
+pub(super) fn replayed() -> Error {
+    let advice = "This signature was used before. The same address, region and timestamp always give the same signature: sign again with a new timestamp";
+    refusal("SIGNATURE_REPLAYED", "The signature was used before", advice.to_owned())
+}
+
+/// A refusal because the key that verified was deleted meanwhile.
+pub(super) fn key_is_gone() -> Error {
+    refusal(
+        "BAD_SIGNATURE",
+        "Invalid signature",
+        "The key that made it was deleted just now: sign with another key of the organization".to_owned(),
+    )
+}
+
+/// A refusal of a node that an administrator deleted.
+pub(super) fn node_deleted(when: Time) -> Error {
+    let advice = format!("An administrator deleted this node at {when}: ask an administrator to activate it");
+    refusal("NODE_DELETED", "The node was deleted by an administrator", advice)
+}
+
+fn refusal(code: &'static str, message: &str, advice: String) -> Error {
+    Error::new(Kind::Invalid, code, message).advising(advice)
+}
