@@ -4,6 +4,10 @@
 //! Imports run down only; `ARCHITECTURE.md` says what each floor may know.
 
 pub mod actions;
+pub mod api;
+pub mod cli;
+pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod server;
 pub mod store;

@@ -1,3 +1,5 @@
-//! The program.
+//! The program: everything is in the library, so that tests and benches reach it too.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    orgkeys::cli::main()
+}

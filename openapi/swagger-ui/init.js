@@ -1,0 +1,12 @@
+window.onload = () => {
+  window.ui = SwaggerUIBundle({
+    url: "/openapi.json",
+    dom_id: "#swagger-ui",
+    deepLinking: true,
+    validatorUrl: null,
+    // A token stays in the page's memory and is gone with it.
+    persistAuthorization: false,
+    displayOperationId: true,
+    tryItOutEnabled: true,
+  });
+};

@@ -1,0 +1,151 @@
+//! What does the OpenAPI document say? Exactly what the code says, written so that validators and generators take it (OpenAPI 3.0.3).
+//!
+//! The framework's own writer emits a path once for each group that has it, and readers keep only the last. So this
+//! one works from the same registry, merges paths, and mends what generators stumble over.
+
+use std::sync::LazyLock;
+
+use poem_openapi::OpenApi;
+use poem_openapi::registry::{MetaOperation, MetaResponse, Registry};
+use serde_json::{Map, Value, json};
+
+use super::Apis;
+
+const DESCRIPTION: &str = "Holds an organization's keys: administrators mint RSA keys, nodes prove themselves by \
+    signing their registration with one, and everything that is done lands in an audit log.\n\n\
+    Press **Authorize** and paste the access token that the first start printed, then start with `getProfile`: it \
+    gives the id of your organization. `orgkeys sign` makes the body of a node's registration.";
+
+/// Headers whose names the framework writes in capitals.
+const HEADERS: [&str; 4] = ["Cache-Control", "Content-Disposition", "Location", "X-Key-Id"];
+
+static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
+
+/// The document as text: one for the file, the server, Swagger UI and the command line.
+#[must_use]
+pub fn text() -> &'static str {
+    &TEXT
+}
+
+fn document() -> Value {
+    let mut registry = Registry::new();
+    Apis::register(&mut registry);
+    let schemas = registry.schemas.iter().map(|(name, schema)| (name.clone(), mended(json!(schema))));
+    let mut schemas: Map<String, Value> = schemas.collect();
+    let paths = paths();
+    keep_used(&mut schemas, &paths);
+    json!({
+        "openapi": "3.0.3",
+        "info": {
+            "title": "orgkeys",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": DESCRIPTION,
+            "license": { "name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html" },
+        },
+        "servers": [{ "url": "/" }],
+        "security": [{ "bearerAuth": [] }],
+        "tags": registry.tags,
+        "paths": paths,
+        "components": { "schemas": schemas, "securitySchemes": registry.security_schemes },
+    })
+}
+
+fn paths() -> Value {
+    let mut paths = Map::new();
+    for path in Apis::meta().into_iter().flat_map(|api| api.paths) {
+        let operations = paths.entry(path.path).or_insert_with(|| json!({}));
+        for operation in &path.operations {
+            operations[operation.method.as_str().to_lowercase()] = self::operation(operation);
+        }
+    }
+    Value::Object(paths)
+}
+
+fn operation(operation: &MetaOperation) -> Value {
+    let mut written = json!(operation);
+    if operation.security.is_empty() {
+        written["security"] = json!([]);
+    }
+    for parameter in written["parameters"].as_array_mut().into_iter().flatten() {
+        strip(parameter, &["deprecated", "explode"]);
+    }
+    let responses = &operation.responses.responses;
+    written["responses"] =
+        responses.iter().map(|response| (status(response), answer(response))).collect::<Map<_, _>>().into();
+    mended(written)
+}
+
+fn status(response: &MetaResponse) -> String {
+    match (response.status, &response.status_range) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(range)) => range.clone(),
+        (None, None) => "default".to_owned(),
+    }
+}
+
+fn answer(response: &MetaResponse) -> Value {
+    let mut written = json!(response);
+    if response.description.is_empty() {
+        written["description"] = json!("It was done.");
+    }
+    if let Some(Value::Object(headers)) = written.get_mut("headers").map(Value::take) {
+        let named = headers.into_iter().map(|(name, mut header)| {
+            strip(&mut header, &["deprecated"]);
+            let known = HEADERS.iter().find(|known| known.eq_ignore_ascii_case(&name));
+            (known.map_or(name, |known| (*known).to_owned()), header)
+        });
+        written["headers"] = named.collect::<Map<_, _>>().into();
+    }
+    if let Some(content) = written.get_mut("content").and_then(Value::as_object_mut) {
+        let types = std::mem::take(content).into_iter();
+        *content = types.map(|(name, media)| (name.split(';').next().unwrap_or_default().to_owned(), media)).collect();
+    }
+    written
+}
+
+/// Mends a value all the way down: whole numbers as integers, and no null where an example has nothing to show.
+fn mended(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let whole = map.get("type").is_some_and(|of| of == "integer");
+            let mend = |(key, value): (String, Value)| {
+                let bound = whole && (key == "minimum" || key == "maximum");
+                let value = if bound { integer(&value) } else { value };
+                (key, mended(value))
+            };
+            map.into_iter().map(mend).collect::<Map<_, _>>().into()
+        }
+        Value::Array(items) => items.into_iter().map(mended).collect(),
+        other => other,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "bounds of our own fields, all far below 2^53")]
+fn integer(bound: &Value) -> Value {
+    bound.as_f64().map_or_else(|| bound.clone(), |bound| json!(bound as i64))
+}
+
+fn strip(value: &mut Value, keys: &[&str]) {
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|key, value| !(keys.contains(&key.as_str()) && value.is_boolean()));
+    }
+}
+
+/// Drops the schemas that no path leads to.
+fn keep_used(schemas: &mut Map<String, Value>, paths: &Value) {
+    let mut text = paths.to_string();
+    let mut kept = Map::new();
+    loop {
+        let reached = |name: &String| text.contains(&format!("\"#/components/schemas/{name}\""));
+        let (now, later): (Map<_, _>, Map<_, _>) =
+            std::mem::take(schemas).into_iter().partition(|(name, _)| reached(name));
+        *schemas = later;
+        if now.is_empty() {
+            break;
+        }
+        text = Value::Object(now.clone()).to_string();
+        kept.extend(now);
+    }
+    kept.sort_keys();
+    *schemas = kept;
+}

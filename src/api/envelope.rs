@@ -1,0 +1,95 @@
+//! What does an answer look like from outside? Two families of envelopes, told apart by the path.
+
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::Object;
+use poem_openapi::types::ToJSON;
+use serde_json::json;
+
+/// Which published platform's envelope a path answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `{success, message, ...}`: everything outside `/api/`.
+    Flat,
+    /// `{success, errors, messages, result, resultInfo, statusCode}`: everything under `/api/`.
+    Wrapped,
+}
+
+impl Family {
+    /// The family that `path` belongs to.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        if path == "/api" || path.starts_with("/api/") { Self::Wrapped } else { Self::Flat }
+    }
+}
+
+/// A failure, the same for every call.
+#[derive(Clone, Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct Failure {
+    /// Always false.
+    pub success: bool,
+    /// A sentence for people.
+    pub message: String,
+    /// A stable word in capitals, for programs.
+    pub error_code: String,
+    /// What to do about it; on signed calls only.
+    #[oai(skip_serializing_if_is_none)]
+    pub error_message: Option<String>,
+}
+
+impl poem_openapi::types::Example for Failure {
+    fn example() -> Self {
+        Self {
+            success: false,
+            message: "Access denied: you can only view keys for your own organization".to_owned(),
+            error_code: "ACCESS_DENIED".to_owned(),
+            error_message: None,
+        }
+    }
+}
+
+/// The success of a call that has nothing to give but its word.
+#[derive(Clone, Debug, Object)]
+#[oai(example)]
+pub struct Done {
+    /// Always true.
+    pub success: bool,
+    /// What was done.
+    pub message: String,
+}
+
+impl Done {
+    /// It was done.
+    pub fn because(message: impl Into<String>) -> Self {
+        Self { success: true, message: message.into() }
+    }
+}
+
+impl poem_openapi::types::Example for Done {
+    fn example() -> Self {
+        Self::because("Organization key deleted successfully")
+    }
+}
+
+/// A failure as a response, in the envelope of its family.
+#[must_use]
+pub fn failure(family: Family, status: StatusCode, failure: &Failure) -> Response {
+    let body = match family {
+        Family::Flat => failure.to_json().unwrap_or_default(),
+        Family::Wrapped => json!({
+            "success": false,
+            "errors": [failure.message],
+            "messages": [],
+            "result": null,
+            "resultInfo": failure.error_code,
+            "statusCode": status.as_u16(),
+        }),
+    };
+    let mut response = poem::web::Json(body).into_response();
+    response.set_status(status);
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}

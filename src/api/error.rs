@@ -1,0 +1,112 @@
+//! How is a failure said over HTTP? One exhaustive match from kinds to status codes, and the list of them in the document.
+
+use poem::Response;
+use poem::http::{HeaderValue, StatusCode, header};
+use poem_openapi::ApiResponse;
+use poem_openapi::payload::{Json, Payload};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+
+use super::envelope::{self, Failure, Family};
+use crate::actions::error::{Error, Kind};
+
+/// The statuses that an operation may fail with, as a set of bits; server faults are in every one.
+pub mod may {
+    /// 400: the input cannot be taken.
+    pub const BE_INVALID: u32 = 1;
+    /// 401, 403 and 429: no good credential, a right too low, too many calls.
+    pub const BE_REFUSED: u32 = 1 << 1;
+    /// 404: there is no such thing.
+    pub const BE_MISSING: u32 = 1 << 2;
+    /// 413 and 415: the body is too large or not JSON.
+    pub const HAVE_A_BAD_BODY: u32 = 1 << 3;
+    /// 429: too many calls.
+    pub const BE_LIMITED: u32 = 1 << 4;
+}
+
+/// A failure of an operation that documents the statuses in `MAY`.
+#[derive(Debug)]
+pub struct Fail<const MAY: u32>(Error);
+
+/// The status code of a kind of failure.
+#[must_use]
+pub const fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Denied => StatusCode::FORBIDDEN,
+        Kind::Missing => StatusCode::NOT_FOUND,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// A failure as a response. Its cause goes to the log alone.
+pub fn respond(family: Family, error: Error) -> Response {
+    if let Some(cause) = &error.cause {
+        tracing::error!(cause, "internal error");
+    }
+    let failure = Failure {
+        success: false,
+        message: error.message,
+        error_code: error.code.to_owned(),
+        error_message: error.advice,
+    };
+    let mut response = envelope::failure(family, status(error.kind), &failure);
+    if let Some(wait) = error.retry_after {
+        let seconds = HeaderValue::from(wait.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+impl<const MAY: u32> From<Error> for Fail<MAY> {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl<const MAY: u32> From<Fail<MAY>> for poem::Error {
+    fn from(fail: Fail<MAY>) -> Self {
+        refused(fail.0)
+    }
+}
+
+/// An error on its way to the middleware that knows the path, and so the envelope.
+pub fn refused(error: Error) -> poem::Error {
+    let status = status(error.kind);
+    poem::Error::new(error, status)
+}
+
+impl<const MAY: u32> ApiResponse for Fail<MAY> {
+    fn meta() -> MetaResponses {
+        let listed = [
+            (may::BE_INVALID, 400, "The input cannot be taken; the message says why."),
+            (may::BE_REFUSED, 401, "No credential, or not a good one."),
+            (may::BE_REFUSED, 403, "The caller may not; other organizations and missing ones answer alike."),
+            (may::BE_MISSING, 404, "There is no such thing."),
+            (may::HAVE_A_BAD_BODY, 413, "The body is larger than 64 KiB."),
+            (may::HAVE_A_BAD_BODY, 415, "The body is not application/json."),
+            (may::BE_REFUSED | may::BE_LIMITED, 429, "Too many calls; Retry-After says how long to wait."),
+        ];
+        let listed = listed.into_iter().filter(|(bit, ..)| MAY & bit != 0);
+        let mut responses: Vec<_> = listed.map(|(_, status, text)| response(Some(status), text)).collect();
+        responses.push(response(None, "A fault of the server, or no room to store; nothing was changed."));
+        MetaResponses { responses }
+    }
+
+    fn register(registry: &mut Registry) {
+        <Json<Failure> as Payload>::register(registry);
+    }
+}
+
+fn response(status: Option<u16>, description: &'static str) -> MetaResponse {
+    MetaResponse {
+        description,
+        status,
+        status_range: status.is_none().then(|| "5XX".to_owned()),
+        content: vec![MetaMediaType { content_type: "application/json", schema: Json::<Failure>::schema_ref() }],
+        headers: Vec::new(),
+    }
+}

@@ -1,0 +1,318 @@
+//! How is the audit log asked for over HTTP?
+
+use std::sync::Arc;
+
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+use serde::Deserialize;
+
+use super::auth::Auth;
+use super::body::{Body, OptionalBody};
+use super::error::{Fail, may};
+use super::timestamp::Timestamp;
+use super::{Group, blocking};
+use crate::actions::app::App;
+use crate::actions::caller::Caller;
+use crate::actions::error::{Error, Kind};
+use crate::actions::event::{self, Query as Wanted};
+use crate::domain::event::{Change, Context};
+use crate::domain::text;
+use crate::domain::time::Time;
+use crate::store::audit::Shown;
+
+/// The operations on system events.
+pub struct EventApi(pub Arc<App>);
+
+/// The most ids in one call.
+const MOST_IDS: usize = 1_000;
+
+/// Which events are asked for; everything left out is any.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", example)]
+#[serde(rename_all = "camelCase")]
+struct SystemEventQuery {
+    /// From this moment on, RFC 3339 with an offset. Without both timestamps, the last 24 hours.
+    #[oai(rename = "from_timestamp")]
+    #[serde(rename = "from_timestamp")]
+    from_timestamp: Option<String>,
+    /// Up to this moment.
+    #[oai(rename = "to_timestamp")]
+    #[serde(rename = "to_timestamp")]
+    to_timestamp: Option<String>,
+    /// The id of what the event is about.
+    context_id: Option<String>,
+    /// What it is about: 0 workspace, 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation.
+    #[oai(validator(minimum(value = "0"), maximum(value = "13")))]
+    context: Option<i64>,
+    /// What happened: 0 created, 1 updated, 2 deleted.
+    #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
+    event: Option<i64>,
+    /// The id of who did it.
+    user_id: Option<String>,
+    /// The id of the project it happened in.
+    workspace_id: Option<String>,
+    /// Only what the caller has not read.
+    show_unread: Option<bool>,
+    /// How many to pass over: 0 if left out.
+    skip: Option<u32>,
+    /// How many to give: 1 to 100, 20 if left out.
+    #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
+    take: Option<u32>,
+}
+
+/// Something that was done.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct SystemEvent {
+    /// The event's number.
+    id: i64,
+    /// When it was done.
+    timestamp: Timestamp,
+    /// The id of what it is about.
+    context_id: String,
+    /// What it is about, in a word.
+    context: String,
+    /// created, updated or deleted.
+    event: String,
+    /// The organization's id.
+    org_id: String,
+    /// Who did it: a user's id, a node's id, or `system`.
+    user_id: String,
+    /// Their name: a person's, a node's address, or `orgkeys`.
+    user_name: String,
+    /// Their email address, if they are a person.
+    user_email: String,
+    /// The id of the project it happened in.
+    #[oai(nullable)]
+    workspace_id: Option<String>,
+    /// More, as JSON in a string.
+    #[oai(nullable)]
+    json_data: Option<String>,
+    /// Whether the caller has not read it.
+    show_unread: bool,
+}
+
+/// A page of events.
+#[derive(Object)]
+#[oai(example)]
+struct SystemEventPage {
+    /// The events, newest first.
+    events: Vec<SystemEvent>,
+    /// How many fit in all.
+    total: i64,
+    /// How many were passed over.
+    skip: u32,
+    /// How many were asked for.
+    take: u32,
+}
+
+/// Which events to mark: one id, or up to 1000.
+#[derive(Default, Object, Deserialize)]
+#[oai(example)]
+struct SystemEventIds {
+    /// One event.
+    id: Option<i64>,
+    /// Several events.
+    #[oai(validator(max_items = 1000))]
+    ids: Option<Vec<i64>>,
+}
+
+/// It was done.
+#[derive(Object)]
+#[oai(example)]
+struct Marked {
+    /// Always true.
+    success: bool,
+}
+
+type EventFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::HAVE_A_BAD_BODY }>;
+
+#[OpenApi(tag = "Group::Events")]
+impl EventApi {
+    /// List system events
+    ///
+    /// What was created, updated and deleted in the caller's organization, newest first. ADMINISTRATOR and OWNER see
+    /// everything, others what they did themselves.
+    #[oai(path = "/systemevent", method = "post", operation_id = "listSystemEvents")]
+    async fn list(&self, auth: Auth, body: Body<SystemEventQuery>) -> Result<Json<SystemEventPage>, EventFail> {
+        let query = body.0;
+        let nothing = query.workspace_id.as_ref().is_some_and(|id| !id.is_empty());
+        let wanted = query.parse()?;
+        let (skip, take) = (wanted.skip, wanted.take);
+        let org = blocking(&self.0, move |app| {
+            let (events, total) = event::list(app, &auth.0, wanted)?;
+            // No event belongs to a project yet, so none fits one.
+            Ok(if nothing { (Vec::new(), 0) } else { (events, total) })
+        });
+        let (events, total) = org.await?;
+        Ok(Json(SystemEventPage { events: events.into_iter().map(shown).collect(), total, skip, take }))
+    }
+
+    /// Mark system events as read
+    ///
+    /// For the caller alone. Events of other organizations are passed over; marking twice changes nothing.
+    #[oai(path = "/systemevent/read", method = "post", operation_id = "markSystemEventsRead")]
+    async fn mark(
+        &self,
+        auth: Auth,
+        /// The ids, separated by commas, for proxies that drop a body.
+        ids: Query<Option<String>>,
+        body: OptionalBody<SystemEventIds>,
+    ) -> Result<Json<Marked>, EventFail> {
+        self.marked(auth.0, ids.0, body.0, true).await
+    }
+
+    /// Mark system events as not read
+    ///
+    /// For the caller alone, as for marking them read.
+    #[oai(path = "/systemevent/read", method = "delete", operation_id = "markSystemEventsUnread")]
+    async fn unmark(
+        &self,
+        auth: Auth,
+        /// The ids, separated by commas, for proxies that drop a body.
+        ids: Query<Option<String>>,
+        body: OptionalBody<SystemEventIds>,
+    ) -> Result<Json<Marked>, EventFail> {
+        self.marked(auth.0, ids.0, body.0, false).await
+    }
+}
+
+impl EventApi {
+    async fn marked(
+        &self,
+        caller: Caller,
+        query: Option<String>,
+        body: Option<SystemEventIds>,
+        read: bool,
+    ) -> Result<Json<Marked>, EventFail> {
+        let ids = parse_ids(query.as_deref(), body.unwrap_or_default())?;
+        blocking(&self.0, move |app| event::mark(app, &caller, ids, read)).await?;
+        Ok(Json(Marked { success: true }))
+    }
+}
+
+impl SystemEventQuery {
+    fn parse(self) -> Result<Wanted, Error> {
+        let id = |field, value: Option<String>| {
+            value.filter(|id| !id.is_empty()).map(|id| text::parse(field, &id, 1..=300)).transpose()
+        };
+        let take = self.take.unwrap_or(20);
+        if !(1..=100).contains(&take) {
+            return Err(invalid("take must be 1 to 100"));
+        }
+        Ok(Wanted {
+            from: time("from_timestamp", self.from_timestamp.as_deref())?,
+            to: time("to_timestamp", self.to_timestamp.as_deref())?,
+            user_id: id("userId", self.user_id)?,
+            context: number("context", self.context, Context::WORDS.len())?,
+            context_id: id("contextId", self.context_id)?,
+            change: number("event", self.event, Change::WORDS.len())?,
+            unread_only: self.show_unread.unwrap_or(false),
+            skip: self.skip.unwrap_or(0),
+            take,
+        })
+    }
+}
+
+fn time(field: &'static str, value: Option<&str>) -> Result<Option<Time>, Error> {
+    let read = |value| {
+        Time::parse_rfc3339(value)
+            .ok_or_else(|| invalid(&format!("{field} must be RFC 3339 with an offset, such as 2024-01-15T10:30:00Z")))
+    };
+    value.filter(|value| !value.is_empty()).map(read).transpose()
+}
+
+fn number(field: &'static str, value: Option<i64>, count: usize) -> Result<Option<u8>, Error> {
+    let read = |value: i64| {
+        let number = u8::try_from(value).ok().filter(|number| usize::from(*number) < count);
+        number.ok_or_else(|| invalid(&format!("{field} must be 0 to {}", count - 1)))
+    };
+    value.map(read).transpose()
+}
+
+fn parse_ids(query: Option<&str>, body: SystemEventIds) -> Result<Vec<i64>, Error> {
+    let mut ids = body.ids.unwrap_or_default();
+    ids.extend(body.id);
+    for id in query.into_iter().flat_map(|ids| ids.split(',')) {
+        ids.push(id.trim().parse().map_err(|_| invalid("ids must be numbers separated by commas"))?);
+    }
+    ids.retain(|id| *id > 0);
+    match ids.len() {
+        1..=MOST_IDS => Ok(ids),
+        0 => Err(invalid("id or ids must name at least one event")),
+        _ => Err(invalid("ids must name at most 1000 events")),
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(Kind::Invalid, "INVALID_FIELD", message)
+}
+
+fn shown(event: Shown) -> SystemEvent {
+    let word = |words: &[&str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default().to_owned();
+    SystemEvent {
+        id: event.id,
+        timestamp: Timestamp(event.at),
+        context_id: event.context_id,
+        context: word(&Context::WORDS, event.context),
+        event: word(&Change::WORDS, event.change),
+        org_id: event.org.to_string(),
+        user_id: event.actor_id,
+        user_name: event.actor_name,
+        user_email: event.actor_email,
+        workspace_id: None,
+        json_data: event.detail,
+        show_unread: event.unread,
+    }
+}
+
+impl Example for SystemEventQuery {
+    fn example() -> Self {
+        Self {
+            from_timestamp: Some("2024-01-15T00:00:00.000Z".to_owned()),
+            to_timestamp: None,
+            context_id: None,
+            context: Some(i64::from(Context::OrgKey.number())),
+            event: None,
+            user_id: None,
+            workspace_id: None,
+            show_unread: Some(false),
+            skip: Some(0),
+            take: Some(20),
+        }
+    }
+}
+
+impl Example for SystemEventPage {
+    fn example() -> Self {
+        let event = SystemEvent {
+            id: 7,
+            timestamp: Timestamp(Time::from_millis(1_705_314_600_000)),
+            context_id: "key-018d0b6a-5c80-7000-8000-000000000002".to_owned(),
+            context: "orgkey".to_owned(),
+            event: "created".to_owned(),
+            org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
+            user_id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
+            user_name: "Ada Lovelace".to_owned(),
+            user_email: "ada@example.org".to_owned(),
+            workspace_id: None,
+            json_data: None,
+            show_unread: true,
+        };
+        Self { events: vec![event], total: 1, skip: 0, take: 20 }
+    }
+}
+
+impl Example for SystemEventIds {
+    fn example() -> Self {
+        Self { id: None, ids: Some(vec![7, 8]) }
+    }
+}
+
+impl Example for Marked {
+    fn example() -> Self {
+        Self { success: true }
+    }
+}

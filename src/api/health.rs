@@ -1,0 +1,120 @@
+//! How is the server itself asked how it does?
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use poem::Request;
+use poem::http::header;
+use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::{ApiResponse, OpenApi};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::envelope::Done;
+use super::error::{Fail, may};
+use super::metrics::Metrics;
+use super::{Group, blocking};
+use crate::actions::app::App;
+use crate::actions::error::Error;
+use crate::crypto::secret;
+
+/// How long an answer of `/ready` holds: it writes at most this often.
+const READY_FOR: Duration = Duration::from_secs(5);
+
+/// The operations on the server itself.
+pub struct ServerApi {
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    metrics_token: Option<SecretString>,
+    probed: Mutex<Option<(Instant, Result<(), Error>)>>,
+}
+
+#[derive(ApiResponse)]
+enum Root {
+    /// What runs here.
+    #[oai(status = 200)]
+    Here(Json<Done>),
+    /// A browser is sent to the documentation.
+    #[oai(status = 302)]
+    Docs(
+        /// Where it is.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+type HealthFail = Fail<0>;
+type MetricsFail = Fail<{ may::BE_REFUSED }>;
+
+#[OpenApi(tag = "Group::Server")]
+impl ServerApi {
+    /// Say what runs here
+    ///
+    /// Name and version; a browser is sent to `/docs`.
+    #[oai(path = "/", method = "get", operation_id = "getServer")]
+    async fn root(&self, request: &Request) -> Root {
+        if request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) {
+            return Root::Docs("/docs".to_owned());
+        }
+        Root::Here(Json(Done::because(concat!("orgkeys ", env!("CARGO_PKG_VERSION")))))
+    }
+
+    /// Say whether the process runs
+    ///
+    /// Answers as long as the process does, whatever the disk does.
+    #[oai(path = "/health", method = "get", operation_id = "getHealth")]
+    async fn health(&self) -> Json<Done> {
+        Json(Done::because("The server runs"))
+    }
+
+    /// Say whether changes can be stored
+    ///
+    /// Writes to the disk, at most every 5 seconds, and answers 503 when it cannot.
+    #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
+    async fn ready(&self) -> Result<Json<Done>, HealthFail> {
+        let known = self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let result = match known {
+            Some((at, result)) if at.elapsed() < READY_FOR => result,
+            _ => {
+                let result = blocking(&self.app, App::probe).await;
+                *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), result.clone()));
+                result
+            }
+        };
+        result?;
+        Ok(Json(Done::because("Changes can be stored")))
+    }
+
+    /// Get the metrics
+    ///
+    /// In the Prometheus text format. A loopback peer may, unless a proxy sent it on; anyone else needs the token of
+    /// the setting `metrics-token` as a bearer.
+    #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
+    async fn metrics(&self, request: &Request) -> Result<PlainText<String>, MetricsFail> {
+        if !self.may_see_metrics(request) {
+            let message = "Metrics are for a loopback peer, or for the bearer in the setting metrics-token";
+            return Err(Error::unauthenticated("NO_CREDENTIAL", message).into());
+        }
+        let metrics = Arc::clone(&self.metrics);
+        let text = blocking(&self.app, move |app| Ok(metrics.text(app))).await?;
+        Ok(PlainText(text))
+    }
+}
+
+impl ServerApi {
+    /// The operations, over an app.
+    #[must_use]
+    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, metrics_token: Option<SecretString>) -> Self {
+        Self { app, metrics, metrics_token, probed: Mutex::default() }
+    }
+
+    fn may_see_metrics(&self, request: &Request) -> bool {
+        let peer = request.remote_addr().as_socket_addr().map(|peer| peer.ip().to_canonical());
+        let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| request.header(name).is_some());
+        let token = request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        let known = match (&self.metrics_token, token) {
+            (Some(ours), Some(theirs)) => secret::equal(ours.expose_secret().as_bytes(), theirs.as_bytes()),
+            _ => false,
+        };
+        known || (!forwarded && peer.is_some_and(|peer| peer.is_loopback()))
+    }
+}

@@ -1,0 +1,101 @@
+//! How is it asked for over HTTP? The table of contents: every group of operations, and the way of a request through the middleware.
+
+pub mod auth;
+pub mod body;
+pub mod cors;
+pub mod docs;
+pub mod document;
+pub mod envelope;
+pub mod error;
+pub mod event;
+pub mod health;
+pub mod metrics;
+pub mod node;
+pub mod observe;
+pub mod org_key;
+pub mod receive;
+pub mod refusals;
+pub mod timestamp;
+pub mod user;
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, IntoEndpoint, Response, Route};
+use poem_openapi::{OpenApiService, Tags};
+use secrecy::SecretString;
+
+use crate::actions::app::App;
+use crate::actions::error::Error;
+
+/// What the face needs beside the app.
+pub struct Face {
+    /// What is done.
+    pub app: Arc<App>,
+    /// What is measured.
+    pub metrics: Arc<metrics::Metrics>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whose pages may call from a browser.
+    pub cors_origins: Vec<String>,
+    /// What opens `/metrics` to others than a loopback peer.
+    pub metrics_token: Option<SecretString>,
+}
+
+/// The groups of operations.
+#[derive(Tags)]
+pub enum Group {
+    /// Key pairs of an organization. The private half is in the answer that makes it and nowhere else.
+    #[oai(rename = "organization keys")]
+    OrgKeys,
+    /// Machines that prove themselves by signing with an organization key.
+    #[oai(rename = "nodes")]
+    Nodes,
+    /// The audit log, as far as it shows changes.
+    #[oai(rename = "system events")]
+    Events,
+    /// People and what they know of themselves.
+    #[oai(rename = "people")]
+    People,
+    /// The server itself.
+    #[oai(rename = "server")]
+    Server,
+}
+
+/// Every group, in the order of the document.
+pub type Apis = (org_key::OrgKeyApi, node::NodeApi, event::EventApi, user::UserApi, health::ServerApi);
+
+/// The whole way of a request: observed, cleared for browsers, received, answered, and refused in our own words.
+pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
+    let app = &face.app;
+    let apis: Apis = (
+        org_key::OrgKeyApi(Arc::clone(app)),
+        node::NodeApi(Arc::clone(app)),
+        event::EventApi(Arc::clone(app)),
+        user::UserApi(Arc::clone(app)),
+        health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
+    );
+    let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));
+    Route::new()
+        .nest("/docs", docs::endpoint())
+        .at("/openapi.json", docs::document())
+        .nest_no_strip("/", operations.into_endpoint())
+        .data(Arc::clone(app))
+        .with(receive::Receive)
+        .with(refusals::Refusals)
+        .with(cors::Cors(face.cors_origins))
+        .with(observe::Observe::new(Arc::clone(app), face.metrics, face.trusted_proxies))
+        .map_to_response()
+        .boxed()
+}
+
+/// The one bridge from async to the actions: they block, so they run on a thread that may.
+async fn blocking<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (app, span) = (Arc::clone(app), tracing::Span::current());
+    let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&app))).await;
+    done.unwrap_or_else(|panic| Err(Error::internal(panic)))
+}

@@ -1,0 +1,159 @@
+//! How do nodes speak, and how are they asked for over HTTP?
+
+mod wire;
+
+use std::sync::Arc;
+
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+
+use self::wire::{NodeAnswer, NodeList, Registration, Unregistration, info};
+use super::auth::Auth;
+use super::body::Body;
+use super::envelope::Done;
+use super::error::{Fail, may};
+use super::observe::From;
+use super::{Group, blocking};
+use crate::actions::app::App;
+use crate::actions::error::{Error, Kind};
+use crate::actions::node::{self, Page};
+use crate::domain::id::OrgId;
+use crate::domain::node::{Node, Services};
+use crate::domain::text::InvalidField;
+
+/// The operations on nodes.
+pub struct NodeApi(pub Arc<App>);
+
+/// The most nodes in one answer, and the number without `take`.
+const MOST: u32 = 1_000;
+
+type RegisterFail = Fail<{ may::BE_INVALID | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
+type UnregisterFail = Fail<{ may::BE_INVALID | may::BE_MISSING | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
+type ListFail = Fail<{ may::BE_INVALID | may::BE_REFUSED }>;
+type ManageFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::BE_MISSING }>;
+
+#[OpenApi(tag = "Group::Nodes")]
+impl NodeApi {
+    /// Register a node
+    ///
+    /// Puts the node into the registry, or refreshes it. The credential is the signature, by a key of the
+    /// organization, over `ip|region|timestamp` (or `ip|region|timestamp|organization id`); `orgkeys sign` makes it.
+    /// Each signature is accepted once. A refusal says in `errorMessage` what to do.
+    #[oai(path = "/register", method = "post", operation_id = "registerNode")]
+    async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
+        let (call, profile) = body.0.parse().map_err(advised)?;
+        let node = blocking(&self.0, move |app| node::register(app, &from.0, &call, profile)).await?;
+        Ok(Json(NodeAnswer { success: true, message: "Node registered successfully".to_owned(), data: info(node) }))
+    }
+
+    /// Unregister a node
+    ///
+    /// Takes the node out of the registry, at its own signed word. A later registration makes a new node.
+    #[oai(path = "/unregister", method = "post", operation_id = "unregisterNode")]
+    async fn unregister(&self, from: From, body: Body<Unregistration, true>) -> Result<Json<Done>, UnregisterFail> {
+        let call = body.0.parse().map_err(advised)?;
+        blocking(&self.0, move |app| node::unregister(app, &from.0, &call)).await?;
+        Ok(Json(Done::because("Node unregistered successfully")))
+    }
+
+    /// List the nodes of an organization
+    ///
+    /// Newest first, without the deleted ones. Any member may.
+    #[oai(path = "/organization/:orgId/nodes", method = "get", operation_id = "listNodes")]
+    async fn list(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "orgId")]
+        org: Path<String>,
+        /// How many to pass over.
+        skip: Query<Option<u32>>,
+        /// How many to give: 1 to 1000.
+        take: Query<Option<u32>>,
+    ) -> Result<Json<NodeList>, ListFail> {
+        let org = OrgId::parse(&org);
+        let page = page(0, skip.0, take.0)?;
+        let found = blocking(&self.0, move |app| node::list(app, &auth.0, org, page)).await?;
+        Ok(Json(listed(found)))
+    }
+
+    /// Delete a node
+    ///
+    /// The node cannot come back by itself: registering and unregistering are refused until it is activated. Needs
+    /// ADMINISTRATOR.
+    #[oai(path = "/organization/:orgId/node/:nodeId", method = "delete", operation_id = "deleteNode")]
+    async fn delete(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "orgId")]
+        org: Path<String>,
+        /// The node's id, or its address.
+        #[oai(name = "nodeId")]
+        node: Path<String>,
+    ) -> Result<Json<Done>, ManageFail> {
+        let org = OrgId::parse(&org);
+        blocking(&self.0, move |app| node::delete(app, &auth.0, org, node.0)).await?;
+        Ok(Json(Done::because("Node deleted successfully")))
+    }
+
+    /// Activate a deleted node
+    ///
+    /// Undoes the deletion. The node is beside a key again when it next registers. Needs ADMINISTRATOR.
+    #[oai(path = "/organization/:orgId/node/:nodeId/activate", method = "post", operation_id = "activateNode")]
+    async fn activate(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "orgId")]
+        org: Path<String>,
+        /// The node's id, or its address.
+        #[oai(name = "nodeId")]
+        node: Path<String>,
+    ) -> Result<Json<Done>, ManageFail> {
+        let org = OrgId::parse(&org);
+        blocking(&self.0, move |app| node::activate(app, &auth.0, org, node.0)).await?;
+        Ok(Json(Done::because("Node activated successfully")))
+    }
+
+    /// Find nodes by what they offer
+    ///
+    /// The nodes of the caller's own organization that offer any of the services, newest first.
+    #[oai(path = "/node", method = "get", operation_id = "findNodes")]
+    async fn find(
+        &self,
+        auth: Auth,
+        /// The sum of STORAGE 1, AILLM 2 and CHAT 4; 0 is every node.
+        #[oai(name = "nodeServices")]
+        services: Query<Option<i64>>,
+        /// How many to pass over.
+        skip: Query<Option<u32>>,
+        /// How many to give: 1 to 1000.
+        take: Query<Option<u32>>,
+    ) -> Result<Json<NodeList>, ListFail> {
+        let page = page(services.0.unwrap_or(0), skip.0, take.0)?;
+        let found = blocking(&self.0, move |app| node::find(app, &auth.0, page)).await?;
+        Ok(Json(listed(found)))
+    }
+}
+
+/// Signed calls say in `errorMessage` too what is wrong: that is what nodes print.
+fn advised(invalid: InvalidField) -> Error {
+    let error = Error::from(invalid);
+    let advice = error.message.clone();
+    error.advising(advice)
+}
+
+fn page(services: i64, skip: Option<u32>, take: Option<u32>) -> Result<Page, Error> {
+    let take = take.unwrap_or(MOST);
+    if !(1..=MOST).contains(&take) {
+        return Err(Error::new(Kind::Invalid, "INVALID_FIELD", "take must be 1 to 1000"));
+    }
+    Ok(Page { services: Services::parse(services)?, skip: skip.unwrap_or(0), take })
+}
+
+fn listed((nodes, total): (Vec<Node>, i64)) -> NodeList {
+    let data = nodes.into_iter().map(info).collect();
+    NodeList { success: true, message: "Nodes retrieved successfully".to_owned(), data, total }
+}

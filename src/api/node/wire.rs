@@ -1,0 +1,317 @@
+//! What do nodes send, and what is said of them? The wire's own types, so that a new column cannot leak.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use poem_openapi::Object;
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{Example, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+
+use crate::actions::signed_call::SignedCall;
+use crate::api::timestamp::Timestamp;
+use crate::crypto::signed_request;
+use crate::domain::node::{
+    Node, Profile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version,
+};
+use crate::domain::text::InvalidField;
+use crate::domain::time::Time;
+
+/// A signed timestamp as it was sent: the text that the node signed.
+#[derive(Clone, Debug)]
+struct SignedText(String);
+
+/// What a node sends to register, signed with a key of its organization.
+#[derive(Object, Deserialize)]
+#[oai(rename = "NodeRegistration", rename_all = "camelCase", example)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Registration {
+    /// The node's address, as signed: 1 to 253 printable characters without `|`.
+    ip: String,
+    /// Its region, as signed: 1 to 64 characters without `|`.
+    region: String,
+    /// Unix seconds (or milliseconds) as signed; RFC 3339 and digits in a string are taken too. Within 300 s of the server's time.
+    timestamp: SignedText,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 over `ip|region|timestamp`, in standard base64 with padding.
+    signature: String,
+    /// The organization's id; may be left out where the server holds exactly one organization.
+    #[oai(rename = "id_org")]
+    #[serde(rename = "id_org")]
+    id_org: Option<String>,
+    /// The same, as older installers call it.
+    #[oai(rename = "org_id")]
+    #[serde(rename = "org_id")]
+    org_id: Option<String>,
+    /// S3, GCS, AZURE, AWS or GCP, in any letter case.
+    provider: Option<String>,
+    /// Free text, up to 32 characters.
+    status: String,
+    /// The version of the node's software, up to 64 characters.
+    version: String,
+    /// The sum of STORAGE 1, AILLM 2 and CHAT 4.
+    node_services: Option<i64>,
+}
+
+/// What a node sends to leave the registry, signed with a key of its organization.
+#[derive(Object, Deserialize)]
+#[oai(rename = "NodeUnregistration", example)]
+pub(super) struct Unregistration {
+    /// The node's address, as signed.
+    ip: String,
+    /// Its region, as signed; the stored one if left out.
+    region: Option<String>,
+    /// As for registering.
+    timestamp: SignedText,
+    /// As for registering.
+    signature: String,
+    /// The organization's id; may be left out where the server holds exactly one organization.
+    id_org: Option<String>,
+    /// The same, as older installers call it.
+    org_id: Option<String>,
+}
+
+/// A node of the registry.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(super) struct NodeInfo {
+    /// The node's id.
+    id: String,
+    /// Its address.
+    ip: String,
+    /// Its region.
+    region: String,
+    /// The version of its software.
+    version: String,
+    /// The cloud it runs on; empty when it did not say.
+    provider: String,
+    /// What it says of its state.
+    status: String,
+    /// Its address as a URL.
+    url: String,
+    /// The organization's id.
+    #[oai(rename = "id_org")]
+    id_org: String,
+    /// The sum of STORAGE 1, AILLM 2 and CHAT 4.
+    node_services: u8,
+    /// Always null: latency is not measured.
+    #[oai(nullable)]
+    latency_ms: Option<i64>,
+    /// The key that its last registration was signed with, while that key exists.
+    #[oai(nullable)]
+    key_id: Option<String>,
+    /// Its last accepted signed call.
+    last_updated: Timestamp,
+}
+
+/// The node, as it is in the registry now.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct NodeAnswer {
+    /// Always true.
+    pub success: bool,
+    /// What was done.
+    pub message: String,
+    /// The node.
+    pub data: NodeInfo,
+}
+
+/// Nodes of an organization.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct NodeList {
+    /// Always true.
+    pub success: bool,
+    /// What was done.
+    pub message: String,
+    /// The nodes, newest first.
+    pub data: Vec<NodeInfo>,
+    /// How many there are in all.
+    pub total: i64,
+}
+
+impl Registration {
+    pub(super) fn parse(self) -> Result<(SignedCall, Profile), InvalidField> {
+        let profile = Profile {
+            ip: parse_ip(&self.ip)?,
+            region: parse_region(&self.region)?,
+            provider: parse_provider(self.provider.as_deref())?,
+            status: parse_status(&self.status)?,
+            version: parse_version(&self.version)?,
+            services: Services::parse(self.node_services.unwrap_or(0))?,
+        };
+        let region = Some(profile.region.clone());
+        let call =
+            signed_call(profile.ip.clone(), region, &self.timestamp, &self.signature, (self.id_org, self.org_id))?;
+        Ok((call, profile))
+    }
+}
+
+impl Unregistration {
+    pub(super) fn parse(self) -> Result<SignedCall, InvalidField> {
+        let region = self.region.as_deref().map(parse_region).transpose()?;
+        signed_call(parse_ip(&self.ip)?, region, &self.timestamp, &self.signature, (self.id_org, self.org_id))
+    }
+}
+
+fn signed_call(
+    ip: String,
+    region: Option<String>,
+    timestamp: &SignedText,
+    signature: &str,
+    orgs: (Option<String>, Option<String>),
+) -> Result<SignedCall, InvalidField> {
+    let org = match orgs {
+        (Some(id_org), Some(org_id)) if id_org != org_id => {
+            return Err(InvalidField::new("id_org", "and org_id must be the same, or one be left out"));
+        }
+        (id_org, org_id) => id_org.or(org_id),
+    };
+    let signature = signed_request::decode_signature(signature).ok_or_else(|| {
+        InvalidField::new("signature", "must be 256 bytes in standard base64 with padding, on one line: 344 characters")
+    })?;
+    Ok(SignedCall { org, ip, region, at: SignedAt::parse(&timestamp.0)?, signature })
+}
+
+pub(super) fn info(node: Node) -> NodeInfo {
+    NodeInfo {
+        id: node.id.to_string(),
+        url: format!("https://{}", node.profile.ip),
+        ip: node.profile.ip,
+        region: node.profile.region,
+        version: node.profile.version,
+        provider: node.profile.provider,
+        status: node.profile.status,
+        id_org: node.org.to_string(),
+        node_services: node.profile.services.bits(),
+        latency_ms: None,
+        key_id: node.key.map(|key| key.to_string()),
+        last_updated: Timestamp(node.last_contact),
+    }
+}
+
+/// Documented as the integer that the installer sends: generators fail on one of several types.
+impl Type for SignedText {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "integer(int64)".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("integer", "int64")))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ToJSON for SignedText {
+    fn to_json(&self) -> Option<Value> {
+        self.0.parse::<i64>().ok().map(Value::from)
+    }
+}
+
+impl ParseFromJSON for SignedText {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        Ok(serde_json::from_value(value.unwrap_or_default())?)
+    }
+}
+
+impl<'de> Deserialize<'de> for SignedText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = SignedText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("Unix seconds or milliseconds, or a string of digits or RFC 3339")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<SignedText, E> {
+                Ok(SignedText(number.to_string()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<SignedText, E> {
+                Ok(SignedText(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
+const SECONDS: &str = "1705314600";
+
+fn example_signature() -> String {
+    format!("{}==", "A".repeat(342))
+}
+
+fn example_node() -> NodeInfo {
+    NodeInfo {
+        id: "node-018d0b6a-5c80-7000-8000-000000000004".to_owned(),
+        ip: "203.0.113.7".to_owned(),
+        region: "eu-central-1".to_owned(),
+        version: "1.4.2".to_owned(),
+        provider: "AWS".to_owned(),
+        status: "active".to_owned(),
+        url: "https://203.0.113.7".to_owned(),
+        id_org: ORG.to_owned(),
+        node_services: 1,
+        latency_ms: None,
+        key_id: Some("key-018d0b6a-5c80-7000-8000-000000000002".to_owned()),
+        last_updated: Timestamp(Time::from_millis(1_705_314_600_000)),
+    }
+}
+
+impl Example for Registration {
+    fn example() -> Self {
+        Self {
+            ip: "203.0.113.7".to_owned(),
+            region: "eu-central-1".to_owned(),
+            timestamp: SignedText(SECONDS.to_owned()),
+            signature: example_signature(),
+            id_org: Some(ORG.to_owned()),
+            org_id: None,
+            provider: Some("AWS".to_owned()),
+            status: "active".to_owned(),
+            version: "1.4.2".to_owned(),
+            node_services: Some(1),
+        }
+    }
+}
+
+impl Example for Unregistration {
+    fn example() -> Self {
+        Self {
+            ip: "203.0.113.7".to_owned(),
+            region: Some("eu-central-1".to_owned()),
+            timestamp: SignedText(SECONDS.to_owned()),
+            signature: example_signature(),
+            id_org: Some(ORG.to_owned()),
+            org_id: None,
+        }
+    }
+}
+
+impl Example for NodeAnswer {
+    fn example() -> Self {
+        Self { success: true, message: "Node registered successfully".to_owned(), data: example_node() }
+    }
+}
+
+impl Example for NodeList {
+    fn example() -> Self {
+        let (data, total) = (vec![example_node()], 1);
+        Self { success: true, message: "Nodes retrieved successfully".to_owned(), data, total }
+    }
+}

@@ -1,0 +1,138 @@
+//! What is seen of a request? Its id, its client, one line in the log and one count, but never what it carried.
+
+use std::any::Any;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use ipnet::IpNet;
+use poem::http::{HeaderValue, StatusCode};
+use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
+use poem_openapi::OperationId;
+use tracing::Instrument;
+
+use super::envelope::Family;
+use super::error;
+use super::metrics::Metrics;
+use crate::actions::app::App;
+use crate::actions::caller::Origin;
+use crate::actions::error::Error;
+
+const REQUEST_ID: &str = "x-request-id";
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The origin of a request, for calls without a caller.
+pub struct From(pub Origin);
+
+impl<'a> FromRequest<'a> for From {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(origin(request)))
+    }
+}
+
+/// Where a request came from, as this middleware found it.
+pub fn origin(request: &Request) -> Origin {
+    request.data::<Origin>().cloned().unwrap_or_default()
+}
+
+/// The outermost middleware.
+pub struct Observe(Arc<Observer>);
+
+struct Observer {
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl Observe {
+    /// Counts into `metrics`, and believes `X-Forwarded-For` from `trusted_proxies` alone.
+    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>) -> Self {
+        Self(Arc::new(Observer { app, metrics, trusted_proxies }))
+    }
+}
+
+/// An endpoint under observation.
+pub struct Observed<E> {
+    inner: E,
+    observer: Arc<Observer>,
+}
+
+impl<E: Endpoint> Middleware<E> for Observe {
+    type Output = Observed<E>;
+
+    fn transform(&self, inner: E) -> Observed<E> {
+        Observed { inner, observer: Arc::clone(&self.0) }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Observed<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let id = self.observer.request_id(&request);
+        let address = self.observer.client(&request);
+        request.set_data(Origin { address, request_id: Some(id.clone()) });
+        let (method, family) = (request.method().clone(), Family::of(request.uri().path()));
+        let span = tracing::info_span!("request", id);
+        let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().instrument(span.clone()).await;
+        let _entered = span.enter();
+        let mut response = match called {
+            Ok(Ok(response)) => response.into_response(),
+            Ok(Err(error)) => error.into_response(),
+            Err(panic) => error::respond(family, Error::internal(panic_text(&*panic))),
+        };
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        // The path is not logged: somebody may have put a secret where an id belongs.
+        let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
+        let (status, took) = (response.status(), started.elapsed());
+        self.observer.metrics.answered(operation, status.as_u16(), took);
+        log(&method, operation, status, took.as_secs_f64() * 1_000.0, address);
+        Ok(response)
+    }
+}
+
+fn log(method: &poem::http::Method, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
+    let client = client.map(tracing::field::display);
+    tracing::info!(%method, operation, status = status.as_u16(), ms, client, "answered");
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a handler panicked: {}", text.unwrap_or("no message"))
+}
+
+impl Observer {
+    /// The client's own id if it is short and plain, else a new one.
+    fn request_id(&self, request: &Request) -> String {
+        let plain = |id: &&str| {
+            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        request.header(REQUEST_ID).filter(plain).map_or_else(|| self.app.request_id(), str::to_owned)
+    }
+
+    /// The peer; behind trusted proxies the last address of `X-Forwarded-For` that is not one of them.
+    fn client(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.remote_addr().as_socket_addr()?.ip().to_canonical();
+        let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));
+        if !trusted(&peer) {
+            return Some(peer);
+        }
+        let lists = request.headers().get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = lists.flat_map(|list| list.split(',')).collect();
+        let mut client = peer;
+        for hop in hops.into_iter().rev() {
+            let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+            client = hop.to_canonical();
+            if !trusted(&client) {
+                break;
+            }
+        }
+        Some(client)
+    }
+}

@@ -1,0 +1,282 @@
+//! How are organization keys asked for over HTTP?
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use poem::web::Accept;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::types::Example;
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
+use secrecy::ExposeSecret;
+
+use super::auth::Auth;
+use super::envelope::Done;
+use super::error::{Fail, may};
+use super::timestamp::Timestamp;
+use super::{Group, blocking};
+use crate::actions::app::App;
+use crate::actions::org_key;
+use crate::crypto::rsa::{KeyPair, public_pem};
+use crate::domain::id::{OrgId, OrgKeyId};
+use crate::domain::org_key::OrgKey;
+use crate::domain::time::Time;
+
+/// The operations on organization keys.
+pub struct OrgKeyApi(pub Arc<App>);
+
+/// An organization key: the public half, and the nodes that last proved themselves with it.
+#[derive(Object)]
+#[oai(rename = "OrganizationKey", rename_all = "camelCase")]
+struct OrgKeyItem {
+    /// The key's id.
+    id: String,
+    /// The organization's id.
+    org_id: String,
+    /// The public key: SPKI in PEM.
+    public_key: String,
+    /// When it was made.
+    created_at: Timestamp,
+    /// The nodes beside it, newest first.
+    node_keys: Vec<NodeKey>,
+}
+
+/// A node beside a key.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct NodeKey {
+    /// The key's id.
+    key_id: String,
+    /// The node's address.
+    node_id: String,
+}
+
+/// The keys of an organization.
+#[derive(Object)]
+#[oai(rename = "OrganizationKeyList", example)]
+struct OrgKeyList {
+    /// Always true.
+    success: bool,
+    /// What was done.
+    message: String,
+    /// The keys, newest first.
+    data: Vec<OrgKeyItem>,
+}
+
+/// A new key with its private half, which exists nowhere else.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct NewOrgKey {
+    /// The key's id.
+    id: String,
+    /// The organization's id.
+    org_id: String,
+    /// The public key: SPKI in PEM.
+    public_key: String,
+    /// When it was made.
+    created_at: Timestamp,
+    /// The private key: PKCS#1 in PEM.
+    private_key: String,
+}
+
+/// The answer that makes a key.
+#[derive(Object)]
+#[oai(example)]
+struct NewOrgKeyAnswer {
+    /// Always true.
+    success: bool,
+    /// What was done.
+    message: String,
+    /// The key.
+    data: NewOrgKey,
+}
+
+/// How a new key is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+enum KeyFormat {
+    /// A JSON object with the key and its id.
+    Json,
+    /// The private key alone, as a file.
+    Pem,
+}
+
+#[derive(ResponseContent)]
+enum NewOrgKeyContent {
+    Json(Json<NewOrgKeyAnswer>),
+    #[oai(content_type = "application/x-pem-file", actual_type = "PlainText<String>")]
+    Pem(PlainText<String>),
+}
+
+#[derive(ApiResponse)]
+enum NewOrgKeyResponse {
+    /// The private key, this once.
+    #[oai(status = 200)]
+    Made(
+        NewOrgKeyContent,
+        /// The name of the file to keep it in.
+        #[oai(header = "Content-Disposition")]
+        Option<String>,
+        /// Never to be kept on the way.
+        #[oai(header = "Cache-Control")]
+        String,
+        /// The key's id.
+        #[oai(header = "X-Key-Id")]
+        String,
+    ),
+}
+
+type ListFail = Fail<{ may::BE_REFUSED }>;
+type CreateFail = Fail<{ may::BE_REFUSED | may::BE_INVALID }>;
+type DeleteFail = Fail<{ may::BE_REFUSED | may::BE_MISSING }>;
+
+#[OpenApi(tag = "Group::OrgKeys")]
+impl OrgKeyApi {
+    /// Make an organization key
+    ///
+    /// Makes an RSA-2048 key pair and answers with the private key, once: it is stored nowhere. The answer is a PEM
+    /// file unless `format=json`, or an `Accept` header that names `application/json`, asks for JSON. An organization
+    /// has at most 5 keys, unless the server is set otherwise. Needs ADMINISTRATOR.
+    #[oai(path = "/organization/:idOrg/key", method = "post", operation_id = "createOrganizationKey")]
+    async fn create(
+        &self,
+        auth: Auth,
+        accept: Accept,
+        /// The organization's id.
+        #[oai(name = "idOrg")]
+        org: Path<String>,
+        /// The form of the answer; wins over `Accept`.
+        format: Query<Option<KeyFormat>>,
+    ) -> Result<NewOrgKeyResponse, CreateFail> {
+        let org = OrgId::parse(&org);
+        let (key, pair) = blocking(&self.0, move |app| org_key::create(app, &auth.0, org)).await?;
+        let json = format.0.map_or_else(|| names_json(&accept), |format| format == KeyFormat::Json);
+        Ok(made(&key, &pair, json))
+    }
+
+    /// List organization keys
+    ///
+    /// The public halves, newest first, each with the nodes that last registered with it. Needs ADMINISTRATOR.
+    #[oai(path = "/organization/:idOrg/key", method = "get", operation_id = "listOrganizationKeys")]
+    async fn list(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "idOrg")]
+        org: Path<String>,
+    ) -> Result<Json<OrgKeyList>, ListFail> {
+        let org = OrgId::parse(&org);
+        let (keys, nodes) = blocking(&self.0, move |app| org_key::list(app, &auth.0, org)).await?;
+        let mut beside = HashMap::<OrgKeyId, Vec<NodeKey>>::new();
+        for node in nodes {
+            beside.entry(node.key).or_default().push(NodeKey { key_id: node.key.to_string(), node_id: node.ip });
+        }
+        let data = keys.iter().map(|key| item(key, beside.remove(&key.id).unwrap_or_default())).collect();
+        Ok(Json(OrgKeyList { success: true, message: "Organization keys retrieved successfully".to_owned(), data }))
+    }
+
+    /// Delete every organization key
+    ///
+    /// Deletes all keys of the organization at once. Their nodes stay in the registry and must register again with
+    /// another key. Needs ADMINISTRATOR.
+    #[oai(path = "/organization/:idOrg/key", method = "delete", operation_id = "deleteOrganizationKeys")]
+    async fn delete_all(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "idOrg")]
+        org: Path<String>,
+    ) -> Result<Json<Done>, ListFail> {
+        let org = OrgId::parse(&org);
+        let count = blocking(&self.0, move |app| org_key::delete_all(app, &auth.0, org)).await?;
+        Ok(Json(Done::because(format!("Successfully deleted {count} organization key(s)"))))
+    }
+
+    /// Delete an organization key
+    ///
+    /// Signatures made with it are refused from the moment of the answer. Its nodes stay in the registry and must
+    /// register again with another key. Needs ADMINISTRATOR.
+    #[oai(path = "/organization/:idOrg/key/:idKey", method = "delete", operation_id = "deleteOrganizationKey")]
+    async fn delete(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "idOrg")]
+        org: Path<String>,
+        /// The key's id.
+        #[oai(name = "idKey")]
+        key: Path<String>,
+    ) -> Result<Json<Done>, DeleteFail> {
+        let (org, key) = (OrgId::parse(&org), OrgKeyId::parse(&key));
+        blocking(&self.0, move |app| org_key::delete(app, &auth.0, org, key)).await?;
+        Ok(Json(Done::because("Organization key deleted successfully")))
+    }
+}
+
+/// Whether an `Accept` header names JSON with a quality above 0; `*/*` does not name it.
+fn names_json(accept: &Accept) -> bool {
+    accept.0.iter().any(|mime| {
+        let refused = mime.get_param("q").is_some_and(|q| q.as_str().parse() == Ok(0.0_f32));
+        mime.essence_str() == "application/json" && !refused
+    })
+}
+
+fn made(key: &OrgKey, pair: &KeyPair, json: bool) -> NewOrgKeyResponse {
+    let id = key.id.to_string();
+    let private_key = pair.private_pem.expose_secret().to_owned();
+    let (content, disposition) = if json {
+        let data = NewOrgKey {
+            id: id.clone(),
+            org_id: key.org.to_string(),
+            public_key: public_pem(&key.public_key),
+            created_at: Timestamp(key.created_at),
+            private_key,
+        };
+        let message = "Organization key created successfully".to_owned();
+        (NewOrgKeyContent::Json(Json(NewOrgKeyAnswer { success: true, message, data })), None)
+    } else {
+        (NewOrgKeyContent::Pem(PlainText(private_key)), Some(format!("attachment; filename=\"{id}.pem\"")))
+    };
+    NewOrgKeyResponse::Made(content, disposition, "no-store".to_owned(), id)
+}
+
+fn item(key: &OrgKey, node_keys: Vec<NodeKey>) -> OrgKeyItem {
+    OrgKeyItem {
+        id: key.id.to_string(),
+        org_id: key.org.to_string(),
+        public_key: public_pem(&key.public_key),
+        created_at: Timestamp(key.created_at),
+        node_keys,
+    }
+}
+
+const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
+const KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000002";
+const WHEN: Time = Time::from_millis(1_705_314_600_000);
+
+impl Example for OrgKeyList {
+    fn example() -> Self {
+        let node = NodeKey { key_id: KEY.to_owned(), node_id: "203.0.113.7".to_owned() };
+        let key = OrgKeyItem {
+            id: KEY.to_owned(),
+            org_id: ORG.to_owned(),
+            public_key: "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkq...\n-----END PUBLIC KEY-----\n".to_owned(),
+            created_at: Timestamp(WHEN),
+            node_keys: vec![node],
+        };
+        Self { success: true, message: "Organization keys retrieved successfully".to_owned(), data: vec![key] }
+    }
+}
+
+impl Example for NewOrgKeyAnswer {
+    fn example() -> Self {
+        let data = NewOrgKey {
+            id: KEY.to_owned(),
+            org_id: ORG.to_owned(),
+            public_key: "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkq...\n-----END PUBLIC KEY-----\n".to_owned(),
+            created_at: Timestamp(WHEN),
+            private_key: "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKC...\n-----END RSA PRIVATE KEY-----\n".to_owned(),
+        };
+        Self { success: true, message: "Organization key created successfully".to_owned(), data }
+    }
+}

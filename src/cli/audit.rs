@@ -1,0 +1,83 @@
+//! `orgkeys audit`: proves that the log is whole, beside a running server too.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, stdout};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Context, Database, Failure};
+use crate::actions::audit;
+use crate::domain::event::Head;
+
+#[derive(Subcommand)]
+pub enum Audit {
+    /// Walk every chain and name the first broken entry
+    Verify {
+        #[command(flatten)]
+        database: Database,
+        /// An export to verify instead of a database
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// What `audit head` printed before: shows a cut tail and a rewritten log
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
+    },
+    /// Print where each chain ends: organization, number and hash, to keep elsewhere
+    Head {
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Print every entry as one JSON object a line
+    Export {
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+impl Audit {
+    pub fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Verify { database, file, head } => {
+                let heads = head.as_deref().map(read_heads).transpose()?.unwrap_or_default();
+                let verified = match file {
+                    Some(file) => {
+                        let opened = File::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+                        audit::verify_file(BufReader::new(opened), &heads)?
+                    }
+                    None => audit::verify(&context.settings(&database)?.database, &heads)?,
+                };
+                let json = json!({ "success": true, "entries": verified.entries, "chains": verified.chains });
+                context.print(&json, || {
+                    format!("The audit log is whole: {} entries in {} chains", verified.entries, verified.chains)
+                });
+            }
+            Self::Head { database } => {
+                for head in audit::heads(&context.settings(&database)?.database)? {
+                    context.print(&json!(head), || head.to_string());
+                }
+            }
+            Self::Export { database } => {
+                audit::export(&context.settings(&database)?.database, BufWriter::new(stdout().lock()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads what `audit head` printed, with or without `--json`.
+fn read_heads(path: &Path) -> Result<Vec<Head>, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let heads: Option<Vec<Head>> = text.lines().filter(|line| !line.trim().is_empty()).map(read_head).collect();
+    Ok(heads.ok_or_else(|| format!("{} is not what `orgkeys audit head` prints", path.display()))?)
+}
+
+fn read_head(line: &str) -> Option<Head> {
+    if line.starts_with('{') {
+        return serde_json::from_str(line).ok();
+    }
+    let mut words = line.split_whitespace();
+    let head = Head { org: words.next()?.to_owned(), seq: words.next()?.parse().ok()?, hash: words.next()?.to_owned() };
+    words.next().is_none().then_some(head)
+}

@@ -1,0 +1,112 @@
+//! `orgkeys healthcheck`: one request to the server with these settings, for containers and service managers.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+
+use super::Failure;
+use crate::config::Settings;
+use crate::server::tls;
+
+/// Each step's share of the second.
+const PATIENCE: Duration = Duration::from_millis(450);
+
+pub fn run(settings: &Settings) -> Result<(), Failure> {
+    let address = local(settings.listen);
+    let fail = |problem: &dyn std::fmt::Display| Failure(format!("the server at {address} does not answer: {problem}"));
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| fail(&error))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let status = match &settings.tls_cert {
+        None => ask(stream),
+        Some(cert) => {
+            let client = client(tls::certificates(cert).map_err(Failure)?)?;
+            ask(StreamOwned::new(client, stream))
+        }
+    };
+    match status.map_err(|error| fail(&error))?.as_str() {
+        "200" => Ok(()),
+        other => Err(fail(&format!("it says {other}"))),
+    }
+}
+
+/// Asks for `/health` and gives the status.
+fn ask(mut stream: impl Read + Write) -> std::io::Result<String> {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head)?;
+    Ok(String::from_utf8_lossy(&head[9..]).into_owned())
+}
+
+/// Where this machine reaches a server that listens on `listen`.
+fn local(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+fn client(chain: Vec<CertificateDer<'static>>) -> Result<ClientConnection, Failure> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let ours = Arc::new(Ours { chain, provider: Arc::clone(&provider) });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(ours)
+        .with_no_client_auth();
+    Ok(ClientConnection::new(Arc::new(config), ServerName::try_from("localhost")?)?)
+}
+
+/// Trusts exactly the certificate that the settings name, whatever host it is made out to.
+#[derive(Debug)]
+struct Ours {
+    chain: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Ours {
+    fn verify_server_cert(
+        &self,
+        presented: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.chain.first() == Some(presented) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(rustls::Error::General("another certificate than the one in tls_cert".to_owned()))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,203 @@
+//! What can be typed? Every command, its flags, and how its outcome becomes lines and an exit code.
+
+mod audit;
+mod backup;
+mod healthcheck;
+mod log;
+mod offline;
+mod serve;
+mod sign;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::actions::app::App;
+use crate::config::{ConfigError, Flags, Resolved, Settings, Texts, resolve};
+use crate::server;
+
+/// Holds an organization's keys, the nodes that prove themselves with them, and an audit log of everything that was done.
+#[derive(Parser)]
+#[command(name = "orgkeys", version, max_term_width = 100)]
+struct Cli {
+    /// The settings file (TOML) [variable: `ORGKEYS_CONFIG`]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON with the API's field names
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve {
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Say whether the server with these settings answers; exits 0 or 1 within a second
+    Healthcheck {
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Print every setting and where it comes from; secrets are masked
+    Config {
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Make and list organizations, while no server runs
+    #[command(subcommand)]
+    Org(offline::Org),
+    /// Add and list people, while no server runs
+    #[command(subcommand)]
+    User(offline::User),
+    /// Make, list and revoke access tokens, while no server runs
+    #[command(subcommand)]
+    Token(offline::Token),
+    /// Verify and export the audit log, beside a running server too
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Copy the database to a file, beside a running server too
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database, while no server runs
+    Restore(backup::Restore),
+    /// Sign a node's request with an organization key, ready for `curl --json @-`
+    Sign(sign::Sign),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The database that a command works on.
+#[derive(clap::Args)]
+struct Database {
+    /// The database file [variable: `ORGKEYS_DATABASE`] [default: orgkeys.db]
+    #[arg(long, value_name = "FILE")]
+    database: Option<String>,
+}
+
+/// Why a command did not do what it should; the text says what to do.
+#[derive(Debug)]
+struct Failure(String);
+
+impl<E: fmt::Display> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What every command needs: the settings and the form of the output.
+struct Context {
+    config: Option<PathBuf>,
+    environment: Texts,
+    json: bool,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment: Texts = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let config = cli.config.or_else(|| environment.get("ORGKEYS_CONFIG").map(PathBuf::from));
+    let context = Context { config, environment, json: cli.json };
+    match run(cli.command, &context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(problem)) => {
+            eprintln!("orgkeys: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Serve { flags } => serve::run(context.resolve(&flags)?),
+        Command::Healthcheck { flags } => healthcheck::run(&context.resolve(&flags)?.settings),
+        Command::Config { flags } => {
+            print_settings(&context.resolve(&flags)?, context.json);
+            Ok(())
+        }
+        Command::Org(command) => command.run(context),
+        Command::User(command) => command.run(context),
+        Command::Token(command) => command.run(context),
+        Command::Audit(command) => command.run(context),
+        Command::Backup(command) => command.run(context),
+        Command::Restore(command) => command.run(context),
+        Command::Sign(command) => command.run(),
+        Command::Openapi => {
+            print!("{}", crate::api::document::text());
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "orgkeys", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+impl Context {
+    fn resolve(&self, flags: &Flags) -> Result<Resolved, ConfigError> {
+        let resolved = resolve(flags, &self.environment, self.config.as_deref())?;
+        for warning in &resolved.warnings {
+            eprintln!("orgkeys: warning: {warning}");
+        }
+        Ok(resolved)
+    }
+
+    /// The settings of a command that takes only `--database`.
+    fn settings(&self, database: &Database) -> Result<Settings, ConfigError> {
+        let flags = match &database.database {
+            Some(path) => Flags::default().with("database", path),
+            None => Flags::default(),
+        };
+        Ok(self.resolve(&flags)?.settings)
+    }
+
+    /// Opens the app for a command that needs the database for itself. It must be there: a typing error makes none.
+    fn open(&self, database: &Database) -> Result<App, Failure> {
+        let settings = self.settings(database)?;
+        if !settings.database.try_exists()? {
+            let path = settings.database.display();
+            return Err(Failure(format!(
+                "{path} is not there: name the database with --database; `orgkeys serve` makes one"
+            )));
+        }
+        Ok(server::open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?)
+    }
+
+    /// Prints one thing: its JSON, or its line.
+    fn print(&self, json: &serde_json::Value, line: impl FnOnce() -> String) {
+        if self.json {
+            println!("{json}");
+        } else {
+            println!("{}", line());
+        }
+    }
+}
+
+fn print_settings(resolved: &Resolved, json: bool) {
+    for (field, text, source) in &resolved.origins {
+        if json {
+            println!("{}", serde_json::json!({ "name": field.name, "value": text, "source": source.to_string() }));
+        } else {
+            println!(
+                "{:<17} {:<22} {:<12}{}",
+                field.name,
+                if text.is_empty() { "-" } else { text },
+                source.to_string(),
+                field.help.trim()
+            );
+        }
+    }
+}

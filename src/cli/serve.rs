@@ -1,0 +1,69 @@
+//! `orgkeys serve`: starts, says the address, shows the first token once, and stops when asked.
+
+use std::net::SocketAddr;
+
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, log};
+use crate::actions::bootstrap::{Start, TOKEN_TTL};
+use crate::config::Resolved;
+use crate::server::{Server, clock};
+
+pub fn run(resolved: Resolved) -> Result<(), Failure> {
+    log::start(&resolved.settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let server = Server::start(resolved.settings, clock::system()).await?;
+        let scheme = if server.is_tls() { "https" } else { "http" };
+        show(&server, scheme);
+        server.announced().await?;
+        println!("listening on {scheme}://{}", server.address());
+        // Without a service manager there is nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        let signals = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            signals.cancel();
+        });
+        server.run(stop).await;
+        Ok(())
+    })
+}
+
+/// Shows what the first start made: to standard output, never to the log.
+fn show(server: &Server, scheme: &str) {
+    match server.first_start() {
+        Start::Known => {}
+        Start::Given(org) => println!("first start: organization {org}; its owner has the bootstrap token"),
+        Start::Show { org, token, id } => {
+            let (token, url) = (token.expose_secret(), format!("{scheme}://{}", reachable(server.address())));
+            let days = TOKEN_TTL.as_secs() / 86_400;
+            println!(
+                "This is the first start. The owner's access token is shown only now and ends in {days} days.\n\
+                 \n    organization  {org}\n    access token  {token}\n\
+                 \nTo revoke it, stop the server and run: orgkeys token revoke {id}\n\
+                 \nPaste these lines: who you are; a new key, kept in key.pem; the keys of your organization.\n\
+                 \ncurl -sS {url}/user/profile -H 'Authorization: Bearer {token}'\
+                 \n(umask 077; curl -sS -X POST {url}/organization/{org}/key -H 'Authorization: Bearer {token}' -o key.pem)\
+                 \ncurl -sS {url}/organization/{org}/key -H 'Authorization: Bearer {token}'\n\
+                 \nTo try every call in a browser: {url}/docs\n"
+            );
+        }
+    }
+}
+
+/// An address that a client on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,85 @@
+//! `orgkeys sign`: builds and signs a node's request, ready to be sent.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::Failure;
+use crate::crypto::signed_request::{self, Messages};
+use crate::domain::node::{SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version};
+use crate::domain::text::InvalidField;
+use crate::server::clock;
+
+#[derive(clap::Args)]
+pub struct Sign {
+    /// The organization key: the private key in PEM
+    #[arg(long, value_name = "PEM")]
+    key: PathBuf,
+    /// The node's address
+    #[arg(long)]
+    ip: String,
+    /// The node's region
+    #[arg(long)]
+    region: String,
+    /// The organization's id; may be left out where the server holds exactly one
+    #[arg(long)]
+    org: Option<String>,
+    /// When it is signed: Unix seconds, milliseconds or RFC 3339 [default: now]
+    #[arg(long)]
+    timestamp: Option<String>,
+    /// S3, GCS, AZURE, AWS or GCP
+    #[arg(long)]
+    provider: Option<String>,
+    /// What the node says of its state
+    #[arg(long, default_value = "active")]
+    status: String,
+    /// The version of the node's software
+    #[arg(long = "node-version", default_value = "1.0.0")]
+    node_version: String,
+    /// The sum of STORAGE 1, AILLM 2 and CHAT 4
+    #[arg(long, default_value_t = 0)]
+    services: u8,
+}
+
+impl Sign {
+    pub fn run(self) -> Result<(), Failure> {
+        let pem = fs::read_to_string(&self.key).map_err(|error| format!("{}: {error}", self.key.display()))?;
+        let now = (clock::system().now().millis() / 1_000).to_string();
+        let at = SignedAt::parse(self.timestamp.as_deref().unwrap_or(&now))?;
+        self.check()?;
+        let messages = Messages::new(&self.ip, &self.region, &at.text, "");
+        let signature = signed_request::sign(&pem, messages.expected())
+            .map_err(|error| format!("{}: {error}", self.key.display()))?;
+        println!("{}", self.body(&at, &signature));
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), InvalidField> {
+        parse_ip(&self.ip)?;
+        parse_region(&self.region)?;
+        parse_status(&self.status)?;
+        parse_version(&self.node_version)?;
+        parse_provider(self.provider.as_deref()).map(drop)
+    }
+
+    fn body(&self, at: &SignedAt, signature: &str) -> Value {
+        let mut body = Map::new();
+        body.insert("ip".to_owned(), json!(self.ip));
+        body.insert("region".to_owned(), json!(self.region));
+        // Digits go out as the number that the installer sends; the signed text is the same.
+        let number = at.text.parse::<u64>().ok().filter(|number| number.to_string() == at.text);
+        body.insert("timestamp".to_owned(), number.map_or_else(|| json!(at.text), |number| json!(number)));
+        body.insert("signature".to_owned(), json!(signature));
+        if let Some(org) = &self.org {
+            body.insert("id_org".to_owned(), json!(org));
+        }
+        if let Some(provider) = &self.provider {
+            body.insert("provider".to_owned(), json!(provider));
+        }
+        body.insert("status".to_owned(), json!(self.status));
+        body.insert("version".to_owned(), json!(self.node_version));
+        body.insert("nodeServices".to_owned(), json!(self.services));
+        Value::Object(body)
+    }
+}

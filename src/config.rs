@@ -1,0 +1,126 @@
+//! How is the program set? Each setting is one field with its flag, variable, file key, default and meaning, all in one table.
+
+mod resolve;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
+pub use value::{Bytes, LogFormat};
+use value::{Value, within};
+
+/// What the table says of one setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its name: the file's key; the flag with `-` for `_`; the variable in capitals after `ORGKEYS_`.
+    pub name: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// What it is when nothing sets it; empty = off.
+    pub default: &'static str,
+    /// Whether its value is a secret. It then has a twin, `<name>_file`, and no flag of its own, which others could see.
+    pub secret: bool,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:literal $(, $secret:ident)?;)+) => {
+        /// Every setting, resolved and checked.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $($(#[doc = $help])+ pub $name: $type,)+
+        }
+
+        /// The table of settings, in the order in which they are shown.
+        pub const FIELDS: &[Field] = &[
+            $(Field {
+                name: stringify!($name),
+                help: concat!($($help),+),
+                default: $default,
+                secret: settings!(@secret $($secret)?),
+            },)+
+        ];
+
+        impl Settings {
+            fn parse(text: impl Fn(&'static str) -> String) -> Result<Self, (&'static str, String)> {
+                Ok(Self { $($name: Value::parse(&text(stringify!($name))).map_err(|problem| (stringify!($name), problem))?,)+ })
+            }
+        }
+    };
+    (@secret) => { false };
+    (@secret secret) => { true };
+}
+
+settings! {
+    /// The database file
+    database: PathBuf = "orgkeys.db";
+    /// The address to listen on; port 0 is any free port
+    listen: SocketAddr = "127.0.0.1:3000";
+    /// Keys that an organization may have, 1 to 100
+    max: u32 = "5";
+    /// How far a signed timestamp may lie from the server's time, 1 to 900 seconds
+    signature_window: Duration = "300s";
+    /// Free disk space below which only what revokes is written
+    disk_reserve: Bytes = "64MiB";
+    /// The most that the database file may grow to, the reserve included; 0 is as much as the disk holds
+    database_max: Bytes = "0";
+    /// Connections that read the database
+    readers: u32 = "4";
+    /// The log level: error, warn, info, debug or trace
+    log: tracing::Level = "info";
+    /// The form of the log: text, json, or auto for text on a terminal
+    log_format: LogFormat = "auto";
+    /// The first organization's name, used while there is none
+    bootstrap_org: String = "My organization";
+    /// The first owner's email address, used while there is no organization
+    bootstrap_email: String = "owner@localhost";
+    /// The first owner's access token, used while there is no organization; `orgkeys token generate` makes one
+    bootstrap_token: Option<SecretString> = "", secret;
+    /// The bearer that opens /metrics to others than a loopback peer
+    metrics_token: Option<SecretString> = "", secret;
+    /// The file of the TLS certificate chain (PEM); read again when it changes
+    tls_cert: Option<PathBuf> = "";
+    /// The file of the TLS private key (PEM)
+    tls_key: Option<PathBuf> = "";
+    /// Networks of the proxies whose X-Forwarded-For is believed, separated by commas
+    trusted_proxy: Vec<IpNet> = "";
+    /// Origins whose pages may call from a browser, separated by commas
+    cors_origins: Vec<String> = "";
+    /// Refused signed calls per second and client network before 429; 0 is no limit
+    refused_rate: u32 = "20";
+    /// How many refused signed calls at once
+    refused_burst: u32 = "100";
+    /// Calls per second and credential before 429, four times as many at once; 0 is no limit
+    caller_rate: u32 = "50";
+    /// How long a client may take to send a request's head
+    header_timeout: Duration = "10s";
+    /// How long it may take to send the whole request, or to take in an answer
+    request_timeout: Duration = "30s";
+    /// How long a connection may stay open without a request
+    idle_timeout: Duration = "75s";
+    /// How long a stop waits for what has begun
+    stop_timeout: Duration = "10s";
+    /// Connections at once
+    max_connections: u32 = "10000";
+}
+
+impl Settings {
+    /// Checks what no single value can say.
+    fn check(self) -> Result<Self, (&'static str, String)> {
+        within("max", u64::from(self.max), 1..=100)?;
+        within("signature_window", self.signature_window.as_secs(), 1..=900)?;
+        within("readers", u64::from(self.readers), 1..=64)?;
+        within("max_connections", u64::from(self.max_connections), 1..=1_000_000)?;
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err(("tls_cert", "tls_cert and tls_key must be set together".to_owned()));
+        }
+        if self.database_max.0 > 0 && self.database_max.0 <= self.disk_reserve.0 {
+            return Err(("database_max", "must be more than disk_reserve, which is part of it".to_owned()));
+        }
+        Ok(self)
+    }
+}

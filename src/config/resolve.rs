@@ -1,0 +1,277 @@
+//! Where does a setting come from? A flag, else an `ORGKEYS_` variable, else the file, else its default.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use thiserror::Error;
+
+use super::{FIELDS, Field, Settings};
+
+/// A setting cannot be taken; the text says which, why and where it came from.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A flag on the command line.
+    Flag,
+    /// An environment variable.
+    Variable,
+    /// The settings file.
+    File,
+    /// Nothing set it.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flag => "flag",
+            Self::Variable => "environment",
+            Self::File => "file",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// Every setting with the text it was read from and where that came from.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    /// The text and the source of each, in the table's order; secrets masked.
+    pub origins: Vec<(&'static Field, String, Source)>,
+    /// What is odd but no error.
+    pub warnings: Vec<String>,
+}
+
+/// Names and texts: of the environment's variables, or of a file's keys.
+pub type Texts = HashMap<String, String>;
+
+/// The settings given on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Flags(Texts);
+
+impl Flags {
+    /// A setting, as if it had been given on the command line.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// The flag of a setting; a secret's is that of the file that holds it.
+fn flag(field: &Field) -> String {
+    if field.secret { format!("{}_file", field.name) } else { field.name.to_owned() }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for name in FIELDS.iter().map(flag) {
+            if let Some(value) = matches.get_one::<String>(&name) {
+                self.0.insert(name, value.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        command.args(FIELDS.iter().map(|field| {
+            let name = flag(field);
+            let file = if field.secret { ": the file that holds it" } else { "" };
+            let default = if field.default.is_empty() { "none" } else { field.default };
+            let help = format!("{}{file} [variable: {}] [default: {default}]", field.help.trim(), variable(&name));
+            Arg::new(name.clone()).long(name.replace('_', "-")).value_name("VALUE").help(help)
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn variable(name: &str) -> String {
+    format!("ORGKEYS_{}", name.to_uppercase())
+}
+
+/// Resolves every setting from `flags`, `environment` and the file at `path`.
+pub fn resolve(flags: &Flags, environment: &Texts, path: Option<&Path>) -> Result<Resolved, ConfigError> {
+    let file = path.map(read).transpose()?.unwrap_or_default();
+    let mut values = HashMap::new();
+    let mut origins = Vec::new();
+    for field in FIELDS {
+        let (text, source) = find(field, flags, environment, &file)?;
+        let shown = if field.secret && !text.is_empty() { "********".to_owned() } else { text.clone() };
+        origins.push((field, shown, source.clone()));
+        values.insert(field.name, (text, source));
+    }
+    let settings = Settings::parse(|name| values[name].0.clone()).and_then(Settings::check);
+    let settings = settings.map_err(|(name, problem)| {
+        let from = values.get(name).map_or(&Source::Default, |(_, source)| source);
+        ConfigError(format!("{name} {problem} (set by {from})"))
+    })?;
+    Ok(Resolved { settings, origins, warnings: unknown_variables(environment) })
+}
+
+fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Result<(String, Source), ConfigError> {
+    let twin = format!("{}_file", field.name);
+    for source in [Source::Flag, Source::Variable, Source::File] {
+        let get = |name: &str| match source {
+            Source::Flag => flags.0.get(name).cloned(),
+            Source::Variable => environment.get(&variable(name)).cloned(),
+            Source::File => file.get(name).cloned(),
+            Source::Default => None,
+        };
+        let from_file = if field.secret { get(&twin) } else { None };
+        match (get(field.name), from_file) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError(format!("{} and {twin} are both set by {source}: set one", field.name)));
+            }
+            (Some(text), None) => return Ok((text, source)),
+            (None, Some(path)) => {
+                let text = fs::read_to_string(&path)
+                    .map_err(|error| ConfigError(format!("{twin}: cannot read {path}: {error}")))?;
+                return Ok((text.trim().to_owned(), source));
+            }
+            (None, None) => {}
+        }
+    }
+    Ok((field.default.to_owned(), Source::Default))
+}
+
+/// Reads the settings file; a key that is no setting is an error that names the nearest one.
+fn read(path: &Path) -> Result<Texts, ConfigError> {
+    let fail = |problem: String| ConfigError(format!("{}: {problem}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    // The parser's message repeats the line, which may hold a secret; its place is enough.
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        fail(format!("line {line} is not TOML: a setting is written as name = \"value\""))
+    })?;
+    let known = names();
+    table
+        .into_iter()
+        .map(|(key, value)| {
+            if !known.contains(&key) {
+                return Err(fail(format!("{key} is no setting{}", nearest(&key, &known))));
+            }
+            let text =
+                plain(&value).ok_or_else(|| fail(format!("{key} must be a text, a number or a list of texts")))?;
+            Ok((key, text))
+        })
+        .collect()
+}
+
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Array(items) => Some(items.iter().map(plain).collect::<Option<Vec<_>>>()?.join(",")),
+        toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+/// Every name that a file may set.
+fn names() -> Vec<String> {
+    let twins = FIELDS.iter().filter(|field| field.secret).map(|field| format!("{}_file", field.name));
+    FIELDS.iter().map(|field| field.name.to_owned()).chain(twins).collect()
+}
+
+fn nearest(key: &str, known: &[String]) -> String {
+    let near = known.iter().map(|name| (strsim::damerau_levenshtein(key, name), name)).min();
+    near.filter(|(distance, _)| *distance <= 4)
+        .map_or_else(|| "; `orgkeys config` lists them".to_owned(), |(_, name)| format!("; did you mean {name}?"))
+}
+
+/// Unknown variables are only worth a warning: container platforms set some of their own.
+fn unknown_variables(environment: &Texts) -> Vec<String> {
+    let known: Vec<String> = names().iter().map(|name| variable(name)).chain([variable("config")]).collect();
+    let mut unknown: Vec<&String> =
+        environment.keys().filter(|name| name.starts_with("ORGKEYS_") && !known.contains(name)).collect();
+    unknown.sort();
+    unknown.iter().map(|name| format!("the variable {name} is no setting{}", nearest(name, &known))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Texts {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        fs::write(file.path(), text).expect("written");
+        file
+    }
+
+    #[test]
+    fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
+        let config = file("max = 7\nreaders = 8\nlog = \"warn\"\n");
+        let environment = environment(&[("ORGKEYS_MAX", "9"), ("ORGKEYS_READERS", "10")]);
+        let flags = Flags::default().with("max", "11");
+        let resolved = resolve(&flags, &environment, Some(config.path())).expect("resolved");
+        let found = (resolved.settings.max, resolved.settings.readers, resolved.settings.log);
+        assert_eq!(found, (11, 10, tracing::Level::WARN));
+        let source =
+            |name| resolved.origins.iter().find(|(field, ..)| field.name == name).map(|(.., source)| source.clone());
+        assert_eq!(source("max"), Some(Source::Flag));
+        assert_eq!(source("listen"), Some(Source::Default));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_and_an_unknown_variable_a_warning_that_name_the_nearest() {
+        let config = file("signature_windw = 10\n");
+        let error = resolve(&Flags::default(), &Texts::new(), Some(config.path())).expect_err("unknown");
+        assert!(error.to_string().contains("did you mean signature_window?"), "{error}");
+        let resolved = resolve(&Flags::default(), &environment(&[("ORGKEYS_LISTN", "x")]), None).expect("resolved");
+        assert_eq!(resolved.warnings, ["the variable ORGKEYS_LISTN is no setting; did you mean ORGKEYS_LISTEN?"]);
+    }
+
+    #[test]
+    fn limits_have_two_sides() {
+        for (name, good, bad) in [
+            ("max", ["1", "100"], ["0", "101"]),
+            ("signature_window", ["1s", "900"], ["0", "901s"]),
+            ("readers", ["1", "64"], ["0", "65"]),
+        ] {
+            for value in good {
+                assert!(resolve(&Flags::default().with(name, value), &Texts::new(), None).is_ok(), "{name} {value}");
+            }
+            for value in bad {
+                assert!(resolve(&Flags::default().with(name, value), &Texts::new(), None).is_err(), "{name} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_file_is_masked_and_is_in_no_error() {
+        let token = file("okp_verysecret\n");
+        let path = token.path().display().to_string();
+        let from_file = environment(&[("ORGKEYS_METRICS_TOKEN_FILE", &path)]);
+        let resolved = resolve(&Flags::default(), &from_file, None).expect("resolved");
+        assert!(resolved.settings.metrics_token.is_some());
+        assert!(!format!("{resolved:?}").contains("verysecret"));
+        let both = environment(&[("ORGKEYS_METRICS_TOKEN_FILE", &path), ("ORGKEYS_METRICS_TOKEN", "okp_verysecret")]);
+        let error = resolve(&Flags::default(), &both, None).expect_err("both");
+        assert!(!error.to_string().contains("verysecret"));
+        let broken = file("metrics_token = \"okp_verysecret\nx");
+        let error = resolve(&Flags::default(), &Texts::new(), Some(broken.path())).expect_err("not TOML");
+        assert!(!error.to_string().contains("verysecret"), "{error}");
+    }
+}

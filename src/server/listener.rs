@@ -1,0 +1,178 @@
+//! How is a connection served? Our own accept loop: deadlines for slow clients, a bound on their number, a pause when descriptors run out.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::endpoint::BoxEndpoint;
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Endpoint, Request, Response};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::pace::{Deadlines, Pace, Paced};
+use super::tls::Tls;
+use crate::api::metrics::Metrics;
+use crate::api::receive::Deadline;
+use crate::config::Settings;
+
+/// A pause after an accept that failed: without descriptors the loop would spin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The most bytes of a request's head, and of each buffer of a connection.
+const HEAD: usize = 16 * 1024;
+
+/// A bound address and what answers there.
+pub struct Listener {
+    bound: TcpListener,
+    service: Arc<Service>,
+    places: Arc<Semaphore>,
+    stop_timeout: Duration,
+}
+
+struct Service {
+    endpoint: BoxEndpoint<'static, Response>,
+    tls: Option<Tls>,
+    metrics: Arc<Metrics>,
+    deadlines: Deadlines,
+}
+
+/// Lets the process open as many descriptors as it may.
+pub fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+impl Listener {
+    /// Answers connections to `bound` with `endpoint`.
+    pub fn new(
+        bound: TcpListener,
+        tls: Option<Tls>,
+        endpoint: BoxEndpoint<'static, Response>,
+        metrics: Arc<Metrics>,
+        settings: &Settings,
+    ) -> Self {
+        let deadlines =
+            Deadlines { head: settings.header_timeout, request: settings.request_timeout, idle: settings.idle_timeout };
+        Self {
+            bound,
+            service: Arc::new(Service { endpoint, tls, metrics, deadlines }),
+            places: Arc::new(Semaphore::new(settings.max_connections as usize)),
+            stop_timeout: settings.stop_timeout,
+        }
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.service.tls.is_some()
+    }
+
+    /// Accepts until `stop`, then gives what has begun its time.
+    pub async fn run(self, stop: CancellationToken) {
+        let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
+        let watching = self.service.tls.as_ref().map(|tls| tokio::spawn(tls.clone().watch(stop.clone())));
+        while let Some((stream, peer, place)) = self.next(&stop).await {
+            let (service, stop, kill) = (Arc::clone(&self.service), stop.clone(), kill.clone());
+            tasks.spawn(async move {
+                service.metrics.connected();
+                kill.run_until_cancelled(service.serve(stream, peer, stop)).await;
+                service.metrics.disconnected();
+                drop(place);
+            });
+        }
+        drop(self.bound);
+        tasks.close();
+        if tokio::time::timeout(self.stop_timeout, tasks.wait()).await.is_err() {
+            tracing::warn!("some connections did not end in time: closing them");
+            kill.cancel();
+            tasks.wait().await;
+        }
+        if let Some(watching) = watching {
+            let _ = watching.await;
+        }
+    }
+
+    /// The next connection, once there is a place for it; `None` when it is time to stop.
+    async fn next(&self, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let place = stop.run_until_cancelled(Arc::clone(&self.places).acquire_owned()).await?.ok()?;
+        loop {
+            match stop.run_until_cancelled(self.bound.accept()).await? {
+                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Err(error) => {
+                    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                    }
+                    stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await?;
+                }
+            }
+        }
+    }
+}
+
+impl Service {
+    async fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+        let Ok(local) = stream.local_addr() else { return };
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let pace = Pace::new(self.deadlines);
+        match &self.tls {
+            None => self.answer(stream, pace, (local, peer), Scheme::HTTP, stop).await,
+            Some(tls) => {
+                let shaken = tokio::time::timeout(self.deadlines.head, tls.acceptor().accept(stream)).await;
+                if let Ok(Ok(stream)) = shaken {
+                    self.answer(stream, pace, (local, peer), Scheme::HTTPS, stop).await;
+                }
+            }
+        }
+    }
+
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+        self: &Arc<Self>,
+        stream: S,
+        pace: Arc<Pace>,
+        (local, peer): (SocketAddr, SocketAddr),
+        scheme: Scheme,
+        stop: CancellationToken,
+    ) {
+        let paced = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let (service, pace, scheme) = (Arc::clone(self), Arc::clone(&pace), scheme.clone());
+            async move {
+                let deadline = pace.answering();
+                let addresses = (LocalAddr(Addr::from(local)), RemoteAddr(Addr::from(peer)));
+                let mut request = Request::from((request, addresses.0, addresses.1, scheme));
+                request.set_data(Deadline(deadline));
+                let response = service.endpoint.get_response(request).await;
+                pace.answered();
+                Ok::<_, Infallible>(hyper::Response::from(response))
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(HEAD)
+            .serve_connection(paced, service);
+        let mut connection = std::pin::pin!(connection);
+        // Errors here are clients that went away or were too slow: nobody is left to be told.
+        if stop.run_until_cancelled(connection.as_mut()).await.is_none() {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! How does it run? Bind, open, say the address, serve, and stop without losing what has begun.
+
+pub mod clock;
+pub mod listener;
+mod pace;
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::actions::app::{App, Limits};
+use crate::actions::bootstrap::{self, FirstOwner, Start};
+use crate::actions::error::Error as ActionError;
+use crate::actions::outside::Outside;
+use crate::actions::{backup, refusals};
+use crate::api::{self, Face, metrics::Metrics};
+use crate::config::Settings;
+use crate::store::{Options, Room, Store};
+
+/// How often the counts of refused calls are recorded and a new backup is noticed.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Why the server cannot start; the text says what to do.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+/// A server that has its address and its database, and is ready to answer.
+pub struct Server {
+    listener: listener::Listener,
+    app: Arc<App>,
+    address: SocketAddr,
+    start: Start,
+}
+
+/// How a store is opened under these settings.
+#[must_use]
+pub fn store_options(settings: &Settings) -> Options {
+    Options {
+        path: settings.database.clone(),
+        readers: settings.readers,
+        room: Room::new(settings.disk_reserve.0, settings.database_max.0),
+    }
+}
+
+/// The limits on actions under these settings.
+#[must_use]
+pub fn limits(settings: &Settings) -> Limits {
+    Limits {
+        org_keys: settings.max,
+        signature_window: settings.signature_window,
+        refused_rate: settings.refused_rate,
+        refused_burst: settings.refused_burst,
+        caller_rate: settings.caller_rate,
+    }
+}
+
+/// Opens the app under these settings.
+pub fn open(options: &Options, limits: Limits, outside: Outside) -> Result<App, ActionError> {
+    App::new(Store::open(options)?, outside, limits)
+}
+
+impl Server {
+    /// Binds the address, opens the database and makes the first organization if there is none.
+    pub async fn start(settings: Settings, outside: Outside) -> Result<Self, StartError> {
+        let options = store_options(&settings);
+        Self::start_on(settings, options, outside).await
+    }
+
+    /// As [`Server::start`], on a store opened as `options` say; a test keeps a hand on its room.
+    pub async fn start_on(settings: Settings, options: Options, outside: Outside) -> Result<Self, StartError> {
+        listener::raise_descriptor_limit();
+        let tls = tls::load(&settings).map_err(StartError)?;
+        let bound = TcpListener::bind(settings.listen).await.map_err(|error| {
+            StartError(format!("cannot listen on {}: {error}. Choose another address with --listen", settings.listen))
+        })?;
+        let address = bound.local_addr().map_err(|error| StartError(error.to_string()))?;
+        if !address.ip().is_loopback() && tls.is_none() {
+            tracing::warn!(%address, "tokens cross the network in the clear: set tls_cert and tls_key, or put a TLS proxy in front");
+        }
+        let limits = limits(&settings);
+        let first = FirstOwner {
+            org_name: settings.bootstrap_org.clone(),
+            email: settings.bootstrap_email.clone(),
+            token: settings.bootstrap_token.clone(),
+        };
+        let opened = spawn_blocking(move || {
+            let app = open(&options, limits, outside)?;
+            let start = bootstrap::start(&app, &first)?;
+            Ok::<_, ActionError>((app, start))
+        });
+        let opened = opened.await.map_err(|error| StartError(error.to_string()))?;
+        let (app, start) = opened.map_err(|error| StartError(error.to_string()))?;
+        if settings.bootstrap_token.is_some() && matches!(start, Start::Known) {
+            tracing::info!("there is an organization already: the bootstrap settings are ignored");
+        }
+        let (app, metrics) = (Arc::new(app), Arc::new(Metrics::default()));
+        let face = Face {
+            app: Arc::clone(&app),
+            metrics: Arc::clone(&metrics),
+            trusted_proxies: settings.trusted_proxy.clone(),
+            cors_origins: settings.cors_origins.clone(),
+            metrics_token: settings.metrics_token.clone(),
+        };
+        let listener = listener::Listener::new(bound, tls, api::endpoint(face), metrics, &settings);
+        Ok(Self { listener, app, address, start })
+    }
+
+    /// The address it listens on, with the port that the system chose if it was asked to.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.listener.is_tls()
+    }
+
+    /// What the start found or made.
+    #[must_use]
+    pub const fn first_start(&self) -> &Start {
+        &self.start
+    }
+
+    /// Remembers that the first token was shown.
+    pub async fn announced(&self) -> Result<(), ActionError> {
+        let Start::Show { org, .. } = self.start else { return Ok(()) };
+        let app = Arc::clone(&self.app);
+        let done = spawn_blocking(move || bootstrap::announced(&app, org)).await;
+        done.map_err(ActionError::internal)?
+    }
+
+    /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
+    pub async fn run(self, stop: CancellationToken) {
+        let keeping = tokio::spawn(keep_house(Arc::clone(&self.app), stop.clone()));
+        self.listener.run(stop).await;
+        let _ = keeping.await;
+        let app = self.app;
+        let closed = spawn_blocking(move || {
+            if let Err(error) = refusals::flush(&app, true) {
+                tracing::error!(%error, "the last counts of refused calls could not be recorded");
+            }
+            drop(app);
+        });
+        let _ = closed.await;
+    }
+}
+
+async fn keep_house(app: Arc<App>, stop: CancellationToken) {
+    let mut minutes = tokio::time::interval(HOUSEKEEPING);
+    minutes.tick().await;
+    while stop.run_until_cancelled(minutes.tick()).await.is_some() {
+        let app = Arc::clone(&app);
+        let kept = spawn_blocking(move || {
+            refusals::flush(&app, false)?;
+            backup::notice(&app).map(drop)
+        });
+        if let Ok(Err(error)) = kept.await {
+            tracing::warn!(%error, "housekeeping failed; it is tried again in a minute");
+        }
+    }
+}

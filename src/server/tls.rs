@@ -1,0 +1,83 @@
+//! How are connections encrypted? With the certificate and key of two files, read again when they change.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The certificate in use, shared by every connection.
+#[derive(Clone)]
+pub struct Tls {
+    cert: PathBuf,
+    key: PathBuf,
+    config: Arc<RwLock<Arc<ServerConfig>>>,
+}
+
+/// Reads certificate and key if the settings name them; an error says which file and why.
+pub fn load(settings: &Settings) -> Result<Option<Tls>, String> {
+    let (Some(cert), Some(key)) = (settings.tls_cert.clone(), settings.tls_key.clone()) else { return Ok(None) };
+    let config = Arc::new(RwLock::new(read(&cert, &key)?));
+    Ok(Some(Tls { cert, key, config }))
+}
+
+/// The certificates in a PEM file.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let fail = |error: &dyn std::fmt::Display| format!("the certificate {} cannot be used: {error}", path.display());
+    let chain = CertificateDer::pem_file_iter(path).map_err(|error| fail(&error))?;
+    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| fail(&error))?;
+    if chain.is_empty() { Err(fail(&"it holds no certificate in PEM")) } else { Ok(chain) }
+}
+
+fn read(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
+    let private = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| format!("the private key {} cannot be used: {error}", key.display()))?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(certificates(cert)?, private)
+        .map_err(|error| format!("{} and {} do not belong together: {error}", cert.display(), key.display()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+impl Tls {
+    /// Takes connections with the certificate of this moment.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Looks at the files until `stop` and takes them over when they change; a pair that does not work is left alone.
+    pub async fn watch(self, stop: CancellationToken) {
+        let mut seen = self.changed();
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+            let now = self.changed();
+            if now == seen {
+                continue;
+            }
+            match read(&self.cert, &self.key) {
+                Ok(config) => {
+                    *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+                    tracing::info!("the TLS certificate was read again");
+                    seen = now;
+                }
+                Err(problem) => tracing::warn!(problem, "the changed TLS files are not used"),
+            }
+        }
+    }
+
+    fn changed(&self) -> [Option<(SystemTime, u64)>; 2] {
+        [&self.cert, &self.key].map(|path| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some((meta.modified().ok()?, meta.len()))
+        })
+    }
+}
