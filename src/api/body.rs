@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(said(r#"{"count": 1}"#), "missing field ip");
         assert_eq!(said(r#"{"ip": 17}"#), "ip must be a string (line 1, column 9)");
         let secret = said(r#"{"ip": "a", "count": "okp_secret, expected x"}"#);
-        assert_eq!(secret, "count must be u32 (line 1, column 46)");
+        assert_eq!(secret, "count must be u32 (line 1, column 45)");
         assert!(said(r#"{"ip": okp_secret}"#).starts_with("The body is not JSON"));
         assert!(said(r#"{"ip": "a", "ip": "b"}"#).starts_with("duplicate field ip"));
         assert!(said(&"[".repeat(60_000)).contains("must be") || said(&"[".repeat(60_000)).contains("not JSON"));

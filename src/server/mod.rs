@@ -118,6 +118,12 @@ impl Server {
         self.address
     }
 
+    /// What is done here, for whoever runs the server in their own process.
+    #[must_use]
+    pub fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
     /// Whether connections are encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {

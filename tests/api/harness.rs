@@ -1,0 +1,253 @@
+//! A server to test, with a still clock and identities that call it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use orgkeys::actions::app::App;
+use orgkeys::actions::offline::{self, Ttl};
+use orgkeys::actions::outside::Outside;
+use orgkeys::config::{Flags, Texts, resolve};
+use orgkeys::crypto::signed_request;
+use orgkeys::domain::role::Role;
+use orgkeys::domain::time::{Clock, Time};
+use orgkeys::server::{Server as Running, clock, store_options};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// When every test begins: 2024-01-15T10:30:00.000Z.
+pub const BEGIN: i64 = 1_705_314_600_000;
+
+/// A clock that moves only when a test says so.
+pub struct StillClock(AtomicI64);
+
+impl Clock for StillClock {
+    fn now(&self) -> Time {
+        Time::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A running server and the folder of its database.
+pub struct Server {
+    pub address: SocketAddr,
+    pub database: PathBuf,
+    pub app: Arc<App>,
+    /// Bytes that the database file may have; 0 = no limit.
+    pub room: Arc<AtomicU64>,
+    clock: Arc<StillClock>,
+    client: Client<HttpConnector, Full<Bytes>>,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+    flags: Flags,
+    folder: Arc<TempDir>,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Somebody with an access token, as a member of an organization.
+#[derive(Clone)]
+pub struct Identity {
+    pub token: String,
+    pub token_id: String,
+    pub user: String,
+    pub org: String,
+}
+
+impl Server {
+    /// A fresh server without rate limits.
+    pub async fn start() -> Self {
+        Self::with(|flags| flags).await
+    }
+
+    /// A fresh server with settings of the test's own.
+    pub async fn with(set: impl FnOnce(Flags) -> Flags) -> Self {
+        let folder = Arc::new(TempDir::new().expect("a folder"));
+        let database = folder.path().join("orgkeys.db").display().to_string();
+        let flags = Flags::default()
+            .with("database", database)
+            .with("listen", "127.0.0.1:0")
+            .with("refused_rate", "0")
+            .with("caller_rate", "0");
+        Self::run(folder, set(flags), Arc::new(StillClock(AtomicI64::new(BEGIN)))).await
+    }
+
+    async fn run(folder: Arc<TempDir>, flags: Flags, clock: Arc<StillClock>) -> Self {
+        let settings = resolve(&flags, &Texts::new(), None).expect("settings").settings;
+        let (database, options) = (settings.database.clone(), store_options(&settings));
+        let room = Arc::clone(&options.room.limit);
+        let outside = Outside::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
+        let server = Running::start_on(settings, options, outside).await.expect("the server starts");
+        let (address, app, stop) = (server.address(), server.app(), CancellationToken::new());
+        let running = tokio::spawn(server.run(stop.clone()));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { address, database, app, room, clock, client, stop, running, flags, folder }
+    }
+
+    /// Stops the server cleanly and gives what a new one needs.
+    pub async fn stop(self) -> Stopped {
+        let Self { stop, running, flags, folder, clock, app, client, .. } = self;
+        drop((app, client));
+        stop.cancel();
+        running.await.expect("the server stops");
+        Stopped { folder, flags, clock }
+    }
+
+    /// Stops the server cleanly and starts it again on the same database.
+    pub async fn restart(self) -> Self {
+        self.stop().await.start().await
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, millis: i64) {
+        self.clock.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// The server's time, in milliseconds.
+    pub fn now(&self) -> i64 {
+        self.clock.0.load(Ordering::SeqCst)
+    }
+
+    /// A new organization's owner.
+    pub async fn owner_of(&self, name: &str) -> Identity {
+        let (app, name) = (Arc::clone(&self.app), name.to_owned());
+        let org = blocking(move || offline::create_org(&app, &name).expect("an organization")).await;
+        self.member_of(&org.id.to_string(), Role::Owner).await
+    }
+
+    /// A new member of an organization.
+    pub async fn member_of(&self, org: &str, role: Role) -> Identity {
+        let (app, org) = (Arc::clone(&self.app), org.to_owned());
+        blocking(move || {
+            let email = format!("{}@example.org", app.request_id());
+            let user = offline::create_user(&app, &org, &email, role, "Ada", "Lovelace").expect("a user");
+            let (secret, token) = offline::create_token(&app, &email, Ttl::Never).expect("a token");
+            let token_id = token.id.to_string();
+            Identity { token: secret.expose_secret().to_owned(), token_id, user: user.id.to_string(), org }
+        })
+        .await
+    }
+
+    /// Ends a token, as the command line does.
+    pub async fn revoke(&self, identity: &Identity) {
+        let (app, id) = (Arc::clone(&self.app), identity.token_id.clone());
+        blocking(move || offline::revoke_token(&app, &id).expect("revoked")).await;
+    }
+
+    /// Sends a request as it is.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let response = self.client.request(request).await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+        Answer { status, headers, body }
+    }
+
+    /// A request to be added to.
+    pub fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
+        Request::builder().method(method).uri(format!("http://{}{path}", self.address))
+    }
+
+    /// Calls without a credential.
+    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let request = self.request(method, path);
+        self.send(with_body(request, body)).await
+    }
+
+    /// Calls with an identity's token.
+    pub async fn call_as(&self, identity: &Identity, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let request = self.request(method, path).header("authorization", format!("Bearer {}", identity.token));
+        self.send(with_body(request, body)).await
+    }
+
+    /// Makes a key in the identity's organization and gives its id and its private key.
+    pub async fn mint(&self, identity: &Identity) -> (String, String) {
+        let answer = self.call_as(identity, Method::POST, &format!("/organization/{}/key", identity.org), None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let id = answer.headers["x-key-id"].to_str().expect("text").to_owned();
+        (id, String::from_utf8(answer.body.to_vec()).expect("text"))
+    }
+
+    /// Registers a node, signed now.
+    pub async fn register(&self, org: &str, pem: &str, ip: &str) -> Answer {
+        let body = registration(org, pem, ip, self.now() / 1_000);
+        self.call(Method::POST, "/register", Some(&body)).await
+    }
+
+    /// Everything that the identity is shown of the audit log.
+    pub async fn events(&self, identity: &Identity) -> Vec<Value> {
+        let answer = self.call_as(identity, Method::POST, "/systemevent", Some(&json!({ "take": 100 }))).await;
+        answer.json()["events"].as_array().expect("events").clone()
+    }
+}
+
+/// A server that was stopped.
+pub struct Stopped {
+    folder: Arc<TempDir>,
+    flags: Flags,
+    clock: Arc<StillClock>,
+}
+
+impl Stopped {
+    /// Starts it again on the same database.
+    pub async fn start(self) -> Server {
+        Server::run(self.folder, self.flags, self.clock).await
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The status and the error code of a refusal.
+    pub fn refusal(&self) -> (u16, String) {
+        let body = self.json();
+        assert_eq!(body["success"], false, "{self:?}");
+        (self.status.as_u16(), body["errorCode"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// The body of a registration, signed with `pem` over `ip|eu-1|timestamp`.
+pub fn registration(org: &str, pem: &str, ip: &str, timestamp: i64) -> Value {
+    let signature = sign(pem, &format!("{ip}|eu-1|{timestamp}"));
+    json!({
+        "ip": ip, "region": "eu-1", "timestamp": timestamp, "signature": signature, "id_org": org,
+        "provider": "AWS", "status": "active", "version": "1.4.2", "nodeServices": 1,
+    })
+}
+
+/// A signature over a message, in base64.
+pub fn sign(pem: &str, message: &str) -> String {
+    signed_request::sign(pem, message).expect("a signature")
+}
+
+/// A request with a JSON body, or without one.
+pub fn with_body(request: hyper::http::request::Builder, body: Option<&Value>) -> Request<Full<Bytes>> {
+    let request = match body {
+        Some(_) => request.header("content-type", "application/json"),
+        None => request,
+    };
+    let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+    request.body(Full::new(bytes)).expect("a request")
+}
+
+/// Runs what blocks where it may.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("it runs")
+}

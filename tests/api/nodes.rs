@@ -1,0 +1,148 @@
+//! Nodes: what they sign, when it is taken, and that it is taken once.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{Server, registration, sign};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_copies_of_a_registration_one_is_taken_and_none_later() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    let calls: Vec<_> = (0..64)
+        .map(|_| {
+            let (server, body) = (Arc::clone(&server), body.clone());
+            tokio::spawn(async move { server.call(Method::POST, "/register", Some(&body)).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for call in calls {
+        let answer = call.await.expect("an answer");
+        if answer.status == StatusCode::OK {
+            taken += 1;
+        } else {
+            assert_eq!(answer.refusal(), (400, "SIGNATURE_REPLAYED".to_owned()));
+        }
+    }
+    assert_eq!(taken, 1);
+    let server = Arc::into_inner(server).expect("no more calls").restart().await;
+    for path in ["/register", "/unregister"] {
+        let answer = server.call(Method::POST, path, Some(&body)).await;
+        assert_eq!(answer.refusal(), (400, "SIGNATURE_REPLAYED".to_owned()), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_of_timestamp_is_taken_as_it_was_signed() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let forms = [
+        (json!(1_705_314_600), "1705314600"),
+        (json!(1_705_314_600_000_i64), "1705314600000"),
+        (json!("1705314600"), "1705314600"),
+        (json!("2024-01-15T10:30:00Z"), "2024-01-15T10:30:00Z"),
+        (json!("2024-01-15T12:30:00.000+02:00"), "2024-01-15T12:30:00.000+02:00"),
+    ];
+    for (index, (timestamp, text)) in forms.into_iter().enumerate() {
+        let ip = format!("203.0.113.{index}");
+        for (message, region) in [(format!("{ip}|eu|{text}"), "eu"), (format!("{ip}|us|{text}|{}", owner.org), "us")] {
+            let body = json!({
+                "ip": ip, "region": region, "timestamp": timestamp, "signature": sign(&pem, &message),
+                "org_id": owner.org, "status": "active", "version": "1",
+            });
+            let answer = server.call(Method::POST, "/register", Some(&body)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{message}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_window_has_two_sides() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let now = server.now() / 1_000;
+    let cases = [
+        (now - 300, None),
+        (now + 300, None),
+        (now - 301, Some("TIMESTAMP_TOO_OLD")),
+        (now + 301, Some("TIMESTAMP_IN_FUTURE")),
+    ];
+    for (timestamp, refused) in cases {
+        let body = registration(&owner.org, &pem, "203.0.113.7", timestamp);
+        let answer = server.call(Method::POST, "/register", Some(&body)).await;
+        match refused {
+            None => assert_eq!(answer.status, StatusCode::OK, "{answer:?}"),
+            Some(code) => {
+                assert_eq!(answer.refusal(), (400, code.to_owned()));
+                let advice = answer.json()["errorMessage"].as_str().expect("advice").to_owned();
+                assert!(advice.contains("2024-01-15T10:30:00.000Z") && advice.contains("301.000 s"), "{advice}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_what_is_wrong() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let other = server.owner_of("other").await;
+    let (_, pem) = server.mint(&owner).await;
+    let good = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    let changed = |field: &str, value: Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    let cases = [
+        (changed("region", json!("elsewhere")), "BAD_SIGNATURE", "203.0.113.7|elsewhere|1705314600"),
+        (changed("signature", json!("AAAA")), "INVALID_FIELD", "344 characters"),
+        (changed("id_org", json!(other.org)), "NO_KEYS", "POST /organization/{idOrg}/key"),
+        (changed("id_org", json!("org-1")), "UNKNOWN_ORGANIZATION", "GET /user/profile"),
+        (changed("org_id", json!(other.org)), "INVALID_FIELD", "org_id"),
+        (changed("ip", json!("a|b")), "INVALID_FIELD", "'|'"),
+        (changed("timestamp", json!(1.5)), "INVALID_FIELD", "timestamp"),
+        (changed("timestamp", json!("noon")), "INVALID_FIELD", "RFC 3339"),
+        (changed("provider", json!("IBM")), "INVALID_FIELD", "AZURE"),
+        (changed("nodeServices", json!(8)), "INVALID_FIELD", "0 to 7"),
+        (changed("status", json!("s".repeat(33))), "INVALID_FIELD", "0 to 32"),
+        (json!({ "ip": "203.0.113.7" }), "INVALID_FIELD", "missing field region"),
+    ];
+    for (body, code, said) in cases {
+        let answer = server.call(Method::POST, "/register", Some(&body)).await;
+        assert_eq!(answer.refusal(), (400, code.to_owned()), "{answer:?}");
+        let advice = answer.json()["errorMessage"].as_str().unwrap_or_default().to_owned();
+        assert!(advice.contains(said), "{advice} does not say {said}");
+    }
+    assert_eq!(server.call(Method::POST, "/register", Some(&good)).await.status, StatusCode::OK, "nothing was used up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_node_does_not_come_back_by_itself() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (key, pem) = server.mint(&owner).await;
+    server.register(&owner.org, &pem, "203.0.113.7").await;
+    let path = format!("/organization/{}/node/203.0.113.7", owner.org);
+    let deleted = server.call_as(&owner, Method::DELETE, &path, None).await;
+    assert_eq!(deleted.json()["message"], "Node deleted successfully");
+    let again = server.call_as(&owner, Method::DELETE, &path, None).await;
+    assert_eq!((again.refusal().0, again.json()["message"].clone()), (400, json!("Node is already deleted")));
+    for call in ["/unregister", "/register", "/unregister"] {
+        server.pass(1_000);
+        let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+        let answer = server.call(Method::POST, call, Some(&body)).await;
+        assert_eq!(answer.refusal(), (400, "NODE_DELETED".to_owned()), "{call}");
+    }
+    let nodes = server.call_as(&owner, Method::GET, &format!("/organization/{}/nodes", owner.org), None).await.json();
+    assert_eq!((&nodes["data"], &nodes["total"]), (&json!([]), &json!(0)));
+    let activated = server.call_as(&owner, Method::POST, &format!("{path}/activate"), None).await;
+    assert_eq!(activated.json()["message"], "Node activated successfully");
+    server.pass(1_000);
+    assert_eq!(server.register(&owner.org, &pem, "203.0.113.7").await.json()["data"]["keyId"], json!(key));
+}

@@ -1,0 +1,62 @@
+//! The three answers that this server grew from, exactly as its clients know them.
+
+use hyper::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_listed_with_the_node_beside_it() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (key, pem) = server.mint(&owner).await;
+    assert_eq!(server.register(&owner.org, &pem, "203.0.113.7").await.status, StatusCode::OK);
+    let path = format!("/organization/{}/key", owner.org);
+    let answer = server.call_as(&owner, Method::GET, &path, None).await;
+    let body = answer.json();
+    let public_key = body["data"][0]["publicKey"].as_str().expect("a key");
+    assert!(
+        public_key.starts_with("-----BEGIN PUBLIC KEY-----\n") && public_key.ends_with("-----END PUBLIC KEY-----\n")
+    );
+    let expected = json!({
+        "success": true,
+        "message": "Organization keys retrieved successfully",
+        "data": [{
+            "id": key, "orgId": owner.org, "publicKey": public_key, "createdAt": "2024-01-15T10:30:00.000Z",
+            "nodeKeys": [{ "keyId": key, "nodeId": "203.0.113.7" }],
+        }],
+    });
+    assert_eq!((answer.status, body), (StatusCode::OK, expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_all_keys_says_how_many() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    for _ in 0..3 {
+        server.mint(&owner).await;
+    }
+    let path = format!("/organization/{}/key", owner.org);
+    for count in [3, 0] {
+        let answer = server.call_as(&owner, Method::DELETE, &path, None).await;
+        let message = format!("Successfully deleted {count} organization key(s)");
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({ "success": true, "message": message })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_one_key_says_so_and_a_missing_one_is_not_found() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (key, _) = server.mint(&owner).await;
+    let path = format!("/organization/{}/key/{key}", owner.org);
+    let answer = server.call_as(&owner, Method::DELETE, &path, None).await;
+    let done = json!({ "success": true, "message": "Organization key deleted successfully" });
+    assert_eq!((answer.status, answer.json()), (StatusCode::OK, done));
+    let again = server.call_as(&owner, Method::DELETE, &path, None).await;
+    let missing = json!({
+        "success": false, "message": "Organization key not found or does not belong to this organization",
+        "errorCode": "KEY_NOT_FOUND",
+    });
+    assert_eq!((again.status, again.json()), (StatusCode::NOT_FOUND, missing));
+}
