@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use poem_openapi::OpenApi;
-use poem_openapi::registry::{MetaOperation, MetaResponse, Registry};
+use poem_openapi::registry::{MetaOperation, MetaResponse, MetaTag, Registry};
 use serde_json::{Map, Value, json};
 
 use super::Apis;
@@ -44,10 +44,19 @@ fn document() -> Value {
         },
         "servers": [{ "url": "/" }],
         "security": [{ "bearerAuth": [] }],
-        "tags": registry.tags,
+        "tags": tags(&registry),
         "paths": paths,
         "components": { "schemas": schemas, "securitySchemes": registry.security_schemes },
     })
+}
+
+/// The groups in the order in which their operations come.
+fn tags(registry: &Registry) -> Vec<&MetaTag> {
+    let order = Apis::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations);
+    let order: Vec<&str> = order.flat_map(|operation| operation.tags).collect();
+    let mut tags: Vec<_> = registry.tags.iter().collect();
+    tags.sort_by_key(|tag| order.iter().position(|name| *name == tag.name));
+    tags
 }
 
 fn paths() -> Value {
@@ -66,7 +75,7 @@ fn operation(operation: &MetaOperation) -> Value {
     if operation.security.is_empty() {
         written["security"] = json!([]);
     }
-    for parameter in written["parameters"].as_array_mut().into_iter().flatten() {
+    for parameter in written.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         strip(parameter, &["deprecated", "explode"]);
     }
     let responses = &operation.responses.responses;

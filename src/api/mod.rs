@@ -64,16 +64,16 @@ pub enum Group {
 }
 
 /// Every group, in the order of the document.
-pub type Apis = (org_key::OrgKeyApi, node::NodeApi, event::EventApi, user::UserApi, health::ServerApi);
+pub type Apis = (user::UserApi, org_key::OrgKeyApi, node::NodeApi, event::EventApi, health::ServerApi);
 
 /// The whole way of a request: observed, cleared for browsers, received, answered, and refused in our own words.
 pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
     let app = &face.app;
     let apis: Apis = (
+        user::UserApi(Arc::clone(app)),
         org_key::OrgKeyApi(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
         event::EventApi(Arc::clone(app)),
-        user::UserApi(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));
