@@ -17,7 +17,7 @@ use crate::domain::time::Time;
 use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
 
 /// A token's last use is written once a minute, not at every call.
-const LAST_USE_STEP: Duration = Duration::from_secs(60);
+const LAST_USE_STEP: Duration = Duration::from_mins(1);
 
 /// The limits that an administrator sets.
 #[derive(Clone, Debug)]
@@ -64,6 +64,9 @@ impl App {
             outside,
             limits,
         };
+        if let Some(from) = app.store.upgraded_from() {
+            app.administer(move |_, _| Ok(((), Event::Upgraded { from, to: store::migrate::VERSION })))?;
+        }
         match last {
             Some(last) if last > app.outside.now() => {
                 tracing::warn!(%last, "the clock shows a time before the last entry of the audit log: set it right");

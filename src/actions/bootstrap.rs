@@ -17,7 +17,7 @@ use crate::domain::user::{self, Org, User};
 use crate::store;
 
 /// The life of a token that nobody gave another one.
-pub const TOKEN_TTL: Duration = Duration::from_secs(90 * 86_400);
+pub const TOKEN_TTL: Duration = Duration::from_hours(90 * 24);
 
 /// Who the first owner is to be.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::store::audit::{Filter, Shown};
 use crate::store::{self, ReadTx};
 
 /// Without timestamps, the last day is shown.
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Which events are asked for; `None` is any.
 #[derive(Clone, Debug, Default)]

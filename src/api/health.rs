@@ -1,6 +1,6 @@
 //! How is the server itself asked how it does?
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use poem::Request;
@@ -8,6 +8,7 @@ use poem::http::header;
 use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
 
 use super::envelope::Done;
 use super::error::{Fail, may};
@@ -71,13 +72,13 @@ impl ServerApi {
     /// Writes to the disk, at most every 5 seconds, and answers 503 when it cannot.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Result<Json<Done>, HealthFail> {
-        let known = self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let result = match known {
-            Some((at, result)) if at.elapsed() < READY_FOR => result,
+        // Held while it writes, so that many who ask at once share one write.
+        let mut probed = self.probed.lock().await;
+        let result = match &*probed {
+            Some((at, result)) if at.elapsed() < READY_FOR => result.clone(),
             _ => {
                 let result = blocking(&self.app, App::probe).await;
-                *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), result.clone()));
-                result
+                probed.insert((Instant::now(), result)).1.clone()
             }
         };
         result?;

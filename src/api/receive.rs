@@ -1,8 +1,9 @@
-//! How much of a request is taken in, and for how long? At most 64 KiB, and only until its deadline.
+//! What of a request is taken in, and for how long? At most 64 KiB, only until its deadline, and with a path that can be read.
 
 use std::time::{Duration, Instant};
 
 use poem::error::ReadBodyError;
+use poem::http::uri::{PathAndQuery, Uri};
 use poem::http::{StatusCode, header};
 use poem::{Endpoint, Middleware, Request};
 
@@ -31,6 +32,9 @@ impl<E: Endpoint> Endpoint for Received<E> {
     type Output = E::Output;
 
     async fn call(&self, mut request: Request) -> poem::Result<E::Output> {
+        if let Some(readable) = readable(request.uri()) {
+            *request.uri_mut() = readable;
+        }
         let declared = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         if declared.is_some_and(|length| length > MOST as u64) {
             return Err(ReadBodyError::PayloadTooLarge.into());
@@ -43,5 +47,41 @@ impl<E: Endpoint> Endpoint for Received<E> {
         let bytes = tokio::time::timeout_at(deadline.into(), body).await;
         request.set_body(bytes.map_err(|_| poem::Error::from_status(StatusCode::REQUEST_TIMEOUT))??);
         self.0.call(request).await
+    }
+}
+
+/// The same address with `\u{fffd}` for each byte of the path beyond ASCII, if those are no UTF-8. An id that cannot be ours
+/// is then one that does not exist, as any other; the router alone would call it malformed.
+fn readable(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if percent_encoding::percent_decode_str(path).decode_utf8().is_ok() {
+        return None;
+    }
+    let mut pieces = path.split('%');
+    let mut readable = pieces.next()?.to_owned();
+    for piece in pieces {
+        let beyond =
+            piece.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).is_some_and(|byte| !byte.is_ascii());
+        readable.push_str(if beyond { "%EF%BF%BD" } else { "%" });
+        readable.push_str(if beyond { &piece[2..] } else { piece });
+    }
+    if let Some(query) = uri.query() {
+        readable = format!("{readable}?{query}");
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(readable).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_no_utf8_is_made_readable_and_any_other_is_left_alone() {
+        let made = |text: &str| readable(&text.parse().expect("an address")).map(|uri| uri.to_string());
+        assert_eq!(made("/organization/%FF%2Fa/key?x=%FF").as_deref(), Some("/organization/%EF%BF%BD%2Fa/key?x=%FF"));
+        assert_eq!(made("/organization/%C3%A4/key?x=%FF"), None);
+        assert_eq!(made("/organization/%/key"), None);
     }
 }

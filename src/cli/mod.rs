@@ -9,6 +9,7 @@ mod serve;
 mod sign;
 
 use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -136,7 +137,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Restore(command) => command.run(context),
         Command::Sign(command) => command.run(),
         Command::Openapi => {
-            print!("{}", crate::api::document::text());
+            say(crate::api::document::text().trim_end());
             Ok(())
         }
         Command::Completions { shell } => {
@@ -178,26 +179,25 @@ impl Context {
 
     /// Prints one thing: its JSON, or its line.
     fn print(&self, json: &serde_json::Value, line: impl FnOnce() -> String) {
-        if self.json {
-            println!("{json}");
-        } else {
-            println!("{}", line());
-        }
+        let text = if self.json { json.to_string() } else { line() };
+        say(&text);
+    }
+}
+
+/// Prints to standard output. Whoever read it may have seen enough and be gone, as `head` is.
+fn say(text: &str) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
     }
 }
 
 fn print_settings(resolved: &Resolved, json: bool) {
     for (field, text, source) in &resolved.origins {
-        if json {
-            println!("{}", serde_json::json!({ "name": field.name, "value": text, "source": source.to_string() }));
+        let shown = if text.is_empty() { "-" } else { text };
+        say(&if json {
+            serde_json::json!({ "name": field.name, "value": text, "source": source.to_string() }).to_string()
         } else {
-            println!(
-                "{:<17} {:<22} {:<12}{}",
-                field.name,
-                if text.is_empty() { "-" } else { text },
-                source.to_string(),
-                field.help.trim()
-            );
-        }
+            format!("{:<17} {shown:<22} {:<12}{}", field.name, source.to_string(), field.help.trim())
+        });
     }
 }

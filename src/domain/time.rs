@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn durations_count_a_day_as_24_hours() {
-        assert_eq!(parse_duration("90d"), Some(Duration::from_secs(90 * 86_400)));
+        assert_eq!(parse_duration("90d"), Some(Duration::from_hours(90 * 24)));
         assert_eq!(parse_duration("300ms"), Some(Duration::from_millis(300)));
         assert_eq!(parse_duration("-1s"), None);
         assert_eq!(parse_duration("10"), None);

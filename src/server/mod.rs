@@ -24,7 +24,7 @@ use crate::config::Settings;
 use crate::store::{Options, Room, Store};
 
 /// How often the counts of refused calls are recorded and a new backup is noticed.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
 
 /// Why the server cannot start; the text says what to do.
 #[derive(Debug, Error)]

@@ -67,6 +67,7 @@ pub struct Store {
     writer: Writer,
     readers: r2d2::Pool<SqliteConnectionManager>,
     path: PathBuf,
+    upgraded_from: Option<i32>,
     // Declared last: the lock is let go only when every connection is closed.
     _lock: open::Lock,
 }
@@ -91,7 +92,7 @@ impl Store {
     /// Opens the database at `options.path`, or makes it; refuses what it cannot vouch for and then changes no byte.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let lock = open::Lock::take(&options.path)?;
-        open::prepare(&options.path)?;
+        let upgraded_from = open::prepare(&options.path)?;
         let writer = Writer::start(connection::writing(&options.path)?, options)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(connection::reading_flags())
@@ -102,7 +103,7 @@ impl Store {
             .connection_timeout(Duration::from_secs(5))
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
-        Ok(Self { writer, readers, path: options.path.clone(), _lock: lock })
+        Ok(Self { writer, readers, path: options.path.clone(), upgraded_from, _lock: lock })
     }
 
     /// Reads from one snapshot.
@@ -128,6 +129,12 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.writer.write(Urgency::Revoking, work)
+    }
+
+    /// The schema's version before this opening upgraded it, if it did.
+    #[must_use]
+    pub const fn upgraded_from(&self) -> Option<i32> {
+        self.upgraded_from
     }
 
     /// The database file.

@@ -52,16 +52,19 @@ pub fn beside(database: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Makes the database if it is not there, else checks that it is ours, whole and not newer, and upgrades an older one.
-pub fn prepare(path: &Path) -> Result<(), StoreError> {
+/// Gives the version that it was upgraded from.
+pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
     if !path.try_exists()? {
-        return create(path);
+        create(path)?;
+        return Ok(None);
     }
     check_header(path)?;
     let found = check_contents(path)?;
-    if found < migrate::VERSION {
-        migrate::upgrade(path, found)?;
+    if found == migrate::VERSION {
+        return Ok(None);
     }
-    Ok(())
+    migrate::upgrade(path, found)?;
+    Ok(Some(found))
 }
 
 /// Makes a complete database under another name and renames it into place, so that half of one is never there.

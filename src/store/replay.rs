@@ -10,7 +10,7 @@ use crate::crypto::signed_request::Signature;
 use crate::domain::time::Time;
 
 /// How long a used signature is kept past the moment that it states; twice the widest window.
-pub const KEPT: Duration = Duration::from_secs(1_800);
+pub const KEPT: Duration = Duration::from_mins(30);
 
 /// Forgotten with each use, so that a busy time is cleared up as fast as it came, and no call pays for many.
 const FORGOTTEN_AT_ONCE: u32 = 4;
