@@ -19,7 +19,7 @@ fn floor(module: &str) -> Option<u8> {
 /// The crate's own modules that a text names.
 fn named(text: &str) -> Vec<&str> {
     let names = text.split("crate::").skip(1);
-    let names = names.flat_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next());
+    let names = names.filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next());
     names.filter(|name| floor(name).is_some()).collect()
 }
 
