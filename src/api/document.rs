@@ -112,7 +112,7 @@ fn answer(response: &MetaResponse) -> Value {
     written
 }
 
-/// Mends a value all the way down: whole numbers as integers, and no null where an example has nothing to show.
+/// Mends a value all the way down: the bounds of whole numbers are whole.
 fn mended(value: Value) -> Value {
     match value {
         Value::Object(map) => {

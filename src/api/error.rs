@@ -21,6 +21,8 @@ pub mod may {
     pub const HAVE_A_BAD_BODY: u32 = 1 << 3;
     /// 429: too many calls.
     pub const BE_LIMITED: u32 = 1 << 4;
+    /// 401: no credential, or not a good one, where no right is asked for.
+    pub const BE_UNKNOWN: u32 = 1 << 5;
 }
 
 /// A failure of an operation that documents the statuses in `MAY`.
@@ -83,7 +85,7 @@ impl<const MAY: u32> ApiResponse for Fail<MAY> {
     fn meta() -> MetaResponses {
         let listed = [
             (may::BE_INVALID, 400, "The input cannot be taken; the message says why."),
-            (may::BE_REFUSED, 401, "No credential, or not a good one."),
+            (may::BE_REFUSED | may::BE_UNKNOWN, 401, "No credential, or not a good one."),
             (may::BE_REFUSED, 403, "The caller may not; other organizations and missing ones answer alike."),
             (may::BE_MISSING, 404, "There is no such thing."),
             (may::HAVE_A_BAD_BODY, 413, "The body is larger than 64 KiB."),

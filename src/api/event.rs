@@ -30,7 +30,7 @@ const MOST_IDS: usize = 1_000;
 
 /// Which events are asked for; everything left out is any.
 #[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
 #[serde(rename_all = "camelCase")]
 struct SystemEventQuery {
     /// From this moment on, RFC 3339 with an offset. Without both timestamps, the last 24 hours.
@@ -110,7 +110,7 @@ struct SystemEventPage {
 
 /// Which events to mark: one id, or up to 1000.
 #[derive(Default, Object, Deserialize)]
-#[oai(example)]
+#[oai(skip_serializing_if_is_none, example)]
 struct SystemEventIds {
     /// One event.
     id: Option<i64>,

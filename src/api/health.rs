@@ -44,7 +44,7 @@ enum Root {
 }
 
 type HealthFail = Fail<0>;
-type MetricsFail = Fail<{ may::BE_REFUSED }>;
+type MetricsFail = Fail<{ may::BE_UNKNOWN }>;
 
 #[OpenApi(tag = "Group::Server")]
 impl ServerApi {
@@ -52,19 +52,19 @@ impl ServerApi {
     ///
     /// Name and version; a browser is sent to `/docs`.
     #[oai(path = "/", method = "get", operation_id = "getServer")]
-    async fn root(&self, request: &Request) -> Root {
+    async fn root(&self, request: &Request) -> Result<Root, HealthFail> {
         if request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) {
-            return Root::Docs("/docs".to_owned());
+            return Ok(Root::Docs("/docs".to_owned()));
         }
-        Root::Here(Json(Done::because(concat!("orgkeys ", env!("CARGO_PKG_VERSION")))))
+        Ok(Root::Here(Json(Done::because(concat!("orgkeys ", env!("CARGO_PKG_VERSION"))))))
     }
 
     /// Say whether the process runs
     ///
     /// Answers as long as the process does, whatever the disk does.
     #[oai(path = "/health", method = "get", operation_id = "getHealth")]
-    async fn health(&self) -> Json<Done> {
-        Json(Done::because("The server runs"))
+    async fn health(&self) -> Result<Json<Done>, HealthFail> {
+        Ok(Json(Done::because("The server runs")))
     }
 
     /// Say whether changes can be stored

@@ -2,5 +2,6 @@
 
 mod harness;
 mod nodes;
+mod openapi;
 mod org_keys;
 mod seeds;

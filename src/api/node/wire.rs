@@ -24,7 +24,7 @@ struct SignedText(String);
 
 /// What a node sends to register, signed with a key of its organization.
 #[derive(Object, Deserialize)]
-#[oai(rename = "NodeRegistration", rename_all = "camelCase", example)]
+#[oai(rename = "NodeRegistration", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Registration {
     /// The node's address, as signed: 1 to 253 printable characters without `|`.
@@ -55,7 +55,7 @@ pub(super) struct Registration {
 
 /// What a node sends to leave the registry, signed with a key of its organization.
 #[derive(Object, Deserialize)]
-#[oai(rename = "NodeUnregistration", example)]
+#[oai(rename = "NodeUnregistration", skip_serializing_if_is_none, example)]
 pub(super) struct Unregistration {
     /// The node's address, as signed.
     ip: String,

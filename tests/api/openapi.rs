@@ -1,0 +1,236 @@
+//! The document: kept equal to the code, and whole enough for validators, generators and Swagger UI.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::LazyLock;
+use std::{env, fs};
+
+use hyper::{Method, StatusCode};
+use orgkeys::api::{Apis, document};
+use poem_openapi::OpenApi;
+use serde_json::Value;
+
+use crate::harness::Server;
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(document::text()).expect("JSON"));
+
+/// Every operation of the document with its method and path.
+pub fn operations() -> Vec<(&'static str, &'static str, &'static Value)> {
+    let paths = DOCUMENT["paths"].as_object().expect("paths").iter();
+    let operations = paths.flat_map(|(path, item)| {
+        let operations = item.as_object().expect("operations").iter();
+        operations.map(move |(method, operation)| (method.as_str(), path.as_str(), operation))
+    });
+    operations.collect()
+}
+
+/// Follows a `$ref`, if it is one.
+fn resolve(value: &'static Value) -> &'static Value {
+    match value["$ref"].as_str() {
+        None => value,
+        Some(reference) => {
+            let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} is not of this document"));
+            DOCUMENT.pointer(pointer).unwrap_or_else(|| panic!("{reference} leads nowhere"))
+        }
+    }
+}
+
+/// Every value below `value`, itself included, with its place.
+fn walk(place: String, value: &'static Value, take: &mut impl FnMut(&str, &'static Value)) {
+    take(&place, value);
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| walk(format!("{place}/{key}"), value, take)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| walk(format!("{place}/{index}"), value, take));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What of `example` does not fit `schema`.
+fn misfit(place: &str, example: &Value, schema: &'static Value) -> Option<String> {
+    let schema = resolve(schema);
+    if let Some(all) = schema["allOf"].as_array() {
+        return all.iter().find_map(|schema| misfit(place, example, schema));
+    }
+    let fits = match (schema["type"].as_str(), example) {
+        (None, _) => true,
+        (Some(_), Value::Null) => schema["nullable"] == true,
+        (Some("string"), Value::String(text)) => {
+            schema["enum"].as_array().is_none_or(|known| known.iter().any(|known| known == text))
+                && (schema["format"] != "date-time" || text.ends_with('Z') && text.len() == 24)
+        }
+        (Some("boolean"), Value::Bool(_)) => true,
+        (Some("integer"), Value::Number(number)) => number.as_i64().is_some_and(|number| {
+            schema["minimum"].as_i64().is_none_or(|least| number >= least)
+                && schema["maximum"].as_i64().is_none_or(|most| number <= most)
+        }),
+        (Some("array"), Value::Array(items)) => {
+            return items.iter().find_map(|item| misfit(place, item, &schema["items"]));
+        }
+        (Some("object"), Value::Object(fields)) => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            if let Some(missing) = required.into_iter().find(|name| !fields.contains_key(*name)) {
+                return Some(format!("{place}/{missing} is missing"));
+            }
+            return fields.iter().find_map(|(name, field)| {
+                let place = format!("{place}/{name}");
+                match schema["properties"].get(name) {
+                    Some(schema) => misfit(&place, field, schema),
+                    None => Some(format!("{place} is not in the schema")),
+                }
+            });
+        }
+        (Some(_), _) => false,
+    };
+    (!fits).then(|| format!("{place} is {example}, but the schema is {schema}"))
+}
+
+#[test]
+fn the_file_is_the_document() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/orgkeys.json");
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, document::text()).expect("written");
+    }
+    let file = fs::read_to_string(&path).expect("the file");
+    assert!(file == document::text(), "openapi/orgkeys.json is not what the code says: run this test with BLESS=1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_serves_the_document() {
+    let server = Server::start().await;
+    let answer = server.call(Method::GET, "/openapi.json", None).await;
+    assert_eq!(
+        (answer.status, &answer.headers["content-type"]),
+        (StatusCode::OK, &"application/json".parse().expect("a value"))
+    );
+    assert!(answer.body == document::text());
+}
+
+#[test]
+fn every_path_and_operation_of_the_code_is_in_the_document() {
+    let mut coded = BTreeSet::new();
+    let mut count = 0;
+    for path in Apis::meta().into_iter().flat_map(|api| api.paths) {
+        for operation in path.operations {
+            count += 1;
+            coded.insert((operation.method.as_str().to_lowercase(), path.path.clone()));
+        }
+    }
+    let written: Vec<_> =
+        operations().iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(written.len(), count);
+    assert_eq!(written.into_iter().collect::<BTreeSet<_>>(), coded);
+}
+
+#[test]
+fn every_operation_says_what_a_reader_needs() {
+    let mut ids = HashSet::new();
+    let tags: Vec<_> = DOCUMENT["tags"].as_array().expect("tags").iter().map(|tag| &tag["name"]).collect();
+    for (method, path, operation) in operations() {
+        let name = format!("{method} {path}");
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no operationId"));
+        assert!(ids.insert(id), "{id} is there twice");
+        let camel = id.starts_with(|c: char| c.is_ascii_lowercase()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        assert!(camel && id.contains(|c: char| c.is_ascii_uppercase()), "{id} is not a verb and a noun in camelCase");
+        let own = operation["tags"].as_array().expect("tags");
+        assert!(own.len() == 1 && tags.contains(&&own[0]), "{name} has {own:?}");
+        for field in ["summary", "description"] {
+            assert!(operation[field].as_str().is_some_and(|text| !text.is_empty()), "{name} has no {field}");
+        }
+        assert!(operation["security"].is_array(), "{name} does not say who may");
+        let variables = path.split('/').filter(|segment| segment.starts_with('{')).count();
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        assert_eq!(parameters.iter().filter(|parameter| parameter["in"] == "path").count(), variables, "{name}");
+        assert!(parameters.iter().all(|parameter| parameter["description"].is_string()), "{name}");
+    }
+}
+
+#[test]
+fn every_operation_lists_the_ways_in_which_it_fails() {
+    for (method, path, operation) in operations() {
+        let answers = operation["responses"].as_object().expect("answers");
+        let mut wanted = vec!["5XX"];
+        if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
+            wanted.extend(["401", "403", "429"]);
+        }
+        if operation["requestBody"].is_object() {
+            wanted.extend(["400", "413", "415"]);
+        }
+        for status in wanted {
+            assert!(answers.contains_key(status), "{method} {path} has no {status}");
+        }
+        for (status, answer) in answers {
+            assert!(answer["description"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path} {status}");
+            if status.starts_with(['4', '5']) {
+                let schema = &answer["content"]["application/json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/Failure", "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_goes_in_and_out_as_json_has_an_example_that_fits_its_schema() {
+    let mut seen = 0;
+    for (method, path, operation) in operations() {
+        let bodies = operation.get("requestBody").into_iter();
+        let answers = operation["responses"].as_object().expect("answers").values();
+        for media in bodies.chain(answers).filter_map(|holder| holder["content"].get("application/json")) {
+            let schema = resolve(&media["schema"]);
+            let example = media.get("example").or_else(|| schema.get("example"));
+            let example = example.unwrap_or_else(|| panic!("{method} {path} has no example: {schema}"));
+            assert_eq!(misfit("", example, schema), None, "{method} {path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > operations().len(), "only {seen} were looked at");
+    for (name, schema) in DOCUMENT["components"]["schemas"].as_object().expect("schemas") {
+        if let Some(example) = schema.get("example") {
+            assert_eq!(misfit("", example, schema), None, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_example_that_does_not_fit_is_found() {
+    let profile = resolve(
+        &DOCUMENT["paths"]["/user/profile"]["get"]["responses"]["200"]["content"]["application/json"]["schema"],
+    );
+    let good = profile["example"].clone();
+    assert_eq!(misfit("", &good, profile), None);
+    for (pointer, wrong) in
+        [("/data/id", Value::Null), ("/data/orgRole", "USER".into()), ("/data/orgRoles/0", true.into())]
+    {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).expect("a field") = wrong;
+        assert!(misfit("", &bad, profile).is_some(), "{pointer}");
+    }
+    let mut bad = good;
+    bad["data"].as_object_mut().expect("an object").remove("email");
+    assert_eq!(misfit("", &bad, profile).as_deref(), Some("/data/email is missing"));
+}
+
+#[test]
+fn the_document_holds_nothing_that_readers_stumble_over() {
+    assert_eq!(DOCUMENT["openapi"], "3.0.3");
+    let mut references = 0;
+    walk(String::new(), &DOCUMENT, &mut |place, value| {
+        if value.get("$ref").is_some_and(Value::is_string) {
+            resolve(value);
+            references += 1;
+        }
+        if let Some(content) = value.get("content").and_then(Value::as_object) {
+            for name in content.keys() {
+                assert!(!name.contains(';') && name.contains('/'), "{place}: the media type {name}");
+            }
+        }
+        assert!(!value.is_null() || place.contains("/example/"), "{place} is null");
+    });
+    assert!(references > 50, "only {references} references were found");
+    for name in DOCUMENT["components"]["schemas"].as_object().expect("schemas").keys() {
+        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric()), "{name} is no name for generators");
+    }
+    let scheme = &DOCUMENT["components"]["securitySchemes"]["bearerAuth"];
+    assert_eq!((&scheme["type"], &scheme["scheme"]), (&"http".into(), &"bearer".into()));
+}
