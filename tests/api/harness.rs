@@ -1,21 +1,26 @@
 //! A server to test, with a still clock and identities that call it.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use orgkeys::actions::app::App;
+use orgkeys::actions::audit;
 use orgkeys::actions::offline::{self, Ttl};
 use orgkeys::actions::outside::Outside;
 use orgkeys::config::{Flags, Texts, resolve};
 use orgkeys::crypto::signed_request;
+use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::{Clock, Time};
 use orgkeys::server::{Server as Running, clock, store_options};
@@ -245,6 +250,40 @@ pub fn with_body(request: hyper::http::request::Builder, body: Option<&Value>) -
     };
     let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
     request.body(Full::new(bytes)).expect("a request")
+}
+
+/// Sends bytes as they are and reads the one answer, until the server closes.
+pub async fn raw(address: SocketAddr, request: String) -> Answer {
+    let received = blocking(move || {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+        // A server that refuses early closes before it has everything: its answer is what counts.
+        let _ = stream.write_all(request.as_bytes());
+        let mut received = Vec::new();
+        let _ = stream.read_to_end(&mut received);
+        String::from_utf8(received).expect("text")
+    });
+    let received = received.await;
+    let (head, body) = received.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {received}"));
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status");
+    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| {
+        (name.parse::<HeaderName>().expect("a name"), value.parse::<HeaderValue>().expect("a value"))
+    });
+    let (status, headers) = (status.parse().expect("a status"), headers.collect());
+    Answer { status, headers, body: Bytes::from(body.to_owned()) }
+}
+
+/// Every entry of the audit log, read from the database file.
+pub async fn entries(database: &Path) -> Vec<Entry> {
+    let database = database.to_owned();
+    let exported = blocking(move || {
+        let mut lines = Vec::new();
+        audit::export(&database, &mut lines).expect("an export");
+        lines
+    });
+    let lines = exported.await;
+    serde_json::Deserializer::from_slice(&lines).into_iter().map(|entry| entry.expect("an entry")).collect()
 }
 
 /// Runs what blocks where it may.

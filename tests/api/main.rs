@@ -1,7 +1,16 @@
 //! What users, nodes and attackers see: one server per test, in this process, on a port of the system's choice.
 
+mod access;
+mod audit;
+mod audit_chain;
+mod audit_refusals;
+mod events;
 mod harness;
+mod http;
+mod http_clients;
+mod keys_and_nodes;
 mod nodes;
 mod openapi;
 mod org_keys;
+mod races;
 mod seeds;

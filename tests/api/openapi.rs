@@ -36,12 +36,12 @@ fn resolve(value: &'static Value) -> &'static Value {
 }
 
 /// Every value below `value`, itself included, with its place.
-fn walk(place: String, value: &'static Value, take: &mut impl FnMut(&str, &'static Value)) {
-    take(&place, value);
+fn walk(place: &str, value: &'static Value, take: &mut impl FnMut(&str, &'static Value)) {
+    take(place, value);
     match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| walk(format!("{place}/{key}"), value, take)),
+        Value::Object(map) => map.iter().for_each(|(key, value)| walk(&format!("{place}/{key}"), value, take)),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| walk(format!("{place}/{index}"), value, take));
+            items.iter().enumerate().for_each(|(index, value)| walk(&format!("{place}/{index}"), value, take));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -215,7 +215,7 @@ fn an_example_that_does_not_fit_is_found() {
 fn the_document_holds_nothing_that_readers_stumble_over() {
     assert_eq!(DOCUMENT["openapi"], "3.0.3");
     let mut references = 0;
-    walk(String::new(), &DOCUMENT, &mut |place, value| {
+    walk("", &DOCUMENT, &mut |place, value| {
         if value.get("$ref").is_some_and(Value::is_string) {
             resolve(value);
             references += 1;

@@ -1,0 +1,233 @@
+//! The audit log's chains: whatever is changed in the file is found, and named.
+
+use std::path::{Path, PathBuf};
+
+use orgkeys::actions::audit;
+use orgkeys::crypto::chain;
+use orgkeys::domain::audit::Entry;
+use orgkeys::domain::event::Head;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, params};
+use tempfile::TempDir;
+
+use crate::harness::{Identity, Server, entries};
+
+/// A database that no server uses any more, with 12 entries of one organization and some of others.
+struct Log {
+    path: PathBuf,
+    owner: Identity,
+    _folder: TempDir,
+}
+
+impl Log {
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let other = server.owner_of("other").await;
+        for _ in 0..9 {
+            server.events(&owner).await;
+            server.events(&other).await;
+        }
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("log.db");
+        let database = server.database.clone();
+        let stopped = server.stop().await;
+        std::fs::copy(&database, &path).expect("a copy");
+        drop(stopped);
+        Self { path, owner, _folder: folder }
+    }
+
+    /// The file, without the triggers that keep the log append-only.
+    fn unguarded(&self) -> Connection {
+        let conn = Connection::open(&self.path).expect("the file");
+        conn.execute_batch("DROP TRIGGER audit_is_never_changed; DROP TRIGGER audit_is_never_deleted;")
+            .expect("dropped");
+        conn
+    }
+
+    fn verdict(&self, heads: &[Head]) -> Result<u64, String> {
+        audit::verify(&self.path, heads).map(|verified| verified.entries).map_err(|error| error.message)
+    }
+
+    /// The same of an export.
+    fn file_verdict(&self, heads: &[Head]) -> Result<u64, String> {
+        let mut lines = Vec::new();
+        audit::export(&self.path, &mut lines).expect("an export");
+        audit::verify_file(lines.as_slice(), heads).map(|verified| verified.entries).map_err(|error| error.message)
+    }
+
+    async fn entry(&self, seq: i64) -> Entry {
+        let found = entries(&self.path).await.into_iter().find(|entry| entry.org == self.owner.org && entry.seq == seq);
+        found.expect("an entry")
+    }
+}
+
+fn heads(path: &Path) -> Vec<Head> {
+    audit::heads(path).expect("heads")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_log_verifies_with_and_without_its_heads_and_as_a_file() {
+    let log = Log::new().await;
+    let all = entries(&log.path).await.len() as u64;
+    let heads = heads(&log.path);
+    assert!(heads.iter().any(|head| head.org == log.owner.org && head.seq == 12), "{heads:?}");
+    for heads in [&[][..], &heads] {
+        assert_eq!((log.verdict(heads), log.file_verdict(heads)), (Ok(all), Ok(all)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_any_column_is_found() {
+    let log = Log::new().await;
+    let entry = log.entry(6).await;
+    let cases: [(&str, Sql); 16] = [
+        ("org", Sql::Blob(vec![])),
+        ("seq", Sql::Integer(99)),
+        ("at", Sql::Integer(entry.at - 1)),
+        ("actor_kind", Sql::Text("system".to_owned())),
+        ("actor_id", Sql::Text("somebody else".to_owned())),
+        ("actor_name", Sql::Text("Somebody Else".to_owned())),
+        ("action", Sql::Text("event.mark".to_owned())),
+        ("context", Sql::Null),
+        ("context_id", Sql::Text("elsewhere".to_owned())),
+        ("change", Sql::Integer(0)),
+        ("outcome", Sql::Text("refused".to_owned())),
+        ("address", Sql::Text("192.0.2.1".to_owned())),
+        ("request_id", Sql::Null),
+        ("detail", Sql::Text("{}".to_owned())),
+        ("prev_hash", Sql::Blob(vec![7; 32])),
+        ("hash", Sql::Blob(vec![7; 32])),
+    ];
+    let conn = log.unguarded();
+    conn.execute_batch("PRAGMA foreign_keys = OFF").expect("off");
+    for (column, value) in cases {
+        let before: Sql = conn
+            .query_row(&format!("SELECT {column} FROM audit WHERE id = ?1"), [entry.id], |row| row.get(0))
+            .expect("a value");
+        let value = match column {
+            "org" => {
+                conn.query_row("SELECT org FROM audit WHERE org <> ?1", [&before], |row| row.get(0)).expect("another")
+            }
+            _ => value,
+        };
+        assert_ne!(before, value, "{column}");
+        // A place that is free in the other chain too.
+        let free = if column == "org" { ", seq = 99" } else { "" };
+        let change = format!("UPDATE audit SET {column} = ?1{free} WHERE id = ?2");
+        conn.execute(&change, params![value, entry.id]).expect(column);
+        for verdict in [log.verdict(&[]), log.file_verdict(&[])] {
+            let said = verdict.expect_err(column);
+            assert!(said.contains("The audit log is broken") && said.contains("entry "), "{column}: {said}");
+        }
+        let back = format!("UPDATE audit SET {column} = ?1, seq = 6 WHERE id = ?2");
+        conn.execute(&back, params![before, entry.id]).expect("put back");
+        assert!(log.verdict(&[]).is_ok(), "{column} was not put back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_entry_is_found_where_it_was() {
+    let log = Log::new().await;
+    let entry = log.entry(6).await;
+    log.unguarded().execute("DELETE FROM audit WHERE id = ?1", [entry.id]).expect("deleted");
+    let next = log.entry(7).await;
+    for verdict in [log.verdict(&[]), log.file_verdict(&[])] {
+        let said = verdict.expect_err("a gap");
+        let place = format!("entry {} (number 7 of {}): number 6 should stand here", next.id, log.owner.org);
+        assert!(said.contains(&place), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_changed_places_are_found() {
+    let log = Log::new().await;
+    let (one, two) = (log.entry(6).await, log.entry(7).await);
+    let conn = log.unguarded();
+    for (id, to) in [(one.id, -1), (two.id, one.id), (-1, two.id)] {
+        conn.execute("UPDATE audit SET id = ?1 WHERE id = ?2", [to, id]).expect("moved");
+    }
+    assert!(log.verdict(&[]).is_err() && log.file_verdict(&[]).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_tail_is_found_with_the_heads_alone() {
+    let log = Log::new().await;
+    let kept = heads(&log.path);
+    let last = log.entry(12).await;
+    log.unguarded().execute("DELETE FROM audit WHERE id = ?1", [last.id]).expect("deleted");
+    assert!(log.verdict(&[]).is_ok(), "what is left is a chain");
+    for verdict in [log.verdict(&kept), log.file_verdict(&kept)] {
+        let said = verdict.expect_err("a cut tail");
+        assert!(said.contains(&format!("the chain of {} ends at 11, but entry 12 was kept", log.owner.org)), "{said}");
+    }
+    Connection::open(&log.path)
+        .expect("the file")
+        .execute("DELETE FROM audit WHERE org IS NOT NULL", [])
+        .expect("deleted");
+    assert!(log.verdict(&kept).expect_err("no chain").contains("ends at 0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
+    let log = Log::new().await;
+    let kept = heads(&log.path);
+    let conn = log.unguarded();
+    let mut prev = chain::START;
+    for mut entry in entries(&log.path).await.into_iter().filter(|entry| entry.org == log.owner.org) {
+        if entry.seq == 6 {
+            entry.address = Some("192.0.2.1".to_owned());
+        }
+        let hash = chain::hash_entry(&prev, &entry);
+        let sql = "UPDATE audit SET address = ?1, prev_hash = ?2, hash = ?3 WHERE id = ?4";
+        conn.execute(sql, params![entry.address, prev, hash, entry.id]).expect("written");
+        prev = hash;
+    }
+    assert_eq!(log.entry(6).await.address.as_deref(), Some("192.0.2.1"));
+    assert!(log.verdict(&[]).is_ok(), "it is a chain");
+    for verdict in [log.verdict(&kept), log.file_verdict(&kept)] {
+        let said = verdict.expect_err("written anew");
+        assert!(said.contains(&format!("(number 12 of {})", log.owner.org)) && said.contains("written anew"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_was_edited_is_found() {
+    let log = Log::new().await;
+    let mut lines = Vec::new();
+    audit::export(&log.path, &mut lines).expect("an export");
+    let text = String::from_utf8(lines).expect("text");
+    let verdict = |text: &str| audit::verify_file(text.as_bytes(), &[]).map(|verified| verified.entries);
+    assert!(verdict(&text).is_ok());
+    let moved = text.replacen("127.0.0.1", "192.0.2.1", 1);
+    assert!(verdict(&moved).expect_err("changed").message.contains("its contents were changed"));
+    let extra = text.replacen("{\"id\"", "{\"note\":1,\"id\"", 1);
+    assert!(verdict(&extra).expect_err("a field more").message.contains("line 1 is not an exported entry"));
+    let half = &text[..text.len() - 10];
+    assert!(verdict(half).expect_err("cut").message.contains("is not an exported entry"));
+    let shuffled: Vec<&str> = text.lines().rev().collect();
+    assert!(verdict(&shuffled.join("\n")).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_itself_refuses_to_change_or_delete_an_entry() {
+    let log = Log::new().await;
+    let conn = Connection::open(&log.path).expect("the file");
+    conn.execute_batch("PRAGMA recursive_triggers = ON; PRAGMA foreign_keys = ON")
+        .expect("as every connection of the server");
+    let before = entries(&log.path).await;
+    for sql in [
+        "UPDATE audit SET detail = NULL WHERE id = 3",
+        "UPDATE audit SET id = 1000 WHERE id = 3",
+        "DELETE FROM audit WHERE id = 3",
+        "DELETE FROM audit",
+        "REPLACE INTO audit SELECT * FROM audit WHERE id = 3",
+        "INSERT OR REPLACE INTO audit SELECT id + 1000, org, seq, at, actor_kind, actor_id, actor_name, action, context,
+             context_id, change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 3",
+        "INSERT INTO audit SELECT * FROM audit WHERE id = 3 ON CONFLICT DO UPDATE SET detail = NULL",
+    ] {
+        let error = conn.execute(sql, []).expect_err(sql).to_string();
+        assert_eq!(error, "the audit log is append-only", "{sql}");
+    }
+    assert_eq!(entries(&log.path).await, before);
+}

@@ -1,0 +1,131 @@
+//! Refused signed calls: counted by the minute, organization and network, and recorded once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hyper::Method;
+use orgkeys::actions::{audit, refusals};
+use orgkeys::domain::audit::Entry;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Identity, Server, blocking, entries, registration, with_body};
+
+/// Calls with a timestamp of the day before, from an address that a trusted proxy states.
+async fn refused(server: &Server, org: &str, from: &str) -> Answer {
+    let body = json!({
+        "ip": "203.0.113.7", "region": "eu", "timestamp": server.now() / 1_000 - 86_400, "id_org": org,
+        "signature": format!("{}==", "A".repeat(342)), "status": "active", "version": "1",
+    });
+    let request = server.request(Method::POST, "/register").header("x-forwarded-for", from);
+    let answer = server.send(with_body(request, Some(&body))).await;
+    assert_eq!(answer.refusal().0, 400);
+    answer
+}
+
+async fn behind_a_proxy() -> (Server, Identity, String) {
+    let server = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.1")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    (server, owner, pem)
+}
+
+async fn flush(server: &Server) {
+    let app = Arc::clone(&server.app);
+    blocking(move || refusals::flush(&app, false).expect("flushed")).await;
+}
+
+/// The details of the counted refusals of an organization, in a set order.
+async fn counted(server: &Server, org: &str) -> Vec<Value> {
+    let found = entries(&server.database).await.into_iter().filter(|entry| entry.action == "node.refused");
+    let found: Vec<Entry> = found.filter(|entry| entry.org == org).collect();
+    for entry in &found {
+        let about = (entry.context, entry.context_id.as_deref(), entry.change, entry.outcome.as_str());
+        assert_eq!(about, (Some(9), Some(org), None, "refused"));
+        assert_eq!((entry.actor_kind.as_str(), &entry.address, &entry.request_id), ("system", &None, &None));
+    }
+    let details = found.iter().map(|entry| entry.detail.clone().expect("a detail"));
+    let details: BTreeSet<String> = details.collect();
+    assert_eq!(details.len(), found.len(), "no count is there twice");
+    details.iter().map(|detail| serde_json::from_str(detail).expect("JSON")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_counted_by_the_minute_and_recorded_once_after_it_ended() {
+    let (server, owner, pem) = behind_a_proxy().await;
+    for from in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"] {
+        refused(&server, &owner.org, from).await;
+    }
+    let mut bad = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    bad["region"] = json!("elsewhere");
+    let request = server.request(Method::POST, "/unregister").header("x-forwarded-for", "192.0.2.1");
+    assert_eq!(server.send(with_body(request, Some(&bad))).await.refusal().1, "BAD_SIGNATURE");
+    server.pass(59_999);
+    flush(&server).await;
+    assert_eq!(counted(&server, &owner.org).await, Vec::<Value>::new(), "the minute has not ended");
+    refused(&server, &owner.org, "192.0.2.2").await;
+    server.pass(1);
+    refused(&server, &owner.org, "192.0.2.2").await;
+    for _ in 0..2 {
+        flush(&server).await;
+        let minute = "2024-01-15T10:30:00.000Z";
+        let count = |code: &str, network: &str, count: u64| json!({ "errorCode": code, "network": network, "minute": minute, "count": count });
+        let expected = [
+            count("BAD_SIGNATURE", "192.0.2.1", 1),
+            count("TIMESTAMP_TOO_OLD", "192.0.2.1", 2),
+            count("TIMESTAMP_TOO_OLD", "192.0.2.2", 2),
+            count("TIMESTAMP_TOO_OLD", "2001:db8:0:1::", 1),
+            count("TIMESTAMP_TOO_OLD", "2001:db8::", 2),
+        ];
+        assert_eq!(counted(&server, &owner.org).await, expected);
+    }
+    let database = server.database.clone();
+    blocking(move || audit::verify(&database, &[]).expect("whole")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_records_the_counts_of_the_running_minute() {
+    let (server, owner, _) = behind_a_proxy().await;
+    let other = server.owner_of("other").await;
+    refused(&server, &owner.org, "192.0.2.1").await;
+    refused(&server, &other.org, "192.0.2.1").await;
+    refused(&server, &other.org, "192.0.2.1").await;
+    let server = server.restart().await;
+    for (org, count) in [(&owner.org, 1), (&other.org, 2)] {
+        let recorded = counted(&server, org).await;
+        assert_eq!((recorded.len(), &recorded[0]["count"]), (1, &json!(count)));
+    }
+    let server = server.restart().await;
+    assert_eq!(counted(&server, &owner.org).await.len(), 1, "and not again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_organizations_networks_256_are_told_apart() {
+    let (server, owner, _) = behind_a_proxy().await;
+    let other = server.owner_of("other").await;
+    for number in 0..259 {
+        refused(&server, &owner.org, &format!("10.0.{}.{}", number / 256, number % 256)).await;
+    }
+    refused(&server, &owner.org, "10.0.0.255").await;
+    refused(&server, &other.org, "10.0.9.9").await;
+    server.pass(60_000);
+    flush(&server).await;
+    let recorded = counted(&server, &owner.org).await;
+    let of =
+        |network: &str| recorded.iter().find(|count| count["network"] == network).map(|count| count["count"].clone());
+    assert_eq!(recorded.len(), 257);
+    assert_eq!((of("other"), of("10.0.0.255"), of("10.0.1.0")), (Some(json!(3)), Some(json!(2)), None));
+    let others = counted(&server, &other.org).await;
+    assert_eq!((others.len(), &others[0]["network"]), (1, &json!("10.0.9.9")), "each organization has its own 256");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_belong_to_no_organization_leave_nothing() {
+    let (server, owner, _) = behind_a_proxy().await;
+    let before = entries(&server.database).await.len();
+    refused(&server, "org-018d0b6a-5c80-7000-8000-000000000001", "192.0.2.1").await;
+    let body = json!({ "id_org": owner.org });
+    assert_eq!(server.call(Method::POST, "/register", Some(&body)).await.refusal().1, "INVALID_FIELD");
+    server.pass(60_000);
+    flush(&server).await;
+    assert_eq!(entries(&server.database).await.len(), before);
+}

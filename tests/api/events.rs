@@ -1,0 +1,306 @@
+//! System events: the audit log as clients see it, and what each of them has read.
+
+use hyper::{Method, StatusCode};
+use orgkeys::domain::role::Role;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Identity, Server, with_body};
+
+async fn query(server: &Server, who: &Identity, wanted: &Value) -> Answer {
+    server.call_as(who, Method::POST, "/systemevent", Some(wanted)).await
+}
+
+/// The page's `field` of every event, and the total.
+async fn page(server: &Server, who: &Identity, wanted: &Value, field: &str) -> (Vec<Value>, i64) {
+    let answer = query(server, who, wanted).await;
+    assert_eq!(answer.status, StatusCode::OK, "{wanted}: {answer:?}");
+    let page = answer.json();
+    let events = page["events"].as_array().expect("events").iter().map(|event| event[field].clone());
+    (events.collect(), page["total"].as_i64().expect("a total"))
+}
+
+async fn ids(server: &Server, who: &Identity, wanted: &Value) -> Vec<i64> {
+    let (ids, _) = page(server, who, wanted, "id").await;
+    ids.iter().map(|id| id.as_i64().expect("an id")).collect()
+}
+
+async fn mark(server: &Server, who: &Identity, method: Method, query: &str, body: Option<&Value>) -> Answer {
+    server.call_as(who, method, &format!("/systemevent/read{query}"), body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_has_the_shape_that_clients_know() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (key, pem) = server.mint(&owner).await;
+    let node = server.register(&owner.org, &pem, "203.0.113.7").await.json()["data"]["id"].clone();
+    server.pass(1_500);
+    server.register(&owner.org, &pem, "203.0.113.7").await;
+    server.call_as(&owner, Method::DELETE, &format!("/organization/{}/key", owner.org), None).await;
+    let answer = query(&server, &owner, &json!({})).await;
+    let mut body = answer.json();
+    let email = body["events"][0]["userEmail"].as_str().expect("an address").to_owned();
+    assert!(email.ends_with("@example.org"), "{email}");
+    let first = body["events"][6]["id"].as_i64().expect("an id");
+    let (early, late) = ("2024-01-15T10:30:00.000Z", "2024-01-15T10:30:01.500Z");
+    let (ada, node_name, system) = ((&owner.user, "Ada Lovelace", email.as_str()), "203.0.113.7", "system".to_owned());
+    let node_id = node.as_str().expect("an id").to_owned();
+    let signature = json!({ "keyId": key, "message": "ip|region|timestamp" }).to_string();
+    let role = json!({ "role": 255 }).to_string();
+    let token = json!({ "tokenId": owner.token_id, "expiresAt": null }).to_string();
+    let all = json!({ "keys": [key] }).to_string();
+    let event = |time: &str, about: (&str, &str), event: &str, who: (&String, &str, &str), data: Option<&String>| {
+        json!({
+            "timestamp": time, "contextId": about.1, "context": about.0, "event": event, "orgId": owner.org,
+            "userId": who.0, "userName": who.1, "userEmail": who.2, "workspaceId": null, "jsonData": data,
+            "showUnread": true,
+        })
+    };
+    let by_node = (&node_id, node_name, "");
+    let by_system = (&system, "orgkeys", "");
+    let expected = vec![
+        event(late, ("orgkey", &owner.org), "deleted", ada, Some(&all)),
+        event(late, ("flashbacknode", &node_id), "updated", by_node, Some(&signature)),
+        event(early, ("flashbacknode", &node_id), "created", by_node, Some(&signature)),
+        event(early, ("orgkey", &key), "created", ada, None),
+        event(early, ("user", &owner.user), "updated", by_system, Some(&token)),
+        event(early, ("user", &owner.user), "created", by_system, Some(&role)),
+        event(early, ("org", &owner.org), "created", by_system, None),
+    ];
+    for event in body["events"].as_array_mut().expect("events") {
+        let id = event.as_object_mut().expect("an object").shift_remove("id").expect("an id");
+        assert!(id.as_i64() >= Some(first));
+    }
+    assert_eq!(body, json!({ "events": expected, "total": 7, "skip": 0, "take": 20 }));
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    let order = ["id", "timestamp", "contextId", "context", "event", "orgId", "userId", "userName", "userEmail"];
+    let order: Vec<_> = order.iter().chain(&["workspaceId", "jsonData", "showUnread"]).collect();
+    let places: Vec<_> = order.iter().map(|name| text.find(&format!("\"{name}\":")).expect("a field")).collect();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_timestamps_it_is_the_last_day_and_with_them_both_ends_belong_to_it() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let all = json!({ "context": 4 });
+    server.pass(86_400_000);
+    assert_eq!(page(&server, &owner, &all, "event").await.1, 1, "exactly a day ago");
+    server.pass(1);
+    assert_eq!(page(&server, &owner, &all, "event").await.1, 0, "a millisecond more");
+    let cases = [
+        (json!({ "from_timestamp": "2024-01-15T10:30:00.000Z" }), 1),
+        (json!({ "from_timestamp": "2024-01-15T10:30:00.001Z" }), 0),
+        (json!({ "to_timestamp": "2024-01-15T10:30:00Z" }), 1),
+        (json!({ "to_timestamp": "2024-01-15T10:29:59.999Z" }), 0),
+        (json!({ "from_timestamp": "2024-01-15T11:30:00+01:00", "to_timestamp": "2024-01-15T10:30:00Z" }), 1),
+        (json!({ "from_timestamp": "2024-01-16T00:00:00Z", "to_timestamp": "2024-01-15T00:00:00Z" }), 0),
+        (json!({ "from_timestamp": "", "to_timestamp": null }), 0),
+    ];
+    for (mut wanted, total) in cases {
+        wanted["context"] = json!(4);
+        assert_eq!(page(&server, &owner, &wanted, "event").await.1, total, "{wanted}");
+    }
+    for wrong in ["2024-03-01T10:30:00", "2024-02-30T00:00:00Z", "yesterday", "1705314601"] {
+        for field in ["from_timestamp", "to_timestamp"] {
+            let answer = query(&server, &owner, &json!({ field: wrong })).await;
+            assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()));
+            let message = answer.json()["message"].as_str().expect("text").to_owned();
+            assert!(message.starts_with(field) && !message.contains(wrong), "{message}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_keeps_what_fits() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let admin = server.member_of(&owner.org, Role::Administrator).await;
+    let (key, pem) = server.mint(&owner).await;
+    server.mint(&admin).await;
+    server.register(&owner.org, &pem, "203.0.113.7").await;
+    let kept = [
+        (json!({ "context": 10 }), 2),
+        (json!({ "context": 9 }), 1),
+        (json!({ "context": 0 }), 0),
+        (json!({ "context": 13 }), 0),
+        (json!({ "event": 1 }), 2),
+        (json!({ "event": 2 }), 0),
+        (json!({ "context": 10, "event": 0 }), 2),
+        (json!({ "context": 10, "event": 1 }), 0),
+        (json!({ "contextId": key }), 1),
+        (json!({ "contextId": key, "userId": admin.user }), 0),
+        (json!({ "contextId": "nothing" }), 0),
+        (json!({ "userId": admin.user }), 1),
+        (json!({ "userId": "system" }), 5),
+        (json!({ "userId": "", "contextId": "", "workspaceId": "" }), 8),
+        (json!({ "workspaceId": "project-1" }), 0),
+        (json!({ "unknown": [1], "showUnread": false }), 8),
+    ];
+    for (wanted, total) in kept {
+        let found = page(&server, &owner, &wanted, "id").await;
+        assert_eq!((found.0.len(), found.1), (usize::try_from(total).expect("small"), total), "{wanted}");
+    }
+    for wrong in [
+        json!({ "context": 14 }),
+        json!({ "context": -1 }),
+        json!({ "event": 3 }),
+        json!({ "event": -1 }),
+        json!({ "context": "orgkey" }),
+        json!({ "userId": "a\nb" }),
+        json!({ "contextId": "c".repeat(301) }),
+    ] {
+        assert_eq!(query(&server, &owner, &wrong).await.refusal(), (400, "INVALID_FIELD".to_owned()), "{wrong}");
+    }
+    assert_eq!(page(&server, &owner, &json!({ "contextId": "c".repeat(300) }), "id").await.1, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_cut_by_skip_and_take() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    for _ in 0..100 {
+        server.member_of(&owner.org, Role::User).await;
+    }
+    let all = json!({ "event": 0, "context": 3 });
+    let asked = async |skip: Option<i64>, take: Option<i64>| {
+        let mut wanted = all.clone();
+        for (name, value) in [("skip", skip), ("take", take)] {
+            if let Some(value) = value {
+                wanted[name] = json!(value);
+            }
+        }
+        query(&server, &owner, &wanted).await
+    };
+    let newest = asked(None, Some(100)).await.json();
+    let newest: Vec<_> =
+        newest["events"].as_array().expect("events").iter().map(|event| event["id"].as_i64()).collect();
+    assert_eq!(newest.len(), 100);
+    assert!(newest.is_sorted_by(|a, b| a > b), "newest first");
+    for (skip, take, from, to) in
+        [(None, None, 0, 20), (Some(0), Some(1), 0, 1), (Some(99), Some(1), 99, 100), (Some(3), Some(5), 3, 8)]
+    {
+        let page = asked(skip, take).await.json();
+        let found: Vec<_> =
+            page["events"].as_array().expect("events").iter().map(|event| event["id"].as_i64()).collect();
+        assert_eq!(found, newest[from..to], "{skip:?} {take:?}");
+        let counts = (&page["total"], &page["skip"], &page["take"]);
+        assert_eq!(counts, (&json!(101), &json!(skip.unwrap_or(0)), &json!(take.unwrap_or(20))));
+    }
+    for (skip, found) in [(100, 1), (101, 0)] {
+        assert_eq!(asked(Some(skip), Some(100)).await.json()["events"].as_array().map(Vec::len), Some(found));
+    }
+    for (skip, take) in [(None, Some(0)), (None, Some(101)), (None, Some(-1)), (Some(-1), None)] {
+        assert_eq!(asked(skip, take).await.refusal(), (400, "INVALID_FIELD".to_owned()), "{skip:?} {take:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_see_everything_and_others_what_they_did_themselves() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let other = server.owner_of("other").await;
+    server.mint(&other).await;
+    let admin = server.member_of(&owner.org, Role::Administrator).await;
+    let workspaces = server.member_of(&owner.org, Role::Workspaces).await;
+    let (key, _) = server.mint(&admin).await;
+    let everything = ids(&server, &owner, &json!({})).await;
+    assert_eq!(everything.len(), 8);
+    assert_eq!(ids(&server, &admin, &json!({})).await, everything);
+    for wanted in
+        [json!({}), json!({ "userId": admin.user }), json!({ "contextId": key }), json!({ "userId": "system" })]
+    {
+        assert_eq!(page(&server, &workspaces, &wanted, "id").await, (vec![], 0), "{wanted}");
+        let (orgs, _) = page(&server, &other, &wanted, "orgId").await;
+        assert!(orgs.iter().all(|org| *org == json!(other.org)), "{wanted} crosses organizations");
+    }
+    let demoted = server.member_of(&owner.org, Role::User).await;
+    assert_eq!(page(&server, &demoted, &json!({ "userId": demoted.user }), "id").await, (vec![], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_are_each_users_own_and_show_in_request_and_answer() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let admin = server.member_of(&owner.org, Role::Administrator).await;
+    let all = ids(&server, &owner, &json!({})).await;
+    let unread = json!({ "showUnread": true });
+    let done = mark(&server, &owner, Method::POST, "", Some(&json!({ "id": all[0] }))).await;
+    assert_eq!((done.status, done.json()), (StatusCode::OK, json!({ "success": true })));
+    assert_eq!(ids(&server, &owner, &unread).await, all[1..]);
+    assert_eq!(ids(&server, &admin, &unread).await, all, "another's marks do not count");
+    let (shown, _) = page(&server, &owner, &json!({}), "showUnread").await;
+    assert_eq!(shown.iter().filter(|unread| **unread == json!(false)).count(), 1);
+    assert_eq!(shown[0], json!(false));
+    let some = json!({ "ids": [all[1], all[2]], "id": all[0] });
+    for _ in 0..2 {
+        assert_eq!(mark(&server, &owner, Method::POST, "", Some(&some)).await.status, StatusCode::OK, "twice is once");
+        assert_eq!(ids(&server, &owner, &unread).await, all[3..]);
+    }
+    let query = format!("?ids={},%20{}", all[0], all[1]);
+    for _ in 0..2 {
+        assert_eq!(mark(&server, &owner, Method::DELETE, &query, None).await.json(), json!({ "success": true }));
+        let left: Vec<i64> = all[..2].iter().chain(&all[3..]).copied().collect();
+        assert_eq!(ids(&server, &owner, &unread).await, left);
+    }
+    assert_eq!(mark(&server, &owner, Method::DELETE, "", Some(&json!({ "id": all[2] }))).await.status, StatusCode::OK);
+    assert_eq!(mark(&server, &owner, Method::POST, &format!("?ids={}", all[4]), None).await.status, StatusCode::OK);
+    let left: Vec<i64> = all.iter().copied().filter(|id| *id != all[4]).collect();
+    assert_eq!(ids(&server, &owner, &unread).await, left);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_most_a_thousand_ids_are_marked_in_a_call_and_at_least_one() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let many = |count: i64| json!({ "ids": (1..=count).collect::<Vec<_>>() });
+    let listed = |count: i64| format!("?ids={}", (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(","));
+    for method in [Method::POST, Method::DELETE] {
+        let cases = [
+            (String::new(), Some(many(1_000)), 200),
+            (String::new(), Some(many(1_001)), 400),
+            (listed(1_000), None, 200),
+            (listed(1_001), None, 400),
+            ("?ids=1".to_owned(), Some(many(999)), 200),
+            ("?ids=1".to_owned(), Some(many(1_000)), 400),
+            (String::new(), None, 400),
+            (String::new(), Some(json!({})), 400),
+            (String::new(), Some(json!({ "ids": [] })), 400),
+            (String::new(), Some(json!({ "id": 0, "ids": [-1] })), 400),
+            (String::new(), Some(json!({ "id": "1" })), 400),
+            ("?ids=".to_owned(), None, 400),
+            ("?ids=1,x".to_owned(), None, 400),
+            (String::new(), Some(json!({ "id": i64::MAX })), 200),
+        ];
+        for (query, body, status) in cases {
+            let answer = mark(&server, &owner, method.clone(), &query, body.as_ref()).await;
+            let case =
+                format!("{method} {} {:?}", &query[..query.len().min(20)], body.map(|body| body.to_string().len()));
+            assert_eq!(answer.status.as_u16(), status, "{case}: {answer:?}");
+            if status == 400 {
+                assert_eq!(answer.refusal().1, "INVALID_FIELD", "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_other_organizations_are_passed_over() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let (own, others) = (ids(&server, &owner, &json!({})).await, ids(&server, &other, &json!({})).await);
+    let both = json!({ "ids": own.iter().chain(&others).collect::<Vec<_>>() });
+    let unread = json!({ "showUnread": true });
+    assert_eq!(mark(&server, &owner, Method::POST, "", Some(&both)).await.json(), json!({ "success": true }));
+    assert_eq!(ids(&server, &owner, &unread).await, Vec::<i64>::new());
+    assert_eq!(ids(&server, &other, &unread).await, others);
+    assert_eq!(mark(&server, &other, Method::DELETE, "", Some(&both)).await.status, StatusCode::OK);
+    assert_eq!(ids(&server, &owner, &unread).await, Vec::<i64>::new(), "and cannot be taken back by another");
+    let request =
+        server.request(Method::POST, "/systemevent/read").header("authorization", format!("Bearer {}", owner.token));
+    assert_eq!(
+        server.send(with_body(request, Some(&json!({ "ids": others })))).await.status,
+        StatusCode::OK,
+        "silently"
+    );
+}

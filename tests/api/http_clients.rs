@@ -1,0 +1,232 @@
+//! Who is let near: proxies and the addresses that they state, browsers of other origins, collectors of metrics, and callers in a hurry.
+
+use hyper::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::{Answer, Identity, Server, entries, registration, with_body};
+
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+async fn last_address(server: &Server) -> Option<String> {
+    entries(&server.database).await.pop().expect("an entry").address
+}
+
+async fn profile_with(server: &Server, who: &Identity, headers: Headers<'_>) -> Answer {
+    let request = server.request(Method::GET, "/user/profile").header("authorization", format!("Bearer {}", who.token));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    server.send(with_body(request, None)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stated_address_is_believed_from_trusted_proxies_alone() {
+    let stranger = Server::with(|flags| flags.with("trusted_proxy", "10.0.0.0/8")).await;
+    let owner = stranger.owner_of("acme").await;
+    profile_with(&stranger, &owner, &[("x-forwarded-for", "192.0.2.7")]).await;
+    assert_eq!(last_address(&stranger).await.as_deref(), Some("127.0.0.1"));
+    let server = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.0/8, 10.0.0.0/8")).await;
+    let owner = server.owner_of("acme").await;
+    // The header's lines, and the client that they tell of: the last hop that is no trusted proxy.
+    let cases: [(&[&str], &str); 12] = [
+        (&[], "127.0.0.1"),
+        (&["192.0.2.7"], "192.0.2.7"),
+        (&["198.51.100.9, 192.0.2.7"], "192.0.2.7"),
+        (&["192.0.2.7, 10.1.2.3"], "192.0.2.7"),
+        (&["198.51.100.9,192.0.2.7 , 10.1.2.3,10.9.9.9"], "192.0.2.7"),
+        (&["198.51.100.9", "192.0.2.7", "10.1.2.3"], "192.0.2.7"),
+        (&["10.1.2.3"], "10.1.2.3"),
+        (&["2001:db8::1, 10.1.2.3"], "2001:db8::1"),
+        (&["::ffff:192.0.2.7"], "192.0.2.7"),
+        (&["nonsense"], "127.0.0.1"),
+        (&["192.0.2.7, nonsense"], "127.0.0.1"),
+        (&["192.0.2.7, nonsense, 10.1.2.3"], "10.1.2.3"),
+    ];
+    for (lines, client) in cases {
+        let headers: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+        assert_eq!(profile_with(&server, &owner, &headers).await.status, StatusCode::OK);
+        assert_eq!(last_address(&server).await.as_deref(), Some(client), "{lines:?}");
+    }
+    profile_with(&server, &owner, &[("x-real-ip", "192.0.2.7"), ("forwarded", "for=192.0.2.7")]).await;
+    assert_eq!(last_address(&server).await.as_deref(), Some("127.0.0.1"), "other headers are not believed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_other_origins_may_call_only_if_a_setting_names_them() {
+    let (ours, theirs) = ("https://admin.example", "https://evil.example");
+    let closed = Server::start().await;
+    let open = Server::with(|flags| flags.with("cors_origins", "https://admin.example,http://localhost:5173")).await;
+    let preflight = async |server: &Server, origin: &str| {
+        let request = server.request(Method::OPTIONS, "/user/profile").header("origin", origin);
+        let request = request.header("access-control-request-method", "GET");
+        server.send(with_body(request.header("access-control-request-headers", "authorization"), None)).await
+    };
+    let has_cors = |answer: &Answer| answer.headers.keys().any(|name| name.as_str().starts_with("access-control-"));
+    for (server, origin) in [(&closed, ours), (&closed, theirs), (&open, theirs), (&open, "https://admin.example.evil")]
+    {
+        let owner = server.owner_of("acme").await;
+        let answer = preflight(server, origin).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert!(!has_cors(&answer));
+        let answer = profile_with(server, &owner, &[("origin", origin)]).await;
+        assert_eq!(answer.status, StatusCode::OK, "the browser keeps it from the page, not the server from its user");
+        assert!(!has_cors(&answer), "{origin}");
+    }
+    let owner = open.owner_of("b").await;
+    for origin in [ours, "http://localhost:5173"] {
+        let answer = preflight(&open, origin).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        assert_eq!(answer.headers["access-control-allow-origin"], origin);
+        let allowed = answer.headers["access-control-allow-headers"].to_str().expect("text").to_lowercase();
+        assert!(allowed.contains("authorization") && allowed.contains("content-type"));
+        let methods = answer.headers["access-control-allow-methods"].to_str().expect("text");
+        assert!(["GET", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)));
+        let answer = profile_with(&open, &owner, &[("origin", origin)]).await;
+        assert_eq!(
+            (answer.status, &answer.headers["access-control-allow-origin"]),
+            (StatusCode::OK, &origin.parse().expect("a value"))
+        );
+        assert_eq!(answer.headers["vary"], "Origin");
+        assert!(answer.headers["access-control-expose-headers"].to_str().expect("text").contains("X-Key-Id"));
+        assert!(!answer.headers.contains_key("access-control-allow-credentials"));
+    }
+    let request = open.request(Method::GET, "/nowhere").header("origin", ours);
+    let refused = open.send(with_body(request, None)).await;
+    assert_eq!(
+        (refused.status, &refused.headers["access-control-allow-origin"]),
+        (StatusCode::NOT_FOUND, &ours.parse().expect("a value"))
+    );
+    assert_eq!(open.call(Method::GET, "/health", None).await.headers["vary"], "Origin");
+    assert!(!closed.call(Method::GET, "/health", None).await.headers.contains_key("vary"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_for_a_loopback_peer_that_no_proxy_sent_or_for_their_own_token() {
+    let token = "a-secret-of-the-collector";
+    let server = Server::with(|flags| flags.with("metrics_token", token).with("trusted_proxy", "127.0.0.1")).await;
+    let without = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    profile_with(&server, &owner, &[]).await;
+    let get = async |server: &Server, headers: Headers<'_>| {
+        let request = headers
+            .iter()
+            .fold(server.request(Method::GET, "/metrics"), |request, (name, value)| request.header(*name, *value));
+        server.send(with_body(request, None)).await
+    };
+    let (good, bad) = (format!("Bearer {token}"), format!("Bearer {token}x"));
+    let access = format!("Bearer {}", owner.token);
+    let cases: [(Headers<'_>, u16, u16); 9] = [
+        (&[], 200, 200),
+        (&[("x-forwarded-for", "127.0.0.1")], 401, 401),
+        (&[("x-forwarded-for", "192.0.2.7")], 401, 401),
+        (&[("forwarded", "for=127.0.0.1")], 401, 401),
+        (&[("x-real-ip", "127.0.0.1")], 401, 401),
+        (&[("x-forwarded-for", "192.0.2.7"), ("authorization", &good)], 200, 401),
+        (&[("x-forwarded-for", "192.0.2.7"), ("authorization", &bad)], 401, 401),
+        (&[("x-forwarded-for", "192.0.2.7"), ("authorization", "Bearer ")], 401, 401),
+        (&[("x-forwarded-for", "192.0.2.7"), ("authorization", &access)], 401, 401),
+    ];
+    for (headers, with_token, without_token) in cases {
+        for (server, status) in [(&server, with_token), (&without, without_token)] {
+            let answer = get(server, headers).await;
+            assert_eq!(answer.status.as_u16(), status, "{headers:?}");
+            if status == 401 {
+                assert_eq!(answer.refusal(), (401, "NO_CREDENTIAL".to_owned()));
+                assert_eq!(answer.headers["www-authenticate"], "Bearer");
+            }
+        }
+    }
+    let answer = get(&server, &[]).await;
+    assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    assert!(text.contains(r#"orgkeys_requests_total{operation="getProfile",status="200"} 1"#), "{text}");
+    assert!(text.contains(r#"orgkeys_requests_total{operation="getMetrics",status="401"} 7"#), "{text}");
+    assert!(!text.contains(&owner.org) && !text.contains(&owner.user) && !text.contains(token), "{text}");
+}
+
+/// Refused calls from one network until it is told to wait, at most `most`; gives how many were refused before.
+async fn exhaust(server: &Server, org: &str, from: &str, most: usize) -> (usize, Answer) {
+    let body = json!({
+        "ip": "203.0.113.7", "region": "eu", "timestamp": 1, "id_org": org, "status": "active", "version": "1",
+        "signature": format!("{}==", "A".repeat(342)),
+    });
+    for refused in 0..most {
+        let request = server.request(Method::POST, "/register").header("x-forwarded-for", from);
+        let answer = server.send(with_body(request, Some(&body))).await;
+        if answer.status != StatusCode::BAD_REQUEST {
+            return (refused, answer);
+        }
+    }
+    panic!("{most} refused calls were not too many");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_whose_signed_calls_are_refused_must_wait_and_good_nodes_never_do() {
+    let set = |rate: &'static str| {
+        Server::with(move |flags| {
+            flags.with("refused_rate", rate).with("refused_burst", "5").with("trusted_proxy", "127.0.0.1")
+        })
+    };
+    let server = set("1").await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let good = async |from: &str| {
+        server.pass(1_000);
+        let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+        let request = server.request(Method::POST, "/register").header("x-forwarded-for", from);
+        (server.send(with_body(request, Some(&body))).await, body)
+    };
+    for _ in 0..20 {
+        assert_eq!(good("192.0.2.1").await.0.status, StatusCode::OK, "what is accepted takes nothing from the bucket");
+    }
+    let (before, answer) = exhaust(&server, &owner.org, "192.0.2.1", 1_000).await;
+    assert!(before >= 5, "only {before} were refused before");
+    assert_eq!(answer.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
+    assert_eq!(answer.headers["retry-after"], "1");
+    // The bucket fills by the second, so a slow machine may need several tries to meet it empty.
+    let mut met = None;
+    for _ in 0..100 {
+        exhaust(&server, &owner.org, "192.0.2.1", 1_000).await;
+        let (answer, body) = good("192.0.2.1").await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            met = Some(body);
+            break;
+        }
+    }
+    let unused = met.expect("an empty bucket");
+    let request = server.request(Method::POST, "/register").header("x-forwarded-for", "192.0.2.2");
+    let answer = server.send(with_body(request, Some(&unused))).await;
+    assert_eq!(answer.status, StatusCode::OK, "another network is not held, and the signature was not looked at");
+    let (before, _) = exhaust(&server, &owner.org, "2001:db8::1", 1_000).await;
+    assert!(before >= 5);
+    let off = set("0").await;
+    let owner = off.owner_of("acme").await;
+    for _ in 0..20 {
+        let body = json!({ "ip": "1", "region": "eu", "timestamp": 1, "signature": "", "id_org": owner.org });
+        assert_eq!(off.call(Method::POST, "/register", Some(&body)).await.status, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_calls_too_often_must_wait_before_anything_is_recorded() {
+    let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
+    let owner = server.owner_of("acme").await;
+    let other = server.owner_of("other").await;
+    let before = entries(&server.database).await.len();
+    let mut taken = 0;
+    let held = loop {
+        assert!(taken < 1_000, "{taken} calls were not too many");
+        let answer = profile_with(&server, &owner, &[]).await;
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+        taken += 1;
+    };
+    assert!(taken >= 4, "only {taken} calls were taken at once");
+    assert_eq!(held.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
+    assert_eq!(held.headers["retry-after"], "1");
+    assert_eq!(entries(&server.database).await.len(), before + taken, "what was held left nothing");
+    assert_eq!(profile_with(&server, &other, &[]).await.status, StatusCode::OK, "another credential is not held");
+    for _ in 0..20 {
+        assert_eq!(server.call(Method::GET, "/health", None).await.status, StatusCode::OK);
+    }
+}

@@ -1,0 +1,87 @@
+//! Rights and keys that end while a request waits to be written: the request fails.
+
+use std::sync::Arc;
+
+use hyper::Method;
+use rusqlite::Connection;
+
+use crate::harness::{Answer, Server, entries, registration};
+
+/// Holds the database's write lock while `call` is sent; once it waits for the writer, runs `change` and lets go.
+async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
+    server: &Server,
+    call: impl FnOnce() -> C,
+    change: impl FnOnce(&Connection),
+) -> Answer {
+    let holder = Connection::open(&server.database).expect("the file");
+    holder.execute_batch("PRAGMA foreign_keys = ON; BEGIN IMMEDIATE").expect("the lock");
+    assert_eq!(server.app.writer_figures().waiting, 0);
+    let call = tokio::spawn(call());
+    while server.app.writer_figures().waiting == 0 {
+        assert!(!call.is_finished(), "it was answered without a change: {:?}", call.await);
+        tokio::task::yield_now().await;
+    }
+    change(&holder);
+    holder.execute_batch("COMMIT").expect("committed");
+    call.await.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_deleted_after_the_signature_was_checked_registers_nothing() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    let before = entries(&server.database).await.len();
+    let caller = Arc::clone(&server);
+    let call = move || async move { caller.call(Method::POST, "/register", Some(&body)).await };
+    let delete = |conn: &Connection| assert_eq!(conn.execute("DELETE FROM org_key", []), Ok(1));
+    let answer = overtaken(&server, call, delete).await;
+    assert_eq!(answer.refusal(), (400, "BAD_SIGNATURE".to_owned()));
+    let advice = answer.json()["errorMessage"].as_str().expect("advice").to_owned();
+    assert!(advice.contains("deleted just now"), "{advice}");
+    assert_eq!(entries(&server.database).await.len(), before);
+    let nodes = server.call_as(&owner, Method::GET, "/node", None).await.json();
+    assert_eq!(nodes["total"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_while_its_call_waits_changes_nothing() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    let (key, _) = server.mint(&owner).await;
+    let before = entries(&server.database).await.len();
+    let (caller, who) = (Arc::clone(&server), owner.clone());
+    let path = format!("/organization/{}/key/{key}", owner.org);
+    let call = move || async move { caller.call_as(&who, Method::DELETE, &path, None).await };
+    let revoke = |conn: &Connection| {
+        let sql = "UPDATE token SET revoked_at = created_at WHERE user IN (SELECT id FROM user WHERE org = (SELECT org FROM org_key))";
+        assert_eq!(conn.execute(sql, []), Ok(1));
+    };
+    let answer = overtaken(&server, call, revoke).await;
+    assert_eq!(answer.refusal(), (401, "TOKEN_REVOKED".to_owned()));
+    let second = server.member_of(&owner.org, orgkeys::domain::role::Role::Owner).await;
+    let listed = server.call_as(&second, Method::GET, &format!("/organization/{}/key", owner.org), None).await.json();
+    assert_eq!(listed["data"][0]["id"], key.as_str());
+    let actions = entries(&server.database).await.split_off(before);
+    let actions: Vec<&str> = actions.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["user.create", "token.create", "org_key.list"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_taken_away_while_its_call_waits_is_denied_and_recorded() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    let (key, _) = server.mint(&owner).await;
+    let (caller, who) = (Arc::clone(&server), owner.clone());
+    let path = format!("/organization/{}/key/{key}", owner.org);
+    let call = move || async move { caller.call_as(&who, Method::DELETE, &path, None).await };
+    let demote = |conn: &Connection| {
+        let sql = "UPDATE user SET role = 2 WHERE org = (SELECT org FROM org_key)";
+        assert_eq!(conn.execute(sql, []), Ok(1));
+    };
+    let answer = overtaken(&server, call, demote).await;
+    assert_eq!(answer.refusal(), (403, "ACCESS_DENIED".to_owned()));
+    let last = entries(&server.database).await.pop().expect("an entry");
+    assert_eq!((last.action.as_str(), last.actor_id), ("access.denied", owner.user));
+}
