@@ -1,7 +1,7 @@
 //! How is a connection served? Our own accept loop: deadlines for slow clients, a bound on their number, a pause when descriptors run out.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::endpoint::BoxEndpoint;
+use poem::http::header::CONNECTION;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request, Response};
@@ -113,10 +114,10 @@ impl Listener {
         loop {
             match stop.run_until_cancelled(self.bound.accept()).await? {
                 Ok((stream, peer)) => return Some((stream, peer, place)),
+                // That client went away before it was its turn; the next one need not wait for it.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
                 Err(error) => {
-                    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                    }
+                    tracing::warn!(%error, "a connection could not be accepted");
                     stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await?;
                 }
             }
@@ -159,7 +160,7 @@ impl Service {
                 let mut request = Request::from((request, addresses.0, addresses.1, scheme));
                 request.set_data(Deadline(deadline));
                 let response = service.endpoint.get_response(request).await;
-                pace.answered();
+                pace.answered(response.header(CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("close")));
                 Ok::<_, Infallible>(hyper::Response::from(response))
             }
         });

@@ -1,13 +1,17 @@
-//! How slow may a client be? A connection that keeps its deadlines itself: head, idle time, and taking in the answer.
+//! How slow may a client be? A connection that keeps its deadlines itself: head, idle time, taking in the answer, and its end.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
+
+/// How long the rest of a refused request is read and thrown away after its answer. A connection that is closed with
+/// bytes unread is reset, and a reset can take away the answer too (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long each part of a connection's life may take.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +25,18 @@ pub struct Deadlines {
 }
 
 /// What a connection is waiting for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// The first byte, since this moment.
+    New(Instant),
     /// The rest of a head that began at this moment.
     Head(Instant),
     /// Our own answer.
     Answer,
+    /// The client, to take the answer in.
+    Sending,
+    /// The client, to take the last answer in; of its request something was not read.
+    SendingLast,
     /// The next request, since this moment.
     Next(Instant),
 }
@@ -41,40 +51,57 @@ pub struct Pace {
 impl Pace {
     /// A connection that was opened now.
     pub fn new(deadlines: Deadlines) -> Arc<Self> {
-        Arc::new(Self { phase: Mutex::new(Phase::Head(Instant::now())), deadlines })
+        Arc::new(Self { phase: Mutex::new(Phase::New(Instant::now())), deadlines })
     }
 
     /// A head is complete; gives the moment by which the body must be too.
     pub fn answering(&self) -> Instant {
-        let began = match self.replace(Phase::Answer) {
-            Phase::Head(began) => began,
-            Phase::Answer | Phase::Next(_) => Instant::now(),
+        let began = match std::mem::replace(&mut *self.phase(), Phase::Answer) {
+            Phase::New(began) | Phase::Head(began) => began,
+            Phase::Answer | Phase::Sending | Phase::SendingLast | Phase::Next(_) => Instant::now(),
         };
         began + self.deadlines.request
     }
 
-    /// An answer is ready.
-    pub fn answered(&self) {
-        self.replace(Phase::Next(Instant::now()));
+    /// An answer is ready; `last` when it ends the connection.
+    pub fn answered(&self, last: bool) {
+        *self.phase() = if last { Phase::SendingLast } else { Phase::Sending };
     }
 
-    fn replace(&self, phase: Phase) -> Phase {
-        std::mem::replace(&mut *self.phase.lock().unwrap_or_else(PoisonError::into_inner), phase)
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes came in: the first after an answer begin a head.
+    /// Bytes came in: the first, and the first after an answer, begin a head.
     fn received(&self) {
-        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*phase, Phase::Next(_)) {
-            *phase = Phase::Head(Instant::now());
+        let mut phase = self.phase();
+        match *phase {
+            Phase::New(began) => *phase = Phase::Head(began),
+            Phase::Next(_) => *phase = Phase::Head(Instant::now()),
+            Phase::Head(_) | Phase::Answer | Phase::Sending | Phase::SendingLast => {}
         }
     }
 
+    /// Nothing is left to be sent; whether that was the end of an answer.
+    fn sent(&self) -> bool {
+        let mut phase = self.phase();
+        let ended = *phase == Phase::Sending;
+        if ended {
+            *phase = Phase::Next(Instant::now());
+        }
+        ended
+    }
+
+    /// Whether a request was begun and will not be read to its end.
+    fn is_refused(&self) -> bool {
+        matches!(*self.phase(), Phase::Head(_) | Phase::SendingLast)
+    }
+
     fn read_deadline(&self) -> Option<Instant> {
-        match *self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
-            Phase::Head(began) => Some(began + self.deadlines.head),
+        match *self.phase() {
+            Phase::New(began) | Phase::Head(began) => Some(began + self.deadlines.head),
             Phase::Next(since) => Some(since + self.deadlines.idle),
-            Phase::Answer => None,
+            Phase::Answer | Phase::Sending | Phase::SendingLast => None,
         }
     }
 }
@@ -86,12 +113,15 @@ pub struct Paced<S> {
     read_alarm: Alarm,
     write_alarm: Alarm,
     write_stalled: Option<Instant>,
+    /// Until when the rest of a refused request is thrown away, once our side is closed.
+    lingers: Option<Instant>,
 }
 
 impl<S> Paced<S> {
     /// Keeps `pace` over `stream`.
     pub fn new(stream: S, pace: Arc<Pace>) -> Self {
-        Self { stream, pace, read_alarm: Alarm::default(), write_alarm: Alarm::default(), write_stalled: None }
+        let (read_alarm, write_alarm) = (Alarm::default(), Alarm::default());
+        Self { stream, pace, read_alarm, write_alarm, write_stalled: None, lingers: None }
     }
 
     /// Passes a write's outcome on, unless nothing has moved for too long.
@@ -105,6 +135,24 @@ impl<S> Paced<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Paced<S> {
+    /// Reads until the client has closed its side too, at the latest until `until`.
+    fn throw_away(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
+        if self.read_alarm.check(context, Some(until)).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut scratch = [0; 4_096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -112,8 +160,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let before = buffer.filled().len();
         let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if outcome.is_ready() {
+        if buffer.filled().len() > before {
             this.pace.received();
         }
         // Checked also when bytes came: a byte a second must not win time.
@@ -125,7 +174,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.written(context, outcome)
@@ -145,13 +194,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(context);
-        self.written(context, outcome)
+        let this = &mut *self;
+        let outcome = Pin::new(&mut this.stream).poll_flush(context);
+        // Nobody reads again before the next bytes come, so the alarm for their absence must be set here.
+        if matches!(outcome, Poll::Ready(Ok(()))) && this.pace.sent() {
+            let deadline = this.pace.read_deadline();
+            if this.read_alarm.check(context, deadline).is_ready() {
+                context.waker().wake_by_ref();
+            }
+        }
+        this.written(context, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.written(context, outcome)
+        let this = &mut *self;
+        let until = if let Some(until) = this.lingers {
+            until
+        } else {
+            let outcome = Pin::new(&mut this.stream).poll_shutdown(context);
+            if !matches!(outcome, Poll::Ready(Ok(()))) || !this.pace.is_refused() {
+                return this.written(context, outcome);
+            }
+            *this.lingers.insert(Instant::now() + LINGER.min(this.pace.deadlines.request))
+        };
+        this.throw_away(context, until).map(Ok)
     }
 }
 
@@ -168,5 +234,80 @@ impl Alarm {
             sleep.as_mut().reset(deadline);
         }
         sleep.as_mut().poll(context).map(|()| io::ErrorKind::TimedOut.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Far beyond every deadline here: reached only when one is lost.
+    const NEVER: Duration = Duration::from_secs(20);
+
+    /// Idle connections end soon, all else late.
+    const IDLE: Deadlines = Deadlines { head: NEVER, request: NEVER, idle: Duration::from_millis(50) };
+
+    async fn serve(stream: DuplexStream, deadlines: Deadlines, last: bool) -> hyper::Result<()> {
+        let pace = Pace::new(deadlines);
+        let on_request = Arc::clone(&pace);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let pace = Arc::clone(&on_request);
+            async move {
+                pace.answering();
+                // An action runs elsewhere: the connection is left and woken again.
+                tokio::task::yield_now().await;
+                drop(request);
+                pace.answered(last);
+                let response = Response::builder().header("connection", if last { "close" } else { "keep-alive" });
+                Ok::<_, Infallible>(response.body("done".to_owned()).expect("a response"))
+            }
+        });
+        http1::Builder::new().serve_connection(TokioIo::new(Paced::new(stream, pace)), service).await
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_request_never_had_to_be_waited_for_ends_when_it_is_idle_too_long() {
+        let (mut client, server) = duplex(4_096);
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+        // On a task of its own, which nothing but its own alarm wakes.
+        let serving = tokio::spawn(serve(server, IDLE, false));
+        timeout(NEVER / 2, serving).await.expect("it ends").expect("it runs").expect("in order");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("read");
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_refused_request_is_thrown_away_until_its_client_has_closed() {
+        let (mut client, server) = duplex(64);
+        let serving = tokio::spawn(serve(server, IDLE, true));
+        client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").await.expect("written");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("read");
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"), "{answer}");
+        client.write_all(&[b'x'; 10_000]).await.expect("taken although nobody wants it");
+        drop(client);
+        timeout(NEVER, serving).await.expect("it ends").expect("it runs").expect("in order");
+    }
+
+    #[tokio::test]
+    async fn a_refused_client_that_goes_on_sending_is_not_listened_to_for_ever() {
+        let (mut client, server) = duplex(4_096);
+        let deadlines = Deadlines { request: Duration::from_millis(50), ..IDLE };
+        let serving = tokio::spawn(serve(server, deadlines, true));
+        client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").await.expect("written");
+        let flood = async { while client.write_all(&[b'x'; 64]).await.is_ok() {} };
+        timeout(NEVER / 2, flood).await.expect("it ends");
+        serving.await.expect("it runs").expect("in order");
     }
 }
