@@ -115,6 +115,11 @@ impl Settings {
         within("signature_window", self.signature_window.as_secs(), 1..=900)?;
         within("readers", u64::from(self.readers), 1..=64)?;
         within("max_connections", u64::from(self.max_connections), 1..=1_000_000)?;
+        // A deadline that no clock can hold would end the connection that asks for it.
+        within("header_timeout", self.header_timeout.as_secs(), 0..=86_400)?;
+        within("request_timeout", self.request_timeout.as_secs(), 0..=86_400)?;
+        within("idle_timeout", self.idle_timeout.as_secs(), 0..=86_400)?;
+        within("stop_timeout", self.stop_timeout.as_secs(), 0..=86_400)?;
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(("tls_cert", "tls_cert and tls_key must be set together".to_owned()));
         }

@@ -249,6 +249,10 @@ mod tests {
             ("max", ["1", "100"], ["0", "101"]),
             ("signature_window", ["1s", "900"], ["0", "901s"]),
             ("readers", ["1", "64"], ["0", "65"]),
+            ("header_timeout", ["1ms", "86400"], ["0", "86401"]),
+            ("request_timeout", ["1ms", "86400"], ["0", "86401"]),
+            ("idle_timeout", ["1ms", "86400"], ["0", "86401"]),
+            ("stop_timeout", ["1ms", "86400"], ["0", "86401"]),
         ] {
             for value in good {
                 assert!(resolve(&Flags::default().with(name, value), &Texts::new(), None).is_ok(), "{name} {value}");

@@ -21,13 +21,20 @@ pub struct Tls {
     cert: PathBuf,
     key: PathBuf,
     config: Arc<RwLock<Arc<ServerConfig>>>,
+    /// The files as they were before they were read first.
+    seen: Files,
 }
+
+/// When each of the two files was changed, and its length.
+type Files = [Option<(SystemTime, u64)>; 2];
 
 /// Reads certificate and key if the settings name them; an error says which file and why.
 pub fn load(settings: &Settings) -> Result<Option<Tls>, String> {
     let (Some(cert), Some(key)) = (settings.tls_cert.clone(), settings.tls_key.clone()) else { return Ok(None) };
+    // Looked at first: files that change while they are read are then read once more.
+    let seen = look(&cert, &key);
     let config = Arc::new(RwLock::new(read(&cert, &key)?));
-    Ok(Some(Tls { cert, key, config }))
+    Ok(Some(Tls { cert, key, config, seen }))
 }
 
 /// The certificates in a PEM file.
@@ -57,9 +64,9 @@ impl Tls {
 
     /// Looks at the files until `stop` and takes them over when they change; a pair that does not work is left alone.
     pub async fn watch(self, stop: CancellationToken) {
-        let mut seen = self.changed();
+        let mut seen = self.seen;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            let now = self.changed();
+            let now = look(&self.cert, &self.key);
             if now == seen {
                 continue;
             }
@@ -73,11 +80,11 @@ impl Tls {
             }
         }
     }
+}
 
-    fn changed(&self) -> [Option<(SystemTime, u64)>; 2] {
-        [&self.cert, &self.key].map(|path| {
-            let meta = std::fs::metadata(path).ok()?;
-            Some((meta.modified().ok()?, meta.len()))
-        })
-    }
+fn look(cert: &Path, key: &Path) -> Files {
+    [cert, key].map(|path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, meta.len()))
+    })
 }

@@ -54,19 +54,24 @@ impl Snapshot {
 
 /// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what.
 pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError> {
-    refuse_target(database, file)?;
-    let source = open::reader(database)?;
     let draft = open::beside(file, ".new");
+    refuse_target(database, file, &draft)?;
+    let source = open::reader(database)?;
+    let marker = open::beside(database, ".backup");
+    // Two at once would rename each other's half-written drafts.
+    let _lock = open::Lock::take_or_say(&open::beside(&marker, ".lock"), || {
+        format!("another backup of {} is being made: wait until it is done", database.display())
+    })?;
+    discard(&draft)?;
     private_file(&draft)?;
     let result = copy(&source, &draft, now).and_then(|made| {
         open::rename(&draft, file)?;
         Ok(made)
     });
     if result.is_err() {
-        open::remove(&draft)?;
+        discard(&draft)?;
     }
     let made = result?;
-    let marker = open::beside(database, ".backup");
     let marker_draft = open::beside(&marker, ".new");
     private_file(&marker_draft)?.write_all(&serde_json::to_vec(&made).map_err(std::io::Error::from)?)?;
     open::rename(&marker_draft, &marker)?;
@@ -136,12 +141,18 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
 }
 
 /// A backup replaces an older backup, and nothing else.
-fn refuse_target(database: &Path, file: &Path) -> Result<(), StoreError> {
+fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), StoreError> {
+    for target in [file, draft] {
+        if target.try_exists()? && fs::canonicalize(target)? == fs::canonicalize(database)? {
+            return Err(StoreError::Unusable(format!(
+                "{} is the database itself: name another file than {}",
+                target.display(),
+                file.display()
+            )));
+        }
+    }
     if !file.try_exists()? {
         return Ok(());
-    }
-    if fs::canonicalize(file)? == fs::canonicalize(database)? {
-        return Err(StoreError::Unusable(format!("{} is the database itself: name another file", file.display())));
     }
     open::check_header(file).map_err(|_| {
         StoreError::Unusable(format!("{} is there and is no backup of orgkeys: name another file", file.display()))

@@ -16,6 +16,8 @@ mod space;
 pub mod token;
 pub mod user;
 pub mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

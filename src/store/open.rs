@@ -24,8 +24,14 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock, or says who else must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
-        let path = beside(database, ".lock");
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        Self::take_or_say(&beside(database, ".lock"), || {
+            format!("another orgkeys process uses {}: stop the server, run this, start it again", database.display())
+        })
+    }
+
+    /// Takes the lock on `path`, or says what `busy` says.
+    pub fn take_or_say(path: &Path, busy: impl FnOnce() -> String) -> Result<Self, StoreError> {
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
         let file = opened.map_err(|error| {
             StoreError::Unusable(format!(
                 "cannot open {}: {error}. Make the folder exist and writable, or choose another with --database",
@@ -34,10 +40,7 @@ impl Lock {
         })?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
-                "another orgkeys process uses {}: stop the server, run this, start it again",
-                database.display()
-            ))),
+            Err(fs::TryLockError::WouldBlock) => Err(StoreError::Unusable(busy())),
             Err(fs::TryLockError::Error(error)) => Err(StoreError::Internal(error.to_string())),
         }
     }
@@ -55,6 +58,7 @@ pub fn beside(database: &Path, suffix: &str) -> PathBuf {
 /// Gives the version that it was upgraded from.
 pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
     if !path.try_exists()? {
+        refuse_orphaned_log(path)?;
         create(path)?;
         return Ok(None);
     }
@@ -65,6 +69,19 @@ pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
     }
     migrate::upgrade(path, found)?;
     Ok(Some(found))
+}
+
+/// SQLite would play the log of a database that was taken away into the new one.
+fn refuse_orphaned_log(path: &Path) -> Result<(), StoreError> {
+    let wal = beside(path, "-wal");
+    if fs::metadata(&wal).is_ok_and(|meta| meta.len() > 0) {
+        return Err(StoreError::Unusable(format!(
+            "{} is not there, but the last changes to it are, in {}: put the database back, or remove that file to begin anew",
+            path.display(),
+            wal.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Makes a complete database under another name and renames it into place, so that half of one is never there.

@@ -6,8 +6,11 @@ use rusqlite::Connection;
 
 use super::{Options, Room, StoreError, connection};
 
-/// Whether a change may use the reserve of a full disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Pages that one change may need at most; with fewer left there is no room for an ordinary one.
+const ONE_CHANGE: u64 = 16;
+
+/// Whether a change may use the reserve of a full disk. Those that may come last in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Urgency {
     Ordinary,
     Revoking,
@@ -15,7 +18,7 @@ pub(super) enum Urgency {
 
 /// How much may be written in this batch.
 pub(super) struct Space {
-    /// Whether the disk has more than the reserve.
+    /// Whether disk and file have more than the reserve.
     beyond_reserve: bool,
     /// Pages that the file may have for ordinary changes.
     ordinary: u64,
@@ -29,14 +32,17 @@ impl Space {
     /// The most pages that an SQLite file can have.
     const ALL: u64 = 0xffff_fffe;
 
-    pub(super) fn look(options: &Options, page_size: u32) -> Self {
+    pub(super) fn look(conn: &Connection, options: &Options, page_size: u32) -> Result<Self, StoreError> {
         let room: &Room = &options.room;
-        let free = connection::disk_free(&options.path);
-        let (ordinary, revoking) = match room.limit() {
-            0 => (Self::ALL, Self::ALL),
-            limit => (limit.saturating_sub(room.reserve) / u64::from(page_size), limit / u64::from(page_size)),
+        let on_disk = connection::disk_free(&options.path).is_none_or(|free| free > room.reserve);
+        let (ordinary, revoking, in_file) = match room.limit() {
+            0 => (Self::ALL, Self::ALL, true),
+            limit => {
+                let ordinary = limit.saturating_sub(room.reserve) / u64::from(page_size);
+                (ordinary, limit / u64::from(page_size), used(conn)? + ONE_CHANGE <= ordinary)
+            }
         };
-        Self { beyond_reserve: free.is_none_or(|free| free > room.reserve), ordinary, revoking, set: Cell::new(0) }
+        Ok(Self { beyond_reserve: on_disk && in_file, ordinary, revoking, set: Cell::new(0) })
     }
 
     pub(super) fn admits(&self, conn: &Connection, urgency: Urgency) -> Result<bool, StoreError> {
@@ -46,4 +52,10 @@ impl Space {
         }
         Ok(urgency == Urgency::Revoking || self.beyond_reserve)
     }
+}
+
+/// Pages of the file that hold something.
+fn used(conn: &Connection) -> Result<u64, StoreError> {
+    let count = |pragma| conn.prepare_cached(pragma)?.query_row([], |row| row.get::<_, u32>(0)).map(u64::from);
+    Ok(count("PRAGMA page_count")?.saturating_sub(count("PRAGMA freelist_count")?))
 }

@@ -15,7 +15,7 @@ use super::space::{Space, Urgency};
 use super::{Options, ReadTx, StoreError, WriterFigures};
 
 /// Changes that may wait before a caller is told to come again.
-const QUEUE: usize = 4_096;
+pub(super) const QUEUE: usize = 4_096;
 
 /// Changes of one transaction.
 const BATCH: usize = 512;
@@ -37,6 +37,10 @@ impl<'c> Deref for WriteTx<'c> {
 impl WriteTx<'_> {
     /// Runs one statement and gives the number of rows that it changed.
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
+        if self.conn.is_autocommit() {
+            // An earlier statement ended the transaction, so this one would commit by itself.
+            return Err(StoreError::Full);
+        }
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
     }
 }
@@ -158,18 +162,31 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let answer = self.enqueue(urgency, work)?;
+        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
+        let answer = answer.recv();
+        self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+        answer.map_err(|_| stopped())?
+    }
+
+    /// Hands a change over and gives where its answer will come.
+    pub(super) fn enqueue<T, E>(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<Receiver<Result<T, E>>, StoreError>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (reply, answer) = sync_channel(1);
         let job = Box::new(Task { urgency, work: Some(work), outcome: None, reply });
-        let queue = self.queue.as_ref().ok_or(StoreError::Busy)?;
-        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Internal("the writer has stopped".to_owned()),
-        });
-        let answer =
-            sent.and_then(|()| answer.recv().map_err(|_| StoreError::Internal("the writer has stopped".to_owned())));
-        self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
-        answer?
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        match queue.try_send(job) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(stopped()),
+        }
     }
 
     pub(super) fn figures(&self) -> WriterFigures {
@@ -179,6 +196,10 @@ impl Writer {
             waiting: self.figures.waiting.load(Ordering::Relaxed),
         }
     }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Internal("the writer has stopped".to_owned())
 }
 
 impl Drop for Writer {
@@ -203,36 +224,46 @@ impl Thread {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(BATCH - 1));
-            self.commit(batch);
+            // A full file may end the transaction at an ordinary change; what revokes must not go down with it.
+            batch.sort_by_key(|job| job.urgency());
+            while !batch.is_empty() {
+                batch = self.commit(batch);
+            }
         }
         if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
             tracing::warn!(%error, "the last checkpoint failed; the next start makes it");
         }
     }
 
-    /// Runs a batch in one transaction and answers each of its changes.
-    fn commit(&self, mut batch: Vec<Box<dyn Job>>) {
-        let count = batch.len() as u64;
+    /// Runs a batch in one transaction and answers each of its changes, but for those that it gives back to be tried in another.
+    fn commit(&self, mut batch: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
         let mut fates = Vec::with_capacity(batch.len());
         let lost = self.transaction(&mut batch, &mut fates).err();
+        let mut again = Vec::new();
         if lost.is_some() {
+            // The change that ended the transaction is the one without a fate; after an ordinary one the rest has not run.
+            if batch.get(fates.len()).is_some_and(|job| job.urgency() == Urgency::Ordinary) {
+                again = batch.split_off(batch.partition_point(|job| job.urgency() == Urgency::Ordinary));
+            }
             self.heads.forget();
             if !self.conn.is_autocommit()
                 && let Err(error) = self.conn.execute_batch("ROLLBACK")
             {
                 tracing::error!(%error, "a rollback failed");
             }
+        } else {
+            self.figures.batches.fetch_add(1, Ordering::Relaxed);
+            self.figures.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
-        self.figures.batches.fetch_add(1, Ordering::Relaxed);
-        self.figures.writes.fetch_add(count, Ordering::Relaxed);
         let fates = fates.into_iter().chain(std::iter::repeat(None));
         for (job, fate) in batch.into_iter().zip(fates) {
             job.answer(lost.or(fate));
         }
+        again
     }
 
     fn transaction(&self, batch: &mut [Box<dyn Job>], fates: &mut Vec<Option<Lost>>) -> Result<(), Lost> {
-        let space = Space::look(&self.options, self.page_size);
+        let space = Space::look(&self.conn, &self.options, self.page_size).map_err(|error| self.log(&error))?;
         self.statement("BEGIN IMMEDIATE")?;
         for job in batch {
             fates.push(self.savepoint(job.as_mut(), &space)?);

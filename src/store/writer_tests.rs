@@ -1,0 +1,320 @@
+//! Does the writer keep its word? What is acknowledged is kept with its audit entry, and what is not leaves no trace.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{Options, ReadTx, Room, Store, StoreError, Urgency, WriteTx, audit, open, org, writer};
+use crate::crypto::chain;
+use crate::domain::audit::{Actor, Draft};
+use crate::domain::id::OrgId;
+use crate::domain::time::Time;
+use crate::domain::user::Org;
+
+/// How long a test waits for what must come.
+const LONG: Duration = Duration::from_secs(60);
+
+const RESERVE: u64 = 256 * 1024;
+
+type Answer = Receiver<Result<OrgId, StoreError>>;
+
+struct Subject {
+    store: Store,
+    options: Options,
+    _folder: TempDir,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let options = Options { path: folder.path().join("orgkeys.db"), readers: 4, room: Room::new(RESERVE, 0) };
+        Self { store: Store::open(&options).expect("a store"), options, _folder: folder }
+    }
+
+    /// Lets the file grow by so many pages before only what revokes is written.
+    fn leave_room_for(&self, pages: u64) {
+        let used: u32 = self.store.read(|tx| pragma(tx.conn, "page_count")).expect("pages");
+        self.options.room.limit.store((u64::from(used) + pages) * 4_096 + RESERVE, Ordering::Relaxed);
+    }
+
+    fn enqueue(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<OrgId, StoreError> + Send + 'static,
+    ) -> Answer {
+        self.store.writer.enqueue(urgency, work).expect("there is a place in the queue")
+    }
+
+    /// Holds the writer inside of a transaction until the sender is used or dropped, so that what is enqueued then is one batch.
+    fn hold(&self) -> (Sender<()>, Answer) {
+        let ((begun, wait), (release, held)) = (channel(), channel());
+        let answer = self.enqueue(Urgency::Revoking, move |_| {
+            begun.send(()).expect("somebody waits");
+            let _ = held.recv();
+            Ok(id(0))
+        });
+        wait.recv_timeout(LONG).expect("the writer begins");
+        (release, answer)
+    }
+
+    /// The organizations that are there, after a look at every chain and at each one's entry.
+    fn orgs(&self) -> HashSet<OrgId> {
+        self.store.read(|tx| whole(tx)).expect("read")
+    }
+}
+
+/// Checks every chain, and that every row has its entry and every entry its row; gives the rows.
+fn whole(tx: &ReadTx<'_>) -> Result<HashSet<OrgId>, StoreError> {
+    let (mut ends, mut entered) = (HashMap::<String, (i64, chain::Hash)>::new(), HashSet::new());
+    audit::walk(tx, |entry| {
+        let (seq, prev) = ends.get(&entry.org).copied().unwrap_or((0, chain::START));
+        let hash = chain::hash_entry(&prev, &entry);
+        let follows = (entry.seq, entry.prev_hash.as_str()) == (seq + 1, chain::hex(&prev).as_str());
+        assert!(follows && entry.hash == chain::hex(&hash), "{entry:?}");
+        ends.insert(entry.org.clone(), (entry.seq, hash));
+        assert!(entered.insert(entry.context_id.expect("an organization")));
+        Ok::<_, StoreError>(())
+    })?;
+    let rows: HashSet<_> = org::list(tx)?.into_iter().map(|org| org.id).collect();
+    assert_eq!(rows.iter().map(ToString::to_string).collect::<HashSet<_>>(), entered);
+    Ok(rows)
+}
+
+fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, name: &str) -> Result<T, StoreError> {
+    Ok(conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?)
+}
+
+fn id(number: u8) -> OrgId {
+    OrgId::from_bytes([number; 16])
+}
+
+/// A change of a few hundred bytes: a row, and its entry in the chain of `chain`.
+fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: usize) -> Result<OrgId, StoreError> {
+    let new = Org { id: id(number), name: "acme".to_owned(), created_at: Time::from_millis(0) };
+    org::insert(tx, &new)?;
+    let draft = Draft {
+        org: chain,
+        at: 0,
+        actor: Actor { kind: "system", id: "system".to_owned(), name: None },
+        action: "org.create",
+        context: Some(4),
+        context_id: Some(id(number).to_string()),
+        change: Some(0),
+        outcome: "done",
+        address: None,
+        request_id: None,
+        detail: Some(format!("\"{}\"", "x".repeat(detail))),
+    };
+    audit::append(tx, &draft)?;
+    Ok(new.id)
+}
+
+/// As [`add`], with an entry of a page in the server's chain.
+fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreError> {
+    add(tx, number, None, 4_096)
+}
+
+fn answer(answer: &Answer) -> Result<OrgId, StoreError> {
+    answer.recv_timeout(LONG).expect("an answer")
+}
+
+#[test]
+fn a_change_that_fails_or_panics_is_undone_alone() {
+    let subject = Subject::new();
+    subject.store.write(|tx| add(tx, 1, None, 10)).expect("written");
+    let before = subject.store.figures();
+    let (release, held) = subject.hold();
+    let chain = id(1);
+    let answers = [
+        subject.enqueue(Urgency::Ordinary, move |tx| add(tx, 2, Some(chain), 10)),
+        subject.enqueue(Urgency::Ordinary, move |tx| {
+            add(tx, 3, Some(chain), 10)?;
+            add(tx, 4, None, 10)?;
+            Err(StoreError::Busy)
+        }),
+        subject.enqueue(Urgency::Ordinary, move |tx| {
+            add(tx, 5, Some(id(2)), 10)?;
+            panic!("on purpose")
+        }),
+        // The table refuses the second one, after the chain has moved for the first.
+        subject.enqueue(Urgency::Ordinary, move |tx| add(tx, 6, None, 10).and(add(tx, 6, None, 10))),
+        subject.enqueue(Urgency::Ordinary, move |tx| add(tx, 7, Some(chain), 10)),
+        subject.enqueue(Urgency::Revoking, move |tx| add(tx, 8, None, 10)),
+    ];
+    drop(release);
+    answer(&held).expect("released");
+    let answers = answers.map(|waiting| answer(&waiting));
+    assert!(
+        matches!(
+            &answers,
+            [Ok(_), Err(StoreError::Busy), Err(StoreError::Internal(panic)), Err(StoreError::Internal(_)), Ok(_), Ok(_)]
+                if panic == "a change panicked: on purpose"
+        ),
+        "{answers:?}"
+    );
+    let after = subject.store.figures();
+    assert_eq!((after.batches - before.batches, after.writes - before.writes, after.waiting), (2, 7, 0));
+    subject.store.write(move |tx| add(tx, 9, Some(chain), 10).and(add(tx, 10, None, 10))).expect("the chains go on");
+    assert_eq!(subject.orgs(), [1, 2, 7, 8, 9, 10].map(id).into());
+}
+
+#[test]
+fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on_when_there_is_room() {
+    let subject = Subject::new();
+    subject.store.write(|tx| add_large(tx, 200)).expect("written");
+    subject.leave_room_for(24);
+    let (release, held) = subject.hold();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let answers: Vec<_> = (0..64)
+        .map(|number| {
+            let ran = Arc::clone(&ran);
+            subject.enqueue(Urgency::Ordinary, move |tx| {
+                ran.fetch_add(1, Ordering::SeqCst);
+                add_large(tx, number)
+            })
+        })
+        .collect();
+    drop(release);
+    answer(&held).expect("released");
+    for waiting in &answers {
+        assert!(matches!(answer(waiting), Err(StoreError::Full)));
+    }
+    let ran = ran.load(Ordering::SeqCst);
+    assert!((2..64).contains(&ran), "the file filled up in the middle, at change {ran}");
+    assert_eq!(subject.orgs(), [id(200)].into());
+
+    // With less than a change's worth left nothing ordinary is begun, and what revokes uses the reserve.
+    subject.leave_room_for(15);
+    assert!(matches!(subject.store.write(|tx| add_large(tx, 201)), Err(StoreError::Full)));
+    subject.store.revoke(|tx| add_large(tx, 202)).expect("from the reserve");
+    subject.leave_room_for(16);
+    subject.store.write(|tx| add_large(tx, 203)).expect("there is room for one change");
+    subject.options.room.limit.store(0, Ordering::Relaxed);
+    for number in 0..64 {
+        subject.store.write(move |tx| add_large(tx, number)).expect("there is room");
+    }
+    assert_eq!(subject.orgs(), (0..64).chain([200, 202, 203]).map(id).collect());
+}
+
+#[test]
+fn what_revokes_does_not_go_down_with_the_ordinary_changes_of_its_batch() {
+    let subject = Subject::new();
+    subject.store.write(|tx| add_large(tx, 200)).expect("written");
+    subject.leave_room_for(24);
+    let (release, held) = subject.hold();
+    let answers: Vec<_> = (0..64)
+        .map(|number| {
+            let urgency = if number % 8 == 0 { Urgency::Revoking } else { Urgency::Ordinary };
+            subject.enqueue(urgency, move |tx| add_large(tx, number))
+        })
+        .collect();
+    drop(release);
+    answer(&held).expect("released");
+    for (number, waiting) in (0_u8..).zip(&answers) {
+        match answer(waiting) {
+            Ok(added) => assert_eq!((number % 8, added), (0, id(number))),
+            Err(error) => assert!(number % 8 != 0 && matches!(error, StoreError::Full), "{number}: {error}"),
+        }
+    }
+    assert_eq!(subject.orgs(), (0..64).step_by(8).chain([200]).map(id).collect());
+}
+
+#[test]
+fn even_the_reserve_has_an_end_and_what_does_not_fit_leaves_no_trace() {
+    let subject = Subject::new();
+    subject.leave_room_for(1);
+    let fits = (0..=255).take_while(|number| {
+        let number = *number;
+        match subject.store.revoke(move |tx| add_large(tx, number)) {
+            Ok(_) => true,
+            Err(StoreError::Full) => false,
+            Err(error) => panic!("{error}"),
+        }
+    });
+    let fits = u8::try_from(fits.count()).expect("the reserve is smaller");
+    assert!(fits > 10, "{fits}");
+    assert_eq!(subject.orgs(), (0..fits).map(id).collect());
+    subject.leave_room_for(100);
+    subject.store.write(move |tx| add_large(tx, fits)).expect("there is room again");
+    assert_eq!(subject.orgs(), (0..=fits).map(id).collect());
+}
+
+#[test]
+fn a_change_that_goes_on_after_its_transaction_was_lost_commits_nothing() {
+    let subject = Subject::new();
+    subject.leave_room_for(16);
+    let outcome = subject.store.write(|tx| {
+        let fits = (0..=255).take_while(|number| add_large(tx, *number).is_ok()).count();
+        assert!(fits > 2 && tx.conn.is_autocommit(), "SQLite ended the transaction after {fits} rows");
+        add(tx, 255, None, 10).or(Ok(id(255)))
+    });
+    assert!(matches!(outcome, Err(StoreError::Full)), "{outcome:?}");
+    assert_eq!(subject.orgs(), HashSet::new());
+}
+
+#[test]
+fn a_full_queue_is_said_to_be_busy_and_empties() {
+    let subject = Subject::new();
+    let (release, held) = subject.hold();
+    let answers: Vec<_> = (0..writer::QUEUE).map(|_| subject.enqueue(Urgency::Ordinary, |_| Ok(id(0)))).collect();
+    assert!(matches!(subject.store.write(|_| Ok::<_, StoreError>(())), Err(StoreError::Busy)));
+    assert!(matches!(subject.store.revoke(|_| Ok::<_, StoreError>(())), Err(StoreError::Busy)));
+    drop(release);
+    answer(&held).expect("released");
+    for waiting in &answers {
+        answer(waiting).expect("answered");
+    }
+    subject.store.write(|_| Ok::<_, StoreError>(())).expect("there is a place again");
+    assert_eq!(subject.store.figures().waiting, 0);
+}
+
+#[test]
+fn every_connection_has_its_pragmas_and_a_reader_cannot_write() {
+    let check = |conn: &Connection, query_only: i64| {
+        assert_eq!(pragma::<String>(conn, "journal_mode").expect("a mode"), "wal");
+        for (name, value) in [
+            ("synchronous", 2),
+            ("foreign_keys", 1),
+            ("recursive_triggers", 1),
+            ("trusted_schema", 0),
+            ("cell_size_check", 1),
+            ("temp_store", 2),
+            ("busy_timeout", 5_000),
+            ("query_only", query_only),
+        ] {
+            assert_eq!(pragma::<i64>(conn, name).expect("a number"), value, "{name}");
+        }
+    };
+    let subject = Subject::new();
+    subject
+        .store
+        .write(move |tx| {
+            check(tx.conn, 0);
+            Ok::<_, StoreError>(())
+        })
+        .expect("the writer's pragmas");
+    let readers: Vec<_> = (0..4).map(|_| subject.store.readers.get().expect("a reader")).collect();
+    for reader in &readers {
+        check(reader, 1);
+        let error = reader.execute("DELETE FROM org", []).expect_err("a reader");
+        assert!(error.to_string().contains("readonly"), "{error}");
+    }
+}
+
+#[test]
+fn every_file_is_its_owners_alone() {
+    let subject = Subject::new();
+    subject.store.write(|tx| add(tx, 1, None, 10)).expect("written");
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let path = open::beside(&subject.options.path, suffix);
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+}
