@@ -175,3 +175,35 @@ fn sha256(path: &Path) -> Result<String, StoreError> {
         hasher.update(&chunk[..length]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_backups_at_once_are_one() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (database, file) = (folder.path().join("orgkeys.db"), folder.path().join("copy.db"));
+        open::prepare(&database).expect("made");
+        let other = open::Lock::take_or_say(&open::beside(&database, ".backup.lock"), String::new).expect("free");
+        let refusal = make(&database, &file, Time::from_millis(0)).expect_err("refused").to_string();
+        assert!(refusal.starts_with("another backup of "), "{refusal}");
+        assert!(!file.exists() && !open::beside(&file, ".new").exists());
+        drop(other);
+        let made = make(&database, &file, Time::from_millis(0)).expect("made");
+        assert_eq!(last(&database).expect("readable").expect("noted").sha256, made.sha256);
+        assert_eq!(sha256(&file).expect("readable"), made.sha256);
+    }
+
+    #[test]
+    fn a_backup_never_takes_the_database_for_its_draft() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let database = folder.path().join("orgkeys.new");
+        open::prepare(&database).expect("made");
+        for file in ["orgkeys", "orgkeys.new"] {
+            let refusal = make(&database, &folder.path().join(file), Time::from_millis(0)).expect_err("refused");
+            assert!(refusal.to_string().contains("is the database itself"), "{refusal}");
+        }
+        open::check_contents(&database).expect("untouched");
+    }
+}

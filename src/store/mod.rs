@@ -11,6 +11,8 @@ pub mod open;
 pub mod org;
 pub mod org_key;
 pub mod replay;
+#[cfg(test)]
+mod schema_tests;
 pub mod server;
 mod space;
 pub mod token;

@@ -179,3 +179,32 @@ pub fn reader(path: &Path) -> Result<Connection, StoreError> {
     connection::prepare_reader(&mut conn)?;
     Ok(conn)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_of_a_database_that_was_taken_away_is_not_played_into_a_new_one() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (path, moved) = (folder.path().join("orgkeys.db"), folder.path().join("moved.db"));
+        prepare(&path).expect("made");
+        let conn = connection::writing(&path).expect("a connection");
+        conn.execute("INSERT INTO org VALUES (zeroblob(16), 'acme', 0)", []).expect("written");
+        let log = fs::read(beside(&path, "-wal")).expect("a log");
+        conn.close().expect("closed");
+        fs::rename(&path, &moved).expect("taken away");
+        fs::write(beside(&path, "-wal"), &log).expect("as a killed server leaves it");
+
+        let refusal = prepare(&path).expect_err("refused").to_string();
+        assert!(refusal.contains("put the database back, or remove that file"), "{refusal}");
+        assert!(!path.exists(), "nothing was made");
+        assert_eq!(fs::read(beside(&path, "-wal")).expect("the log"), log);
+
+        fs::remove_file(beside(&path, "-wal")).expect("removed");
+        prepare(&path).expect("begun anew");
+        let conn = connection::writing(&path).expect("a connection");
+        let orgs: i64 = conn.query_row("SELECT count(*) FROM org", [], |row| row.get(0)).expect("a number");
+        assert_eq!(orgs, 0);
+    }
+}

@@ -1,0 +1,161 @@
+//! Does the schema hold by itself? Each rule that a row can break is broken here, beside the nearest row that keeps it.
+
+use rusqlite::Connection;
+
+use super::{connection, open};
+
+/// A database with one of everything; `%` stands where a case puts its value.
+const ROWS: &str = "
+    INSERT INTO org VALUES (zeroblob(16), 'acme', 0);
+    INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL);
+    INSERT INTO token VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 0, NULL, NULL, NULL);
+    INSERT INTO org_key VALUES (zeroblob(16), zeroblob(16), zeroblob(294), 0);
+    INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL);
+    INSERT INTO audit VALUES
+        (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32));
+    INSERT INTO audit VALUES
+        (2, NULL, 1, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, 'refused', NULL, NULL, '{}', zeroblob(32), zeroblob(32));
+    INSERT INTO read_mark VALUES (zeroblob(16), 1);
+";
+
+const ORG: &str = "INSERT INTO org VALUES (x'01020304050607080910111213141516', %, 0)";
+const USER: &str = "INSERT INTO user VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0, NULL)";
+const TOKEN: &str = "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL)";
+const KEY: &str = "INSERT INTO org_key VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
+const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %)";
+const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
+const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
+
+/// A statement, the last value that it takes, and the first that it does not.
+const LIMITS: [(&str, &str, &str); 34] = [
+    ("INSERT INTO org VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
+    (ORG, "'a'", "''"),
+    (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
+    (USER, "'a@c', 'a@c', '', '', 255, 0", "'ac', 'ac', '', '', 255, 0"),
+    (USER, "'a@c', 'a@c', '', '', 254, 0", "'a@c', 'a@c', '', '', 253, 0"),
+    (USER, "'a@c', 'a@c', '', '', 2, 0", "'a@c', 'a@c', '', '', 3, 0"),
+    (USER, "'a@c', 'a@c', '', '', 0, 1", "'a@c', 'a@c', '', '', 0, 2"),
+    (USER, "'A@B', 'a@c', '', '', 0, 1", "'A@B', 'a@b', '', '', 0, 1"),
+    (USER, "'a@c', 'a@c', printf('%.100c', 'a'), '', 0, 1", "'a@c', 'a@c', printf('%.101c', 'a'), '', 0, 1"),
+    (USER, "'a@c', 'a@c', '', printf('%.100c', 'a'), 0, 1", "'a@c', 'a@c', '', printf('%.101c', 'a'), 0, 1"),
+    (USER, "printf('%.254c', 'a'), 'a@c', '', '', 0, 1", "printf('%.255c', 'a'), 'a@c', '', '', 0, 1"),
+    (TOKEN, "zeroblob(16), randomblob(32)", "zeroblob(16), randomblob(31)"),
+    (TOKEN, "zeroblob(16), randomblob(32)", "zeroblob(16), zeroblob(32)"),
+    (TOKEN, "zeroblob(16), randomblob(32)", "randomblob(16), randomblob(32)"),
+    (KEY, "zeroblob(256)", "zeroblob(255)"),
+    (KEY, "zeroblob(1024)", "zeroblob(1025)"),
+    (KEY, "zeroblob(256)", "'a text is no blob'"),
+    (NODE, "'i', 'r', '', '', '', 7, NULL, 0, NULL", "'i', 'r', '', '', '', 8, NULL, 0, NULL"),
+    (NODE, "'i', 'r', 'GCP', '', '', 0, NULL, 0, NULL", "'i', 'r', 'gcp', '', '', 0, NULL, 0, NULL"),
+    (NODE, "'i', 'r', '', '', '', 0, NULL, 0, 0", "'i', 'r', '', '', '', 0, zeroblob(16), 0, 0"),
+    (NODE, "'i', 'r', '', '', '', 0, zeroblob(16), 0, NULL", "'i', 'r', '', '', '', 0, randomblob(16), 0, NULL"),
+    (NODE, "'i', 'r', '', '', '', 0, NULL, 0, NULL", "'ip', 'r', '', '', '', 0, NULL, 0, NULL"),
+    (
+        NODE,
+        "printf('%.253c', 'a'), 'r', '', '', '', 0, NULL, 0, NULL",
+        "printf('%.254c', 'a'), 'r', '', '', '', 0, NULL, 0, NULL",
+    ),
+    (
+        NODE,
+        "'i', printf('%.64c', 'a'), '', '', '', 0, NULL, 0, NULL",
+        "'i', printf('%.65c', 'a'), '', '', '', 0, NULL, 0, NULL",
+    ),
+    (
+        NODE,
+        "'i', 'r', '', printf('%.32c', 'a'), printf('%.64c', 'a'), 0, NULL, 0, NULL",
+        "'i', 'r', '', printf('%.33c', 'a'), printf('%.64c', 'a'), 0, NULL, 0, NULL",
+    ),
+    (USED, "zeroblob(32)", "zeroblob(33)"),
+    (
+        AUDIT,
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'robot', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+    ),
+    (
+        AUDIT,
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "1, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+    ),
+    (
+        AUDIT,
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, '[]', zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, '[', zeroblob(32), zeroblob(32)",
+    ),
+    (
+        AUDIT,
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 14, 'c', 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+    ),
+    (
+        AUDIT,
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', 0, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', 3, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+    ),
+    (
+        "INSERT INTO audit SELECT 3, NULL, %, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, 'done', NULL, NULL, NULL,
+        zeroblob(32), zeroblob(32)",
+        "2",
+        "1",
+    ),
+    ("INSERT INTO read_mark VALUES (%)", "zeroblob(16), 2", "zeroblob(16), 3"),
+    ("UPDATE server SET %", "signed_after = 0", "signed_after = -1"),
+];
+
+/// What no row may suffer at all.
+const NEVER: [(&str, &str); 7] = [
+    ("UPDATE audit SET action = 'b' WHERE id = 1", "append-only"),
+    ("DELETE FROM audit WHERE id = 2", "append-only"),
+    ("INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE id = 1", "append-only"),
+    ("REPLACE INTO audit SELECT 9, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, change,
+        outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1", "append-only"),
+    ("INSERT INTO server VALUES (2, 0, NULL, 0)", "CHECK"),
+    ("INSERT INTO org VALUES (NULL, 'a', 0)", "NOT NULL"),
+    ("DELETE FROM org", "FOREIGN KEY"),
+];
+
+fn database() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("orgkeys.db");
+    open::prepare(&path).expect("a database");
+    let conn = connection::writing(&path).expect("a connection");
+    conn.execute_batch(ROWS).expect("rows that keep every rule");
+    (folder, conn)
+}
+
+#[test]
+fn every_rule_has_two_sides() {
+    let (_folder, conn) = database();
+    for (statement, good, bad) in LIMITS {
+        let run = |value: &str| {
+            let tx = conn.unchecked_transaction().expect("a transaction, undone at its end");
+            tx.execute(&statement.replacen('%', value, 1), [])
+        };
+        assert_eq!(run(good).expect(good), 1, "{statement}");
+        let error = run(bad).expect_err(bad);
+        let refused = ["constraint failed", "cannot store TEXT value in BLOB column", "append-only"];
+        assert!(refused.iter().any(|text| error.to_string().contains(text)), "{bad}: {error}");
+    }
+}
+
+#[test]
+fn the_audit_log_is_only_added_to_and_other_rows_are_not_orphaned() {
+    let (_folder, conn) = database();
+    for (statement, refused) in NEVER {
+        let error = conn.execute(statement, []).expect_err(statement);
+        assert!(error.to_string().contains(refused), "{statement}: {error}");
+    }
+    conn.execute(
+        "INSERT INTO audit SELECT 3, org, 2, at, actor_kind, actor_id, actor_name, action, context, context_id,
+        change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1",
+        [],
+    )
+    .expect("added");
+}
+
+#[test]
+fn a_deleted_key_leaves_its_nodes_without_one() {
+    let (_folder, conn) = database();
+    conn.execute("DELETE FROM org_key", []).expect("deleted");
+    let key: Option<Vec<u8>> = conn.query_row("SELECT key FROM node", [], |row| row.get(0)).expect("the node");
+    assert_eq!(key, None);
+}
