@@ -269,7 +269,8 @@ mod tests {
                 drop(request);
                 pace.answered(last);
                 let response = Response::builder().header("connection", if last { "close" } else { "keep-alive" });
-                Ok::<_, Infallible>(response.body("done".to_owned()).expect("a response"))
+                let body = format!("{}done", "x".repeat(2_000));
+                Ok::<_, Infallible>(response.body(body).expect("a response"))
             }
         });
         http1::Builder::new().serve_connection(TokioIo::new(Paced::new(stream, pace)), service).await
@@ -285,6 +286,24 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.expect("read");
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_its_answer_in_slowly_but_steadily_is_not_idle() {
+        let (mut client, server) = duplex(64);
+        let serving = tokio::spawn(serve(server, IDLE, false));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+        let (mut answer, mut piece) = (Vec::new(), [0; 64]);
+        let mut pace = tokio::time::interval(IDLE.idle / 8);
+        loop {
+            pace.tick().await;
+            match timeout(NEVER, client.read(&mut piece)).await.expect("it ends").expect("read") {
+                0 => break,
+                length => answer.extend_from_slice(&piece[..length]),
+            }
+        }
+        assert!(answer.ends_with(b"done"), "{} bytes", answer.len());
+        serving.await.expect("it runs").expect("in order");
     }
 
     #[tokio::test]

@@ -14,3 +14,4 @@ mod openapi;
 mod org_keys;
 mod races;
 mod seeds;
+mod slow;
