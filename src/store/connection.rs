@@ -21,10 +21,16 @@ const PRAGMAS: [(&str, &str, i64); 7] = [
     ("busy_timeout", "5000", 5_000),
 ];
 
-/// The connection of the one writer.
+/// The connection of the one writer. Only for a database that is known to be ours: its first line changes a foreign file.
 pub fn writing(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(Duration::from_secs(5))?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let message = format!("SQLite keeps journal mode {mode} here: put the database on a local disk");
+        return Err(StoreError::Unusable(message));
+    }
     prepare(&conn)?;
     Ok(conn)
 }
@@ -34,7 +40,7 @@ pub fn reading_flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-/// Makes a connection into a reader.
+/// Makes a connection into a reader. It takes the file in the mode in which it finds it: the writer's, or that of a backup, which must not change.
 pub fn prepare_reader(conn: &mut Connection) -> rusqlite::Result<()> {
     // The pool's own error type is SQLite's.
     prepare(conn).map_err(|error| {
@@ -43,18 +49,13 @@ pub fn prepare_reader(conn: &mut Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "query_only", true)
 }
 
-/// Sets and checks what every connection needs. Only for a database that is known to be ours: the first line changes a foreign file.
-pub fn prepare(conn: &Connection) -> Result<(), StoreError> {
+/// Sets and checks what every connection needs; nothing of it changes the file.
+fn prepare(conn: &Connection) -> Result<(), StoreError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         let message = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
         return Err(StoreError::Unusable(message));
     }
     conn.busy_timeout(Duration::from_secs(5))?;
-    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        let message = format!("SQLite keeps journal mode {mode} here: put the database on a local disk");
-        return Err(StoreError::Unusable(message));
-    }
     for (name, value, expected) in PRAGMAS {
         conn.execute_batch(&format!("PRAGMA {name} = {value}"))?;
         let stands: i64 = conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;

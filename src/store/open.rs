@@ -1,7 +1,9 @@
 //! May this file be opened? Its lock is taken and its header read before SQLite touches it, so that a refusal changes no byte.
 
+use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +138,13 @@ pub fn check_header(path: &Path) -> Result<(), StoreError> {
 
 /// Lets SQLite read the whole schema, sets no pragma, and gives the schema's version.
 pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let conn = if beside(path, "-wal").try_exists()? || beside(path, "-journal").try_exists()? {
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?
+    } else {
+        // Nobody has it open and no process died with it. SQLite would lay a log and an index beside it, which a refusal would leave there.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(format!("{}?immutable=1", uri(path)), flags)?
+    };
     // A refusal must leave the write-ahead log where it is.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -155,6 +163,18 @@ pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
         )));
     }
     Ok(version)
+}
+
+/// The path as SQLite reads it in a URI (<https://www.sqlite.org/uri.html>); with its slashes hidden, no part of it is taken for a host.
+fn uri(path: &Path) -> String {
+    path.as_os_str().as_bytes().iter().fold("file:".to_owned(), |mut uri, byte| {
+        if byte.is_ascii_alphanumeric() {
+            uri.push(char::from(*byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+        uri
+    })
 }
 
 fn damaged(path: &Path, how: &str) -> StoreError {
