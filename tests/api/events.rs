@@ -4,7 +4,7 @@ use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Identity, Server, with_body};
+use crate::harness::{Answer, Identity, Server, entries, with_body};
 
 async fn query(server: &Server, who: &Identity, wanted: &Value) -> Answer {
     server.call_as(who, Method::POST, "/systemevent", Some(wanted)).await
@@ -292,6 +292,8 @@ async fn events_of_other_organizations_are_passed_over() {
     let both = json!({ "ids": own.iter().chain(&others).collect::<Vec<_>>() });
     let unread = json!({ "showUnread": true });
     assert_eq!(mark(&server, &owner, Method::POST, "", Some(&both)).await.json(), json!({ "success": true }));
+    let recorded = entries(&server.database).await.pop().expect("an entry").detail.expect("a detail");
+    assert_eq!(recorded, json!({ "read": true, "count": own.len() }).to_string(), "others were not marked");
     assert_eq!(ids(&server, &owner, &unread).await, Vec::<i64>::new());
     assert_eq!(ids(&server, &other, &unread).await, others);
     assert_eq!(mark(&server, &other, Method::DELETE, "", Some(&both)).await.status, StatusCode::OK);
