@@ -51,10 +51,12 @@ CREATE TABLE server (
     -- The first token, from the commit that made it until it was shown; a start that finds one makes another.
     unannounced_token BLOB REFERENCES token (id),
     -- The time of the last backup that has its event.
-    backup_recorded   INTEGER NOT NULL CHECK (backup_recorded >= 0)
+    backup_recorded   INTEGER NOT NULL CHECK (backup_recorded >= 0),
+    -- When a write last showed that the disk takes writes.
+    probed_at         INTEGER NOT NULL CHECK (probed_at >= 0)
 ) STRICT;
 
-INSERT INTO server (id, signed_after, unannounced_token, backup_recorded) VALUES (1, 0, NULL, 0);
+INSERT INTO server (id, signed_after, unannounced_token, backup_recorded, probed_at) VALUES (1, 0, NULL, 0, 0);
 
 -- The public halves of key pairs, as SubjectPublicKeyInfo DER. The private halves were never here.
 CREATE TABLE org_key (
@@ -131,8 +133,8 @@ CREATE UNIQUE INDEX audit_chain ON audit (org, seq);
 -- The same for the server's own chain, since nulls are never equal.
 CREATE UNIQUE INDEX audit_server_chain ON audit (seq) WHERE org IS NULL;
 
--- What clients are shown of an organization, by time.
-CREATE INDEX audit_shown ON audit (org, at) WHERE change IS NOT NULL;
+-- What clients are shown of an organization, by time; with what they filter by, so that counting needs no row.
+CREATE INDEX audit_shown ON audit (org, at, actor_id, context, context_id, change) WHERE change IS NOT NULL;
 
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN

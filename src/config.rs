@@ -10,9 +10,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::domain::org_key::MAX_QUOTA;
+
 pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
 pub use value::{Bytes, LogFormat};
 use value::{Value, within};
+
+/// The longest that a timeout may be.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// What the table says of one setting.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +116,16 @@ settings! {
 impl Settings {
     /// Checks what no single value can say.
     fn check(self) -> Result<Self, (&'static str, String)> {
-        within("max", u64::from(self.max), 1..=100)?;
+        within("max", u64::from(self.max), 1..=u64::from(MAX_QUOTA))?;
+        let times = [
+            ("header_timeout", self.header_timeout),
+            ("request_timeout", self.request_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("stop_timeout", self.stop_timeout),
+        ];
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
+            return Err((name, "must be at most 24h".to_owned()));
+        }
         within("signature_window", self.signature_window.as_secs(), 1..=900)?;
         within("readers", u64::from(self.readers), 1..=64)?;
         within("max_connections", u64::from(self.max_connections), 1..=1_000_000)?;

@@ -1,6 +1,5 @@
 //! How is a thing done? Authorized and recorded, in one transaction, or not at all.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use super::access::{self, Denial, Grant, Rule};
@@ -19,8 +18,8 @@ use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
 /// A token's last use is written once a minute, not at every call.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
 
-/// The limits that an administrator sets.
-#[derive(Clone, Debug)]
+/// The limits that an administrator sets. By default nothing is allowed and nothing is counted.
+#[derive(Clone, Debug, Default)]
 pub struct Limits {
     /// Keys per organization, 1 to 100.
     pub org_keys: u32,
@@ -43,34 +42,29 @@ pub struct App {
     pub(super) limiter: Limiter,
     pub(super) refusals: Refusals,
     pub(super) verifiers: Verifiers,
-    /// Held by the one that makes a key.
-    pub(super) generator: Mutex<()>,
 }
 
 impl App {
     /// Puts the actions on an open store, and records what the server has to say about its own start.
     pub fn new(store: Store, outside: Outside, limits: Limits) -> Result<Self, Error> {
-        let last = store.read(store::audit::last_at)?;
-        let outside = match last {
-            Some(last) => outside.with_ids_after(last),
-            None => outside,
-        };
+        let (last, last_id) =
+            store.read(|tx| Ok::<_, Error>((store::audit::last_at(tx)?, store::server::last_id_at(tx)?)))?;
+        let outside = outside.with_ids_after(last_id);
         let app = Self {
             store,
             limiter: Limiter::new(&limits),
             refusals: Refusals::default(),
             verifiers: Verifiers::default(),
-            generator: Mutex::new(()),
             outside,
             limits,
         };
         if let Some(from) = app.store.upgraded_from() {
-            app.administer(move |_, _| Ok(((), Event::Upgraded { from, to: store::migrate::VERSION })))?;
+            app.note(Event::Upgraded { from, to: store::migrate::VERSION })?;
         }
         match last {
             Some(last) if last > app.outside.now() => {
                 tracing::warn!(%last, "the clock shows a time before the last entry of the audit log: set it right");
-                app.administer(move |_, _| Ok(((), Event::ClockWentBack { last })))?;
+                app.note(Event::ClockWentBack { last })?;
             }
             _ => {}
         }
@@ -124,27 +118,36 @@ impl App {
         self.store.write(recorded(caller.clone(), self.outside.clone(), rule, work))?
     }
 
-    /// As [`App::record`], for what revokes: it may use the reserve of a full disk.
+    /// As [`App::record`], for what revokes: it may use the reserve of a full disk. The right is looked at before, so that nobody without it spends the reserve on denials.
     pub(super) fn revoke<T: Send + 'static, E: IntoIterator<Item = Event>>(
         &self,
         caller: &Caller,
         rule: Rule,
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Result<T, Error> {
+        self.consult(caller, &rule, |_, _| Ok(()))?;
         self.store.revoke(recorded(caller.clone(), self.outside.clone(), rule, work))?
     }
 
     /// Does what concerns no single organization, as the system, and records it in the server's own chain.
-    pub(super) fn administer<T: Send + 'static>(
+    pub(super) fn administer<T: Send + 'static, E: IntoIterator<Item = Event>>(
         &self,
-        work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, Event), Error> + Send + 'static,
+        work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, E), Error> + Send + 'static,
     ) -> Result<T, Error> {
         let now = self.outside.now();
         self.store.write(move |tx| {
-            let (value, event) = work(tx, now)?;
-            append(tx, &Caller::system(), None, &event, now)?;
+            let (value, events) = work(tx, now)?;
+            for event in events {
+                append(tx, &Caller::system(), None, &event, now)?;
+            }
             Ok(value)
         })
+    }
+
+    /// Records what the server has to say of its own start; from the reserve, so that a full disk does not keep it from starting.
+    fn note(&self, event: Event) -> Result<(), Error> {
+        let now = self.outside.now();
+        self.store.revoke(move |tx| append(tx, &Caller::system(), None, &event, now))
     }
 
     /// Looks up what has no caller yet: whose credential it is, whose key may have signed.
@@ -155,7 +158,7 @@ impl App {
     /// Appends entries that were counted in memory.
     pub(super) fn append_counted(&self, entries: Vec<(OrgId, Event)>) -> Result<(), Error> {
         let now = self.outside.now();
-        self.store.revoke(move |tx| {
+        self.store.write(move |tx| {
             entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
         })
     }
@@ -174,7 +177,8 @@ impl App {
 
     /// Whether a change reaches the disk now.
     pub fn probe(&self) -> Result<(), Error> {
-        self.store.write(|tx| Ok(store::server::probe(tx)?))
+        let now = self.outside.now();
+        self.store.write(move |tx| Ok(store::server::probe(tx, now)?))
     }
 
     /// How busy the writer has been.

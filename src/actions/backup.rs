@@ -10,7 +10,7 @@ use crate::domain::event::{Event, Head};
 use crate::domain::time::Time;
 use crate::store::backup::{self, Made, Snapshot};
 use crate::store::open::Lock;
-use crate::store::{self, Options, Store};
+use crate::store::{self, Options, Store, StoreError};
 
 /// What a restore did.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ pub fn notice(app: &App) -> Result<Option<Time>, Error> {
     let Some(at) = Time::parse_rfc3339(&made.at) else { return Ok(None) };
     if app.identify(|tx| Ok(store::server::backup_recorded(tx)?))? < at {
         app.administer(move |tx, _| {
-            store::server::set_backup_recorded(tx, at)?;
-            Ok(((), Event::BackedUp { at, heads: made.heads }))
+            let new = store::server::record_backup(tx, at)?;
+            Ok(((), new.then_some(Event::BackedUp { at, heads: made.heads })))
         })?;
     }
     Ok(Some(at))
@@ -47,6 +47,12 @@ pub fn notice(app: &App) -> Result<Option<Time>, Error> {
 pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: bool) -> Result<Restored, Error> {
     let database = options.path.clone();
     let _lock = Lock::take(&database)?;
+    // A damaged database may be replaced, another program's never.
+    if database.try_exists().map_err(StoreError::from)?
+        && let Err(foreign @ StoreError::Foreign(_)) = store::open::check_header(&database)
+    {
+        return Err(foreign.into());
+    }
     let draft = backup::stage(file, &database)?;
     let result = prepare(&draft, &database, options, outside, keep_tokens);
     match result {
@@ -79,18 +85,18 @@ fn prepare(
     audit::verify(draft, &[])?;
     let new_heads = audit::heads(draft)?;
     let old_heads = audit::heads(database).unwrap_or_default();
+    let now = outside.now();
+    let used = Snapshot::open(database).and_then(|old| old.read(|tx| store::replay::used_since(tx, now)));
     let store = Store::open(&Options { path: draft.to_owned(), ..options.clone() })?;
-    let limits = Limits {
-        org_keys: 0,
-        signature_window: std::time::Duration::ZERO,
-        refused_rate: 0,
-        refused_burst: 0,
-        caller_rate: 0,
-    };
-    let app = App::new(store, outside.clone(), limits)?;
+    let app = App::new(store, outside.clone(), Limits::default())?;
     let heads = (old_heads.clone(), new_heads.clone());
     let tokens_ended = app.administer(move |tx, now| {
-        store::server::set_signed_after(tx, now)?;
+        // Signatures that state a later moment are known from the old database; without it none can be told apart from a used one.
+        let signed_after = match &used {
+            Ok(used) => store::replay::keep(tx, used).map(|()| now)?,
+            Err(_) => now.plus(store::replay::WIDEST_WINDOW),
+        };
+        store::server::set_signed_after(tx, signed_after)?;
         store::server::set_unannounced_token(tx, None)?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };
         let (old_heads, new_heads) = heads;

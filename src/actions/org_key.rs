@@ -1,7 +1,6 @@
 //! What may be done with organization keys? Made, listed and deleted; the private half leaves once and is never kept.
 
 use std::num::NonZero;
-use std::sync::PoisonError;
 use std::thread;
 
 use super::access::Rule;
@@ -18,23 +17,21 @@ use crate::store;
 /// The niceness of the thread that makes a key, so that verification keeps its speed meanwhile.
 const PATIENT: i32 = 19;
 
-/// Makes a key pair. The quota is read before the work and again by the one that may work, and refereed by the insert.
-pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey, KeyPair), Error> {
-    let rule = Rule::ManagesKeys(org);
+/// Whether the caller may make a key and there is room for one; asked before waiting for one's turn.
+pub fn check_room(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(), Error> {
     let quota = app.limits.org_keys;
-    let has_room = || {
-        app.consult(caller, &rule, |tx, grant| {
-            if store::org_key::count(tx, grant.org)? < quota { Ok(()) } else { Err(quota_reached(quota)) }
-        })
-    };
-    has_room()?;
-    let pair = {
-        let _permit = app.generator.lock().unwrap_or_else(PoisonError::into_inner);
-        has_room()?;
-        generate(&app.outside)?
-    };
+    app.consult(caller, &Rule::ManagesKeys(org), |tx, grant| {
+        if store::org_key::count(tx, grant.org)? < quota { Ok(()) } else { Err(quota_reached(quota)) }
+    })
+}
+
+/// Makes a key pair, one caller at a time. The quota is read again before the work, and refereed by the insert.
+pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey, KeyPair), Error> {
+    check_room(app, caller, org)?;
+    let pair = generate(&app.outside)?;
+    let quota = app.limits.org_keys;
     let (outside, public_key) = (app.outside.clone(), pair.public_der.as_slice().into());
-    let key = app.record(caller, rule.clone(), move |tx, grant| {
+    let key = app.record(caller, Rule::ManagesKeys(org), move |tx, grant| {
         let key = OrgKey { id: outside.id(), org: grant.org, public_key, created_at: grant.at };
         if !store::org_key::insert(tx, &key, quota)? {
             return Err(quota_reached(quota));

@@ -34,17 +34,20 @@ impl Refusals {
     /// Counts a refusal.
     pub(super) fn count(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
         let minute = now.millis() - now.millis().rem_euclid(MINUTE);
+        self.add(org, Kind { code, network: address.map(network), minute }, 1);
+    }
+
+    fn add(&self, org: OrgId, mut kind: Kind, count: u64) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = counts.entry(org).or_default();
-        let mut kind = Kind { code, network: address.map(network), minute };
         if counts.len() >= TOLD_APART && !counts.contains_key(&kind) {
             kind.network = None;
         }
-        *counts.entry(kind).or_default() += 1;
+        *counts.entry(kind).or_default() += count;
     }
 
     /// Takes out the counts of minutes that ended before `now`, or all of them.
-    fn take(&self, ended_before: Option<Time>) -> Vec<(OrgId, Event)> {
+    fn take(&self, ended_before: Option<Time>) -> Vec<(OrgId, Kind, u64)> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = |kind: &Kind| ended_before.is_none_or(|now| kind.minute + MINUTE <= now.millis());
         let mut taken = Vec::new();
@@ -52,7 +55,7 @@ impl Refusals {
             let (out, kept) = mem::take(kinds).into_iter().partition(|(kind, _)| ended(kind));
             *kinds = kept;
             let out: HashMap<Kind, u64> = out;
-            taken.extend(out.into_iter().map(|(kind, count)| (*org, event(*org, &kind, count))));
+            taken.extend(out.into_iter().map(|(kind, count)| (*org, kind, count)));
         }
         counts.retain(|_, kinds| !kinds.is_empty());
         taken
@@ -69,8 +72,16 @@ fn event(org: OrgId, kind: &Kind, count: u64) -> Event {
     }
 }
 
-/// Records the counts of the minutes that have ended; at a clean stop, those of the running one too.
+/// Records the counts of the minutes that have ended; at a clean stop, those of the running one too. Counts that cannot be recorded now are kept for the next time.
 pub fn flush(app: &App, stopping: bool) -> Result<(), Error> {
     let taken = app.refusals.take((!stopping).then(|| app.now()));
-    if taken.is_empty() { Ok(()) } else { app.append_counted(taken) }
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let entries = taken.iter().map(|(org, kind, count)| (*org, event(*org, kind, *count))).collect();
+    app.append_counted(entries).inspect_err(|_| {
+        for (org, kind, count) in taken {
+            app.refusals.add(org, kind, count);
+        }
+    })
 }

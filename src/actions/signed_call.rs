@@ -78,7 +78,7 @@ pub(super) fn admit<T>(
 }
 
 /// Verifies time, then signature: `ip|region|timestamp` first, then the same with the organization.
-pub(super) fn verify(app: &App, origin: &Origin, org: OrgId, call: &SignedCall, region: &str) -> Result<Signed, Error> {
+pub(super) fn verify(app: &App, origin: &Origin, org: OrgId, call: &SignedCall) -> Result<Signed, Error> {
     let (signed_after, keys) =
         app.identify(|tx| Ok((store::server::signed_after(tx)?, store::org_key::list(tx, org)?)))?;
     check_time(app, &call.at, signed_after)?;
@@ -90,10 +90,14 @@ pub(super) fn verify(app: &App, origin: &Origin, org: OrgId, call: &SignedCall, 
         ));
     }
     let verifiers = keys.iter().map(|key| app.verifiers.get(key.id, &key.public_key)).collect::<Result<Vec<_>, _>>()?;
-    let messages = Messages::new(&call.ip, region, &call.at.text, &org.to_string());
-    let Some((form, index)) = messages.find_signer(&call.signature, &verifiers) else {
-        return Err(bad_signature(&messages, keys.len()));
+    let region = match &call.region {
+        Some(region) => Some(region.clone()),
+        None => app.identify(|tx| Ok(store::node::find_by_ip(tx, org, &call.ip)?))?.map(|node| node.profile.region),
     };
+    let signer = region.and_then(|region| {
+        Messages::new(&call.ip, &region, &call.at.text, &org.to_string()).find_signer(&call.signature, &verifiers)
+    });
+    let Some((form, index)) = signer else { return Err(bad_signature(call)) };
     let identity = Identity::Node { org, key: keys[index].id, ip: call.ip.clone() };
     Ok(Signed { caller: Caller { identity, origin: origin.clone() }, form })
 }
@@ -139,10 +143,12 @@ fn check_time(app: &App, at: &SignedAt, signed_after: Time) -> Result<(), Error>
     Ok(())
 }
 
-fn bad_signature(messages: &Messages, keys: usize) -> Error {
-    let expected = messages.expected();
+/// Says what was expected, but never a region that the call did not name: a stranger could read the registry so.
+fn bad_signature(call: &SignedCall) -> Error {
+    let region = call.region.as_deref().unwrap_or("<the region that the node registered with>");
+    let expected = format!("{}|{region}|{}", call.ip, call.at.text);
     let advice = format!(
-        "The server expected a signature of {expected:?}, without a newline, by one of the organization's {keys} key(s): \
+        "The server expected a signature of {expected:?}, without a newline, by a key of the organization: \
          printf %s '{expected}' | openssl dgst -sha256 -sign key.pem | base64 -w0"
     );
     refusal("BAD_SIGNATURE", "Invalid signature", advice)

@@ -7,6 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::auth::Auth;
 use super::body::{Body, OptionalBody};
@@ -23,7 +24,17 @@ use crate::domain::time::Time;
 use crate::store::audit::Shown;
 
 /// The operations on system events.
-pub struct EventApi(pub Arc<App>);
+pub struct EventApi {
+    app: Arc<App>,
+    /// Held while events are listed: a long look back must not keep the readers from everybody else.
+    looks: Semaphore,
+}
+
+/// How many look back at once.
+const LOOKS: usize = 2;
+
+/// The most events to pass over.
+const MOST_SKIPPED: u32 = 10_000;
 
 /// The most ids in one call.
 const MOST_IDS: usize = 1_000;
@@ -55,7 +66,8 @@ struct SystemEventQuery {
     workspace_id: Option<String>,
     /// Only what the caller has not read.
     show_unread: Option<bool>,
-    /// How many to pass over: 0 if left out.
+    /// How many to pass over: 0 to 10000, 0 if left out.
+    #[oai(validator(maximum(value = "10000")))]
     skip: Option<u32>,
     /// How many to give: 1 to 100, 20 if left out.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
@@ -141,7 +153,8 @@ impl EventApi {
         let nothing = query.workspace_id.as_ref().is_some_and(|id| !id.is_empty());
         let wanted = query.parse()?;
         let (skip, take) = (wanted.skip, wanted.take);
-        let org = blocking(&self.0, move |app| {
+        let _look = self.looks.acquire().await.map_err(Error::internal)?;
+        let org = blocking(&self.app, move |app| {
             let (events, total) = event::list(app, &auth.0, wanted)?;
             // No event belongs to a project yet, so none fits one.
             Ok(if nothing { (Vec::new(), 0) } else { (events, total) })
@@ -180,6 +193,12 @@ impl EventApi {
 }
 
 impl EventApi {
+    /// The operations, over an app.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, looks: Semaphore::new(LOOKS) }
+    }
+
     async fn marked(
         &self,
         caller: Caller,
@@ -188,7 +207,7 @@ impl EventApi {
         read: bool,
     ) -> Result<Json<Marked>, EventFail> {
         let ids = parse_ids(query.as_deref(), body.unwrap_or_default())?;
-        blocking(&self.0, move |app| event::mark(app, &caller, ids, read)).await?;
+        blocking(&self.app, move |app| event::mark(app, &caller, ids, read)).await?;
         Ok(Json(Marked { success: true }))
     }
 }
@@ -202,6 +221,10 @@ impl SystemEventQuery {
         if !(1..=100).contains(&take) {
             return Err(invalid("take must be 1 to 100"));
         }
+        let skip = self.skip.unwrap_or(0);
+        if skip > MOST_SKIPPED {
+            return Err(invalid("skip must be 0 to 10000: narrow the time instead"));
+        }
         Ok(Wanted {
             from: time("from_timestamp", self.from_timestamp.as_deref())?,
             to: time("to_timestamp", self.to_timestamp.as_deref())?,
@@ -210,7 +233,7 @@ impl SystemEventQuery {
             context_id: id("contextId", self.context_id)?,
             change: number("event", self.event, Change::WORDS.len())?,
             unread_only: self.show_unread.unwrap_or(false),
-            skip: self.skip.unwrap_or(0),
+            skip,
             take,
         })
     }
@@ -235,7 +258,7 @@ fn number(field: &'static str, value: Option<i64>, count: usize) -> Result<Optio
 fn parse_ids(query: Option<&str>, body: SystemEventIds) -> Result<Vec<i64>, Error> {
     let mut ids = body.ids.unwrap_or_default();
     ids.extend(body.id);
-    for id in query.into_iter().flat_map(|ids| ids.split(',')) {
+    for id in query.into_iter().flat_map(|ids| ids.split(',')).filter(|id| !id.trim().is_empty()) {
         ids.push(id.trim().parse().map_err(|_| invalid("ids must be numbers separated by commas"))?);
     }
     ids.retain(|id| *id > 0);

@@ -71,9 +71,9 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
     let app = &face.app;
     let apis: Apis = (
         user::UserApi(Arc::clone(app)),
-        org_key::OrgKeyApi(Arc::clone(app)),
+        org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
-        event::EventApi(Arc::clone(app)),
+        event::EventApi::new(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));

@@ -20,7 +20,6 @@ use crate::actions::error::{Error, Kind};
 use crate::actions::node::{self, Page};
 use crate::domain::id::OrgId;
 use crate::domain::node::{Node, Services};
-use crate::domain::text::InvalidField;
 
 /// The operations on nodes.
 pub struct NodeApi(pub Arc<App>);
@@ -43,7 +42,7 @@ impl NodeApi {
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse().map_err(advised)?;
-        let node = blocking(&self.0, move |app| node::register(app, &from.0, &call, profile)).await?;
+        let node = blocking(&self.0, move |app| node::register(app, &from.0, &call, profile)).await.map_err(advised)?;
         Ok(Json(NodeAnswer { success: true, message: "Node registered successfully".to_owned(), data: info(node) }))
     }
 
@@ -53,7 +52,7 @@ impl NodeApi {
     #[oai(path = "/unregister", method = "post", operation_id = "unregisterNode")]
     async fn unregister(&self, from: From, body: Body<Unregistration, true>) -> Result<Json<Done>, UnregisterFail> {
         let call = body.0.parse().map_err(advised)?;
-        blocking(&self.0, move |app| node::unregister(app, &from.0, &call)).await?;
+        blocking(&self.0, move |app| node::unregister(app, &from.0, &call)).await.map_err(advised)?;
         Ok(Json(Done::because("Node unregistered successfully")))
     }
 
@@ -138,11 +137,13 @@ impl NodeApi {
     }
 }
 
-/// Signed calls say in `errorMessage` too what is wrong: that is what nodes print.
-fn advised(invalid: InvalidField) -> Error {
-    let error = Error::from(invalid);
-    let advice = error.message.clone();
-    error.advising(advice)
+/// Signed calls always say in `errorMessage` too what is wrong: that is what nodes print.
+fn advised(error: impl Into<Error>) -> Error {
+    let error = error.into();
+    match error.advice {
+        Some(_) => error,
+        None => Error { advice: Some(error.message.clone()), ..error },
+    }
 }
 
 fn page(services: i64, skip: Option<u32>, take: Option<u32>) -> Result<Page, Error> {

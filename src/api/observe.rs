@@ -1,7 +1,7 @@
 //! What is seen of a request? Its id, its client, one line in the log and one count, but never what it carried.
 
 use std::any::Any;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -76,7 +76,8 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let address = self.observer.client(&request);
         request.set_data(Origin { address, request_id: Some(id.clone()) });
         let (method, family) = (request.method().clone(), Family::of(request.uri().path()));
-        let span = tracing::info_span!("request", id);
+        // At the highest level, so that every line of the log has the id, whatever the level.
+        let span = tracing::error_span!("request", id);
         let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().instrument(span.clone()).await;
         let _entered = span.enter();
         let mut response = match called {
@@ -99,6 +100,11 @@ impl<E: Endpoint> Endpoint for Observed<E> {
 fn log(method: &poem::http::Method, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
     let client = client.map(tracing::field::display);
     tracing::info!(%method, operation, status = status.as_u16(), ms, client, "answered");
+}
+
+/// An address as proxies write it: alone, or with a port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -127,7 +133,7 @@ impl Observer {
         let hops: Vec<&str> = lists.flat_map(|list| list.split(',')).collect();
         let mut client = peer;
         for hop in hops.into_iter().rev() {
-            let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+            let Some(hop) = hop_address(hop.trim()) else { break };
             client = hop.to_canonical();
             if !trusted(&client) {
                 break;

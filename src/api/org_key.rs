@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::web::Accept;
 use poem_openapi::param::{Path, Query};
@@ -9,6 +10,7 @@ use poem_openapi::payload::{Json, PlainText};
 use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
 use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
 
 use super::auth::Auth;
 use super::envelope::Done;
@@ -16,14 +18,24 @@ use super::error::{Fail, may};
 use super::timestamp::Timestamp;
 use super::{Group, blocking};
 use crate::actions::app::App;
+use crate::actions::error::Error;
 use crate::actions::org_key;
 use crate::crypto::rsa::{KeyPair, public_pem};
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::org_key::OrgKey;
 use crate::domain::time::Time;
 
+/// Callers that may wait for their turn to make a key; a turn takes up to 170 ms.
+const WAITING: usize = 128;
+
 /// The operations on organization keys.
-pub struct OrgKeyApi(pub Arc<App>);
+pub struct OrgKeyApi {
+    app: Arc<App>,
+    /// Held by the one that makes a key. Waiting for it takes no thread from others.
+    turn: Semaphore,
+    /// Held by those that wait, too.
+    places: Semaphore,
+}
 
 /// An organization key: the public half, and the nodes that last proved themselves with it.
 #[derive(Object)]
@@ -149,7 +161,12 @@ impl OrgKeyApi {
         format: Query<Option<KeyFormat>>,
     ) -> Result<NewOrgKeyResponse, CreateFail> {
         let org = OrgId::parse(&org);
-        let (key, pair) = blocking(&self.0, move |app| org_key::create(app, &auth.0, org)).await?;
+        let caller = auth.0.clone();
+        blocking(&self.app, move |app| org_key::check_room(app, &caller, org)).await?;
+        let too_many = || Error::too_many(Duration::from_secs(1), "Too many keys are being made: try again");
+        let _place = self.places.try_acquire().map_err(|_| too_many())?;
+        let _turn = self.turn.acquire().await.map_err(Error::internal)?;
+        let (key, pair) = blocking(&self.app, move |app| org_key::create(app, &auth.0, org)).await?;
         let json = format.0.map_or_else(|| names_json(&accept), |format| format == KeyFormat::Json);
         Ok(made(&key, &pair, json))
     }
@@ -166,7 +183,7 @@ impl OrgKeyApi {
         org: Path<String>,
     ) -> Result<Json<OrgKeyList>, ListFail> {
         let org = OrgId::parse(&org);
-        let (keys, nodes) = blocking(&self.0, move |app| org_key::list(app, &auth.0, org)).await?;
+        let (keys, nodes) = blocking(&self.app, move |app| org_key::list(app, &auth.0, org)).await?;
         let mut beside = HashMap::<OrgKeyId, Vec<NodeKey>>::new();
         for node in nodes {
             beside.entry(node.key).or_default().push(NodeKey { key_id: node.key.to_string(), node_id: node.ip });
@@ -188,7 +205,7 @@ impl OrgKeyApi {
         org: Path<String>,
     ) -> Result<Json<Done>, ListFail> {
         let org = OrgId::parse(&org);
-        let count = blocking(&self.0, move |app| org_key::delete_all(app, &auth.0, org)).await?;
+        let count = blocking(&self.app, move |app| org_key::delete_all(app, &auth.0, org)).await?;
         Ok(Json(Done::because(format!("Successfully deleted {count} organization key(s)"))))
     }
 
@@ -208,8 +225,16 @@ impl OrgKeyApi {
         key: Path<String>,
     ) -> Result<Json<Done>, DeleteFail> {
         let (org, key) = (OrgId::parse(&org), OrgKeyId::parse(&key));
-        blocking(&self.0, move |app| org_key::delete(app, &auth.0, org, key)).await?;
+        blocking(&self.app, move |app| org_key::delete(app, &auth.0, org, key)).await?;
         Ok(Json(Done::because("Organization key deleted successfully")))
+    }
+}
+
+impl OrgKeyApi {
+    /// The operations, over an app.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, turn: Semaphore::new(1), places: Semaphore::new(WAITING) }
     }
 }
 

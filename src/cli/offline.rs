@@ -14,6 +14,9 @@ use crate::domain::time::{Time, parse_duration};
 use crate::domain::user as nouns;
 use crate::server::clock;
 
+/// Ten years, in seconds.
+const LONGEST_TTL: u64 = 3_650 * 86_400;
+
 #[derive(Subcommand)]
 pub enum Org {
     /// Make an organization
@@ -170,8 +173,8 @@ fn parse_ttl(text: Option<&str>) -> Result<Ttl, Failure> {
         None => Ok(Ttl::For(TOKEN_TTL)),
         Some("never") => Ok(Ttl::Never),
         Some(text) => {
-            let span = parse_duration(text).filter(|span| span.as_secs() > 0);
-            Ok(Ttl::For(span.ok_or("--ttl must be a length of time such as 12h or 30d, or never")?))
+            let span = parse_duration(text).filter(|span| (1..=LONGEST_TTL).contains(&span.as_secs()));
+            Ok(Ttl::For(span.ok_or("--ttl must be a length of time such as 12h or 30d, up to 3650d, or never")?))
         }
     }
 }

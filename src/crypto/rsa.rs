@@ -16,7 +16,7 @@ pub const BITS: usize = 2_048;
 /// Bytes of the modulus, and so of every signature.
 pub const SIGNATURE_BYTES: usize = BITS / 8;
 
-/// A fresh pair; the private half leaves in one answer and is wiped.
+/// A fresh pair. It is wiped when it is dropped; the answer that it leaves in is only freed.
 pub struct KeyPair {
     /// PKCS#1 PEM, `-----BEGIN RSA PRIVATE KEY-----` (RFC 8017, appendix A.1.2).
     pub private_pem: SecretString,

@@ -53,7 +53,8 @@ impl Time {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
-        let timestamp = Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        // What lies beyond the year 9999 is printed as its end.
+        let timestamp = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX);
         f.write_str(&PRINTER.timestamp_to_string(&timestamp))
     }
 }

@@ -1,6 +1,6 @@
 //! What is remembered of what was done? Entries that are only ever added, each chained to the one before it.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, Statement, ToSql, params};
 
 use super::heads::Head;
 use super::{ReadTx, StoreError, WriteTx};
@@ -87,7 +87,7 @@ pub fn last_at(tx: &ReadTx<'_>) -> Result<Option<Time>, StoreError> {
     tx.row("SELECT at FROM audit ORDER BY id DESC LIMIT 1", [], |row| Ok(Time::from_millis(row.get(0)?)))
 }
 
-/// Gives every entry, or those of one chain, to `take`, in the order of their ids and in constant memory.
+/// Gives every entry to `take`, in the order of their ids and in constant memory.
 pub fn walk<E: From<StoreError>>(tx: &ReadTx<'_>, mut take: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
     let sql = format!("SELECT {COLUMNS} FROM audit ORDER BY id");
     let mut statement = tx.conn.prepare(&sql).map_err(StoreError::from)?;
@@ -157,59 +157,72 @@ pub struct Shown {
     pub unread: bool,
 }
 
-const SHOWN: &str = "FROM audit LEFT JOIN read_mark ON read_mark.user = ?1 AND read_mark.event = audit.id
-    WHERE audit.org = ?2 AND audit.change IS NOT NULL AND audit.at >= ?3 AND audit.at <= ?4
-      AND (?5 IS NULL OR audit.actor_id = ?5) AND (?6 IS NULL OR audit.context = ?6)
-      AND (?7 IS NULL OR audit.context_id = ?7) AND (?8 IS NULL OR audit.change = ?8)
-      AND (NOT ?9 OR read_mark.event IS NULL)";
+/// The conditions that a filter needs and no others, so that the index alone can answer them.
+fn conditions(filter: &Filter) -> String {
+    let mut sql = "FROM audit WHERE org = ?1 AND change IS NOT NULL AND at BETWEEN ?2 AND ?3".to_owned();
+    let optional = [
+        (filter.actor_id.is_some(), " AND actor_id = ?4"),
+        (filter.context.is_some(), " AND context = ?5"),
+        (filter.context_id.is_some(), " AND context_id = ?6"),
+        (filter.change.is_some(), " AND change = ?7"),
+        (filter.unread_only, " AND NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?8 AND event = audit.id)"),
+    ];
+    sql.extend(optional.into_iter().filter(|(wanted, _)| *wanted).map(|(_, condition)| condition));
+    sql
+}
 
 /// The events that fit, newest first, and how many fit in all.
 pub fn shown(tx: &ReadTx<'_>, filter: &Filter) -> Result<(Vec<Shown>, i64), StoreError> {
-    let params = params![
-        filter.reader.as_bytes(),
-        filter.org.as_bytes(),
-        filter.from.millis(),
-        filter.to.millis(),
-        filter.actor_id,
-        filter.context,
-        filter.context_id,
-        filter.change,
-        filter.unread_only,
-    ];
-    let total = tx.row(&format!("SELECT count(*) {SHOWN}"), params, |row| row.get(0))?.unwrap_or(0);
-    let sql = format!(
-        "SELECT audit.id, audit.at, audit.actor_id, audit.actor_name, audit.context, audit.context_id, audit.change,
-                audit.detail, read_mark.event IS NULL {SHOWN} ORDER BY audit.id DESC LIMIT ?10 OFFSET ?11"
+    let conditions = conditions(filter);
+    let count = format!("SELECT count(*) {conditions}");
+    let list = format!(
+        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail,
+             NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?8 AND event = audit.id)
+         {conditions} ORDER BY id DESC LIMIT ?9 OFFSET ?10"
     );
-    let params = params![
-        filter.reader.as_bytes(),
-        filter.org.as_bytes(),
-        filter.from.millis(),
-        filter.to.millis(),
-        filter.actor_id,
-        filter.context,
-        filter.context_id,
-        filter.change,
-        filter.unread_only,
-        filter.take,
-        filter.skip,
-    ];
-    let events = tx.rows(&sql, params, |row| {
-        Ok(Shown {
-            id: row.get(0)?,
-            org: filter.org,
-            at: Time::from_millis(row.get(1)?),
-            actor_id: row.get(2)?,
-            actor_name: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-            actor_email: String::new(),
-            context: row.get(4)?,
-            context_id: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
-            change: row.get(6)?,
-            detail: row.get(7)?,
-            unread: row.get(8)?,
-        })
-    })?;
+    let mut count = tx.conn.prepare_cached(&count)?;
+    bind(&mut count, filter)?;
+    let total = count.raw_query().next()?.map_or(Ok(0), |row| row.get(0))?;
+    let mut list = tx.conn.prepare_cached(&list)?;
+    bind(&mut list, filter)?;
+    let events = list.raw_query().mapped(|row| shown_event(row, filter.org)).collect::<rusqlite::Result<_>>()?;
     Ok((events, total))
+}
+
+/// Binds every parameter that the statement has.
+fn bind(statement: &mut Statement<'_>, filter: &Filter) -> Result<(), StoreError> {
+    let values: [&dyn ToSql; 10] = [
+        filter.org.as_bytes(),
+        &filter.from.millis(),
+        &filter.to.millis(),
+        &filter.actor_id,
+        &filter.context,
+        &filter.context_id,
+        &filter.change,
+        filter.reader.as_bytes(),
+        &filter.take,
+        &filter.skip,
+    ];
+    for (index, value) in (1..=statement.parameter_count()).zip(values) {
+        statement.raw_bind_parameter(index, value)?;
+    }
+    Ok(())
+}
+
+fn shown_event(row: &Row<'_>, org: OrgId) -> rusqlite::Result<Shown> {
+    Ok(Shown {
+        id: row.get(0)?,
+        org,
+        at: Time::from_millis(row.get(1)?),
+        actor_id: row.get(2)?,
+        actor_name: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        actor_email: String::new(),
+        context: row.get(4)?,
+        context_id: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+        change: row.get(6)?,
+        detail: row.get(7)?,
+        unread: row.get(8)?,
+    })
 }
 
 /// Marks events of an organization as read, or as not read, by a user; ids of other organizations are passed over.

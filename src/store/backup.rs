@@ -54,7 +54,7 @@ impl Snapshot {
 
 /// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what.
 pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError> {
-    let draft = open::beside(file, ".new");
+    let draft = open::beside(file, ".orgkeys-draft");
     refuse_target(database, file, &draft)?;
     let source = open::reader(database)?;
     let marker = open::beside(database, ".backup");
@@ -74,6 +74,7 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError>
     let made = result?;
     let marker_draft = open::beside(&marker, ".new");
     private_file(&marker_draft)?.write_all(&serde_json::to_vec(&made).map_err(std::io::Error::from)?)?;
+    open::give_to_owner_of(database, &marker_draft)?;
     open::rename(&marker_draft, &marker)?;
     Ok(made)
 }
@@ -121,14 +122,21 @@ pub fn discard(draft: &Path) -> Result<(), StoreError> {
 
 /// Puts a finished draft in the place of `database`, which stays aside as `<database>.before-<millis>`. At every moment the name leads to a whole database.
 pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBuf>, StoreError> {
+    let unfinished = open::beside(draft, "-wal");
+    if fs::metadata(&unfinished).is_ok_and(|meta| meta.len() > 0) {
+        return Err(StoreError::Internal(format!("{} could not be finished; nothing was changed", draft.display())));
+    }
     let (wal, shm) = (open::beside(database, "-wal"), open::beside(database, "-shm"));
     let aside = open::beside(database, &format!(".before-{}", now.millis()));
     let kept = database.try_exists()?.then_some(aside);
     if let Some(aside) = &kept {
         // A damaged database cannot be checkpointed; its log then goes aside with it.
-        let checkpointed = connection::writing(database)
+        let checkpointed = open::check_header(database)
+            .and_then(|()| open::check_contents(database))
+            .and_then(|_| connection::writing(database))
             .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
         fs::hard_link(database, aside)?;
+        open::give_to_owner_of(database, draft)?;
         if !matches!(checkpointed, Ok(0)) && wal.try_exists()? {
             fs::hard_link(&wal, open::beside(aside, "-wal"))?;
         }
@@ -188,7 +196,7 @@ mod tests {
         let other = open::Lock::take_or_say(&open::beside(&database, ".backup.lock"), String::new).expect("free");
         let refusal = make(&database, &file, Time::from_millis(0)).expect_err("refused").to_string();
         assert!(refusal.starts_with("another backup of "), "{refusal}");
-        assert!(!file.exists() && !open::beside(&file, ".new").exists());
+        assert!(!file.exists() && !open::beside(&file, ".orgkeys-draft").exists());
         drop(other);
         let made = make(&database, &file, Time::from_millis(0)).expect("made");
         assert_eq!(last(&database).expect("readable").expect("noted").sha256, made.sha256);
@@ -198,9 +206,9 @@ mod tests {
     #[test]
     fn a_backup_never_takes_the_database_for_its_draft() {
         let folder = tempfile::TempDir::new().expect("a folder");
-        let database = folder.path().join("orgkeys.new");
+        let database = folder.path().join("orgkeys.orgkeys-draft");
         open::prepare(&database).expect("made");
-        for file in ["orgkeys", "orgkeys.new"] {
+        for file in ["orgkeys", "orgkeys.orgkeys-draft"] {
             let refusal = make(&database, &folder.path().join(file), Time::from_millis(0)).expect_err("refused");
             assert!(refusal.to_string().contains("is the database itself"), "{refusal}");
         }

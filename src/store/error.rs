@@ -15,6 +15,9 @@ pub enum StoreError {
     /// The file cannot be opened as it is; the text names it and the remedy.
     #[error("{0}")]
     Unusable(String),
+    /// The file is another program's database; the text names it and the remedy.
+    #[error("{0}")]
+    Foreign(String),
     /// Anything else; the text is for the log alone.
     #[error("{0}")]
     Internal(String),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -40,6 +40,10 @@ impl Lock {
                 path.display()
             ))
         })?;
+        give_to_owner_of(
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+            path,
+        )?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(fs::TryLockError::WouldBlock) => Err(StoreError::Unusable(busy())),
@@ -110,6 +114,15 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     Ok(File::open(folder)?.sync_all()?)
 }
 
+/// Gives a file that root made to whoever the server runs as, the owner of `model`.
+pub fn give_to_owner_of(model: &Path, file: &Path) -> Result<(), StoreError> {
+    let (ours, theirs) = (fs::metadata(file)?, fs::metadata(model)?);
+    if ours.uid() == 0 && theirs.uid() != 0 {
+        std::os::unix::fs::chown(file, Some(theirs.uid()), Some(theirs.gid()))?;
+    }
+    Ok(())
+}
+
 /// Removes a file that may not be there.
 pub fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
@@ -128,7 +141,7 @@ pub fn check_header(path: &Path) -> Result<(), StoreError> {
     }
     let application_id = i32::from_be_bytes([header[68], header[69], header[70], header[71]]);
     if application_id != APPLICATION_ID {
-        return Err(StoreError::Unusable(format!(
+        return Err(StoreError::Foreign(format!(
             "{} is a database of another program (application id {application_id:#010x}): choose another file with --database",
             path.display()
         )));
@@ -155,6 +168,9 @@ pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
             _ => damaged(path, &error.to_string()),
         })?;
+    if version < 1 {
+        return Err(damaged(path, &format!("schema {version} was never released")));
+    }
     if version > migrate::VERSION {
         return Err(StoreError::Unusable(format!(
             "{} was written by a newer orgkeys (schema {version}, this program knows {}): run that version, or restore a backup from before the upgrade",

@@ -5,12 +5,15 @@ use std::time::Duration;
 use rusqlite::params;
 use sha2::{Digest, Sha256};
 
-use super::{StoreError, WriteTx};
+use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::signed_request::Signature;
 use crate::domain::time::Time;
 
 /// How long a used signature is kept past the moment that it states; twice the widest window.
 pub const KEPT: Duration = Duration::from_mins(30);
+
+/// The widest window that a setting may allow around the server's time.
+pub const WIDEST_WINDOW: Duration = Duration::from_mins(15);
 
 /// Forgotten with each use, so that a busy time is cleared up as fast as it came, and no call pays for many.
 const FORGOTTEN_AT_ONCE: u32 = 4;
@@ -25,4 +28,19 @@ pub fn spend(tx: &WriteTx<'_>, signature: &Signature, signed_at: Time, now: Time
     let digest: [u8; 32] = Sha256::digest(signature).into();
     let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     Ok(tx.execute(sql, params![signed_at.millis(), digest])? == 1)
+}
+
+/// A used signature: the moment that it states, in milliseconds, and its digest.
+pub type Used = (i64, [u8; 32]);
+
+/// The used signatures that state `since` or a later moment.
+pub fn used_since(tx: &ReadTx<'_>, since: Time) -> Result<Vec<Used>, StoreError> {
+    let sql = "SELECT signed_at, digest FROM used_signature WHERE signed_at >= ?1";
+    tx.rows(sql, [since.millis()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Takes over signatures that another database knows as used.
+pub fn keep(tx: &WriteTx<'_>, used: &[Used]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    used.iter().try_for_each(|(signed_at, digest)| tx.execute(sql, params![signed_at, digest]).map(drop))
 }

@@ -17,6 +17,16 @@ pub fn set_signed_after(tx: &WriteTx<'_>, time: Time) -> Result<(), StoreError> 
     tx.execute("UPDATE server SET signed_after = ?1", [time.millis()]).map(drop)
 }
 
+/// The greatest moment in an id that was given out.
+pub fn last_id_at(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
+    let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM org UNION ALL SELECT max(id) FROM user
+        UNION ALL SELECT max(id) FROM token UNION ALL SELECT max(id) FROM org_key UNION ALL SELECT max(id) FROM node)";
+    let last: Option<[u8; 16]> = tx.row(ids, [], |row| row.get(0))?.flatten();
+    // A UUID version 7 begins with 48 bits of milliseconds.
+    let millis = last.map_or(0, |id| id[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte)));
+    Ok(Time::from_millis(millis))
+}
+
 /// The first token, if it was made and perhaps never shown.
 pub fn unannounced_token(tx: &ReadTx<'_>) -> Result<Option<TokenId>, StoreError> {
     let id: Option<Option<[u8; 16]>> = tx.row("SELECT unannounced_token FROM server", [], |row| row.get(0))?;
@@ -34,12 +44,13 @@ pub fn backup_recorded(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
     Ok(Time::from_millis(millis.unwrap_or(0)))
 }
 
-/// Remembers that the backup made at `time` has its event.
-pub fn set_backup_recorded(tx: &WriteTx<'_>, time: Time) -> Result<(), StoreError> {
-    tx.execute("UPDATE server SET backup_recorded = ?1", [time.millis()]).map(drop)
+/// Remembers that the backup made at `time` has its event; `false` when it, or a later one, had one already.
+pub fn record_backup(tx: &WriteTx<'_>, time: Time) -> Result<bool, StoreError> {
+    let sql = "UPDATE server SET backup_recorded = ?1 WHERE backup_recorded < ?1";
+    Ok(tx.execute(sql, [time.millis()])? == 1)
 }
 
-/// Changes nothing, durably: shows that the disk still takes writes.
-pub fn probe(tx: &WriteTx<'_>) -> Result<(), StoreError> {
-    tx.execute("UPDATE server SET backup_recorded = backup_recorded", []).map(drop)
+/// Shows that the disk takes writes. The value differs each time: SQLite writes no page that stays as it is.
+pub fn probe(tx: &WriteTx<'_>, now: Time) -> Result<(), StoreError> {
+    tx.execute("UPDATE server SET probed_at = max(probed_at + 1, ?1)", [now.millis()]).map(drop)
 }

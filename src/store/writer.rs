@@ -77,7 +77,7 @@ impl From<&StoreError> for Lost {
         match error {
             StoreError::Full => Self::Full,
             StoreError::Busy => Self::Busy,
-            StoreError::Unusable(_) | StoreError::Internal(_) => Self::Internal,
+            StoreError::Unusable(_) | StoreError::Foreign(_) | StoreError::Internal(_) => Self::Internal,
         }
     }
 }
@@ -108,9 +108,9 @@ where
     }
 
     fn answer(self: Box<Self>, lost: Option<Lost>) {
+        // A refusal too was true only within the transaction: what it found may be undone.
         let outcome = match (lost, self.outcome) {
-            // What the work itself refused holds either way, and says more.
-            (None, Some(outcome)) | (Some(_), Some(outcome @ Err(_))) => outcome,
+            (None, Some(outcome)) => outcome,
             (Some(lost), _) => Err(StoreError::from(lost).into()),
             (None, None) => Err(StoreError::Internal("a change was not run".to_owned()).into()),
         };

@@ -19,7 +19,7 @@ use crate::domain::time::Time;
 use crate::domain::user::Org;
 
 /// How long a test waits for what must come.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 const RESERVE: u64 = 256 * 1024;
 
@@ -66,7 +66,7 @@ impl Subject {
 
     /// The organizations that are there, after a look at every chain and at each one's entry.
     fn orgs(&self) -> HashSet<OrgId> {
-        self.store.read(|tx| whole(tx)).expect("read")
+        self.store.read(whole).expect("read")
     }
 }
 

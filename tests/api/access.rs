@@ -81,7 +81,7 @@ impl Scene {
         for role in Role::ALL {
             roles.push(server.member_of(&self.owner.org, role).await);
         }
-        let (expired, revoked) = (token(server, &self.owner, Ttl::For(Duration::from_secs(60))).await, {
+        let (expired, revoked) = (token(server, &self.owner, Ttl::For(Duration::from_mins(1))).await, {
             let gone = server.member_of(&self.owner.org, Role::Owner).await;
             server.revoke(&gone).await;
             gone.token
@@ -221,7 +221,7 @@ fn judge(case: &str, answer: &Answer, denied: &mut BTreeSet<String>) {
 async fn a_bad_credential_says_what_is_wrong_with_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (good, expiring) = (owner.token.clone(), token(&server, &owner, Ttl::For(Duration::from_secs(60))).await);
+    let (good, expiring) = (owner.token.clone(), token(&server, &owner, Ttl::For(Duration::from_mins(1))).await);
     let gone = server.member_of(&owner.org, Role::User).await;
     server.revoke(&gone).await;
     let unknown = {

@@ -129,8 +129,12 @@ async fn unregistering_without_a_region_means_the_stored_one() {
     server.pass(1_000);
     let now = server.now() / 1_000;
     let body = |region: &str, ip: &str| json!({ "ip": ip, "timestamp": now, "signature": sign(&pem, &format!("{ip}|{region}|{now}")), "id_org": owner.org });
-    assert_eq!(unregister(&server, &body("eu-2", IP)).await.refusal().1, "BAD_SIGNATURE");
-    assert_eq!(unregister(&server, &body("eu-1", "203.0.113.8")).await.refusal(), (404, "NODE_NOT_FOUND".to_owned()));
+    let there = unregister(&server, &body("eu-2", IP)).await;
+    let elsewhere = unregister(&server, &body("eu-1", "203.0.113.8")).await;
+    assert_eq!(there.refusal(), (400, "BAD_SIGNATURE".to_owned()));
+    let told = |answer: &Answer, ip: &str| String::from_utf8_lossy(&answer.body).replace(ip, "IP");
+    assert_eq!(told(&there, IP), told(&elsewhere, "203.0.113.8"), "a stranger cannot tell which nodes there are");
+    assert!(!told(&there, IP).contains("eu-1"), "nor where");
     assert_eq!(unregister(&server, &body("eu-1", IP)).await.status, StatusCode::OK);
 }
 
