@@ -211,16 +211,16 @@ async fn a_client_that_never_reads_its_answers_is_ended() {
     // More than a megabyte each: the system's buffers take some of them, and then nothing moves.
     let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n";
     let asking = async { while stream.write_all(request).await.is_ok() {} };
-    let (ended, well) = tokio::join!(timeout(BOUND, asking), is_served(server.address));
+    let (ended, served) = tokio::join!(timeout(BOUND, asking), is_served(server.address));
     ended.expect("the server ends it");
-    assert!(well);
+    assert!(served);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_come_together_are_answered_in_their_order() {
     let server = Server::start().await;
     let paths = ["/health", "/", "/ready", "/nowhere"].repeat(10);
-    let all = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect::<Vec<_>>().concat();
+    let all: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
     let mut stream = BufReader::new(connected(server.address, &all).await);
     let root = concat!("orgkeys ", env!("CARGO_PKG_VERSION"));
     for path in paths {
