@@ -109,9 +109,11 @@ pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     discard(&draft)?;
     let mut from = File::open(file)?;
     let mut to = private_file(&draft)?;
-    std::io::copy(&mut from, &mut to)?;
-    to.sync_all()?;
-    open::check_contents(&draft)?;
+    let copied = std::io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(StoreError::from);
+    if let Err(error) = copied.and_then(|()| open::check_contents(&draft)) {
+        discard(&draft)?;
+        return Err(error);
+    }
     Ok(draft)
 }
 
@@ -169,7 +171,10 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
 
 fn private_file(path: &Path) -> Result<File, StoreError> {
     open::remove(path)?;
-    Ok(OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?)
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(|error| match error.into() {
+        StoreError::Internal(why) => StoreError::Unusable(format!("cannot make {}: {why}", path.display())),
+        full => full,
+    })
 }
 
 fn sha256(path: &Path) -> Result<String, StoreError> {
