@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use ipnet::IpNet;
-use poem::http::{HeaderValue, StatusCode};
+use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
 use poem_openapi::OperationId;
 use tracing::Instrument;
@@ -19,6 +19,7 @@ use super::metrics::Metrics;
 use crate::actions::app::App;
 use crate::actions::caller::Origin;
 use crate::actions::error::Error;
+use crate::crypto::secret;
 
 const REQUEST_ID: &str = "x-request-id";
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -92,14 +93,30 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
         let (status, took) = (response.status(), started.elapsed());
         self.observer.metrics.answered(operation, status.as_u16(), took);
-        log(&method, operation, status, took.as_secs_f64() * 1_000.0, address);
+        log(known(&method), operation, status, took.as_secs_f64() * 1_000.0, address);
         Ok(response)
     }
 }
 
-fn log(method: &poem::http::Method, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
+/// A method by its name, unless somebody made it up: then it may be anything.
+fn known(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    if known.contains(method) { method.as_str() } else { "other" }
+}
+
+fn log(method: &str, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
     let client = client.map(tracing::field::display);
-    tracing::info!(%method, operation, status = status.as_u16(), ms, client, "answered");
+    tracing::info!(method, operation, status = status.as_u16(), ms, client, "answered");
 }
 
 /// An address as proxies write it: alone, or with a port.
@@ -114,10 +131,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 impl Observer {
-    /// The client's own id if it is short and plain, else a new one.
+    /// The client's own id if it is short, plain and no token, else a new one.
     fn request_id(&self, request: &Request) -> String {
+        // A token that was put here by mistake would be answered, logged and kept in the audit log for ever.
         let plain = |id: &&str| {
-            (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            (1..=64).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+                && secret::access_token_digest(id).is_none()
         };
         request.header(REQUEST_ID).filter(plain).map_or_else(|| self.app.request_id(), str::to_owned)
     }
