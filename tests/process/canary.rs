@@ -1,0 +1,299 @@
+//! Secrets: each is in the one answer that shows it, and nowhere else, whatever was done and however much is logged.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::traits::PrivateKeyParts;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Home, Owner, Server, ask, now, registration, run};
+
+/// Everything that must be found nowhere, by what it is; and all that was seen, by where.
+#[derive(Default)]
+struct Canary {
+    secrets: BTreeMap<String, Vec<u8>>,
+    seen: Vec<(String, Vec<u8>)>,
+}
+
+impl Canary {
+    fn secret(&mut self, what: &str, secret: impl AsRef<[u8]>) {
+        assert!(secret.as_ref().len() >= 16, "{what} is too short to be looked for");
+        self.secrets.insert(format!("{what} ({})", self.secrets.len()), secret.as_ref().to_vec());
+    }
+
+    /// The private parts of a key, as text and as bytes. The first lines hold the modulus, which is public.
+    fn private_key(&mut self, pem: &str) {
+        for line in pem.lines().filter(|line| line.len() == 64).skip(6) {
+            self.secret("a line of a private key", line);
+        }
+        let key = RsaPrivateKey::from_pkcs1_pem(pem).expect("a key");
+        self.secret("a private exponent", key.d().to_be_bytes());
+        for prime in key.primes() {
+            self.secret("a prime", prime.to_be_bytes());
+        }
+    }
+
+    fn signature(&mut self, body: &Value) {
+        let text = body["signature"].as_str().expect("a signature");
+        self.secret("a signature", text);
+        self.secret("a decoded signature", BASE64_STANDARD.decode(text).expect("base64"));
+    }
+
+    fn saw(&mut self, place: &str, contents: impl AsRef<[u8]>) {
+        self.seen.push((place.to_owned(), contents.as_ref().to_vec()));
+    }
+
+    fn answered(&mut self, place: &str, answer: &Answer) {
+        self.saw(place, &answer.head);
+        self.saw(place, &answer.body);
+    }
+
+    /// Every file in a folder.
+    fn saw_files(&mut self, home: &Home, when: &str) {
+        for name in home.files() {
+            self.saw(&format!("{name} {when}"), fs::read(home.path(&name)).expect("bytes"));
+        }
+    }
+
+    fn look(&self) {
+        // Each byte as a character of its own: the standard library searches text fast, also in a test's build.
+        let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+        let secrets: Vec<_> = self.secrets.iter().map(|(what, secret)| (what, text(secret))).collect();
+        for (place, contents) in &self.seen {
+            let contents = text(contents);
+            for (what, secret) in &secrets {
+                if let Some(at) = contents.find(secret) {
+                    let before: String = contents[..at].chars().rev().take(300).collect();
+                    panic!("{what} is in {place} after: {}", before.chars().rev().collect::<String>());
+                }
+            }
+        }
+    }
+}
+
+/// Calls and looks at the answer.
+fn call(canary: &mut Canary, server: &Server, owner: Option<&Owner>, line: &str, body: Option<&Value>) -> Answer {
+    let (method, path) = line.split_once(' ').expect("method and path");
+    let answer = server.call(method, path, owner.map(|owner| owner.token.as_str()), body);
+    canary.answered(line, &answer);
+    answer
+}
+
+/// Every operation once, well and badly; what shows a secret is not looked at.
+fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
+    let org = &owner.org;
+    let (key, pem) = server.mint(owner);
+    canary.private_key(&pem);
+    let shown = server.call_as(owner, "POST", &format!("/organization/{org}/key?format=json")).json();
+    canary.private_key(shown["data"]["privateKey"].as_str().expect("a key"));
+    let good = registration(org, &pem, "203.0.113.7", now().millis());
+    let wrong = registration(org, &pem, "203.0.113.8", 1_705_314_600);
+    let mut bad = registration(org, &pem, "203.0.113.9", now().millis());
+    bad["region"] = json!("another");
+    let leave = registration(org, &pem, "203.0.113.7", now().millis() + 1);
+    let again = registration(org, &pem, "203.0.113.7", now().millis() + 2);
+    for body in [&good, &wrong, &bad, &leave, &again] {
+        canary.signature(body);
+    }
+    for (line, body, status) in [
+        ("POST /register", &good, 200),
+        ("POST /register", &good, 400),
+        ("POST /register", &wrong, 400),
+        ("POST /register", &bad, 400),
+        ("POST /unregister", &good, 400),
+        ("POST /unregister", &leave, 200),
+        ("POST /register", &again, 200),
+    ] {
+        assert_eq!(call(canary, server, None, line, Some(body)).status, status, "{line} {body}");
+    }
+    for (line, status) in [
+        ("GET /".to_owned(), 200),
+        ("GET /health".to_owned(), 200),
+        ("GET /ready".to_owned(), 200),
+        ("GET /openapi.json".to_owned(), 200),
+        ("GET /docs".to_owned(), 0),
+        ("GET /user/profile".to_owned(), 200),
+        (format!("GET /organization/{org}/key"), 200),
+        (format!("GET /organization/{org}/nodes"), 200),
+        ("GET /node?nodeServices=1".to_owned(), 200),
+        (format!("DELETE /organization/{org}/node/203.0.113.7"), 200),
+        (format!("POST /organization/{org}/node/203.0.113.7/activate"), 200),
+        (format!("DELETE /organization/{org}/key/{key}"), 200),
+        (format!("DELETE /organization/{org}/key"), 200),
+        ("GET /nowhere".to_owned(), 404),
+        ("PATCH /register".to_owned(), 405),
+        ("GET /metrics".to_owned(), 200),
+    ] {
+        let answer = call(canary, server, Some(owner), &line, None);
+        assert!(status == 0 || answer.status == status, "{line}: {answer:?}");
+    }
+    let events = call(canary, server, Some(owner), "POST /systemevent", Some(&json!({ "take": 100 }))).json();
+    let id = &events["events"][0]["id"];
+    for method in ["POST", "DELETE"] {
+        let line = format!("{method} /systemevent/read");
+        assert_eq!(call(canary, server, Some(owner), &line, Some(&json!({ "id": id }))).status, 200);
+    }
+}
+
+/// Secrets where none belongs: in paths, in parameters, in fields of another type, in headers of another form.
+fn misplaced(canary: &mut Canary, server: &Server, owner: &Owner, lost: &str) {
+    let org = &owner.org;
+    for line in [
+        format!("GET /{lost}"),
+        format!("GET /api/{lost}"),
+        format!("GET /docs/{lost}"),
+        format!("GET /organization/{lost}/key"),
+        format!("GET /organization/{lost}/nodes"),
+        format!("DELETE /organization/{org}/key/{lost}"),
+        format!("DELETE /organization/{org}/node/{lost}"),
+        format!("POST /organization/{org}/node/{lost}/activate"),
+        format!("POST /organization/{org}/key?format={lost}"),
+        format!("GET /organization/{org}/nodes?take={lost}&skip={lost}"),
+        format!("GET /node?nodeServices={lost}"),
+        format!("GET /user/profile?token={lost}&access_token={lost}"),
+        format!("POST /systemevent/read?ids={lost}"),
+        format!("GET /metrics?token={lost}"),
+    ] {
+        call(canary, server, Some(owner), &line, None);
+        call(canary, server, None, &line, None);
+    }
+    let node = |field: &str, value: Value| {
+        let mut body = json!({
+            "ip": "203.0.113.7", "region": "eu", "timestamp": 1_705_314_600, "signature": "A".repeat(344), "id_org": org,
+            "status": "active", "version": "1",
+        });
+        body[field] = value;
+        body
+    };
+    for (line, body) in [
+        ("POST /register", node("signature", json!(lost))),
+        ("POST /register", node("signature", json!([lost]))),
+        ("POST /register", node("ip", json!([lost]))),
+        ("POST /register", node("ip", json!({ lost: lost }))),
+        ("POST /register", node("timestamp", json!(lost))),
+        ("POST /register", node("timestamp", json!({ "token": lost }))),
+        ("POST /register", node("provider", json!(lost))),
+        ("POST /register", node("id_org", json!(lost))),
+        ("POST /register", node("org_id", json!(lost))),
+        ("POST /register", node("nodeServices", json!(lost))),
+        ("POST /register", node("status", json!(lost))),
+        ("POST /register", node(lost, json!(lost))),
+        ("POST /unregister", node("timestamp", json!(lost))),
+        ("POST /register", json!(lost)),
+        ("POST /register", json!([lost])),
+        ("POST /systemevent", json!({ "from_timestamp": lost })),
+        ("POST /systemevent", json!({ "take": lost })),
+        ("POST /systemevent", json!({ "contextId": lost, "userId": lost, "workspaceId": lost })),
+        ("POST /systemevent/read", json!({ "ids": [lost] })),
+        ("POST /systemevent/read", json!({ "id": lost })),
+    ] {
+        call(canary, server, Some(owner), line, Some(&body));
+    }
+    for header in [
+        format!("Authorization: {lost}"),
+        format!("Authorization: Bearer{lost}"),
+        format!("Authorization: Basic {lost}"),
+        format!("Authorization: Bearer {lost} {lost}"),
+        format!("Authorization: Bearer \"{lost}\""),
+        format!("Authorization: Bearer {lost}\r\nAuthorization: Bearer {lost}"),
+        format!("Authorization: Bearer {lost}\r\nx-api-key: {lost}"),
+        format!("x-api-key: {lost}"),
+        format!("Cookie: token={lost}"),
+        format!("X-Forwarded-For: {lost}"),
+        format!("X-Request-Id: {lost}"),
+        format!("Origin: https://{lost}"),
+        format!("Accept: {lost}\r\nContent-Type: {lost}"),
+        format!("Content-Type: application/json\r\nTransfer-Encoding: {lost}"),
+        lost.to_owned(),
+        format!("Content-Length: {lost}"),
+    ] {
+        let request = format!("GET /user/profile HTTP/1.1\r\nHost: {lost}\r\nConnection: close\r\n{header}\r\n\r\n");
+        let answer = ask(server.address, &request).expect("an answer");
+        assert!((400..500).contains(&answer.status), "{header}: {answer:?}");
+        canary.answered(&header, &answer);
+    }
+    let broken = format!(
+        "POST /register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 48\r\n\r\n{{\"ip\":\"{lost}"
+    );
+    canary.answered("a body that is cut", &ask(server.address, &broken).expect("an answer"));
+    let method = format!("{lost} / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    canary.answered("a method", &ask(server.address, &method).expect("an answer"));
+}
+
+/// A run of the whole program with nothing left unlogged.
+fn whole_run(log_format: &str) {
+    let (home, mut canary) = (Home::new(), Canary::default());
+    let metrics_token = home.done(&["token", "generate"]).trim().to_owned();
+    let lost = home.done(&["token", "generate"]).trim().to_owned();
+    let start = || {
+        let mut serve = home.serve(&["--log-format", log_format, "--request-timeout", "2s"]);
+        home.start_with(serve.env("ORGKEYS_LOG", "trace").env("ORGKEYS_METRICS_TOKEN", &metrics_token))
+    };
+    let server = start();
+    let owner = server.owner();
+    canary.secret("the metrics token", &metrics_token);
+    canary.secret("a token that was mislaid", &lost);
+    canary.secret("the owner's token", &owner.token);
+    everything(&mut canary, &server, &owner);
+    misplaced(&mut canary, &server, &owner, &lost);
+    // A token that stands opens doors behind which more is read of a request.
+    misplaced(&mut canary, &server, &owner, &owner.token.clone());
+    canary.saw("backup", home.done(&["backup", "copy.db"]));
+    canary.saw_files(&home, "while it runs");
+    let (code, printed) = server.stop();
+    assert_eq!(code, Some(0));
+    canary.saw("standard output", printed);
+    let made: Value =
+        serde_json::from_str(&home.done(&["token", "create", "--user", "owner@localhost", "--json"])).expect("JSON");
+    canary.secret("a token of the command line", made["token"].as_str().expect("a token"));
+    for words in [
+        &["token", "list"][..],
+        &["token", "list", "--json"],
+        &["token", "revoke", &lost],
+        &["user", "list", "--org", &lost],
+        &["token", "create", "--user", &lost],
+        &["token", "create", "--user", "owner@localhost", "--ttl", &lost],
+        &["org", "list"],
+        &["audit", "export"],
+        &["audit", "verify", "--head", "copy.db"],
+        &["restore", "copy.db"],
+        &["healthcheck", "--listen", "127.0.0.1:1"],
+    ] {
+        let ran = run(home.orgkeys(words).env("ORGKEYS_LOG", "trace").env("ORGKEYS_METRICS_TOKEN", &metrics_token));
+        canary.saw(&words.join(" "), ran.stdout);
+        canary.saw(&words.join(" "), ran.stderr);
+    }
+    let config =
+        home.orgkeys(&["config"]).env("ORGKEYS_METRICS_TOKEN", &metrics_token).env("ORGKEYS_MAX", &lost).output();
+    let config = config.expect("it runs");
+    canary.saw("config", config.stdout);
+    canary.saw("config", config.stderr);
+    let server = start();
+    canary.saw("the notice of a second start", &server.shown);
+    server.kill();
+    canary.saw_files(&home, "after a kill");
+    let log = home.log();
+    assert!(log.contains("answered") && log.lines().count() > 50, "little was logged: {log}");
+    canary.look();
+}
+
+#[test]
+fn no_secret_is_anywhere_but_in_the_one_answer_that_shows_it_with_a_json_log() {
+    whole_run("json");
+}
+
+#[test]
+fn no_secret_is_anywhere_but_in_the_one_answer_that_shows_it_with_a_text_log() {
+    whole_run("text");
+}
+
+#[test]
+fn the_search_finds_what_is_there() {
+    let mut canary = Canary::default();
+    canary.secret("a secret", "0123456789abcdef");
+    canary.saw("a place", "x0123456789abcdefx");
+    assert!(std::panic::catch_unwind(|| canary.look()).is_err());
+}

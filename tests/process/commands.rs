@@ -1,0 +1,298 @@
+//! Every command for its output, its exit code and what it says when it is used wrongly.
+
+use serde_json::json;
+
+use crate::harness::{Home, has, keys, objects, run};
+
+#[test]
+fn an_administrator_who_is_locked_out_makes_organization_user_and_token() {
+    let home = Home::new();
+    drop(home.first_start());
+    let org = home.done(&["org", "create", "--name", "acme", "--json"]);
+    let org = &objects(&org)[0];
+    assert_eq!((keys(org), &org["name"]), (vec!["id", "name", "createdAt"], &json!("acme")));
+    let id = org["id"].as_str().expect("an id");
+    let words =
+        ["user", "create", "--org", id, "--email", "ada@example.org", "--role", "ADMINISTRATOR", "--name", "Ada"];
+    let user = &objects(&home.done(&[&words[..], &["--last-name", "Lovelace", "--json"]].concat()))[0].clone();
+    let expected = json!({
+        "id": user["id"], "email": "ada@example.org", "name": "Ada", "lastName": "Lovelace", "orgId": id,
+        "orgRole": 254, "orgRoleDescription": "ADMINISTRATOR",
+    });
+    assert_eq!(*user, expected);
+    let token =
+        &objects(&home.done(&["token", "create", "--user", "ADA@example.org", "--ttl", "30d", "--json"]))[0].clone();
+    assert_eq!(keys(token), ["id", "userId", "token", "expiresAt"]);
+    assert_eq!(token["userId"], user["id"]);
+    let secret = token["token"].as_str().expect("a token");
+    let listed = objects(&home.done(&["token", "list", "--user", "ada@example.org", "--json"]));
+    let expected = json!({
+        "id": token["id"], "userId": user["id"], "createdAt": listed[0]["createdAt"], "expiresAt": token["expiresAt"],
+        "revokedAt": null, "lastUsed": null,
+    });
+    assert_eq!(listed, [expected]);
+    let server = home.start();
+    let profile = server.call("GET", "/user/profile", Some(secret), None);
+    assert_eq!((profile.status, &profile.json()["data"]["orgId"]), (200, &json!(id)));
+    assert_eq!(server.stop().0, Some(0));
+    let token_id = token["id"].as_str().expect("an id");
+    let revoked = home.done(&["token", "revoke", token_id, "--json"]);
+    assert_eq!(objects(&revoked), [json!({ "id": token_id, "success": true })]);
+    assert_eq!(home.run(&["token", "revoke", token_id]).code, Some(1), "a second time");
+    let server = home.start();
+    let refused = server.call("GET", "/user/profile", Some(secret), None);
+    assert_eq!(refused.refusal(), (401, "TOKEN_REVOKED".to_owned()));
+}
+
+#[test]
+fn without_json_each_thing_is_a_line_with_its_id_first() {
+    let home = Home::new();
+    drop(home.first_start());
+    let org = home.done(&["org", "create", "--name", "acme"]);
+    let id = org.split_whitespace().next().expect("an id");
+    assert_eq!(org, format!("{id}  acme\n"));
+    let orgs = home.done(&["org", "list"]);
+    assert_eq!((orgs.lines().count(), orgs.starts_with(&org)), (2, true), "newest first: {orgs}");
+    let user = home.done(&["user", "create", "--org", id, "--email", "ada@example.org", "--role", "0"]);
+    assert!(user.contains(&format!("  {id}  USER           ada@example.org\n")), "{user}");
+    assert_eq!(home.done(&["user", "list", "--org", id]), user);
+    assert_eq!(home.done(&["user", "list"]).lines().count(), 2);
+    let token = home.done(&["token", "create", "--user", "ada@example.org", "--ttl", "never"]);
+    let mut made = token.lines();
+    let (secret, rest) = (made.next().expect("a token"), made.next().expect("a line"));
+    assert_eq!((secret.len(), &secret[..4]), (40, "okp_"));
+    assert!(rest.ends_with("ends when it is revoked. The token is shown only now."), "{rest}");
+    let listed = home.done(&["token", "list"]);
+    assert!(listed.lines().next().expect("a line").ends_with("ends when it is revoked  last used never"), "{listed}");
+    assert!(!listed.contains(secret));
+    let token_id = rest.split_whitespace().next().expect("an id");
+    assert_eq!(home.done(&["token", "revoke", token_id]), format!("{token_id} was revoked\n"));
+    assert!(home.done(&["token", "list"]).lines().next().expect("a line").contains("  revoked 2"));
+}
+
+#[test]
+fn commands_that_cannot_do_what_they_are_asked_exit_1_and_say_what_to_do() {
+    let home = Home::new();
+    for words in
+        [&["org", "list"][..], &["user", "list"], &["token", "list"], &["audit", "verify"], &["backup", "x.db"]]
+    {
+        let ran = home.run(words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{words:?}: {ran:?}");
+        assert!(
+            ran.stderr.starts_with("orgkeys: orgkeys.db is not there: name the database with --database"),
+            "{ran:?}"
+        );
+        assert!(home.files().is_empty(), "{words:?} made {:?}", home.files());
+    }
+    let (_, owner) = home.first_start();
+    let unknown = "org-00000000-0000-7000-8000-000000000000";
+    let user = |org, email, role| vec!["user", "create", "--org", org, "--email", email, "--role", role];
+    let cases = [
+        (vec!["org", "create", "--name", ""], "must have 1 to 100 characters"),
+        (user(unknown, "a@example.org", "USER"), "see `orgkeys org list`"),
+        (user("acme", "a@example.org", "USER"), "see `orgkeys org list`"),
+        (user(&owner.org, "OWNER@localhost", "USER"), "a user with this email address already"),
+        (user(&owner.org, "a@example.org", "KING"), "--role must be USER, BILLING"),
+        (user(&owner.org, "nobody", "USER"), "email"),
+        (vec!["user", "list", "--org", "acme"], "see `orgkeys org list`"),
+        (vec!["token", "create", "--user", "nobody@example.org"], "see `orgkeys user list`"),
+        (vec!["token", "create", "--user", "owner@localhost", "--ttl", "soon"], "--ttl must be a length of time"),
+        (vec!["token", "create", "--user", "owner@localhost", "--ttl", "0s"], "--ttl must be a length of time"),
+        (vec!["token", "revoke", "token-1"], "see `orgkeys token list`"),
+    ];
+    for (words, said) in cases {
+        let ran = home.run(&words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{words:?}: {ran:?}");
+        assert!(ran.stderr.starts_with("orgkeys: ") && ran.stderr.contains(said), "{words:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_command_line_that_cannot_be_read_exits_2() {
+    let home = Home::new();
+    for words in [&["serve", "--listn", "x"][..], &["serf"], &["org", "create"], &["token", "create"], &[]] {
+        let ran = home.run(words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{words:?}: {ran:?}");
+        assert!(home.files().is_empty());
+    }
+    let ran = home.run(&["serve", "--listn", "127.0.0.1:0"]);
+    assert!(ran.stderr.contains("--listen"), "the nearest right flag is not named: {ran:?}");
+    assert!(home.done(&["--version"]).starts_with("orgkeys 0."));
+}
+
+#[test]
+fn a_generated_token_is_fresh_and_touches_no_database() {
+    let home = Home::new();
+    let (one, two) = (home.done(&["token", "generate"]), home.done(&["token", "generate", "--json"]));
+    let two = objects(&two)[0]["token"].as_str().expect("a token").to_owned();
+    for token in [one.trim_end(), &two] {
+        assert_eq!((token.len(), &token[..4]), (40, "okp_"), "{token}");
+    }
+    assert_ne!(one.trim_end(), two);
+    assert!(home.files().is_empty());
+}
+
+#[test]
+fn config_shows_where_each_setting_comes_from_and_masks_secrets() {
+    let home = Home::new();
+    home.write("orgkeys.toml", "max = 7\nreaders = 8\nsignature_window = \"100s\"\nmetrics_token = \"verysecret\"\n");
+    let token = home.done(&["token", "generate"]);
+    let mut command = home.orgkeys(&["config", "--config", "orgkeys.toml", "--max", "9", "--json"]);
+    command.env("ORGKEYS_MAX", "8").env("ORGKEYS_READERS", "10").env("ORGKEYS_BOOTSTRAP_TOKEN", token.trim());
+    let ran = run(&mut command);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let shown = objects(&ran.stdout);
+    for (name, value, source) in [
+        ("max", "9", "flag"),
+        ("readers", "10", "environment"),
+        ("signature_window", "100s", "file"),
+        ("listen", "127.0.0.1:3000", "default"),
+        ("metrics_token", "********", "file"),
+        ("bootstrap_token", "********", "environment"),
+    ] {
+        let expected = json!({ "name": name, "value": value, "source": source });
+        assert!(shown.contains(&expected), "{expected} is not in {}", ran.stdout);
+    }
+    let text = run(home.orgkeys(&["config"]).env("ORGKEYS_CONFIG", "orgkeys.toml")).stdout;
+    assert_eq!(text.lines().count(), shown.len());
+    let line = text.lines().find(|line| line.starts_with("max ")).expect("a line");
+    assert_eq!(line.split_whitespace().take(3).collect::<Vec<_>>(), ["max", "7", "file"]);
+    for text in [&ran.stdout, &text] {
+        assert!(!text.contains("verysecret") && !text.contains(token.trim()));
+    }
+}
+
+#[test]
+fn an_unknown_key_is_an_error_and_an_unknown_variable_a_warning() {
+    let home = Home::new();
+    home.write("orgkeys.toml", "listn = \"127.0.0.1:0\"\n");
+    for command in ["config", "serve", "healthcheck"] {
+        let ran = home.run(&[command, "--config", "orgkeys.toml"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+        assert_eq!(ran.stderr, "orgkeys: orgkeys.toml: listn is no setting; did you mean listen?\n");
+    }
+    let ran =
+        run(home.orgkeys(&["config"]).env("ORGKEYS_LISTN", "x").env("ORGKEYS_PORT_3000_TCP", "tcp://10.0.0.1:3000"));
+    assert_eq!(ran.code, Some(0));
+    let warnings: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(warnings[0], "orgkeys: warning: the variable ORGKEYS_LISTN is no setting; did you mean ORGKEYS_LISTEN?");
+    assert!(
+        warnings[1].starts_with("orgkeys: warning: the variable ORGKEYS_PORT_3000_TCP is no setting"),
+        "{warnings:?}"
+    );
+    assert_eq!(warnings.len(), 2);
+    let ran = run(home.orgkeys(&["config"]).env("ORGKEYS_MAX", "101"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), "orgkeys: max must be 1 to 100 (set by environment)\n"));
+    let ran = home.run(&["config", "--config", "missing.toml"]);
+    assert_eq!((ran.code, ran.stderr.starts_with("orgkeys: missing.toml: ")), (Some(1), true), "{ran:?}");
+}
+
+#[test]
+fn healthcheck_says_0_while_the_server_answers_and_1_after() {
+    let home = Home::new();
+    let (server, _) = home.first_start();
+    let address = server.address.to_string();
+    // It gives up within a second, which a busy machine may need now and then.
+    assert!((0..5).any(|_| home.run(&["healthcheck", "--listen", &address]).code == Some(0)));
+    // The same settings as the server's: any address of this machine is asked on loopback.
+    let any = format!("0.0.0.0:{}", server.address.port());
+    assert!((0..5).any(|_| run(home.orgkeys(&["healthcheck"]).env("ORGKEYS_LISTEN", &any)).code == Some(0)));
+    assert_eq!(server.stop().0, Some(0));
+    let ran = home.run(&["healthcheck", "--listen", &address]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.stderr.starts_with(&format!("orgkeys: the server at {address} does not answer: ")), "{ran:?}");
+}
+
+#[test]
+fn healthcheck_trusts_the_servers_own_certificate_and_no_other() {
+    if !has("openssl") {
+        return;
+    }
+    let home = Home::new();
+    for name in ["ours", "other"] {
+        certificate(&home, name);
+    }
+    let tls =
+        |name: &str| ["--tls-cert", &format!("{name}.crt"), "--tls-key", &format!("{name}.key")].map(str::to_owned);
+    let ours = tls("ours");
+    let server = home.start_with(&mut home.serve(&ours.each_ref().map(String::as_str)));
+    let address = server.address.to_string();
+    let check = |name: &str| {
+        let flags = tls(name);
+        let mut words = vec!["healthcheck", "--listen", &address];
+        words.extend(flags.iter().map(String::as_str));
+        home.run(&words)
+    };
+    assert!((0..5).any(|_| check("ours").code == Some(0)), "{:?}", check("ours"));
+    assert_eq!(check("other").code, Some(1));
+    assert!((0..5).any(|_| check("other").stderr.contains("another certificate")), "{:?}", check("other"));
+    assert_eq!(home.run(&["healthcheck", "--listen", &address]).code, Some(1), "without TLS");
+    let mixed = ["--tls-cert", "ours.crt", "--tls-key", "other.key"];
+    let ran = run(&mut home.serve(&mixed));
+    assert_eq!((ran.code, ran.stderr.contains("do not belong together")), (Some(1), true), "{ran:?}");
+}
+
+/// A certificate for localhost, signed by itself, in `<name>.crt` and `<name>.key`.
+pub fn certificate(home: &Home, name: &str) {
+    let (key, cert) = (format!("{name}.key"), format!("{name}.crt"));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.current_dir(home.path("")).args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]);
+    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+    let ran = run(openssl.args(["-keyout", &key, "-out", &cert]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn completions_and_the_document_are_printed() {
+    let home = Home::new();
+    let bash = home.done(&["completions", "bash"]);
+    assert!(bash.contains("complete -F _orgkeys") && bash.contains("healthcheck"), "{bash}");
+    assert_eq!(home.run(&["completions", "tcl"]).code, Some(2));
+    let document = home.done(&["openapi"]);
+    assert!(home.files().is_empty());
+    let served = home.start().call("GET", "/openapi.json", None, None);
+    assert_eq!((served.status, String::from_utf8(served.body).expect("text")), (200, document));
+}
+
+#[test]
+fn what_sign_prints_is_accepted_as_it_is() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    home.write("key.pem", server.mint(&owner).1);
+    let words = ["sign", "--key", "key.pem", "--ip", "203.0.113.7", "--region", "eu-1"];
+    let body = home.done(&[&words[..], &["--org", &owner.org, "--provider", "aws", "--services", "5"]].concat());
+    assert_eq!(body.lines().count(), 1);
+    let body = objects(&body)[0].clone();
+    let fields = ["ip", "region", "timestamp", "signature", "id_org", "provider", "status", "version", "nodeServices"];
+    assert_eq!(keys(&body), fields);
+    let answer = server.call("POST", "/register", None, Some(&body));
+    assert_eq!((answer.status, &answer.json()["data"]["provider"]), (200, &json!("AWS")), "{answer:?}");
+    let body = objects(&home.done(&[&words[..], &["--timestamp", "2024-01-15T10:30:00Z"]].concat()))[0].clone();
+    assert_eq!(body["timestamp"], "2024-01-15T10:30:00Z");
+    let answer = server.call("POST", "/register", None, Some(&body));
+    assert_eq!(answer.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
+    for (words, said) in [
+        (["sign", "--key", "missing.pem", "--ip", "a", "--region", "b"], "orgkeys: missing.pem: "),
+        (["sign", "--key", "key.pem", "--ip", "a|b", "--region", "b"], "orgkeys: ip must not contain '|'"),
+    ] {
+        let ran = home.run(&words);
+        assert_eq!((ran.code, ran.stderr.starts_with(said)), (Some(1), true), "{ran:?}");
+    }
+    home.write("public.pem", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n");
+    let ran = home.run(&["sign", "--key", "public.pem", "--ip", "a", "--region", "b"]);
+    assert!(ran.stderr.starts_with("orgkeys: public.pem: the file holds no RSA private key"), "{ran:?}");
+}
+
+#[test]
+fn a_path_of_any_characters_is_a_database() {
+    let home = Home::new();
+    for name in ["a b?c#d%20é&mode=ro.db", "-.db", "file:x.db"] {
+        let path = home.path(name).display().to_string();
+        let mut serve = home.orgkeys(&["serve", "--listen", "127.0.0.1:0", "--database", &path]);
+        assert_eq!(home.start_with(&mut serve).stop().0, Some(0), "{name}");
+        for words in [&["audit", "verify"][..], &["org", "list"], &["backup", "copy.db"]] {
+            home.done(&[words, &["--database", &path]].concat());
+        }
+        assert!(home.path(name).exists(), "{:?}", home.files());
+    }
+}

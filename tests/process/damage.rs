@@ -1,0 +1,176 @@
+//! Files that cannot be vouched for are refused with the remedy, and not a byte of them is changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use orgkeys::store::open;
+use rusqlite::Connection;
+
+use crate::harness::{Home, Ran, sqlite};
+
+/// Every file of a folder with its bytes; not the lock, which is not part of the database, and not the log.
+fn contents(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    let files = home.files().into_iter().filter(|name| name != "orgkeys.db.lock" && name != "stderr.log");
+    files.map(|name| (name.clone(), fs::read(home.path(&name)).expect("bytes"))).collect()
+}
+
+/// The server and the verification both refuse what is in `home` and leave it as it is; `remedy` is what they advise.
+fn refused(home: &Home, what: &str, remedy: &str) {
+    let before = contents(home);
+    for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["audit", "verify"], &["backup", "copy.db"]] {
+        let ran = home.run(words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{what}: {words:?}: {ran:?}");
+        assert!(ran.stderr.contains("orgkeys.db"), "{what}: {words:?} does not name the file: {ran:?}");
+        assert!(ran.stderr.contains(remedy), "{what}: {words:?} does not say {remedy:?}: {ran:?}");
+        let after = contents(home);
+        let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&after), names(&before), "{what}: {words:?}");
+        for (name, bytes) in &before {
+            assert!(after[name] == *bytes, "{what}: {words:?} changed {name}");
+        }
+    }
+}
+
+/// A database of ours that was closed cleanly.
+fn sound() -> Home {
+    let home = Home::new();
+    open::prepare(&home.database).expect("a database");
+    // A server leaves its files in this mode.
+    let mode: String =
+        sqlite(&home.database).query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).expect("WAL");
+    assert_eq!((mode.as_str(), home.files()), ("wal", vec!["orgkeys.db".to_owned()]));
+    home
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).expect("bytes");
+    change(&mut bytes);
+    fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn a_damaged_file_is_refused_and_not_changed() {
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 8] = [
+        ("wrong magic", |bytes| bytes[0] = b'X'),
+        ("wrong page size", |bytes| bytes[16..18].copy_from_slice(&[0, 3])),
+        ("page size 0", |bytes| bytes[16..18].copy_from_slice(&[0, 0])),
+        ("half of its pages", |bytes| bytes.truncate(bytes.len() / 2 / 4_096 * 4_096)),
+        ("a page less", |bytes| bytes.truncate(bytes.len() - 4_096)),
+        ("a header alone", |bytes| bytes.truncate(100)),
+        ("less than a header", |bytes| bytes.truncate(99)),
+        ("empty", Vec::clear),
+    ];
+    for (what, damage) in damages {
+        let home = sound();
+        change(&home.database, damage);
+        refused(&home, what, "restore the last backup with `orgkeys restore FILE --database");
+    }
+}
+
+#[test]
+fn a_schema_that_does_not_parse_is_refused_and_not_changed() {
+    let home = sound();
+    let conn = sqlite(&home.database);
+    conn.execute_batch(
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE org (((' WHERE name = 'org'",
+    )
+    .expect("damaged");
+    conn.close().expect("closed");
+    refused(&home, "schema", "restore the last backup with `orgkeys restore FILE --database");
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_not_changed() {
+    let home = sound();
+    let conn = sqlite(&home.database);
+    conn.pragma_update(None, "user_version", orgkeys::store::migrate::VERSION + 1).expect("newer");
+    conn.close().expect("closed");
+    refused(&home, "newer", "run that version");
+}
+
+#[test]
+fn a_newer_version_that_is_still_in_the_write_ahead_log_is_refused_too() {
+    let home = sound();
+    let conn = sqlite(&home.database);
+    conn.pragma_update(None, "wal_autocheckpoint", 0).expect("set");
+    conn.pragma_update(None, "user_version", orgkeys::store::migrate::VERSION + 1).expect("newer");
+    // What a killed process leaves: the log beside the file, and nobody who has it open.
+    let other = Home::new();
+    for suffix in ["", "-wal"] {
+        fs::copy(open::beside(&home.database, suffix), open::beside(&other.database, suffix)).expect("copied");
+    }
+    drop(conn);
+    let (file, log) =
+        (fs::read(&other.database).expect("bytes"), fs::read(other.path("orgkeys.db-wal")).expect("bytes"));
+    for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["audit", "verify"]] {
+        let ran = other.run(words);
+        assert_eq!((ran.code, ran.stderr.contains("run that version")), (Some(1), true), "{ran:?}");
+        assert!(fs::read(&other.database).expect("bytes") == file, "{words:?}");
+        assert!(fs::read(other.path("orgkeys.db-wal")).expect("bytes") == log, "{words:?}");
+    }
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_not_changed() {
+    for wal in [false, true] {
+        let home = Home::new();
+        let conn = sqlite(&home.database);
+        if wal {
+            conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).expect("WAL");
+        }
+        conn.execute_batch("CREATE TABLE org (id); INSERT INTO org VALUES (1)").expect("a table");
+        conn.close().expect("closed");
+        refused(&home, "foreign", "choose another file with --database");
+    }
+}
+
+#[test]
+fn a_database_that_another_program_has_open_is_refused_and_not_changed() {
+    let home = Home::new();
+    let conn: Connection = sqlite(&home.database);
+    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).expect("WAL");
+    conn.execute_batch("CREATE TABLE org (id); INSERT INTO org VALUES (1)").expect("a table");
+    assert!(home.path("orgkeys.db-wal").exists());
+    refused(&home, "foreign and open", "choose another file with --database");
+    conn.execute_batch("INSERT INTO org VALUES (2)").expect("it goes on");
+}
+
+#[test]
+fn verifying_a_backup_does_not_change_it() {
+    let home = Home::new();
+    drop(home.first_start());
+    home.done(&["backup", "copy.db"]);
+    let before = fs::read(home.path("copy.db")).expect("bytes");
+    home.done(&["audit", "verify", "--database", "copy.db"]);
+    assert!(fs::read(home.path("copy.db")).expect("bytes") == before, "the backup was changed");
+    assert!(!home.files().iter().any(|name| name.starts_with("copy.db-")), "{:?}", home.files());
+}
+
+#[test]
+fn beside_a_server_another_server_and_offline_commands_are_refused() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    home.done(&["backup", "copy.db"]);
+    let commands: [&[&str]; 9] = [
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["org", "create", "--name", "other"],
+        &["org", "list"],
+        &["user", "create", "--org", &owner.org, "--email", "eve@example.org", "--role", "OWNER"],
+        &["user", "list"],
+        &["token", "create", "--user", "owner@localhost"],
+        &["token", "list"],
+        &["token", "revoke", "token-00000000-0000-7000-8000-000000000000"],
+        &["restore", "copy.db"],
+    ];
+    for words in commands {
+        let Ran { code, stdout, stderr } = home.run(words);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{words:?}: {stderr}");
+        let remedy = "orgkeys.db: stop the server, run this, start it again\n";
+        assert!(stderr.ends_with(remedy), "{words:?}: {stderr}");
+    }
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&["org", "list"]);
+}

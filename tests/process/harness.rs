@@ -1,0 +1,340 @@
+//! The program as its users run it: spawned, asked over a socket, signalled, and run for its output.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use orgkeys::crypto::signed_request;
+use orgkeys::domain::time::Time;
+use orgkeys::server::clock;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder of a test's own with a database in it, or soon.
+pub struct Home {
+    folder: TempDir,
+    pub database: PathBuf,
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    pub address: SocketAddr,
+    /// What it printed before it listened.
+    pub shown: String,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+/// An organization's owner, as the first start shows them.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    pub org: String,
+    pub token: String,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let database = folder.path().join("orgkeys.db");
+        Self { folder, database }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file and gives its path.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        fs::write(self.path(name), contents).expect("written");
+        self.path(name)
+    }
+
+    /// The names of all files in the folder, in order.
+    pub fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).expect("a folder");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// The program, in this folder and without settings from outside; it takes `--database` by itself where `words` say so.
+    pub fn orgkeys(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orgkeys"));
+        command.current_dir(self.folder.path()).env_clear().args(words);
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, words: &[&str]) -> Ran {
+        run(&mut self.orgkeys(words))
+    }
+
+    /// Runs the program, expects success and gives its standard output.
+    pub fn done(&self, words: &[&str]) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
+        ran.stdout
+    }
+
+    /// The command that serves this database on a free port.
+    pub fn serve(&self, flags: &[&str]) -> Command {
+        let mut command =
+            self.orgkeys(&["serve", "--listen", "127.0.0.1:0", "--refused-rate", "0", "--caller-rate", "0"]);
+        command.args(flags);
+        command
+    }
+
+    /// Starts a server and waits until it listens.
+    pub fn start(&self) -> Server {
+        self.start_with(&mut self.serve(&[]))
+    }
+
+    pub fn start_with(&self, command: &mut Command) -> Server {
+        Server::spawn(command, &self.path("stderr.log"))
+    }
+
+    /// A server on a new database and its owner.
+    pub fn first_start(&self) -> (Server, Owner) {
+        let server = self.start();
+        let owner = server.owner();
+        (server, owner)
+    }
+
+    /// Everything that the servers of this folder have logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("stderr.log")).unwrap_or_default()
+    }
+}
+
+impl Server {
+    fn spawn(command: &mut Command, log: &Path) -> Self {
+        let (child, lines) = spawn(command, log);
+        let mut server = Self { child, lines, address: SocketAddr::from(([127, 0, 0, 1], 0)), shown: String::new() };
+        loop {
+            let line = server.lines.recv_timeout(PATIENCE);
+            let line = line
+                .unwrap_or_else(|error| panic!("no server ({error}): {}", fs::read_to_string(log).unwrap_or_default()));
+            if let Some(address) = line.strip_prefix("listening on http") {
+                let address = address.trim_start_matches('s').trim_start_matches("://");
+                server.address = address.parse().expect("an address");
+                return server;
+            }
+            server.shown.push_str(&line);
+            server.shown.push('\n');
+        }
+    }
+
+    /// The owner whom the first start showed.
+    pub fn owner(&self) -> Owner {
+        let (org, token) = (shown(&self.shown, "organization"), shown(&self.shown, "access token"));
+        Owner { org: org.expect("an organization"), token: token.expect("a token") }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("signalled");
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("waited");
+    }
+
+    /// Asks it to stop; gives its exit code and what it printed since it listened.
+    pub fn stop(self) -> (Option<i32>, String) {
+        self.signal(Signal::TERM);
+        self.ended()
+    }
+
+    /// Waits for its end; gives its exit code and what it printed since it listened.
+    pub fn ended(mut self) -> (Option<i32>, String) {
+        let mut printed = String::new();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            printed.push_str(&line);
+        }
+        (self.child.wait().expect("waited").code(), printed)
+    }
+
+    pub fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+        call(self.address, method, path, token, body).expect("an answer")
+    }
+
+    pub fn call_as(&self, owner: &Owner, method: &str, path: &str) -> Answer {
+        self.call(method, path, Some(&owner.token), None)
+    }
+
+    /// Makes a key; gives its id and its private key.
+    pub fn mint(&self, owner: &Owner) -> (String, String) {
+        let answer = self.call_as(owner, "POST", &format!("/organization/{}/key", owner.org));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        (answer.header("x-key-id").expect("an id"), String::from_utf8(answer.body).expect("text"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    }
+
+    /// The status and the error code of a refusal.
+    pub fn refusal(&self) -> (u16, String) {
+        (self.status, self.json()["errorCode"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// Starts a command; its standard error goes to the end of `log`, its standard output comes line by line.
+pub fn spawn(command: &mut Command, log: &Path) -> (Child, Receiver<String>) {
+    let log = OpenOptions::new().create(true).append(true).open(log).expect("a log");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("spawned");
+    let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let (send, lines) = channel();
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+    (child, lines)
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ran {
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// The JSON objects in lines of text.
+pub fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+/// The names of an object's fields, in order.
+pub fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+/// A line of the notice of a first start.
+pub fn shown(notice: &str, name: &str) -> Option<String> {
+    let line = notice.lines().find_map(|line| line.trim().strip_prefix(name))?;
+    line.starts_with(' ').then(|| line.trim().to_owned())
+}
+
+/// One request on a connection of its own.
+pub fn call(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> io::Result<Answer> {
+    let bearer = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let body = body.map_or_else(String::new, Value::to_string);
+    let length = body.len();
+    ask(
+        address,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{bearer}\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+/// Sends bytes as they are and takes in one whole answer, which must end with the connection.
+pub fn ask(address: SocketAddr, request: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request.as_bytes())?;
+    answer(stream)
+}
+
+/// Takes in one whole answer and the end of the connection.
+pub fn answer(mut stream: TcpStream) -> io::Result<Answer> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(cut)?;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(cut)?;
+    let answer = Answer { status, head, body: bytes.split_off(end + 4) };
+    let length = answer.header("content-length").and_then(|length| length.parse::<usize>().ok());
+    if length.is_some_and(|length| length != answer.body.len()) { Err(cut()) } else { Ok(answer) }
+}
+
+/// The present moment, as the server sees it.
+pub fn now() -> Time {
+    clock::system().now()
+}
+
+/// The body of a registration, signed with `pem` over `ip|eu-1|timestamp`.
+pub fn registration(org: &str, pem: &str, ip: &str, timestamp: i64) -> Value {
+    let signature = signed_request::sign(pem, &format!("{ip}|eu-1|{timestamp}")).expect("a signature");
+    json!({
+        "ip": ip, "region": "eu-1", "timestamp": timestamp, "signature": signature, "id_org": org,
+        "provider": "AWS", "status": "active", "version": "1.4.2", "nodeServices": 1,
+    })
+}
+
+/// Whether a program is there; says so when it is not.
+pub fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+        || Command::new(program).arg("version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
+}
+
+/// The permissions of a file.
+pub fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    File::open(path).expect("a file").metadata().expect("metadata").permissions().mode() & 0o777
+}
+
+/// Opens a database file as SQLite does, without the program.
+pub fn sqlite(path: &Path) -> rusqlite::Connection {
+    let conn = rusqlite::Connection::open(path).expect("a database");
+    conn.busy_timeout(PATIENCE).expect("a timeout");
+    conn
+}
+
+/// What SQLite says of every page, index and constraint.
+pub fn integrity(path: &Path) -> String {
+    sqlite(path).query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a verdict")
+}

@@ -1,0 +1,147 @@
+//! A node's installer and a person's terminal: real shell lines, with printf, openssl, base64 and curl.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::commands::certificate;
+use crate::harness::{Home, Ran, has, mode, run};
+
+/// What the installer's lines need.
+fn tools() -> bool {
+    ["sh", "openssl", "base64", "curl"].iter().all(|tool| *tool == "sh" || has(tool))
+}
+
+/// Runs lines of shell in a home's folder, with the settings that an installer has.
+fn shell(home: &Home, lines: &str, settings: &[(&str, &str)]) -> Ran {
+    let mut sh = Command::new("sh");
+    sh.current_dir(home.path("")).args(["-e", "-c", lines]).envs(settings.iter().copied());
+    run(sh.env("no_proxy", "*"))
+}
+
+const SIGN: &str = r#"signature=$(printf %s "$ip|$region|$ts" | openssl dgst -sha256 -sign key.pem | base64 -w0)"#;
+
+#[test]
+fn the_installers_own_lines_register_a_node_with_every_form_of_time() {
+    if !tools() {
+        return;
+    }
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let (key, pem) = server.mint(&owner);
+    home.write("key.pem", pem);
+    let url = format!("http://{}", server.address);
+    // (the time, how it is written into the body, the provider's member, the provider in the answer)
+    let forms = [
+        ("date +%s", "$ts", r#","provider":"AWS""#, "AWS"),
+        ("date +%s", "$ts", "", ""),
+        ("echo $(($(date +%s) * 1000 + 250))", "$ts", r#","provider":"gcp""#, "GCP"),
+        ("date -u +%Y-%m-%dT%H:%M:%SZ", r#""$ts""#, r#","provider":"AWS""#, "AWS"),
+        ("date -u +%Y-%m-%dT%H:%M:%S.250Z", r#""$ts""#, r#","provider":"AWS""#, "AWS"),
+    ];
+    for (index, (clock, written, provider, answered)) in forms.into_iter().enumerate() {
+        let body = format!(
+            r#"{{"ip":"$ip","region":"$region","timestamp":{written},"signature":"$signature","org_id":"$org","status":"running","version":"1.4.2"{provider}}}"#
+        );
+        let body = body.replace('"', "\\\"");
+        let lines = format!(
+            "ts=$({clock})\n{SIGN}\ncurl -sS -X POST \"$url/register\" -H 'Content-Type: application/json' -d \"{body}\""
+        );
+        let ip = format!("203.0.113.{index}");
+        let ran = shell(&home, &lines, &[("ip", &ip), ("region", "eu-central-1"), ("org", &owner.org), ("url", &url)]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{lines}");
+        let answer: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        let data = &answer["data"];
+        let expected = json!({
+            "success": true,
+            "message": "Node registered successfully",
+            "data": {
+                "id": data["id"], "ip": ip, "region": "eu-central-1", "version": "1.4.2", "provider": answered,
+                "status": "running", "url": format!("https://{ip}"), "id_org": owner.org, "nodeServices": 0,
+                "latencyMs": null, "keyId": key, "lastUpdated": data["lastUpdated"],
+            },
+        });
+        assert_eq!(answer, expected, "{lines}");
+    }
+    // A newline at the end, the usual mistake: the refusal shows the line that would have been right.
+    let lines = format!(
+        "ts=$(date +%s)\n{}\ncurl -sS \"$url/register\" -H 'Content-Type: application/json' -d \"{{\\\"ip\\\":\\\"$ip\\\",\\\"region\\\":\\\"$region\\\",\\\"timestamp\\\":$ts,\\\"signature\\\":\\\"$signature\\\",\\\"status\\\":\\\"a\\\",\\\"version\\\":\\\"1\\\"}}\"",
+        SIGN.replace("printf %s", "echo")
+    );
+    let ran = shell(&home, &lines, &[("ip", "203.0.113.9"), ("region", "eu"), ("url", &url)]);
+    let answer: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(answer["errorCode"], "BAD_SIGNATURE");
+    let advice = answer["errorMessage"].as_str().expect("advice");
+    assert!(advice.contains("without a newline") && advice.contains("printf %s '203.0.113.9|eu|"), "{advice}");
+}
+
+#[test]
+fn the_lines_of_the_first_start_work_when_they_are_pasted() {
+    if !tools() {
+        return;
+    }
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let pasted: Vec<&str> = server.shown.lines().filter(|line| line.contains("curl")).collect();
+    assert_eq!(pasted.len(), 3, "{}", server.shown);
+    let profile: Value = serde_json::from_str(&shell(&home, pasted[0], &[]).stdout).expect("JSON");
+    assert_eq!((&profile["data"]["orgId"], &profile["data"]["orgRole"]), (&json!(owner.org), &json!(255)));
+    let made = shell(&home, pasted[1], &[]);
+    assert_eq!((made.code, made.stdout.as_str(), made.stderr.as_str()), (Some(0), "", ""));
+    assert_eq!(mode(&home.path("key.pem")), 0o600);
+    let checked = shell(&home, "openssl rsa -in key.pem -check -noout", &[]);
+    assert_eq!((checked.code, checked.stdout.trim()), (Some(0), "RSA key ok"), "{checked:?}");
+    let keys: Value = serde_json::from_str(&shell(&home, pasted[2], &[]).stdout).expect("JSON");
+    assert_eq!(keys["data"].as_array().map(Vec::len), Some(1));
+    // What `sign` prints goes through a pipe into curl.
+    let sign = format!("{} sign --key key.pem --ip 203.0.113.7 --region eu-1", env!("CARGO_BIN_EXE_orgkeys"));
+    let pipe =
+        format!("{sign} | curl -sS http://{}/register -H 'Content-Type: application/json' -d @-", server.address);
+    let ran = shell(&home, &pipe, &[]);
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+    assert_eq!((&answer["success"], &answer["data"]["provider"]), (&json!(true), &json!("")));
+    // The line that revokes the token is shown too.
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn the_shown_line_revokes_the_first_token() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let line = server.shown.lines().find_map(|line| line.split_once("run: orgkeys ")).expect("a line").1.to_owned();
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&line.split(' ').collect::<Vec<_>>());
+    let refused = home.start().call_as(&owner, "GET", "/user/profile");
+    assert_eq!(refused.refusal(), (401, "TOKEN_REVOKED".to_owned()));
+}
+
+#[test]
+fn with_a_certificate_curl_speaks_https_and_trusts_that_alone() {
+    if !tools() {
+        return;
+    }
+    let home = Home::new();
+    for name in ["ours", "other"] {
+        certificate(&home, name);
+    }
+    let server = home.start_with(&mut home.serve(&["--tls-cert", "ours.crt", "--tls-key", "ours.key"]));
+    let owner = server.owner();
+    let url = format!("https://localhost:{}", server.address.port());
+    assert!(server.shown.contains(&format!("https://{}/user/profile", server.address)), "{}", server.shown);
+    let ask = |flags: &str| {
+        let line = format!("curl -sS {flags} {url}/user/profile -H 'Authorization: Bearer {}'", owner.token);
+        shell(&home, &line, &[])
+    };
+    for version in ["--tlsv1.2 --tls-max 1.2", "--tlsv1.3", "--http2"] {
+        let ran = ask(&format!("--cacert ours.crt {version}"));
+        let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        assert_eq!(answer["data"]["orgId"], json!(owner.org), "{version}");
+    }
+    let other = ask("--cacert other.crt");
+    assert_eq!((other.code, other.stdout.as_str()), (Some(60), ""), "another certificate: {other:?}");
+    let old = ask("--cacert ours.crt --tls-max 1.1");
+    assert_eq!((old.code, old.stdout.as_str()), (Some(35), ""), "TLS 1.1: {old:?}");
+    let clear = shell(&home, &format!("curl -sS http://{}/health", server.address), &[]);
+    assert_ne!(clear.code, Some(0), "without TLS: {clear:?}");
+    assert_eq!(server.stop().0, Some(0));
+}

@@ -1,0 +1,13 @@
+//! The program as a process: killed, stopped, damaged, backed up, and asked from a shell.
+
+mod audit;
+mod backup;
+mod canary;
+mod commands;
+mod damage;
+mod first_start;
+mod harness;
+mod installer;
+mod kill9;
+mod restore;
+mod stop;

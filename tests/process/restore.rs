@@ -1,0 +1,233 @@
+//! The way back: only from what is whole, with the old database kept aside, and with what it undid said and recorded.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Home, Owner, Ran, Server, integrity, mode, now, registration, sqlite};
+
+/// A server that was backed up to `copy.db` after one node and one key, and then went on with a second node.
+struct Site {
+    home: Home,
+    owner: Owner,
+    pem: String,
+    /// Registrations that were accepted: before and after the backup.
+    used: [Value; 2],
+}
+
+fn site() -> Site {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let (_, pem) = server.mint(&owner);
+    let used = ["203.0.113.1", "203.0.113.2"].map(|ip| {
+        let body = registration(&owner.org, &pem, ip, now().millis() / 1_000);
+        assert_eq!(server.call("POST", "/register", None, Some(&body)).status, 200);
+        if ip == "203.0.113.1" {
+            home.done(&["backup", "copy.db"]);
+        }
+        body
+    });
+    assert_eq!(server.stop().0, Some(0));
+    Site { home, owner, pem, used }
+}
+
+fn contents(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    let files = home.files().into_iter().filter(|name| name != "orgkeys.db.lock" && name != "stderr.log");
+    files.map(|name| (name.clone(), fs::read(home.path(&name)).expect("bytes"))).collect()
+}
+
+fn nodes(server: &Server, owner: &Owner) -> Vec<Value> {
+    let answer = server.call_as(owner, "GET", &format!("/organization/{}/nodes", owner.org)).json();
+    answer["data"].as_array().expect("nodes").iter().map(|node| node["ip"].clone()).collect()
+}
+
+fn heads(home: &Home, database: &str) -> Vec<Value> {
+    let text = home.done(&["audit", "head", "--json", "--database", database]);
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The last entry of the server's own chain.
+fn last_of_the_server(home: &Home) -> (Value, Value) {
+    let export = home.done(&["audit", "export"]);
+    let mut entries = export.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let entry = entries.rfind(|entry| entry["org"] == "server").expect("an entry");
+    let detail = serde_json::from_str(entry["detail"].as_str().expect("a detail")).expect("JSON");
+    (entry["action"].clone(), detail)
+}
+
+#[test]
+fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
+    let Site { home, owner, pem, used } = site();
+    let (old_heads, new_heads) = (heads(&home, "orgkeys.db"), heads(&home, "copy.db"));
+    assert_ne!(old_heads, new_heads);
+    let old = fs::read(&home.database).expect("bytes");
+    let copy = fs::read(home.path("copy.db")).expect("bytes");
+    let restored: Value = serde_json::from_str(&home.done(&["restore", "copy.db", "--json"])).expect("JSON");
+    let aside = restored["aside"].as_str().expect("a path").to_owned();
+    let expected = json!({
+        "success": true, "aside": aside, "oldHeads": old_heads, "newHeads": new_heads, "tokensEnded": 1,
+    });
+    assert_eq!(restored, expected);
+    assert!(aside.starts_with("orgkeys.db.before-"), "{aside}");
+    assert!(fs::read(home.path(&aside)).expect("bytes") == old, "the old database was changed");
+    assert!(fs::read(home.path("copy.db")).expect("bytes") == copy, "the backup was changed");
+    assert_eq!((mode(&home.database), mode(&home.path(&aside))), (0o600, 0o600));
+    let names = ["copy.db", &aside, "orgkeys.db", "orgkeys.db.backup", "orgkeys.db.lock", "stderr.log"];
+    let mut names: Vec<&str> = names.to_vec();
+    names.sort_unstable();
+    assert_eq!(home.files(), names);
+    assert_eq!(integrity(&home.database), "ok");
+    let detail = json!({ "oldHeads": old_heads, "newHeads": new_heads, "tokensEnded": 1 });
+    assert_eq!(last_of_the_server(&home), (json!("server.restore"), detail));
+    // The heads that were kept are in the restored log, and the old ones are not.
+    home.write("new", new_heads[0].to_string());
+    home.write("old", old_heads[0].to_string());
+    home.done(&["audit", "verify", "--head", "new"]);
+    let ran = home.run(&["audit", "verify", "--head", "old"]);
+    assert_eq!((ran.code, ran.stderr.contains("its tail was cut")), (Some(1), true), "{ran:?}");
+
+    let token = home.done(&["token", "create", "--user", "owner@localhost"]);
+    let restored_at = now();
+    let server = home.start();
+    let ended = server.call_as(&owner, "GET", "/user/profile");
+    assert_eq!(ended.refusal(), (401, "TOKEN_REVOKED".to_owned()));
+    let owner = Owner { token: token.lines().next().expect("a token").to_owned(), ..owner };
+    assert_eq!(nodes(&server, &owner), ["203.0.113.1"]);
+    for (body, path) in used.iter().flat_map(|body| [(body, "/register"), (body, "/unregister")]) {
+        // Also the one whose use the backup has forgotten.
+        let answer = server.call("POST", path, None, Some(body));
+        assert_eq!(answer.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()), "{path} {body}");
+    }
+    let unused = registration(&owner.org, &pem, "203.0.113.3", restored_at.millis() / 1_000 - 60);
+    let early = server.call("POST", "/register", None, Some(&unused));
+    assert_eq!(early.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
+    let advice = early.json()["errorMessage"].as_str().expect("advice").to_owned();
+    assert!(
+        advice.starts_with("The server was restored from a backup at ") && advice.ends_with("sign again"),
+        "{advice}"
+    );
+    let fresh = registration(&owner.org, &pem, "203.0.113.3", now().millis());
+    assert_eq!(server.call("POST", "/register", None, Some(&fresh)).status, 200);
+}
+
+#[test]
+fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
+    let Site { home, owner, .. } = site();
+    let said = home.done(&["restore", "copy.db", "--keep-tokens"]);
+    for words in [
+        "orgkeys.db is what copy.db holds.",
+        "The database that it replaced lies at orgkeys.db.before-",
+        "The access tokens of the backup go on",
+        "Review the keys and the nodes: keys deleted since the backup are back.",
+        "Messages signed before now are refused",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    let server = home.start();
+    assert_eq!(nodes(&server, &owner), ["203.0.113.1"]);
+    drop(server);
+    let said = home.done(&["restore", "copy.db"]);
+    assert!(
+        said.contains("1 access token(s) were ended: make one with `orgkeys token create --user EMAIL`."),
+        "{said}"
+    );
+    let kept = home.files().iter().filter(|name| name.starts_with("orgkeys.db.before-")).count();
+    assert_eq!(kept, 2, "each restore keeps what it replaced: {:?}", home.files());
+}
+
+#[test]
+fn what_a_killed_server_left_beside_the_database_goes_with_it() {
+    let Site { home, owner, .. } = site();
+    let server = home.start();
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    server.kill();
+    assert!(home.path("orgkeys.db-wal").metadata().expect("a log").len() > 0);
+    let old_heads = heads(&home, "orgkeys.db");
+    // Reading the heads has put the log away; a server that is killed again leaves another.
+    let server = home.start();
+    server.call_as(&owner, "GET", "/user/profile");
+    server.kill();
+    let restored: Value = serde_json::from_str(&home.done(&["restore", "copy.db", "--json"])).expect("JSON");
+    let aside = restored["aside"].as_str().expect("a path");
+    assert!(!home.files().iter().any(|name| name.ends_with("-wal") || name.ends_with("-shm")), "{:?}", home.files());
+    assert_eq!(heads(&home, aside), restored["oldHeads"].as_array().expect("heads").clone());
+    assert_ne!(heads(&home, aside), old_heads);
+    assert_eq!(heads(&home, "copy.db"), restored["newHeads"].as_array().expect("heads").clone());
+    assert_eq!(integrity(&home.database), "ok");
+}
+
+#[test]
+fn a_restore_works_where_the_database_is_lost_or_damaged() {
+    let Site { home, .. } = site();
+    fs::remove_file(&home.database).expect("removed");
+    let restored: Value = serde_json::from_str(&home.done(&["restore", "copy.db", "--json"])).expect("JSON");
+    assert_eq!((&restored["aside"], &restored["oldHeads"]), (&Value::Null, &json!([])));
+    let mut bytes = fs::read(&home.database).expect("bytes");
+    bytes[0] = b'X';
+    fs::write(&home.database, &bytes).expect("damaged");
+    let restored: Value = serde_json::from_str(&home.done(&["restore", "copy.db", "--json"])).expect("JSON");
+    let aside = restored["aside"].as_str().expect("a path");
+    assert!(fs::read(home.path(aside)).expect("bytes") == bytes, "the damaged database was changed");
+    home.done(&["audit", "verify"]);
+    assert_eq!(home.start().call("GET", "/ready", None, None).status, 200);
+}
+
+#[test]
+fn a_backup_that_is_not_whole_is_refused_and_the_database_is_left_as_it_was() {
+    let Site { home, .. } = site();
+    let copy = fs::read(home.path("copy.db")).expect("bytes");
+    let with_sql = |name: &str, sql: &str| {
+        home.write(name, &copy);
+        sqlite(&home.path(name)).execute_batch(sql).expect("changed");
+    };
+    with_sql("chain.db", "DROP TRIGGER audit_is_never_changed; UPDATE audit SET action = 'user.delete' WHERE id = 3");
+    with_sql("gap.db", "DROP TRIGGER audit_is_never_deleted; DELETE FROM audit WHERE id = 3");
+    with_sql("newer.db", "PRAGMA user_version = 99");
+    with_sql("foreign.db", "PRAGMA application_id = 1");
+    with_sql("index.db", "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'node_by_org'");
+    home.write("magic.db", [b"X", &copy[1..]].concat());
+    home.write("short.db", &copy[..copy.len() - 4_096]);
+    home.write("empty.db", "");
+    // A page of an index that does not fit its table.
+    let rows = "SELECT rootpage FROM sqlite_schema WHERE name = 'audit_shown'";
+    let page: usize =
+        sqlite(&home.path("copy.db")).query_row(rows, [], |row| row.get::<_, u32>(0)).expect("a page") as usize;
+    let mut damaged = copy.clone();
+    damaged[(page - 1) * 4_096 + 8..page * 4_096].fill(0x5a);
+    home.write("page.db", damaged);
+    for (file, said) in [
+        ("chain.db", "The audit log is broken: entry 3"),
+        ("gap.db", "The audit log is broken: entry 4"),
+        ("newer.db", "was written by a newer orgkeys (schema 99"),
+        ("foreign.db", "is a database of another program"),
+        ("index.db", "damaged"),
+        ("magic.db", "damaged"),
+        ("short.db", "damaged"),
+        ("empty.db", "damaged"),
+        ("page.db", "The backup is damaged"),
+        ("missing.db", "missing.db"),
+    ] {
+        let before = contents(&home);
+        let Ran { code, stdout, stderr } = home.run(&["restore", file]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{file}: {stderr}");
+        assert!(stderr.contains(said), "{file}: {stderr}");
+        assert!(contents(&home) == before, "{file}: {:?} became {:?}", before.keys(), contents(&home).keys());
+    }
+    home.done(&["audit", "verify"]);
+}
+
+#[test]
+fn beside_a_server_nothing_is_restored() {
+    let Site { home, owner, .. } = site();
+    let server = home.start();
+    let ran = home.run(&["restore", "copy.db"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.ends_with("stop the server, run this, start it again\n"), "{ran:?}");
+    assert_eq!(nodes(&server, &owner), ["203.0.113.2", "203.0.113.1"]);
+    assert!(
+        !home.files().iter().any(|name| name.contains("before") || name.contains("restoring")),
+        "{:?}",
+        home.files()
+    );
+}

@@ -1,0 +1,121 @@
+//! A stop: what has begun is finished, the write-ahead log is put away, and nobody who waits can hold it up.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::{Answer, Home, Owner, Server, answer, integrity};
+
+/// A request whose last byte is still to be sent; the server has said that it reads the body.
+fn half_a_request(server: &Server, owner: &Owner) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).expect("connected");
+    let token = &owner.token;
+    write!(
+        stream,
+        "POST /systemevent HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
+    .expect("sent");
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).expect("a word");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"{").expect("sent");
+    stream
+}
+
+#[test]
+fn both_signals_stop_it_with_exit_code_0_and_the_log_is_put_away() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let home = Home::new();
+        let (server, owner) = home.first_start();
+        server.mint(&owner);
+        assert!(home.path("orgkeys.db-wal").metadata().expect("a log").len() > 0);
+        server.signal(signal);
+        assert_eq!(server.ended(), (Some(0), String::new()), "{signal:?}");
+        assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.lock", "stderr.log"], "{signal:?}");
+        assert_eq!(integrity(&home.database), "ok");
+        assert_eq!(home.done(&["audit", "verify"]), "The audit log is whole: 4 entries in 1 chains\n");
+    }
+}
+
+#[test]
+fn a_request_that_has_begun_is_answered() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let mut stream = half_a_request(&server, &owner);
+    server.signal(Signal::TERM);
+    // Refused connections show that the stop has begun.
+    let began = Instant::now();
+    while TcpStream::connect(server.address).is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it still accepts");
+    }
+    stream.write_all(b"}").expect("sent");
+    let Answer { status, body, .. } = answer(stream).expect("an answer");
+    assert_eq!((status, body.starts_with(b"{\"events\":[")), (200, true));
+    assert_eq!(server.ended().0, Some(0));
+    assert!(home.done(&["audit", "export"]).contains("event.list"));
+}
+
+#[test]
+fn idle_connections_do_not_hold_a_stop_up() {
+    let home = Home::new();
+    // With the usual 10 s for what has begun: idle ones are not waited for at all.
+    let (server, _) = home.first_start();
+    let idle: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).expect("connected");
+            write!(stream, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+            stream.read_exact(&mut [0; 12]).expect("an answer");
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    assert_eq!(server.stop().0, Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    drop(idle);
+    assert!(!home.log().contains("did not end in time"));
+}
+
+#[test]
+fn connections_that_sent_nothing_or_half_a_request_end_with_the_time_for_a_stop() {
+    let home = Home::new();
+    let server = home.start_with(&mut home.serve(&["--stop-timeout", "300ms"]));
+    let owner = server.owner();
+    let silent = TcpStream::connect(server.address).expect("connected");
+    let mut half = TcpStream::connect(server.address).expect("connected");
+    write!(half, "GET /health HTTP/1.1\r\nHost: loc").expect("sent");
+    let body = half_a_request(&server, &owner);
+    let began = Instant::now();
+    assert_eq!(server.stop().0, Some(0));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(8), "it took {took:?}");
+    drop((silent, half, body));
+    assert!(home.log().contains("some connections did not end in time"), "{}", home.log());
+    assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.lock", "stderr.log"]);
+}
+
+#[test]
+fn counts_of_refused_calls_are_recorded_at_a_clean_stop() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let (_, pem) = server.mint(&owner);
+    for _ in 0..3 {
+        let body = crate::harness::registration(&owner.org, &pem, "203.0.113.7", 1_705_314_600);
+        let refused = server.call("POST", "/register", None, Some(&body));
+        assert_eq!(refused.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
+    }
+    assert!(!home.done(&["audit", "export"]).contains("node.refused"));
+    assert_eq!(server.stop().0, Some(0));
+    let export = home.done(&["audit", "export"]);
+    let entries = export.lines().filter(|line| line.contains("node.refused"));
+    // One entry for each minute; three calls may lie in two.
+    let counts = entries.map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let detail: serde_json::Value = serde_json::from_str(entry["detail"].as_str().expect("text")).expect("JSON");
+        assert_eq!((&detail["errorCode"], &detail["network"]), (&"TIMESTAMP_TOO_OLD".into(), &"127.0.0.1".into()));
+        detail["count"].as_u64().expect("a count")
+    });
+    assert_eq!(counts.sum::<u64>(), 3);
+}
