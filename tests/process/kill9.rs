@@ -169,7 +169,7 @@ fn what_was_acknowledged_survives_25_kills_under_8_writing_clients() {
         prompt += usize::from(started.elapsed() < Duration::from_secs(1));
         check(&home, &server, &site, &mut clients, &format!("seed {seed}, cycle {cycle}"));
         delete_keys(&server, &site, &mut clients[0]);
-        let moment = Duration::from_micros(rng.random_range(0..200_000));
+        let moment = Duration::from_micros(rng.random_range(0..400_000));
         clients = load(&site, server, clients, moment, &mut rng);
     }
     // A start that is late now and then is the machine's doing; one that often is would be ours.
