@@ -6,6 +6,7 @@ mod audit_chain;
 mod audit_refusals;
 mod crowd;
 mod events;
+mod full;
 mod harness;
 mod http;
 mod http_clients;

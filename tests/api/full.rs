@@ -1,0 +1,264 @@
+//! A full disk: changes are refused, what revokes still works, nothing is lost, and it goes on by itself when there is room.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::audit;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Identity, Server, blocking, registration};
+
+/// The size of a page of the database.
+const PAGE: u64 = 4_096;
+
+/// An owner with two keys and a node beside the second.
+struct Acme {
+    owner: Identity,
+    keys: Vec<String>,
+    pem: String,
+}
+
+impl Acme {
+    async fn on(server: &Server) -> Self {
+        let owner = server.owner_of("acme").await;
+        let ((first, _), (second, pem)) = (server.mint(&owner).await, server.mint(&owner).await);
+        assert_eq!(server.register(&owner.org, &pem, "first").await.status, StatusCode::OK);
+        Self { owner, keys: vec![first, second], pem }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/organization/{}/{rest}", self.owner.org)
+    }
+
+    /// The nodes' addresses, newest first.
+    async fn nodes(&self, server: &Server) -> Vec<String> {
+        let answer = server.call_as(&self.owner, Method::GET, &self.path("nodes"), None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let nodes = answer.json()["data"].as_array().expect("nodes").clone();
+        nodes.iter().map(|node| node["ip"].as_str().expect("an address").to_owned()).collect()
+    }
+
+    /// Everything that changes or is recorded is refused, whole and with a time to come again.
+    async fn is_refused(&self, server: &Server, ip: &str) {
+        let advice = "The disk is full: nothing was changed. Deleting still works; free disk space and try again";
+        let body = json!({ "success": false, "message": advice, "errorCode": "STORAGE_FULL" });
+        let (keys, nodes) = (self.path("key"), self.path("nodes"));
+        let mut answers = vec![server.register(&self.owner.org, &self.pem, ip).await];
+        for (method, path) in [
+            (Method::POST, keys.as_str()),
+            (Method::GET, keys.as_str()),
+            (Method::GET, nodes.as_str()),
+            (Method::GET, "/user/profile"),
+            (Method::GET, "/ready"),
+        ] {
+            answers.push(server.call_as(&self.owner, method, path, None).await);
+        }
+        for answer in answers {
+            assert_eq!((answer.status, answer.json()), (StatusCode::SERVICE_UNAVAILABLE, body.clone()));
+            assert_eq!(answer.headers["retry-after"], "60");
+        }
+        for path in ["/health", "/metrics", "/openapi.json"] {
+            assert_eq!(server.call(Method::GET, path, None).await.status, StatusCode::OK, "{path}");
+        }
+    }
+
+    /// A key and a node can still be taken out of use.
+    async fn revokes(&self, server: &Server) {
+        // Another time, so another signature than at its registration.
+        let unregistration = registration(&self.owner.org, &self.pem, "first", server.now() / 1_000 - 1);
+        let answer = server.call(Method::POST, "/unregister", Some(&unregistration)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let key = self.path(&format!("key/{}", self.keys[0]));
+        let answer = server.call_as(&self.owner, Method::DELETE, &key, None).await;
+        let deleted = json!({ "success": true, "message": "Organization key deleted successfully" });
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, deleted));
+    }
+
+    async fn key_ids(&self, server: &Server) -> Vec<Value> {
+        let answer = server.call_as(&self.owner, Method::GET, &self.path("key"), None).await;
+        answer.json()["data"].as_array().expect("keys").iter().map(|key| key["id"].clone()).collect()
+    }
+}
+
+/// Checks every chain, and that each node has its entry and each entry its node.
+async fn verify(server: &Server, acme: &Acme, nodes: &[String]) {
+    let (database, org) = (server.database.clone(), acme.owner.org.clone());
+    let mut nodes: Vec<_> = nodes.to_vec();
+    blocking(move || {
+        audit::verify(&database, &[]).expect("every chain is whole");
+        let mut exported = Vec::new();
+        audit::export(&database, &mut exported).expect("exported");
+        let entries: Vec<Value> = serde_json::Deserializer::from_slice(&exported)
+            .into_iter()
+            .map(|entry| entry.expect("an entry"))
+            .filter(|entry: &Value| entry["org"] == org.as_str())
+            .collect();
+        let named = |action: &str| {
+            let of = entries.iter().filter(|entry| entry["action"] == action);
+            of.map(|entry| entry["actorName"].as_str().expect("an address").to_owned()).collect::<Vec<_>>()
+        };
+        let (mut registered, unregistered) = (named("node.register"), named("node.unregister"));
+        registered.retain(|ip| !unregistered.contains(ip));
+        registered.sort();
+        nodes.sort();
+        assert_eq!(registered, nodes);
+    })
+    .await;
+}
+
+/// Pages of the database, those in its log included.
+async fn pages(server: &Server) -> u64 {
+    let database = server.database.clone();
+    blocking(move || {
+        let conn = rusqlite::Connection::open(database).expect("opened beside the server");
+        conn.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0)).expect("a number").into()
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_file_refuses_changes_takes_what_revokes_and_goes_on_when_there_is_room() {
+    let server = Arc::new(Server::with(|flags| flags.with("disk_reserve", "256KiB")).await);
+    let acme = Arc::new(Acme::on(&server).await);
+    server.room.store((pages(&server).await + 40) * PAGE + 256 * 1_024, Ordering::Relaxed);
+    let (mut acknowledged, mut refused) = (vec!["first".to_owned()], 0);
+    for round in 0..40 {
+        let calls: Vec<_> = (0..64)
+            .map(|number| {
+                let (server, acme, ip) = (Arc::clone(&server), Arc::clone(&acme), format!("node-{round}-{number}"));
+                tokio::spawn(async move { (server.register(&acme.owner.org, &acme.pem, &ip).await, ip) })
+            })
+            .collect();
+        for call in calls {
+            let (answer, ip) = call.await.expect("an answer");
+            if answer.status == StatusCode::OK {
+                acknowledged.push(ip);
+            } else {
+                assert_eq!(answer.refusal(), (503, "STORAGE_FULL".to_owned()));
+                refused += 1;
+            }
+        }
+        if refused >= 64 {
+            break;
+        }
+    }
+    assert!(acknowledged.len() > 10 && refused >= 64, "{} taken, {refused} refused", acknowledged.len());
+    // A batch that did not fit may have left some room: none is left when the limit is where the file ends.
+    server.room.store(pages(&server).await * PAGE + 256 * 1_024, Ordering::Relaxed);
+    acme.is_refused(&server, "one-too-many").await;
+    verify(&server, &acme, &acknowledged).await;
+
+    acme.revokes(&server).await;
+    acknowledged.retain(|ip| ip != "first");
+    acme.is_refused(&server, "still-too-many").await;
+    verify(&server, &acme, &acknowledged).await;
+
+    server.room.store(0, Ordering::Relaxed);
+    assert_eq!(server.register(&acme.owner.org, &acme.pem, "later").await.status, StatusCode::OK);
+    acknowledged.push("later".to_owned());
+    acknowledged.sort();
+    let mut nodes = acme.nodes(&server).await;
+    nodes.sort();
+    assert_eq!(nodes, acknowledged);
+    assert_eq!(acme.key_ids(&server).await, [acme.keys[1].as_str()]);
+    verify(&server, &acme, &acknowledged).await;
+    let server = Arc::into_inner(server).expect("no more calls").restart().await;
+    assert_eq!(server.call(Method::GET, "/ready", None).await.status, StatusCode::OK);
+    verify(&server, &acme, &acknowledged).await;
+}
+
+/// A small disk of its own, in memory.
+struct Disk(TempDir);
+
+impl Disk {
+    /// `None` where this process may not mount one.
+    fn of(size: &str) -> Option<Self> {
+        let folder = TempDir::new().expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(folder.path());
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(folder))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Takes all but `left` bytes, in a file of another program.
+    fn fill(&self, left: u64) {
+        let disk = rustix::fs::statvfs(self.0.path()).expect("the disk's figures");
+        let mut bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left);
+        let mut filler = File::options().create(true).append(true).open(self.path("filler")).expect("a file");
+        while bytes > 0 {
+            let piece = bytes.min(PAGE);
+            if filler.write_all(&vec![b'x'; usize::try_from(piece).expect("a page")]).is_err() {
+                break;
+            }
+            bytes -= piece;
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.path("filler")).expect("removed");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a test that failed may still have files open there.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_changes_takes_what_revokes_and_goes_on_when_there_is_room() {
+    let Some(disk) = Disk::of("size=8m") else {
+        println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
+        return;
+    };
+    let database = text(&disk.path("orgkeys.db"));
+    let server = Server::with(|flags| flags.with("database", database).with("disk_reserve", "1MiB")).await;
+    let acme = Acme::on(&server).await;
+
+    disk.fill(1_024 * 1_024 - 16 * PAGE);
+    acme.is_refused(&server, "one-too-many").await;
+    acme.revokes(&server).await;
+    verify(&server, &acme, &[]).await;
+
+    // Not a byte is left: even what revokes may not fit any more, and then says so.
+    disk.fill(0);
+    let mut taken = 0;
+    for _ in 0..40 {
+        let answer = server.call_as(&acme.owner, Method::DELETE, &acme.path("key"), None).await;
+        if answer.status == StatusCode::OK {
+            taken += 1;
+        } else {
+            assert_eq!(answer.refusal(), (503, "STORAGE_FULL".to_owned()));
+        }
+    }
+    assert!(taken < 40, "the disk is full, yet 40 changes were taken");
+    for path in ["/health", "/metrics"] {
+        assert_eq!(server.call(Method::GET, path, None).await.status, StatusCode::OK, "{path}");
+    }
+
+    disk.free();
+    let (_, pem) = server.mint(&acme.owner).await;
+    assert_eq!(server.register(&acme.owner.org, &pem, "later").await.status, StatusCode::OK);
+    assert_eq!(acme.nodes(&server).await, ["later"]);
+    verify(&server, &acme, &["later".to_owned()]).await;
+    let deletions = server.events(&acme.owner).await;
+    let deletions = deletions.iter().filter(|event| event["context"] == "orgkey" && event["event"] == "deleted");
+    assert_eq!(deletions.count(), 1 + taken, "each deletion that was acknowledged, and no other");
+    let stopped = server.stop().await;
+    drop((stopped, disk));
+}
