@@ -1,0 +1,92 @@
+//! Signatures verified and keys made, each beside openssl on the same core in the same run.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orgkeys::crypto::rsa::{self, Verifier};
+use orgkeys::crypto::signed_request::{Messages, decode_signature};
+use orgkeys::server::clock;
+use secrecy::ExposeSecret;
+
+use crate::Scale;
+use crate::machine::{self, OWN};
+use crate::program::Site;
+use crate::registrations::{REGION, Signers};
+use crate::report::{Row, ms, rate};
+
+const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
+const MISSING: &str = "openssl is not here to compare with";
+
+/// Signatures that a core verifies, from base64 on, with the key at hand.
+pub fn verification(scale: Scale) -> Vec<Row> {
+    const WHAT: &str = "signature verification, from base64 on, with a cached key";
+    let pair = rsa::generate(&mut clock::system().rng()).expect("a key");
+    let verifiers = [Arc::new(Verifier::new(&pair.public_der).expect("a public key"))];
+    let signers = Signers::new(ORG, &[pair.private_pem.expose_secret().to_owned()]);
+    let signed = signers.sign(0);
+    let mut turn = signed.iter().cycle();
+    let mut verify = || {
+        let next = turn.next().expect("a message");
+        let signature = decode_signature(&next.signature).expect("base64");
+        let messages = Messages::new(&next.ip, REGION, &next.timestamp, ORG);
+        assert!(messages.find_signer(&signature, &verifiers).is_some());
+    };
+    // Before and after openssl: what else runs on the machine slows both alike.
+    let before = per_core_second(scale.time / 2, &mut verify);
+    let seconds = scale.time.as_secs().min(2).max(1).to_string();
+    let theirs = machine::openssl_verifies(&seconds);
+    let ours = f64::midpoint(before, per_core_second(scale.time / 2, &mut verify));
+    let met = ours >= 55_000.0;
+    let mut rows = vec![Row::new(WHAT, rate(ours), ">= 55,000/s for a core", met)];
+    rows.push(match theirs {
+        Some(theirs) => compare("the same, compared with `openssl speed rsa2048`", ours, theirs, 0.85),
+        None => missing("the same, compared with `openssl speed rsa2048`", ours),
+    });
+    rows
+}
+
+/// Keys over HTTP, one after the other, and keys that a core makes.
+pub fn keys(scale: Scale) -> Vec<Row> {
+    let site = Site::new();
+    let server = site.start();
+    let times = (0..scale.keys).map(|_| {
+        let asked = Instant::now();
+        server.mint(&server.org);
+        asked.elapsed()
+    });
+    let median = machine::median(times.collect());
+    drop(server);
+    let mut rng = clock::system().rng();
+    let mut generate = || drop(rsa::generate(&mut rng).expect("a key"));
+    let before = per_core_second(scale.time, &mut generate);
+    let theirs = machine::openssl_keys(scale.time);
+    let ours = f64::midpoint(before, per_core_second(scale.time, &mut generate));
+    let met = median < Duration::from_millis(100);
+    let compared = "RSA-2048 keys that a core makes, compared with `openssl genrsa`";
+    vec![
+        Row::new("make a key: `POST /organization/{idOrg}/key`", format!("median {}", ms(median)), "< 100 ms", met),
+        theirs.map_or_else(|| missing(compared, ours), |theirs| compare(compared, ours, theirs, 3.0)),
+    ]
+}
+
+/// How often `work` is done in a second of this thread's processor time.
+fn per_core_second(time: Duration, work: &mut impl FnMut()) -> f64 {
+    let own = || machine::cpu("/proc/thread-self/stat", OWN);
+    let (before, started, mut done) = (own(), Instant::now(), 0.0);
+    while started.elapsed() < time {
+        work();
+        done += 1.0;
+    }
+    done / (own() - before).as_secs_f64().max(0.01)
+}
+
+fn compare(what: &'static str, ours: f64, theirs: f64, least: f64) -> Row {
+    let times = ours / theirs;
+    let limit = format!(">= {least} x its {}", rate(theirs));
+    Row::new(what, format!("{times:.2} x ({})", rate(ours)), limit, times >= least)
+}
+
+fn missing(what: &'static str, ours: f64) -> Row {
+    println!("{MISSING}\n");
+    Row::alone(what, rate(ours), MISSING)
+}

@@ -1,0 +1,64 @@
+//! Is it fast and small enough? Measures every figure that the design promises against its limit, all in one run, and prints a table.
+//!
+//! `cargo bench` measures; `cargo bench -- --quick` only shows that everything builds and runs; a word such as
+//! `cargo bench -- writes` measures that group of rows alone.
+
+mod crypto;
+mod load;
+mod machine;
+mod program;
+mod reads;
+mod registrations;
+mod report;
+mod size;
+mod writes;
+
+use std::time::Duration;
+
+use report::Row;
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// How long each rate is measured.
+    time: Duration,
+    /// How often each of the nodes registers after the first time.
+    rounds: u32,
+    /// Entries of the audit log that is verified and started on.
+    entries: u32,
+    /// Keys that are asked for over HTTP.
+    keys: u32,
+    /// How often the server is started.
+    starts: u32,
+}
+
+const FULL: Scale =
+    Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5 };
+
+const QUICK: Scale =
+    Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1 };
+
+/// The groups of rows by the words that choose them, in the order of the table.
+const GROUPS: [(&str, fn(Scale) -> Vec<Row>); 6] = [
+    ("writes", writes::rows),
+    ("verification", crypto::verification),
+    ("reads", reads::rows),
+    ("keys", crypto::keys),
+    ("audit", size::audit),
+    ("connections", size::connections),
+];
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == reads::HELLO) {
+        return reads::serve_hello();
+    }
+    let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
+    let chosen: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    orgkeys::server::listener::raise_descriptor_limit();
+    println!("{}\n", machine::line());
+    machine::warn_of_a_disk_that_is_none();
+    let groups = GROUPS.iter().filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|word| name == word));
+    let rows: Vec<Row> = groups.flat_map(|(_, measure)| measure(scale)).collect();
+    report::print(&rows);
+}

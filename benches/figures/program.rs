@@ -1,0 +1,146 @@
+//! The real program, on a database of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use orgkeys::crypto::secret;
+use orgkeys::server::clock;
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use crate::machine::{self, FOLDER};
+
+/// The release program.
+pub const ORGKEYS: &str = env!("CARGO_BIN_EXE_orgkeys");
+
+/// A folder with a database, and its owner's token.
+pub struct Site {
+    folder: TempDir,
+    token: String,
+}
+
+/// A server that listens.
+pub struct Program {
+    child: Child,
+    // Kept open: a line that nobody reads must not end the server.
+    _output: BufReader<ChildStdout>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How long it took to.
+    pub started_in: Duration,
+    /// The organization, if this start made it.
+    pub org: String,
+    token: String,
+}
+
+impl Site {
+    /// A folder without a database yet.
+    pub fn new() -> Self {
+        let token = secret::access_token(&mut clock::system().rng()).expose_secret().to_owned();
+        Self { folder: TempDir::new_in(FOLDER).expect("a folder"), token }
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("orgkeys.db")
+    }
+
+    /// Starts the server, without rate limits. Its log has the default level and goes nowhere.
+    pub fn start(&self) -> Program {
+        let mut command = Command::new(ORGKEYS);
+        command.arg("serve").env("ORGKEYS_DATABASE", self.database()).env("ORGKEYS_LISTEN", "127.0.0.1:0");
+        command.env("ORGKEYS_REFUSED_RATE", "0").env("ORGKEYS_CALLER_RATE", "0").env("ORGKEYS_MAX", "100");
+        command.env("ORGKEYS_BOOTSTRAP_TOKEN", &self.token);
+        Program::start(command, self.token.clone())
+    }
+}
+
+impl Program {
+    /// Starts a server and waits until it says that it listens.
+    pub fn start(mut command: Command, token: String) -> Self {
+        let started = Instant::now();
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the server starts");
+        let mut output = BufReader::new(child.stdout.take().expect("its output"));
+        let (mut org, mut line) = (String::new(), String::new());
+        let address = loop {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).expect("text"), 0, "the server ended before it listened");
+            if let Some(rest) = line.strip_prefix("first start: organization ") {
+                rest.split(';').next().unwrap_or_default().clone_into(&mut org);
+            } else if let Some(address) = line.trim().strip_prefix("listening on http://") {
+                break address.parse().expect("an address");
+            }
+        };
+        Self { child, _output: output, address, started_in: started.elapsed(), org, token }
+    }
+
+    /// A request without a body, with the owner's token.
+    pub fn request(&self, method: &str, path: &str) -> Vec<u8> {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n", self.address, self.token);
+        (head + "content-length: 0\r\n\r\n").into_bytes()
+    }
+
+    /// Sends one request and gives the answer's head and body.
+    pub fn call(&self, method: &str, path: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.write_all(&self.request(method, path)).expect("sent");
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
+        while crate::load::whole(&bytes).is_none() {
+            let read = stream.read(&mut buffer).expect("an answer");
+            assert_ne!(read, 0, "the connection ended early");
+            bytes.extend_from_slice(&buffer[..read]);
+        }
+        let text = String::from_utf8(bytes).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{text}");
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// Has a key made; gives its private half in PEM.
+    pub fn mint(&self, org: &str) -> String {
+        self.call("POST", &format!("/organization/{org}/key")).1
+    }
+
+    /// The processor time that it has had.
+    pub fn cpu(&self) -> Duration {
+        machine::cpu(self.process("stat"), machine::OWN)
+    }
+
+    /// A line of its status such as `VmRSS`, in KiB.
+    pub fn kib(&self, name: &str) -> u32 {
+        kib(self.child.id(), name).expect("the server runs")
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.process("fd")).map_or(0, Iterator::count)
+    }
+
+    fn process(&self, file: &str) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join(file)
+    }
+}
+
+impl Drop for Program {
+    /// Asks it to stop, and waits until it has.
+    fn drop(&mut self) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let asked = id.is_some_and(|id| kill_process(id, Signal::TERM).is_ok());
+        if !asked {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// A line of the status of a process (proc(5)) that counts KiB; `None` once it has ended.
+pub fn kib(process: u32, name: &str) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim_start_matches(':').trim().strip_suffix(" kB")?.trim().parse().ok()
+}

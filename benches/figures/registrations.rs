@@ -1,0 +1,91 @@
+//! Registrations that are signed before the clock starts, each with a signature of its own.
+
+use std::rc::Rc;
+use std::thread;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use orgkeys::server::clock;
+
+/// Nodes that register again and again.
+pub const NODES: u32 = 2_000;
+
+/// What nodes of one organization send.
+pub struct Signers {
+    org: String,
+    keys: Vec<KeyPair>,
+    /// The first moment that is signed, in Unix seconds; each round is a second later.
+    begin: i64,
+}
+
+/// A signed message, with its parts.
+pub struct Signed {
+    /// The node's address.
+    pub ip: String,
+    /// The Unix seconds.
+    pub timestamp: String,
+    /// The signature, in base64.
+    pub signature: String,
+}
+
+/// The region of every node.
+pub const REGION: &str = "eu-central-1";
+
+impl Signers {
+    /// Signs with these private keys, in PKCS#1 PEM, each with the same number of nodes.
+    pub fn new(org: &str, pems: &[String]) -> Self {
+        let keys = pems.iter().map(|pem| {
+            let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+            let der = BASE64_STANDARD.decode(body).expect("base64");
+            KeyPair::from_der(&der).expect("a private key")
+        });
+        Self { org: org.to_owned(), keys: keys.collect(), begin: clock::system().now().millis() / 1_000 }
+    }
+
+    /// One round of messages: each node once.
+    pub fn sign(&self, round: u32) -> Vec<Signed> {
+        let timestamp = (self.begin + i64::from(round)).to_string();
+        let keys = self.keys.iter().cycle();
+        let one = |(node, key): (u32, &KeyPair)| {
+            let ip = std::net::Ipv4Addr::from(0x0a00_0000 + node).to_string();
+            let signature = sign(key, &format!("{ip}|{REGION}|{timestamp}"));
+            Signed { ip, timestamp: timestamp.clone(), signature }
+        };
+        (0..NODES).zip(keys).map(one).collect()
+    }
+
+    /// The requests of some rounds, round after round, signed on two threads.
+    pub fn requests(&self, rounds: std::ops::Range<u32>) -> Vec<Rc<[u8]>> {
+        let sign = |from: u32| -> Vec<(u32, Vec<String>)> {
+            let mine = rounds.clone().skip(from as usize).step_by(2);
+            mine.map(|round| (round, self.sign(round).iter().map(|signed| self.request(signed)).collect())).collect()
+        };
+        let mut made = thread::scope(|scope| {
+            let odd = scope.spawn(|| sign(1));
+            let mut made = sign(0);
+            made.extend(odd.join().expect("signed"));
+            made
+        });
+        made.sort_by_key(|(round, _)| *round);
+        made.into_iter().flat_map(|(_, requests)| requests).map(|text| Rc::from(text.into_bytes())).collect()
+    }
+
+    fn request(&self, Signed { ip, timestamp, signature }: &Signed) -> String {
+        let org = &self.org;
+        let body = format!(
+            "{{\"ip\":\"{ip}\",\"region\":\"{REGION}\",\"timestamp\":{timestamp},\"signature\":\"{signature}\",\
+             \"id_org\":\"{org}\",\"provider\":\"AWS\",\"status\":\"active\",\"version\":\"1.4.2\",\"nodeServices\":1}}"
+        );
+        let head = "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+        format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the nodes sign; no server holds these keys")]
+fn sign(key: &KeyPair, message: &str) -> String {
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).expect("a signature");
+    BASE64_STANDARD.encode(signature)
+}

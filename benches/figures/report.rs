@@ -1,0 +1,60 @@
+//! What was measured, and is it enough? One row for each figure, printed as a Markdown table.
+
+use std::time::Duration;
+
+/// One figure.
+pub struct Row {
+    what: &'static str,
+    measured: String,
+    limit: String,
+    verdict: &'static str,
+}
+
+impl Row {
+    /// A figure with its limit, and whether it keeps it.
+    pub fn new(what: &'static str, measured: String, limit: impl Into<String>, met: bool) -> Self {
+        Self { what, measured, limit: limit.into(), verdict: if met { "met" } else { "**missed**" } }
+    }
+
+    /// A figure that others are compared with.
+    pub fn baseline(what: &'static str, measured: String) -> Self {
+        Self { what, measured, limit: "baseline".to_owned(), verdict: "" }
+    }
+
+    /// A figure whose baseline cannot be measured here.
+    pub fn alone(what: &'static str, measured: String, why: &str) -> Self {
+        Self { what, measured, limit: why.to_owned(), verdict: "" }
+    }
+}
+
+/// Prints the table.
+pub fn print(rows: &[Row]) {
+    println!("| what | measured | limit or baseline in this run | verdict |\n|---|---|---|---|");
+    for Row { what, measured, limit, verdict } in rows {
+        println!("| {what} | {measured} | {limit} | {verdict} |");
+    }
+}
+
+/// A rate, in whole events a second.
+pub fn rate(per_second: f64) -> String {
+    let digits = format!("{per_second:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + "/s"
+}
+
+/// A time, in milliseconds.
+pub fn ms(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1_000.0;
+    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+}
+
+/// A size, in MiB.
+pub fn mib(kib: u32) -> String {
+    format!("{:.1} MiB", f64::from(kib) / 1_024.0)
+}

@@ -1,0 +1,125 @@
+//! How long and how large: the audit log verified, the server started on it, its memory, its file.
+
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use orgkeys::domain::event::Event;
+use orgkeys::domain::id::{Ids, NodeId, OrgId, OrgKeyId};
+use orgkeys::server::clock;
+use orgkeys::store::{self, Options, Room, Store, StoreError};
+
+use crate::Scale;
+use crate::machine::median;
+use crate::program::{self, ORGKEYS, Program, Site};
+use crate::report::{Row, mib, ms};
+use crate::writes::draft;
+
+/// Entries that are written in one transaction.
+const BATCH: u32 = 20_000;
+
+/// Connections that are open and say nothing.
+const IDLE: usize = 2_000;
+
+/// How long anything here may take at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a long audit log costs: to verify, and to start on.
+pub fn audit(scale: Scale) -> Vec<Row> {
+    let site = Site::new();
+    let org = site.start().org.clone();
+    fill(&site, OrgId::parse(&org).expect("an id"), scale.entries);
+    let (took, peak) = verify(&site);
+    let idle = site.start();
+    let memory = idle.kib("VmRSS");
+    drop(idle);
+    let started = median((0..scale.starts).map(|_| site.start().started_in).collect());
+    let bytes = std::fs::metadata(ORGKEYS).expect("the program").len();
+    let kib = u32::try_from(bytes / 1_024).expect("a size");
+    let met = took < Duration::from_secs(10) && peak < 64 * 1_024;
+    let size = format!("{:.1} MB", f64::from(kib) * 1_024.0 / 1e6);
+    let entries = if scale.entries == 1_000_000 { "" } else { " (fewer entries in a quick run)" };
+    vec![
+        Row::new(
+            "`orgkeys audit verify`, 1,000,000 entries",
+            format!("{:.1} s, {} at most{entries}", took.as_secs_f64(), mib(peak)),
+            "< 10 s, < 64 MiB",
+            met,
+        ),
+        Row::new(
+            "start to ready, 1,000,000 entries",
+            format!("median {}{entries}", ms(started)),
+            "< 300 ms",
+            started < Duration::from_millis(300),
+        ),
+        Row::new("memory after the start", mib(memory), "< 30 MiB", memory < 30 * 1_024),
+        Row::new("size of the program", size, "< 25 MB", bytes < 25_000_000),
+    ]
+}
+
+/// The memory of a server to which many are connected who have called once.
+pub fn connections(_: Scale) -> Vec<Row> {
+    let site = Site::new();
+    let server = site.start();
+    let before = server.descriptors();
+    let request = server.request("GET", "/health");
+    let open: Vec<TcpStream> = (0..IDLE).map(|_| call_once(&server, &request)).collect();
+    assert!(server.descriptors() >= before + IDLE, "the server has closed some of the connections");
+    let memory = server.kib("VmRSS");
+    drop(open);
+    vec![Row::new("memory under 2,000 idle connections", mib(memory), "< 120 MiB", memory < 120 * 1_024)]
+}
+
+fn call_once(server: &Program, request: &[u8]) -> TcpStream {
+    use std::io::{Read, Write};
+    let mut stream = TcpStream::connect(server.address).expect("a connection");
+    stream.write_all(request).expect("sent");
+    let mut buffer = [0; 1_024];
+    let mut filled = 0;
+    while crate::load::whole(&buffer[..filled]).is_none() {
+        let read = stream.read(&mut buffer[filled..]).expect("an answer");
+        assert_ne!(read, 0, "the connection ended early");
+        filled += read;
+    }
+    stream
+}
+
+/// Writes so many entries of registrations, in large transactions.
+fn fill(site: &Site, org: OrgId, entries: u32) {
+    let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
+    let store = store.expect("a store");
+    for from in (0..entries).step_by(BATCH as usize) {
+        let batch = from..entries.min(from + BATCH);
+        let outside = clock::system();
+        let written = store.write(move |tx| {
+            let (ids, now, mut rng) = (Ids::default(), outside.now(), outside.rng());
+            let (node, key): (NodeId, OrgKeyId) = (ids.next(now, &mut rng), ids.next(now, &mut rng));
+            for number in batch {
+                let event = Event::NodeRegistered { node, key, new: number == 0, message: "ip|region|timestamp" };
+                let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number % 2_000).to_string();
+                store::audit::append(tx, &draft(org, now.millis(), &event, ip))?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        written.expect("written");
+    }
+}
+
+/// Verifies the audit log with the program; gives its time and the most memory that it had.
+fn verify(site: &Site) -> (Duration, u32) {
+    let started = Instant::now();
+    let mut command = Command::new(ORGKEYS);
+    command.args(["audit", "verify", "--database"]).arg(site.database());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut peak = 0;
+    let status = loop {
+        peak = peak.max(program::kib(child.id(), "VmHWM").unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("its end") {
+            break status;
+        }
+        assert!(started.elapsed() < PATIENCE, "it does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(status.success(), "the audit log is not whole");
+    (started.elapsed(), peak)
+}

@@ -1,0 +1,132 @@
+//! Durable audited writes: registrations over HTTP, and the same writer doing the same without HTTP.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use orgkeys::crypto::{rsa, signed_request::Signature};
+use orgkeys::domain::audit::{Actor, Draft};
+use orgkeys::domain::event::Event;
+use orgkeys::domain::id::{Ids, NodeId, OrgId, OrgKeyId};
+use orgkeys::domain::node::{Node, Profile, Services};
+use orgkeys::domain::org_key::OrgKey;
+use orgkeys::domain::user::Org;
+use orgkeys::server::clock;
+use orgkeys::store::{self, Options, Room, Store, StoreError, WriteTx};
+
+use crate::Scale;
+use crate::load::{self, CONNECTIONS};
+use crate::program::Site;
+use crate::registrations::{NODES, REGION, Signers};
+use crate::report::{Row, rate};
+
+const KEYS: usize = 5;
+
+/// Registrations over HTTP against the limit, and against the writer alone.
+pub fn rows(scale: Scale) -> Vec<Row> {
+    let site = Site::new();
+    let server = site.start();
+    let org = server.org.clone();
+    let pems: Vec<String> = (0..KEYS).map(|_| server.mint(&org)).collect();
+    let signers = Signers::new(&org, &pems);
+    // In the first round every node is new; what is measured are refreshes.
+    let mut first = signers.requests(0..1).into_iter();
+    let mut again = signers.requests(1..1 + scale.rounds).into_iter();
+    load::run(&server, move || first.next());
+    let load = load::run(&server, move || again.next());
+    drop(server);
+    let alone = writer_alone(scale.time);
+    let met = load.rate >= 8_000.0 && load.p99 < Duration::from_millis(40);
+    let share = 100.0 * load.rate / alone;
+    vec![
+        Row::new("durable audited writes: `POST /register`, 64 connections", load.text(), ">= 8,000/s, p99 < 40 ms", met),
+        Row::baseline("the same writes without HTTP, 64 threads", rate(alone)),
+        Row::new("share of the writer's speed that HTTP keeps", format!("{share:.0} %"), ">= 50 %", share >= 50.0),
+    ]
+}
+
+/// What the writer's store holds before the clock starts.
+#[derive(Clone, Copy)]
+struct Known {
+    org: OrgId,
+    key: OrgKeyId,
+}
+
+/// Writes a second when as many threads as there would be connections write what registrations write.
+fn writer_alone(time: Duration) -> f64 {
+    let site = Site::new();
+    let room = Room::new(64 << 20, 0);
+    let store = Store::open(&Options { path: site.database(), readers: 1, room }).expect("a store");
+    let known = store.write(prepare).expect("prepared");
+    let (number, end) = (AtomicU32::new(0), Instant::now() + time);
+    let started = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..CONNECTIONS {
+            scope.spawn(|| {
+                while Instant::now() < end {
+                    let number = number.fetch_add(1, Ordering::Relaxed);
+                    store.write(move |tx| refresh(tx, known, number)).expect("written");
+                }
+            });
+        }
+    });
+    f64::from(number.into_inner()) / started.elapsed().as_secs_f64()
+}
+
+fn profile(node: u32) -> Profile {
+    Profile {
+        ip: Ipv4Addr::from(0x0a00_0000 + node % NODES).to_string(),
+        region: REGION.to_owned(),
+        provider: "AWS".to_owned(),
+        status: "active".to_owned(),
+        version: "1.4.2".to_owned(),
+        services: Services::parse(1).expect("services"),
+    }
+}
+
+fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
+    let (outside, ids) = (clock::system(), Ids::default());
+    let (now, mut rng) = (outside.now(), outside.rng());
+    let org: OrgId = ids.next(now, &mut rng);
+    store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now })?;
+    let pair = rsa::generate(&mut rng).expect("a key");
+    let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now };
+    store::org_key::insert(tx, &key, 1)?;
+    for node in 0..NODES {
+        let id: NodeId = ids.next(now, &mut rng);
+        let (profile, key) = (profile(node), Some(key.id));
+        store::node::insert(tx, &Node { id, org, profile, key, last_contact: now, deleted_at: None })?;
+    }
+    Ok(Known { org, key: key.id })
+}
+
+/// What a registration does in the writer's transaction.
+fn refresh(tx: &WriteTx<'_>, Known { org, key }: Known, number: u32) -> Result<(), StoreError> {
+    let (now, mut signature): (_, Signature) = (clock::system().now(), [0; rsa::SIGNATURE_BYTES]);
+    signature[..4].copy_from_slice(&number.to_be_bytes());
+    let profile = profile(number);
+    assert!(store::org_key::exists(tx, org, key)? && store::replay::spend(tx, &signature, now, now)?);
+    let node = store::node::find_by_ip(tx, org, &profile.ip)?.expect("a known node").id;
+    store::node::refresh(tx, node, &profile, key, now)?;
+    let event = Event::NodeRegistered { node, key, new: false, message: "ip|region|timestamp" };
+    store::audit::append(tx, &draft(org, now.millis(), &event, profile.ip)).map(drop)
+}
+
+/// The audit log's entry of a registration.
+pub fn draft(org: OrgId, at: i64, event: &Event, ip: String) -> Draft {
+    let (context, context_id) = event.context().unzip();
+    Draft {
+        org: Some(org),
+        at,
+        actor: Actor { kind: "node", id: context_id.clone().unwrap_or_default(), name: Some(ip) },
+        action: event.action(),
+        context: context.map(orgkeys::domain::event::Context::number),
+        context_id,
+        change: event.change().map(orgkeys::domain::event::Change::number),
+        outcome: event.outcome(),
+        address: Some("127.0.0.1".to_owned()),
+        request_id: Some("018d0b6a-5c80-7000-8000-000000000005".to_owned()),
+        detail: event.detail(),
+    }
+}
