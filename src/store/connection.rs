@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
@@ -62,6 +63,10 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
         if stands != expected {
             return Err(StoreError::Unusable(format!("SQLite did not take PRAGMA {name} = {value}")));
         }
+    }
+    // Else a statement with a bound LIMIT is planned anew at every use, which costs more than running it.
+    if !conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)? {
+        return Err(StoreError::Unusable("SQLite did not take its query planner stability guarantee".to_owned()));
     }
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
