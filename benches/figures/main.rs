@@ -32,11 +32,9 @@ struct Scale {
     starts: u32,
 }
 
-const FULL: Scale =
-    Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5 };
+const FULL: Scale = Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5 };
 
-const QUICK: Scale =
-    Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1 };
+const QUICK: Scale = Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1 };
 
 /// The groups of rows by the words that choose them, in the order of the table.
 const GROUPS: [(&str, fn(Scale) -> Vec<Row>); 6] = [

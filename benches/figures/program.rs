@@ -81,7 +81,8 @@ impl Program {
 
     /// A request without a body, with the owner's token.
     pub fn request(&self, method: &str, path: &str) -> Vec<u8> {
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n", self.address, self.token);
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n", self.address, self.token);
         (head + "content-length: 0\r\n\r\n").into_bytes()
     }
 

@@ -40,7 +40,12 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let met = load.rate >= 8_000.0 && load.p99 < Duration::from_millis(40);
     let share = 100.0 * load.rate / alone;
     vec![
-        Row::new("durable audited writes: `POST /register`, 64 connections", load.text(), ">= 8,000/s, p99 < 40 ms", met),
+        Row::new(
+            "durable audited writes: `POST /register`, 64 connections",
+            load.text(),
+            ">= 8,000/s, p99 < 40 ms",
+            met,
+        ),
         Row::baseline("the same writes without HTTP, 64 threads", rate(alone)),
         Row::new("share of the writer's speed that HTTP keeps", format!("{share:.0} %"), ">= 50 %", share >= 50.0),
     ]

@@ -23,8 +23,9 @@ pub struct Page {
 
 /// Puts a node into the registry, or refreshes it, with the key that verified.
 pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Result<Node, Error> {
-    signed_call::admit(app, origin, call.org.as_deref(), |org| {
-        let signed = signed_call::verify(app, origin, org, call)?;
+    signed_call::admit(app, origin, call, |known| {
+        let org = known.org;
+        let signed = signed_call::verify(app, origin, known, call)?;
         let (outside, signature, signed_at) = (app.outside.clone(), call.signature, call.at.time);
         app.record(&signed.caller, Rule::SpeaksAsNode, move |tx, grant| {
             let key = grant.key.ok_or_else(|| Error::internal("a node without a key"))?;
@@ -50,8 +51,9 @@ pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile)
 
 /// Takes a node out of the registry at its own word.
 pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Result<(), Error> {
-    signed_call::admit(app, origin, call.org.as_deref(), |org| {
-        let signed = signed_call::verify(app, origin, org, call)?;
+    signed_call::admit(app, origin, call, |known| {
+        let org = known.org;
+        let signed = signed_call::verify(app, origin, known, call)?;
         let (ip, signature, signed_at) = (call.ip.clone(), call.signature, call.at.time);
         app.revoke(&signed.caller, Rule::SpeaksAsNode, move |tx, grant| {
             let key = grant.key.ok_or_else(|| Error::internal("a node without a key"))?;

@@ -9,13 +9,14 @@ use crate::domain::event::Event;
 use crate::domain::user::User;
 use crate::store;
 
-/// The caller whom an access token proves. A token of the wrong shape is refused before the store is asked.
+/// The caller whom an access token proves. A token of the wrong shape is refused before the store is asked. Never waits
+/// for a write or a long read, so an async thread may call it.
 pub fn authenticate(app: &App, token: &str, origin: Origin) -> Result<Caller, Error> {
     let Some(digest) = secret::access_token_digest(token) else {
         let message = "The access token is malformed: it is `okp_` and 36 letters and digits, copied whole";
         return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
     };
-    let standing = app.identify(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?;
+    let standing = app.look_up(|tx| store::token::find_by_digest(tx, &digest))?;
     let standing = access::valid(standing, app.now())?;
     app.limiter.admit_caller(standing.token.id)?;
     let identity = Identity::User { token: standing.token.id, user: standing.token.user };

@@ -9,9 +9,10 @@ use super::error::{Error, Kind};
 use crate::crypto::rsa::Verifier;
 use crate::crypto::signed_request::{Form, Messages, Signature};
 use crate::domain::id::{OrgId, OrgKeyId};
-use crate::domain::node::SignedAt;
+use crate::domain::node::{Node, SignedAt};
+use crate::domain::org_key::OrgKey;
 use crate::domain::time::Time;
-use crate::store;
+use crate::store::{self, ReadTx};
 
 /// Public keys that are kept ready to verify; beyond it all are dropped and read anew.
 const READY: usize = 10_000;
@@ -56,31 +57,49 @@ impl Verifiers {
     }
 }
 
+/// What is known before a signature is looked at, all from one snapshot.
+pub(super) struct Known {
+    /// The organization that the node names, or the only one.
+    pub(super) org: OrgId,
+    /// The node at this address, deleted or not.
+    pub(super) node: Option<Node>,
+    signed_after: Time,
+    keys: Vec<OrgKey>,
+}
+
 /// Runs a signed call for its organization, within the limit on refusals, and counts it if it is refused.
 pub(super) fn admit<T>(
     app: &App,
     origin: &Origin,
-    named: Option<&str>,
-    work: impl FnOnce(OrgId) -> Result<T, Error>,
+    call: &SignedCall,
+    work: impl FnOnce(Known) -> Result<T, Error>,
 ) -> Result<T, Error> {
     app.limiter.admit_signed(origin.address)?;
-    let org = organization(app, named);
-    let result = org.as_ref().map_err(Clone::clone).and_then(|org| work(*org));
+    let known = look_up(app, call);
+    let org = known.as_ref().ok().map(|known| known.org);
+    let result = known.and_then(work);
     if let Err(error) = &result
         && error.kind == Kind::Invalid
     {
         app.limiter.signed_call_refused(origin.address);
-        if let Ok(org) = org {
+        if let Some(org) = org {
             app.refusals.count(org, error.code, origin.address, app.now());
         }
     }
     result
 }
 
+fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
+    app.identify(|tx| {
+        let org = organization(tx, call.org.as_deref())?;
+        let node = store::node::find_by_ip(tx, org, &call.ip)?;
+        Ok(Known { org, signed_after: store::server::signed_after(tx)?, keys: store::org_key::list(tx, org)?, node })
+    })
+}
+
 /// Verifies time, then signature: `ip|region|timestamp` first, then the same with the organization.
-pub(super) fn verify(app: &App, origin: &Origin, org: OrgId, call: &SignedCall) -> Result<Signed, Error> {
-    let (signed_after, keys) =
-        app.identify(|tx| Ok((store::server::signed_after(tx)?, store::org_key::list(tx, org)?)))?;
+pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall) -> Result<Signed, Error> {
+    let Known { org, node, signed_after, mut keys } = known;
     check_time(app, &call.at, signed_after)?;
     if keys.is_empty() {
         return Err(refusal(
@@ -89,11 +108,11 @@ pub(super) fn verify(app: &App, origin: &Origin, org: OrgId, call: &SignedCall) 
             "Make a key with POST /organization/{idOrg}/key, put it on the node and sign with it".to_owned(),
         ));
     }
+    // A node nearly always signs with the key of its last registration: tried first, it saves trying the others.
+    let last = node.as_ref().and_then(|node| node.key);
+    keys.sort_by_key(|key| Some(key.id) != last);
     let verifiers = keys.iter().map(|key| app.verifiers.get(key.id, &key.public_key)).collect::<Result<Vec<_>, _>>()?;
-    let region = match &call.region {
-        Some(region) => Some(region.clone()),
-        None => app.identify(|tx| Ok(store::node::find_by_ip(tx, org, &call.ip)?))?.map(|node| node.profile.region),
-    };
+    let region = call.region.clone().or_else(|| node.map(|node| node.profile.region));
     let signer = region.and_then(|region| {
         Messages::new(&call.ip, &region, &call.at.text, &org.to_string()).find_signer(&call.signature, &verifiers)
     });
@@ -103,16 +122,16 @@ pub(super) fn verify(app: &App, origin: &Origin, org: OrgId, call: &SignedCall) 
 }
 
 /// The organization that a node names, or the only one.
-fn organization(app: &App, named: Option<&str>) -> Result<OrgId, Error> {
+fn organization(tx: &ReadTx<'_>, named: Option<&str>) -> Result<OrgId, Error> {
     let unknown = |advice: &str| refusal("UNKNOWN_ORGANIZATION", "Unknown organization", advice.to_owned());
-    app.identify(|tx| match named.map(OrgId::parse) {
+    match named.map(OrgId::parse) {
         Some(Some(org)) if store::org::exists(tx, org)? => Ok(org),
         Some(_) => {
             Err(unknown("This server has no organization with the id in id_org: copy it from GET /user/profile"))
         }
         None => store::org::only(tx)?
             .ok_or_else(|| unknown("This server does not hold exactly one organization: send its id in id_org")),
-    })
+    }
 }
 
 fn check_time(app: &App, at: &SignedAt, signed_after: Time) -> Result<(), Error> {

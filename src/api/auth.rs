@@ -9,7 +9,6 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::error::refused;
 use super::observe::origin;
-use super::{blocking, error};
 use crate::actions::app::App;
 use crate::actions::caller::Caller;
 use crate::actions::error::Error;
@@ -48,11 +47,10 @@ impl<'a> ApiExtractor<'a> for Auth {
     }
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        let token = bearer(request).map_err(refused)?.to_owned();
+        let token = bearer(request).map_err(refused)?;
         let app = request.data::<Arc<App>>().ok_or_else(|| refused(Error::internal("no app beside the request")))?;
-        let origin = origin(request);
-        let caller = blocking(app, move |app| session::authenticate(app, &token, origin)).await;
-        caller.map(Self).map_err(error::refused)
+        // Right here: going to another thread and back costs more than the lookup.
+        session::authenticate(app, token, origin(request)).map(Self).map_err(refused)
     }
 }
 

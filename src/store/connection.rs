@@ -36,6 +36,13 @@ pub fn writing(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
+/// A connection that reads.
+pub fn reading(path: &Path) -> Result<Connection, StoreError> {
+    let mut conn = Connection::open_with_flags(path, reading_flags())?;
+    prepare_reader(&mut conn)?;
+    Ok(conn)
+}
+
 /// The flags of a reader. Not read-only: such a connection could not recover the write-ahead log of a process that was killed.
 pub fn reading_flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX

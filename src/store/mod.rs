@@ -22,8 +22,8 @@ pub mod writer;
 mod writer_tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -70,6 +70,8 @@ impl Room {
 pub struct Store {
     writer: Writer,
     readers: r2d2::Pool<SqliteConnectionManager>,
+    /// For lookups that nobody may wait long for.
+    door: Mutex<Connection>,
     path: PathBuf,
     upgraded_from: Option<i32>,
     // Declared last: the lock is let go only when every connection is closed.
@@ -107,7 +109,8 @@ impl Store {
             .connection_timeout(Duration::from_secs(5))
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
-        Ok(Self { writer, readers, path: options.path.clone(), upgraded_from, _lock: lock })
+        let door = Mutex::new(connection::reading(&options.path)?);
+        Ok(Self { writer, readers, door, path: options.path.clone(), upgraded_from, _lock: lock })
     }
 
     /// Reads from one snapshot.
@@ -115,6 +118,12 @@ impl Store {
         let conn = self.readers.get().map_err(|_| StoreError::Busy)?;
         let tx = conn.unchecked_transaction().map_err(StoreError::from)?;
         work(&ReadTx { conn: &tx })
+    }
+
+    /// Looks up one row by its key, on a connection that serves nothing slower: short enough for a thread that must not block.
+    pub fn look_up<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let conn = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&ReadTx { conn: &conn })
     }
 
     /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.

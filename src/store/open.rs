@@ -211,9 +211,7 @@ pub fn reader(path: &Path) -> Result<Connection, StoreError> {
     }
     check_header(path)?;
     check_contents(path)?;
-    let mut conn = Connection::open_with_flags(path, connection::reading_flags())?;
-    connection::prepare_reader(&mut conn)?;
-    Ok(conn)
+    connection::reading(path)
 }
 
 #[cfg(test)]
