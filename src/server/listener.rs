@@ -135,8 +135,8 @@ impl Service {
         match &self.tls {
             None => self.answer(stream, pace, (local, peer), Scheme::HTTP, stop).await,
             Some(tls) => {
-                let shaken = tokio::time::timeout(self.deadlines.head, tls.acceptor().accept(stream)).await;
-                if let Ok(Ok(stream)) = shaken {
+                let shaking = tokio::time::timeout(self.deadlines.head, tls.acceptor().accept(stream));
+                if let Some(Ok(Ok(stream))) = stop.run_until_cancelled(shaking).await {
                     self.answer(stream, pace, (local, peer), Scheme::HTTPS, stop).await;
                 }
             }
@@ -171,7 +171,8 @@ impl Service {
             .serve_connection(paced, service);
         let mut connection = std::pin::pin!(connection);
         // Errors here are clients that went away or were too slow: nobody is left to be told.
-        if stop.run_until_cancelled(connection.as_mut()).await.is_none() {
+        // What has not asked for anything is not waited for at a stop.
+        if stop.run_until_cancelled(connection.as_mut()).await.is_none() && pace.is_busy() {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }

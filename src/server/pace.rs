@@ -92,6 +92,11 @@ impl Pace {
         ended
     }
 
+    /// Whether a request was received that is yet to be answered, or an answer is on its way.
+    pub fn is_busy(&self) -> bool {
+        matches!(*self.phase(), Phase::Answer | Phase::Sending | Phase::SendingLast)
+    }
+
     /// Whether a request was begun and will not be read to its end.
     fn is_refused(&self) -> bool {
         matches!(*self.phase(), Phase::Head(_) | Phase::SendingLast)

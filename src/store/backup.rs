@@ -105,14 +105,15 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
 /// Copies a backup beside the database that it is to become, readable by its owner alone.
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     open::check_header(file)?;
+    open::check_contents(file)?;
     let draft = open::beside(database, ".restoring");
     discard(&draft)?;
     let mut from = File::open(file)?;
     let mut to = private_file(&draft)?;
-    let copied = std::io::copy(&mut from, &mut to).and_then(|_| to.sync_all()).map_err(StoreError::from);
-    if let Err(error) = copied.and_then(|()| open::check_contents(&draft)) {
+    let copied = std::io::copy(&mut from, &mut to).and_then(|_| to.sync_all());
+    if let Err(error) = copied {
         discard(&draft)?;
-        return Err(error);
+        return Err(error.into());
     }
     Ok(draft)
 }

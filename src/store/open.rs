@@ -26,7 +26,9 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock, or says who else must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
-        Self::take_or_say(&beside(database, ".lock"), || {
+        // SQLite goes by the real name too, so two names of one database are one lock.
+        let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+        Self::take_or_say(&beside(&real, ".lock"), || {
             format!("another orgkeys process uses {}: stop the server, run this, start it again", database.display())
         })
     }

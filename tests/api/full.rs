@@ -49,7 +49,12 @@ impl Acme {
         let advice = "The disk is full: nothing was changed. Deleting still works; free disk space and try again";
         let body = json!({ "success": false, "message": advice, "errorCode": "STORAGE_FULL" });
         let (keys, nodes) = (self.path("key"), self.path("nodes"));
-        let mut answers = vec![server.register(&self.owner.org, &self.pem, ip).await];
+        let mut answers = Vec::new();
+        let register = server.register(&self.owner.org, &self.pem, ip).await;
+        let mut signed = body.clone();
+        signed["errorMessage"] = json!(advice);
+        assert_eq!((register.status, register.json()), (StatusCode::SERVICE_UNAVAILABLE, signed));
+        assert_eq!(register.headers["retry-after"], "60");
         for (method, path) in [
             (Method::POST, keys.as_str()),
             (Method::GET, keys.as_str()),

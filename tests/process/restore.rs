@@ -73,8 +73,9 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     assert!(fs::read(home.path(&aside)).expect("bytes") == old, "the old database was changed");
     assert!(fs::read(home.path("copy.db")).expect("bytes") == copy, "the backup was changed");
     assert_eq!((mode(&home.database), mode(&home.path(&aside))), (0o600, 0o600));
-    let names = ["copy.db", &aside, "orgkeys.db", "orgkeys.db.backup", "orgkeys.db.lock", "stderr.log"];
-    let mut names: Vec<&str> = names.to_vec();
+    let locks = ["orgkeys.db.backup.lock", "orgkeys.db.lock"];
+    let mut names = vec!["copy.db", &aside, "orgkeys.db", "orgkeys.db.backup", "stderr.log"];
+    names.extend(locks);
     names.sort_unstable();
     assert_eq!(home.files(), names);
     assert_eq!(integrity(&home.database), "ok");
