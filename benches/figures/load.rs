@@ -53,7 +53,7 @@ pub fn run(server: &Program, next: impl FnMut() -> Option<Rc<[u8]>> + 'static) -
         }
         times
     }));
-    let (took, cpu) = (started.elapsed(), server.cpu() - cpu);
+    let (took, cpu) = (started.elapsed(), server.cpu().saturating_sub(cpu));
     times.sort_unstable();
     let count = u32::try_from(times.len()).expect("a number").max(1);
     let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();

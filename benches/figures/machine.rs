@@ -22,8 +22,14 @@ pub fn line() -> String {
     format!("Machine: {cores} cores, {model}, Linux {}, {}", kernel.trim(), compiler.trim())
 }
 
-/// Says so where nothing can be durable.
-pub fn warn_of_a_disk_that_is_none() {
+/// What a row says that has nothing to be compared with.
+pub const NO_OPENSSL: &str = "there is no openssl to compare with";
+
+/// Says so where there is no openssl, and where nothing can be durable.
+pub fn warn() {
+    if output("openssl", &["version"]).is_none() {
+        println!("{NO_OPENSSL}: its rows stand without a baseline\n");
+    }
     let system = rustix::fs::statfs(FOLDER).map(|system| system.f_type);
     if system.is_ok_and(|kind| u64::try_from(kind) == Ok(TMPFS)) {
         println!("{FOLDER} is in memory: the figures for durable writes mean nothing\n");
@@ -51,7 +57,7 @@ pub fn openssl_keys(time: Duration) -> Option<f64> {
         output("openssl", &["genrsa", "2048"])?;
         made += 1.0;
     }
-    Some(made / (cpu("/proc/self/stat", CHILDREN) - before).as_secs_f64().max(0.01))
+    Some(made / cpu("/proc/self/stat", CHILDREN).saturating_sub(before).as_secs_f64().max(0.01))
 }
 
 /// Where `stat` has the time of the process or thread itself, in user and in system mode.

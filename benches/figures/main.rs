@@ -36,8 +36,11 @@ const FULL: Scale = Scale { time: Duration::from_secs(5), rounds: 25, entries: 1
 
 const QUICK: Scale = Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1 };
 
+/// What measures a group of rows.
+type Group = fn(Scale) -> Vec<Row>;
+
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, fn(Scale) -> Vec<Row>); 6] = [
+const GROUPS: [(&str, Group); 6] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
@@ -55,7 +58,7 @@ fn main() {
     let chosen: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     orgkeys::server::listener::raise_descriptor_limit();
     println!("{}\n", machine::line());
-    machine::warn_of_a_disk_that_is_none();
+    machine::warn();
     let groups = GROUPS.iter().filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|word| name == word));
     let rows: Vec<Row> = groups.flat_map(|(_, measure)| measure(scale)).collect();
     report::print(&rows);
