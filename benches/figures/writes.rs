@@ -63,7 +63,7 @@ fn writer_alone(time: Duration) -> f64 {
     let site = Site::new();
     let room = Room::new(64 << 20, 0);
     let store = Store::open(&Options { path: site.database(), readers: 1, room }).expect("a store");
-    let known = store.write(prepare).expect("prepared");
+    let known = store.write(prepare).wait().expect("prepared");
     let (number, end) = (AtomicU32::new(0), Instant::now() + time);
     let started = Instant::now();
     thread::scope(|scope| {
@@ -71,7 +71,7 @@ fn writer_alone(time: Duration) -> f64 {
             scope.spawn(|| {
                 while Instant::now() < end {
                     let number = number.fetch_add(1, Ordering::Relaxed);
-                    store.write(move |tx| refresh(tx, known, number)).expect("written");
+                    store.write(move |tx| refresh(tx, known, number)).wait().expect("written");
                 }
             });
         }

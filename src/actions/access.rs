@@ -2,7 +2,7 @@
 
 use super::caller::{Caller, Identity};
 use super::error::Error;
-use crate::domain::id::{OrgId, OrgKeyId, UserId};
+use crate::domain::id::{OrgId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
 use crate::store::token::Standing;
@@ -42,8 +42,6 @@ pub struct Grant {
     pub user: Option<UserId>,
     /// The role that the right comes from.
     pub role: Role,
-    /// The key that vouches for a node.
-    pub key: Option<OrgKeyId>,
     /// The moment of the decision, and of everything that follows from it.
     pub at: Time,
     /// When the token was last used before.
@@ -122,10 +120,10 @@ pub(super) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
             if !store::org_key::exists(tx, *org, *key).map_err(no_caller)? {
                 return Err(no_caller(super::signed_call::key_is_gone()));
             }
-            Ok(Grant { org: *org, user: None, role: Role::User, key: Some(*key), at: now, token_used: None })
+            Ok(Grant { org: *org, user: None, role: Role::User, at: now, token_used: None })
         }
         (Identity::System, Rule::Administers(org)) => {
-            Ok(Grant { org: *org, user: None, role: Role::Owner, key: None, at: now, token_used: None })
+            Ok(Grant { org: *org, user: None, role: Role::Owner, at: now, token_used: None })
         }
         (Identity::Node { org, .. }, rule) => Err(Denial::Forbidden(*org, Box::new(Error::denied(rule.refusal())))),
         (Identity::System, rule) => Err(no_caller(Error::denied(rule.refusal()))),
@@ -142,7 +140,6 @@ fn decide_user(standing: Option<Standing>, rule: &Rule, now: Time) -> Result<Gra
         org: standing.org,
         user: Some(standing.token.user),
         role: standing.role,
-        key: None,
         at: now,
         token_used: standing.token.last_used,
     })

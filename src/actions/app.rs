@@ -1,5 +1,7 @@
 //! How is a thing done? Authorized and recorded, in one transaction, or not at all.
 
+use std::future::IntoFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::{self, Denial, Grant, Rule};
@@ -33,14 +35,40 @@ pub struct Limits {
     pub caller_rate: u32,
 }
 
+/// What an action will answer, once it and its event are on disk: a task awaits it, a thread waits for it.
+#[must_use = "nobody knows whether it was done"]
+pub struct Pending<T>(store::Pending<Result<T, Error>, Error>);
+
+impl<T> Pending<T> {
+    /// An action that is not done.
+    pub(super) const fn refused(error: Error) -> Self {
+        Self(store::Pending::refused(error))
+    }
+
+    /// Waits on this thread.
+    pub fn wait(self) -> Result<T, Error> {
+        self.0.wait()?
+    }
+}
+
+impl<T> IntoFuture for Pending<T> {
+    type Output = Result<Result<T, Error>, Error>;
+    type IntoFuture = <store::Pending<Result<T, Error>, Error> as IntoFuture>::IntoFuture;
+
+    /// The inner result is the action's; the outer one is the writer's.
+    fn into_future(self) -> Self::IntoFuture {
+        self.0.into_future()
+    }
+}
+
 /// An open organization keys server, without a wire to it.
 pub struct App {
     // Private to this file: nothing is read or written without a caller and a rule.
     store: Store,
     pub(super) outside: Outside,
     pub(super) limits: Limits,
-    pub(super) limiter: Limiter,
-    pub(super) refusals: Refusals,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) verifiers: Verifiers,
 }
 
@@ -52,8 +80,8 @@ impl App {
         let outside = outside.with_ids_after(last_id);
         let app = Self {
             store,
-            limiter: Limiter::new(&limits),
-            refusals: Refusals::default(),
+            limiter: Arc::new(Limiter::new(&limits)),
+            refusals: Arc::default(),
             verifiers: Verifiers::default(),
             outside,
             limits,
@@ -72,22 +100,27 @@ impl App {
     }
 
     /// Reads from a snapshot in which `caller` has the right of `rule`, and records the read before it is answered.
-    pub(super) fn read<T>(
+    pub(super) fn read<T: Send + 'static>(
         &self,
         caller: &Caller,
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
-    ) -> Result<T, Error> {
-        let (grant, value, event) = self.consult(caller, rule, |tx, grant| {
+    ) -> Pending<T> {
+        let decided = self.decided(caller, rule, |tx, grant| {
             let (value, event) = work(tx, grant)?;
             Ok((grant.clone(), value, event))
-        })?;
-        let (caller, now) = (caller.clone(), grant.at);
-        self.store.write(move |tx| {
+        });
+        let (grant, value, event) = match decided {
+            Ok(Ok(read)) => read,
+            Ok(Err(denial)) => return self.denied(caller, rule, denial),
+            Err(error) => return Pending::refused(error),
+        };
+        let caller = caller.clone();
+        Pending(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
-            append(tx, &caller, Some(grant.org), &event, now)
-        })?;
-        Ok(value)
+            append(tx, &caller, Some(grant.org), &event, grant.at)?;
+            Ok(Ok(value))
+        }))
     }
 
     /// Looks something up on the way to a recorded change. Only a denial is recorded.
@@ -97,14 +130,9 @@ impl App {
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let now = self.outside.now();
-        let decided = self.store.read(|tx| match access::decide(tx, caller, rule, now) {
-            Ok(grant) => work(tx, &grant).map(Ok),
-            Err(denial) => Ok::<_, Error>(Err(denial)),
-        })?;
-        decided.or_else(|denial| {
-            let (caller, rule) = (caller.clone(), rule.clone());
-            Err(self.store.write(move |tx| refuse(tx, &caller, &rule, denial, now))?)
+        self.decided(caller, rule, work)?.map_err(|denial| {
+            let (caller, rule, now) = (caller.clone(), rule.clone(), self.outside.now());
+            self.store.write(move |tx| refuse(tx, &caller, &rule, denial, now)).wait().unwrap_or_else(|error| error)
         })
     }
 
@@ -114,8 +142,8 @@ impl App {
         caller: &Caller,
         rule: Rule,
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.store.write(recorded(caller.clone(), self.outside.clone(), rule, work))?
+    ) -> Pending<T> {
+        Pending(self.store.write(recorded(caller.clone(), self.outside.clone(), rule, work)))
     }
 
     /// As [`App::record`], for what revokes: it may use the reserve of a full disk. The right is looked at before, so that nobody without it spends the reserve on denials.
@@ -124,9 +152,32 @@ impl App {
         caller: &Caller,
         rule: Rule,
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.consult(caller, &rule, |_, _| Ok(()))?;
-        self.store.revoke(recorded(caller.clone(), self.outside.clone(), rule, work))?
+    ) -> Pending<T> {
+        match self.decided(caller, &rule, |_, _| Ok(())) {
+            Ok(Ok(())) => Pending(self.store.revoke(recorded(caller.clone(), self.outside.clone(), rule, work))),
+            Ok(Err(denial)) => self.denied(caller, &rule, denial),
+            Err(error) => Pending::refused(error),
+        }
+    }
+
+    /// Decides on a snapshot, and reads from it if the right is there.
+    fn decided<T>(
+        &self,
+        caller: &Caller,
+        rule: &Rule,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
+    ) -> Result<Result<T, Denial>, Error> {
+        let now = self.outside.now();
+        self.store.read(|tx| match access::decide(tx, caller, rule, now) {
+            Ok(grant) => work(tx, &grant).map(Ok),
+            Err(denial) => Ok(Err(denial)),
+        })
+    }
+
+    /// Records a denial and answers with it.
+    fn denied<T: Send + 'static>(&self, caller: &Caller, rule: &Rule, denial: Denial) -> Pending<T> {
+        let (caller, rule, now) = (caller.clone(), rule.clone(), self.outside.now());
+        Pending(self.store.write(move |tx| Ok(Err(refuse(tx, &caller, &rule, denial, now)?))))
     }
 
     /// Does what concerns no single organization, as the system, and records it in the server's own chain.
@@ -135,19 +186,21 @@ impl App {
         work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, E), Error> + Send + 'static,
     ) -> Result<T, Error> {
         let now = self.outside.now();
-        self.store.write(move |tx| {
-            let (value, events) = work(tx, now)?;
-            for event in events {
-                append(tx, &Caller::system(), None, &event, now)?;
-            }
-            Ok(value)
-        })
+        self.store
+            .write(move |tx| {
+                let (value, events) = work(tx, now)?;
+                for event in events {
+                    append(tx, &Caller::system(), None, &event, now)?;
+                }
+                Ok(value)
+            })
+            .wait()
     }
 
     /// Records what the server has to say of its own start; from the reserve, so that a full disk does not keep it from starting.
     fn note(&self, event: Event) -> Result<(), Error> {
         let now = self.outside.now();
-        self.store.revoke(move |tx| append(tx, &Caller::system(), None, &event, now))
+        self.store.revoke(move |tx| append(tx, &Caller::system(), None, &event, now)).wait()
     }
 
     /// Looks up what has no caller yet: whose credential it is, whose key may have signed.
@@ -163,9 +216,11 @@ impl App {
     /// Appends entries that were counted in memory.
     pub(super) fn append_counted(&self, entries: Vec<(OrgId, Event)>) -> Result<(), Error> {
         let now = self.outside.now();
-        self.store.write(move |tx| {
-            entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
-        })
+        self.store
+            .write(move |tx| {
+                entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
+            })
+            .wait()
     }
 
     /// The present moment, as the server sees it.
@@ -183,7 +238,7 @@ impl App {
     /// Whether a change reaches the disk now.
     pub fn probe(&self) -> Result<(), Error> {
         let now = self.outside.now();
-        self.store.write(move |tx| Ok(store::server::probe(tx, now)?))
+        self.store.write(move |tx| Ok(store::server::probe(tx, now)?)).wait()
     }
 
     /// How busy the writer has been.

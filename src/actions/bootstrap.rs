@@ -70,6 +70,7 @@ pub fn announced(app: &App, org: OrgId) -> Result<(), Error> {
         store::server::set_unannounced_token(tx, None)?;
         Ok(((), []))
     })
+    .wait()
 }
 
 fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
@@ -106,6 +107,7 @@ fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
         ];
         Ok((start, events))
     })
+    .wait()
 }
 
 fn replace(app: &App, lost: &store::token::Standing) -> Result<Start, Error> {
@@ -121,6 +123,7 @@ fn replace(app: &App, lost: &store::token::Standing) -> Result<Start, Error> {
         ];
         Ok((Start::Show { org, token: secret, id: token.id }, events))
     })
+    .wait()
 }
 
 fn digest(token: &SecretString) -> Result<secret::TokenDigest, Error> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::access::{Grant, Rule};
-use super::app::App;
+use super::app::{App, Pending};
 use super::caller::Caller;
 use super::error::Error;
 use crate::domain::event::Event;
@@ -32,7 +32,7 @@ pub struct Query {
 }
 
 /// The events that fit, newest first, and how many fit in all. Below ADMINISTRATOR these are the caller's own.
-pub fn list(app: &App, caller: &Caller, query: Query) -> Result<(Vec<Shown>, i64), Error> {
+pub fn list(app: &App, caller: &Caller, query: Query) -> Pending<(Vec<Shown>, i64)> {
     app.read(caller, &Rule::SeesEvents, |tx, grant| {
         let reader = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
         let (mut events, total) = match filter(grant, reader, query) {
@@ -48,7 +48,7 @@ pub fn list(app: &App, caller: &Caller, query: Query) -> Result<(Vec<Shown>, i64
 }
 
 /// Marks events as read, or as not read, by the caller; those of other organizations are passed over.
-pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Result<(), Error> {
+pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()> {
     app.record(caller, Rule::MarksEvents, move |tx, grant| {
         let user = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
         let count = store::audit::mark(tx, grant.org, user, &ids, read)?;

@@ -1,14 +1,15 @@
 //! What may be done with nodes? They register and unregister themselves by signature; members see them; administrators delete and activate them.
 
-use super::access::Rule;
-use super::app::App;
+use super::access::{Grant, Rule};
+use super::app::{App, Pending};
 use super::caller::{Caller, Origin};
 use super::error::{Error, Kind};
-use super::signed_call::{self, SignedCall};
+use super::outside::Outside;
+use super::signed_call::{self, Once, Signed, SignedCall};
 use crate::domain::event::Event;
 use crate::domain::id::{NodeId, OrgId};
 use crate::domain::node::{Node, Profile, Services};
-use crate::store::{self, ReadTx};
+use crate::store::{self, ReadTx, WriteTx};
 
 /// Which of the nodes are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -22,66 +23,71 @@ pub struct Page {
 }
 
 /// Puts a node into the registry, or refreshes it, with the key that verified.
-pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Result<Node, Error> {
+pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Pending<Node> {
     signed_call::admit(app, origin, call, |known| {
-        let org = known.org;
-        let signed = signed_call::verify(app, origin, known, call)?;
-        let (outside, signature, signed_at) = (app.outside.clone(), call.signature, call.at.time);
-        app.record(&signed.caller, Rule::SpeaksAsNode, move |tx, grant| {
-            let key = grant.key.ok_or_else(|| Error::internal("a node without a key"))?;
-            if !store::replay::spend(tx, &signature, signed_at, grant.at)? {
-                return Err(signed_call::replayed());
-            }
-            let known = store::node::find_by_ip(tx, org, &profile.ip)?;
-            if let Some(deleted_at) = known.as_ref().and_then(|node| node.deleted_at) {
-                return Err(signed_call::node_deleted(deleted_at));
-            }
-            let new = known.is_none();
-            let id = known.map_or_else(|| outside.id(), |node| node.id);
-            let node = Node { id, org, profile, key: Some(key), last_contact: grant.at, deleted_at: None };
-            if new {
-                store::node::insert(tx, &node)?;
-            } else {
-                store::node::refresh(tx, id, &node.profile, key, grant.at)?;
-            }
-            Ok((node, Event::NodeRegistered { node: id, key, new, message: signed.form.name() }))
-        })
+        let Signed { caller, once, watch } = signed_call::verify(app, origin, known, call)?;
+        let outside = app.outside.clone();
+        Ok(app.record(&caller, Rule::SpeaksAsNode, move |tx, grant| {
+            watch.see(grant.at, put(tx, grant, &once, profile, &outside))
+        }))
     })
 }
 
 /// Takes a node out of the registry at its own word.
-pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Result<(), Error> {
+pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> {
     signed_call::admit(app, origin, call, |known| {
-        let org = known.org;
-        let signed = signed_call::verify(app, origin, known, call)?;
-        let (ip, signature, signed_at) = (call.ip.clone(), call.signature, call.at.time);
-        app.revoke(&signed.caller, Rule::SpeaksAsNode, move |tx, grant| {
-            let key = grant.key.ok_or_else(|| Error::internal("a node without a key"))?;
-            if !store::replay::spend(tx, &signature, signed_at, grant.at)? {
-                return Err(signed_call::replayed());
-            }
-            let node = node_at(tx, org, &ip)?;
-            if let Some(deleted_at) = node.deleted_at {
-                return Err(signed_call::node_deleted(deleted_at));
-            }
-            store::node::remove(tx, node.id)?;
-            Ok(((), Event::NodeUnregistered { node: node.id, key, message: signed.form.name() }))
-        })
+        let Signed { caller, once, watch } = signed_call::verify(app, origin, known, call)?;
+        let ip = call.ip.clone();
+        Ok(app
+            .revoke(&caller, Rule::SpeaksAsNode, move |tx, grant| watch.see(grant.at, take_out(tx, grant, &once, &ip))))
     })
 }
 
+fn put(
+    tx: &WriteTx<'_>,
+    grant: &Grant,
+    once: &Once,
+    profile: Profile,
+    outside: &Outside,
+) -> Result<(Node, Event), Error> {
+    let (org, key) = (grant.org, once.spend(tx, grant.at)?);
+    let known = store::node::find_by_ip(tx, org, &profile.ip)?;
+    refuse_deleted(known.as_ref())?;
+    let new = known.is_none();
+    let id = known.map_or_else(|| outside.id(), |node| node.id);
+    let node = Node { id, org, profile, key: Some(key), last_contact: grant.at, deleted_at: None };
+    if new {
+        store::node::insert(tx, &node)?;
+    } else {
+        store::node::refresh(tx, id, &node.profile, key, grant.at)?;
+    }
+    Ok((node, Event::NodeRegistered { node: id, key, new, message: once.form.name() }))
+}
+
+fn take_out(tx: &WriteTx<'_>, grant: &Grant, once: &Once, ip: &str) -> Result<((), Event), Error> {
+    let key = once.spend(tx, grant.at)?;
+    let node = node_at(tx, grant.org, ip)?;
+    refuse_deleted(Some(&node))?;
+    store::node::remove(tx, node.id)?;
+    Ok(((), Event::NodeUnregistered { node: node.id, key, message: once.form.name() }))
+}
+
+fn refuse_deleted(node: Option<&Node>) -> Result<(), Error> {
+    node.and_then(|node| node.deleted_at).map_or(Ok(()), |when| Err(signed_call::node_deleted(when)))
+}
+
 /// The nodes of an organization, newest first, and how many there are.
-pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, page: Page) -> Result<(Vec<Node>, i64), Error> {
+pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, page: Page) -> Pending<(Vec<Node>, i64)> {
     list_as(app, caller, &Rule::SeesNodes(org), page)
 }
 
 /// The nodes of the caller's own organization that offer any of the services.
-pub fn find(app: &App, caller: &Caller, page: Page) -> Result<(Vec<Node>, i64), Error> {
+pub fn find(app: &App, caller: &Caller, page: Page) -> Pending<(Vec<Node>, i64)> {
     list_as(app, caller, &Rule::FindsNodes, page)
 }
 
 /// Deletes a node, named by id or address, until it is activated.
-pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> Result<(), Error> {
+pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> Pending<()> {
     app.revoke(caller, Rule::ManagesNodes(org), move |tx, grant| {
         let node = node_named(tx, grant.org, &node)?.id;
         if !store::node::delete(tx, node, grant.at)? {
@@ -92,7 +98,7 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> R
 }
 
 /// Undoes the deletion of a node, named by id or address; it is beside a key again when it next registers.
-pub fn activate(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> Result<(), Error> {
+pub fn activate(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> Pending<()> {
     app.record(caller, Rule::ManagesNodes(org), move |tx, grant| {
         let node = node_named(tx, grant.org, &node)?.id;
         if !store::node::activate(tx, node)? {
@@ -102,7 +108,7 @@ pub fn activate(app: &App, caller: &Caller, org: Option<OrgId>, node: String) ->
     })
 }
 
-fn list_as(app: &App, caller: &Caller, rule: &Rule, page: Page) -> Result<(Vec<Node>, i64), Error> {
+fn list_as(app: &App, caller: &Caller, rule: &Rule, page: Page) -> Pending<(Vec<Node>, i64)> {
     app.read(caller, rule, |tx, grant| {
         let found = store::node::list(tx, grant.org, page.services, page.skip, page.take)?;
         let event = Event::NodesListed { org: grant.org, count: found.0.len() };

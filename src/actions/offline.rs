@@ -36,6 +36,7 @@ pub fn create_org(app: &App, name: &str) -> Result<Org, Error> {
         store::org::insert(tx, &org)?;
         Ok((org, Event::OrgCreated { org: id }))
     })
+    .wait()
 }
 
 /// All organizations, newest first.
@@ -69,6 +70,7 @@ pub fn create_user(app: &App, org: &str, email: &str, role: Role, name: &str, la
         let event = Event::UserCreated { user: user.id, role };
         Ok((user, event))
     })
+    .wait()
 }
 
 /// The people of one organization, or of all, newest first.
@@ -88,6 +90,7 @@ pub fn create_token(app: &App, user: &str, ttl: Ttl) -> Result<(SecretString, To
         let event = Event::TokenCreated { token: token.id, user: user.id, expires: token.expires_at };
         Ok(((secret, token), event))
     })
+    .wait()
 }
 
 /// The tokens of one person, named by address or id, or of all, newest first.
@@ -113,6 +116,7 @@ pub fn revoke_token(app: &App, id: &str) -> Result<(), Error> {
         }
         Ok(((), Event::TokenRevoked { token: id, user: standing.token.user }))
     })
+    .wait()
 }
 
 /// Adds a token that is known by `digest`.

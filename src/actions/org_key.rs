@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::thread;
 
 use super::access::Rule;
-use super::app::App;
+use super::app::{App, Pending};
 use super::caller::Caller;
 use super::error::{Error, Kind};
 use super::outside::Outside;
@@ -38,12 +38,13 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey,
         }
         let event = Event::OrgKeyCreated { key: key.id };
         Ok((key, event))
-    })?;
+    });
+    let key = key.wait()?;
     Ok((key, pair))
 }
 
 /// The keys of an organization, newest first, and the nodes beside them.
-pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(Vec<OrgKey>, Vec<KeyNode>), Error> {
+pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<(Vec<OrgKey>, Vec<KeyNode>)> {
     app.read(caller, &Rule::SeesKeys(org), |tx, grant| {
         let keys = store::org_key::list(tx, grant.org)?;
         let nodes = store::org_key::nodes(tx, grant.org)?;
@@ -53,7 +54,7 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(Vec<OrgKe
 }
 
 /// Deletes a key; its nodes must register again with another one.
-pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKeyId>) -> Result<(), Error> {
+pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKeyId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesKeys(org), move |tx, grant| {
         let key = key.ok_or_else(no_such_key)?;
         let nodes = store::org_key::delete(tx, grant.org, key)?.ok_or_else(no_such_key)?;
@@ -62,7 +63,7 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKey
 }
 
 /// Deletes every key of an organization; gives how many there were.
-pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<usize, Error> {
+pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<usize> {
     app.revoke(caller, Rule::ManagesKeys(org), |tx, grant| {
         let keys = store::org_key::delete_all(tx, grant.org)?;
         Ok((keys.len(), Event::OrgKeysDeleted { org: grant.org, keys }))

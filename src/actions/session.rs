@@ -1,7 +1,7 @@
 //! Whose credential is it, and what may its holder know of themselves?
 
 use super::access::{self, Rule};
-use super::app::App;
+use super::app::{App, Pending};
 use super::caller::{Caller, Identity, Origin};
 use super::error::Error;
 use crate::crypto::secret;
@@ -24,7 +24,7 @@ pub fn authenticate(app: &App, token: &str, origin: Origin) -> Result<Caller, Er
 }
 
 /// The caller's own profile.
-pub fn profile(app: &App, caller: &Caller) -> Result<User, Error> {
+pub fn profile(app: &App, caller: &Caller) -> Pending<User> {
     app.read(caller, &Rule::SeesOwnProfile, |tx, grant| {
         let user = match grant.user {
             Some(id) => store::user::find(tx, id)?,

@@ -1,18 +1,21 @@
 //! Is it really the node? A signature over address, region and time, made with a key of the organization, fresh and never used before.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::app::App;
+use super::app::{App, Pending};
 use super::caller::{Caller, Identity, Origin};
 use super::error::{Error, Kind};
+use super::limits::Limiter;
+use super::refusals::Refusals;
 use crate::crypto::rsa::Verifier;
 use crate::crypto::signed_request::{Form, Messages, Signature};
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::node::{Node, SignedAt};
 use crate::domain::org_key::OrgKey;
 use crate::domain::time::Time;
-use crate::store::{self, ReadTx};
+use crate::store::{self, ReadTx, WriteTx};
 
 /// Public keys that are kept ready to verify; beyond it all are dropped and read anew.
 const READY: usize = 10_000;
@@ -32,10 +35,48 @@ pub struct SignedCall {
     pub signature: Signature,
 }
 
-/// A verified call: the node as a caller, and the message that its signature is of.
+/// A verified call: the node as a caller, its signature that is yet to be spent, and what looks out for a late refusal.
 pub(super) struct Signed {
     pub(super) caller: Caller,
+    pub(super) once: Once,
+    pub(super) watch: Watch,
+}
+
+/// A signature that counts once.
+pub(super) struct Once {
     pub(super) form: Form,
+    key: OrgKeyId,
+    signature: Signature,
+    signed_at: Time,
+}
+
+impl Once {
+    /// Uses the signature up and gives the key that made it.
+    pub(super) fn spend(&self, tx: &WriteTx<'_>, now: Time) -> Result<OrgKeyId, Error> {
+        if store::replay::spend(tx, &self.signature, self.signed_at, now)? { Ok(self.key) } else { Err(replayed()) }
+    }
+}
+
+/// Counts refusals of signed calls against their network and for their organization.
+#[derive(Clone)]
+pub(super) struct Watch {
+    limiter: Arc<Limiter>,
+    refusals: Arc<Refusals>,
+    org: Option<OrgId>,
+    address: Option<IpAddr>,
+}
+
+impl Watch {
+    /// Passes an outcome on, and counts it if it is a refusal.
+    pub(super) fn see<T>(&self, now: Time, outcome: Result<T, Error>) -> Result<T, Error> {
+        if outcome.as_ref().is_err_and(|error| error.kind == Kind::Invalid) {
+            self.limiter.signed_call_refused(self.address);
+        }
+        if let (Err(Error { kind: Kind::Invalid, code, .. }), Some(org)) = (&outcome, self.org) {
+            self.refusals.count(org, code, self.address, now);
+        }
+        outcome
+    }
 }
 
 /// Public keys, parsed once. A key's id never gets other bytes, so nothing here can be stale; whether the key still stands is asked in the transaction.
@@ -60,9 +101,9 @@ impl Verifiers {
 /// What is known before a signature is looked at, all from one snapshot.
 pub(super) struct Known {
     /// The organization that the node names, or the only one.
-    pub(super) org: OrgId,
+    org: OrgId,
     /// The node at this address, deleted or not.
-    pub(super) node: Option<Node>,
+    node: Option<Node>,
     signed_after: Time,
     keys: Vec<OrgKey>,
 }
@@ -72,21 +113,19 @@ pub(super) fn admit<T>(
     app: &App,
     origin: &Origin,
     call: &SignedCall,
-    work: impl FnOnce(Known) -> Result<T, Error>,
-) -> Result<T, Error> {
-    app.limiter.admit_signed(origin.address)?;
-    let known = look_up(app, call);
-    let org = known.as_ref().ok().map(|known| known.org);
-    let result = known.and_then(work);
-    if let Err(error) = &result
-        && error.kind == Kind::Invalid
-    {
-        app.limiter.signed_call_refused(origin.address);
-        if let Some(org) = org {
-            app.refusals.count(org, error.code, origin.address, app.now());
-        }
+    work: impl FnOnce(Known) -> Result<Pending<T>, Error>,
+) -> Pending<T> {
+    if let Err(error) = app.limiter.admit_signed(origin.address) {
+        return Pending::refused(error);
     }
-    result
+    let known = look_up(app, call);
+    let watch = watch(app, origin, known.as_ref().ok().map(|known| known.org));
+    watch.see(app.now(), known.and_then(work)).unwrap_or_else(Pending::refused)
+}
+
+fn watch(app: &App, origin: &Origin, org: Option<OrgId>) -> Watch {
+    let (limiter, refusals) = (Arc::clone(&app.limiter), Arc::clone(&app.refusals));
+    Watch { limiter, refusals, org, address: origin.address }
 }
 
 fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
@@ -117,8 +156,11 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
         Messages::new(&call.ip, &region, &call.at.text, &org.to_string()).find_signer(&call.signature, &verifiers)
     });
     let Some((form, index)) = signer else { return Err(bad_signature(call)) };
-    let identity = Identity::Node { org, key: keys[index].id, ip: call.ip.clone() };
-    Ok(Signed { caller: Caller { identity, origin: origin.clone() }, form })
+    let key = keys[index].id;
+    let identity = Identity::Node { org, key, ip: call.ip.clone() };
+    let once = Once { form, key, signature: call.signature, signed_at: call.at.time };
+    let caller = Caller { identity, origin: origin.clone() };
+    Ok(Signed { caller, once, watch: watch(app, origin, Some(org)) })
 }
 
 /// The organization that a node names, or the only one.
@@ -174,7 +216,7 @@ fn bad_signature(call: &SignedCall) -> Error {
 }
 
 /// A refusal of a signature that was used before.
-pub(super) fn replayed() -> Error {
+fn replayed() -> Error {
     let advice = "This signature was used before. The same address, region and timestamp always give the same signature: sign again with a new timestamp";
     refusal("SIGNATURE_REPLAYED", "The signature was used before", advice.to_owned())
 }

@@ -13,7 +13,7 @@ use super::auth::Auth;
 use super::body::{Body, OptionalBody};
 use super::error::{Fail, may};
 use super::timestamp::Timestamp;
-use super::{Group, blocking};
+use super::{Group, act};
 use crate::actions::app::App;
 use crate::actions::caller::Caller;
 use crate::actions::error::{Error, Kind};
@@ -154,12 +154,9 @@ impl EventApi {
         let wanted = query.parse()?;
         let (skip, take) = (wanted.skip, wanted.take);
         let _look = self.looks.acquire().await.map_err(Error::internal)?;
-        let org = blocking(&self.app, move |app| {
-            let (events, total) = event::list(app, &auth.0, wanted)?;
-            // No event belongs to a project yet, so none fits one.
-            Ok(if nothing { (Vec::new(), 0) } else { (events, total) })
-        });
-        let (events, total) = org.await?;
+        let (events, total) = act(&self.app, move |app| event::list(app, &auth.0, wanted)).await?;
+        // No event belongs to a project yet, so none fits one.
+        let (events, total) = if nothing { (Vec::new(), 0) } else { (events, total) };
         Ok(Json(SystemEventPage { events: events.into_iter().map(shown).collect(), total, skip, take }))
     }
 
@@ -207,7 +204,7 @@ impl EventApi {
         read: bool,
     ) -> Result<Json<Marked>, EventFail> {
         let ids = parse_ids(query.as_deref(), body.unwrap_or_default())?;
-        blocking(&self.app, move |app| event::mark(app, &caller, ids, read)).await?;
+        act(&self.app, move |app| event::mark(app, &caller, ids, read)).await?;
         Ok(Json(Marked { success: true }))
     }
 }

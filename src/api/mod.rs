@@ -26,7 +26,7 @@ use poem::{EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
-use crate::actions::app::App;
+use crate::actions::app::{App, Pending};
 use crate::actions::error::Error;
 
 /// What the face needs beside the app.
@@ -90,7 +90,16 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         .boxed()
 }
 
-/// The one bridge from async to the actions: they block, so they run on a thread that may.
+/// The one bridge from async to the actions. They read and compute on a thread that may block; nobody keeps a thread while
+/// the answer is on its way to the disk.
+async fn act<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> Pending<T> + Send + 'static,
+) -> Result<T, Error> {
+    blocking(app, move |app| Ok(work(app))).await?.await?
+}
+
+/// Runs what has its answer at once on a thread that may block.
 async fn blocking<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static,

@@ -14,7 +14,7 @@ use super::body::Body;
 use super::envelope::Done;
 use super::error::{Fail, may};
 use super::observe::From;
-use super::{Group, blocking};
+use super::{Group, act};
 use crate::actions::app::App;
 use crate::actions::error::{Error, Kind};
 use crate::actions::node::{self, Page};
@@ -42,7 +42,7 @@ impl NodeApi {
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse().map_err(advised)?;
-        let node = blocking(&self.0, move |app| node::register(app, &from.0, &call, profile)).await.map_err(advised)?;
+        let node = act(&self.0, move |app| node::register(app, &from.0, &call, profile)).await.map_err(advised)?;
         Ok(Json(NodeAnswer { success: true, message: "Node registered successfully".to_owned(), data: info(node) }))
     }
 
@@ -52,7 +52,7 @@ impl NodeApi {
     #[oai(path = "/unregister", method = "post", operation_id = "unregisterNode")]
     async fn unregister(&self, from: From, body: Body<Unregistration, true>) -> Result<Json<Done>, UnregisterFail> {
         let call = body.0.parse().map_err(advised)?;
-        blocking(&self.0, move |app| node::unregister(app, &from.0, &call)).await.map_err(advised)?;
+        act(&self.0, move |app| node::unregister(app, &from.0, &call)).await.map_err(advised)?;
         Ok(Json(Done::because("Node unregistered successfully")))
     }
 
@@ -73,7 +73,7 @@ impl NodeApi {
     ) -> Result<Json<NodeList>, ListFail> {
         let org = OrgId::parse(&org);
         let page = page(0, skip.0, take.0)?;
-        let found = blocking(&self.0, move |app| node::list(app, &auth.0, org, page)).await?;
+        let found = act(&self.0, move |app| node::list(app, &auth.0, org, page)).await?;
         Ok(Json(listed(found)))
     }
 
@@ -93,7 +93,7 @@ impl NodeApi {
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
         let org = OrgId::parse(&org);
-        blocking(&self.0, move |app| node::delete(app, &auth.0, org, node.0)).await?;
+        act(&self.0, move |app| node::delete(app, &auth.0, org, node.0)).await?;
         Ok(Json(Done::because("Node deleted successfully")))
     }
 
@@ -112,7 +112,7 @@ impl NodeApi {
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
         let org = OrgId::parse(&org);
-        blocking(&self.0, move |app| node::activate(app, &auth.0, org, node.0)).await?;
+        act(&self.0, move |app| node::activate(app, &auth.0, org, node.0)).await?;
         Ok(Json(Done::because("Node activated successfully")))
     }
 
@@ -132,7 +132,7 @@ impl NodeApi {
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {
         let page = page(services.0.unwrap_or(0), skip.0, take.0)?;
-        let found = blocking(&self.0, move |app| node::find(app, &auth.0, page)).await?;
+        let found = act(&self.0, move |app| node::find(app, &auth.0, page)).await?;
         Ok(Json(listed(found)))
     }
 }

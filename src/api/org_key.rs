@@ -16,7 +16,7 @@ use super::auth::Auth;
 use super::envelope::Done;
 use super::error::{Fail, may};
 use super::timestamp::Timestamp;
-use super::{Group, blocking};
+use super::{Group, act, blocking};
 use crate::actions::app::App;
 use crate::actions::error::Error;
 use crate::actions::org_key;
@@ -183,7 +183,7 @@ impl OrgKeyApi {
         org: Path<String>,
     ) -> Result<Json<OrgKeyList>, ListFail> {
         let org = OrgId::parse(&org);
-        let (keys, nodes) = blocking(&self.app, move |app| org_key::list(app, &auth.0, org)).await?;
+        let (keys, nodes) = act(&self.app, move |app| org_key::list(app, &auth.0, org)).await?;
         let mut beside = HashMap::<OrgKeyId, Vec<NodeKey>>::new();
         for node in nodes {
             beside.entry(node.key).or_default().push(NodeKey { key_id: node.key.to_string(), node_id: node.ip });
@@ -205,7 +205,7 @@ impl OrgKeyApi {
         org: Path<String>,
     ) -> Result<Json<Done>, ListFail> {
         let org = OrgId::parse(&org);
-        let count = blocking(&self.app, move |app| org_key::delete_all(app, &auth.0, org)).await?;
+        let count = act(&self.app, move |app| org_key::delete_all(app, &auth.0, org)).await?;
         Ok(Json(Done::because(format!("Successfully deleted {count} organization key(s)"))))
     }
 
@@ -225,7 +225,7 @@ impl OrgKeyApi {
         key: Path<String>,
     ) -> Result<Json<Done>, DeleteFail> {
         let (org, key) = (OrgId::parse(&org), OrgKeyId::parse(&key));
-        blocking(&self.app, move |app| org_key::delete(app, &auth.0, org, key)).await?;
+        act(&self.app, move |app| org_key::delete(app, &auth.0, org, key)).await?;
         Ok(Json(Done::because("Organization key deleted successfully")))
     }
 }

@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi};
 
 use super::auth::Auth;
 use super::error::{Fail, may};
-use super::{Group, blocking};
+use super::{Group, act};
 use crate::actions::app::App;
 use crate::actions::session;
 use crate::domain::role::Role;
@@ -64,7 +64,7 @@ impl UserApi {
     /// Who the credential belongs to, its role, and the id of its organization, which the other calls need.
     #[oai(path = "/user/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, auth: Auth) -> Result<Json<ProfileAnswer>, Fail<{ may::BE_REFUSED }>> {
-        let user = blocking(&self.0, move |app| session::profile(app, &auth.0)).await?;
+        let user = act(&self.0, move |app| session::profile(app, &auth.0)).await?;
         Ok(Json(answer(user)))
     }
 }

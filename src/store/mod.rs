@@ -10,6 +10,7 @@ pub mod node;
 pub mod open;
 pub mod org;
 pub mod org_key;
+mod pending;
 pub mod replay;
 #[cfg(test)]
 mod schema_tests;
@@ -30,6 +31,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 pub use error::StoreError;
+pub use pending::Pending;
 use space::Urgency;
 pub use writer::WriteTx;
 use writer::Writer;
@@ -127,7 +129,7 @@ impl Store {
     }
 
     /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.
-    pub fn write<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub fn write<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -136,7 +138,7 @@ impl Store {
     }
 
     /// As [`Store::write`], for what revokes: it may use the reserve of a full disk.
-    pub fn revoke<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub fn revoke<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,

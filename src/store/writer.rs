@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::heads::Heads;
 use super::space::{Space, Urgency};
-use super::{Options, ReadTx, StoreError, WriterFigures};
+use super::{Options, Pending, ReadTx, StoreError, WriterFigures};
 
 /// Changes that may wait before a caller is told to come again.
 pub(super) const QUEUE: usize = 4_096;
@@ -86,7 +86,7 @@ struct Task<T, E, F> {
     urgency: Urgency,
     work: Option<F>,
     outcome: Option<Result<T, E>>,
-    reply: SyncSender<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
 }
 
 impl<T, E, F> Job for Task<T, E, F>
@@ -153,39 +153,29 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread), figures })
     }
 
+    /// Hands a change over. It is refused at once when too many wait.
     pub(super) fn write<T, E>(
         &self,
         urgency: Urgency,
         work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
+    ) -> Pending<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let answer = self.enqueue(urgency, work)?;
-        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
-        let answer = answer.recv();
-        self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
-        answer.map_err(|_| stopped())?
-    }
-
-    /// Hands a change over and gives where its answer will come.
-    pub(super) fn enqueue<T, E>(
-        &self,
-        urgency: Urgency,
-        work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<Receiver<Result<T, E>>, StoreError>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let (reply, answer) = sync_channel(1);
+        let (reply, answer) = oneshot::channel();
         let job = Box::new(Task { urgency, work: Some(work), outcome: None, reply });
-        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        let Some(queue) = &self.queue else { return Pending::refused(stopped().into()) };
+        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
         match queue.try_send(job) {
-            Ok(()) => Ok(answer),
-            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(stopped()),
+            Ok(()) => Pending::coming(answer),
+            Err(error) => {
+                self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+                Pending::refused(match error {
+                    TrySendError::Full(_) => StoreError::Busy.into(),
+                    TrySendError::Disconnected(_) => stopped().into(),
+                })
+            }
         }
     }
 
@@ -257,6 +247,7 @@ impl Thread {
         }
         let fates = fates.into_iter().chain(std::iter::repeat(None));
         for (job, fate) in batch.into_iter().zip(fates) {
+            self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
             job.answer(lost.or(fate));
         }
         again

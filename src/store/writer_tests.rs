@@ -5,13 +5,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Options, ReadTx, Room, Store, StoreError, Urgency, WriteTx, audit, open, org, writer};
+use super::{Options, Pending, ReadTx, Room, Store, StoreError, Urgency, WriteTx, audit, open, org, writer};
 use crate::crypto::chain;
 use crate::domain::audit::{Actor, Draft};
 use crate::domain::id::OrgId;
@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 const RESERVE: u64 = 256 * 1024;
 
-type Answer = Receiver<Result<OrgId, StoreError>>;
+type Answer = Pending<OrgId, StoreError>;
 
 struct Subject {
     store: Store,
@@ -49,7 +49,7 @@ impl Subject {
         urgency: Urgency,
         work: impl FnOnce(&WriteTx<'_>) -> Result<OrgId, StoreError> + Send + 'static,
     ) -> Answer {
-        self.store.writer.enqueue(urgency, work).expect("there is a place in the queue")
+        self.store.writer.write(urgency, work)
     }
 
     /// Holds the writer inside of a transaction until the sender is used or dropped, so that what is enqueued then is one batch.
@@ -121,14 +121,10 @@ fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreError> {
     add(tx, number, None, 4_096)
 }
 
-fn answer(answer: &Answer) -> Result<OrgId, StoreError> {
-    answer.recv_timeout(LONG).expect("an answer")
-}
-
 #[test]
 fn a_change_that_fails_or_panics_is_undone_alone() {
     let subject = Subject::new();
-    subject.store.write(|tx| add(tx, 1, None, 10)).expect("written");
+    subject.store.write(|tx| add(tx, 1, None, 10)).wait().expect("written");
     let before = subject.store.figures();
     let (release, held) = subject.hold();
     let chain = id(1);
@@ -149,8 +145,8 @@ fn a_change_that_fails_or_panics_is_undone_alone() {
         subject.enqueue(Urgency::Revoking, move |tx| add(tx, 8, None, 10)),
     ];
     drop(release);
-    answer(&held).expect("released");
-    let answers = answers.map(|waiting| answer(&waiting));
+    held.wait().expect("released");
+    let answers = answers.map(Pending::wait);
     assert!(
         matches!(
             &answers,
@@ -161,14 +157,18 @@ fn a_change_that_fails_or_panics_is_undone_alone() {
     );
     let after = subject.store.figures();
     assert_eq!((after.batches - before.batches, after.writes - before.writes, after.waiting), (2, 7, 0));
-    subject.store.write(move |tx| add(tx, 9, Some(chain), 10).and(add(tx, 10, None, 10))).expect("the chains go on");
+    subject
+        .store
+        .write(move |tx| add(tx, 9, Some(chain), 10).and(add(tx, 10, None, 10)))
+        .wait()
+        .expect("the chains go on");
     assert_eq!(subject.orgs(), [1, 2, 7, 8, 9, 10].map(id).into());
 }
 
 #[test]
 fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on_when_there_is_room() {
     let subject = Subject::new();
-    subject.store.write(|tx| add_large(tx, 200)).expect("written");
+    subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
     subject.leave_room_for(24);
     let (release, held) = subject.hold();
     let ran = Arc::new(AtomicUsize::new(0));
@@ -182,9 +182,9 @@ fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on
         })
         .collect();
     drop(release);
-    answer(&held).expect("released");
-    for waiting in &answers {
-        assert!(matches!(answer(waiting), Err(StoreError::Full)));
+    held.wait().expect("released");
+    for waiting in answers {
+        assert!(matches!(waiting.wait(), Err(StoreError::Full)));
     }
     let ran = ran.load(Ordering::SeqCst);
     assert!((2..64).contains(&ran), "the file filled up in the middle, at change {ran}");
@@ -192,13 +192,13 @@ fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on
 
     // With less than a change's worth left nothing ordinary is begun, and what revokes uses the reserve.
     subject.leave_room_for(15);
-    assert!(matches!(subject.store.write(|tx| add_large(tx, 201)), Err(StoreError::Full)));
-    subject.store.revoke(|tx| add_large(tx, 202)).expect("from the reserve");
+    assert!(matches!(subject.store.write(|tx| add_large(tx, 201)).wait(), Err(StoreError::Full)));
+    subject.store.revoke(|tx| add_large(tx, 202)).wait().expect("from the reserve");
     subject.leave_room_for(16);
-    subject.store.write(|tx| add_large(tx, 203)).expect("there is room for one change");
+    subject.store.write(|tx| add_large(tx, 203)).wait().expect("there is room for one change");
     subject.options.room.limit.store(0, Ordering::Relaxed);
     for number in 0..64 {
-        subject.store.write(move |tx| add_large(tx, number)).expect("there is room");
+        subject.store.write(move |tx| add_large(tx, number)).wait().expect("there is room");
     }
     assert_eq!(subject.orgs(), (0..64).chain([200, 202, 203]).map(id).collect());
 }
@@ -206,7 +206,7 @@ fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on
 #[test]
 fn what_revokes_does_not_go_down_with_the_ordinary_changes_of_its_batch() {
     let subject = Subject::new();
-    subject.store.write(|tx| add_large(tx, 200)).expect("written");
+    subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
     subject.leave_room_for(24);
     let (release, held) = subject.hold();
     let answers: Vec<_> = (0..64)
@@ -216,9 +216,9 @@ fn what_revokes_does_not_go_down_with_the_ordinary_changes_of_its_batch() {
         })
         .collect();
     drop(release);
-    answer(&held).expect("released");
-    for (number, waiting) in (0_u8..).zip(&answers) {
-        match answer(waiting) {
+    held.wait().expect("released");
+    for (number, waiting) in (0_u8..).zip(answers) {
+        match waiting.wait() {
             Ok(added) => assert_eq!((number % 8, added), (0, id(number))),
             Err(error) => assert!(number % 8 != 0 && matches!(error, StoreError::Full), "{number}: {error}"),
         }
@@ -232,7 +232,7 @@ fn even_the_reserve_has_an_end_and_what_does_not_fit_leaves_no_trace() {
     subject.leave_room_for(1);
     let fits = (0..=255).take_while(|number| {
         let number = *number;
-        match subject.store.revoke(move |tx| add_large(tx, number)) {
+        match subject.store.revoke(move |tx| add_large(tx, number)).wait() {
             Ok(_) => true,
             Err(StoreError::Full) => false,
             Err(error) => panic!("{error}"),
@@ -242,7 +242,7 @@ fn even_the_reserve_has_an_end_and_what_does_not_fit_leaves_no_trace() {
     assert!(fits > 10, "{fits}");
     assert_eq!(subject.orgs(), (0..fits).map(id).collect());
     subject.leave_room_for(100);
-    subject.store.write(move |tx| add_large(tx, fits)).expect("there is room again");
+    subject.store.write(move |tx| add_large(tx, fits)).wait().expect("there is room again");
     assert_eq!(subject.orgs(), (0..=fits).map(id).collect());
 }
 
@@ -255,6 +255,7 @@ fn a_change_that_goes_on_after_its_transaction_was_lost_commits_nothing() {
         assert!(fits > 2 && tx.conn.is_autocommit(), "SQLite ended the transaction after {fits} rows");
         add(tx, 255, None, 10).or(Ok(id(255)))
     });
+    let outcome = outcome.wait();
     assert!(matches!(outcome, Err(StoreError::Full)), "{outcome:?}");
     assert_eq!(subject.orgs(), HashSet::new());
 }
@@ -264,14 +265,14 @@ fn a_full_queue_is_said_to_be_busy_and_empties() {
     let subject = Subject::new();
     let (release, held) = subject.hold();
     let answers: Vec<_> = (0..writer::QUEUE).map(|_| subject.enqueue(Urgency::Ordinary, |_| Ok(id(0)))).collect();
-    assert!(matches!(subject.store.write(|_| Ok::<_, StoreError>(())), Err(StoreError::Busy)));
-    assert!(matches!(subject.store.revoke(|_| Ok::<_, StoreError>(())), Err(StoreError::Busy)));
+    assert!(matches!(subject.store.write(|_| Ok::<_, StoreError>(())).wait(), Err(StoreError::Busy)));
+    assert!(matches!(subject.store.revoke(|_| Ok::<_, StoreError>(())).wait(), Err(StoreError::Busy)));
     drop(release);
-    answer(&held).expect("released");
-    for waiting in &answers {
-        answer(waiting).expect("answered");
+    held.wait().expect("released");
+    for waiting in answers {
+        waiting.wait().expect("answered");
     }
-    subject.store.write(|_| Ok::<_, StoreError>(())).expect("there is a place again");
+    subject.store.write(|_| Ok::<_, StoreError>(())).wait().expect("there is a place again");
     assert_eq!(subject.store.figures().waiting, 0);
 }
 
@@ -299,6 +300,7 @@ fn every_connection_has_its_pragmas_and_a_reader_cannot_write() {
             check(tx.conn, 0);
             Ok::<_, StoreError>(())
         })
+        .wait()
         .expect("the writer's pragmas");
     let readers: Vec<_> = (0..4).map(|_| subject.store.readers.get().expect("a reader")).collect();
     for reader in &readers {
@@ -311,7 +313,7 @@ fn every_connection_has_its_pragmas_and_a_reader_cannot_write() {
 #[test]
 fn every_file_is_its_owners_alone() {
     let subject = Subject::new();
-    subject.store.write(|tx| add(tx, 1, None, 10)).expect("written");
+    subject.store.write(|tx| add(tx, 1, None, 10)).wait().expect("written");
     for suffix in ["", "-wal", "-shm", ".lock"] {
         let path = open::beside(&subject.options.path, suffix);
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
