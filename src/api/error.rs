@@ -44,11 +44,12 @@ pub const fn status(kind: Kind) -> StatusCode {
     }
 }
 
-/// A failure as a response. Its cause goes to the log alone.
+/// What really happened, beside a response, for the log alone.
+#[derive(Clone, Debug)]
+pub struct Cause(pub String);
+
+/// A failure as a response, with its cause beside it.
 pub fn respond(family: Family, error: Error) -> Response {
-    if let Some(cause) = &error.cause {
-        tracing::error!(cause, "internal error");
-    }
     let failure = Failure {
         success: false,
         message: error.message,
@@ -59,6 +60,9 @@ pub fn respond(family: Family, error: Error) -> Response {
     if let Some(wait) = error.retry_after {
         let seconds = HeaderValue::from(wait.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX));
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    if let Some(cause) = error.cause {
+        response.set_data(Cause(cause));
     }
     response
 }

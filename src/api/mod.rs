@@ -104,7 +104,7 @@ async fn blocking<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let (app, span) = (Arc::clone(app), tracing::Span::current());
-    let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&app))).await;
+    let app = Arc::clone(app);
+    let done = tokio::task::spawn_blocking(move || work(&app)).await;
     done.unwrap_or_else(|panic| Err(Error::internal(panic)))
 }

@@ -11,10 +11,9 @@ use ipnet::IpNet;
 use poem::http::{HeaderValue, Method, StatusCode};
 use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
 use poem_openapi::OperationId;
-use tracing::Instrument;
 
 use super::envelope::Family;
-use super::error;
+use super::error::{self, Cause};
 use super::metrics::Metrics;
 use crate::actions::app::App;
 use crate::actions::caller::Origin;
@@ -77,10 +76,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let address = self.observer.client(&request);
         request.set_data(Origin { address, request_id: Some(id.clone()) });
         let (method, family) = (request.method().clone(), Family::of(request.uri().path()));
-        // At the highest level, so that every line of the log has the id, whatever the level.
-        let span = tracing::error_span!("request", id);
-        let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().instrument(span.clone()).await;
-        let _entered = span.enter();
+        let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         let mut response = match called {
             Ok(Ok(response)) => response.into_response(),
             Ok(Err(error)) => error.into_response(),
@@ -93,7 +89,10 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
         let (status, took) = (response.status(), started.elapsed());
         self.observer.metrics.answered(operation, status.as_u16(), took);
-        log(known(&method), operation, status, took.as_secs_f64() * 1_000.0, address);
+        if let Some(Cause(cause)) = response.data() {
+            tracing::error!(id, cause, "internal error");
+        }
+        log(&id, known(&method), operation, status, took.as_secs_f64() * 1_000.0, address);
         Ok(response)
     }
 }
@@ -114,9 +113,9 @@ fn known(method: &Method) -> &str {
     if known.contains(method) { method.as_str() } else { "other" }
 }
 
-fn log(method: &str, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
+fn log(id: &str, method: &str, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
     let client = client.map(tracing::field::display);
-    tracing::info!(method, operation, status = status.as_u16(), ms, client, "answered");
+    tracing::info!(id, method, operation, status = status.as_u16(), ms, client, "answered");
 }
 
 /// An address as proxies write it: alone, or with a port.

@@ -23,6 +23,6 @@ pub fn start(settings: &Settings) {
     if text {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init();
     } else {
-        registry.with(layer.json().flatten_event(true).with_current_span(true).with_span_list(false)).init();
+        registry.with(layer.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
     }
 }
