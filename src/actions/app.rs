@@ -208,9 +208,9 @@ impl App {
         self.store.read(work)
     }
 
-    /// As [`App::identify`], for one row by its key: short enough for a thread that must not block.
-    pub(super) fn look_up<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, StoreError>) -> Result<T, Error> {
-        Ok(self.store.look_up(work)?)
+    /// As [`App::identify`], for a few rows by their keys: short enough for a thread that must not block.
+    pub(super) fn look_up<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        self.store.look_up(work)
     }
 
     /// Appends entries that were counted in memory.

@@ -16,7 +16,7 @@ pub fn authenticate(app: &App, token: &str, origin: Origin) -> Result<Caller, Er
         let message = "The access token is malformed: it is `okp_` and 36 letters and digits, copied whole";
         return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
     };
-    let standing = app.look_up(|tx| store::token::find_by_digest(tx, &digest))?;
+    let standing = app.look_up(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?;
     let standing = access::valid(standing, app.now())?;
     app.limiter.admit_caller(standing.token.id)?;
     let identity = Identity::User { token: standing.token.id, user: standing.token.user };

@@ -129,7 +129,7 @@ fn watch(app: &App, origin: &Origin, org: Option<OrgId>) -> Watch {
 }
 
 fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
-    app.identify(|tx| {
+    app.look_up(|tx| {
         let org = organization(tx, call.org.as_deref())?;
         let node = store::node::find_by_ip(tx, org, &call.ip)?;
         Ok(Known { org, signed_after: store::server::signed_after(tx)?, keys: store::org_key::list(tx, org)?, node })

@@ -99,6 +99,12 @@ async fn act<T: Send + 'static>(
     blocking(app, move |app| Ok(work(app))).await?.await?
 }
 
+/// Awaits an action that only looked up a few rows and computed for some ten microseconds: right here, since going to
+/// another thread and back costs more.
+async fn at_the_door<T>(pending: Pending<T>) -> Result<T, Error> {
+    pending.await?
+}
+
 /// Runs what has its answer at once on a thread that may block.
 async fn blocking<T: Send + 'static>(
     app: &Arc<App>,

@@ -14,7 +14,7 @@ use super::body::Body;
 use super::envelope::Done;
 use super::error::{Fail, may};
 use super::observe::From;
-use super::{Group, act};
+use super::{Group, act, at_the_door};
 use crate::actions::app::App;
 use crate::actions::error::{Error, Kind};
 use crate::actions::node::{self, Page};
@@ -42,7 +42,7 @@ impl NodeApi {
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse().map_err(advised)?;
-        let node = act(&self.0, move |app| node::register(app, &from.0, &call, profile)).await.map_err(advised)?;
+        let node = at_the_door(node::register(&self.0, &from.0, &call, profile)).await.map_err(advised)?;
         Ok(Json(NodeAnswer { success: true, message: "Node registered successfully".to_owned(), data: info(node) }))
     }
 

@@ -122,10 +122,11 @@ impl Store {
         work(&ReadTx { conn: &tx })
     }
 
-    /// Looks up one row by its key, on a connection that serves nothing slower: short enough for a thread that must not block.
-    pub fn look_up<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Looks up a few rows by their keys in one snapshot, on a connection that serves nothing slower: short enough for a thread that must not block.
+    pub fn look_up<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&ReadTx { conn: &conn })
+        let tx = conn.unchecked_transaction().map_err(StoreError::from)?;
+        work(&ReadTx { conn: &tx })
     }
 
     /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.
