@@ -27,7 +27,7 @@ use crate::store::audit::Shown;
 pub struct EventApi {
     app: Arc<App>,
     /// Held while events are listed: a long look back must not keep the readers from everybody else.
-    looks: Semaphore,
+    looks: Arc<Semaphore>,
 }
 
 /// How many look back at once.
@@ -153,8 +153,14 @@ impl EventApi {
         let nothing = query.workspace_id.as_ref().is_some_and(|id| !id.is_empty());
         let wanted = query.parse()?;
         let (skip, take) = (wanted.skip, wanted.take);
-        let _look = self.looks.acquire().await.map_err(Error::internal)?;
-        let (events, total) = act(&self.app, move |app| event::list(app, &auth.0, wanted)).await?;
+        // Held by the work itself: a client that leaves does not end it.
+        let look = Arc::clone(&self.looks).acquire_owned().await.map_err(Error::internal)?;
+        let (events, total) = act(&self.app, move |app| {
+            let found = event::list(app, &auth.0, wanted);
+            drop(look);
+            found
+        })
+        .await?;
         // No event belongs to a project yet, so none fits one.
         let (events, total) = if nothing { (Vec::new(), 0) } else { (events, total) };
         Ok(Json(SystemEventPage { events: events.into_iter().map(shown).collect(), total, skip, take }))
@@ -193,7 +199,7 @@ impl EventApi {
     /// The operations, over an app.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, looks: Semaphore::new(LOOKS) }
+        Self { app, looks: Arc::new(Semaphore::new(LOOKS)) }
     }
 
     async fn marked(

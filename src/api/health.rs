@@ -21,12 +21,15 @@ use crate::crypto::secret;
 /// How long an answer of `/ready` holds: it writes at most this often.
 const READY_FOR: Duration = Duration::from_secs(5);
 
+/// When a write was last tried, and how it went.
+type Probed = (Instant, Result<(), Error>);
+
 /// The operations on the server itself.
 pub struct ServerApi {
     app: Arc<App>,
     metrics: Arc<Metrics>,
     metrics_token: Option<SecretString>,
-    probed: Mutex<Option<(Instant, Result<(), Error>)>>,
+    probed: Arc<Mutex<Option<Probed>>>,
 }
 
 #[derive(ApiResponse)]
@@ -72,16 +75,19 @@ impl ServerApi {
     /// Writes to the disk, at most every 5 seconds, and answers 503 when it cannot.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Result<Json<Done>, HealthFail> {
-        // Held while it writes, so that many who ask at once share one write.
-        let mut probed = self.probed.lock().await;
-        let result = match &*probed {
-            Some((at, result)) if at.elapsed() < READY_FOR => result.clone(),
-            _ => {
-                let result = blocking(&self.app, App::probe).await;
-                probed.insert((Instant::now(), result)).1.clone()
+        let (app, probed) = (Arc::clone(&self.app), Arc::clone(&self.probed));
+        // On a task of its own, which a client that leaves does not end; held while it writes, so that many share one write.
+        let probing = tokio::spawn(async move {
+            let mut probed = probed.lock_owned().await;
+            match &*probed {
+                Some((at, result)) if at.elapsed() < READY_FOR => result.clone(),
+                _ => {
+                    let result = blocking(&app, App::probe).await;
+                    probed.insert((Instant::now(), result)).1.clone()
+                }
             }
-        };
-        result?;
+        });
+        probing.await.map_err(Error::internal)??;
         Ok(Json(Done::because("Changes can be stored")))
     }
 
@@ -105,7 +111,7 @@ impl ServerApi {
     /// The operations, over an app.
     #[must_use]
     pub fn new(app: Arc<App>, metrics: Arc<Metrics>, metrics_token: Option<SecretString>) -> Self {
-        Self { app, metrics, metrics_token, probed: Mutex::default() }
+        Self { app, metrics, metrics_token, probed: Arc::default() }
     }
 
     fn may_see_metrics(&self, request: &Request) -> bool {

@@ -32,9 +32,9 @@ const WAITING: usize = 128;
 pub struct OrgKeyApi {
     app: Arc<App>,
     /// Held by the one that makes a key. Waiting for it takes no thread from others.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     /// Held by those that wait, too.
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// An organization key: the public half, and the nodes that last proved themselves with it.
@@ -164,9 +164,16 @@ impl OrgKeyApi {
         let caller = auth.0.clone();
         blocking(&self.app, move |app| org_key::check_room(app, &caller, org)).await?;
         let too_many = || Error::too_many(Duration::from_secs(1), "Too many keys are being made: try again");
-        let _place = self.places.try_acquire().map_err(|_| too_many())?;
-        let _turn = self.turn.acquire().await.map_err(Error::internal)?;
-        let (key, pair) = blocking(&self.app, move |app| org_key::create(app, &auth.0, org)).await?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| too_many())?;
+        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(Error::internal)?;
+        // Held by the work itself: a client that leaves does not end it.
+        let held = (place, turn);
+        let (key, pair) = blocking(&self.app, move |app| {
+            let made = org_key::create(app, &auth.0, org);
+            drop(held);
+            made
+        })
+        .await?;
         let json = format.0.map_or_else(|| names_json(&accept), |format| format == KeyFormat::Json);
         Ok(made(&key, &pair, json))
     }
@@ -234,7 +241,7 @@ impl OrgKeyApi {
     /// The operations, over an app.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, turn: Semaphore::new(1), places: Semaphore::new(WAITING) }
+        Self { app, turn: Arc::new(Semaphore::new(1)), places: Arc::new(Semaphore::new(WAITING)) }
     }
 }
 

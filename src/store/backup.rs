@@ -106,6 +106,15 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     open::check_header(file)?;
     open::check_contents(file)?;
+    for log in ["-wal", "-journal"].map(|suffix| open::beside(file, suffix)) {
+        if fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
+            return Err(StoreError::Unusable(format!(
+                "the last changes to {} are beside it, in {}: it is a database, not a backup. Make a backup of it with `orgkeys backup`",
+                file.display(),
+                log.display()
+            )));
+        }
+    }
     let draft = open::beside(database, ".restoring");
     discard(&draft)?;
     let mut from = File::open(file)?;
@@ -164,6 +173,9 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
     }
     if !file.try_exists()? {
         return Ok(());
+    }
+    if open::beside(file, ".lock").try_exists()? || open::beside(file, "-wal").try_exists()? {
+        return Err(StoreError::Unusable(format!("{} is a database in use: name another file", file.display())));
     }
     open::check_header(file).map_err(|_| {
         StoreError::Unusable(format!("{} is there and is no backup of orgkeys: name another file", file.display()))
