@@ -35,10 +35,14 @@ pub fn notice(app: &App) -> Result<Option<Time>, Error> {
     let Some(made) = backup::last(app.storage().0)? else { return Ok(None) };
     let Some(at) = Time::parse_rfc3339(&made.at) else { return Ok(None) };
     if app.identify(|tx| Ok(store::server::backup_recorded(tx)?))? < at {
-        app.administer(move |tx, _| {
+        let recorded = app.administer(move |tx, _| {
             let new = store::server::record_backup(tx, at)?;
             Ok(((), new.then_some(Event::BackedUp { at, heads: made.heads })))
-        })?;
+        });
+        // On a full disk the backup is known all the same; its event is tried again.
+        if let Err(error) = recorded {
+            tracing::warn!(%error, "the last backup could not be recorded yet");
+        }
     }
     Ok(Some(at))
 }

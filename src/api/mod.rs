@@ -90,8 +90,8 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         .boxed()
 }
 
-/// The one bridge from async to the actions. They read and compute on a thread that may block; nobody keeps a thread while
-/// the answer is on its way to the disk.
+/// The bridge from async to the actions. They read and compute on a thread that may block, and give it back while their
+/// answer is on its way to the disk.
 async fn act<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Pending<T> + Send + 'static,

@@ -13,7 +13,7 @@ use crate::server::{Server, clock};
 
 pub fn run(resolved: Resolved) -> Result<(), Failure> {
     log::start(&resolved.settings);
-    // Threads that read and compute; none is kept while a change is on its way to the disk, so few are enough.
+    // Threads that read and compute. Few keep one while a change is on its way to the disk (denials, new keys), so few are enough.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(6).build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
