@@ -30,11 +30,12 @@ pub fn verification(scale: Scale) -> Vec<Row> {
         let messages = Messages::new(&next.ip, REGION, &next.timestamp, ORG);
         assert!(messages.find_signer(&signature, &verifiers).is_some());
     };
-    // Before and after openssl: what else runs on the machine slows both alike.
-    let before = per_core_second(scale.time / 2, &mut verify);
-    let seconds = scale.time.as_secs().clamp(1, 2).to_string();
-    let theirs = machine::openssl_verifies(&seconds);
-    let ours = f64::midpoint(before, per_core_second(scale.time / 2, &mut verify));
+    // In turn, and the best of each: what else runs on the machine takes from both, never adds.
+    let (mut ours, mut theirs) = (0.0, None);
+    for _ in 0..scale.turns {
+        ours = per_core_second(scale.time / 5, &mut verify).max(ours);
+        theirs = machine::openssl_verifies().map(|rate| theirs.map_or(rate, |best: f64| best.max(rate)));
+    }
     let met = ours >= 55_000.0;
     let mut rows = vec![Row::new(WHAT, rate(ours), ">= 55,000/s for a core", met)];
     rows.push(match theirs {
@@ -57,9 +58,10 @@ pub fn keys(scale: Scale) -> Vec<Row> {
     drop(server);
     let mut rng = clock::system().rng();
     let mut generate = || drop(rsa::generate(&mut rng).expect("a key"));
-    let before = per_core_second(scale.time, &mut generate);
-    let theirs = machine::openssl_keys(scale.time);
-    let ours = f64::midpoint(before, per_core_second(scale.time, &mut generate));
+    // How long a key takes is chance, so many are made.
+    let before = per_core_second(scale.time * 2, &mut generate);
+    let theirs = machine::openssl_keys(scale.time * 8);
+    let ours = f64::midpoint(before, per_core_second(scale.time * 2, &mut generate));
     let met = median < Duration::from_millis(100);
     let compared = "RSA-2048 keys that a core makes, compared with `openssl genrsa`";
     vec![

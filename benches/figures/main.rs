@@ -30,11 +30,15 @@ struct Scale {
     keys: u32,
     /// How often the server is started.
     starts: u32,
+    /// How often what is compared with openssl is measured in turn with it.
+    turns: u32,
 }
 
-const FULL: Scale = Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5 };
+const FULL: Scale =
+    Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5, turns: 5 };
 
-const QUICK: Scale = Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1 };
+const QUICK: Scale =
+    Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1, turns: 1 };
 
 /// What measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;

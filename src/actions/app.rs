@@ -70,19 +70,27 @@ pub struct App {
     pub(super) limiter: Arc<Limiter>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) verifiers: Verifiers,
+    /// Signed messages from before this moment are refused. Only a restore moves it, and no server runs beside one.
+    pub(super) signed_after: Time,
 }
 
 impl App {
     /// Puts the actions on an open store, and records what the server has to say about its own start.
     pub fn new(store: Store, outside: Outside, limits: Limits) -> Result<Self, Error> {
-        let (last, last_id) =
-            store.read(|tx| Ok::<_, Error>((store::audit::last_at(tx)?, store::server::last_id_at(tx)?)))?;
+        let (last, last_id, signed_after) = store.read(|tx| {
+            Ok::<_, Error>((
+                store::audit::last_at(tx)?,
+                store::server::last_id_at(tx)?,
+                store::server::signed_after(tx)?,
+            ))
+        })?;
         let outside = outside.with_ids_after(last_id);
         let app = Self {
             store,
             limiter: Arc::new(Limiter::new(&limits)),
             refusals: Arc::default(),
             verifiers: Verifiers::default(),
+            signed_after,
             outside,
             limits,
         };

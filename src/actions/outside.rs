@@ -1,7 +1,7 @@
 //! What comes from outside the program? The present moment and randomness, handed in so that a test can hold them still.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -16,13 +16,15 @@ pub struct Outside {
     clock: Arc<dyn Clock>,
     seed: fn() -> [u8; 32],
     ids: Arc<Ids>,
+    /// For ids alone, which are many and no secrets: a fresh generator for each would ask the system each time.
+    for_ids: Arc<Mutex<StdRng>>,
 }
 
 impl Outside {
     /// Time from `clock`, randomness from generators that `seed` starts.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, seed: fn() -> [u8; 32]) -> Self {
-        Self { clock, seed, ids: Arc::default() }
+        Self { clock, seed, ids: Arc::default(), for_ids: Arc::new(Mutex::new(StdRng::from_seed(seed()))) }
     }
 
     /// The same, with ids that come after all that were given out until `time`.
@@ -46,7 +48,7 @@ impl Outside {
     /// The next id.
     #[must_use]
     pub fn id<T: From<Uuid>>(&self) -> T {
-        self.ids.next(self.now(), &mut self.rng())
+        self.ids.next(self.now(), &mut *self.for_ids.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -13,12 +13,14 @@ use crate::crypto::rsa::Verifier;
 use crate::crypto::signed_request::{Form, Messages, Signature};
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::node::{Node, SignedAt};
-use crate::domain::org_key::OrgKey;
 use crate::domain::time::Time;
 use crate::store::{self, ReadTx, WriteTx};
 
 /// Public keys that are kept ready to verify; beyond it all are dropped and read anew.
 const READY: usize = 10_000;
+
+const NO_SUCH_ORGANIZATION: &str =
+    "This server has no organization with the id in id_org: copy it from GET /user/profile";
 
 /// What a node signed, and the signature.
 #[derive(Clone, Debug)]
@@ -84,17 +86,34 @@ impl Watch {
 pub(super) struct Verifiers(RwLock<HashMap<OrgKeyId, Arc<Verifier>>>);
 
 impl Verifiers {
-    fn get(&self, id: OrgKeyId, public_key: &[u8]) -> Result<Arc<Verifier>, Error> {
+    /// The keys of an organization, newest first.
+    fn of(&self, tx: &ReadTx<'_>, org: OrgId) -> Result<Vec<Key>, Error> {
+        store::org_key::ids(tx, org)?.into_iter().map(|id| self.get(tx, id)).collect()
+    }
+
+    fn get(&self, tx: &ReadTx<'_>, id: OrgKeyId) -> Result<Key, Error> {
         if let Some(ready) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            return Ok(Arc::clone(ready));
+            return Ok(Key { id, verifier: Arc::clone(ready) });
         }
-        let made = Arc::new(Verifier::new(public_key)?);
+        let verifier = Arc::new(Verifier::new(&store::org_key::public_key(tx, id)?)?);
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= READY {
             keys.clear();
         }
-        keys.insert(id, Arc::clone(&made));
-        Ok(made)
+        keys.insert(id, Arc::clone(&verifier));
+        Ok(Key { id, verifier })
+    }
+}
+
+/// A key of an organization, ready to verify.
+struct Key {
+    id: OrgKeyId,
+    verifier: Arc<Verifier>,
+}
+
+impl AsRef<Verifier> for Key {
+    fn as_ref(&self) -> &Verifier {
+        &self.verifier
     }
 }
 
@@ -104,8 +123,7 @@ pub(super) struct Known {
     org: OrgId,
     /// The node at this address, deleted or not.
     node: Option<Node>,
-    signed_after: Time,
-    keys: Vec<OrgKey>,
+    keys: Vec<Key>,
 }
 
 /// Runs a signed call for its organization, within the limit on refusals, and counts it if it is refused.
@@ -131,15 +149,19 @@ fn watch(app: &App, origin: &Origin, org: Option<OrgId>) -> Watch {
 fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
     app.look_up(|tx| {
         let org = organization(tx, call.org.as_deref())?;
-        let node = store::node::find_by_ip(tx, org, &call.ip)?;
-        Ok(Known { org, signed_after: store::server::signed_after(tx)?, keys: store::org_key::list(tx, org)?, node })
+        let keys = app.verifiers.of(tx, org)?;
+        // One that has keys is there.
+        if keys.is_empty() && !store::org::exists(tx, org)? {
+            return Err(unknown(NO_SUCH_ORGANIZATION));
+        }
+        Ok(Known { org, node: store::node::find_by_ip(tx, org, &call.ip)?, keys })
     })
 }
 
 /// Verifies time, then signature: `ip|region|timestamp` first, then the same with the organization.
 pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall) -> Result<Signed, Error> {
-    let Known { org, node, signed_after, mut keys } = known;
-    check_time(app, &call.at, signed_after)?;
+    let Known { org, node, mut keys } = known;
+    check_time(app, &call.at)?;
     if keys.is_empty() {
         return Err(refusal(
             "NO_KEYS",
@@ -150,10 +172,9 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     // A node nearly always signs with the key of its last registration: tried first, it saves trying the others.
     let last = node.as_ref().and_then(|node| node.key);
     keys.sort_by_key(|key| Some(key.id) != last);
-    let verifiers = keys.iter().map(|key| app.verifiers.get(key.id, &key.public_key)).collect::<Result<Vec<_>, _>>()?;
     let region = call.region.clone().or_else(|| node.map(|node| node.profile.region));
     let signer = region.and_then(|region| {
-        Messages::new(&call.ip, &region, &call.at.text, &org.to_string()).find_signer(&call.signature, &verifiers)
+        Messages::new(&call.ip, &region, &call.at.text, &org.to_string()).find_signer(&call.signature, &keys)
     });
     let Some((form, index)) = signer else { return Err(bad_signature(call)) };
     let key = keys[index].id;
@@ -163,21 +184,21 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     Ok(Signed { caller, once, watch: watch(app, origin, Some(org)) })
 }
 
-/// The organization that a node names, or the only one.
+/// The organization that a node names, whether there is one or not, or the only one.
 fn organization(tx: &ReadTx<'_>, named: Option<&str>) -> Result<OrgId, Error> {
-    let unknown = |advice: &str| refusal("UNKNOWN_ORGANIZATION", "Unknown organization", advice.to_owned());
-    match named.map(OrgId::parse) {
-        Some(Some(org)) if store::org::exists(tx, org)? => Ok(org),
-        Some(_) => {
-            Err(unknown("This server has no organization with the id in id_org: copy it from GET /user/profile"))
-        }
+    match named {
+        Some(named) => OrgId::parse(named).ok_or_else(|| unknown(NO_SUCH_ORGANIZATION)),
         None => store::org::only(tx)?
             .ok_or_else(|| unknown("This server does not hold exactly one organization: send its id in id_org")),
     }
 }
 
-fn check_time(app: &App, at: &SignedAt, signed_after: Time) -> Result<(), Error> {
-    let (now, window) = (app.now(), app.limits.signature_window);
+fn unknown(advice: &str) -> Error {
+    refusal("UNKNOWN_ORGANIZATION", "Unknown organization", advice.to_owned())
+}
+
+fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
+    let (now, window, signed_after) = (app.now(), app.limits.signature_window, app.signed_after);
     // Durations of milliseconds, shown in seconds to the millisecond.
     let seconds = |millis: i64| format!("{}.{:03} s", millis / 1_000, millis % 1_000);
     let limit = window.as_secs();

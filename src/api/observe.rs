@@ -21,6 +21,10 @@ use crate::actions::error::Error;
 use crate::crypto::secret;
 
 const REQUEST_ID: &str = "x-request-id";
+
+/// Operations that others ask for all day long; they are counted, and logged only at `debug`.
+const FREQUENT: [&str; 3] = ["getHealth", "getReadiness", "getMetrics"];
+
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The origin of a request, for calls without a caller.
@@ -114,8 +118,12 @@ fn known(method: &Method) -> &str {
 }
 
 fn log(id: &str, method: &str, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
-    let client = client.map(tracing::field::display);
-    tracing::info!(id, method, operation, status = status.as_u16(), ms, client, "answered");
+    let (client, status) = (client.map(tracing::field::display), status.as_u16());
+    if FREQUENT.contains(&operation) {
+        tracing::debug!(id, method, operation, status, ms, client, "answered");
+    } else {
+        tracing::info!(id, method, operation, status, ms, client, "answered");
+    }
 }
 
 /// An address as proxies write it: alone, or with a port.

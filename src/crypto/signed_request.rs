@@ -1,6 +1,6 @@
 //! What did the node sign? `ip|region|timestamp`, or that and `|<organization id>`, with RSASSA-PKCS1-v1_5 and SHA-256.
 
-use aws_lc_rs::digest::{self, Digest, SHA256};
+use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -33,24 +33,18 @@ impl Form {
     }
 }
 
-/// The two messages that a signature may be of, with their digests.
+/// The two messages that a signature may be of.
 #[derive(Debug)]
 pub struct Messages {
     plain: String,
-    digests: [(Form, Digest); 2],
+    org: String,
 }
 
 impl Messages {
     /// The messages of these parts, none of which may contain `|`.
     #[must_use]
     pub fn new(ip: &str, region: &str, timestamp: &str, org: &str) -> Self {
-        let plain = format!("{ip}|{region}|{timestamp}");
-        let with_org = format!("{plain}|{org}");
-        let digests = [
-            (Form::Plain, digest::digest(&SHA256, plain.as_bytes())),
-            (Form::WithOrganization, digest::digest(&SHA256, with_org.as_bytes())),
-        ];
-        Self { plain, digests }
+        Self { plain: format!("{ip}|{region}|{timestamp}"), org: org.to_owned() }
     }
 
     /// The message that a node is expected to sign.
@@ -62,10 +56,12 @@ impl Messages {
     /// The first form, and the position of the first key, that the signature fits.
     #[must_use]
     pub fn find_signer(&self, signature: &Signature, keys: &[impl AsRef<Verifier>]) -> Option<(Form, usize)> {
-        self.digests.iter().find_map(|(form, digest)| {
-            let key = keys.iter().position(|key| key.as_ref().verifies(digest, signature))?;
-            Some((*form, key))
-        })
+        let signer = |message: &str| {
+            let digest = digest::digest(&SHA256, message.as_bytes());
+            keys.iter().position(|key| key.as_ref().verifies(&digest, signature))
+        };
+        let with_org = || signer(&format!("{}|{}", self.plain, self.org)).map(|key| (Form::WithOrganization, key));
+        signer(&self.plain).map(|key| (Form::Plain, key)).or_else(with_org)
     }
 }
 

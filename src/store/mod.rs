@@ -118,15 +118,13 @@ impl Store {
     /// Reads from one snapshot.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.readers.get().map_err(|_| StoreError::Busy)?;
-        let tx = conn.unchecked_transaction().map_err(StoreError::from)?;
-        work(&ReadTx { conn: &tx })
+        work(&Look::begin(&conn)?.0)
     }
 
     /// Looks up a few rows by their keys in one snapshot, on a connection that serves nothing slower: short enough for a thread that must not block.
     pub fn look_up<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = conn.unchecked_transaction().map_err(StoreError::from)?;
-        work(&ReadTx { conn: &tx })
+        work(&Look::begin(&conn)?.0)
     }
 
     /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.
@@ -176,6 +174,24 @@ impl Store {
     #[must_use]
     pub fn disk_free(&self) -> Option<u64> {
         connection::disk_free(&self.path)
+    }
+}
+
+/// A snapshot while it is held. Its two statements are kept ready: planned anew each time they would cost as much as a lookup.
+struct Look<'c>(ReadTx<'c>);
+
+impl<'c> Look<'c> {
+    fn begin(conn: &'c Connection) -> Result<Self, StoreError> {
+        conn.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(ReadTx { conn }))
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.conn.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([])) {
+            tracing::error!(%error, "a snapshot could not be let go");
+        }
     }
 }
 

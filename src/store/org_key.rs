@@ -32,6 +32,18 @@ pub fn list(tx: &ReadTx<'_>, org: OrgId) -> Result<Vec<OrgKey>, StoreError> {
     )
 }
 
+/// The ids of the keys of an organization, newest first.
+pub fn ids(tx: &ReadTx<'_>, org: OrgId) -> Result<Vec<OrgKeyId>, StoreError> {
+    let sql = "SELECT id FROM org_key WHERE org = ?1 ORDER BY id DESC";
+    tx.rows(sql, [org.as_bytes()], |row| Ok(OrgKeyId::from_bytes(row.get(0)?)))
+}
+
+/// The public half of a key; empty when there is no such key.
+pub fn public_key(tx: &ReadTx<'_>, id: OrgKeyId) -> Result<Vec<u8>, StoreError> {
+    let found = tx.row("SELECT public_key FROM org_key WHERE id = ?1", [id.as_bytes()], |row| row.get(0))?;
+    Ok(found.unwrap_or_default())
+}
+
 /// Whether an organization has this key.
 pub fn exists(tx: &ReadTx<'_>, org: OrgId, id: OrgKeyId) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM org_key WHERE id = ?1 AND org = ?2";
@@ -56,7 +68,7 @@ pub fn delete(tx: &WriteTx<'_>, org: OrgId, id: OrgKeyId) -> Result<Option<usize
 
 /// Deletes every key of an organization and gives their ids, newest first.
 pub fn delete_all(tx: &WriteTx<'_>, org: OrgId) -> Result<Vec<OrgKeyId>, StoreError> {
-    let ids = list(tx, org)?.into_iter().map(|key| key.id).collect();
+    let ids = ids(tx, org)?;
     tx.execute("DELETE FROM org_key WHERE org = ?1", [org.as_bytes()])?;
     Ok(ids)
 }
