@@ -6,7 +6,18 @@
 CREATE TABLE org (
     id         BLOB PRIMARY KEY CHECK (length(id) = 16),
     name       TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    -- What the organization says of itself. Nothing here decides anything.
+    domain      TEXT NOT NULL DEFAULT '' CHECK (length(domain) <= 253),
+    website     TEXT NOT NULL DEFAULT '' CHECK (length(website) <= 200),
+    address1    TEXT NOT NULL DEFAULT '' CHECK (length(address1) <= 200),
+    address2    TEXT NOT NULL DEFAULT '' CHECK (length(address2) <= 200),
+    city        TEXT NOT NULL DEFAULT '' CHECK (length(city) <= 200),
+    zipcode     TEXT NOT NULL DEFAULT '' CHECK (length(zipcode) <= 200),
+    phone       TEXT NOT NULL DEFAULT '' CHECK (length(phone) <= 200),
+    state       TEXT NOT NULL DEFAULT '' CHECK (length(state) <= 200),
+    country     TEXT NOT NULL DEFAULT '' CHECK (length(country) <= 200),
+    is_business INTEGER NOT NULL DEFAULT 0 CHECK (is_business IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
 -- A person belongs to one organization for ever; deleting one keeps the row, so that the audit log can name them.
@@ -19,29 +30,134 @@ CREATE TABLE user (
     name       TEXT NOT NULL CHECK (length(name) <= 100),
     last_name  TEXT NOT NULL CHECK (length(last_name) <= 100),
     role       INTEGER NOT NULL CHECK (role IN (0, 1, 2, 254, 255)),
+    -- Whether the person has taken the account over.
     validated  INTEGER NOT NULL CHECK (validated IN (0, 1)),
     created_at INTEGER NOT NULL,
-    deleted_at INTEGER
+    deleted_at INTEGER,
+    -- Argon2id in PHC form; null until there is a password.
+    password   TEXT CHECK (length(password) <= 200)
 ) STRICT, WITHOUT ROWID;
 
 -- The people of an organization, newest first.
 CREATE INDEX user_by_org ON user (org, id);
 
--- Access tokens. The secret itself is nowhere: a caller's token is hashed and looked up by its digest.
+-- Access tokens. The secret itself is nowhere: a caller's token is hashed and looked up by its digest. A session is one
+-- row for as long as it lives: each refresh puts a new digest and a new end into it, which ends the token before.
 CREATE TABLE token (
-    id         BLOB PRIMARY KEY CHECK (length(id) = 16),
-    user       BLOB NOT NULL REFERENCES user (id),
-    digest     BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
-    created_at INTEGER NOT NULL,
+    id            BLOB PRIMARY KEY CHECK (length(id) = 16),
+    user          BLOB NOT NULL REFERENCES user (id),
+    digest        BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+    created_at    INTEGER NOT NULL,
     -- Null: it does not end by itself.
-    expires_at INTEGER,
-    revoked_at INTEGER,
+    expires_at    INTEGER,
+    revoked_at    INTEGER,
     -- To the minute: a write for every call would cost more than the call.
-    last_used  INTEGER
+    last_used     INTEGER,
+    -- When a session ends unless it is refreshed; null for a token that is no session.
+    refresh_until INTEGER,
+    -- What the client of a session calls itself.
+    device        TEXT CHECK (length(device) <= 200)
 ) STRICT, WITHOUT ROWID;
 
 -- The tokens of a user, newest first.
 CREATE INDEX token_by_user ON token (user, id);
+
+-- Refresh tokens of the sessions that live. Used ones stay as long as their session, since using one again ends it.
+CREATE TABLE refresh_token (
+    digest  BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    session BLOB NOT NULL REFERENCES token (id) ON DELETE CASCADE,
+    used_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- What ends with a session.
+CREATE INDEX refresh_token_by_session ON refresh_token (session);
+
+-- One-time tokens by which people take over their account, at most one for each.
+CREATE TABLE invitation (
+    user       BLOB PRIMARY KEY REFERENCES user (id),
+    digest     BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Wrong passwords of the last minutes, so that guessing stays slow across a restart. The account is the SHA-256 of the
+-- address in lower case, whether it exists or not; the network is an IPv4 address or a /64, as 16 bytes.
+CREATE TABLE wrong_password (
+    at      INTEGER NOT NULL,
+    account BLOB NOT NULL CHECK (length(account) = 32),
+    network BLOB NOT NULL CHECK (length(network) = 16)
+) STRICT;
+
+-- Counting against each of the three limits, and forgetting the oldest.
+CREATE INDEX wrong_password_by_account ON wrong_password (account, network, at);
+CREATE INDEX wrong_password_by_network ON wrong_password (network, at);
+CREATE INDEX wrong_password_by_time ON wrong_password (at);
+
+-- Networks from which a person signed in, and when last: there an attacker elsewhere does not lock them out.
+CREATE TABLE known_network (
+    user    BLOB NOT NULL REFERENCES user (id),
+    network BLOB NOT NULL CHECK (length(network) = 16),
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (user, network)
+) STRICT, WITHOUT ROWID;
+
+-- Projects of an organization.
+CREATE TABLE project (
+    id         BLOB PRIMARY KEY CHECK (length(id) = 16),
+    org        BLOB NOT NULL REFERENCES org (id),
+    name       TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The projects of an organization, newest first.
+CREATE INDEX project_by_org ON project (org, id);
+
+-- Who belongs to a project, and as what.
+CREATE TABLE project_member (
+    project BLOB NOT NULL REFERENCES project (id) ON DELETE CASCADE,
+    user    BLOB NOT NULL REFERENCES user (id),
+    role    TEXT NOT NULL CHECK (role IN ('OWNER', 'EDITOR')),
+    PRIMARY KEY (project, user)
+) STRICT, WITHOUT ROWID;
+
+-- The projects of a person.
+CREATE INDEX project_member_by_user ON project_member (user);
+
+-- API keys, by which services call. The secret itself is nowhere, as with access tokens. AUTOINCREMENT: the id of a
+-- deleted key never names another.
+CREATE TABLE api_key (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 2147483647),
+    org          BLOB NOT NULL REFERENCES org (id),
+    digest       BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+    -- What is shown of the secret: its first and its last characters.
+    mask         TEXT NOT NULL CHECK (length(mask) BETWEEN 1 AND 20),
+    name         TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+    note         TEXT NOT NULL CHECK (length(note) <= 250),
+    -- Never OWNER.
+    role         INTEGER NOT NULL CHECK (role IN (0, 1, 2, 254)),
+    -- Valid from the start on and before the end; null: it does not end by itself.
+    start_at     INTEGER NOT NULL,
+    expire_at    INTEGER CHECK (expire_at > start_at),
+    disabled     INTEGER NOT NULL CHECK (disabled IN (0, 1)),
+    created_at   INTEGER NOT NULL,
+    -- When it got a successor; it cannot get another, and counts against no limit any more.
+    rotated_at   INTEGER,
+    -- Written in batches, so up to a minute late.
+    last_used    INTEGER,
+    last_address TEXT CHECK (length(last_address) <= 45)
+) STRICT;
+
+-- The API keys of an organization, newest first, and their number against the limit.
+CREATE INDEX api_key_by_org ON api_key (org, id);
+
+-- The projects that an API key is for; none: the whole organization.
+CREATE TABLE api_key_project (
+    api_key INTEGER NOT NULL REFERENCES api_key (id) ON DELETE CASCADE,
+    project BLOB NOT NULL REFERENCES project (id),
+    PRIMARY KEY (api_key, project)
+) STRICT, WITHOUT ROWID;
+
+-- The API keys of a project.
+CREATE INDEX api_key_project_by_project ON api_key_project (project, api_key);
 
 -- What the server itself must remember: one row.
 CREATE TABLE server (
@@ -109,13 +225,15 @@ CREATE TABLE audit (
     -- The place within the chain, from 1, without a gap.
     seq        INTEGER NOT NULL CHECK (seq >= 1),
     at         INTEGER NOT NULL,
-    actor_kind TEXT NOT NULL CHECK (actor_kind IN ('user', 'node', 'system')),
+    actor_kind TEXT NOT NULL CHECK (actor_kind IN ('user', 'api_key', 'node', 'system')),
     actor_id   TEXT NOT NULL,
-    -- A node's address. A person's name is looked up, so that the log does not keep it for ever.
+    -- A node's address, an API key's name. A person's name is looked up, so that the log does not keep it for ever.
     actor_name TEXT,
     action     TEXT NOT NULL,
     context    INTEGER CHECK (context BETWEEN 0 AND 13),
     context_id TEXT,
+    -- The id of the project that it happened in.
+    project    TEXT,
     -- 0 created, 1 updated, 2 deleted; null for reads and refusals, which clients are not shown.
     change     INTEGER CHECK (change BETWEEN 0 AND 2),
     outcome    TEXT NOT NULL CHECK (outcome IN ('done', 'refused')),
@@ -134,7 +252,7 @@ CREATE UNIQUE INDEX audit_chain ON audit (org, seq);
 CREATE UNIQUE INDEX audit_server_chain ON audit (seq) WHERE org IS NULL;
 
 -- What clients are shown of an organization, by time; with what they filter by, so that counting needs no row.
-CREATE INDEX audit_shown ON audit (org, at, actor_id, context, context_id, change) WHERE change IS NOT NULL;
+CREATE INDEX audit_shown ON audit (org, at, actor_id, context, context_id, project, change) WHERE change IS NOT NULL;
 
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN

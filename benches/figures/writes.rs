@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use orgkeys::crypto::{rsa, signed_request::Signature};
 use orgkeys::domain::audit::{Actor, Draft};
-use orgkeys::domain::event::Event;
+use orgkeys::domain::event::{Change, Context, Event};
 use orgkeys::domain::id::{Ids, NodeId, OrgId, OrgKeyId};
 use orgkeys::domain::node::{Node, Profile, Services};
 use orgkeys::domain::org_key::OrgKey;
@@ -120,18 +120,19 @@ fn refresh(tx: &WriteTx<'_>, Known { org, key }: Known, number: u32) -> Result<(
 
 /// The audit log's entry of a registration.
 pub fn draft(org: OrgId, at: i64, event: &Event, ip: String) -> Draft {
-    let (context, context_id) = event.context().unzip();
+    let facts = event.facts();
     Draft {
         org: Some(org),
         at,
-        actor: Actor { kind: "node", id: context_id.clone().unwrap_or_default(), name: Some(ip) },
-        action: event.action(),
-        context: context.map(orgkeys::domain::event::Context::number),
-        context_id,
-        change: event.change().map(orgkeys::domain::event::Change::number),
-        outcome: event.outcome(),
+        actor: Actor { kind: "node", id: facts.context_id.clone().unwrap_or_default(), name: Some(ip) },
+        action: facts.action,
+        context: facts.context.map(Context::number),
+        project: None,
+        change: facts.change.map(Change::number),
+        outcome: facts.outcome(),
         address: Some("127.0.0.1".to_owned()),
         request_id: Some("018d0b6a-5c80-7000-8000-000000000005".to_owned()),
-        detail: event.detail(),
+        detail: facts.detail.map(|detail| detail.to_string()),
+        context_id: facts.context_id,
     }
 }

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use super::access::{self, Denial, Grant, Rule};
 use super::caller::{Caller, Identity};
-use super::error::Error;
+use super::error::{Error, Kind};
 use super::limits::Limiter;
 use super::outside::Outside;
 use super::refusals::Refusals;
 use super::signed_call::Verifiers;
 use crate::domain::audit::Draft;
-use crate::domain::event::Event;
+use crate::domain::event::{Change, Context, Event};
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
+use crate::store::index::Index;
 use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
 
 /// A token's last use is written once a minute, not at every call.
@@ -177,7 +178,11 @@ impl App {
     ) -> Result<Result<T, Denial>, Error> {
         let now = self.outside.now();
         self.store.read(|tx| match access::decide(tx, caller, rule, now) {
-            Ok(grant) => work(tx, &grant).map(Ok),
+            Ok(grant) => match work(tx, &grant) {
+                // What the rows forbid is a denial like any other.
+                Err(error) if error.kind == Kind::Denied => Ok(Err(Denial::Forbidden(grant.org, Box::new(error)))),
+                done => done.map(Ok),
+            },
             Err(denial) => Ok(Err(denial)),
         })
     }
@@ -231,6 +236,11 @@ impl App {
             .wait()
     }
 
+    /// The credentials that stand now, in memory.
+    pub(super) fn index(&self) -> &Index {
+        self.store.index()
+    }
+
     /// The present moment, as the server sees it.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -275,7 +285,16 @@ fn recorded<T, E: IntoIterator<Item = Event>>(
             Ok(grant) => grant,
             Err(denial) => return Ok(Err(refuse(tx, &caller, &rule, denial, now)?)),
         };
-        let (value, events) = work(tx, &grant)?;
+        let before = tx.changes();
+        let (value, events) = match work(tx, &grant) {
+            Ok(done) => done,
+            // What the rows forbid is recorded like any denial, as long as nothing has to be undone.
+            Err(error) if error.kind == Kind::Denied && tx.changes() == before => {
+                let denial = Denial::Forbidden(grant.org, Box::new(error));
+                return Ok(Err(refuse(tx, &caller, &rule, denial, now)?));
+            }
+            Err(error) => return Err(error),
+        };
         remember_use(tx, &caller, &grant)?;
         for event in events {
             append(tx, &caller, Some(grant.org), &event, now)?;
@@ -287,7 +306,7 @@ fn recorded<T, E: IntoIterator<Item = Event>>(
 /// Records a denial of a known caller, and gives the error to answer.
 fn refuse(tx: &WriteTx<'_>, caller: &Caller, rule: &Rule, denial: Denial, now: Time) -> Result<Error, Error> {
     match denial {
-        Denial::NoCaller(error) => Ok(*error),
+        Denial::NoCaller(error) | Denial::Missing(error) => Ok(*error),
         Denial::Forbidden(org, error) => {
             append(tx, caller, Some(org), &Event::AccessDenied { org, rule: rule.name() }, now)?;
             Ok(*error)
@@ -300,24 +319,30 @@ fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), 
         Identity::User { token, .. } if grant.token_used.is_none_or(|last| last.plus(LAST_USE_STEP) <= grant.at) => {
             store::token::touch(tx, token, grant.at)
         }
-        Identity::User { .. } | Identity::Node { .. } | Identity::System => Ok(()),
+        Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
+        Identity::Node { .. } | Identity::System => Ok(()),
     }
 }
 
 fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, now: Time) -> Result<(), Error> {
-    let (context, context_id) = event.context().unzip();
+    let facts = event.facts();
+    let mut actor = caller.actor(facts.context_id.as_deref());
+    if let Identity::ApiKey { key } = caller.identity {
+        actor.name = store::api_key::name(tx, key)?;
+    }
     let draft = Draft {
         org,
         at: now.millis(),
-        actor: caller.actor(event),
-        action: event.action(),
-        context: context.map(super::super::domain::event::Context::number),
-        context_id,
-        change: event.change().map(super::super::domain::event::Change::number),
-        outcome: event.outcome(),
+        actor,
+        action: facts.action,
+        context: facts.context.map(Context::number),
+        project: facts.project.map(|project| project.to_string()),
+        change: facts.change.map(Change::number),
+        outcome: facts.outcome(),
         address: caller.origin.address.map(|address| address.to_string()),
         request_id: caller.origin.request_id.clone(),
-        detail: event.detail(),
+        detail: facts.detail.map(|detail| detail.to_string()),
+        context_id: facts.context_id,
     };
     store::audit::append(tx, &draft)?;
     Ok(())

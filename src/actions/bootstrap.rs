@@ -95,14 +95,14 @@ fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
         let (start, token) = if let Some(digest) = given {
             (Start::Given(org), offline::add_token(tx, &outside, owner.id, &digest, Ttl::Never, grant.at)?)
         } else {
-            let secret = secret::access_token(&mut outside.rng());
+            let secret = secret::Kind::AccessToken.fresh(&mut outside.rng());
             let token = offline::add_token(tx, &outside, owner.id, &digest(&secret)?, Ttl::For(TOKEN_TTL), grant.at)?;
             store::server::set_unannounced_token(tx, Some(token.id))?;
             (Start::Show { org, token: secret, id: token.id }, token)
         };
         let events = [
             Event::OrgCreated { org },
-            Event::UserCreated { user: owner.id, role: owner.role },
+            Event::UserCreated { user: owner.id, role: owner.role, invited: false },
             Event::TokenCreated { token: token.id, user: owner.id, expires: token.expires_at },
         ];
         Ok((start, events))
@@ -114,7 +114,7 @@ fn replace(app: &App, lost: &store::token::Standing) -> Result<Start, Error> {
     let (outside, org, lost, user) = (app.outside.clone(), lost.org, lost.token.id, lost.token.user);
     app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
         store::token::revoke(tx, lost, grant.at)?;
-        let secret = secret::access_token(&mut outside.rng());
+        let secret = secret::Kind::AccessToken.fresh(&mut outside.rng());
         let token = offline::add_token(tx, &outside, user, &digest(&secret)?, Ttl::For(TOKEN_TTL), grant.at)?;
         store::server::set_unannounced_token(tx, Some(token.id))?;
         let events = [
@@ -127,7 +127,7 @@ fn replace(app: &App, lost: &store::token::Standing) -> Result<Start, Error> {
 }
 
 fn digest(token: &SecretString) -> Result<secret::TokenDigest, Error> {
-    secret::access_token_digest(token.expose_secret()).ok_or_else(|| {
+    secret::Kind::AccessToken.digest(token.expose_secret()).ok_or_else(|| {
         let message = "The bootstrap token is malformed: make one with `orgkeys token generate`";
         Error::new(Kind::Invalid, "MALFORMED_TOKEN", message)
     })

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use crate::domain::audit::Actor;
-use crate::domain::event::Event;
-use crate::domain::id::{OrgId, OrgKeyId, TokenId, UserId};
+use crate::domain::id::{ApiKeyId, OrgId, OrgKeyId, TokenId, UserId};
 
 /// Somebody who asks for something, and where the request came from.
 #[derive(Clone, Debug)]
@@ -23,6 +22,16 @@ pub enum Identity {
         /// The token.
         token: TokenId,
         /// Its user.
+        user: UserId,
+    },
+    /// A service with a valid API key.
+    ApiKey {
+        /// The key.
+        key: ApiKeyId,
+    },
+    /// A person who has just proved who they are, by their password, a refresh token or an invitation.
+    Proven {
+        /// The person.
         user: UserId,
     },
     /// A node whose signature was verified with a key of the organization.
@@ -54,13 +63,15 @@ impl Caller {
         Self { identity: Identity::System, origin: Origin::default() }
     }
 
-    /// How the audit log names the caller of `event`.
-    pub(super) fn actor(&self, event: &Event) -> Actor {
+    /// How the audit log names the caller in an entry about `context_id`. An API key's name is the store's to add.
+    pub(super) fn actor(&self, context_id: Option<&str>) -> Actor {
         match &self.identity {
-            Identity::User { user, .. } => Actor { kind: "user", id: user.to_string(), name: None },
+            Identity::User { user, .. } | Identity::Proven { user } => {
+                Actor { kind: "user", id: user.to_string(), name: None }
+            }
+            Identity::ApiKey { key } => Actor { kind: "api_key", id: key.to_string(), name: None },
             Identity::Node { ip, .. } => {
-                let id = event.context().map(|(_, id)| id).unwrap_or_default();
-                Actor { kind: "node", id, name: Some(ip.clone()) }
+                Actor { kind: "node", id: context_id.unwrap_or_default().to_owned(), name: Some(ip.clone()) }
             }
             Identity::System => Actor { kind: "system", id: "system".to_owned(), name: Some("orgkeys".to_owned()) },
         }

@@ -25,6 +25,7 @@ pub struct Query {
     pub user_id: Option<String>,
     pub context: Option<u8>,
     pub context_id: Option<String>,
+    pub project: Option<String>,
     pub change: Option<u8>,
     pub unread_only: bool,
     pub skip: u32,
@@ -34,8 +35,7 @@ pub struct Query {
 /// The events that fit, newest first, and how many fit in all. Below ADMINISTRATOR these are the caller's own.
 pub fn list(app: &App, caller: &Caller, query: Query) -> Pending<(Vec<Shown>, i64)> {
     app.read(caller, &Rule::SeesEvents, |tx, grant| {
-        let reader = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
-        let (mut events, total) = match filter(grant, reader, query) {
+        let (mut events, total) = match filter(grant, query)? {
             Some(filter) => store::audit::shown(tx, &filter)?,
             None => (Vec::new(), 0),
         };
@@ -57,16 +57,17 @@ pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()
 }
 
 /// `None` when somebody who sees only their own events asks for another's.
-fn filter(grant: &Grant, reader: UserId, query: Query) -> Option<Filter> {
-    let own = reader.to_string();
+fn filter(grant: &Grant, query: Query) -> Result<Option<Filter>, Error> {
+    let own = grant.user.map(|user| user.to_string()).or_else(|| grant.api_key.map(|key| key.to_string()));
+    let own = own.ok_or_else(|| Error::internal("a reader who is nobody"))?;
     let actor_id = match query.user_id {
         wanted if grant.role >= Role::Administrator => wanted,
-        Some(other) if other != own => return None,
+        Some(other) if other != own => return Ok(None),
         _ => Some(own),
     };
     let unbounded = query.from.is_none() && query.to.is_none();
     let earliest = if unbounded { grant.at.minus(DAY) } else { Time::from_millis(0) };
-    Some(Filter {
+    Ok(Some(Filter {
         org: grant.org,
         from: query.from.unwrap_or(earliest),
         to: query.to.unwrap_or(grant.at),
@@ -75,10 +76,11 @@ fn filter(grant: &Grant, reader: UserId, query: Query) -> Option<Filter> {
         context_id: query.context_id,
         change: query.change,
         unread_only: query.unread_only,
-        reader,
+        project: query.project,
+        reader: grant.user,
         skip: query.skip,
         take: query.take,
-    })
+    }))
 }
 
 fn name_actor(tx: &ReadTx<'_>, event: &mut Shown) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use governor::{Quota, RateLimiter};
 use super::app::Limits;
 use super::error::Error;
 use crate::domain::event::network;
-use crate::domain::id::TokenId;
+use crate::domain::id::{ApiKeyId, TokenId};
 
 /// Buckets that may lie around before the full ones are thrown away.
 const MANY: usize = 10_000;
@@ -25,9 +25,18 @@ const CALLER_BURST: u32 = 4;
 
 type Buckets<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
+/// What a caller's bucket belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Credential {
+    /// An access token.
+    Token(TokenId),
+    /// An API key.
+    ApiKey(ApiKeyId),
+}
+
 /// The buckets; none where a limit is off.
 pub(super) struct Limiter {
-    callers: Option<Buckets<TokenId>>,
+    callers: Option<Buckets<Credential>>,
     refused: Option<Refused>,
 }
 
@@ -49,10 +58,10 @@ impl Limiter {
     }
 
     /// Takes a call of a credential, or says how long it must wait.
-    pub(super) fn admit_caller(&self, token: TokenId) -> Result<(), Error> {
+    pub(super) fn admit_caller(&self, credential: Credential) -> Result<(), Error> {
         let Some(callers) = &self.callers else { return Ok(()) };
         clear(callers);
-        callers.check_key(&token).map(drop).map_err(|until| {
+        callers.check_key(&credential).map(drop).map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             Error::too_many(wait, "Too many calls with this credential: slow down")
         })

@@ -67,7 +67,7 @@ pub fn create_user(app: &App, org: &str, email: &str, role: Role, name: &str, la
             let message = "This server has a user with this email address already";
             return Err(Error::new(Kind::Conflict, "EMAIL_TAKEN", message));
         }
-        let event = Event::UserCreated { user: user.id, role };
+        let event = Event::UserCreated { user: user.id, role, invited: false };
         Ok((user, event))
     })
     .wait()
@@ -83,8 +83,9 @@ pub fn create_token(app: &App, user: &str, ttl: Ttl) -> Result<(SecretString, To
     let user = find_user(app, user)?;
     let outside = app.outside.clone();
     app.record(&Caller::system(), Rule::Administers(user.org), move |tx, grant| {
-        let secret = secret::access_token(&mut outside.rng());
-        let digest = secret::access_token_digest(secret.expose_secret())
+        let secret = secret::Kind::AccessToken.fresh(&mut outside.rng());
+        let digest = secret::Kind::AccessToken
+            .digest(secret.expose_secret())
             .ok_or_else(|| Error::internal("a fresh token is malformed"))?;
         let token = add_token(tx, &outside, user.id, &digest, ttl, grant.at)?;
         let event = Event::TokenCreated { token: token.id, user: user.id, expires: token.expires_at };

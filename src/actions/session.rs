@@ -4,23 +4,64 @@ use super::access::{self, Rule};
 use super::app::{App, Pending};
 use super::caller::{Caller, Identity, Origin};
 use super::error::Error;
+use super::limits::Credential as Bucket;
 use crate::crypto::secret;
 use crate::domain::event::Event;
 use crate::domain::user::User;
 use crate::store;
 
-/// The caller whom an access token proves. A token of the wrong shape is refused before the store is asked. Never waits
-/// for a write or a long read, so an async thread may call it.
-pub fn authenticate(app: &App, token: &str, origin: Origin) -> Result<Caller, Error> {
-    let Some(digest) = secret::access_token_digest(token) else {
+/// What a request carries to show who calls.
+#[derive(Clone, Copy, Debug)]
+pub enum Credential<'a> {
+    /// A person's access token.
+    Token(&'a str),
+    /// A service's API key.
+    ApiKey(&'a str),
+}
+
+/// The caller whom a credential proves. One of the wrong shape is refused before anything is looked up. Never waits for a
+/// write or a long read, so an async thread may call it.
+pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Result<Caller, Error> {
+    let identity = match credential {
+        Credential::Token(text) => person(app, text)?,
+        Credential::ApiKey(text) => service(app, text, &origin)?,
+    };
+    Ok(Caller { identity, origin })
+}
+
+/// Takes a call from the bucket of the caller's credential.
+pub fn admit(app: &App, caller: &Caller) -> Result<(), Error> {
+    match caller.identity {
+        Identity::User { token, .. } => app.limiter.admit_caller(Bucket::Token(token)),
+        Identity::ApiKey { key } => app.limiter.admit_caller(Bucket::ApiKey(key)),
+        Identity::Proven { .. } | Identity::Node { .. } | Identity::System => Ok(()),
+    }
+}
+
+fn person(app: &App, text: &str) -> Result<Identity, Error> {
+    let Some(digest) = secret::Kind::AccessToken.digest(text) else {
         let message = "The access token is malformed: it is `okp_` and 36 letters and digits, copied whole";
         return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
     };
-    let standing = app.look_up(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?;
-    let standing = access::valid(standing, app.now())?;
-    app.limiter.admit_caller(standing.token.id)?;
-    let identity = Identity::User { token: standing.token.id, user: standing.token.user };
-    Ok(Caller { identity, origin })
+    let standing = match app.index().token(&digest) {
+        Some(standing) => access::valid(Some((*standing).clone()), app.now())?,
+        // It does not stand. Whether it was revoked or never was is on disk.
+        None => access::valid(app.look_up(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?, app.now())?,
+    };
+    Ok(Identity::User { token: standing.token.id, user: standing.token.user })
+}
+
+fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
+    let Some(digest) = secret::Kind::ApiKey.digest(text) else {
+        let message = "The API key is malformed: it is `oka_` and 36 letters and digits, copied whole";
+        return Err(Error::unauthenticated("MALFORMED_API_KEY", message));
+    };
+    let key = app.index().api_key(&digest);
+    let standing = access::usable(key.as_ref().map(|key| &key.standing), app.now())?;
+    if let Some(key) = &key {
+        key.touch(app.now(), origin.address);
+    }
+    Ok(Identity::ApiKey { key: standing.id })
 }
 
 /// The caller's own profile.

@@ -12,75 +12,130 @@ use super::observe::origin;
 use crate::actions::app::App;
 use crate::actions::caller::Caller;
 use crate::actions::error::Error;
-use crate::actions::session;
+use crate::actions::session::{self, Credential};
+use crate::crypto::secret;
 
-const SCHEME: &str = "bearerAuth";
+const BEARER: &str = "bearerAuth";
+const API_KEY: &str = "apiKeyAuth";
+const X_API_KEY: &str = "x-api-key";
 
-/// The caller, proven by an access token. As the first argument it refuses before anything else is looked at.
+/// The caller of an operation that no API key may call. As the first argument it refuses before anything else is looked at.
 pub struct Auth(pub Caller);
 
-impl<'a> ApiExtractor<'a> for Auth {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
+/// The caller of an operation that API keys may call too, as far as their role goes.
+pub struct AuthOrKey(pub Caller);
 
-    fn register(registry: &mut Registry) {
-        registry.create_security_scheme(
-            SCHEME,
-            MetaSecurityScheme {
-                ty: "http",
-                description: Some(
-                    "An access token, `okp_...`: the first start prints one, `orgkeys token create` makes more.",
-                ),
-                name: None,
-                key_in: None,
-                scheme: Some("bearer"),
-                bearer_format: Some("okp_"),
-                flows: None,
-                openid_connect_url: None,
-            },
-        );
-    }
+/// The same, of an operation that no limit on calls counts.
+pub struct AuthUncounted(pub Caller);
 
-    fn security_schemes() -> Vec<&'static str> {
-        vec![SCHEME]
-    }
+macro_rules! security {
+    ($name:ident, [$($scheme:expr),+], $register:expr, $limited:literal) => {
+        impl<'a> ApiExtractor<'a> for $name {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
 
-    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        let token = bearer(request).map_err(refused)?;
-        let app = request.data::<Arc<App>>().ok_or_else(|| refused(Error::internal("no app beside the request")))?;
-        // Right here: going to another thread and back costs more than the lookup.
-        session::authenticate(app, token, origin(request)).map(Self).map_err(refused)
-    }
+            fn register(registry: &mut Registry) {
+                $register(registry);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![$($scheme),+]
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> poem::Result<Self> {
+                caller(request, $limited).map(Self).map_err(refused)
+            }
+        }
+    };
 }
 
-/// The one bearer token of a request.
-fn bearer(request: &Request) -> Result<&str, Error> {
-    let mut authorizations = request.headers().get_all(header::AUTHORIZATION).iter();
-    let first = authorizations.next();
-    if authorizations.next().is_some() {
-        return Err(two("two Authorization headers"));
+security!(Auth, [BEARER], register_bearer, true);
+security!(AuthOrKey, [BEARER, API_KEY], register_both, true);
+security!(AuthUncounted, [BEARER, API_KEY], register_both, false);
+
+fn register_both(registry: &mut Registry) {
+    register_bearer(registry);
+    let description = "An API key, `oka_...`; the operations that list this scheme take one.";
+    registry.create_security_scheme(
+        API_KEY,
+        MetaSecurityScheme {
+            ty: "apiKey",
+            description: Some(description),
+            name: Some(X_API_KEY),
+            key_in: Some("header"),
+            scheme: None,
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
+}
+
+fn register_bearer(registry: &mut Registry) {
+    let description = "An access token, `okp_...`: the first start prints one, `orgkeys token create` makes more, and so does a login.";
+    registry.create_security_scheme(
+        BEARER,
+        MetaSecurityScheme {
+            ty: "http",
+            description: Some(description),
+            name: None,
+            key_in: None,
+            scheme: Some("bearer"),
+            bearer_format: Some("okp_"),
+            flows: None,
+            openid_connect_url: None,
+        },
+    );
+}
+
+/// Who calls, by the one credential of the request.
+fn caller(request: &Request, limited: bool) -> Result<Caller, Error> {
+    let app = request.data::<Arc<App>>().ok_or_else(|| Error::internal("no app beside the request"))?;
+    // Right here: going to another thread and back costs more than the lookup.
+    let caller = session::authenticate(app, credential(request)?, origin(request))?;
+    if limited {
+        session::admit(app, &caller)?;
     }
-    match (first, request.headers().contains_key("x-api-key")) {
-        (Some(_), true) => Err(two("an Authorization header and an x-api-key header")),
-        (None, true) => Err(Error::unauthenticated(
-            "MALFORMED_TOKEN",
-            "This server takes no x-api-key: send Authorization: Bearer okp_...",
-        )),
-        (None, false) => Err(Error::unauthenticated(
+    Ok(caller)
+}
+
+/// The one credential of a request. An API key may come as a bearer token too.
+fn credential(request: &Request) -> Result<Credential<'_>, Error> {
+    let mut authorizations = request.headers().get_all(header::AUTHORIZATION).iter();
+    let mut keys = request.headers().get_all(X_API_KEY).iter();
+    match (authorizations.next(), authorizations.next(), keys.next(), keys.next()) {
+        (_, Some(_), ..) => Err(two("two Authorization headers")),
+        (.., Some(_)) => Err(two("two x-api-key headers")),
+        (Some(_), _, Some(_), _) => Err(two("an Authorization header and an x-api-key header")),
+        (None, None, None, None) => Err(Error::unauthenticated(
             "NO_CREDENTIAL",
             "No credential: send Authorization: Bearer and an access token",
         )),
-        (Some(value), false) => {
-            let parts = value.to_str().ok().and_then(|value| value.split_once(' '));
-            let token =
-                parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-            token.ok_or_else(|| {
+        (None, None, Some(key), None) => Ok(Credential::ApiKey(key.to_str().unwrap_or_default().trim())),
+        (Some(value), None, None, None) => {
+            let token = bearer(value.to_str().unwrap_or_default()).ok_or_else(|| {
                 let message = "The Authorization header is malformed: it is `Bearer` and an access token";
                 Error::unauthenticated("MALFORMED_TOKEN", message)
-            })
+            })?;
+            Ok(if is_api_key(token) { Credential::ApiKey(token) } else { Credential::Token(token) })
         }
     }
+}
+
+/// The token of a bearer Authorization.
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether this looks like an API key.
+pub fn is_api_key(token: &str) -> bool {
+    token.starts_with(secret::Kind::ApiKey.prefix())
 }
 
 fn two(which: &str) -> Error {

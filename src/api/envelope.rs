@@ -4,7 +4,6 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
-use serde_json::json;
 
 /// Which published platform's envelope a path answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,19 +71,82 @@ impl poem_openapi::types::Example for Done {
     }
 }
 
+/// A failure under `/api/`, the same for every call there.
+#[derive(Clone, Debug, Object)]
+#[oai(rename_all = "camelCase", example)]
+pub struct WrappedFailure {
+    /// Always false.
+    pub success: bool,
+    /// At least one sentence for people.
+    pub errors: Vec<String>,
+    /// Always empty.
+    pub messages: Vec<String>,
+    /// Always null.
+    #[oai(nullable)]
+    pub result: Option<String>,
+    /// A stable word in capitals, for programs.
+    pub result_info: String,
+    /// The status of the answer.
+    pub status_code: u16,
+}
+
+impl WrappedFailure {
+    fn of(status: StatusCode, failure: &Failure) -> Self {
+        Self {
+            success: false,
+            errors: vec![failure.message.clone()],
+            messages: Vec::new(),
+            result: None,
+            result_info: failure.error_code.clone(),
+            status_code: status.as_u16(),
+        }
+    }
+}
+
+impl poem_openapi::types::Example for WrappedFailure {
+    fn example() -> Self {
+        Self::of(StatusCode::FORBIDDEN, &Failure::example())
+    }
+}
+
+/// Declares the success of a call under `/api/`, which answers with `$result`.
+macro_rules! wrapped {
+    ($(#[$doc:meta])* $name:ident, $result:ty) => {
+        $(#[$doc])*
+        #[derive(poem_openapi::Object)]
+        #[oai(rename_all = "camelCase", example)]
+        pub struct $name {
+            /// Always true.
+            success: bool,
+            /// Always empty.
+            errors: Vec<String>,
+            /// What was done.
+            messages: Vec<String>,
+            /// What was asked for.
+            result: $result,
+            /// Always empty.
+            result_info: String,
+            /// The status of the answer.
+            status_code: u16,
+        }
+
+        impl $name {
+            fn new(status_code: u16, message: &str, result: $result) -> Self {
+                let (errors, messages) = (Vec::new(), vec![message.to_owned()]);
+                Self { success: true, errors, messages, result, result_info: String::new(), status_code }
+            }
+        }
+    };
+}
+
+pub(super) use wrapped;
+
 /// A failure as a response, in the envelope of its family.
 #[must_use]
 pub fn failure(family: Family, status: StatusCode, failure: &Failure) -> Response {
     let body = match family {
         Family::Flat => failure.to_json().unwrap_or_default(),
-        Family::Wrapped => json!({
-            "success": false,
-            "errors": [failure.message],
-            "messages": [],
-            "result": null,
-            "resultInfo": failure.error_code,
-            "statusCode": status.as_u16(),
-        }),
+        Family::Wrapped => WrappedFailure::of(status, failure).to_json().unwrap_or_default(),
     };
     let mut response = poem::web::Json(body).into_response();
     response.set_status(status);

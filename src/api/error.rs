@@ -6,7 +6,7 @@ use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 
-use super::envelope::{self, Failure, Family};
+use super::envelope::{self, Failure, Family, WrappedFailure};
 use crate::actions::error::{Error, Kind};
 
 /// The statuses that an operation may fail with, as a set of bits; server faults are in every one.
@@ -23,6 +23,10 @@ pub mod may {
     pub const BE_LIMITED: u32 = 1 << 4;
     /// 401: no credential, or not a good one, where no right is asked for.
     pub const BE_UNKNOWN: u32 = 1 << 5;
+    /// 409: it stands against something that is there.
+    pub const CONFLICT: u32 = 1 << 6;
+    /// The envelope is that of the paths under `/api/`.
+    pub const BE_WRAPPED: u32 = 1 << 7;
 }
 
 /// A failure of an operation that documents the statuses in `MAY`.
@@ -92,27 +96,36 @@ impl<const MAY: u32> ApiResponse for Fail<MAY> {
             (may::BE_REFUSED | may::BE_UNKNOWN, 401, "No credential, or not a good one."),
             (may::BE_REFUSED, 403, "The caller may not; other organizations and missing ones answer alike."),
             (may::BE_MISSING, 404, "There is no such thing."),
+            (may::CONFLICT, 409, "It stands against something that is there; the message says what."),
             (may::HAVE_A_BAD_BODY, 413, "The body is larger than 64 KiB."),
             (may::HAVE_A_BAD_BODY, 415, "The body is not application/json."),
             (may::BE_REFUSED | may::BE_LIMITED, 429, "Too many calls; Retry-After says how long to wait."),
         ];
         let listed = listed.into_iter().filter(|(bit, ..)| MAY & bit != 0);
-        let mut responses: Vec<_> = listed.map(|(_, status, text)| response(Some(status), text)).collect();
-        responses.push(response(None, "A fault of the server, or no room to store; nothing was changed."));
+        let mut responses: Vec<_> = listed.map(|(_, status, text)| Self::response(Some(status), text)).collect();
+        responses.push(Self::response(None, "A fault of the server, or no room to store; nothing was changed."));
         MetaResponses { responses }
     }
 
     fn register(registry: &mut Registry) {
-        <Json<Failure> as Payload>::register(registry);
+        if MAY & may::BE_WRAPPED == 0 {
+            <Json<Failure> as Payload>::register(registry);
+        } else {
+            <Json<WrappedFailure> as Payload>::register(registry);
+        }
     }
 }
 
-fn response(status: Option<u16>, description: &'static str) -> MetaResponse {
-    MetaResponse {
-        description,
-        status,
-        status_range: status.is_none().then(|| "5XX".to_owned()),
-        content: vec![MetaMediaType { content_type: "application/json", schema: Json::<Failure>::schema_ref() }],
-        headers: Vec::new(),
+impl<const MAY: u32> Fail<MAY> {
+    fn response(status: Option<u16>, description: &'static str) -> MetaResponse {
+        let wrapped = MAY & may::BE_WRAPPED != 0;
+        let schema = if wrapped { Json::<WrappedFailure>::schema_ref() } else { Json::<Failure>::schema_ref() };
+        MetaResponse {
+            description,
+            status,
+            status_range: status.is_none().then(|| "5XX".to_owned()),
+            content: vec![MetaMediaType { content_type: "application/json", schema }],
+            headers: Vec::new(),
+        }
     }
 }

@@ -9,7 +9,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::auth::Auth;
+use super::auth::{Auth, AuthOrKey};
 use super::body::{Body, OptionalBody};
 use super::error::{Fail, may};
 use super::timestamp::Timestamp;
@@ -148,9 +148,8 @@ impl EventApi {
     /// What was created, updated and deleted in the caller's organization, newest first. ADMINISTRATOR and OWNER see
     /// everything, others what they did themselves.
     #[oai(path = "/systemevent", method = "post", operation_id = "listSystemEvents")]
-    async fn list(&self, auth: Auth, body: Body<SystemEventQuery>) -> Result<Json<SystemEventPage>, EventFail> {
+    async fn list(&self, auth: AuthOrKey, body: Body<SystemEventQuery>) -> Result<Json<SystemEventPage>, EventFail> {
         let query = body.0;
-        let nothing = query.workspace_id.as_ref().is_some_and(|id| !id.is_empty());
         let wanted = query.parse()?;
         let (skip, take) = (wanted.skip, wanted.take);
         // Held by the work itself: a client that leaves does not end it.
@@ -161,8 +160,6 @@ impl EventApi {
             found
         })
         .await?;
-        // No event belongs to a project yet, so none fits one.
-        let (events, total) = if nothing { (Vec::new(), 0) } else { (events, total) };
         Ok(Json(SystemEventPage { events: events.into_iter().map(shown).collect(), total, skip, take }))
     }
 
@@ -234,6 +231,7 @@ impl SystemEventQuery {
             user_id: id("userId", self.user_id)?,
             context: number("context", self.context, Context::WORDS.len())?,
             context_id: id("contextId", self.context_id)?,
+            project: id("workspaceId", self.workspace_id)?,
             change: number("event", self.event, Change::WORDS.len())?,
             unread_only: self.show_unread.unwrap_or(false),
             skip,
@@ -288,7 +286,7 @@ fn shown(event: Shown) -> SystemEvent {
         user_id: event.actor_id,
         user_name: event.actor_name,
         user_email: event.actor_email,
-        workspace_id: None,
+        workspace_id: event.project,
         json_data: event.detail,
         show_unread: event.unread,
     }

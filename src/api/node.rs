@@ -9,7 +9,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
 use self::wire::{NodeAnswer, NodeList, Registration, Unregistration, info};
-use super::auth::Auth;
+use super::auth::AuthOrKey;
 use super::body::Body;
 use super::envelope::Done;
 use super::error::{Fail, may};
@@ -62,7 +62,7 @@ impl NodeApi {
     #[oai(path = "/organization/:orgId/nodes", method = "get", operation_id = "listNodes")]
     async fn list(
         &self,
-        auth: Auth,
+        auth: AuthOrKey,
         /// The organization's id.
         #[oai(name = "orgId")]
         org: Path<String>,
@@ -84,7 +84,7 @@ impl NodeApi {
     #[oai(path = "/organization/:orgId/node/:nodeId", method = "delete", operation_id = "deleteNode")]
     async fn delete(
         &self,
-        auth: Auth,
+        auth: AuthOrKey,
         /// The organization's id.
         #[oai(name = "orgId")]
         org: Path<String>,
@@ -103,7 +103,7 @@ impl NodeApi {
     #[oai(path = "/organization/:orgId/node/:nodeId/activate", method = "post", operation_id = "activateNode")]
     async fn activate(
         &self,
-        auth: Auth,
+        auth: AuthOrKey,
         /// The organization's id.
         #[oai(name = "orgId")]
         org: Path<String>,
@@ -122,7 +122,7 @@ impl NodeApi {
     #[oai(path = "/node", method = "get", operation_id = "findNodes")]
     async fn find(
         &self,
-        auth: Auth,
+        auth: AuthOrKey,
         /// The sum of STORAGE 1, AILLM 2 and CHAT 4; 0 is every node.
         #[oai(name = "nodeServices")]
         services: Query<Option<i64>>,

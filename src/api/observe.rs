@@ -144,7 +144,7 @@ impl Observer {
         let plain = |id: &&str| {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-                && secret::access_token_digest(id).is_none()
+                && !secret::is_secret(id)
         };
         request.header(REQUEST_ID).filter(plain).map_or_else(|| self.app.request_id(), str::to_owned)
     }

@@ -160,7 +160,7 @@ impl Token {
                 context.print(&json!({ "id": id, "success": true }), || format!("{id} was revoked"));
             }
             Self::Generate => {
-                let token = secret::access_token(&mut clock::system().rng());
+                let token = secret::Kind::AccessToken.fresh(&mut clock::system().rng());
                 context.print(&json!({ "token": token.expose_secret() }), || token.expose_secret().to_owned());
             }
         }

@@ -1,34 +1,76 @@
 //! What does a token look like? `<type>_`, 30 random base62 characters and a 6 character checksum that a scanner can check too.
 
 use rand::{CryptoRng, RngExt};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The SHA-256 digest by which a token is stored and looked up.
+/// The SHA-256 digest by which a secret is stored and looked up.
 pub type TokenDigest = [u8; 32];
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const ACCESS_TOKEN: &str = "okp_";
+const PREFIX: usize = 4;
 const RANDOM: usize = 30;
 const CHECKSUM: usize = 6;
 
-/// A fresh access token, `okp_...`, with 178 bits of randomness.
-#[must_use]
-pub fn access_token(rng: &mut impl CryptoRng) -> SecretString {
-    let random = (0..RANDOM).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
-    let mut token: String = ACCESS_TOKEN.chars().chain(random).collect();
-    token.push_str(&checksum(&token));
-    SecretString::from(token)
+/// What a secret is for; one kind is never taken for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A person's access token, `okp_...`.
+    AccessToken,
+    /// The token that renews a session, `okr_...`.
+    RefreshToken,
+    /// A service's API key, `oka_...`.
+    ApiKey,
+    /// A person's one-time invitation, `oki_...`.
+    Invitation,
 }
 
-/// The digest of a well-formed access token; `None` when shape or checksum are wrong, so that no lookup is needed.
+impl Kind {
+    const ALL: [Self; 4] = [Self::AccessToken, Self::RefreshToken, Self::ApiKey, Self::Invitation];
+
+    /// How every secret of the kind begins.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::AccessToken => "okp_",
+            Self::RefreshToken => "okr_",
+            Self::ApiKey => "oka_",
+            Self::Invitation => "oki_",
+        }
+    }
+
+    /// A fresh secret with 178 bits of randomness.
+    #[must_use]
+    pub fn fresh(self, rng: &mut impl CryptoRng) -> SecretString {
+        let random = (0..RANDOM).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
+        let mut secret: String = self.prefix().chars().chain(random).collect();
+        secret.push_str(&checksum(&secret));
+        SecretString::from(secret)
+    }
+
+    /// The digest of a well-formed secret of this kind; `None` when shape or checksum are wrong, so that no lookup is needed.
+    #[must_use]
+    pub fn digest(self, text: &str) -> Option<TokenDigest> {
+        let body = text.strip_prefix(self.prefix())?;
+        let shaped = body.len() == RANDOM + CHECKSUM && body.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let (signed, sum) = shaped.then(|| text.split_at(PREFIX + RANDOM))?;
+        (checksum(signed) == sum).then(|| Sha256::digest(text).into())
+    }
+}
+
+/// Whether this is a secret of any kind.
 #[must_use]
-pub fn access_token_digest(text: &str) -> Option<TokenDigest> {
-    let body = text.strip_prefix(ACCESS_TOKEN)?;
-    let shaped = body.len() == RANDOM + CHECKSUM && body.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let (signed, sum) = shaped.then(|| text.split_at(ACCESS_TOKEN.len() + RANDOM))?;
-    (checksum(signed) == sum).then(|| Sha256::digest(text).into())
+pub fn is_secret(text: &str) -> bool {
+    Kind::ALL.into_iter().any(|kind| kind.digest(text).is_some())
+}
+
+/// What is shown of a secret: its first eight and its last four characters, `oka_1a2b…9xYz`.
+#[must_use]
+pub fn mask(secret: &SecretString) -> String {
+    let text = secret.expose_secret();
+    let (first, last) = (text.get(..8).unwrap_or_default(), text.get(text.len().saturating_sub(4)..));
+    format!("{first}…{}", last.unwrap_or_default())
 }
 
 /// Compares in a time that does not depend on where the two differ.
@@ -51,19 +93,23 @@ fn checksum(signed: &str) -> String {
 #[cfg(test)]
 mod tests {
     use rand::{SeedableRng, rngs::StdRng};
-    use secrecy::ExposeSecret;
 
     use super::*;
 
     #[test]
-    fn a_token_is_known_by_its_shape_and_its_checksum() {
-        let token = access_token(&mut StdRng::seed_from_u64(7));
-        let text = token.expose_secret();
-        assert_eq!(text.len(), 40);
-        assert!(access_token_digest(text).is_some());
-        let flipped = format!("{}{}", &text[..39], if text.ends_with('a') { 'b' } else { 'a' });
-        for wrong in [&flipped, &text.replace("okp_", "oka_"), &text[..39], &format!("{text}0"), "okp_", ""] {
-            assert!(access_token_digest(wrong).is_none(), "{wrong}");
+    fn a_secret_is_known_by_its_kind_its_shape_and_its_checksum() {
+        for kind in Kind::ALL {
+            let secret = kind.fresh(&mut StdRng::seed_from_u64(7));
+            let text = secret.expose_secret();
+            assert_eq!(text.len(), 40);
+            assert!(is_secret(text));
+            let knowing: Vec<_> = Kind::ALL.into_iter().filter(|other| other.digest(text).is_some()).collect();
+            assert_eq!(knowing, [kind]);
+            let flipped = format!("{}{}", &text[..39], if text.ends_with('a') { 'b' } else { 'a' });
+            for wrong in [&flipped, &text.replace('_', "-"), &text[..39], &format!("{text}0"), kind.prefix(), ""] {
+                assert!(!is_secret(wrong), "{wrong}");
+            }
+            assert_eq!(mask(&secret), format!("{}…{}", &text[..8], &text[36..]));
         }
     }
 

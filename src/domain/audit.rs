@@ -5,11 +5,11 @@ use super::id::OrgId;
 /// Who did it, as an entry names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// `user`, `node` or `system`.
+    /// `user`, `api_key`, `node` or `system`.
     pub kind: &'static str,
-    /// The id of the user or the node; `system` for the command line and the server itself.
+    /// The id of the user, the API key or the node; `system` for the command line and the server itself.
     pub id: String,
-    /// The node's address, or `orgkeys` for the system. A person's name is looked up instead, so that it is not kept for ever.
+    /// The API key's name, the node's address, or `orgkeys` for the system. A person's name is looked up instead, so that it is not kept for ever.
     pub name: Option<String>,
 }
 
@@ -28,6 +28,8 @@ pub struct Draft {
     pub context: Option<u8>,
     /// The id of what it is about.
     pub context_id: Option<String>,
+    /// The id of the project that it happened in.
+    pub project: Option<String>,
     /// 0 created, 1 updated, 2 deleted; `None` for reads and refusals.
     pub change: Option<u8>,
     /// `done` or `refused`.
@@ -52,7 +54,7 @@ pub struct Entry {
     pub seq: i64,
     /// Milliseconds since 1970.
     pub at: i64,
-    /// `user`, `node` or `system`.
+    /// `user`, `api_key`, `node` or `system`.
     pub actor_kind: String,
     /// The id of who did it.
     pub actor_id: String,
@@ -64,6 +66,8 @@ pub struct Entry {
     pub context: Option<i64>,
     /// The id of what it is about.
     pub context_id: Option<String>,
+    /// The id of the project that it happened in.
+    pub project: Option<String>,
     /// 0 created, 1 updated, 2 deleted.
     pub change: Option<i64>,
     /// `done` or `refused`.

@@ -1,21 +1,29 @@
 //! What happened? One variant for everything that is recorded, with exactly the fields that the audit log may hold of it.
 
+mod facts;
+
 use std::fmt;
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+pub use facts::Facts;
 
-use super::id::{NodeId, OrgId, OrgKeyId, TokenId, UserId};
+use super::id::{ApiKeyId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId};
 use super::role::Role;
 use super::time::Time;
 
 /// What an event is about; the numbers are those of the published platform, whose clients send them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
+    /// A project.
+    Workspace = 0,
     /// A person.
     User = 3,
     /// An organization.
     Org = 4,
+    /// A member of a project.
+    WorkspaceUser = 5,
+    /// An API key.
+    ApiKey = 6,
     /// A node.
     Node = 9,
     /// An organization key.
@@ -93,14 +101,70 @@ impl fmt::Display for Head {
 pub enum Event {
     /// An organization came to be.
     OrgCreated { org: OrgId },
-    /// A person was added.
-    UserCreated { user: UserId, role: Role },
-    /// An access token was made.
-    TokenCreated { token: TokenId, user: UserId, expires: Option<Time> },
-    /// An access token was revoked.
-    TokenRevoked { token: TokenId, user: UserId },
+    /// What an organization says of itself was changed.
+    OrgUpdated { org: OrgId },
+    /// An organization was looked at.
+    OrgRead { org: OrgId },
+    /// A person was added, with an invitation or without.
+    UserCreated { user: UserId, role: Role, invited: bool },
+    /// A person got a new invitation, which ends the one before.
+    UserInvited { user: UserId },
+    /// A person took their invitation.
+    UserVerified { user: UserId },
+    /// A person's name was changed.
+    UserUpdated { user: UserId },
+    /// A person may do more or less than before.
+    UserRoleChanged { user: UserId, from: Role, to: Role },
+    /// A person was deleted, and so many of their tokens and sessions ended.
+    UserDeleted { user: UserId, tokens_ended: usize },
+    /// The deletion of a person was undone.
+    UserActivated { user: UserId },
+    /// A person was looked at.
+    UserRead { user: UserId },
+    /// The people were listed.
+    UsersListed { org: OrgId, count: usize },
     /// Somebody looked at their own profile.
     ProfileRead { user: UserId },
+    /// A person has another password, and so many of their other sessions ended.
+    PasswordChanged { user: UserId, sessions_ended: usize },
+    /// An access token was made.
+    TokenCreated { token: TokenId, user: UserId, expires: Option<Time> },
+    /// An access token was revoked, or a session ended.
+    TokenRevoked { token: TokenId, user: UserId },
+    /// A person signed in, which began a session.
+    LoggedIn { session: TokenId, user: UserId },
+    /// A session got new tokens.
+    SessionRefreshed { session: TokenId, user: UserId },
+    /// A refresh token was used again, so its session ended: one of the two users of it stole it.
+    RefreshReused { session: TokenId, user: UserId },
+    /// Somebody looked at their own sessions.
+    SessionsListed { user: UserId, count: usize },
+    /// So many passwords from one network were wrong, or not looked at any more, in the minute that began at `minute`.
+    LoginsRefused { org: OrgId, code: &'static str, network: String, minute: Time, count: u64 },
+    /// A project was made.
+    ProjectCreated { project: ProjectId },
+    /// A project has another name.
+    ProjectUpdated { project: ProjectId },
+    /// A project was deleted, and with it the API keys that were for it alone.
+    ProjectDeleted { project: ProjectId, api_keys: Vec<ApiKeyId> },
+    /// A project was looked at.
+    ProjectRead { project: ProjectId },
+    /// The projects were listed.
+    ProjectsListed { org: OrgId, count: usize },
+    /// A person became a member of a project, or another kind of member.
+    MemberPut { project: ProjectId, user: UserId, role: &'static str, new: bool },
+    /// A person is no member of a project any more.
+    MemberRemoved { project: ProjectId, user: UserId },
+    /// An API key was made.
+    ApiKeyCreated { key: ApiKeyId, role: Role, projects: Vec<ProjectId> },
+    /// An API key was changed.
+    ApiKeyUpdated { key: ApiKeyId, role: Role, projects: Vec<ProjectId> },
+    /// An API key got a successor, and ends at `ends`.
+    ApiKeyRotated { key: ApiKeyId, successor: ApiKeyId, ends: Time },
+    /// An API key was deleted.
+    ApiKeyDeleted { key: ApiKeyId },
+    /// The API keys of an organization or of a project were listed.
+    ApiKeysListed { org: OrgId, project: Option<ProjectId>, count: usize },
     /// An organization key was made.
     OrgKeyCreated { key: OrgKeyId },
     /// The keys were listed.
@@ -147,129 +211,6 @@ impl IntoIterator for Event {
     fn into_iter(self) -> Self::IntoIter {
         std::iter::once(self)
     }
-}
-
-impl Event {
-    /// The stable name of what was done: a noun and a verb.
-    #[must_use]
-    pub const fn action(&self) -> &'static str {
-        match self {
-            Self::OrgCreated { .. } => "org.create",
-            Self::UserCreated { .. } => "user.create",
-            Self::TokenCreated { .. } => "token.create",
-            Self::TokenRevoked { .. } => "token.revoke",
-            Self::ProfileRead { .. } => "user.profile",
-            Self::OrgKeyCreated { .. } => "org_key.create",
-            Self::OrgKeysListed { .. } => "org_key.list",
-            Self::OrgKeyDeleted { .. } => "org_key.delete",
-            Self::OrgKeysDeleted { .. } => "org_key.delete_all",
-            Self::NodeRegistered { .. } => "node.register",
-            Self::NodeUnregistered { .. } => "node.unregister",
-            Self::NodesListed { .. } => "node.list",
-            Self::NodeDeleted { .. } => "node.delete",
-            Self::NodeActivated { .. } => "node.activate",
-            Self::EventsListed { .. } => "event.list",
-            Self::EventsMarked { .. } => "event.mark",
-            Self::AccessDenied { .. } => "access.denied",
-            Self::SignedCallsRefused { .. } => "node.refused",
-            Self::Listed { .. } => "server.list",
-            Self::BackedUp { .. } => "server.backup",
-            Self::Restored { .. } => "server.restore",
-            Self::ClockWentBack { .. } => "server.clock",
-            Self::Upgraded { .. } => "server.upgrade",
-        }
-    }
-
-    /// Whether it was done or refused.
-    #[must_use]
-    pub const fn outcome(&self) -> &'static str {
-        match self {
-            Self::AccessDenied { .. } | Self::SignedCallsRefused { .. } => "refused",
-            _ => "done",
-        }
-    }
-
-    /// How it shows to clients, if it does.
-    #[must_use]
-    pub const fn change(&self) -> Option<Change> {
-        match self {
-            Self::OrgCreated { .. } | Self::UserCreated { .. } | Self::OrgKeyCreated { .. } => Some(Change::Created),
-            Self::NodeRegistered { new: true, .. } => Some(Change::Created),
-            Self::NodeRegistered { new: false, .. } | Self::NodeActivated { .. } => Some(Change::Updated),
-            Self::TokenCreated { .. } | Self::TokenRevoked { .. } => Some(Change::Updated),
-            Self::OrgKeyDeleted { .. } | Self::OrgKeysDeleted { .. } => Some(Change::Deleted),
-            Self::NodeUnregistered { .. } | Self::NodeDeleted { .. } => Some(Change::Deleted),
-            Self::ProfileRead { .. } | Self::OrgKeysListed { .. } | Self::NodesListed { .. } => None,
-            Self::EventsListed { .. } | Self::EventsMarked { .. } | Self::AccessDenied { .. } => None,
-            Self::SignedCallsRefused { .. } | Self::BackedUp { .. } | Self::Restored { .. } => None,
-            Self::ClockWentBack { .. } | Self::Upgraded { .. } | Self::Listed { .. } => None,
-        }
-    }
-
-    /// What it is about, and the id of that; `None` for the server itself.
-    #[must_use]
-    pub fn context(&self) -> Option<(Context, String)> {
-        match self {
-            Self::OrgCreated { org } | Self::EventsListed { org, .. } => Some((Context::Org, org.to_string())),
-            Self::AccessDenied { org, .. } => Some((Context::Org, org.to_string())),
-            Self::UserCreated { user, .. } | Self::ProfileRead { user } => Some((Context::User, user.to_string())),
-            Self::TokenCreated { user, .. } | Self::TokenRevoked { user, .. } => {
-                Some((Context::User, user.to_string()))
-            }
-            Self::EventsMarked { user, .. } => Some((Context::User, user.to_string())),
-            Self::OrgKeyCreated { key } | Self::OrgKeyDeleted { key, .. } => Some((Context::OrgKey, key.to_string())),
-            Self::OrgKeysListed { org, .. } | Self::OrgKeysDeleted { org, .. } => {
-                Some((Context::OrgKey, org.to_string()))
-            }
-            Self::NodeRegistered { node, .. } | Self::NodeUnregistered { node, .. } => {
-                Some((Context::Node, node.to_string()))
-            }
-            Self::NodeDeleted { node } | Self::NodeActivated { node } => Some((Context::Node, node.to_string())),
-            Self::NodesListed { org, .. } | Self::SignedCallsRefused { org, .. } => {
-                Some((Context::Node, org.to_string()))
-            }
-            Self::BackedUp { .. } | Self::Restored { .. } => None,
-            Self::ClockWentBack { .. } | Self::Upgraded { .. } | Self::Listed { .. } => None,
-        }
-    }
-
-    /// The rest of what is recorded, as a JSON object; `None` when there is nothing more to say.
-    #[must_use]
-    pub fn detail(&self) -> Option<String> {
-        let detail = match self {
-            Self::OrgCreated { .. } | Self::OrgKeyCreated { .. } | Self::ProfileRead { .. } => return None,
-            Self::NodeDeleted { .. } | Self::NodeActivated { .. } => return None,
-            Self::UserCreated { role, .. } => json!({ "role": role.number() }),
-            Self::TokenCreated { token, expires, .. } => {
-                json!({ "tokenId": token.to_string(), "expiresAt": expires.map(|time| time.to_string()) })
-            }
-            Self::TokenRevoked { token, .. } => json!({ "revokedTokenId": token.to_string() }),
-            Self::OrgKeysListed { count, .. } | Self::NodesListed { count, .. } => json!({ "count": count }),
-            Self::EventsListed { count, .. } => json!({ "count": count }),
-            Self::OrgKeyDeleted { nodes, .. } => json!({ "nodes": nodes }),
-            Self::OrgKeysDeleted { keys, .. } => json!({ "keys": strings(keys) }),
-            Self::NodeRegistered { key, message, .. } | Self::NodeUnregistered { key, message, .. } => {
-                json!({ "keyId": key.to_string(), "message": message })
-            }
-            Self::EventsMarked { read, count, .. } => json!({ "read": read, "count": count }),
-            Self::AccessDenied { rule, .. } => json!({ "rule": rule }),
-            Self::SignedCallsRefused { code, network, minute, count, .. } => {
-                json!({ "errorCode": code, "network": network, "minute": minute.to_string(), "count": count })
-            }
-            Self::Listed { what, count } => json!({ "what": what, "count": count }),
-            Self::BackedUp { at, heads } => json!({ "at": at.to_string(), "heads": heads }),
-            Self::Restored { old_heads, new_heads, tokens_ended } => {
-                json!({ "oldHeads": old_heads, "newHeads": new_heads, "tokensEnded": tokens_ended })
-            }
-            Self::ClockWentBack { last } => json!({ "lastEntryAt": last.to_string() }),
-            Self::Upgraded { from, to } => json!({ "from": from, "to": to }),
-        };
-        Some(detail.to_string())
-    }
-}
-
-fn strings(ids: &[OrgKeyId]) -> Value {
-    ids.iter().map(ToString::to_string).collect()
 }
 
 /// The network of a client, as limits and counts see it: the address itself for IPv4, its /64 for IPv6.

@@ -58,8 +58,41 @@ ids! {
     NodeId = "node-";
     /// A person.
     UserId = "user-";
-    /// An access token.
+    /// An access token, or a session.
     TokenId = "token-";
+    /// A project.
+    ProjectId = "project-";
+}
+
+/// An API key: a number that fits 32 bits with a sign, from 1, as the published platform has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiKeyId(i32);
+
+impl ApiKeyId {
+    /// The id with this number; `None` where no key can have it.
+    #[must_use]
+    pub fn from_number(number: i64) -> Option<Self> {
+        i32::try_from(number).ok().filter(|number| *number >= 1).map(Self)
+    }
+
+    /// Reads an id exactly as it was printed; anything else names nothing, so it is `None`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self::from_number(text.parse().ok()?)?;
+        (id.to_string() == text).then_some(id)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
 }
 
 /// The one source of ids: strictly increasing, also within a millisecond and when the clock steps back.

@@ -1,10 +1,12 @@
 //! What do the words mean? Values that are parsed once at the door and trusted inside; no I/O of any kind.
 
+pub mod api_key;
 pub mod audit;
 pub mod event;
 pub mod id;
 pub mod node;
 pub mod org_key;
+pub mod project;
 pub mod role;
 pub mod text;
 pub mod time;

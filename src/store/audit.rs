@@ -10,8 +10,8 @@ use crate::domain::event;
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::Time;
 
-const COLUMNS: &str = "id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, change, outcome, \
-    address, request_id, detail, prev_hash, hash";
+const COLUMNS: &str = "id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project, change, \
+    outcome, address, request_id, detail, prev_hash, hash";
 
 /// Adds an entry to its chain and gives its id.
 pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
@@ -26,9 +26,9 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
     let (id, seq) = (last_id + 1, seq + 1);
     let hash = chain::hash_draft(&prev, id, &chain_name(draft.org), seq, draft);
     tx.execute(
-        "INSERT INTO audit (id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, change,
-             outcome, address, request_id, detail, prev_hash, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        "INSERT INTO audit (id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project,
+             change, outcome, address, request_id, detail, prev_hash, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             id,
             draft.org.as_ref().map(OrgId::as_bytes),
@@ -40,6 +40,7 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
             draft.action,
             draft.context,
             draft.context_id,
+            draft.project,
             draft.change,
             draft.outcome,
             draft.address,
@@ -100,8 +101,8 @@ pub fn walk<E: From<StoreError>>(tx: &ReadTx<'_>, mut take: impl FnMut(Entry) ->
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let org: Option<[u8; 16]> = row.get(1)?;
-    let prev: Hash = row.get(15)?;
-    let hash: Hash = row.get(16)?;
+    let prev: Hash = row.get(16)?;
+    let hash: Hash = row.get(17)?;
     Ok(Entry {
         id: row.get(0)?,
         org: chain_name(org.map(OrgId::from_bytes)),
@@ -113,11 +114,12 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         action: row.get(7)?,
         context: row.get(8)?,
         context_id: row.get(9)?,
-        change: row.get(10)?,
-        outcome: row.get(11)?,
-        address: row.get(12)?,
-        request_id: row.get(13)?,
-        detail: row.get(14)?,
+        project: row.get(10)?,
+        change: row.get(11)?,
+        outcome: row.get(12)?,
+        address: row.get(13)?,
+        request_id: row.get(14)?,
+        detail: row.get(15)?,
         prev_hash: chain::hex(&prev),
         hash: chain::hex(&hash),
     })
@@ -133,9 +135,11 @@ pub struct Filter {
     pub actor_id: Option<String>,
     pub context: Option<u8>,
     pub context_id: Option<String>,
+    pub project: Option<String>,
     pub change: Option<u8>,
     pub unread_only: bool,
-    pub reader: UserId,
+    /// Whose marks count; an API key has none.
+    pub reader: Option<UserId>,
     pub skip: u32,
     pub take: u32,
 }
@@ -152,6 +156,7 @@ pub struct Shown {
     pub actor_email: String,
     pub context: u8,
     pub context_id: String,
+    pub project: Option<String>,
     pub change: u8,
     pub detail: Option<String>,
     pub unread: bool,
@@ -165,6 +170,7 @@ fn conditions(filter: &Filter) -> String {
         (filter.context.is_some(), " AND context = ?5"),
         (filter.context_id.is_some(), " AND context_id = ?6"),
         (filter.change.is_some(), " AND change = ?7"),
+        (filter.project.is_some(), " AND project = ?11"),
         (filter.unread_only, " AND NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?8 AND event = audit.id)"),
     ];
     sql.extend(optional.into_iter().filter(|(wanted, _)| *wanted).map(|(_, condition)| condition));
@@ -176,7 +182,7 @@ pub fn shown(tx: &ReadTx<'_>, filter: &Filter) -> Result<(Vec<Shown>, i64), Stor
     let conditions = conditions(filter);
     let count = format!("SELECT count(*) {conditions}");
     let list = format!(
-        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail,
+        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
              NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?8 AND event = audit.id)
          {conditions} ORDER BY id DESC LIMIT ?9 OFFSET ?10"
     );
@@ -191,7 +197,8 @@ pub fn shown(tx: &ReadTx<'_>, filter: &Filter) -> Result<(Vec<Shown>, i64), Stor
 
 /// Binds every parameter that the statement has.
 fn bind(statement: &mut Statement<'_>, filter: &Filter) -> Result<(), StoreError> {
-    let values: [&dyn ToSql; 10] = [
+    let reader = filter.reader.as_ref().map(UserId::as_bytes);
+    let values: [&dyn ToSql; 11] = [
         filter.org.as_bytes(),
         &filter.from.millis(),
         &filter.to.millis(),
@@ -199,9 +206,10 @@ fn bind(statement: &mut Statement<'_>, filter: &Filter) -> Result<(), StoreError
         &filter.context,
         &filter.context_id,
         &filter.change,
-        filter.reader.as_bytes(),
+        &reader,
         &filter.take,
         &filter.skip,
+        &filter.project,
     ];
     for (index, value) in (1..=statement.parameter_count()).zip(values) {
         statement.raw_bind_parameter(index, value)?;
@@ -221,7 +229,8 @@ fn shown_event(row: &Row<'_>, org: OrgId) -> rusqlite::Result<Shown> {
         context_id: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
         change: row.get(6)?,
         detail: row.get(7)?,
-        unread: row.get(8)?,
+        project: row.get(8)?,
+        unread: row.get(9)?,
     })
 }
 

@@ -1,16 +1,19 @@
 //! What is remembered? One SQLite file: many readers on snapshots, one writer that commits in groups.
 
+pub mod api_key;
 pub mod audit;
 pub mod backup;
 mod connection;
 pub mod error;
 mod heads;
+pub mod index;
 pub mod migrate;
 pub mod node;
 pub mod open;
 pub mod org;
 pub mod org_key;
 mod pending;
+pub mod project;
 pub mod replay;
 #[cfg(test)]
 mod schema_tests;
@@ -31,6 +34,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 pub use error::StoreError;
+use index::Index;
 pub use pending::Pending;
 use space::Urgency;
 pub use writer::WriteTx;
@@ -75,6 +79,7 @@ pub struct Store {
     /// For lookups that nobody may wait long for.
     door: Mutex<Connection>,
     path: PathBuf,
+    index: Arc<Index>,
     upgraded_from: Option<i32>,
     // Declared last: the lock is let go only when every connection is closed.
     _lock: open::Lock,
@@ -101,7 +106,9 @@ impl Store {
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let lock = open::Lock::take(&options.path)?;
         let upgraded_from = open::prepare(&options.path)?;
-        let writer = Writer::start(connection::writing(&options.path)?, options)?;
+        let door = connection::reading(&options.path)?;
+        let index = Arc::new(Index::load(&Look::begin(&door)?.0)?);
+        let writer = Writer::start(connection::writing(&options.path)?, Arc::clone(&index), options)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(connection::reading_flags())
             .with_init(connection::prepare_reader);
@@ -111,8 +118,8 @@ impl Store {
             .connection_timeout(Duration::from_secs(5))
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
-        let door = Mutex::new(connection::reading(&options.path)?);
-        Ok(Self { writer, readers, door, path: options.path.clone(), upgraded_from, _lock: lock })
+        let (door, path) = (Mutex::new(door), options.path.clone());
+        Ok(Self { writer, readers, door, path, index, upgraded_from, _lock: lock })
     }
 
     /// Reads from one snapshot.
@@ -125,6 +132,12 @@ impl Store {
     pub fn look_up<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         work(&Look::begin(&conn)?.0)
+    }
+
+    /// The credentials that stand now.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.

@@ -226,7 +226,7 @@ mod tests {
         let (path, moved) = (folder.path().join("orgkeys.db"), folder.path().join("moved.db"));
         prepare(&path).expect("made");
         let conn = connection::writing(&path).expect("a connection");
-        conn.execute("INSERT INTO org VALUES (zeroblob(16), 'acme', 0)", []).expect("written");
+        conn.execute("INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0)", []).expect("written");
         let log = fs::read(beside(&path, "-wal")).expect("a log");
         conn.close().expect("closed");
         fs::rename(&path, &moved).expect("taken away");

@@ -6,29 +6,33 @@ use super::{connection, open};
 
 /// A database with one of everything; `%` stands where a case puts its value.
 const ROWS: &str = "
-    INSERT INTO org VALUES (zeroblob(16), 'acme', 0);
-    INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL);
-    INSERT INTO token VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 0, NULL, NULL, NULL);
+    INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
+    INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL);
+    INSERT INTO token VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 0, NULL, NULL, NULL, NULL, NULL);
+    INSERT INTO project VALUES (zeroblob(16), zeroblob(16), 'p', 0);
+    INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL);
     INSERT INTO org_key VALUES (zeroblob(16), zeroblob(16), zeroblob(294), 0);
     INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL);
     INSERT INTO audit VALUES
-        (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32));
+        (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32));
     INSERT INTO audit VALUES
-        (2, NULL, 1, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, 'refused', NULL, NULL, '{}', zeroblob(32), zeroblob(32));
+        (2, NULL, 1, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, NULL, 'refused', NULL, NULL, '{}', zeroblob(32), zeroblob(32));
     INSERT INTO read_mark VALUES (zeroblob(16), 1);
 ";
 
-const ORG: &str = "INSERT INTO org VALUES (x'01020304050607080910111213141516', %, 0)";
-const USER: &str = "INSERT INTO user VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0, NULL)";
-const TOKEN: &str = "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL)";
+const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'01020304050607080910111213141516', %, 0)";
+const USER: &str = "INSERT INTO user VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0, NULL, NULL)";
+const TOKEN: &str =
+    "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL, NULL, NULL)";
+const API_KEY: &str = "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(32), 'oka_', %, 0, 0, NULL, NULL, NULL)";
 const KEY: &str = "INSERT INTO org_key VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
 const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it takes, and the first that it does not.
-const LIMITS: [(&str, &str, &str); 34] = [
-    ("INSERT INTO org VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
+const LIMITS: [(&str, &str, &str); 44] = [
+    ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
     (USER, "'a@c', 'a@c', '', '', 255, 0", "'ac', 'ac', '', '', 255, 0"),
@@ -68,35 +72,45 @@ const LIMITS: [(&str, &str, &str); 34] = [
     (USED, "zeroblob(32)", "zeroblob(33)"),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "2, 0, 'robot', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'robot', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "1, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "1, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, '[]', zeroblob(32), zeroblob(32)",
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', 2, 'done', NULL, NULL, '[', zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, '[]', zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, '[', zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "2, 0, 'node', 'n', 'i', 'a', 14, 'c', 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', NULL, 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 14, 'c', NULL, 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', 0, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', 3, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', NULL, 0, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', NULL, 3, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
-        "INSERT INTO audit SELECT 3, NULL, %, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, 'done', NULL, NULL, NULL,
+        "INSERT INTO audit SELECT 3, NULL, %, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, NULL, 'done', NULL, NULL, NULL,
         zeroblob(32), zeroblob(32)",
         "2",
         "1",
     ),
+    (API_KEY, "'a', '', 254, 0, NULL", "'a', '', 255, 0, NULL"),
+    (API_KEY, "'a', '', 0, 5, 6", "'a', '', 0, 5, 5"),
+    (API_KEY, "'a', printf('%.250c', 'a'), 0, 0, NULL", "'a', printf('%.251c', 'a'), 0, 0, NULL"),
+    (API_KEY, "printf('%.100c', 'a'), '', 0, 0, NULL", "printf('%.101c', 'a'), '', 0, 0, NULL"),
+    ("INSERT INTO api_key_project VALUES (%)", "1, zeroblob(16)", "1, randomblob(16)"),
+    ("INSERT INTO project_member VALUES (%)", "zeroblob(16), zeroblob(16), 'EDITOR'", "zeroblob(16), zeroblob(16), 'OTHER'"),
+    ("INSERT INTO invitation VALUES (zeroblob(16), %, 0)", "randomblob(32)", "randomblob(31)"),
+    ("INSERT INTO refresh_token VALUES (%, NULL)", "randomblob(32), zeroblob(16)", "randomblob(32), randomblob(16)"),
+    ("INSERT INTO wrong_password VALUES (0, zeroblob(32), %)", "zeroblob(16)", "zeroblob(4)"),
+    ("INSERT INTO known_network VALUES (zeroblob(16), %, 0)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO read_mark VALUES (%)", "zeroblob(16), 2", "zeroblob(16), 3"),
     ("UPDATE server SET %", "signed_after = 0", "signed_after = -1"),
 ];
@@ -106,10 +120,10 @@ const NEVER: [(&str, &str); 7] = [
     ("UPDATE audit SET action = 'b' WHERE id = 1", "append-only"),
     ("DELETE FROM audit WHERE id = 2", "append-only"),
     ("INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE id = 1", "append-only"),
-    ("REPLACE INTO audit SELECT 9, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, change,
-        outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1", "append-only"),
+    ("REPLACE INTO audit SELECT 9, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project,
+        change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1", "append-only"),
     ("INSERT INTO server VALUES (2, 0, NULL, 0, 0)", "CHECK"),
-    ("INSERT INTO org VALUES (NULL, 'a', 0)", "NOT NULL"),
+    ("INSERT INTO org (id, name, created_at) VALUES (NULL, 'a', 0)", "NOT NULL"),
     ("DELETE FROM org", "FOREIGN KEY"),
 ];
 
@@ -145,7 +159,7 @@ fn the_audit_log_is_only_added_to_and_other_rows_are_not_orphaned() {
         assert!(error.to_string().contains(refused), "{statement}: {error}");
     }
     conn.execute(
-        "INSERT INTO audit SELECT 3, org, 2, at, actor_kind, actor_id, actor_name, action, context, context_id,
+        "INSERT INTO audit SELECT 3, org, 2, at, actor_kind, actor_id, actor_name, action, context, context_id, project,
         change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1",
         [],
     )

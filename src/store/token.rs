@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::index::Touched;
 use super::{ReadTx, StoreError, WriteTx, user};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::id::{OrgId, TokenId, UserId};
@@ -39,6 +40,7 @@ pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<b
             token.expires_at.map(Time::millis)
         ],
     )?;
+    tx.touches.add(Touched::Token(token.id));
     Ok(added == 1)
 }
 
@@ -65,14 +67,26 @@ pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreEr
     )
 }
 
+/// The tokens that stand, or the one with this id if it does, each with the digest that it is known by.
+pub(super) fn live(tx: &ReadTx<'_>, id: Option<TokenId>) -> Result<Vec<(TokenDigest, Standing)>, StoreError> {
+    let known = |row: &Row<'_>| Ok((row.get(9)?, standing(row)?));
+    let sql = format!("{STANDING} WHERE token.revoked_at IS NULL AND user.deleted_at IS NULL");
+    match id {
+        Some(id) => tx.rows(&format!("{sql} AND token.id = ?1"), [id.as_bytes()], known),
+        None => tx.rows(&sql, [], known),
+    }
+}
+
 /// Ends a token; `false` when there is none that still stands.
 pub fn revoke(tx: &WriteTx<'_>, id: TokenId, now: Time) -> Result<bool, StoreError> {
     let sql = "UPDATE token SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+    tx.touches.add(Touched::Token(id));
     Ok(tx.execute(sql, params![id.as_bytes(), now.millis()])? == 1)
 }
 
 /// Ends every token; gives how many stood.
 pub fn revoke_all(tx: &WriteTx<'_>, now: Time) -> Result<usize, StoreError> {
+    tx.touches.add(Touched::EveryToken);
     tx.execute("UPDATE token SET revoked_at = ?1 WHERE revoked_at IS NULL", [now.millis()])
 }
 

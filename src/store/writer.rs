@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 use super::heads::Heads;
+use super::index::{Index, Touches};
 use super::space::{Space, Urgency};
 use super::{Options, Pending, ReadTx, StoreError, WriterFigures};
 
@@ -24,6 +25,7 @@ const BATCH: usize = 512;
 pub struct WriteTx<'c> {
     read: ReadTx<'c>,
     pub(super) heads: &'c Heads,
+    pub(super) touches: &'c Touches,
 }
 
 impl<'c> Deref for WriteTx<'c> {
@@ -42,6 +44,12 @@ impl WriteTx<'_> {
             return Err(StoreError::Full);
         }
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// How many rows this connection has changed so far: whether something was changed in between.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.conn.total_changes()
     }
 }
 
@@ -139,13 +147,15 @@ struct Figures {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection, options: &Options) -> Result<Self, StoreError> {
+    pub(super) fn start(conn: Connection, index: Arc<Index>, options: &Options) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let figures = Arc::new(Figures::default());
         let thread = Thread {
             page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
             conn,
             heads: Heads::default(),
+            touches: Touches::default(),
+            index,
             options: options.clone(),
             figures: Arc::clone(&figures),
         };
@@ -204,6 +214,8 @@ impl Drop for Writer {
 struct Thread {
     conn: Connection,
     heads: Heads,
+    touches: Touches,
+    index: Arc<Index>,
     page_size: u32,
     options: Options,
     figures: Arc<Figures>,
@@ -236,12 +248,14 @@ impl Thread {
                 again = batch.split_off(batch.partition_point(|job| job.urgency() == Urgency::Ordinary));
             }
             self.heads.forget();
+            self.touches.forget();
             if !self.conn.is_autocommit()
                 && let Err(error) = self.conn.execute_batch("ROLLBACK")
             {
                 tracing::error!(%error, "a rollback failed");
             }
         } else {
+            self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
             self.figures.batches.fetch_add(1, Ordering::Relaxed);
             self.figures.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
@@ -275,7 +289,8 @@ impl Thread {
         }
         self.statement("SAVEPOINT change")?;
         self.heads.begin();
-        let kept = job.run(&WriteTx { read: ReadTx { conn: &self.conn }, heads: &self.heads });
+        let read = ReadTx { conn: &self.conn };
+        let kept = job.run(&WriteTx { read, heads: &self.heads, touches: &self.touches });
         if self.conn.is_autocommit() {
             // SQLITE_FULL, IOERR or NOMEM ended the transaction: a further statement would commit by itself.
             return Err(Lost::Full);

@@ -106,6 +106,7 @@ fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: usize) -> Res
         action: "org.create",
         context: Some(4),
         context_id: Some(id(number).to_string()),
+        project: None,
         change: Some(0),
         outcome: "done",
         address: None,

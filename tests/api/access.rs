@@ -30,7 +30,7 @@ const NOBODY: Statuses = [401, 401, 401, 401, 403, 403, 403, 403, 403];
 const EVERYBODY: Statuses = [200; 9];
 
 /// The operation, its statuses in the own organization, and in any other; `None` where the path names no organization.
-const TABLE: [(&str, Statuses, Option<Statuses>); 18] = [
+const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("getProfile", MEMBERS, None),
     ("createOrganizationKey", ADMINISTRATORS, Some(NOBODY)),
     ("listOrganizationKeys", ADMINISTRATORS, Some(NOBODY)),

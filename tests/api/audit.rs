@@ -11,7 +11,7 @@ use crate::openapi::operations;
 
 /// The operation, who calls it, the path, the body, the status, and the one entry that it leaves (none if empty):
 /// action, context, context id, change, outcome, detail. Capitals stand for ids and signed bodies.
-const TABLE: [(&str, &str, &str, &str, u16, &str); 31] = [
+const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
     ("getProfile", "OWNER", "/user/profile", "", 200, "user.profile 3 OWNER - done -"),
     ("getProfile", "", "/user/profile", "", 401, ""),
     ("listOrganizationKeys", "OWNER", "KEYS", "", 200, r#"org_key.list 10 ORG - done {"count":2}"#),
@@ -89,7 +89,7 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
     let (org, ip) = (owner.org.as_str(), "203.0.113.7");
     let node = server.register(org, &pem, ip).await.json()["data"]["id"].as_str().expect("an id").to_owned();
     let mut new = String::new();
-    for (number, (name, who, path, body, status, expected)) in TABLE.into_iter().enumerate() {
+    for (number, (name, who, path, body, status, expected)) in TABLE.iter().copied().enumerate() {
         let filled = |text: &str| {
             let text =
                 text.replace("KEYS", "/organization/ORG/key").replace("THIS", "/organization/ORG/node/203.0.113.7");

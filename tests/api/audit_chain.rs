@@ -81,7 +81,7 @@ async fn a_whole_log_verifies_with_and_without_its_heads_and_as_a_file() {
 async fn a_change_of_any_column_is_found() {
     let log = Log::new().await;
     let entry = log.entry(6).await;
-    let cases: [(&str, Sql); 16] = [
+    let cases: [(&str, Sql); 17] = [
         ("org", Sql::Blob(vec![])),
         ("seq", Sql::Integer(99)),
         ("at", Sql::Integer(entry.at - 1)),
@@ -91,6 +91,7 @@ async fn a_change_of_any_column_is_found() {
         ("action", Sql::Text("event.mark".to_owned())),
         ("context", Sql::Null),
         ("context_id", Sql::Text("elsewhere".to_owned())),
+        ("project", Sql::Text("another".to_owned())),
         ("change", Sql::Integer(0)),
         ("outcome", Sql::Text("refused".to_owned())),
         ("address", Sql::Text("192.0.2.1".to_owned())),
@@ -223,7 +224,7 @@ async fn the_file_itself_refuses_to_change_or_delete_an_entry() {
         "DELETE FROM audit",
         "REPLACE INTO audit SELECT * FROM audit WHERE id = 3",
         "INSERT OR REPLACE INTO audit SELECT id + 1000, org, seq, at, actor_kind, actor_id, actor_name, action, context,
-             context_id, change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 3",
+             context_id, project, change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 3",
         "INSERT INTO audit SELECT * FROM audit WHERE id = 3 ON CONFLICT DO UPDATE SET detail = NULL",
     ] {
         let error = conn.execute(sql, []).expect_err(sql).to_string();

@@ -46,7 +46,7 @@ async fn an_event_has_the_shape_that_clients_know() {
     let (ada, node_name, system) = ((&owner.user, "Ada Lovelace", email.as_str()), "203.0.113.7", "system".to_owned());
     let node_id = node.as_str().expect("an id").to_owned();
     let signature = json!({ "keyId": key, "message": "ip|region|timestamp" }).to_string();
-    let role = json!({ "role": 255 }).to_string();
+    let role = json!({ "role": 255, "invited": false }).to_string();
     let token = json!({ "tokenId": owner.token_id, "expiresAt": null }).to_string();
     let all = json!({ "keys": [key] }).to_string();
     let event = |time: &str, about: (&str, &str), event: &str, who: (&String, &str, &str), data: Option<&String>| {

@@ -1,0 +1,208 @@
+//! What does the audit log keep of an event? Its name, what it is about, how it shows to clients, and a few allowed fields.
+
+use std::fmt::Display;
+
+use serde_json::{Value, json};
+
+use super::{Change, Context, Event};
+use crate::domain::id::ProjectId;
+use crate::domain::role::Role;
+use crate::domain::time::Time;
+
+/// What is recorded of an event. Everything but the name may be absent.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The stable name of what was done: a noun and a verb.
+    pub action: &'static str,
+    /// What it is about; `None` for the server itself.
+    pub context: Option<Context>,
+    /// The id of that.
+    pub context_id: Option<String>,
+    /// The project that it happened in.
+    pub project: Option<ProjectId>,
+    /// How it shows to clients; reads and refusals do not.
+    pub change: Option<Change>,
+    /// Whether it was refused.
+    pub refused: bool,
+    /// The rest, a JSON object.
+    pub detail: Option<Value>,
+}
+
+impl Facts {
+    /// `done` or `refused`, as the log writes it.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        if self.refused { "refused" } else { "done" }
+    }
+
+    /// Of the server itself.
+    const fn server(action: &'static str) -> Self {
+        Self { action, context: None, context_id: None, project: None, change: None, refused: false, detail: None }
+    }
+
+    /// Something was looked at.
+    fn seen(action: &'static str, context: Context, id: impl Display) -> Self {
+        Self { context: Some(context), context_id: Some(id.to_string()), ..Self::server(action) }
+    }
+
+    /// Something was refused.
+    fn refused(action: &'static str, context: Context, id: impl Display) -> Self {
+        Self { refused: true, ..Self::seen(action, context, id) }
+    }
+
+    fn created(action: &'static str, context: Context, id: impl Display) -> Self {
+        Self { change: Some(Change::Created), ..Self::seen(action, context, id) }
+    }
+
+    fn updated(action: &'static str, context: Context, id: impl Display) -> Self {
+        Self { change: Some(Change::Updated), ..Self::seen(action, context, id) }
+    }
+
+    fn deleted(action: &'static str, context: Context, id: impl Display) -> Self {
+        Self { change: Some(Change::Deleted), ..Self::seen(action, context, id) }
+    }
+
+    fn with(self, detail: Value) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
+
+    fn within(self, project: ProjectId) -> Self {
+        Self { project: Some(project), ..self }
+    }
+
+    /// In the one project of an API key that has one.
+    fn within_one(self, projects: &[ProjectId]) -> Self {
+        if let [project] = projects { self.within(*project) } else { self }
+    }
+}
+
+impl Event {
+    /// What the audit log keeps of it.
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table: what is kept of each event, one after the other")]
+    pub fn facts(&self) -> Facts {
+        use Context::{ApiKey, Node, Org, OrgKey, User, Workspace, WorkspaceUser};
+        match self {
+            Self::OrgCreated { org } => Facts::created("org.create", Org, org),
+            Self::OrgUpdated { org } => Facts::updated("org.update", Org, org),
+            Self::OrgRead { org } => Facts::seen("org.read", Org, org),
+            Self::UserCreated { user, role, invited } => {
+                Facts::created("user.create", User, user).with(json!({ "role": role.number(), "invited": invited }))
+            }
+            Self::UserInvited { user } => Facts::updated("user.invite", User, user),
+            Self::UserVerified { user } => Facts::updated("user.verify", User, user),
+            Self::UserUpdated { user } => Facts::updated("user.update", User, user),
+            Self::UserRoleChanged { user, from, to } => Facts::updated("user.role", User, user)
+                .with(json!({ "previousRole": from.number(), "newRole": to.number() })),
+            Self::UserDeleted { user, tokens_ended } => {
+                Facts::deleted("user.delete", User, user).with(json!({ "tokensEnded": tokens_ended }))
+            }
+            Self::UserActivated { user } => Facts::updated("user.activate", User, user),
+            Self::UserRead { user } => Facts::seen("user.read", User, user),
+            Self::UsersListed { org, count } => Facts::seen("user.list", Org, org).with(json!({ "count": count })),
+            Self::ProfileRead { user } => Facts::seen("user.profile", User, user),
+            Self::PasswordChanged { user, sessions_ended } => {
+                Facts::updated("user.password", User, user).with(json!({ "sessionsEnded": sessions_ended }))
+            }
+            Self::TokenCreated { token, user, expires } => Facts::updated("token.create", User, user).with(json!({
+                "tokenId": token.to_string(), "expiresAt": expires.map(|time| time.to_string()),
+            })),
+            Self::TokenRevoked { token, user } => {
+                Facts::updated("token.revoke", User, user).with(json!({ "revokedTokenId": token.to_string() }))
+            }
+            Self::LoggedIn { session, user } => {
+                Facts::updated("session.begin", User, user).with(json!({ "tokenId": session.to_string() }))
+            }
+            Self::SessionRefreshed { session, user } => {
+                Facts::seen("session.refresh", User, user).with(json!({ "tokenId": session.to_string() }))
+            }
+            Self::RefreshReused { session, user } => {
+                Facts::updated("session.reuse", User, user).with(json!({ "tokenId": session.to_string() }))
+            }
+            Self::SessionsListed { user, count } => {
+                Facts::seen("session.list", User, user).with(json!({ "count": count }))
+            }
+            Self::LoginsRefused { org, code, network, minute, count } => {
+                Facts::refused("session.refused", User, org).with(counted(code, network, *minute, *count))
+            }
+            Self::ProjectCreated { project } => Facts::created("project.create", Workspace, project).within(*project),
+            Self::ProjectUpdated { project } => Facts::updated("project.update", Workspace, project).within(*project),
+            Self::ProjectDeleted { project, api_keys } => Facts::deleted("project.delete", Workspace, project)
+                .with(json!({ "apiKeys": strings(api_keys) }))
+                .within(*project),
+            Self::ProjectRead { project } => Facts::seen("project.read", Workspace, project).within(*project),
+            Self::ProjectsListed { org, count } => {
+                Facts::seen("project.list", Org, org).with(json!({ "count": count }))
+            }
+            Self::MemberPut { project, user, role, new } => {
+                let change = if *new { Facts::created } else { Facts::updated };
+                change("member.put", WorkspaceUser, user).with(json!({ "role": role })).within(*project)
+            }
+            Self::MemberRemoved { project, user } => {
+                Facts::deleted("member.remove", WorkspaceUser, user).within(*project)
+            }
+            Self::ApiKeyCreated { key, role, projects } => {
+                Facts::created("api_key.create", ApiKey, key).with(reach(*role, projects)).within_one(projects)
+            }
+            Self::ApiKeyUpdated { key, role, projects } => {
+                Facts::updated("api_key.update", ApiKey, key).with(reach(*role, projects)).within_one(projects)
+            }
+            Self::ApiKeyRotated { key, successor, ends } => Facts::updated("api_key.rotate", ApiKey, key)
+                .with(json!({ "successor": successor.to_string(), "ends": ends.to_string() })),
+            Self::ApiKeyDeleted { key } => Facts::deleted("api_key.delete", ApiKey, key),
+            Self::ApiKeysListed { org, project, count } => {
+                let facts = Facts::seen("api_key.list", ApiKey, org).with(json!({ "count": count }));
+                Facts { project: *project, ..facts }
+            }
+            Self::OrgKeyCreated { key } => Facts::created("org_key.create", OrgKey, key),
+            Self::OrgKeysListed { org, count } => {
+                Facts::seen("org_key.list", OrgKey, org).with(json!({ "count": count }))
+            }
+            Self::OrgKeyDeleted { key, nodes } => {
+                Facts::deleted("org_key.delete", OrgKey, key).with(json!({ "nodes": nodes }))
+            }
+            Self::OrgKeysDeleted { org, keys } => {
+                Facts::deleted("org_key.delete_all", OrgKey, org).with(json!({ "keys": strings(keys) }))
+            }
+            Self::NodeRegistered { node, key, new, message } => {
+                let change = if *new { Facts::created } else { Facts::updated };
+                change("node.register", Node, node).with(json!({ "keyId": key.to_string(), "message": message }))
+            }
+            Self::NodeUnregistered { node, key, message } => Facts::deleted("node.unregister", Node, node)
+                .with(json!({ "keyId": key.to_string(), "message": message })),
+            Self::NodesListed { org, count } => Facts::seen("node.list", Node, org).with(json!({ "count": count })),
+            Self::NodeDeleted { node } => Facts::deleted("node.delete", Node, node),
+            Self::NodeActivated { node } => Facts::updated("node.activate", Node, node),
+            Self::EventsListed { org, count } => Facts::seen("event.list", Org, org).with(json!({ "count": count })),
+            Self::EventsMarked { user, read, count } => {
+                Facts::seen("event.mark", User, user).with(json!({ "read": read, "count": count }))
+            }
+            Self::AccessDenied { org, rule } => Facts::refused("access.denied", Org, org).with(json!({ "rule": rule })),
+            Self::SignedCallsRefused { org, code, network, minute, count } => {
+                Facts::refused("node.refused", Node, org).with(counted(code, network, *minute, *count))
+            }
+            Self::Listed { what, count } => Facts::server("server.list").with(json!({ "what": what, "count": count })),
+            Self::BackedUp { at, heads } => {
+                Facts::server("server.backup").with(json!({ "at": at.to_string(), "heads": heads }))
+            }
+            Self::Restored { old_heads, new_heads, tokens_ended } => Facts::server("server.restore")
+                .with(json!({ "oldHeads": old_heads, "newHeads": new_heads, "tokensEnded": tokens_ended })),
+            Self::ClockWentBack { last } => {
+                Facts::server("server.clock").with(json!({ "lastEntryAt": last.to_string() }))
+            }
+            Self::Upgraded { from, to } => Facts::server("server.upgrade").with(json!({ "from": from, "to": to })),
+        }
+    }
+}
+
+fn counted(code: &str, network: &str, minute: Time, count: u64) -> Value {
+    json!({ "errorCode": code, "network": network, "minute": minute.to_string(), "count": count })
+}
+
+fn reach(role: Role, projects: &[ProjectId]) -> Value {
+    json!({ "role": role.number(), "projects": strings(projects) })
+}
+
+fn strings(ids: &[impl Display]) -> Value {
+    ids.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,209 @@
+//! Which credentials stand now? Kept in memory, so that a call is let in without touching the disk, and renewed after each commit before anybody is told of it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::{ReadTx, StoreError, api_key, project, token};
+use crate::crypto::secret::{self, TokenDigest};
+use crate::domain::api_key::Standing;
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId, TokenId, UserId};
+use crate::domain::time::Time;
+
+/// The access tokens, API keys and projects that stand.
+#[derive(Default)]
+pub struct Index {
+    tokens: RwLock<Table<TokenId, token::Standing>>,
+    api_keys: RwLock<Table<ApiKeyId, LiveKey>>,
+    projects: RwLock<HashMap<ProjectId, OrgId>>,
+}
+
+/// An API key in use.
+pub struct LiveKey {
+    /// What decides what it opens.
+    pub standing: Standing,
+    /// Its last use that is not on disk yet.
+    used: Mutex<Option<Used>>,
+}
+
+/// The last use of an API key: when, and from where.
+pub type Used = (Time, Option<IpAddr>);
+
+/// A digest that is compared in a time that does not depend on where two differ.
+struct Digest(TokenDigest);
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        secret::equal(&self.0, &other.0)
+    }
+}
+
+impl Eq for Digest {}
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // SHA-256 has spread it evenly: a part tells as much as the whole.
+        let (part, _) = self.0.split_at(8);
+        state.write(part);
+    }
+}
+
+struct Table<I, V> {
+    by_digest: HashMap<Digest, Arc<V>>,
+    digests: HashMap<I, TokenDigest>,
+}
+
+impl<I, V> Default for Table<I, V> {
+    fn default() -> Self {
+        Self { by_digest: HashMap::new(), digests: HashMap::new() }
+    }
+}
+
+impl<I: Eq + Hash, V> Table<I, V> {
+    fn remove(&mut self, id: &I) -> Option<Arc<V>> {
+        let digest = self.digests.remove(id)?;
+        self.by_digest.remove(&Digest(digest))
+    }
+
+    fn put(&mut self, id: I, digest: TokenDigest, value: V) {
+        self.digests.insert(id, digest);
+        self.by_digest.insert(Digest(digest), Arc::new(value));
+    }
+}
+
+/// What a transaction changed of what stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    Token(TokenId),
+    /// A person, and so every token of theirs.
+    User(UserId),
+    EveryToken,
+    ApiKey(ApiKeyId),
+    Project(ProjectId),
+}
+
+/// What the running transaction has touched. A change that is undone may stay listed: what is renewed is read anew.
+#[derive(Default)]
+pub(super) struct Touches(RefCell<Vec<Touched>>);
+
+impl Touches {
+    pub(super) fn add(&self, touched: Touched) {
+        let mut list = self.0.borrow_mut();
+        if list.last() != Some(&touched) {
+            list.push(touched);
+        }
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    fn take(&self) -> Vec<Touched> {
+        std::mem::take(&mut self.0.borrow_mut())
+    }
+}
+
+impl Index {
+    /// Reads everything that stands.
+    pub(super) fn load(tx: &ReadTx<'_>) -> Result<Self, StoreError> {
+        let index = Self::default();
+        index.reload_tokens(tx)?;
+        {
+            let mut keys = index.api_keys.write().unwrap_or_else(PoisonError::into_inner);
+            for (digest, standing) in api_key::standings(tx)? {
+                keys.put(standing.id, digest, LiveKey { standing, used: Mutex::new(None) });
+            }
+            *index.projects.write().unwrap_or_else(PoisonError::into_inner) = project::orgs(tx)?.into_iter().collect();
+        }
+        Ok(index)
+    }
+
+    /// The access token with this digest, if it and its user stand. Whether it has ended is for the caller to see.
+    pub fn token(&self, digest: &TokenDigest) -> Option<Arc<token::Standing>> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&Digest(*digest)).cloned()
+    }
+
+    /// The API key with this digest. Whether it is valid is for the caller to see.
+    pub fn api_key(&self, digest: &TokenDigest) -> Option<Arc<LiveKey>> {
+        self.api_keys.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&Digest(*digest)).cloned()
+    }
+
+    /// The organization of a project.
+    pub fn org_of_project(&self, project: ProjectId) -> Option<OrgId> {
+        self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&project).copied()
+    }
+
+    /// The uses of API keys since this was last asked.
+    pub fn take_used(&self) -> Vec<(ApiKeyId, Used)> {
+        let keys = self.api_keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.by_digest.values().filter_map(|key| Some((key.standing.id, key.lock().take()?))).collect()
+    }
+
+    /// Renews what the transaction that was just committed has touched. What cannot be read is let go of: nobody is let in by it.
+    pub(super) fn renew(&self, tx: &ReadTx<'_>, touches: &Touches) {
+        for touched in touches.take() {
+            if let Err(error) = self.renew_one(tx, touched) {
+                tracing::error!(%error, "a credential could not be read again; it is refused until a restart");
+            }
+        }
+    }
+
+    fn renew_one(&self, tx: &ReadTx<'_>, touched: Touched) -> Result<(), StoreError> {
+        match touched {
+            Touched::Token(id) => self.renew_token(tx, id),
+            Touched::User(user) => {
+                token::list(tx, Some(user))?.into_iter().try_for_each(|token| self.renew_token(tx, token.id))
+            }
+            Touched::EveryToken => self.reload_tokens(tx),
+            Touched::ApiKey(id) => self.renew_api_key(tx, id),
+            Touched::Project(id) => {
+                let mut projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
+                projects.remove(&id);
+                if let Some(project) = project::find(tx, id)? {
+                    projects.insert(id, project.org);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn renew_token(&self, tx: &ReadTx<'_>, id: TokenId) -> Result<(), StoreError> {
+        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        tokens.remove(&id);
+        if let Some((digest, standing)) = token::live(tx, Some(id))?.pop() {
+            tokens.put(id, digest, standing);
+        }
+        Ok(())
+    }
+
+    fn reload_tokens(&self, tx: &ReadTx<'_>) -> Result<(), StoreError> {
+        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        *tokens = Table::default();
+        for (digest, standing) in token::live(tx, None)? {
+            tokens.put(standing.token.id, digest, standing);
+        }
+        Ok(())
+    }
+
+    fn renew_api_key(&self, tx: &ReadTx<'_>, id: ApiKeyId) -> Result<(), StoreError> {
+        let mut keys = self.api_keys.write().unwrap_or_else(PoisonError::into_inner);
+        let used = keys.remove(&id).and_then(|key| key.lock().take());
+        if let Some((digest, standing)) = api_key::standing_and_digest(tx, id)? {
+            keys.put(id, digest, LiveKey { standing, used: Mutex::new(used) });
+        }
+        Ok(())
+    }
+}
+
+impl LiveKey {
+    /// Remembers that it was used.
+    pub fn touch(&self, now: Time, address: Option<IpAddr>) {
+        *self.lock() = Some((now, address));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Used>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
