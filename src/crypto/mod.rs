@@ -1,6 +1,7 @@
 //! What do the bytes mean? Key pairs, signatures, tokens and hashes; nothing outside this floor touches key material.
 
 pub mod chain;
+pub mod password;
 pub mod rsa;
 pub mod secret;
 pub mod signed_request;

@@ -1,0 +1,248 @@
+//! What is kept of a password? An argon2id hash as a PHC string, which leads back to the password only by trying each one.
+
+use std::fmt::Display;
+use std::sync::LazyLock;
+
+use argon2::password_hash::phc::{Output, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
+use rand::CryptoRng;
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::secret;
+
+/// KiB of memory, passes and lanes of every new hash: OWASP's (Password Storage Cheat Sheet, section Argon2id).
+const MEMORY: u32 = 19 * 1_024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// Bytes (RFC 9106, section 3.1, recommends this salt for passwords; section 4 recommends this hash).
+const SALT: usize = 16;
+const HASH: usize = 32;
+
+/// The most that a stored hash may ask for: a row that somebody wrote must not take the memory or the time of the machine.
+const MOST_MEMORY: u32 = 64 * 1_024;
+const MOST_PASSES: u32 = 10;
+const MOST_LANES: u32 = 4;
+
+/// A hash in form, and of no password: zeros, which are `A` in base64. Hashing something here would make the first
+/// attempt at an account that is not there take twice as long.
+static NOBODYS: LazyLock<String> = LazyLock::new(|| phc("A".repeat(22), "A".repeat(43)));
+
+/// Whether a password is the one that was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    Right,
+    /// It is not, or there is no hash, or one that cannot be checked.
+    Wrong,
+    /// It is, and its hash takes less work than a new one would: hash it again while the password is at hand.
+    RightButWeak,
+}
+
+/// There was no memory for a hash.
+#[derive(Debug, Error)]
+#[error("a password could not be hashed: {0}")]
+pub struct HashError(argon2::Error);
+
+/// What a PHC string says, within what may be run here.
+struct Kept {
+    params: Params,
+    salt: Salt,
+    hash: Output,
+}
+
+/// Makes the PHC string to keep, `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`, with a salt of its own; takes 19 MiB and
+/// about 20 ms of one core.
+pub fn hash(password: &SecretString, rng: &mut impl CryptoRng) -> Result<String, HashError> {
+    let mut salt = [0; SALT];
+    rng.fill_bytes(&mut salt);
+    let mut hash = [0; HASH];
+    let params = Params::new(MEMORY, PASSES, LANES, Some(HASH)).map_err(HashError)?;
+    run(params, password, &salt, &mut hash)?;
+    Ok(phc(BASE64_STANDARD_NO_PAD.encode(salt), BASE64_STANDARD_NO_PAD.encode(hash)))
+}
+
+/// Compares a password with what [`hash`] gave for the right one.
+///
+/// Without a hash (no such account, or one without a password) the same work is done and the answer is `Wrong`, so that
+/// the time taken does not tell which accounts there are. A string that is no hash of ours, or that asks for more than
+/// 64 MiB, 10 passes or 4 lanes, is `Wrong` at once.
+#[must_use]
+pub fn verify(password: &SecretString, phc: Option<&str>) -> Verdict {
+    let kept = read(phc.unwrap_or(&NOBODYS));
+    let verdict = kept.and_then(|kept| check(password, &kept).ok()).unwrap_or(Verdict::Wrong);
+    if phc.is_some() { verdict } else { Verdict::Wrong }
+}
+
+fn check(password: &SecretString, kept: &Kept) -> Result<Verdict, HashError> {
+    let mut buffer = Zeroizing::new([0; Output::MAX_LENGTH]);
+    let hash = &mut buffer[..kept.hash.len()];
+    run(kept.params.clone(), password, &kept.salt, hash)?;
+    Ok(match secret::equal(hash, kept.hash.as_bytes()) {
+        true if is_weak(kept) => Verdict::RightButWeak,
+        true => Verdict::Right,
+        false => Verdict::Wrong,
+    })
+}
+
+/// The crate's own way to find memory frees it unwiped, and enough of it would give the hash away.
+fn run(params: Params, password: &SecretString, salt: &[u8], hash: &mut [u8]) -> Result<(), HashError> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(params.block_count()).map_err(|_| HashError(argon2::Error::OutOfMemory))?;
+    memory.resize(params.block_count(), Block::new());
+    // A slice, since a vector would be wiped twice: its blocks, and then its room byte by byte.
+    let mut memory = Zeroizing::new(memory.into_boxed_slice());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let password = password.expose_secret().as_bytes();
+    argon2.hash_password_into_with_memory(password, salt, hash, &mut memory[..]).map_err(HashError)
+}
+
+fn phc(salt: impl Display, hash: impl Display) -> String {
+    format!("$argon2id$v=19$m={MEMORY},t={PASSES},p={LANES}${salt}${hash}")
+}
+
+fn read(phc: &str) -> Option<Kept> {
+    let kept = PasswordHash::new(phc).ok()?;
+    let ours = kept.algorithm == ARGON2ID_IDENT && kept.version == Some(Version::V0x13.into());
+    let params = Params::try_from(&kept).ok().filter(|params| ours && may_run(params))?;
+    Some(Kept { params, salt: kept.salt?, hash: kept.hash? })
+}
+
+fn may_run(params: &Params) -> bool {
+    params.m_cost() <= MOST_MEMORY && params.t_cost() <= MOST_PASSES && params.p_cost() <= MOST_LANES
+}
+
+fn is_weak(kept: &Kept) -> bool {
+    let params = &kept.params;
+    let little_work = params.m_cost() < MEMORY || params.t_cost() < PASSES || params.p_cost() < LANES;
+    little_work || kept.salt.len() < SALT || kept.hash.len() < HASH
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{AssociatedData, ParamsBuilder};
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    const SALT_TEXT: &str = "c2l4dGVlbiBieXRlcyBvaw";
+
+    fn password() -> SecretString {
+        SecretString::from("a cat on 3 roofs")
+    }
+
+    /// The right password's hash, made with other parameters than today's.
+    fn kept_as(memory: u32, passes: u32, lanes: u32) -> String {
+        let mut hash = [0; HASH];
+        let params = Params::new(memory, passes, lanes, Some(HASH)).expect("parameters");
+        run(params, &password(), b"sixteen bytes ok", &mut hash).expect("a hash");
+        let hash = BASE64_STANDARD_NO_PAD.encode(hash);
+        format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${SALT_TEXT}${hash}")
+    }
+
+    fn asking_for(memory: u32, passes: u32, lanes: u32) -> String {
+        format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${SALT_TEXT}${}", "A".repeat(43))
+    }
+
+    #[test]
+    fn only_the_right_password_is_right() {
+        let kept = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
+        assert_eq!(verify(&password(), Some(&kept)), Verdict::Right);
+        for wrong in ["", "a cat on 3 roof", "A cat on 3 roofs", "a cat on 3 roofs "] {
+            assert_eq!(verify(&SecretString::from(wrong), Some(&kept)), Verdict::Wrong, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_a_phc_string_with_the_salt_of_the_given_rng() {
+        let mut salt = [0; SALT];
+        StdRng::seed_from_u64(7).fill_bytes(&mut salt);
+        let kept = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
+        let start = format!("$argon2id$v=19$m=19456,t=2,p=1${}$", BASE64_STANDARD_NO_PAD.encode(salt));
+        let hash = kept.strip_prefix(&start).expect("the form");
+        assert_eq!(BASE64_STANDARD_NO_PAD.decode(hash).expect("base64").len(), HASH);
+    }
+
+    #[test]
+    fn an_account_without_a_hash_takes_the_same_work_and_is_wrong() {
+        let nobodys = read(&NOBODYS).expect("a hash that is run");
+        let now = Params::new(MEMORY, PASSES, LANES, Some(HASH)).expect("parameters");
+        assert_eq!((&nobodys.params, nobodys.salt.len()), (&now, SALT));
+        assert_eq!(verify(&password(), None), Verdict::Wrong);
+    }
+
+    #[test]
+    fn a_hash_that_takes_less_work_is_weak() {
+        for kept in [kept_as(MEMORY - 1, PASSES, LANES), kept_as(MEMORY, PASSES - 1, LANES)] {
+            assert_eq!(verify(&password(), Some(&kept)), Verdict::RightButWeak, "{kept}");
+            assert_eq!(verify(&SecretString::from("another"), Some(&kept)), Verdict::Wrong, "{kept}");
+        }
+        for kept in [kept_as(MEMORY + 1, PASSES, LANES), kept_as(MEMORY, PASSES + 1, LANES + 1)] {
+            assert_eq!(verify(&password(), Some(&kept)), Verdict::Right, "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_hash_that_asks_for_too_much_is_never_run() {
+        assert!(read(&asking_for(MOST_MEMORY, MOST_PASSES, MOST_LANES)).is_some());
+        let four_gib = 4 * 1_024 * 1_024 - 1;
+        for (memory, passes, lanes) in [
+            (MOST_MEMORY + 1, PASSES, LANES),
+            (MEMORY, MOST_PASSES + 1, LANES),
+            (MEMORY, PASSES, MOST_LANES + 1),
+            (four_gib, PASSES, LANES),
+            (u32::MAX, u32::MAX, LANES),
+        ] {
+            let kept = asking_for(memory, passes, lanes);
+            assert!(read(&kept).is_none(), "{kept}");
+            assert_eq!(verify(&password(), Some(&kept)), Verdict::Wrong, "{kept}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_hash_of_ours_is_wrong() {
+        let kept = kept_as(64, 1, 1);
+        assert_eq!(verify(&password(), Some(&kept)), Verdict::RightButWeak);
+        for (from, to) in [
+            ("argon2id", "argon2i"),
+            ("argon2id", "scrypt"),
+            ("$v=19", ""),
+            ("v=19", "v=16"),
+            ("m=64", "m=0"),
+            ("p=1", "p=1,x=1"),
+            (SALT_TEXT, "c2l4"),
+            (&kept[kept.len() - 43..], ""),
+            (&kept, ""),
+        ] {
+            let broken = kept.replacen(from, to, 1);
+            assert_ne!(broken, kept);
+            assert_eq!(verify(&password(), Some(&broken)), Verdict::Wrong, "{broken}");
+        }
+    }
+
+    /// A test of the reference implementation (phc-winner-argon2, `src/test.c`): 8 bytes of salt and 256 KiB.
+    #[test]
+    fn a_hash_of_the_reference_implementation_is_known() {
+        let kept = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert_eq!(verify(&SecretString::from("password"), Some(kept)), Verdict::RightButWeak);
+    }
+
+    /// RFC 9106, section 5.3.
+    #[test]
+    fn the_published_vector_holds() {
+        let data = AssociatedData::new(&[4; 12]).expect("data");
+        let params = ParamsBuilder::new().m_cost(32).t_cost(3).p_cost(4).data(data).build().expect("parameters");
+        let argon2 = Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).expect("a secret");
+        let mut memory = vec![Block::new(); argon2.params().block_count()];
+        let mut tag = [0; 32];
+        argon2.hash_password_into_with_memory(&[1; 32], &[2; 16], &mut tag, &mut memory[..]).expect("a tag");
+        let published = [
+            0x0d, 0x64, 0x0d, 0xf5, 0x8d, 0x78, 0x76, 0x6c, 0x08, 0xc0, 0x37, 0xa3, 0x4a, 0x8b, 0x53, 0xc9, 0xd0, 0x1e,
+            0xf0, 0x45, 0x2d, 0x75, 0xb6, 0x5e, 0xb5, 0x25, 0x20, 0xe9, 0x6b, 0x01, 0xe6, 0x59,
+        ];
+        assert_eq!(tag, published);
+    }
+}
