@@ -6,6 +6,7 @@ pub mod event;
 pub mod id;
 pub mod node;
 pub mod org_key;
+pub mod password;
 pub mod project;
 pub mod role;
 pub mod text;

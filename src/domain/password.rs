@@ -1,0 +1,89 @@
+//! What password is taken? A long one, in any script, that is not among those that everybody tries first.
+
+use std::ops::RangeInclusive;
+
+use passwords::analyzer::is_common_password;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::text::InvalidField;
+
+/// Bytes of a password in UTF-8, so that its longest is the same work whatever script it is in.
+pub const BYTES: RangeInclusive<usize> = 12..=1_024;
+
+/// Takes any text with a length within [`BYTES`] that is not a common password in any letter case.
+///
+/// This is for a password that is being set; one that is being tried is compared as it is.
+///
+/// There is no rule on the kinds of characters: such rules make passwords harder to remember and no harder to guess
+/// (NIST SP 800-63B-4, section 3.1.1.2, which also asks for the list).
+pub fn parse(field: &'static str, text: &str) -> Result<SecretString, InvalidField> {
+    if !BYTES.contains(&text.len()) {
+        let (least, most) = (BYTES.start(), BYTES.end());
+        return Err(InvalidField::new(field, format!("must have {least} to {most} bytes")));
+    }
+    if is_common(text) {
+        return Err(InvalidField::new(field, "must not be one of the most common passwords"));
+    }
+    Ok(SecretString::from(text))
+}
+
+/// Both ways of writing are looked up, since the list has some of its passwords with capitals only.
+fn is_common(text: &str) -> bool {
+    is_common_password(text) || is_common_password(lower_cased(text).as_str())
+}
+
+/// The copy is wiped, and has room from the start: growing would leave a part of it behind in freed memory.
+fn lower_cased(text: &str) -> Zeroizing<String> {
+    // A letter's lower case has at most half as many bytes again (U+023A has two, its lower case three).
+    let mut lower = Zeroizing::new(String::with_capacity(2 * text.len()));
+    lower.extend(text.chars().flat_map(char::to_lowercase));
+    lower
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn problem(text: &str) -> String {
+        parse("password", text).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn a_length_is_counted_in_bytes() {
+        for taken in ["zq fox 7 jam".to_owned(), "ä".repeat(6), "x".repeat(1_024), "ä".repeat(512)] {
+            let password = parse("password", &taken).expect("taken");
+            assert_eq!(password.expose_secret(), taken);
+        }
+        for refused in [String::new(), "zq fox 7 ja".to_owned(), "ä".repeat(5), "x".repeat(1_025), "ä".repeat(513)] {
+            assert_eq!(problem(&refused), "password must have 12 to 1024 bytes");
+        }
+    }
+
+    #[test]
+    fn any_characters_are_taken() {
+        for taken in ["            ", "tab\tand\nline\0", "ключ от квартиры", "🔑🔒🗝"] {
+            assert_eq!(parse("password", taken).expect("taken").expose_secret(), taken);
+        }
+    }
+
+    #[test]
+    fn a_common_password_is_refused_in_any_letter_case() {
+        let listed_in_lower_case = ["password1234", "PASSWORD1234", "pAsSwOrD1234", "АЛЕКСАНДР"];
+        let listed_with_capitals = ["g00dPa$$w0rD"];
+        for refused in listed_in_lower_case.into_iter().chain(listed_with_capitals) {
+            assert_eq!(problem(refused), "password must not be one of the most common passwords");
+        }
+        assert!(parse("password", "password1234 of mine").is_ok());
+    }
+
+    #[test]
+    fn a_lower_cased_copy_never_grows() {
+        for letter in (char::MIN..=char::MAX).map(String::from) {
+            let lower = lower_cased(&letter);
+            assert!(lower.len() <= 2 * letter.len(), "{letter}");
+        }
+    }
+}
