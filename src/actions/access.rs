@@ -44,8 +44,6 @@ pub enum Rule {
     SeesApiKeys(Option<OrgId>),
     /// To make, change and delete API keys of an organization.
     ManagesApiKeys(Option<OrgId>),
-    /// To have API keys of their own organization verified.
-    VerifiesApiKeys,
     /// To see the keys of an organization.
     SeesKeys(Option<OrgId>),
     /// To make and delete the keys of an organization.
@@ -103,8 +101,6 @@ enum ApiKeys {
     Whole,
     /// Those that are for that project.
     OfTheProject,
-    /// All.
-    All,
 }
 
 /// What a rule asks for; one row each in [`Rule::terms`].
@@ -124,7 +120,7 @@ const DENIED: &str = "Access denied";
 impl Rule {
     /// The table of contract and roles.
     const fn terms(&self) -> Terms {
-        use ApiKeys::{All, Never, OfTheProject, Whole};
+        use ApiKeys::{Never, OfTheProject, Whole};
         use Role::{Administrator, User, Workspaces};
         let (name, least, api_keys, refusal) = match self {
             Self::SeesOwnProfile => ("see own profile", Some(User), Never, DENIED),
@@ -167,7 +163,6 @@ impl Rule {
             Self::ManagesApiKeys(_) => {
                 ("manage API keys", Some(User), Never, "Insufficient permissions to manage API keys")
             }
-            Self::VerifiesApiKeys => ("verify API keys", Some(User), All, DENIED),
             Self::SeesKeys(_) => {
                 let refusal = "Access denied: you can only view keys for your own organization";
                 ("see keys", Some(Administrator), Never, refusal)
@@ -220,7 +215,6 @@ impl Rule {
             | Self::ManagesPeople
             | Self::SeesProject(_)
             | Self::ManagesProject(_)
-            | Self::VerifiesApiKeys
             | Self::FindsNodes
             | Self::SeesEvents
             | Self::MarksEvents => true,
@@ -249,7 +243,7 @@ pub(super) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
             let User { id, org, role, .. } = found.ok_or_else(|| no_caller(gone()))?;
             Ok(Grant { org, user: Some(id), api_key: None, role, at: now, token_used: None })
         }
-        (Identity::ApiKey { key }, rule) => {
+        (Identity::ApiKey { key, .. }, rule) => {
             let standing = store::api_key::standing(tx, *key).map_err(no_caller)?;
             decide_api_key(&usable(standing.as_ref(), now).map_err(no_caller)?.clone(), rule, now)
         }
@@ -290,7 +284,6 @@ fn decide_api_key(key: &Standing, rule: &Rule, now: Time) -> Result<Grant, Denia
     let terms = rule.terms();
     let may = match (terms.api_keys, rule) {
         (ApiKeys::Never, _) => false,
-        (ApiKeys::All, _) => true,
         (ApiKeys::Whole, _) => key.projects.is_empty(),
         (ApiKeys::OfTheProject, Rule::SeesProject(Some(project))) => key.projects.contains(project),
         (ApiKeys::OfTheProject, _) => false,
@@ -323,6 +316,15 @@ pub(super) fn no_such_project() -> Error {
 
 fn forbidden(org: OrgId, rule: &Rule) -> Denial {
     Denial::Forbidden(org, Box::new(Error::denied(rule.terms().refusal)))
+}
+
+/// The organization whose API keys `caller` may have verified: its own, whoever it is. Neither rows nor roles matter, so
+/// that it is decided without the disk.
+pub(super) fn verifies_for(caller: &Caller) -> Result<OrgId, Error> {
+    match caller.identity {
+        Identity::User { org, .. } | Identity::ApiKey { org, .. } => Ok(org),
+        Identity::Proven { .. } | Identity::Node { .. } | Identity::System => Err(Error::denied(DENIED)),
+    }
 }
 
 /// Nobody gives, changes or takes away a role above their own.

@@ -327,7 +327,7 @@ fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), 
 fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, now: Time) -> Result<(), Error> {
     let facts = event.facts();
     let mut actor = caller.actor(facts.context_id.as_deref());
-    if let Identity::ApiKey { key } = caller.identity {
+    if let Identity::ApiKey { key, .. } = caller.identity {
         actor.name = store::api_key::name(tx, key)?;
     }
     let draft = Draft {

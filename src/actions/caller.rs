@@ -23,11 +23,15 @@ pub enum Identity {
         token: TokenId,
         /// Its user.
         user: UserId,
+        /// The user's organization.
+        org: OrgId,
     },
     /// A service with a valid API key.
     ApiKey {
         /// The key.
         key: ApiKeyId,
+        /// The key's organization.
+        org: OrgId,
     },
     /// A person who has just proved who they are, by their password, a refresh token or an invitation.
     Proven {
@@ -69,7 +73,7 @@ impl Caller {
             Identity::User { user, .. } | Identity::Proven { user } => {
                 Actor { kind: "user", id: user.to_string(), name: None }
             }
-            Identity::ApiKey { key } => Actor { kind: "api_key", id: key.to_string(), name: None },
+            Identity::ApiKey { key, .. } => Actor { kind: "api_key", id: key.to_string(), name: None },
             Identity::Node { ip, .. } => {
                 Actor { kind: "node", id: context_id.unwrap_or_default().to_owned(), name: Some(ip.clone()) }
             }

@@ -16,3 +16,4 @@ pub mod outside;
 pub mod refusals;
 pub mod session;
 pub mod signed_call;
+pub mod verification;

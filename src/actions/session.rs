@@ -33,7 +33,7 @@ pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Re
 pub fn admit(app: &App, caller: &Caller) -> Result<(), Error> {
     match caller.identity {
         Identity::User { token, .. } => app.limiter.admit_caller(Bucket::Token(token)),
-        Identity::ApiKey { key } => app.limiter.admit_caller(Bucket::ApiKey(key)),
+        Identity::ApiKey { key, .. } => app.limiter.admit_caller(Bucket::ApiKey(key)),
         Identity::Proven { .. } | Identity::Node { .. } | Identity::System => Ok(()),
     }
 }
@@ -48,7 +48,7 @@ fn person(app: &App, text: &str) -> Result<Identity, Error> {
         // It does not stand. Whether it was revoked or never was is on disk.
         None => access::valid(app.look_up(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?, app.now())?,
     };
-    Ok(Identity::User { token: standing.token.id, user: standing.token.user })
+    Ok(Identity::User { token: standing.token.id, user: standing.token.user, org: standing.org })
 }
 
 fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
@@ -61,7 +61,7 @@ fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
     if let Some(key) = &key {
         key.touch(app.now(), origin.address);
     }
-    Ok(Identity::ApiKey { key: standing.id })
+    Ok(Identity::ApiKey { key: standing.id, org: standing.org })
 }
 
 /// The caller's own profile.

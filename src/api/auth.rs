@@ -15,9 +15,12 @@ use crate::actions::error::Error;
 use crate::actions::session::{self, Credential};
 use crate::crypto::secret;
 
-const BEARER: &str = "bearerAuth";
-const API_KEY: &str = "apiKeyAuth";
-const X_API_KEY: &str = "x-api-key";
+/// The scheme of access tokens, as the document names it.
+pub const BEARER: &str = "bearerAuth";
+/// The scheme of API keys.
+pub const API_KEY: &str = "apiKeyAuth";
+/// The header of API keys.
+pub const X_API_KEY: &str = "x-api-key";
 
 /// The caller of an operation that no API key may call. As the first argument it refuses before anything else is looked at.
 pub struct Auth(pub Caller);
@@ -58,7 +61,8 @@ security!(Auth, [BEARER], register_bearer, true);
 security!(AuthOrKey, [BEARER, API_KEY], register_both, true);
 security!(AuthUncounted, [BEARER, API_KEY], register_both, false);
 
-fn register_both(registry: &mut Registry) {
+/// Puts both schemes into the document.
+pub fn register_both(registry: &mut Registry) {
     register_bearer(registry);
     let description = "An API key, `oka_...`; the operations that list this scheme take one.";
     registry.create_security_scheme(

@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::actions::app::App;
 use crate::actions::backup;
+use crate::domain::api_key::Verdict;
 
 /// What a request was and what became of it. Never an organization: that would tell them apart to whoever may see metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,6 +28,12 @@ struct Operation {
     operation: &'static str,
 }
 
+/// What a verification of an API key found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
 type Times = Family<Operation, Histogram, fn() -> Histogram>;
 
 /// The counters of this process.
@@ -34,6 +41,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     times: Times,
+    verifications: Family<Outcome, Counter>,
     connections: Gauge,
     batches: Gauge,
     writes: Gauge,
@@ -55,6 +63,8 @@ impl Default for Metrics {
             Unit::Seconds,
             times.clone(),
         );
+        let verifications = Family::default();
+        registry.register("api_key_verifications", "API keys verified, by what was found", verifications.clone());
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::<i64, AtomicI64>::default();
             registry.register(name, help, gauge.clone());
@@ -73,7 +83,19 @@ impl Default for Metrics {
             gauge("disk_free_bytes", "Free bytes on the disk of the database"),
             gauge("backup_timestamp_seconds", "Unix time of the last backup; 0 when there was none"),
         );
-        Self { registry, requests, times, connections, batches, writes, waiting, database, disk_free, backup }
+        Self {
+            registry,
+            requests,
+            times,
+            verifications,
+            connections,
+            batches,
+            writes,
+            waiting,
+            database,
+            disk_free,
+            backup,
+        }
     }
 }
 
@@ -82,6 +104,11 @@ impl Metrics {
     pub fn answered(&self, operation: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Answered { operation, status }).inc();
         self.times.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a verification.
+    pub fn verified(&self, verdict: Verdict) {
+        self.verifications.get_or_create(&Outcome { outcome: verdict.code() }).inc();
     }
 
     /// A connection was opened.

@@ -17,6 +17,7 @@ pub mod receive;
 pub mod refusals;
 pub mod timestamp;
 pub mod user;
+pub mod verification;
 
 use std::sync::Arc;
 
@@ -52,6 +53,9 @@ pub enum Group {
     /// Machines that prove themselves by signing with an organization key.
     #[oai(rename = "nodes")]
     Nodes,
+    /// Secrets by which services call, and their verification.
+    #[oai(rename = "API keys")]
+    ApiKeys,
     /// The audit log, as far as it shows changes.
     #[oai(rename = "system events")]
     Events,
@@ -64,7 +68,14 @@ pub enum Group {
 }
 
 /// Every group, in the order of the document.
-pub type Apis = (user::UserApi, org_key::OrgKeyApi, node::NodeApi, event::EventApi, health::ServerApi);
+pub type Apis = (
+    user::UserApi,
+    org_key::OrgKeyApi,
+    node::NodeApi,
+    verification::VerificationApi,
+    event::EventApi,
+    health::ServerApi,
+);
 
 /// The whole way of a request: observed, cleared for browsers, received, answered, and refused in our own words.
 pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
@@ -73,6 +84,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         user::UserApi(Arc::clone(app)),
         org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
+        verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),
         event::EventApi::new(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );

@@ -23,7 +23,7 @@ use crate::crypto::secret;
 const REQUEST_ID: &str = "x-request-id";
 
 /// Operations that others ask for all day long; they are counted, and logged only at `debug`.
-const FREQUENT: [&str; 3] = ["getHealth", "getReadiness", "getMetrics"];
+const FREQUENT: [&str; 5] = ["getHealth", "getReadiness", "getMetrics", "verifyApiKey", "verifyPresentedApiKey"];
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 

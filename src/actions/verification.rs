@@ -1,0 +1,91 @@
+//! Is this API key good for that? Answered from memory, without touching the disk, and counted rather than recorded.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::access;
+use super::app::App;
+use super::caller::Caller;
+use super::error::Error;
+use crate::crypto::secret::TokenDigest;
+use crate::domain::api_key::{Standing, Verdict};
+use crate::domain::id::{OrgId, ProjectId};
+use crate::domain::role::Role;
+use crate::store::index::LiveKey;
+
+/// What a key is to be good for. What is left out is not asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// A project. `Some(None)` is one that cannot be read as an id: no key opens it.
+    pub project: Option<Option<ProjectId>>,
+    /// The least role. `Some(None)` is a number that is no role: no key has it.
+    pub role: Option<Option<Role>>,
+}
+
+/// A verdict, and the key that it is about if the organization has it.
+pub struct Verified {
+    /// What was found.
+    pub verdict: Verdict,
+    key: Option<Arc<LiveKey>>,
+}
+
+impl Verified {
+    /// What the key opens; `None` where the organization has no such key.
+    #[must_use]
+    pub fn standing(&self) -> Option<&Standing> {
+        self.key.as_ref().map(|key| &key.standing)
+    }
+}
+
+/// Judges a key for a caller, who learns of keys of its own organization only. `None` is a key of the wrong shape.
+pub fn verify(app: &App, caller: &Caller, key: Option<TokenDigest>, asked: Asked) -> Result<Verified, Error> {
+    let org = access::verifies_for(caller)?;
+    Ok(judge(app, org, key, asked, caller.origin.address))
+}
+
+/// Judges a key that was presented at the door of something of `org`, which needs no other credential.
+pub fn present(
+    app: &App,
+    org: Option<OrgId>,
+    key: Option<TokenDigest>,
+    asked: Asked,
+    address: Option<IpAddr>,
+) -> Verified {
+    match org {
+        Some(org) => judge(app, org, key, asked, address),
+        None => Verified { verdict: Verdict::NotFound, key: None },
+    }
+}
+
+fn judge(app: &App, org: OrgId, key: Option<TokenDigest>, asked: Asked, address: Option<IpAddr>) -> Verified {
+    let key = key.and_then(|digest| app.index().api_key(&digest));
+    let Some(key) = key.filter(|key| key.standing.org == org) else {
+        return Verified { verdict: Verdict::NotFound, key: None };
+    };
+    let now = app.now();
+    let verdict = match key.standing.at(now) {
+        Verdict::Valid if !opens(app, &key.standing, asked.project) => Verdict::WrongProject,
+        Verdict::Valid if !reaches(&key.standing, asked.role) => Verdict::InsufficientRole,
+        verdict => verdict,
+    };
+    if verdict == Verdict::Valid {
+        key.touch(now, address);
+    }
+    Verified { verdict, key: Some(key) }
+}
+
+fn opens(app: &App, key: &Standing, asked: Option<Option<ProjectId>>) -> bool {
+    match asked {
+        None => true,
+        Some(None) => false,
+        Some(Some(project)) => key.opens(project) && app.index().org_of_project(project) == Some(key.org),
+    }
+}
+
+fn reaches(key: &Standing, asked: Option<Option<Role>>) -> bool {
+    match asked {
+        None => true,
+        Some(None) => false,
+        Some(Some(role)) => key.role >= role,
+    }
+}
