@@ -32,8 +32,14 @@ pub(super) fn standing_and_digest(
     Ok(Some((digest, Standing { projects: projects.into(), ..standing })))
 }
 
-/// Every API key of the server, with the digest that it is known by.
-pub(super) fn standings(tx: &ReadTx<'_>) -> Result<Vec<(TokenDigest, Standing)>, StoreError> {
+/// How many API keys the server has.
+pub(super) fn count(tx: &ReadTx<'_>) -> Result<usize, StoreError> {
+    let count: Option<i64> = tx.row("SELECT count(*) FROM api_key", [], |row| row.get(0))?;
+    Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
+}
+
+/// Gives every API key of the server to `take`, with the digest that it is known by.
+pub(super) fn for_each(tx: &ReadTx<'_>, mut take: impl FnMut(TokenDigest, Standing)) -> Result<(), StoreError> {
     let mut projects: HashMap<ApiKeyId, Vec<ProjectId>> = HashMap::new();
     let pairs = tx.rows("SELECT api_key, project FROM api_key_project ORDER BY api_key, project", [], |row| {
         Ok((id(row, 0)?, ProjectId::from_bytes(row.get(1)?)))
@@ -41,11 +47,14 @@ pub(super) fn standings(tx: &ReadTx<'_>) -> Result<Vec<(TokenDigest, Standing)>,
     for (key, project) in pairs {
         projects.entry(key).or_default().push(project);
     }
-    let mut keys = tx.rows(STANDING, [], known)?;
-    for (_, standing) in &mut keys {
-        standing.projects = projects.remove(&standing.id).unwrap_or_default().into();
+    let mut statement = tx.conn.prepare(STANDING)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (digest, standing) = known(row)?;
+        let projects = projects.remove(&standing.id).unwrap_or_default().into();
+        take(digest, Standing { projects, ..standing });
     }
-    Ok(keys)
+    Ok(())
 }
 
 /// What people call an API key.

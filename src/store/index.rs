@@ -62,6 +62,11 @@ impl<I, V> Default for Table<I, V> {
 }
 
 impl<I: Eq + Hash, V> Table<I, V> {
+    /// Growing step by step would leave the smaller tables behind in memory.
+    fn with_room_for(count: usize) -> Self {
+        Self { by_digest: HashMap::with_capacity(count), digests: HashMap::with_capacity(count) }
+    }
+
     fn remove(&mut self, id: &I) -> Option<Arc<V>> {
         let digest = self.digests.remove(id)?;
         self.by_digest.remove(&Digest(digest))
@@ -110,14 +115,12 @@ impl Index {
     pub(super) fn load(tx: &ReadTx<'_>) -> Result<Self, StoreError> {
         let index = Self::default();
         index.reload_tokens(tx)?;
-        {
-            let mut keys = index.api_keys.write().unwrap_or_else(PoisonError::into_inner);
-            for (digest, standing) in api_key::standings(tx)? {
-                keys.put(standing.id, digest, LiveKey { standing, used: Mutex::new(None) });
-            }
-            *index.projects.write().unwrap_or_else(PoisonError::into_inner) = project::orgs(tx)?.into_iter().collect();
-        }
-        Ok(index)
+        let mut keys = Table::with_room_for(api_key::count(tx)?);
+        api_key::for_each(tx, |digest, standing| {
+            keys.put(standing.id, digest, LiveKey { standing, used: Mutex::new(None) });
+        })?;
+        let projects = project::orgs(tx)?.into_iter().collect();
+        Ok(Self { api_keys: RwLock::new(keys), projects: RwLock::new(projects), ..index })
     }
 
     /// The access token with this digest, if it and its user stand. Whether it has ended is for the caller to see.
