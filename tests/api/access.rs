@@ -45,6 +45,9 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("listSystemEvents", MEMBERS, None),
     ("markSystemEventsRead", MEMBERS, None),
     ("markSystemEventsUnread", MEMBERS, None),
+    ("verifyApiKey", MEMBERS, None),
+    // Its credential is the key that it verifies.
+    ("verifyPresentedApiKey", [401; 9], None),
     ("getServer", EVERYBODY, None),
     ("getHealth", EVERYBODY, None),
     ("getReadiness", EVERYBODY, None),
@@ -124,6 +127,7 @@ impl Scene {
                 Some(registration(&self.owner.org, &self.pem, IP, server.now() / 1_000))
             }
             "listSystemEvents" => Some(json!({})),
+            "verifyApiKey" => Some(json!({ "apiKey": "oka_" })),
             "markSystemEventsRead" | "markSystemEventsUnread" => Some(json!({ "id": 1 })),
             _ => None,
         };
@@ -210,7 +214,8 @@ fn judge(case: &str, answer: &Answer, denied: &mut BTreeSet<String>) {
     assert_eq!(challenge, (answer.status == StatusCode::UNAUTHORIZED).then_some("Bearer"), "{case}");
     if !answer.status.is_success() {
         let (_, code) = answer.refusal();
-        assert!(!code.is_empty() && answer.json()["message"].is_string(), "{case}: {answer:?}");
+        let (flat, wrapped) = (&answer.json()["message"], &answer.json()["errors"][0]);
+        assert!(!code.is_empty() && (flat.is_string() || wrapped.is_string()), "{case}: {answer:?}");
     }
     if answer.status == StatusCode::FORBIDDEN {
         denied.insert(answer.headers["x-request-id"].to_str().expect("text").to_owned());

@@ -224,7 +224,8 @@ impl Answer {
     pub fn refusal(&self) -> (u16, String) {
         let body = self.json();
         assert_eq!(body["success"], false, "{self:?}");
-        (self.status.as_u16(), body["errorCode"].as_str().unwrap_or_default().to_owned())
+        let code = body["errorCode"].as_str().or_else(|| body["resultInfo"].as_str());
+        (self.status.as_u16(), code.unwrap_or_default().to_owned())
     }
 }
 
