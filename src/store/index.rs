@@ -148,7 +148,9 @@ impl Index {
     pub(super) fn renew(&self, tx: &ReadTx<'_>, touches: &Touches) {
         for touched in touches.take() {
             if let Err(error) = self.renew_one(tx, touched) {
-                tracing::error!(%error, "a credential could not be read again; it is refused until a restart");
+                tracing::error!(%error, "a credential could not be read again");
+                // Tokens that are not here are looked up on disk; an API key that is not here is refused.
+                *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Table::default();
             }
         }
     }
