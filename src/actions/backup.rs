@@ -49,7 +49,7 @@ pub fn notice(app: &App) -> Result<Option<Time>, Error> {
 
 /// Puts a backup in the place of `options.path`, which no server may use. Until the last step nothing of the old database is changed.
 pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: bool) -> Result<Restored, Error> {
-    let database = options.path.clone();
+    let database = store::open::real(&options.path)?;
     let _lock = Lock::take(&database)?;
     // A damaged database may be replaced, another program's never.
     if database.try_exists().map_err(StoreError::from)?

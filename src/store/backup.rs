@@ -36,7 +36,7 @@ pub struct Made {
 impl Snapshot {
     /// Opens the database at `path` for reading, beside a running server too.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { conn: open::reader(path)? })
+        Ok(Self { conn: open::reader(&open::real(path)?)? })
     }
 
     /// Reads from one snapshot.
@@ -54,6 +54,7 @@ impl Snapshot {
 
 /// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what.
 pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError> {
+    let database = &open::real(database)?;
     let draft = open::beside(file, ".orgkeys-draft");
     refuse_target(database, file, &draft)?;
     let source = open::reader(database)?;
@@ -79,7 +80,7 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError>
     Ok(made)
 }
 
-/// What the last backup of `database` says of itself, if there was one.
+/// What the last backup of `database`, by its real name, says of itself, if there was one.
 pub fn last(database: &Path) -> Result<Option<Made>, StoreError> {
     match fs::read(open::beside(database, ".backup")) {
         Ok(marker) => Ok(serde_json::from_slice(&marker).ok()),
@@ -104,6 +105,8 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
 
 /// Copies a backup beside the database that it is to become, readable by its owner alone.
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
+    // A link may lead to a database in use, whose log lies beside that.
+    let file = &open::real(file)?;
     open::check_header(file)?;
     open::check_contents(file)?;
     for log in ["-wal", "-journal"].map(|suffix| open::beside(file, suffix)) {

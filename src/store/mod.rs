@@ -104,6 +104,7 @@ pub struct WriterFigures {
 impl Store {
     /// Opens the database at `options.path`, or makes it; refuses what it cannot vouch for and then changes no byte.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
+        let options = &Options { path: open::real(&options.path)?, ..options.clone() };
         let lock = open::Lock::take(&options.path)?;
         let upgraded_from = open::prepare(&options.path)?;
         let door = connection::reading(&options.path)?;
@@ -164,7 +165,7 @@ impl Store {
         self.upgraded_from
     }
 
-    /// The database file.
+    /// The database file, by its real name.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

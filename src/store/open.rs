@@ -24,11 +24,9 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, or says who else must stop first.
+    /// Takes the lock of a database by its real name, or says who else must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
-        // SQLite goes by the real name too, so two names of one database are one lock.
-        let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-        Self::take_or_say(&beside(&real, ".lock"), || {
+        Self::take_or_say(&beside(database, ".lock"), || {
             format!("another orgkeys process uses {}: stop the server, run this, start it again", database.display())
         })
     }
@@ -42,16 +40,38 @@ impl Lock {
                 path.display()
             ))
         })?;
-        give_to_owner_of(
-            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")),
-            path,
-        )?;
+        give_to_owner_of(folder(path), path)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(fs::TryLockError::WouldBlock) => Err(StoreError::Unusable(busy())),
             Err(fs::TryLockError::Error(error)) => Err(StoreError::Internal(error.to_string())),
         }
     }
+}
+
+/// The one name by which a file is known here and to SQLite, whatever links led to it: all that lies beside it lies beside that
+/// name. Of a file that is yet to be made, the folder's name is the real one.
+pub fn real(path: &Path) -> Result<PathBuf, StoreError> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        // What cannot be looked at is complained of by whoever opens it.
+        real => return Ok(real.unwrap_or_else(|_| path.to_owned())),
+    }
+    // What would be made here would take the place of the link, and what it leads to may come back.
+    if let Ok(target) = fs::read_link(path) {
+        return Err(StoreError::Unusable(format!(
+            "{} is a link to {}, which is not there: put back what it leads to (is its disk mounted?), remove the link, or name another file",
+            path.display(),
+            target.display()
+        )));
+    }
+    let folder = fs::canonicalize(folder(path)).ok();
+    Ok(folder.zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name)))
+}
+
+/// The folder that a file lies in.
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The path of a file that belongs to the database: its own name and `suffix`.
@@ -112,8 +132,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     File::open(from)?.sync_all()?;
     fs::rename(from, to)?;
-    let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(File::open(folder)?.sync_all()?)
+    Ok(File::open(folder(to))?.sync_all()?)
 }
 
 /// Gives a file that root made to whoever the server runs as, the owner of `model`.

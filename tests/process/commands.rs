@@ -78,10 +78,8 @@ fn commands_that_cannot_do_what_they_are_asked_exit_1_and_say_what_to_do() {
     {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{words:?}: {ran:?}");
-        assert!(
-            ran.stderr.starts_with("orgkeys: orgkeys.db is not there: name the database with --database"),
-            "{ran:?}"
-        );
+        let said = format!("orgkeys: {} is not there: name the database with --database", home.database.display());
+        assert!(ran.stderr.starts_with(&said), "{ran:?}");
         assert!(home.files().is_empty(), "{words:?} made {:?}", home.files());
     }
     let (_, owner) = home.first_start();

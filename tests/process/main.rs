@@ -9,5 +9,6 @@ mod first_start;
 mod harness;
 mod installer;
 mod kill9;
+mod links;
 mod restore;
 mod stop;
