@@ -25,9 +25,10 @@ pub struct Restored {
     pub tokens_ended: usize,
 }
 
-/// Copies a database, beside a running server too.
-pub fn make(database: &Path, file: &Path, outside: &Outside) -> Result<Made, Error> {
-    Ok(backup::make(database, file, outside.now())?)
+/// Copies a database, beside a running server too. Beside the copy: why the server will not learn of it, if it will not.
+pub fn make(database: &Path, file: &Path, outside: &Outside) -> Result<(Made, Option<StoreError>), Error> {
+    let (made, noted) = backup::make(database, file, outside.now())?;
+    Ok((made, noted.err()))
 }
 
 /// When the last backup was made; records one that has no event yet.

@@ -30,7 +30,14 @@ pub struct Restore {
 impl Backup {
     pub fn run(self, context: &Context) -> Result<(), Failure> {
         let settings = context.settings(&self.database)?;
-        let made = backup::make(&settings.database, &self.file, &clock::system())?;
+        let (made, unnoted) = backup::make(&settings.database, &self.file, &clock::system())?;
+        if let Some(error) = unnoted {
+            let database = settings.database.display();
+            eprintln!(
+                "orgkeys: warning: the backup is whole, but it could not be noted beside {database} ({error}): \
+                 neither the server's metric nor its audit log will know of it"
+            );
+        }
         context.print(&json!(made), || {
             let (file, heads) = (self.file.display(), made.heads.iter().map(ToString::to_string).collect::<Vec<_>>());
             let (at, version, sha256) = (&made.at, made.schema_version, &made.sha256);

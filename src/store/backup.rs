@@ -52,8 +52,9 @@ impl Snapshot {
     }
 }
 
-/// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what.
-pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError> {
+/// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what. The second result is that of
+/// the marker: a finished copy is a backup although the server does not learn of it.
+pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(), StoreError>), StoreError> {
     let database = &open::real(database)?;
     let draft = open::beside(file, ".orgkeys-draft");
     refuse_target(database, file, &draft)?;
@@ -74,10 +75,17 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<Made, StoreError>
     }
     let made = result?;
     let marker_draft = open::beside(&marker, ".new");
-    private_file(&marker_draft)?.write_all(&serde_json::to_vec(&made).map_err(std::io::Error::from)?)?;
-    open::give_to_owner_of(database, &marker_draft)?;
-    open::rename(&marker_draft, &marker)?;
-    Ok(made)
+    let noted = note(&made, database, &marker_draft).and_then(|()| open::rename(&marker_draft, &marker));
+    if noted.is_err() {
+        // What is left of it would take room on a full disk; that it stays is no reason to fail.
+        let _ = fs::remove_file(&marker_draft);
+    }
+    Ok((made, noted))
+}
+
+fn note(made: &Made, database: &Path, marker: &Path) -> Result<(), StoreError> {
+    private_file(marker)?.write_all(&serde_json::to_vec(made).map_err(std::io::Error::from)?)?;
+    open::give_to_owner_of(database, marker)
 }
 
 /// What the last backup of `database`, by its real name, says of itself, if there was one.
@@ -219,7 +227,8 @@ mod tests {
         assert!(refusal.starts_with("another backup of "), "{refusal}");
         assert!(!file.exists() && !open::beside(&file, ".orgkeys-draft").exists());
         drop(other);
-        let made = make(&database, &file, Time::from_millis(0)).expect("made");
+        let (made, noted) = make(&database, &file, Time::from_millis(0)).expect("made");
+        noted.expect("noted");
         assert_eq!(last(&database).expect("readable").expect("noted").sha256, made.sha256);
         assert_eq!(sha256(&file).expect("readable"), made.sha256);
     }

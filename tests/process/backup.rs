@@ -158,3 +158,22 @@ fn a_backup_is_not_laid_over_the_database_or_a_file_that_is_none() {
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     assert_eq!(integrity(&home.database), "ok");
 }
+
+#[test]
+fn a_backup_that_cannot_be_noted_beside_the_database_is_a_backup_all_the_same() {
+    let home = Home::new();
+    let (server, _) = home.first_start();
+    // Nothing can be renamed over a folder: the marker fails where it would on a full disk, and for root too.
+    fs::create_dir(home.path("orgkeys.db.backup")).expect("a folder");
+    let ran = home.run(&["backup", "copy.db", "--json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let made: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(made["sha256"], hex(&Sha256::digest(fs::read(home.path("copy.db")).expect("bytes"))));
+    let warning = "orgkeys: warning: the backup is whole, but it could not be noted beside orgkeys.db (";
+    assert!(ran.stderr.starts_with(warning) && ran.stderr.lines().count() == 1, "{ran:?}");
+    assert!(!home.files().iter().any(|name| name.contains(".new") || name.contains("draft")), "{:?}", home.files());
+    assert_eq!(server.call("GET", "/ready", None, None).status, 200);
+    fs::remove_dir(home.path("orgkeys.db.backup")).expect("removed");
+    assert_eq!(home.run(&["backup", "copy.db"]).stderr, "", "and the next one is noted again");
+    assert!(home.path("orgkeys.db.backup").is_file());
+}
