@@ -167,6 +167,8 @@ impl Service {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
+            // A client may close its side once it has asked. It is also how a request whose client has gone runs to its end.
+            .half_close(true)
             .max_buf_size(HEAD)
             .serve_connection(paced, service);
         let mut connection = std::pin::pin!(connection);

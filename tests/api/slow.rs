@@ -278,3 +278,20 @@ async fn one_connection_too_many_waits_for_a_place() {
     inside[0].write_all(GOOD.as_bytes()).await.expect("still open");
     assert_eq!(answer(&mut inside[0]).await.0, "HTTP/1.1 200 OK");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_closed_its_side_is_answered_and_then_ended_at_once() {
+    let server = Server::start().await;
+    for (sent, answers) in [(GOOD, 1), (&GOOD.repeat(3), 3), (LAST, 1), ("", 0), ("GET /hea", 0)] {
+        let mut stream = connected(server.address, sent).await;
+        stream.shutdown().await.expect("closed");
+        // An idle connection would be left open for 75 s, a half head for 10 s.
+        let given = timeout(Duration::from_secs(5), until_ended(&mut stream)).await.expect("ended at once");
+        assert_eq!(given.matches("HTTP/1.1 200 OK\r\n").count(), answers, "{sent:?}: {given:?}");
+    }
+    // One that rests after its answer, and closes its side then.
+    let mut stream = BufReader::new(connected(server.address, GOOD).await);
+    assert_eq!(answer(&mut stream).await.0, "HTTP/1.1 200 OK");
+    stream.get_mut().shutdown().await.expect("closed");
+    assert_eq!(timeout(Duration::from_secs(5), until_ended(&mut stream)).await.expect("ended at once"), "");
+}
