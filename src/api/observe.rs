@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use ipnet::IpNet;
-use poem::http::{HeaderValue, Method, StatusCode};
+use poem::http::{HeaderValue, Method};
 use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
 use poem_openapi::OperationId;
 
@@ -21,9 +21,11 @@ use crate::actions::error::Error;
 use crate::crypto::secret;
 
 const REQUEST_ID: &str = "x-request-id";
-
 /// Operations that others ask for all day long; they are counted, and logged only at `debug`.
 const FREQUENT: [&str; 5] = ["getHealth", "getReadiness", "getMetrics", "verifyApiKey", "verifyPresentedApiKey"];
+
+/// What stands for the status of a request that has none; no answer here ever has it.
+const UNANSWERED: u16 = 499;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -75,29 +77,68 @@ impl<E: Endpoint> Endpoint for Observed<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let started = Instant::now();
-        let id = self.observer.request_id(&request);
-        let address = self.observer.client(&request);
-        request.set_data(Origin { address, request_id: Some(id.clone()) });
-        let (method, family) = (request.method().clone(), Family::of(request.uri().path()));
+        let seen = Seen::now(&self.observer, &request);
+        let origin = Origin { address: seen.address, request_id: Some(seen.id.clone()) };
+        request.set_data(origin);
+        let family = Family::of(request.uri().path());
         let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         let mut response = match called {
             Ok(Ok(response)) => response.into_response(),
             Ok(Err(error)) => error.into_response(),
             Err(panic) => error::respond(family, Error::internal(panic_text(&*panic))),
         };
-        if let Ok(id) = HeaderValue::from_str(&id) {
+        if let Ok(id) = HeaderValue::from_str(&seen.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
+        if let Some(Cause(cause)) = response.data() {
+            tracing::error!(id = seen.id, cause, "internal error");
+        }
+        seen.answered(&response);
+        Ok(response)
+    }
+}
+
+/// A request that waits for its answer. One that a stop drops first leaves its line and its count too: what it began may
+/// yet commit.
+struct Seen<'o> {
+    observer: &'o Observer,
+    id: String,
+    method: Method,
+    address: Option<IpAddr>,
+    started: Instant,
+    waits: bool,
+}
+
+impl<'o> Seen<'o> {
+    fn now(observer: &'o Observer, request: &Request) -> Self {
+        let (id, address) = (observer.request_id(request), observer.client(request));
+        Self { observer, id, method: request.method().clone(), address, started: Instant::now(), waits: true }
+    }
+
+    fn answered(mut self, response: &Response) {
+        self.waits = false;
         // The path is not logged: somebody may have put a secret where an id belongs.
         let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
-        let (status, took) = (response.status(), started.elapsed());
-        self.observer.metrics.answered(operation, status.as_u16(), took);
-        if let Some(Cause(cause)) = response.data() {
-            tracing::error!(id, cause, "internal error");
+        self.note(operation, response.status().as_u16(), "answered");
+    }
+
+    fn note(&self, operation: &'static str, status: u16, what: &str) {
+        let (id, method, took) = (&self.id, known(&self.method), self.started.elapsed());
+        self.observer.metrics.answered(operation, status, took);
+        let (ms, client) = (took.as_secs_f64() * 1_000.0, self.address.map(tracing::field::display));
+        if FREQUENT.contains(&operation) {
+            tracing::debug!(id, method, operation, status, ms, client, "{what}");
+        } else {
+            tracing::info!(id, method, operation, status, ms, client, "{what}");
         }
-        log(&id, known(&method), operation, status, took.as_secs_f64() * 1_000.0, address);
-        Ok(response)
+    }
+}
+
+impl Drop for Seen<'_> {
+    fn drop(&mut self) {
+        if self.waits {
+            self.note("none", UNANSWERED, "not answered: the connection was ended");
+        }
     }
 }
 
@@ -115,15 +156,6 @@ fn known(method: &Method) -> &str {
         Method::CONNECT,
     ];
     if known.contains(method) { method.as_str() } else { "other" }
-}
-
-fn log(id: &str, method: &str, operation: &str, status: StatusCode, ms: f64, client: Option<IpAddr>) {
-    let (client, status) = (client.map(tracing::field::display), status.as_u16());
-    if FREQUENT.contains(&operation) {
-        tracing::debug!(id, method, operation, status, ms, client, "answered");
-    } else {
-        tracing::info!(id, method, operation, status, ms, client, "answered");
-    }
 }
 
 /// An address as proxies write it: alone, or with a port.

@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Answer, Home, Owner, Server, answer, integrity};
+use crate::harness::{Answer, Home, Owner, Server, answer, integrity, sqlite};
 
 /// A request whose last byte is still to be sent; the server has said that it reads the body.
 fn half_a_request(server: &Server, owner: &Owner) -> TcpStream {
@@ -118,4 +119,68 @@ fn counts_of_refused_calls_are_recorded_at_a_clean_stop() {
         detail["count"].as_u64().expect("a count")
     });
     assert_eq!(counts.sum::<u64>(), 3);
+}
+
+/// Sends a call that the audit log keeps, and comes back once its entry waits for the writer, which `holder` keeps waiting.
+fn waiting(server: &Server, owner: &Owner, holder: &rusqlite::Connection) -> TcpStream {
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let mut stream = TcpStream::connect(server.address).expect("connected");
+    let token = &owner.token;
+    write!(
+        stream,
+        "GET /user/profile HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: departed\r\nAuthorization: Bearer {token}\r\n\r\n"
+    )
+    .expect("sent");
+    while !metrics(server).contains("\norgkeys_writer_waiting 1\n") {
+        thread::yield_now();
+    }
+    stream
+}
+
+fn metrics(server: &Server) -> String {
+    String::from_utf8(server.call("GET", "/metrics", None, None).body).expect("text")
+}
+
+/// The log line of the departed request: its operation and status.
+fn line(home: &Home) -> Option<(String, u64)> {
+    let log = home.log();
+    let line = log.lines().find(|line| line.contains("\"departed\""))?;
+    let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    Some((line["operation"].as_str().expect("an operation").to_owned(), line["status"].as_u64().expect("a status")))
+}
+
+#[test]
+fn a_request_whose_client_has_gone_has_its_line_and_its_count_and_its_entry() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let holder = sqlite(&home.database);
+    let client = waiting(&server, &owner, &holder);
+    drop(client);
+    holder.execute_batch("COMMIT").expect("let go");
+    let counted = "orgkeys_requests_total{operation=\"getProfile\",status=\"200\"} 1\n";
+    let began = Instant::now();
+    while !metrics(&server).contains(counted) {
+        assert!(began.elapsed() < Duration::from_mins(1), "{}", metrics(&server));
+        thread::yield_now();
+    }
+    assert_eq!(server.stop().0, Some(0));
+    assert_eq!(line(&home), Some(("getProfile".to_owned(), 200)), "{}", home.log());
+    assert!(home.done(&["audit", "export"]).contains("\"departed\""));
+}
+
+#[test]
+fn a_request_that_a_stop_did_not_wait_for_has_its_line() {
+    let home = Home::new();
+    let server = home.start_with(&mut home.serve(&["--stop-timeout", "100ms"]));
+    let owner = server.owner();
+    let holder = sqlite(&home.database);
+    let mut client = waiting(&server, &owner, &holder);
+    server.signal(Signal::TERM);
+    let mut given = String::new();
+    let _ = client.read_to_string(&mut given);
+    assert_eq!(given, "");
+    holder.execute_batch("COMMIT").expect("let go");
+    assert_eq!(server.ended().0, Some(0));
+    assert_eq!(line(&home), Some(("none".to_owned(), 499)), "{}", home.log());
+    assert!(home.done(&["audit", "export"]).contains("\"departed\""), "its entry is kept");
 }
