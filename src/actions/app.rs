@@ -1,6 +1,5 @@
 //! How is a thing done? Authorized and recorded, in one transaction, or not at all.
 
-use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use super::caller::{Caller, Identity};
 use super::error::{Error, Kind};
 use super::limits::Limiter;
 use super::outside::Outside;
+use super::pending::Pending;
 use super::refusals::Refusals;
 use super::signed_call::Verifiers;
 use crate::domain::audit::Draft;
@@ -34,32 +34,6 @@ pub struct Limits {
     pub refused_burst: u32,
     /// Calls per second and credential; 0 = no limit.
     pub caller_rate: u32,
-}
-
-/// What an action will answer, once it and its event are on disk: a task awaits it, a thread waits for it.
-#[must_use = "nobody knows whether it was done"]
-pub struct Pending<T>(store::Pending<Result<T, Error>, Error>);
-
-impl<T> Pending<T> {
-    /// An action that is not done.
-    pub(super) const fn refused(error: Error) -> Self {
-        Self(store::Pending::refused(error))
-    }
-
-    /// Waits on this thread.
-    pub fn wait(self) -> Result<T, Error> {
-        self.0.wait()?
-    }
-}
-
-impl<T> IntoFuture for Pending<T> {
-    type Output = Result<Result<T, Error>, Error>;
-    type IntoFuture = <store::Pending<Result<T, Error>, Error> as IntoFuture>::IntoFuture;
-
-    /// The inner result is the action's; the outer one is the writer's.
-    fn into_future(self) -> Self::IntoFuture {
-        self.0.into_future()
-    }
 }
 
 /// An open organization keys server, without a wire to it.
@@ -125,7 +99,7 @@ impl App {
             Err(error) => return Pending::refused(error),
         };
         let caller = caller.clone();
-        Pending(self.store.write(move |tx| {
+        Pending::coming(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
             append(tx, &caller, Some(grant.org), &event, grant.at)?;
             Ok(Ok(value))
@@ -152,7 +126,7 @@ impl App {
         rule: Rule,
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Pending<T> {
-        Pending(self.store.write(recorded(caller.clone(), self.outside.clone(), rule, work)))
+        Pending::coming(self.store.write(recorded(caller.clone(), self.outside.clone(), rule, work)))
     }
 
     /// As [`App::record`], for what revokes: it may use the reserve of a full disk. The right is looked at before, so that nobody without it spends the reserve on denials.
@@ -163,7 +137,9 @@ impl App {
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Pending<T> {
         match self.decided(caller, &rule, |_, _| Ok(())) {
-            Ok(Ok(())) => Pending(self.store.revoke(recorded(caller.clone(), self.outside.clone(), rule, work))),
+            Ok(Ok(())) => {
+                Pending::coming(self.store.revoke(recorded(caller.clone(), self.outside.clone(), rule, work)))
+            }
             Ok(Err(denial)) => self.denied(caller, &rule, denial),
             Err(error) => Pending::refused(error),
         }
@@ -190,7 +166,7 @@ impl App {
     /// Records a denial and answers with it.
     fn denied<T: Send + 'static>(&self, caller: &Caller, rule: &Rule, denial: Denial) -> Pending<T> {
         let (caller, rule, now) = (caller.clone(), rule.clone(), self.outside.now());
-        Pending(self.store.write(move |tx| Ok(Err(refuse(tx, &caller, &rule, denial, now)?))))
+        Pending::coming(self.store.write(move |tx| Ok(Err(refuse(tx, &caller, &rule, denial, now)?))))
     }
 
     /// Does what concerns no single organization, as the system, and records it in the server's own chain.

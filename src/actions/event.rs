@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::access::{Grant, Rule};
-use super::app::{App, Pending};
+use super::app::App;
 use super::caller::Caller;
 use super::error::Error;
+use super::pending::Pending;
 use crate::domain::event::Event;
 use crate::domain::id::UserId;
 use crate::domain::role::Role;

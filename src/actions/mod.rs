@@ -13,6 +13,7 @@ pub mod node;
 pub mod offline;
 pub mod org_key;
 pub mod outside;
+pub mod pending;
 pub mod refusals;
 pub mod session;
 pub mod signed_call;

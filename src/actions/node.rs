@@ -1,10 +1,11 @@
 //! What may be done with nodes? They register and unregister themselves by signature; members see them; administrators delete and activate them.
 
 use super::access::{Grant, Rule};
-use super::app::{App, Pending};
+use super::app::App;
 use super::caller::{Caller, Origin};
 use super::error::{Error, Kind};
 use super::outside::Outside;
+use super::pending::Pending;
 use super::signed_call::{self, Once, Signed, SignedCall};
 use crate::domain::event::Event;
 use crate::domain::id::{NodeId, OrgId};
@@ -25,21 +26,18 @@ pub struct Page {
 /// Puts a node into the registry, or refreshes it, with the key that verified.
 pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Pending<Node> {
     signed_call::admit(app, origin, call, |known| {
-        let Signed { caller, once, watch } = signed_call::verify(app, origin, known, call)?;
+        let Signed { caller, once } = signed_call::verify(app, origin, known, call)?;
         let outside = app.outside.clone();
-        Ok(app.record(&caller, Rule::SpeaksAsNode, move |tx, grant| {
-            watch.see(grant.at, put(tx, grant, &once, profile, &outside))
-        }))
+        Ok(app.record(&caller, Rule::SpeaksAsNode, move |tx, grant| put(tx, grant, &once, profile, &outside)))
     })
 }
 
 /// Takes a node out of the registry at its own word.
 pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> {
     signed_call::admit(app, origin, call, |known| {
-        let Signed { caller, once, watch } = signed_call::verify(app, origin, known, call)?;
+        let Signed { caller, once } = signed_call::verify(app, origin, known, call)?;
         let ip = call.ip.clone();
-        Ok(app
-            .revoke(&caller, Rule::SpeaksAsNode, move |tx, grant| watch.see(grant.at, take_out(tx, grant, &once, &ip))))
+        Ok(app.revoke(&caller, Rule::SpeaksAsNode, move |tx, grant| take_out(tx, grant, &once, &ip)))
     })
 }
 

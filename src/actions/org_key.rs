@@ -4,10 +4,11 @@ use std::num::NonZero;
 use std::thread;
 
 use super::access::Rule;
-use super::app::{App, Pending};
+use super::app::App;
 use super::caller::Caller;
 use super::error::{Error, Kind};
 use super::outside::Outside;
+use super::pending::Pending;
 use crate::crypto::rsa::{self, KeyError, KeyPair};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, OrgKeyId};

@@ -1,10 +1,11 @@
 //! Whose credential is it, and what may its holder know of themselves?
 
 use super::access::{self, Rule};
-use super::app::{App, Pending};
+use super::app::App;
 use super::caller::{Caller, Identity, Origin};
 use super::error::Error;
 use super::limits::Credential as Bucket;
+use super::pending::Pending;
 use crate::crypto::secret;
 use crate::domain::event::Event;
 use crate::domain::user::User;

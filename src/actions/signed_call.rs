@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::app::{App, Pending};
+use super::app::App;
 use super::caller::{Caller, Identity, Origin};
 use super::error::{Error, Kind};
 use super::limits::Limiter;
+use super::outside::Outside;
+use super::pending::Pending;
 use super::refusals::Refusals;
 use crate::crypto::rsa::Verifier;
 use crate::crypto::signed_request::{Form, Messages, Signature};
@@ -37,11 +39,10 @@ pub struct SignedCall {
     pub signature: Signature,
 }
 
-/// A verified call: the node as a caller, its signature that is yet to be spent, and what looks out for a late refusal.
+/// A verified call: the node as a caller, and its signature that is yet to be spent.
 pub(super) struct Signed {
     pub(super) caller: Caller,
     pub(super) once: Once,
-    pub(super) watch: Watch,
 }
 
 /// A signature that counts once.
@@ -59,25 +60,25 @@ impl Once {
     }
 }
 
-/// Counts refusals of signed calls against their network and for their organization.
-#[derive(Clone)]
+/// Counts the refusal of a signed call against its network and for its organization.
 pub(super) struct Watch {
     limiter: Arc<Limiter>,
     refusals: Arc<Refusals>,
+    outside: Outside,
     org: Option<OrgId>,
     address: Option<IpAddr>,
 }
 
 impl Watch {
-    /// Passes an outcome on, and counts it if it is a refusal.
-    pub(super) fn see<T>(&self, now: Time, outcome: Result<T, Error>) -> Result<T, Error> {
-        if outcome.as_ref().is_err_and(|error| error.kind == Kind::Invalid) {
-            self.limiter.signed_call_refused(self.address);
+    /// Counts what the call was answered with, if that is a refusal.
+    pub(super) fn see(&self, error: &Error) {
+        if error.kind != Kind::Invalid {
+            return;
         }
-        if let (Err(Error { kind: Kind::Invalid, code, .. }), Some(org)) = (&outcome, self.org) {
-            self.refusals.count(org, code, self.address, now);
+        self.limiter.signed_call_refused(self.address);
+        if let Some(org) = self.org {
+            self.refusals.count(org, error.code, self.address, self.outside.now());
         }
-        outcome
     }
 }
 
@@ -137,13 +138,14 @@ pub(super) fn admit<T>(
         return Pending::refused(error);
     }
     let known = look_up(app, call);
-    let watch = watch(app, origin, known.as_ref().ok().map(|known| known.org));
-    watch.see(app.now(), known.and_then(work)).unwrap_or_else(Pending::refused)
-}
-
-fn watch(app: &App, origin: &Origin, org: Option<OrgId>) -> Watch {
-    let (limiter, refusals) = (Arc::clone(&app.limiter), Arc::clone(&app.refusals));
-    Watch { limiter, refusals, org, address: origin.address }
+    let watch = Watch {
+        limiter: Arc::clone(&app.limiter),
+        refusals: Arc::clone(&app.refusals),
+        outside: app.outside.clone(),
+        org: known.as_ref().ok().map(|known| known.org),
+        address: origin.address,
+    };
+    known.and_then(work).unwrap_or_else(Pending::refused).watched(watch)
 }
 
 fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
@@ -181,7 +183,7 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     let identity = Identity::Node { org, key, ip: call.ip.clone() };
     let once = Once { form, key, signature: call.signature, signed_at: call.at.time };
     let caller = Caller { identity, origin: origin.clone() };
-    Ok(Signed { caller, once, watch: watch(app, origin, Some(org)) })
+    Ok(Signed { caller, once })
 }
 
 /// The organization that a node names, whether there is one or not, or the only one.

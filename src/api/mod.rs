@@ -27,8 +27,9 @@ use poem::{EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 
-use crate::actions::app::{App, Pending};
+use crate::actions::app::App;
 use crate::actions::error::Error;
+use crate::actions::pending::Pending;
 
 /// What the face needs beside the app.
 pub struct Face {
@@ -108,13 +109,13 @@ async fn act<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Pending<T> + Send + 'static,
 ) -> Result<T, Error> {
-    blocking(app, move |app| Ok(work(app))).await?.await?
+    blocking(app, move |app| Ok(work(app))).await?.await
 }
 
 /// Awaits an action that only looked up a few rows and computed for some ten microseconds: right here, since going to
 /// another thread and back costs more.
 async fn at_the_door<T>(pending: Pending<T>) -> Result<T, Error> {
-    pending.await?
+    pending.await
 }
 
 /// Runs what has its answer at once on a thread that may block.

@@ -35,7 +35,7 @@ use rusqlite::Connection;
 
 pub use error::StoreError;
 use index::Index;
-pub use pending::Pending;
+pub use pending::{Answer, Pending};
 use space::Urgency;
 pub use writer::WriteTx;
 use writer::Writer;

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use orgkeys::actions::{audit, refusals};
 use orgkeys::domain::audit::Entry;
+use rusqlite::Connection;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::harness::{Answer, Identity, Server, blocking, entries, registration, with_body};
+use crate::races::overtaken;
 
 /// Calls with a timestamp of the day before, from an address that a trusted proxy states.
 async fn refused(server: &Server, org: &str, from: &str) -> Answer {
@@ -128,4 +133,97 @@ async fn refusals_that_belong_to_no_organization_leave_nothing() {
     server.pass(60_000);
     flush(&server).await;
     assert_eq!(entries(&server.database).await.len(), before);
+}
+
+/// The codes of the counted refusals of an organization with their counts, after their minute has ended.
+async fn codes(server: &Server, org: &str) -> Vec<(Value, Value)> {
+    server.pass(60_000);
+    flush(server).await;
+    let counted = counted(server, org).await.into_iter();
+    counted.map(|count| (count["errorCode"].clone(), count["count"].clone())).collect()
+}
+
+/// Waits until so many changes wait for the writer.
+async fn wait_for(server: &Server, waiting: u64) {
+    while server.app.writer_figures().waiting != waiting {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_key_was_deleted_while_it_waited_is_counted() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    for path in ["/register", "/unregister"] {
+        let (_, pem) = server.mint(&owner).await;
+        let (caller, body) = (Arc::clone(&server), registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000));
+        let call = move || async move { caller.call(Method::POST, path, Some(&body)).await };
+        let delete = |conn: &Connection| assert_eq!(conn.execute("DELETE FROM org_key", []), Ok(1));
+        let answer = overtaken(&server, call, delete).await;
+        assert_eq!(answer.refusal(), (400, "BAD_SIGNATURE".to_owned()), "{path}");
+    }
+    assert_eq!(codes(&server, &owner.org).await, [(json!("BAD_SIGNATURE"), json!(2))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_whose_client_has_gone_is_counted() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&body)).await.status, StatusCode::OK);
+    let holder = Connection::open(&server.database).expect("the file");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let body = body.to_string();
+    let head = format!(
+        "POST /register HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}",
+        body.len()
+    );
+    let mut client = TcpStream::connect(server.address).await.expect("connected");
+    client.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.expect("sent");
+    wait_for(&server, 1).await;
+    drop(client);
+    holder.execute_batch("COMMIT").expect("let go");
+    wait_for(&server, 0).await;
+    // The one connection that is left is that of the question.
+    let answered = "orgkeys_connections 1\n";
+    while !String::from_utf8_lossy(&server.call(Method::GET, "/metrics", None).await.body).contains(answered) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(codes(&server, &owner.org).await, [(json!("SIGNATURE_REPLAYED"), json!(1))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_was_lost_with_its_transaction_is_counted_when_it_is_answered() {
+    let server = Arc::new(Server::with(|flags| flags.with("disk_reserve", "256KiB")).await);
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let used = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+    let holder = Connection::open(&server.database).expect("the file");
+    let pages: u32 = holder.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("pages");
+    server.room.store((u64::from(pages) + 20) * 4_096 + 256 * 1_024, Ordering::Relaxed);
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let register = |body: Value| {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move { server.call(Method::POST, "/register", Some(&body)).await })
+    };
+    // The first is a transaction of its own, which waits for the lock; all others are the next one, the used signature first.
+    let fresh = |number: usize| registration(&owner.org, &pem, &format!("node-{number}"), server.now() / 1_000);
+    let first = register(fresh(0));
+    wait_for(&server, 1).await;
+    let replayed = register(used.clone());
+    wait_for(&server, 2).await;
+    let others: Vec<_> = (1..200).map(|number| register(fresh(number))).collect();
+    wait_for(&server, 201).await;
+    holder.execute_batch("COMMIT").expect("let go");
+    assert_eq!(first.await.expect("an answer").status, StatusCode::OK);
+    assert_eq!(replayed.await.expect("an answer").refusal(), (503, "STORAGE_FULL".to_owned()));
+    for other in others {
+        assert_eq!(other.await.expect("an answer").refusal(), (503, "STORAGE_FULL".to_owned()));
+    }
+    server.room.store(0, Ordering::Relaxed);
+    let again = server.call(Method::POST, "/register", Some(&used)).await;
+    assert_eq!(again.refusal(), (400, "SIGNATURE_REPLAYED".to_owned()));
+    assert_eq!(codes(&server, &owner.org).await, [(json!("SIGNATURE_REPLAYED"), json!(1))]);
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::harness::{Answer, Server, entries, registration};
 
 /// Holds the database's write lock while `call` is sent; once it waits for the writer, runs `change` and lets go.
-async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
+pub async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
     server: &Server,
     call: impl FnOnce() -> C,
     change: impl FnOnce(&Connection),
