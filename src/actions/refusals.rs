@@ -1,5 +1,6 @@
 //! What of the signed calls that are refused? Counted in memory and recorded by the minute, so that a stranger cannot fill the disk.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::mem;
 use std::net::IpAddr;
@@ -13,6 +14,9 @@ use crate::domain::time::Time;
 
 /// Networks that are told apart in an organization's minute; the rest is one network, `other`.
 const TOLD_APART: usize = 256;
+
+/// Entries of one change, so that it stays within the room that a change may need.
+const AT_ONCE: usize = 128;
 
 const MINUTE: i64 = 60_000;
 
@@ -34,16 +38,29 @@ impl Refusals {
     /// Counts a refusal.
     pub(super) fn count(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
         let minute = now.millis() - now.millis().rem_euclid(MINUTE);
-        self.add(org, Kind { code, network: address.map(network), minute }, 1);
-    }
-
-    fn add(&self, org: OrgId, mut kind: Kind, count: u64) {
+        let mut kind = Kind { code, network: address.map(network), minute };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = counts.entry(org).or_default();
         if counts.len() >= TOLD_APART && !counts.contains_key(&kind) {
             kind.network = None;
         }
-        *counts.entry(kind).or_default() += count;
+        *counts.entry(kind).or_default() += 1;
+    }
+
+    /// Takes counts back that could not be recorded, the newest first. What is not told apart any more is added to the newest
+    /// minute's `other` of its code, so that there are no more of them however long the disk stays full.
+    fn put_back(&self, mut taken: Vec<(OrgId, Kind, u64)>) {
+        taken.sort_by_key(|(_, kind, _)| (Reverse(kind.minute), kind.network));
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (org, mut kind, count) in taken {
+            let counts = counts.entry(org).or_default();
+            if counts.len() >= TOLD_APART && !counts.contains_key(&kind) {
+                let others = counts.keys().filter(|other| other.network.is_none() && other.code == kind.code);
+                kind.minute = others.map(|other| other.minute).max().unwrap_or(kind.minute);
+                kind.network = None;
+            }
+            *counts.entry(kind).or_default() += count;
+        }
     }
 
     /// Takes out the counts of minutes that ended before `now`, or all of them.
@@ -74,14 +91,16 @@ fn event(org: OrgId, kind: &Kind, count: u64) -> Event {
 
 /// Records the counts of the minutes that have ended; at a clean stop, those of the running one too. Counts that cannot be recorded now are kept for the next time.
 pub fn flush(app: &App, stopping: bool) -> Result<(), Error> {
-    let taken = app.refusals.take((!stopping).then(|| app.now()));
-    if taken.is_empty() {
-        return Ok(());
-    }
-    let entries = taken.iter().map(|(org, kind, count)| (*org, event(*org, kind, *count))).collect();
-    app.append_counted(entries).inspect_err(|_| {
-        for (org, kind, count) in taken {
-            app.refusals.add(org, kind, count);
+    let mut taken = app.refusals.take((!stopping).then(|| app.now()));
+    while !taken.is_empty() {
+        let rest = taken.split_off(taken.len().min(AT_ONCE));
+        let entries = taken.iter().map(|(org, kind, count)| (*org, event(*org, kind, *count))).collect();
+        if let Err(error) = app.append_counted(entries) {
+            taken.extend(rest);
+            app.refusals.put_back(taken);
+            return Err(error);
         }
-    })
+        taken = rest;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use hyper::{Method, StatusCode};
 use orgkeys::actions::{audit, refusals};
+use orgkeys::config::Flags;
 use orgkeys::domain::audit::Entry;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -226,4 +227,31 @@ async fn a_refusal_that_was_lost_with_its_transaction_is_counted_when_it_is_answ
     let again = server.call(Method::POST, "/register", Some(&used)).await;
     assert_eq!(again.refusal(), (400, "SIGNATURE_REPLAYED".to_owned()));
     assert_eq!(codes(&server, &owner.org).await, [(json!("SIGNATURE_REPLAYED"), json!(1))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_that_cannot_be_recorded_stay_few_and_are_recorded_whole_in_changes_of_128() {
+    let flags = |flags: Flags| flags.with("trusted_proxy", "127.0.0.1").with("disk_reserve", "256KiB");
+    let server = Server::with(flags).await;
+    let owner = server.owner_of("acme").await;
+    server.room.store(1, Ordering::Relaxed);
+    let mut made = 0;
+    for minute in 0..4 {
+        // More networks than are told apart, others in each minute.
+        for number in 0..(260 - 60 * minute) {
+            refused(&server, &owner.org, &format!("10.{minute}.{}.{}", number / 256, number % 256)).await;
+            made += 1;
+        }
+        server.pass(60_000);
+        let app = Arc::clone(&server.app);
+        let full = blocking(move || refusals::flush(&app, false)).await.expect_err("the disk is full");
+        assert_eq!(full.code, "STORAGE_FULL");
+    }
+    server.room.store(0, Ordering::Relaxed);
+    let before = server.app.writer_figures().writes;
+    flush(&server).await;
+    assert_eq!(server.app.writer_figures().writes - before, 256 / 128);
+    let recorded = counted(&server, &owner.org).await;
+    let total: u64 = recorded.iter().map(|count| count["count"].as_u64().expect("a count")).sum();
+    assert_eq!((recorded.len(), total), (256, made));
 }
