@@ -23,6 +23,10 @@ pub struct Restored {
     pub new_heads: Vec<Head>,
     /// How many tokens were ended.
     pub tokens_ended: usize,
+    /// Signed messages that state an earlier moment are refused.
+    pub signed_after: Time,
+    /// Whether the old database told which signatures were used; else none is taken for some minutes.
+    pub used_known: bool,
 }
 
 /// Copies a database, beside a running server too. Beside the copy: why the server will not learn of it, if it will not.
@@ -94,8 +98,8 @@ fn prepare(
     let used = Snapshot::open(database).and_then(|old| old.read(|tx| store::replay::used_since(tx, now)));
     let store = Store::open(&Options { path: draft.to_owned(), ..options.clone() })?;
     let app = App::new(store, outside.clone(), Limits::default())?;
-    let heads = (old_heads.clone(), new_heads.clone());
-    let tokens_ended = app.administer(move |tx, now| {
+    let (heads, used_known) = ((old_heads.clone(), new_heads.clone()), used.is_ok());
+    let (tokens_ended, signed_after) = app.administer(move |tx, now| {
         // Signatures that state a later moment are known from the old database; without it none can be told apart from a used one.
         let signed_after = match &used {
             Ok(used) => store::replay::keep(tx, used).map(|()| now)?,
@@ -105,7 +109,7 @@ fn prepare(
         store::server::set_unannounced_token(tx, None)?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };
         let (old_heads, new_heads) = heads;
-        Ok((tokens_ended, Event::Restored { old_heads, new_heads, tokens_ended }))
+        Ok(((tokens_ended, signed_after), Event::Restored { old_heads, new_heads, tokens_ended }))
     })?;
-    Ok(Restored { aside: None, old_heads, new_heads, tokens_ended })
+    Ok(Restored { aside: None, old_heads, new_heads, tokens_ended, signed_after, used_known })
 }

@@ -219,8 +219,11 @@ fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
         return Err(refusal("TIMESTAMP_IN_FUTURE", "The timestamp is in the future", advice));
     }
     if at.time < signed_after {
+        // In the future where the old database was lost, and with it what it knew of used signatures.
+        let when = if signed_after > now { "sign again then" } else { "sign again" };
         let advice = format!(
-            "The server was restored from a backup at {signed_after} and takes no signature from before: sign again"
+            "The server was restored from a backup, which does not know every signature that was used, so it takes none that states a time before {signed_after}. \
+             The server's time is {now}: {when}"
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
     }

@@ -54,7 +54,7 @@ impl Restore {
         let aside = restored.aside.as_ref().map(|path| path.display().to_string());
         let json = json!({
             "success": true, "aside": aside, "oldHeads": restored.old_heads, "newHeads": restored.new_heads,
-            "tokensEnded": restored.tokens_ended,
+            "tokensEnded": restored.tokens_ended, "signedAfter": restored.signed_after.to_string(),
         });
         context.print(&json, || {
             let database = settings.database.display();
@@ -66,9 +66,14 @@ impl Restore {
             } else {
                 format!("{} access token(s) were ended: make one with `orgkeys token create --user EMAIL`.", restored.tokens_ended)
             };
+            let after = restored.signed_after;
+            let signed = if restored.used_known {
+                format!("Messages that state a time before {after} are refused: nodes must sign new ones.")
+            } else {
+                format!("Without the old database nobody knows which signatures were used, so until {after} none is taken: nodes must sign anew then.")
+            };
             format!(
-                "{database} is what {} holds.{aside}\n{tokens}\nReview the keys and the nodes: keys deleted since the backup are back. \
-                 Messages signed before now are refused; nodes sign new ones by themselves.",
+                "{database} is what {} holds.{aside}\n{tokens}\nReview the keys and the nodes: keys deleted since the backup are back. {signed}",
                 self.file.display()
             )
         });

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
+use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::harness::{Home, Owner, Ran, Server, integrity, mode, now, registration, sqlite};
@@ -63,11 +65,15 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     assert_ne!(old_heads, new_heads);
     let old = fs::read(&home.database).expect("bytes");
     let copy = fs::read(home.path("copy.db")).expect("bytes");
+    let before = now();
     let restored: Value = serde_json::from_str(&home.done(&["restore", "copy.db", "--json"])).expect("JSON");
     let aside = restored["aside"].as_str().expect("a path").to_owned();
     let expected = json!({
         "success": true, "aside": aside, "oldHeads": old_heads, "newHeads": new_heads, "tokensEnded": 1,
+        "signedAfter": restored["signedAfter"],
     });
+    let signed_after = restored["signedAfter"].as_str().expect("a time");
+    assert!(*before.to_string() <= *signed_after && *signed_after <= *now().to_string(), "{signed_after}");
     assert_eq!(restored, expected);
     let aside = aside.rsplit_once('/').expect("a folder").1;
     assert!(aside.starts_with("orgkeys.db.before-"), "{aside}");
@@ -105,10 +111,8 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     let early = server.call("POST", "/register", None, Some(&unused));
     assert_eq!(early.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let advice = early.json()["errorMessage"].as_str().expect("advice").to_owned();
-    assert!(
-        advice.starts_with("The server was restored from a backup at ") && advice.ends_with("sign again"),
-        "{advice}"
-    );
+    let said = format!("takes none that states a time before {signed_after}. The server's time is ");
+    assert!(advice.contains(&said) && advice.ends_with(": sign again"), "{advice}");
     let fresh = registration(&owner.org, &pem, "203.0.113.3", now().millis());
     assert_eq!(server.call("POST", "/register", None, Some(&fresh)).status, 200);
 }
@@ -122,7 +126,7 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
         "/orgkeys.db.before-",
         "The access tokens of the backup go on",
         "Review the keys and the nodes: keys deleted since the backup are back.",
-        "Messages signed before now are refused",
+        "Messages that state a time before 2",
     ] {
         assert!(said.contains(words), "{words:?} is not in {said}");
     }
@@ -173,6 +177,29 @@ fn a_restore_works_where_the_database_is_lost_or_damaged() {
     assert!(fs::read(home.path(aside)).expect("bytes") == bytes, "the damaged database was changed");
     home.done(&["audit", "verify"]);
     assert_eq!(home.start().call("GET", "/ready", None, None).status, 200);
+}
+
+#[test]
+fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken() {
+    let Site { home, owner, pem, .. } = site();
+    fs::remove_file(&home.database).expect("removed");
+    let before = now();
+    let said = home.done(&["restore", "copy.db"]);
+    let (_, rest) = said.split_once("which signatures were used, so until ").unwrap_or_else(|| panic!("{said}"));
+    let (until, rest) = rest.split_once(' ').expect("a time");
+    assert_eq!(rest, "none is taken: nodes must sign anew then.\n");
+    let quarter = Duration::from_mins(15);
+    assert!(
+        (before.plus(quarter)..=now().plus(quarter)).contains(&Time::parse_rfc3339(until).expect("a time")),
+        "{until}"
+    );
+    let server = home.start();
+    let fresh = registration(&owner.org, &pem, "203.0.113.3", now().millis());
+    let refused = server.call("POST", "/register", None, Some(&fresh));
+    assert_eq!(refused.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
+    let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
+    let said = format!("so it takes none that states a time before {until}. The server's time is ");
+    assert!(advice.contains(&said) && advice.ends_with(": sign again then"), "{advice}");
 }
 
 #[test]
