@@ -7,6 +7,7 @@ use super::audit;
 use super::error::{Error, Kind};
 use super::outside::Outside;
 use crate::domain::event::{Event, Head};
+use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::time::Time;
 use crate::store::backup::{self, Made, Snapshot};
 use crate::store::open::Lock;
@@ -103,7 +104,7 @@ fn prepare(
         // Signatures that state a later moment are known from the old database; without it none can be told apart from a used one.
         let signed_after = match &used {
             Ok(used) => store::replay::keep(tx, used).map(|()| now)?,
-            Err(_) => now.plus(store::replay::WIDEST_WINDOW),
+            Err(_) => now.plus(WIDEST_WINDOW),
         };
         store::server::set_signed_after(tx, signed_after)?;
         store::server::set_unannounced_token(tx, None)?;

@@ -247,9 +247,10 @@ mod tests {
     fn limits_have_two_sides() {
         for (name, good, bad) in [
             ("max", ["1", "100"], ["0", "101"]),
-            ("signature_window", ["1s", "900"], ["0", "901s"]),
+            ("signature_window", ["1s", "900"], ["999ms", "900001ms"]),
+            ("signature_window", ["1500ms", "15m"], ["0", "901s"]),
             ("readers", ["1", "64"], ["0", "65"]),
-            ("header_timeout", ["1ms", "86400"], ["0", "86401"]),
+            ("header_timeout", ["1ms", "86400"], ["0", "86400001ms"]),
             ("request_timeout", ["1ms", "86400"], ["0", "86401"]),
             ("idle_timeout", ["1ms", "86400"], ["0", "86401"]),
             ("stop_timeout", ["1ms", "86400"], ["0", "86401"]),

@@ -1,8 +1,13 @@
 //! What is a node? A machine of the organization that proves itself by signing its registration with an organization key.
 
+use std::time::Duration;
+
 use super::id::{NodeId, OrgId, OrgKeyId};
 use super::text::{self, InvalidField};
 use super::time::Time;
+
+/// The widest window around the server's time that a setting may allow a signed timestamp.
+pub const WIDEST_WINDOW: Duration = Duration::from_mins(15);
 
 /// The `nodeServices` bits that mean something: STORAGE 1, AILLM 2, CHAT 4.
 const SERVICES: i64 = 0b111;

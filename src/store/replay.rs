@@ -7,13 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::signed_request::Signature;
+use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::time::Time;
 
-/// How long a used signature is kept past the moment that it states; twice the widest window.
-pub const KEPT: Duration = Duration::from_mins(30);
-
-/// The widest window that a setting may allow around the server's time.
-pub const WIDEST_WINDOW: Duration = Duration::from_mins(15);
+/// How long a used signature is kept past the moment that it states.
+pub const KEPT: Duration = WIDEST_WINDOW.saturating_mul(2);
 
 /// Forgotten with each use, so that a busy time is cleared up as fast as it came, and no call pays for many.
 const FORGOTTEN_AT_ONCE: u32 = 4;
