@@ -59,7 +59,7 @@ pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: b
     let _lock = Lock::take(&database)?;
     // A damaged database may be replaced, another program's never.
     if database.try_exists().map_err(StoreError::from)?
-        && let Err(foreign @ StoreError::Foreign(_)) = store::open::check_header(&database)
+        && let Err(foreign @ StoreError::Foreign { .. }) = store::open::check_header(&database)
     {
         return Err(foreign.into());
     }

@@ -101,9 +101,10 @@ impl From<StoreError> for Error {
                 60,
             ),
             StoreError::Busy => unavailable("STORAGE_BUSY", "The database is busy: nothing was changed. Try again", 1),
-            StoreError::Unusable(cause) | StoreError::Foreign(cause) | StoreError::Internal(cause) => {
-                Self::internal(cause)
-            }
+            StoreError::Unusable(_)
+            | StoreError::Foreign { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Internal(_) => Self::internal(error),
         }
     }
 }

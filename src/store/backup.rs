@@ -115,8 +115,7 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     // A link may lead to a database in use, whose log lies beside that.
     let file = &open::real(file)?;
-    open::check_header(file)?;
-    open::check_contents(file)?;
+    open::check_header(file).and_then(|()| open::check_contents(file)).map_err(no_backup)?;
     for log in ["-wal", "-journal"].map(|suffix| open::beside(file, suffix)) {
         if fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
             return Err(StoreError::Unusable(format!(
@@ -136,6 +135,20 @@ pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
         return Err(error.into());
     }
     Ok(draft)
+}
+
+/// What is wrong with a file as a backup: the remedy is another one, not what mends a database.
+fn no_backup(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { path, how } => {
+            StoreError::Unusable(format!("{} is damaged ({how}): take another backup", path.display()))
+        }
+        StoreError::Foreign { path, id } => StoreError::Unusable(format!(
+            "{} is a database of another program (application id {id:#010x}), not a backup: take another file",
+            path.display()
+        )),
+        other => other,
+    }
 }
 
 /// Removes a staged copy and what SQLite laid beside it.

@@ -1,5 +1,7 @@
 //! What can go wrong with the store? Little that a caller can mend, so few kinds.
 
+use std::path::PathBuf;
+
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
@@ -15,9 +17,22 @@ pub enum StoreError {
     /// The file cannot be opened as it is; the text names it and the remedy.
     #[error("{0}")]
     Unusable(String),
-    /// The file is another program's database; the text names it and the remedy.
-    #[error("{0}")]
-    Foreign(String),
+    /// The file is another program's database.
+    #[error("{} is a database of another program (application id {id:#010x}): choose another file with --database", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What stands where our application id should.
+        id: i32,
+    },
+    /// The file is no database that SQLite can read whole.
+    #[error("{path} is damaged ({how}): keep it aside and restore the last backup with `orgkeys restore FILE --database {path}`", path = .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        how: String,
+    },
     /// Anything else; the text is for the log alone.
     #[error("{0}")]
     Internal(String),

@@ -162,10 +162,7 @@ pub fn check_header(path: &Path) -> Result<(), StoreError> {
     }
     let application_id = i32::from_be_bytes([header[68], header[69], header[70], header[71]]);
     if application_id != APPLICATION_ID {
-        return Err(StoreError::Foreign(format!(
-            "{} is a database of another program (application id {application_id:#010x}): choose another file with --database",
-            path.display()
-        )));
+        return Err(StoreError::Foreign { path: path.to_owned(), id: application_id });
     }
     Ok(())
 }
@@ -215,11 +212,7 @@ fn uri(path: &Path) -> String {
 }
 
 fn damaged(path: &Path, how: &str) -> StoreError {
-    StoreError::Unusable(format!(
-        "{} is damaged ({how}): keep it aside and restore the last backup with `orgkeys restore FILE --database {}`",
-        path.display(),
-        path.display()
-    ))
+    StoreError::Damaged { path: path.to_owned(), how: how.to_owned() }
 }
 
 /// Opens a finished database for reading beside a running server.

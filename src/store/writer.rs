@@ -85,7 +85,10 @@ impl From<&StoreError> for Lost {
         match error {
             StoreError::Full => Self::Full,
             StoreError::Busy => Self::Busy,
-            StoreError::Unusable(_) | StoreError::Foreign(_) | StoreError::Internal(_) => Self::Internal,
+            StoreError::Unusable(_)
+            | StoreError::Foreign { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Internal(_) => Self::Internal,
         }
     }
 }
