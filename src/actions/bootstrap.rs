@@ -9,12 +9,14 @@ use super::app::App;
 use super::caller::Caller;
 use super::error::{Error, Kind};
 use super::offline::{self, Ttl};
-use crate::crypto::secret;
+use super::outside::Outside;
+use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
-use crate::domain::id::{OrgId, TokenId};
+use crate::domain::id::{OrgId, TokenId, UserId};
 use crate::domain::role::Role;
-use crate::domain::user::{self, Org, User};
-use crate::store;
+use crate::domain::time::Time;
+use crate::domain::user::{self, Org, Token, User};
+use crate::store::{self, WriteTx};
 
 /// The life of a token that nobody gave another one.
 pub const TOKEN_TTL: Duration = Duration::from_hours(90 * 24);
@@ -35,9 +37,9 @@ pub struct FirstOwner {
 pub enum Start {
     /// There was an organization already.
     Known,
-    /// The organization was made, its owner has the token that was given.
+    /// The organization was made, by this start or one that was interrupted; its owner has the token that was given.
     Given(OrgId),
-    /// The organization was made; the token must be shown now, and [`announced`] called then.
+    /// The organization was made, by this start or one that was interrupted; the token must be shown now, and [`announced`] called then.
     Show {
         /// The organization.
         org: OrgId,
@@ -48,7 +50,8 @@ pub enum Start {
     },
 }
 
-/// Makes the first organization and its owner, unless there is one. A token that an interrupted start may not have shown is replaced.
+/// Makes the first organization and its owner, unless there is one. A token that an interrupted start may not have shown is
+/// replaced, by the one that is given now if there is one.
 pub fn start(app: &App, first: &FirstOwner) -> Result<Start, Error> {
     let (orgs, lost) = app.identify(|tx| {
         let lost = match store::server::unannounced_token(tx)? {
@@ -58,7 +61,7 @@ pub fn start(app: &App, first: &FirstOwner) -> Result<Start, Error> {
         Ok((store::org::list(tx)?.len(), lost))
     })?;
     match lost {
-        Some(lost) => replace(app, &lost),
+        Some(lost) => replace(app, first, &lost),
         None if orgs > 0 => Ok(Start::Known),
         None => create(app, first),
     }
@@ -92,14 +95,7 @@ fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
             deleted_at: None,
         };
         store::user::insert(tx, &owner, grant.at)?;
-        let (start, token) = if let Some(digest) = given {
-            (Start::Given(org), offline::add_token(tx, &outside, owner.id, &digest, Ttl::Never, grant.at)?)
-        } else {
-            let secret = secret::Kind::AccessToken.fresh(&mut outside.rng());
-            let token = offline::add_token(tx, &outside, owner.id, &digest(&secret)?, Ttl::For(TOKEN_TTL), grant.at)?;
-            store::server::set_unannounced_token(tx, Some(token.id))?;
-            (Start::Show { org, token: secret, id: token.id }, token)
-        };
+        let (start, token) = first_token(tx, &outside, (org, owner.id), given, grant.at)?;
         let events = [
             Event::OrgCreated { org },
             Event::UserCreated { user: owner.id, role: owner.role, invited: false },
@@ -110,23 +106,40 @@ fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
     .wait()
 }
 
-fn replace(app: &App, lost: &store::token::Standing) -> Result<Start, Error> {
+fn replace(app: &App, first: &FirstOwner, lost: &store::token::Standing) -> Result<Start, Error> {
+    let given = first.token.as_ref().map(digest).transpose()?;
     let (outside, org, lost, user) = (app.outside.clone(), lost.org, lost.token.id, lost.token.user);
     app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
         store::token::revoke(tx, lost, grant.at)?;
-        let secret = secret::Kind::AccessToken.fresh(&mut outside.rng());
-        let token = offline::add_token(tx, &outside, user, &digest(&secret)?, Ttl::For(TOKEN_TTL), grant.at)?;
-        store::server::set_unannounced_token(tx, Some(token.id))?;
+        let (start, token) = first_token(tx, &outside, (org, user), given, grant.at)?;
         let events = [
             Event::TokenRevoked { token: lost, user },
             Event::TokenCreated { token: token.id, user, expires: token.expires_at },
         ];
-        Ok((Start::Show { org, token: secret, id: token.id }, events))
+        Ok((start, events))
     })
     .wait()
 }
 
-fn digest(token: &SecretString) -> Result<secret::TokenDigest, Error> {
+/// Gives the first owner the token with the digest `given`, or else one that is yet to be shown.
+fn first_token(
+    tx: &WriteTx<'_>,
+    outside: &Outside,
+    (org, owner): (OrgId, UserId),
+    given: Option<TokenDigest>,
+    now: Time,
+) -> Result<(Start, Token), Error> {
+    if let Some(digest) = given {
+        store::server::set_unannounced_token(tx, None)?;
+        return Ok((Start::Given(org), offline::add_token(tx, outside, owner, &digest, Ttl::Never, now)?));
+    }
+    let secret = secret::Kind::AccessToken.fresh(&mut outside.rng());
+    let token = offline::add_token(tx, outside, owner, &digest(&secret)?, Ttl::For(TOKEN_TTL), now)?;
+    store::server::set_unannounced_token(tx, Some(token.id))?;
+    Ok((Start::Show { org, token: secret, id: token.id }, token))
+}
+
+fn digest(token: &SecretString) -> Result<TokenDigest, Error> {
     secret::Kind::AccessToken.digest(token.expose_secret()).ok_or_else(|| {
         let message = "The bootstrap token is malformed: make one with `orgkeys token generate`";
         Error::new(Kind::Invalid, "MALFORMED_TOKEN", message)

@@ -96,6 +96,24 @@ fn a_token_that_was_perhaps_never_shown_is_replaced_and_dead() {
 }
 
 #[test]
+fn a_bootstrap_token_takes_the_place_of_one_that_was_perhaps_never_shown() {
+    let home = Home::new();
+    let lost = organization_without_a_shown_token(&home.database);
+    let token = home.done(&["token", "generate"]).trim().to_owned();
+    let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));
+    assert_eq!((profile(&server, &token), profile(&server, &lost)), (200, 401));
+    assert!(server.shown.ends_with("its owner has the bootstrap token\n"), "{}", server.shown);
+    assert_eq!(server.stop().0, Some(0));
+    // Nothing is left to be shown, with the setting or without it.
+    let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));
+    assert_eq!((server.shown.as_str(), profile(&server, &token)), ("", 200));
+    assert_eq!(server.stop().0, Some(0));
+    let server = home.start();
+    assert_eq!((server.shown.as_str(), profile(&server, &token)), ("", 200));
+    assert!(!home.log().contains(&token));
+}
+
+#[test]
 fn twenty_first_starts_that_are_killed_at_random_moments_end_with_a_working_token() {
     let seed = std::env::var("ORGKEYS_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| now().millis().unsigned_abs());
