@@ -161,23 +161,26 @@ fn what_was_acknowledged_survives_25_kills_under_8_writing_clients() {
     clients[0].keys.insert(first_key, Fate::There);
     clients[0].acknowledged.insert("org_key.create", 1);
     drop(server);
-    let mut prompt = 0;
+    // From exec to ready.
+    let mut starts = Vec::new();
     for cycle in 0..CYCLES {
         let started = Instant::now();
         let server = home.start_with(&mut home.serve(&["--max", "100"]));
         assert_eq!(server.call("GET", "/ready", None, None).status, 200, "seed {seed}, cycle {cycle}");
-        prompt += usize::from(started.elapsed() < Duration::from_secs(1));
+        starts.push(started.elapsed());
         check(&home, &server, &site, &mut clients, &format!("seed {seed}, cycle {cycle}"));
         delete_keys(&server, &site, &mut clients[0]);
         let moment = Duration::from_micros(rng.random_range(0..400_000));
         clients = load(&site, server, clients, moment, &mut rng);
     }
-    // A start that is late now and then is the machine's doing; one that often is would be ours.
-    assert!(prompt * 5 >= CYCLES * 4, "only {prompt} of {CYCLES} starts were ready within a second");
+    starts.sort();
+    let (median, slowest) = (starts[CYCLES / 2], starts[CYCLES - 1]);
+    eprintln!("from exec to ready: median {median:?}, at most {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "seed {seed}: {starts:?}");
     let server = home.start();
     check(&home, &server, &site, &mut clients, &format!("seed {seed}, the end"));
     let used: usize = clients.iter().map(|client| client.used.len()).sum();
-    eprintln!("{used} registrations, {prompt} of {CYCLES} starts ready within a second");
+    eprintln!("{used} registrations");
     assert!(used > CYCLES, "seed {seed}: only {used} registrations were accepted in all");
 }
 
