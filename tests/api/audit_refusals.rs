@@ -186,8 +186,7 @@ async fn a_refusal_whose_client_has_gone_is_counted() {
     drop(client);
     holder.execute_batch("COMMIT").expect("let go");
     wait_for(&server, 0).await;
-    // The one connection that is left is that of the question.
-    let answered = "orgkeys_connections 1\n";
+    let answered = "orgkeys_requests_total{operation=\"registerNode\",status=\"400\"} 1\n";
     while !String::from_utf8_lossy(&server.call(Method::GET, "/metrics", None).await.body).contains(answered) {
         tokio::task::yield_now().await;
     }
@@ -202,31 +201,44 @@ async fn a_refusal_that_was_lost_with_its_transaction_is_counted_when_it_is_answ
     let used = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
     let holder = Connection::open(&server.database).expect("the file");
-    let pages: u32 = holder.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("pages");
-    server.room.store((u64::from(pages) + 20) * 4_096 + 256 * 1_024, Ordering::Relaxed);
-    holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
     let register = |body: Value| {
         let server = Arc::clone(&server);
         tokio::spawn(async move { server.call(Method::POST, "/register", Some(&body)).await })
     };
-    // The first is a transaction of its own, which waits for the lock; all others are the next one, the used signature first.
-    let fresh = |number: usize| registration(&owner.org, &pem, &format!("node-{number}"), server.now() / 1_000);
-    let first = register(fresh(0));
-    wait_for(&server, 1).await;
-    let replayed = register(used.clone());
-    wait_for(&server, 2).await;
-    let others: Vec<_> = (1..200).map(|number| register(fresh(number))).collect();
-    wait_for(&server, 201).await;
-    holder.execute_batch("COMMIT").expect("let go");
-    assert_eq!(first.await.expect("an answer").status, StatusCode::OK);
-    assert_eq!(replayed.await.expect("an answer").refusal(), (503, "STORAGE_FULL".to_owned()));
-    for other in others {
-        assert_eq!(other.await.expect("an answer").refusal(), (503, "STORAGE_FULL".to_owned()));
+    let (mut lost, mut refused) = (0, 0);
+    for attempt in 0..20 {
+        let fresh = |number| registration(&owner.org, &pem, &format!("{attempt}-{number}"), server.now() / 1_000);
+        let pages: u32 = holder.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("pages");
+        server.room.store((u64::from(pages) + 20) * 4_096 + 256 * 1_024, Ordering::Relaxed);
+        holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+        // The first waits for the lock in a transaction of its own; all others are the next one, which does not fit.
+        let mut calls = vec![register(fresh(0))];
+        wait_for(&server, 1).await;
+        let replayed = register(used.clone());
+        wait_for(&server, 2).await;
+        calls.extend((1..200).map(|number| register(fresh(number))));
+        wait_for(&server, 201).await;
+        holder.execute_batch("COMMIT").expect("let go");
+        match replayed.await.expect("an answer").refusal() {
+            (503, _) => lost += 1,
+            // The writer was so slow that it took the first two together.
+            answer => {
+                assert_eq!(answer, (400, "SIGNATURE_REPLAYED".to_owned()));
+                refused += 1;
+            }
+        }
+        for call in calls {
+            call.await.expect("an answer");
+        }
+        if lost > 0 {
+            break;
+        }
     }
+    assert_eq!(lost, 1, "the used signature was never lost with its transaction");
     server.room.store(0, Ordering::Relaxed);
     let again = server.call(Method::POST, "/register", Some(&used)).await;
     assert_eq!(again.refusal(), (400, "SIGNATURE_REPLAYED".to_owned()));
-    assert_eq!(codes(&server, &owner.org).await, [(json!("SIGNATURE_REPLAYED"), json!(1))]);
+    assert_eq!(codes(&server, &owner.org).await, [(json!("SIGNATURE_REPLAYED"), json!(refused + 1))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
