@@ -1,4 +1,4 @@
-//! What of the signed calls that are refused? Counted in memory and recorded by the minute, so that a stranger cannot fill the disk.
+//! What of the signed calls and the passwords that are refused? Counted in memory and recorded by the minute, so that a stranger cannot fill the disk.
 
 use std::collections::HashMap;
 use std::mem;
@@ -16,12 +16,27 @@ const TOLD_APART: usize = 256;
 
 const MINUTE: i64 = 60_000;
 
+/// What was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum What {
+    SignedCall,
+    Login,
+}
+
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Kind {
+    what: What,
     code: &'static str,
     /// `None` for those that are not told apart.
     network: Option<IpAddr>,
     minute: i64,
+}
+
+impl Kind {
+    fn of(what: What, code: &'static str, address: Option<IpAddr>, now: Time) -> Self {
+        let minute = now.millis() - now.millis().rem_euclid(MINUTE);
+        Self { what, code, network: address.map(network), minute }
+    }
 }
 
 /// The counts that are not recorded yet.
@@ -31,10 +46,14 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Counts a refusal.
+    /// Counts a refused signed call.
     pub(super) fn count(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
-        let minute = now.millis() - now.millis().rem_euclid(MINUTE);
-        self.add(org, Kind { code, network: address.map(network), minute }, 1);
+        self.add(org, Kind::of(What::SignedCall, code, address, now), 1);
+    }
+
+    /// Counts a password of a member that was wrong, or not looked at any more.
+    pub(super) fn count_login(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
+        self.add(org, Kind::of(What::Login, code, address, now), 1);
     }
 
     fn add(&self, org: OrgId, mut kind: Kind, count: u64) {
@@ -63,12 +82,11 @@ impl Refusals {
 }
 
 fn event(org: OrgId, kind: &Kind, count: u64) -> Event {
-    Event::SignedCallsRefused {
-        org,
-        code: kind.code,
-        network: kind.network.map_or_else(|| "other".to_owned(), |network| network.to_string()),
-        minute: Time::from_millis(kind.minute),
-        count,
+    let (code, minute) = (kind.code, Time::from_millis(kind.minute));
+    let network = kind.network.map_or_else(|| "other".to_owned(), |network| network.to_string());
+    match kind.what {
+        What::SignedCall => Event::SignedCallsRefused { org, code, network, minute, count },
+        What::Login => Event::LoginsRefused { org, code, network, minute, count },
     }
 }
 
