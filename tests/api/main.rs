@@ -16,4 +16,5 @@ mod openapi;
 mod org_keys;
 mod races;
 mod seeds;
+mod sessions;
 mod slow;
