@@ -24,7 +24,7 @@ const OF_ACCOUNT: usize = 100;
 const OF_NETWORK: usize = 30;
 
 /// Whose password somebody tries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Suspect<'a> {
     /// The address that was given.
     pub(super) email: &'a str,

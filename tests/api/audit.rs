@@ -49,7 +49,7 @@ const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
         200,
         r#"session.refresh 3 USER - done {"tokenId":"SESSION"}"#,
     ),
-    ("refreshSession", "USER", "/user/refresh", "USED", 401, r#"session.reuse 3 USER 1 done {"tokenId":"SESSION"}"#),
+    ("refreshSession", "USER", "/user/refresh", "SPENT", 401, r#"session.reuse 3 USER 1 done {"tokenId":"SESSION"}"#),
     ("listOrganizationKeys", "OWNER", "KEYS", "", 200, r#"org_key.list 10 ORG - done {"count":2}"#),
     ("listOrganizationKeys", "USER", "KEYS", "", 403, r#"access.denied 4 ORG - refused {"rule":"see keys"}"#),
     ("createOrganizationKey", "USER", "KEYS", "", 403, r#"access.denied 4 ORG - refused {"rule":"manage keys"}"#),
@@ -126,7 +126,7 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
     let node = server.register(org, &pem, ip).await.json()["data"]["id"].as_str().expect("an id").to_owned();
     let mut new = String::new();
     // The last session, its refresh token, and the one before.
-    let [mut session, mut refresh, mut used] = [const { String::new() }; 3];
+    let [mut session, mut refresh, mut spent] = [const { String::new() }; 3];
     for (number, (name, who, path, body, status, expected)) in TABLE.iter().copied().enumerate() {
         let filled = |text: &str| {
             let text =
@@ -144,7 +144,7 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
             "SIGNED" => Some(registration(org, &pem, ip, server.now() / 1_000)),
             "LOGIN" => Some(json!({ "email": email, "password": sessions::PASSWORD })),
             "REFRESH" => Some(json!({ "refreshToken": refresh })),
-            "USED" => Some(json!({ "refreshToken": used })),
+            "SPENT" => Some(json!({ "refreshToken": spent })),
             body => Some(serde_json::from_str(body).expect("JSON")),
         };
         let id = format!("call-{number}");
@@ -163,7 +163,7 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
         }
         let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if let Some(next) = told["refreshToken"].as_str() {
-            used = std::mem::replace(&mut refresh, next.to_owned());
+            spent = std::mem::replace(&mut refresh, next.to_owned());
         }
         if let Some(begun) = told["tokenId"].as_str() {
             begun.clone_into(&mut session);
