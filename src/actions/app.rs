@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::access::{self, Denial, Grant, Rule};
 use super::caller::{Caller, Identity};
 use super::error::{Error, Kind};
-use super::guesses::Guesses;
 use super::limits::Limiter;
 use super::outside::Outside;
 use super::refusals::Refusals;
@@ -71,7 +70,6 @@ pub struct App {
     pub(super) limits: Limits,
     pub(super) limiter: Arc<Limiter>,
     pub(super) refusals: Arc<Refusals>,
-    pub(super) guesses: Guesses,
     pub(super) verifiers: Verifiers,
     /// Signed messages from before this moment are refused. Only a restore moves it, and no server runs beside one.
     pub(super) signed_after: Time,
@@ -92,7 +90,6 @@ impl App {
             store,
             limiter: Arc::new(Limiter::new(&limits)),
             refusals: Arc::default(),
-            guesses: Guesses::default(),
             verifiers: Verifiers::default(),
             signed_after,
             outside,

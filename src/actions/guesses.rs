@@ -71,7 +71,7 @@ struct Guess<'a> {
 impl Drop for Guess<'_> {
     fn drop(&mut self) {
         if !self.over {
-            forget(&mut self.app.guesses.lock(), self.target);
+            forget(&mut self.app.limiter.guesses.lock(), self.target);
         }
     }
 }
@@ -106,7 +106,7 @@ pub(super) fn compare(
 fn begin<'a>(app: &'a App, address: Option<IpAddr>, suspect: Suspect<'_>) -> Result<Result<Guess<'a>, Error>, Error> {
     let target = Target { account: Account::of(suspect.email), network: Network::of(address) };
     // Held over the look at the disk: of two guesses the later one sees the earlier one, here or there.
-    let mut under_way = app.guesses.lock();
+    let mut under_way = app.limiter.guesses.lock();
     if let Some(wait) = wait(app, &under_way, target, suspect.user)? {
         return Ok(Err(Error { retry_after: Some(wait), ..too_many() }));
     }
@@ -146,7 +146,7 @@ impl Guess<'_> {
     fn was_wrong(mut self) -> Result<(), Error> {
         let Target { account, network } = self.target;
         // Held until it is on disk and no more here: nobody sees it twice, or not at all.
-        let mut under_way = self.app.guesses.lock();
+        let mut under_way = self.app.limiter.guesses.lock();
         let stored = self.app.administer(move |tx, now| {
             store::guess::add(tx, account, network, now)?;
             Ok(((), []))
