@@ -62,15 +62,16 @@ CREATE TABLE token (
 -- The tokens of a user, newest first.
 CREATE INDEX token_by_user ON token (user, id);
 
--- Refresh tokens of the sessions that live. Used ones stay as long as their session, since using one again ends it.
+-- Refresh tokens of the sessions that live. Used ones stay for as long as a refresh token lives, since using one again
+-- ends its session.
 CREATE TABLE refresh_token (
     digest  BLOB PRIMARY KEY CHECK (length(digest) = 32),
     session BLOB NOT NULL REFERENCES token (id) ON DELETE CASCADE,
     used_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- What ends with a session.
-CREATE INDEX refresh_token_by_session ON refresh_token (session);
+-- What ends with a session, and its used ones that can be forgotten.
+CREATE INDEX refresh_token_by_session ON refresh_token (session, used_at);
 
 -- One-time tokens by which people take over their account, at most one for each.
 CREATE TABLE invitation (

@@ -5,6 +5,7 @@
 
 mod crypto;
 mod load;
+mod logins;
 mod machine;
 mod program;
 mod reads;
@@ -32,23 +33,26 @@ struct Scale {
     starts: u32,
     /// How often what is compared with openssl is measured in turn with it.
     turns: u32,
+    /// How often somebody signs in, with a right password and with a wrong one.
+    logins: u32,
 }
 
 const FULL: Scale =
-    Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5, turns: 5 };
+    Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5, turns: 5, logins: 200 };
 
 const QUICK: Scale =
-    Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1, turns: 1 };
+    Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1, turns: 1, logins: 5 };
 
 /// What measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;
 
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 7] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
     ("keys", crypto::keys),
+    ("logins", logins::rows),
     ("audit", size::audit),
     ("connections", size::connections),
 ];

@@ -51,10 +51,16 @@ impl Site {
 
     /// Starts the server, without rate limits. Its log has the default level and goes nowhere.
     pub fn start(&self) -> Program {
+        self.start_with(|_| ())
+    }
+
+    /// The same, with settings of the group's own.
+    pub fn start_with(&self, set: impl FnOnce(&mut Command)) -> Program {
         let mut command = Command::new(ORGKEYS);
         command.arg("serve").env("ORGKEYS_DATABASE", self.database()).env("ORGKEYS_LISTEN", "127.0.0.1:0");
         command.env("ORGKEYS_REFUSED_RATE", "0").env("ORGKEYS_CALLER_RATE", "0").env("ORGKEYS_MAX", "100");
         command.env("ORGKEYS_BOOTSTRAP_TOKEN", &self.token);
+        set(&mut command);
         Program::start(command, self.token.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! How often may somebody ask? A bucket for each credential, and one for each network whose signed calls are refused.
+//! How often may somebody ask? A bucket for each credential, one for each network whose signed calls are refused, and the guesses under way.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,6 +14,7 @@ use governor::{Quota, RateLimiter};
 
 use super::app::Limits;
 use super::error::Error;
+use super::guesses::Guesses;
 use crate::domain::event::network;
 use crate::domain::id::{ApiKeyId, TokenId};
 
@@ -38,6 +39,7 @@ pub(super) enum Credential {
 pub(super) struct Limiter {
     callers: Option<Buckets<Credential>>,
     refused: Option<Refused>,
+    pub(super) guesses: Guesses,
 }
 
 struct Refused {
@@ -54,7 +56,8 @@ impl Limiter {
             empty: Mutex::default(),
             refill: Duration::from_secs(1) / limits.refused_rate.max(1),
         });
-        Self { callers: buckets(limits.caller_rate, limits.caller_rate.saturating_mul(CALLER_BURST)), refused }
+        let callers = buckets(limits.caller_rate, limits.caller_rate.saturating_mul(CALLER_BURST));
+        Self { callers, refused, guesses: Guesses::default() }
     }
 
     /// Takes a call of a credential, or says how long it must wait.

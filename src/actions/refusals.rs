@@ -1,4 +1,4 @@
-//! What of the signed calls that are refused? Counted in memory and recorded by the minute, so that a stranger cannot fill the disk.
+//! What of the signed calls and the passwords that are refused? Counted in memory and recorded by the minute, so that a stranger cannot fill the disk.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -20,12 +20,27 @@ const AT_ONCE: usize = 128;
 
 const MINUTE: i64 = 60_000;
 
+/// What was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum What {
+    SignedCall,
+    Login,
+}
+
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Kind {
+    what: What,
     code: &'static str,
     /// `None` for those that are not told apart.
     network: Option<IpAddr>,
     minute: i64,
+}
+
+impl Kind {
+    fn of(what: What, code: &'static str, address: Option<IpAddr>, now: Time) -> Self {
+        let minute = now.millis() - now.millis().rem_euclid(MINUTE);
+        Self { what, code, network: address.map(network), minute }
+    }
 }
 
 /// The counts that are not recorded yet.
@@ -35,10 +50,17 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Counts a refusal.
+    /// Counts a refused signed call.
     pub(super) fn count(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
-        let minute = now.millis() - now.millis().rem_euclid(MINUTE);
-        let mut kind = Kind { code, network: address.map(network), minute };
+        self.add(org, Kind::of(What::SignedCall, code, address, now));
+    }
+
+    /// Counts a password of a member that was wrong, or not looked at any more.
+    pub(super) fn count_login(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
+        self.add(org, Kind::of(What::Login, code, address, now));
+    }
+
+    fn add(&self, org: OrgId, mut kind: Kind) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = counts.entry(org).or_default();
         if counts.len() >= TOLD_APART && !counts.contains_key(&kind) {
@@ -55,7 +77,8 @@ impl Refusals {
         for (org, mut kind, count) in taken {
             let counts = counts.entry(org).or_default();
             if counts.len() >= TOLD_APART && !counts.contains_key(&kind) {
-                let others = counts.keys().filter(|other| other.network.is_none() && other.code == kind.code);
+                let alike = |other: &&Kind| (other.what, other.code, other.network) == (kind.what, kind.code, None);
+                let others = counts.keys().filter(alike);
                 kind.minute = others.map(|other| other.minute).max().unwrap_or(kind.minute);
                 kind.network = None;
             }
@@ -80,12 +103,11 @@ impl Refusals {
 }
 
 fn event(org: OrgId, kind: &Kind, count: u64) -> Event {
-    Event::SignedCallsRefused {
-        org,
-        code: kind.code,
-        network: kind.network.map_or_else(|| "other".to_owned(), |network| network.to_string()),
-        minute: Time::from_millis(kind.minute),
-        count,
+    let (code, minute) = (kind.code, Time::from_millis(kind.minute));
+    let network = kind.network.map_or_else(|| "other".to_owned(), |network| network.to_string());
+    match kind.what {
+        What::SignedCall => Event::SignedCallsRefused { org, code, network, minute, count },
+        What::Login => Event::LoginsRefused { org, code, network, minute, count },
     }
 }
 

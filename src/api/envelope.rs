@@ -10,6 +10,8 @@ use poem_openapi::types::ToJSON;
 pub enum Family {
     /// `{success, message, ...}`: everything outside `/api/`.
     Flat,
+    /// The same, with the code of a failure under a second name too: login, refresh and logout.
+    SignIn,
     /// `{success, errors, messages, result, resultInfo, statusCode}`: everything under `/api/`.
     Wrapped,
 }
@@ -18,7 +20,11 @@ impl Family {
     /// The family that `path` belongs to.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        if path == "/api" || path.starts_with("/api/") { Self::Wrapped } else { Self::Flat }
+        match path {
+            "/user/login" | "/user/refresh" | "/user/logout" => Self::SignIn,
+            path if path == "/api" || path.starts_with("/api/") => Self::Wrapped,
+            _ => Self::Flat,
+        }
     }
 }
 
@@ -35,16 +41,21 @@ pub struct Failure {
     /// What to do about it; on signed calls only.
     #[oai(skip_serializing_if_is_none)]
     pub error_message: Option<String>,
+    /// The same as `errorCode`, on login, refresh and logout only.
+    #[oai(rename = "error_code", skip_serializing_if_is_none)]
+    pub error_code_again: Option<String>,
+}
+
+impl Failure {
+    /// A failure with its code and a sentence.
+    pub fn new(code: &str, message: String) -> Self {
+        Self { success: false, message, error_code: code.to_owned(), error_message: None, error_code_again: None }
+    }
 }
 
 impl poem_openapi::types::Example for Failure {
     fn example() -> Self {
-        Self {
-            success: false,
-            message: "Access denied: you can only view keys for your own organization".to_owned(),
-            error_code: "ACCESS_DENIED".to_owned(),
-            error_message: None,
-        }
+        Self::new("ACCESS_DENIED", "Access denied: you can only view keys for your own organization".to_owned())
     }
 }
 
@@ -143,11 +154,13 @@ pub(super) use wrapped;
 
 /// A failure as a response, in the envelope of its family.
 #[must_use]
-pub fn failure(family: Family, status: StatusCode, failure: &Failure) -> Response {
+pub fn failure(family: Family, status: StatusCode, failure: Failure) -> Response {
     let body = match family {
-        Family::Flat => failure.to_json().unwrap_or_default(),
-        Family::Wrapped => WrappedFailure::of(status, failure).to_json().unwrap_or_default(),
+        Family::Flat => failure.to_json(),
+        Family::SignIn => Failure { error_code_again: Some(failure.error_code.clone()), ..failure }.to_json(),
+        Family::Wrapped => WrappedFailure::of(status, &failure).to_json(),
     };
+    let body = body.unwrap_or_default();
     let mut response = poem::web::Json(body).into_response();
     response.set_status(status);
     if status == StatusCode::UNAUTHORIZED {

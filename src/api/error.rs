@@ -54,13 +54,8 @@ pub struct Cause(pub String);
 
 /// A failure as a response, with its cause beside it.
 pub fn respond(family: Family, error: Error) -> Response {
-    let failure = Failure {
-        success: false,
-        message: error.message,
-        error_code: error.code.to_owned(),
-        error_message: error.advice,
-    };
-    let mut response = envelope::failure(family, status(error.kind), &failure);
+    let failure = Failure { error_message: error.advice, ..Failure::new(error.code, error.message) };
+    let mut response = envelope::failure(family, status(error.kind), failure);
     if let Some(wait) = error.retry_after {
         let seconds = HeaderValue::from(wait.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX));
         response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -13,8 +13,10 @@ pub mod metrics;
 pub mod node;
 pub mod observe;
 pub mod org_key;
+pub mod password_work;
 pub mod receive;
 pub mod refusals;
+pub mod session;
 pub mod timestamp;
 pub mod user;
 pub mod verification;
@@ -63,6 +65,9 @@ pub enum Group {
     /// People and what they know of themselves.
     #[oai(rename = "people")]
     People,
+    /// Signing in with a password, and what stands until it is ended.
+    #[oai(rename = "sessions")]
+    Sessions,
     /// The server itself.
     #[oai(rename = "server")]
     Server,
@@ -71,6 +76,7 @@ pub enum Group {
 /// Every group, in the order of the document.
 pub type Apis = (
     user::UserApi,
+    session::SessionApi,
     org_key::OrgKeyApi,
     node::NodeApi,
     verification::VerificationApi,
@@ -81,8 +87,10 @@ pub type Apis = (
 /// The whole way of a request: observed, cleared for browsers, received, answered, and refused in our own words.
 pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
     let app = &face.app;
+    let passwords = password_work::PasswordWork::default();
     let apis: Apis = (
         user::UserApi(Arc::clone(app)),
+        session::SessionApi::new(Arc::clone(app), passwords),
         org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),

@@ -60,8 +60,7 @@ impl<E> Enveloped<E> {
         if status.is_server_error() {
             return error::respond(family, Error::internal(error));
         }
-        let failure = Failure { success: false, message, error_code: code.to_owned(), error_message: None };
-        let mut response = envelope::failure(family, status, &failure);
+        let mut response = envelope::failure(family, status, Failure::new(code, message));
         if status == StatusCode::METHOD_NOT_ALLOWED
             && let Ok(allow) = HeaderValue::from_str(&self.paths.allow(path))
         {

@@ -9,6 +9,7 @@ pub mod org_key;
 pub mod password;
 pub mod project;
 pub mod role;
+pub mod session;
 pub mod text;
 pub mod time;
 pub mod user;

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backup;
 mod connection;
 pub mod error;
+pub mod guess;
 mod heads;
 pub mod index;
 pub mod migrate;
@@ -18,6 +19,7 @@ pub mod replay;
 #[cfg(test)]
 mod schema_tests;
 pub mod server;
+pub mod session;
 mod space;
 pub mod token;
 pub mod user;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Identity, Server, blocking, entries, registration, with_body};
 use crate::openapi::operations;
+use crate::sessions::{self, Person};
 
 /// The columns of the table.
 const CREDENTIALS: [&str; 9] =
@@ -32,6 +33,11 @@ const EVERYBODY: Statuses = [200; 9];
 /// The operation, its statuses in the own organization, and in any other; `None` where the path names no organization.
 const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("getProfile", MEMBERS, None),
+    ("loginUser", EVERYBODY, None),
+    ("refreshSession", EVERYBODY, None),
+    ("logoutUser", EVERYBODY, None),
+    ("listTokens", MEMBERS, None),
+    ("deleteToken", MEMBERS, None),
     ("createOrganizationKey", ADMINISTRATORS, Some(NOBODY)),
     ("listOrganizationKeys", ADMINISTRATORS, Some(NOBODY)),
     ("deleteOrganizationKeys", ADMINISTRATORS, Some(NOBODY)),
@@ -64,6 +70,8 @@ struct Scene {
     /// Organization, key and node of the other organization.
     others: [String; 3],
     pem: String,
+    /// Who has a password.
+    person: Person,
 }
 
 impl Scene {
@@ -74,7 +82,8 @@ impl Scene {
         let node = server.register(&other.org, &other_pem, IP).await.json()["data"]["id"].clone();
         let others = [other.org.clone(), other_key, node.as_str().expect("an id").to_owned()];
         let (_, pem) = server.mint(&owner).await;
-        Self { server, owner, other, others, pem }
+        let person = sessions::person(&server, &owner.org, Role::User).await;
+        Self { server, owner, other, others, pem, person }
     }
 
     /// The tokens of the table's columns.
@@ -129,9 +138,32 @@ impl Scene {
             "listSystemEvents" => Some(json!({})),
             "verifyApiKey" => Some(json!({ "apiKey": "oka_" })),
             "markSystemEventsRead" | "markSystemEventsUnread" => Some(json!({ "id": 1 })),
+            "loginUser" => Some(json!({ "email": self.person.email, "password": sessions::PASSWORD })),
+            "refreshSession" | "logoutUser" => {
+                Some(json!({ "refreshToken": self.person.session(&self.server).await.refresh }))
+            }
             _ => None,
         };
         ([self.owner.org.clone(), key, IP.to_owned()], body)
+    }
+
+    /// The path with another token of whom `token` belongs to, if it has a place for one.
+    async fn with_token(&self, path: &str, token: Option<&String>) -> String {
+        if !path.contains("{tokenId}") {
+            return path.to_owned();
+        }
+        let profile = self.call("get", "/user/profile", token, None).await;
+        let another = match profile.status {
+            StatusCode::OK => {
+                let user = profile.json()["data"]["id"].as_str().expect("an id").to_owned();
+                let app = Arc::clone(&self.server.app);
+                let (_, token) =
+                    blocking(move || offline::create_token(&app, &user, Ttl::Never).expect("a token")).await;
+                token.id.to_string()
+            }
+            _ => "token-1".to_owned(),
+        };
+        path.replace("{tokenId}", &another)
     }
 
     async fn call(&self, method: &str, path: &str, token: Option<&String>, body: Option<&Value>) -> Answer {
@@ -178,6 +210,7 @@ async fn every_operation_answers_every_credential_as_the_table_says() {
         rows += 1;
         for (index, token) in tokens.iter().enumerate() {
             let (ids, body) = scene.ready(name).await;
+            let path = &scene.with_token(path, token.as_ref()).await;
             let case = format!("{name} with {}", CREDENTIALS[index]);
             let answer = scene.call(method, &filled(path, &ids), token.as_ref(), body.as_ref()).await;
             assert_eq!(answer.status.as_u16(), own[index], "{case}: {answer:?}");

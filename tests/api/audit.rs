@@ -4,16 +4,52 @@ use hyper::Method;
 use orgkeys::actions::audit;
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Server, blocking, entries, registration, with_body};
 use crate::openapi::operations;
+use crate::sessions::{self, Person};
 
 /// The operation, who calls it, the path, the body, the status, and the one entry that it leaves (none if empty):
-/// action, context, context id, change, outcome, detail. Capitals stand for ids and signed bodies.
+/// action, context, context id, change, outcome, detail. Capitals stand for ids and for bodies with signatures or tokens.
 const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
     ("getProfile", "OWNER", "/user/profile", "", 200, "user.profile 3 OWNER - done -"),
     ("getProfile", "", "/user/profile", "", 401, ""),
+    ("loginUser", "USER", "/user/login", "LOGIN", 200, r#"session.begin 3 USER 1 done {"tokenId":"SESSION"}"#),
+    ("loginUser", "", "/user/login", r#"{"email":"ada@example.org","password":"wrong"}"#, 401, ""),
+    (
+        "refreshSession",
+        "USER",
+        "/user/refresh",
+        "REFRESH",
+        200,
+        r#"session.refresh 3 USER - done {"tokenId":"SESSION"}"#,
+    ),
+    ("refreshSession", "", "/user/refresh", r#"{"refreshToken":"okr_1"}"#, 401, ""),
+    ("listTokens", "USER", "/token", "", 200, r#"session.list 3 USER - done {"count":2}"#),
+    (
+        "logoutUser",
+        "USER",
+        "/user/logout",
+        "REFRESH",
+        200,
+        r#"token.revoke 3 USER 1 done {"revokedTokenId":"SESSION"}"#,
+    ),
+    ("logoutUser", "", "/user/logout", "REFRESH", 200, ""),
+    ("loginUser", "USER", "/user/login", "LOGIN", 200, r#"session.begin 3 USER 1 done {"tokenId":"SESSION"}"#),
+    ("deleteToken", "USER", "/token/SESSION", "", 200, r#"token.revoke 3 USER 1 done {"revokedTokenId":"SESSION"}"#),
+    ("deleteToken", "USER", "/token/SESSION", "", 404, ""),
+    ("refreshSession", "", "/user/refresh", "REFRESH", 401, ""),
+    ("loginUser", "USER", "/user/login", "LOGIN", 200, r#"session.begin 3 USER 1 done {"tokenId":"SESSION"}"#),
+    (
+        "refreshSession",
+        "USER",
+        "/user/refresh",
+        "REFRESH",
+        200,
+        r#"session.refresh 3 USER - done {"tokenId":"SESSION"}"#,
+    ),
+    ("refreshSession", "USER", "/user/refresh", "SPENT", 401, r#"session.reuse 3 USER 1 done {"tokenId":"SESSION"}"#),
     ("listOrganizationKeys", "OWNER", "KEYS", "", 200, r#"org_key.list 10 ORG - done {"count":2}"#),
     ("listOrganizationKeys", "USER", "KEYS", "", 403, r#"access.denied 4 ORG - refused {"rule":"see keys"}"#),
     ("createOrganizationKey", "USER", "KEYS", "", 403, r#"access.denied 4 ORG - refused {"rule":"manage keys"}"#),
@@ -86,12 +122,14 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
     }
     let server = Server::with(|flags| flags.with("max", "3")).await;
     let owner = server.owner_of("acme").await;
-    let user = server.member_of(&owner.org, Role::User).await;
+    let Person { identity: user, email } = sessions::person(&server, &owner.org, Role::User).await;
     let (key, pem) = server.mint(&owner).await;
     let (spare, _) = server.mint(&owner).await;
     let (org, ip) = (owner.org.as_str(), "203.0.113.7");
     let node = server.register(org, &pem, ip).await.json()["data"]["id"].as_str().expect("an id").to_owned();
     let mut new = String::new();
+    // The last session, its refresh token, and the one before.
+    let [mut session, mut refresh, mut spent] = [const { String::new() }; 3];
     for (number, (name, who, path, body, status, expected)) in TABLE.iter().copied().enumerate() {
         let filled = |text: &str| {
             let text =
@@ -107,10 +145,14 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
         let body: Option<Value> = match body {
             "" => None,
             "SIGNED" => Some(registration(org, &pem, ip, server.now() / 1_000)),
+            "LOGIN" => Some(json!({ "email": email, "password": sessions::PASSWORD })),
+            "REFRESH" => Some(json!({ "refreshToken": refresh })),
+            "SPENT" => Some(json!({ "refreshToken": spent })),
             body => Some(serde_json::from_str(body).expect("JSON")),
         };
         let id = format!("call-{number}");
-        let mut request = server.request(method, &filled(path)).header("x-request-id", &id);
+        let mut request =
+            server.request(method, &filled(path).replace("SESSION", &session)).header("x-request-id", &id);
         let caller =
             [("OWNER", &owner), ("USER", &user)].into_iter().find_map(|(name, is)| (name == who).then_some(is));
         if let Some(caller) = caller {
@@ -122,7 +164,14 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
         if let Some(made) = answer.headers.get("x-key-id") {
             made.to_str().expect("text").clone_into(&mut new);
         }
-        let expected = filled(&expected.replace("NEW", &new));
+        let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if let Some(next) = told["refreshToken"].as_str() {
+            spent = std::mem::replace(&mut refresh, next.to_owned());
+        }
+        if let Some(begun) = told["tokenId"].as_str() {
+            begun.clone_into(&mut session);
+        }
+        let expected = filled(&expected.replace("NEW", &new)).replace("SESSION", &session);
         let after = entries(&server.database).await.split_off(before);
         assert_eq!(after.iter().map(said).collect::<Vec<_>>().join("; "), expected, "{case}");
         for entry in after {

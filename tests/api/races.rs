@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use hyper::Method;
+use orgkeys::domain::role::Role;
 use rusqlite::Connection;
 
 use crate::harness::{Answer, Server, entries, registration};
+use crate::sessions::{PASSWORD, log_in, person};
 
 /// Holds the database's write lock while `call` is sent; once it waits for the writer, runs `change` and lets go.
 pub async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
@@ -60,7 +62,7 @@ async fn a_token_that_is_revoked_while_its_call_waits_changes_nothing() {
     };
     let answer = overtaken(&server, call, revoke).await;
     assert_eq!(answer.refusal(), (401, "TOKEN_REVOKED".to_owned()));
-    let second = server.member_of(&owner.org, orgkeys::domain::role::Role::Owner).await;
+    let second = server.member_of(&owner.org, Role::Owner).await;
     let listed = server.call_as(&second, Method::GET, &format!("/organization/{}/key", owner.org), None).await.json();
     assert_eq!(listed["data"][0]["id"], key.as_str());
     let actions = entries(&server.database).await.split_off(before);
@@ -84,4 +86,35 @@ async fn a_role_that_is_taken_away_while_its_call_waits_is_denied_and_recorded()
     assert_eq!(answer.refusal(), (403, "ACCESS_DENIED".to_owned()));
     let last = entries(&server.database).await.pop().expect("an entry");
     assert_eq!((last.action.as_str(), last.actor_id), ("access.denied", owner.user));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_whose_account_changes_after_the_password_was_right_begins_no_session() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    for (sql, code) in [
+        ("UPDATE user SET password = 'another' WHERE password IS NOT NULL", "INVALID_CREDENTIALS"),
+        ("UPDATE user SET deleted_at = 0 WHERE password <> 'another'", "USER_INACTIVE"),
+    ] {
+        let ada = person(&server, &owner.org, Role::User).await;
+        let caller = Arc::clone(&server);
+        let call = move || async move { log_in(&caller, "127.0.0.1", &ada.email, PASSWORD).await };
+        let answer = overtaken(&server, call, |conn| assert_eq!(conn.execute(sql, []), Ok(1))).await;
+        assert_eq!(answer.refusal(), (401, code.to_owned()));
+    }
+    assert!(entries(&server.database).await.iter().all(|entry| entry.action != "session.begin"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_while_its_refresh_waits_is_not_renewed() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    let session = person(&server, &owner.org, Role::User).await.session(&server).await;
+    let (caller, renewed) = (Arc::clone(&server), session.clone());
+    let call = move || async move { renewed.refreshed(&caller).await };
+    let sql = "UPDATE token SET revoked_at = created_at WHERE refresh_until IS NOT NULL";
+    let answer = overtaken(&server, call, |conn| assert_eq!(conn.execute(sql, []), Ok(1))).await;
+    assert_eq!(answer.refusal(), (401, "INVALID_REFRESH_TOKEN".to_owned()));
+    let profile = server.call_as(&session.identity, Method::GET, "/user/profile", None).await;
+    assert_eq!(profile.refusal(), (401, "TOKEN_REVOKED".to_owned()));
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use orgkeys::crypto::password;
+use orgkeys::server::clock;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PrivateKeyParts;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, Owner, Server, ask, now, registration, run};
+use crate::harness::{Answer, Home, Owner, Server, ask, now, registration, run, sqlite};
 
 /// Everything that must be found nowhere, by what it is; and all that was seen, by where.
 #[derive(Default)]
@@ -138,6 +141,33 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
     }
 }
 
+/// A person signs in, well and badly, renews the session and ends it.
+fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
+    let (right, wrong) = ("a password that is right by all", "a password that is not right");
+    let hash = password::hash(&SecretString::from(right), &mut clock::system().rng()).expect("a hash");
+    assert_eq!(sqlite(&home.database).execute("UPDATE user SET password = ?1", [hash]), Ok(1));
+    canary.secret("a password", right);
+    canary.secret("a wrong password", wrong);
+    let refused = json!({ "email": "owner@localhost", "password": wrong });
+    assert_eq!(call(canary, server, None, "POST /user/login", Some(&refused)).status, 401);
+    let mut begun = server
+        .call("POST", "/user/login", None, Some(&json!({ "email": "owner@localhost", "password": right })))
+        .json();
+    let first = begun["refreshToken"].clone();
+    for path in ["/user/refresh", "/user/logout"] {
+        for name in ["accessToken", "refreshToken"] {
+            canary.secret(name, begun[name].as_str().expect("a token"));
+        }
+        let body = json!({ "refreshToken": begun["refreshToken"] });
+        let answer = server.call("POST", path, None, Some(&body));
+        assert_eq!(answer.status, 200, "{path}");
+        begun = answer.json();
+    }
+    for line in ["POST /user/refresh", "POST /user/logout"] {
+        call(canary, server, None, line, Some(&json!({ "refreshToken": first })));
+    }
+}
+
 /// Secrets where none belongs: in paths, in parameters, in fields of another type, in headers of another form.
 fn misplaced(canary: &mut Canary, server: &Server, owner: &Owner, lost: &str) {
     let org = &owner.org;
@@ -156,6 +186,7 @@ fn misplaced(canary: &mut Canary, server: &Server, owner: &Owner, lost: &str) {
         format!("GET /user/profile?token={lost}&access_token={lost}"),
         format!("POST /systemevent/read?ids={lost}"),
         format!("GET /metrics?token={lost}"),
+        format!("DELETE /token/{lost}"),
     ] {
         call(canary, server, Some(owner), &line, None);
         call(canary, server, None, &line, None);
@@ -189,6 +220,12 @@ fn misplaced(canary: &mut Canary, server: &Server, owner: &Owner, lost: &str) {
         ("POST /systemevent", json!({ "contextId": lost, "userId": lost, "workspaceId": lost })),
         ("POST /systemevent/read", json!({ "ids": [lost] })),
         ("POST /systemevent/read", json!({ "id": lost })),
+        ("POST /user/login", json!({ "email": lost, "password": lost, "deviceInfo": [lost] })),
+        ("POST /user/login", json!({ "email": [lost], "password": lost })),
+        ("POST /user/login", json!({ "email": "", "password": lost })),
+        ("POST /user/refresh", json!({ "refreshToken": lost })),
+        ("POST /user/refresh", json!({ "refreshToken": lost, "refresh_token": [lost] })),
+        ("POST /user/logout", json!({ "refresh_token": lost })),
     ] {
         call(canary, server, Some(owner), line, Some(&body));
     }
@@ -238,6 +275,7 @@ fn whole_run(log_format: &str) {
     canary.secret("a token that was mislaid", &lost);
     canary.secret("the owner's token", &owner.token);
     everything(&mut canary, &server, &owner);
+    sessions(&mut canary, &home, &server);
     misplaced(&mut canary, &server, &owner, &lost);
     // A token that stands opens doors behind which more is read of a request.
     misplaced(&mut canary, &server, &owner, &owner.token.clone());

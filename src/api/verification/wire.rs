@@ -212,8 +212,7 @@ impl IntoResponse for Door {
                     Verdict::WrongProject | Verdict::InsufficientRole => StatusCode::FORBIDDEN,
                     _ => StatusCode::UNAUTHORIZED,
                 };
-                let (message, error_code) = (sentence(verdict).to_owned(), verdict.code().to_owned());
-                failure(Family::Wrapped, status, &Failure { success: false, message, error_code, error_message: None })
+                failure(Family::Wrapped, status, Failure::new(verdict.code(), sentence(verdict).to_owned()))
             }
         };
         let headers = response.headers_mut();

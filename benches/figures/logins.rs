@@ -1,0 +1,97 @@
+//! Signing in: how much of it is the hash, and whether the time tells which addresses have an account.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+use orgkeys::crypto::password;
+use orgkeys::server::clock;
+use rusqlite::{Connection, params};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::program::{Program, Site};
+use crate::report::{Row, ms};
+use crate::{Scale, load, machine};
+
+const PASSWORD: &str = "correct horse battery staple";
+
+/// Accounts that are guessed at in turn: each is refused after ten wrong passwords from a network, or 100 from all.
+const ACCOUNTS: u32 = 20;
+
+/// Wrong passwords for addresses with an account and without, and right ones, in turn.
+pub fn rows(scale: Scale) -> Vec<Row> {
+    let site = Site::new();
+    drop(site.start());
+    let hash = password::hash(&SecretString::from(PASSWORD), &mut clock::system().rng()).expect("a hash");
+    add_people(&site, &hash);
+    let server = site.start_with(|command| {
+        command.env("ORGKEYS_TRUSTED_PROXY", "127.0.0.1");
+    });
+    let mut client = TcpStream::connect(server.address).expect("a connection");
+    client.set_nodelay(true).expect("no delay");
+    let [mut known, mut unknown, mut right, mut hashes] = [const { Vec::<Duration>::new() }; 4];
+    for number in 0..scale.logins {
+        let (account, network) = (number % ACCOUNTS, Ipv4Addr::from_bits(0x0a00_0000 + number));
+        let mut log_in = |email: String, password: &str, status: &str| {
+            let asked = Instant::now();
+            let answer = log_in(&mut client, &server, network, &email, password);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            asked.elapsed()
+        };
+        let mut wrong = [(&mut known, "user"), (&mut unknown, "nobody")];
+        // What comes after another is sometimes a little slower.
+        wrong.rotate_left(usize::from(number % 2 == 1));
+        for (times, name) in wrong {
+            times.push(log_in(format!("{name}-{account}@example.org"), "another password", "401"));
+        }
+        right.push(log_in(format!("user-{ACCOUNTS}@example.org"), PASSWORD, "200"));
+        let started = Instant::now();
+        assert_eq!(password::verify(&SecretString::from(PASSWORD), Some(&hash)), password::Verdict::Right);
+        hashes.push(started.elapsed());
+    }
+    let [known, unknown, right, hash] = [known, unknown, right, hashes].map(machine::median);
+    let difference = known.abs_diff(unknown);
+    let share = hash.as_secs_f64() / right.as_secs_f64();
+    vec![
+        Row::baseline("one password hash, argon2id", format!("median {}", ms(hash))),
+        Row::new(
+            "wrong password: address with an account and without",
+            format!("medians {} and {}, {} apart", ms(known), ms(unknown), ms(difference)),
+            format!("<= {} apart, 5 % of a hash", ms(hash / 20)),
+            difference <= hash / 20,
+        ),
+        Row::new(
+            "sign in: `POST /user/login`",
+            format!("median {}, {:.0} % of it the hash", ms(right), share * 100.0),
+            ">= 90 %",
+            share >= 0.9,
+        ),
+    ]
+}
+
+/// Adds people who sign in with [`PASSWORD`], one more than are guessed at.
+fn add_people(site: &Site, hash: &str) {
+    let conn = Connection::open(site.database()).expect("the database");
+    for number in 0..=ACCOUNTS {
+        let (id, email) = (u128::from(number).to_be_bytes(), format!("user-{number}@example.org"));
+        let sql = "INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at, password)
+            SELECT ?1, id, ?2, ?2, 'Ada', 'Lovelace', 0, 1, 0, ?3 FROM org";
+        assert_eq!(conn.execute(sql, params![id, email, hash]), Ok(1));
+    }
+}
+
+/// Signs in and gives the answer.
+fn log_in(client: &mut TcpStream, server: &Program, from: Ipv4Addr, email: &str, password: &str) -> String {
+    let body = json!({ "email": email, "password": password }).to_string();
+    let head = format!("POST /user/login HTTP/1.1\r\nhost: {}\r\nx-forwarded-for: {from}\r\n", server.address);
+    let request = format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    client.write_all(request.as_bytes()).expect("sent");
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
+    while load::whole(&bytes).is_none() {
+        let read = client.read(&mut buffer).expect("an answer");
+        assert_ne!(read, 0, "the connection ended early");
+        bytes.extend_from_slice(&buffer[..read]);
+    }
+    String::from_utf8(bytes).expect("text")
+}

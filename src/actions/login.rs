@@ -1,0 +1,242 @@
+//! How does a session begin, go on and end? By a password, by a refresh token that counts once, and by its owner's word.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::access::{Grant, Rule};
+use super::app::App;
+use super::caller::{Caller, Identity, Origin};
+use super::error::{Error, Kind};
+use super::guesses::{self, Suspect};
+use super::outside::Outside;
+use super::pending::Pending;
+use crate::crypto::password::{self, Verdict};
+use crate::crypto::secret::{self, TokenDigest};
+use crate::domain::event::Event;
+use crate::domain::id::{TokenId, UserId};
+use crate::domain::session::{ACCESS_TTL, OwnToken, REFRESH_TTL, Session};
+use crate::domain::time::Time;
+use crate::domain::user::User;
+use crate::store::guess::Network;
+use crate::store::session::Refresh;
+use crate::store::{self, ReadTx, WriteTx};
+
+/// What somebody signs in with.
+#[derive(Debug)]
+pub struct Login {
+    /// The address of the account.
+    pub email: String,
+    /// Its password, perhaps.
+    pub password: SecretString,
+    /// What the client calls itself.
+    pub device: Option<String>,
+}
+
+/// The two tokens of a session, this once, and when the access token ends.
+#[derive(Debug)]
+pub struct Tokens {
+    /// Opens what its owner may do.
+    pub access: SecretString,
+    /// Renews both, once.
+    pub refresh: SecretString,
+    /// When the access token ends.
+    pub expires_at: Time,
+}
+
+/// A session that has just begun.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// Its id.
+    pub session: TokenId,
+    /// Whose it is.
+    pub user: User,
+    /// Its tokens.
+    pub tokens: Tokens,
+}
+
+/// Begins a session by a password. A wrong address and a wrong password are refused alike, after the same work.
+///
+/// Takes as long as a hash and a commit, so it answers on the thread that asks.
+pub fn log_in(app: &App, origin: &Origin, login: Login) -> Result<LoggedIn, Error> {
+    let Login { email, password, device } = login;
+    let found = app.identify(|tx| with_password(tx, &email))?;
+    let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
+    let suspect = Suspect { email: &email, user: user.as_ref(), hash: hash.as_deref() };
+    let verdict = guesses::compare(app, origin, suspect, &password, wrong())?;
+    // A right password is always somebody's.
+    let user = user.ok_or_else(|| Error::internal("a password without a user"))?;
+    if user.deleted_at.is_some() || !user.validated {
+        return Err(inactive());
+    }
+    let better = match verdict {
+        Verdict::RightButWeak => Some(password::hash(&password, &mut app.outside.rng()).map_err(Error::internal)?),
+        Verdict::Right | Verdict::Wrong => None,
+    };
+    let fresh = Fresh::new(&app.outside)?;
+    let (outside, network) = (app.outside.clone(), Network::of(origin.address));
+    let begun = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
+        // The password that was right may not be theirs any more.
+        if store::session::password(tx, user.id)? != hash {
+            return Err(wrong());
+        }
+        if let Some(better) = better {
+            store::session::rehash_password(tx, user.id, &better)?;
+        }
+        store::guess::know(tx, user.id, network, grant.at)?;
+        begin(tx, grant, user, fresh, (outside.id(), device))
+    });
+    // Deleted meanwhile: there is nobody to act.
+    begun.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
+}
+
+fn with_password(tx: &ReadTx<'_>, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
+    let Some(user) = store::user::find_by_email(tx, email)? else { return Ok(None) };
+    let hash = store::session::password(tx, user.id)?;
+    Ok(Some((user, hash)))
+}
+
+fn begin(
+    tx: &WriteTx<'_>,
+    grant: &Grant,
+    user: User,
+    fresh: Fresh,
+    (id, device): (TokenId, Option<String>),
+) -> Result<(LoggedIn, Vec<Event>), Error> {
+    let now = grant.at;
+    store::session::forget_ended(tx, user.id, now)?;
+    let ended = store::session::make_room(tx, user.id, now)?;
+    let (expires_at, refresh_until) = ends(now);
+    let session = Session { id, user: user.id, created_at: now, expires_at, refresh_until, device };
+    store::session::insert(tx, &session, &fresh.access.1, &fresh.refresh.1)?;
+    let ended = ended.into_iter().map(|token| Event::TokenRevoked { token, user: user.id });
+    let events = ended.chain([Event::LoggedIn { session: id, user: user.id }]).collect();
+    Ok((LoggedIn { session: id, user, tokens: fresh.tokens(expires_at) }, events))
+}
+
+/// Renews a session. The refresh token is used up; one that was used before ends its session, since one of its two users
+/// stole it: then the inner result is the refusal.
+pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Result<Tokens, Error>> {
+    let (digest, found) = match find(app, token) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Pending::refused(invalid_refresh()),
+        Err(error) => return Pending::refused(error),
+    };
+    let fresh = match Fresh::new(&app.outside) {
+        Ok(fresh) => fresh,
+        Err(error) => return Pending::refused(error),
+    };
+    let caller = proven(found.user, origin);
+    let work = move |tx: &WriteTx<'_>, grant: &Grant| {
+        // It may have been used, or its session ended, since it was found.
+        let Refresh { session, user, .. } = standing(tx, &digest, grant.at)?.ok_or_else(invalid_refresh)?;
+        if !store::session::spend_refresh(tx, &digest, grant.at)? {
+            store::session::end(tx, user, session, grant.at)?;
+            return Ok((Err(invalid_refresh()), Event::RefreshReused { session, user }));
+        }
+        let (expires_at, until) = ends(grant.at);
+        let (access, refresh) = (&fresh.access.1, &fresh.refresh.1);
+        store::session::renew(tx, session, (access, expires_at), (refresh, until), grant.at)?;
+        Ok((Ok(fresh.tokens(expires_at)), Event::SessionRefreshed { session, user }))
+    };
+    if found.used { app.revoke(&caller, Rule::SignsIn, work) } else { app.record(&caller, Rule::SignsIn, work) }
+}
+
+/// Ends the session of a refresh token, used or not. One that renews nothing has nothing to end, which is what was asked
+/// for: `None`.
+pub fn log_out(app: &App, origin: &Origin, token: &SecretString) -> Result<Option<Pending<()>>, Error> {
+    let Some((digest, found)) = find(app, token)? else { return Ok(None) };
+    Ok(Some(app.revoke(&proven(found.user, origin), Rule::SignsIn, move |tx, grant| {
+        let Some(Refresh { session, user, used, .. }) = standing(tx, &digest, grant.at)? else {
+            return Ok(((), None));
+        };
+        store::session::end(tx, user, session, grant.at)?;
+        let reused = Event::RefreshReused { session, user };
+        Ok(((), Some(if used { reused } else { Event::TokenRevoked { token: session, user } })))
+    })))
+}
+
+/// The caller's sessions and other access tokens that stand, newest first.
+pub fn list(app: &App, caller: &Caller) -> Pending<Vec<OwnToken>> {
+    app.read(caller, &Rule::ManagesOwnSessions, |tx, grant| {
+        let user = own(grant)?;
+        let tokens = store::session::list(tx, user, grant.at)?;
+        let event = Event::SessionsListed { user, count: tokens.len() };
+        Ok((tokens, event))
+    })
+}
+
+/// Ends one of the caller's own sessions or other access tokens.
+pub fn end(app: &App, caller: &Caller, token: Option<TokenId>) -> Pending<()> {
+    app.revoke(caller, Rule::ManagesOwnSessions, move |tx, grant| {
+        let (user, token) = (own(grant)?, token.ok_or_else(no_such_token)?);
+        if !store::session::end(tx, user, token, grant.at)? {
+            return Err(no_such_token());
+        }
+        Ok(((), Event::TokenRevoked { token, user }))
+    })
+}
+
+/// Two tokens that nobody has had, with the digests that they are known by.
+struct Fresh {
+    access: (SecretString, TokenDigest),
+    refresh: (SecretString, TokenDigest),
+}
+
+impl Fresh {
+    fn new(outside: &Outside) -> Result<Self, Error> {
+        let mut rng = outside.rng();
+        let mut fresh = |kind: secret::Kind| {
+            let secret = kind.fresh(&mut rng);
+            let digest = kind.digest(secret.expose_secret());
+            digest.map(|digest| (secret, digest)).ok_or_else(|| Error::internal("a fresh token is malformed"))
+        };
+        Ok(Self { access: fresh(secret::Kind::AccessToken)?, refresh: fresh(secret::Kind::RefreshToken)? })
+    }
+
+    fn tokens(self, expires_at: Time) -> Tokens {
+        Tokens { access: self.access.0, refresh: self.refresh.0, expires_at }
+    }
+}
+
+/// When the access token and the session end that begin or are renewed now.
+fn ends(now: Time) -> (Time, Time) {
+    let after = |ttl: Duration| now.plus(ttl);
+    (after(ACCESS_TTL), after(REFRESH_TTL))
+}
+
+/// What a refresh token renews, if it stands.
+fn find(app: &App, token: &SecretString) -> Result<Option<(TokenDigest, Refresh)>, Error> {
+    let Some(digest) = secret::Kind::RefreshToken.digest(token.expose_secret()) else { return Ok(None) };
+    let now = app.now();
+    Ok(app.identify(|tx| standing(tx, &digest, now))?.map(|found| (digest, found)))
+}
+
+fn standing(tx: &ReadTx<'_>, digest: &TokenDigest, now: Time) -> Result<Option<Refresh>, Error> {
+    Ok(store::session::find_by_refresh(tx, digest)?.filter(|refresh| refresh.stands(now)))
+}
+
+fn proven(user: UserId, origin: &Origin) -> Caller {
+    Caller { identity: Identity::Proven { user }, origin: origin.clone() }
+}
+
+fn own(grant: &Grant) -> Result<UserId, Error> {
+    grant.user.ok_or_else(|| Error::internal("a token without a user"))
+}
+
+fn wrong() -> Error {
+    Error::unauthenticated("INVALID_CREDENTIALS", "Wrong email address or password")
+}
+
+fn inactive() -> Error {
+    Error::unauthenticated("USER_INACTIVE", "The account is not active: ask an administrator of your organization")
+}
+
+/// A refusal of a refresh token that renews nothing, whatever the reason.
+fn invalid_refresh() -> Error {
+    Error::unauthenticated("INVALID_REFRESH_TOKEN", "The refresh token is not valid any more: sign in again")
+}
+
+fn no_such_token() -> Error {
+    Error::new(Kind::Missing, "TOKEN_NOT_FOUND", "Token not found")
+}

@@ -1,0 +1,189 @@
+//! What is remembered of a session? One row of the access tokens for as long as it lives, and its refresh tokens, the used ones too.
+
+use std::time::Duration;
+
+use rusqlite::{Row, params};
+
+use super::index::Touched;
+use super::{ReadTx, StoreError, WriteTx};
+use crate::crypto::secret::{self, TokenDigest};
+use crate::domain::id::{TokenId, UserId};
+use crate::domain::session::{OwnToken, REFRESH_TTL, Session};
+use crate::domain::time::Time;
+
+/// Sessions that a person may have at once: they are kept in memory, and listed whole.
+const MOST: u32 = 1_000;
+
+/// How long the row of a session is kept past its end.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// Forgotten with each login or refresh, so that no call pays for many.
+const FORGOTTEN_AT_ONCE: u32 = 8;
+
+/// What a refresh token is worth.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    /// The session that it renews.
+    pub session: TokenId,
+    /// Whose session it is.
+    pub user: UserId,
+    /// Whether it was used before.
+    pub used: bool,
+    /// Whether the session was ended, or its user deleted.
+    ended: bool,
+    /// When the session ends unless it is refreshed.
+    until: Time,
+}
+
+impl Refresh {
+    /// Whether its session stands at `now`.
+    #[must_use]
+    pub fn stands(&self, now: Time) -> bool {
+        !self.ended && now < self.until
+    }
+}
+
+/// Adds a session with its first two tokens.
+pub fn insert(
+    tx: &WriteTx<'_>,
+    session: &Session,
+    access: &TokenDigest,
+    refresh: &TokenDigest,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO token (id, user, digest, created_at, expires_at, refresh_until, device)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            session.id.as_bytes(),
+            session.user.as_bytes(),
+            access,
+            session.created_at.millis(),
+            session.expires_at.millis(),
+            session.refresh_until.millis(),
+            session.device
+        ],
+    )?;
+    tx.touches.add(Touched::Token(session.id));
+    add_refresh(tx, session.id, refresh)
+}
+
+/// What the refresh token with this digest is worth.
+pub fn find_by_refresh(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<Refresh>, StoreError> {
+    let sql = "SELECT token.id, token.user, used_at IS NOT NULL, revoked_at IS NOT NULL OR deleted_at IS NOT NULL,
+            refresh_until, refresh_token.digest
+        FROM refresh_token JOIN token ON token.id = refresh_token.session JOIN user ON user.id = token.user
+        WHERE refresh_token.digest = ?1";
+    let found = tx.row(sql, [digest], |row| Ok((refresh(row)?, row.get::<_, TokenDigest>(5)?)))?;
+    Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(refresh, _)| refresh))
+}
+
+/// Uses a refresh token up; `false` when it was used before.
+pub fn spend_refresh(tx: &WriteTx<'_>, digest: &TokenDigest, now: Time) -> Result<bool, StoreError> {
+    let sql = "UPDATE refresh_token SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL";
+    Ok(tx.execute(sql, params![digest, now.millis()])? == 1)
+}
+
+/// Gives a session other tokens and later ends; the access token before ends at once. Refresh tokens that were used so
+/// long ago that they would have ended by themselves are forgotten.
+pub fn renew(
+    tx: &WriteTx<'_>,
+    session: TokenId,
+    (access, expires_at): (&TokenDigest, Time),
+    (refresh, refresh_until): (&TokenDigest, Time),
+    now: Time,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE token SET digest = ?2, expires_at = ?3, refresh_until = ?4 WHERE id = ?1",
+        params![session.as_bytes(), access, expires_at.millis(), refresh_until.millis()],
+    )?;
+    tx.touches.add(Touched::Token(session));
+    tx.execute(
+        "DELETE FROM refresh_token WHERE digest IN
+             (SELECT digest FROM refresh_token WHERE session = ?1 AND used_at <= ?2 LIMIT ?3)",
+        params![session.as_bytes(), now.minus(REFRESH_TTL).millis(), FORGOTTEN_AT_ONCE],
+    )?;
+    add_refresh(tx, session, refresh)
+}
+
+/// The sessions and other access tokens of a person that stand, newest first.
+pub fn list(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Vec<OwnToken>, StoreError> {
+    tx.rows(
+        "SELECT id, refresh_until IS NOT NULL, device, created_at, coalesce(refresh_until, expires_at), last_used
+         FROM token WHERE user = ?1 AND revoked_at IS NULL
+             AND (coalesce(refresh_until, expires_at) IS NULL OR coalesce(refresh_until, expires_at) > ?2)
+         ORDER BY id DESC",
+        params![user.as_bytes(), now.millis()],
+        own_token,
+    )
+}
+
+/// Ends a session or another access token of a person; `false` when they have none with this id that stands.
+pub fn end(tx: &WriteTx<'_>, user: UserId, id: TokenId, now: Time) -> Result<bool, StoreError> {
+    tx.touches.add(Touched::Token(id));
+    let sql = "UPDATE token SET revoked_at = ?3 WHERE id = ?1 AND user = ?2 AND revoked_at IS NULL
+        AND (coalesce(refresh_until, expires_at) IS NULL OR coalesce(refresh_until, expires_at) > ?3)";
+    Ok(tx.execute(sql, params![id.as_bytes(), user.as_bytes(), now.millis()])? == 1)
+}
+
+/// Ends the sessions that leave a person no room for another one: those that were not refreshed for longest. Gives their ids.
+pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenId>, StoreError> {
+    let sql = "SELECT id FROM token WHERE user = ?1 AND revoked_at IS NULL AND refresh_until > ?2
+        ORDER BY refresh_until DESC, id DESC LIMIT -1 OFFSET ?3";
+    let surplus = ids(tx, sql, params![user.as_bytes(), now.millis(), MOST - 1])?;
+    for id in &surplus {
+        end(tx, user, *id, now)?;
+    }
+    Ok(surplus)
+}
+
+/// Forgets some of a person's sessions that ended long ago.
+pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM token WHERE user = ?1 AND refresh_until IS NOT NULL
+        AND min(refresh_until, coalesce(revoked_at, refresh_until)) <= ?2 LIMIT ?3";
+    for id in ids(tx, sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE])? {
+        tx.touches.add(Touched::Token(id));
+        tx.execute("DELETE FROM token WHERE id = ?1", [id.as_bytes()])?;
+    }
+    Ok(())
+}
+
+/// The hash of a person's password, if they have one.
+pub fn password(tx: &ReadTx<'_>, user: UserId) -> Result<Option<String>, StoreError> {
+    Ok(tx.row("SELECT password FROM user WHERE id = ?1", [user.as_bytes()], |row| row.get(0))?.flatten())
+}
+
+/// Keeps another hash of the same password.
+pub fn rehash_password(tx: &WriteTx<'_>, user: UserId, hash: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE user SET password = ?2 WHERE id = ?1", params![user.as_bytes(), hash]).map(drop)
+}
+
+fn add_refresh(tx: &WriteTx<'_>, session: TokenId, digest: &TokenDigest) -> Result<(), StoreError> {
+    let sql = "INSERT INTO refresh_token (digest, session) VALUES (?1, ?2)";
+    tx.execute(sql, params![digest, session.as_bytes()]).map(drop)
+}
+
+fn ids(tx: &ReadTx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<TokenId>, StoreError> {
+    tx.rows(sql, params, |row| Ok(TokenId::from_bytes(row.get(0)?)))
+}
+
+fn refresh(row: &Row<'_>) -> rusqlite::Result<Refresh> {
+    Ok(Refresh {
+        session: TokenId::from_bytes(row.get(0)?),
+        user: UserId::from_bytes(row.get(1)?),
+        used: row.get(2)?,
+        ended: row.get(3)?,
+        until: Time::from_millis(row.get(4)?),
+    })
+}
+
+fn own_token(row: &Row<'_>) -> rusqlite::Result<OwnToken> {
+    let time = |column| row.get::<_, Option<i64>>(column).map(|millis| millis.map(Time::from_millis));
+    Ok(OwnToken {
+        id: TokenId::from_bytes(row.get(0)?),
+        is_session: row.get(1)?,
+        device: row.get(2)?,
+        created_at: Time::from_millis(row.get(3)?),
+        ends_at: time(4)?,
+        last_used: time(5)?,
+    })
+}

@@ -1,0 +1,230 @@
+//! How sessions end: by reuse, by time, with their person, on a full disk, and by a restore.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::backup;
+use orgkeys::domain::role::Role;
+use orgkeys::server::clock;
+use orgkeys::store::{Options, Room};
+use serde_json::json;
+
+use crate::harness::{Server, blocking, entries};
+use crate::sessions::{DAY, PASSWORD, Session, actions, change, conn, count, log_in, ok, person, refused, revoked};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_that_is_used_again_ends_its_session_and_no_other() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let (first, other) = (ada.session(&server).await, ada.session(&server).await);
+    let second = first.renewed(&server).await;
+    let third = second.renewed(&server).await;
+    let before = entries(&server.database).await.len();
+    let answer = first.refreshed(&server).await;
+    assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
+    assert_eq!(third.status(&server).await, revoked(), "the newest tokens of the session end");
+    assert_eq!(other.status(&server).await, ok());
+    for session in [&first, &second, &third] {
+        let answer = session.refreshed(&server).await;
+        assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
+    }
+    other.renewed(&server).await;
+    let recorded = entries(&server.database).await.split_off(before);
+    let reuse = recorded.iter().find(|entry| entry.action == "session.reuse").expect("an entry");
+    assert_eq!((reuse.actor_id.as_str(), reuse.change), (ada.identity.user.as_str(), Some(1)));
+    assert_eq!(reuse.detail, Some(json!({ "tokenId": first.identity.token_id }).to_string()));
+    assert_eq!(recorded.iter().filter(|entry| entry.action == "session.reuse").count(), 1, "it ended once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_32_who_use_a_refresh_token_at_once_one_wins_and_the_others_end_the_session() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    let session = person(&server, &owner.org, Role::User).await.session(&server).await;
+    let calls: Vec<_> = (0..32)
+        .map(|_| {
+            let (server, session) = (Arc::clone(&server), session.clone());
+            tokio::spawn(async move { session.refreshed(&server).await })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for call in calls {
+        let answer = call.await.expect("an answer");
+        if answer.status == StatusCode::OK {
+            winners.push(Session::of(&session.identity, &answer.json()));
+        } else {
+            assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
+        }
+    }
+    assert_eq!(winners.len(), 1);
+    assert_eq!(winners[0].status(&server).await, revoked(), "one of them was a thief");
+    assert_eq!(winners[0].refreshed(&server).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_ends_after_an_hour_and_a_session_30_days_after_its_last_refresh() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let (session, forgotten) = (ada.session(&server).await, ada.session(&server).await);
+    server.pass(3_599_999);
+    assert_eq!(session.status(&server).await, ok());
+    server.pass(1);
+    assert_eq!(session.status(&server).await, (401, "TOKEN_EXPIRED".to_owned()));
+    server.pass(30 * DAY - 3_600_001);
+    let session = session.renewed(&server).await;
+    server.pass(1);
+    assert_eq!(forgotten.refreshed(&server).await.json(), refused());
+    server.pass(30 * DAY - 2);
+    let session = session.renewed(&server).await;
+    server.pass(30 * DAY);
+    assert_eq!(session.refreshed(&server).await.json(), refused());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_with_a_used_refresh_token_ends_the_session_too() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let first = person(&server, &owner.org, Role::User).await.session(&server).await;
+    let second = first.renewed(&server).await;
+    let before = entries(&server.database).await.len();
+    assert_eq!(first.logged_out(&server).await.status, StatusCode::OK);
+    assert_eq!(second.status(&server).await, revoked());
+    assert_eq!(actions(&server, before).await, ["session.reuse"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sessions_of_a_person_who_is_deleted_end_at_once() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let session = ada.session(&server).await;
+    change(&server, &format!("UPDATE user SET deleted_at = 0 WHERE email = '{}'", ada.email));
+    let before = entries(&server.database).await.len();
+    assert_eq!(session.status(&server).await, revoked());
+    assert_eq!(session.refreshed(&server).await.json(), refused());
+    assert_eq!(session.logged_out(&server).await.status, StatusCode::OK);
+    assert_eq!(actions(&server, before).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_go_on_after_a_restart() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let session = person(&server, &owner.org, Role::User).await.session(&server).await;
+    let server = server.restart().await;
+    assert_eq!(session.status(&server).await, ok());
+    let next = session.renewed(&server).await;
+    let server = server.restart().await;
+    assert_eq!(session.status(&server).await, (401, "INVALID_TOKEN".to_owned()));
+    assert_eq!(session.refreshed(&server).await.json(), refused());
+    let server = server.restart().await;
+    assert_eq!(next.status(&server).await, revoked(), "the reuse held too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_ended_30_days_ago_are_forgotten_at_a_login() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let (renewed, signed_out) = (ada.session(&server).await, ada.session(&server).await);
+    ada.session(&server).await;
+    signed_out.logged_out(&server).await;
+    let kept = || {
+        let sql = "SELECT count(*), (SELECT count(*) FROM refresh_token) FROM token WHERE refresh_until IS NOT NULL";
+        conn(&server).query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("numbers")
+    };
+    server.pass(30 * DAY - 1);
+    let mut renewed = renewed.renewed(&server).await;
+    ada.session(&server).await;
+    assert_eq!(kept(), (4, 5));
+    server.pass(1);
+    ada.session(&server).await;
+    assert_eq!(kept(), (4, 5), "the one that was signed out gave way to a new one");
+    server.pass(30 * DAY - 2);
+    renewed = renewed.renewed(&server).await;
+    assert_eq!(kept(), (4, 6));
+    server.pass(2);
+    ada.session(&server).await;
+    assert_eq!(kept(), (4, 6), "and so did the one that was never renewed");
+    renewed = renewed.renewed(&server).await;
+    assert_eq!(kept(), (4, 6), "a refresh token that was used 30 days ago has ended by itself");
+    assert_eq!(renewed.status(&server).await, ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_sessions_the_one_that_was_not_renewed_for_longest_gives_way() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let (first, second) = (ada.session(&server).await, ada.session(&server).await);
+    server.pass(1_000);
+    let first = first.renewed(&server).await;
+    // The others are copies of the first, under other names.
+    let copies = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 997)
+        INSERT INTO token (id, user, digest, created_at, expires_at, refresh_until)
+        SELECT randomblob(16), user, randomblob(32), created_at, expires_at, refresh_until
+        FROM number, (SELECT * FROM token WHERE refresh_until IS NOT NULL ORDER BY refresh_until DESC LIMIT 1)";
+    assert_eq!(conn(&server).execute(copies, []), Ok(997));
+    ada.session(&server).await;
+    let standing = "SELECT count(*) FROM token WHERE refresh_until IS NOT NULL AND revoked_at IS NULL";
+    assert_eq!((count(&server, standing), second.status(&server).await), (1_000, ok()));
+    let before = entries(&server.database).await.len();
+    ada.session(&server).await;
+    assert_eq!((count(&server, standing), second.status(&server).await), (1_000, revoked()));
+    assert_eq!(actions(&server, before).await, ["token.revoke", "session.begin"]);
+    assert_eq!(first.status(&server).await, ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_nobody_signs_in_but_sessions_end() {
+    let server = Server::with(|flags| flags.with("disk_reserve", "256KiB")).await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let (used, one, other) = (ada.session(&server).await, ada.session(&server).await, ada.session(&server).await);
+    used.renewed(&server).await;
+    let pages: u64 = u64::try_from(count(&server, "PRAGMA page_count")).expect("a number");
+    server.room.store(pages * 4_096 + 256 * 1_024, Ordering::Relaxed);
+    let full = (503, "STORAGE_FULL".to_owned());
+    for password in [PASSWORD, "another password"] {
+        assert_eq!(log_in(&server, "127.0.0.1", &ada.email, password).await.refusal(), full, "alike");
+    }
+    assert_eq!(one.refreshed(&server).await.refusal(), full);
+    assert_eq!(used.refreshed(&server).await.json(), refused(), "reuse still ends a session");
+    assert_eq!(one.logged_out(&server).await.status, StatusCode::OK);
+    let path = format!("/token/{}", other.identity.token_id);
+    assert_eq!(server.call_as(&ada.identity, Method::DELETE, &path, None).await.status, StatusCode::OK);
+    server.room.store(0, Ordering::Relaxed);
+    for session in [&one, &other] {
+        assert_eq!(session.status(&server).await, revoked());
+    }
+    assert_eq!(ada.session(&server).await.status(&server).await, ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_ends_every_session() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let (session, used) = (ada.session(&server).await, ada.session(&server).await);
+    let newest = used.renewed(&server).await;
+    let database = server.database.clone();
+    let file: PathBuf = database.with_extension("copy");
+    let (from, to) = (database.clone(), file.clone());
+    blocking(move || backup::make(&from, &to, &clock::system()).expect("a backup")).await;
+    let stopped = server.stop().await;
+    let restored = blocking(move || {
+        let options = Options { path: database, readers: 1, room: Room::new(0, 0) };
+        backup::restore(&file, &options, &clock::system(), false).expect("restored")
+    });
+    assert_eq!(restored.await.tokens_ended, 5);
+    let server = stopped.start().await;
+    for session in [session, newest, used] {
+        assert_eq!(session.status(&server).await.0, 401);
+        assert_eq!(session.refreshed(&server).await.json(), refused());
+    }
+    assert_eq!(ada.session(&server).await.status(&server).await, ok());
+}
