@@ -11,7 +11,7 @@ use orgkeys::domain::event::{Change, Context, Event};
 use orgkeys::domain::id::{Ids, NodeId, OrgId, OrgKeyId};
 use orgkeys::domain::node::{Node, Profile, Services};
 use orgkeys::domain::org_key::OrgKey;
-use orgkeys::domain::user::Org;
+use orgkeys::domain::org::{About, Org};
 use orgkeys::server::clock;
 use orgkeys::store::{self, Options, Room, Store, StoreError, WriteTx};
 
@@ -94,9 +94,9 @@ fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
     let (outside, ids) = (clock::system(), Ids::default());
     let (now, mut rng) = (outside.now(), outside.rng());
     let org: OrgId = ids.next(now, &mut rng);
-    store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now })?;
+    store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now, about: About::default() })?;
     let pair = rsa::generate(&mut rng).expect("a key");
-    let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now };
+    let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now, about: About::default() };
     store::org_key::insert(tx, &key, 1)?;
     for node in 0..NODES {
         let id: NodeId = ids.next(now, &mut rng);

@@ -7,6 +7,7 @@ mod connection;
 pub mod error;
 mod heads;
 pub mod index;
+pub mod invitation;
 pub mod migrate;
 pub mod node;
 pub mod open;
