@@ -88,10 +88,7 @@ pub fn reset_password(app: &App, user: &str) -> Result<(User, SecretString, Time
         store::user::clear_password(tx, user.id)?;
         let sessions_ended = store::token::revoke_sessions(tx, user.id, None, grant.at)?;
         let (secret, ends) = invitation::give(tx, &outside, user.id, grant.at)?;
-        let events = [
-            Event::PasswordChanged { user: user.id, sessions_ended },
-            Event::UserInvited { user: user.id },
-        ];
+        let events = [Event::PasswordChanged { user: user.id, sessions_ended }, Event::UserInvited { user: user.id }];
         Ok(((user, secret, ends), events))
     })
     .wait()

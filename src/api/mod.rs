@@ -12,7 +12,10 @@ pub mod health;
 pub mod metrics;
 pub mod node;
 pub mod observe;
+pub mod org;
 pub mod org_key;
+pub mod password_work;
+pub mod people;
 pub mod receive;
 pub mod refusals;
 pub mod timestamp;
@@ -55,7 +58,7 @@ pub enum Group {
     /// The audit log, as far as it shows changes.
     #[oai(rename = "system events")]
     Events,
-    /// People and what they know of themselves.
+    /// People, their organization, and what they know of themselves.
     #[oai(rename = "people")]
     People,
     /// The server itself.
@@ -64,13 +67,24 @@ pub enum Group {
 }
 
 /// Every group, in the order of the document.
-pub type Apis = (user::UserApi, org_key::OrgKeyApi, node::NodeApi, event::EventApi, health::ServerApi);
+pub type Apis = (
+    user::UserApi,
+    people::PeopleApi,
+    org::OrgApi,
+    org_key::OrgKeyApi,
+    node::NodeApi,
+    event::EventApi,
+    health::ServerApi,
+);
 
 /// The whole way of a request: observed, cleared for browsers, received, answered, and refused in our own words.
 pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
     let app = &face.app;
+    let passwords = password_work::PasswordWork::default();
     let apis: Apis = (
-        user::UserApi(Arc::clone(app)),
+        user::UserApi::new(Arc::clone(app), passwords.clone()),
+        people::PeopleApi::new(Arc::clone(app), passwords),
+        org::OrgApi(Arc::clone(app)),
         org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
         event::EventApi::new(Arc::clone(app)),

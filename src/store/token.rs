@@ -92,12 +92,7 @@ pub fn revoke_of(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<usize, Sto
 }
 
 /// Ends the sessions of a person but for `kept`, and no token that is no session; gives how many stood.
-pub fn revoke_sessions(
-    tx: &WriteTx<'_>,
-    user: UserId,
-    kept: Option<TokenId>,
-    now: Time,
-) -> Result<usize, StoreError> {
+pub fn revoke_sessions(tx: &WriteTx<'_>, user: UserId, kept: Option<TokenId>, now: Time) -> Result<usize, StoreError> {
     tx.touches.add(Touched::User(user));
     let sql = "UPDATE token SET revoked_at = ?2
          WHERE user = ?1 AND revoked_at IS NULL AND refresh_until IS NOT NULL AND id IS NOT ?3";

@@ -74,12 +74,7 @@ pub fn password(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>, StoreErro
 
 /// Gives a person a password, by which they have taken their account over, and ends their invitation. `false` when what
 /// they have is not the hash in `known` any more.
-pub fn set_password(
-    tx: &WriteTx<'_>,
-    id: UserId,
-    known: Option<&str>,
-    hash: &str,
-) -> Result<bool, StoreError> {
+pub fn set_password(tx: &WriteTx<'_>, id: UserId, known: Option<&str>, hash: &str) -> Result<bool, StoreError> {
     invitation::end(tx, id)?;
     let sql = "UPDATE user SET password = ?3, validated = 1 WHERE id = ?1 AND password IS ?2";
     Ok(tx.execute(sql, params![id.as_bytes(), known, hash])? == 1)
