@@ -14,6 +14,7 @@ mod keys_and_nodes;
 mod nodes;
 mod openapi;
 mod org_keys;
+mod people;
 mod races;
 mod seeds;
 mod slow;
