@@ -1,6 +1,7 @@
 //! What users, nodes and attackers see: one server per test, in this process, on a port of the system's choice.
 
 mod access;
+mod accounts;
 mod audit;
 mod audit_chain;
 mod audit_refusals;
@@ -14,6 +15,8 @@ mod keys_and_nodes;
 mod nodes;
 mod openapi;
 mod org_keys;
+mod orgs;
+mod password_work;
 mod people;
 mod races;
 mod seeds;
