@@ -18,6 +18,7 @@ mod org_keys;
 mod orgs;
 mod password_work;
 mod people;
+mod people_at_random;
 mod races;
 mod seeds;
 mod slow;
