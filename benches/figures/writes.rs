@@ -96,13 +96,7 @@ fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
     let org: OrgId = ids.next(now, &mut rng);
     store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now, about: About::default() })?;
     let pair = rsa::generate(&mut rng).expect("a key");
-    let key = OrgKey {
-        id: ids.next(now, &mut rng),
-        org,
-        public_key: pair.public_der.into(),
-        created_at: now,
-        about: About::default(),
-    };
+    let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now };
     store::org_key::insert(tx, &key, 1)?;
     for node in 0..NODES {
         let id: NodeId = ids.next(now, &mut rng);

@@ -9,7 +9,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
-use self::wire::{Invitation, NewUserAnswer, NewUserBody, UserAnswer, UserChange, UserItem, UserList};
+use self::wire::{NewUserAnswer, NewUserBody, RenewedInvitation, UserAnswer, UserChange, UserItem, UserList};
 use super::auth::Auth;
 use super::body::Body;
 use super::envelope::Done;
@@ -51,7 +51,7 @@ enum InvitationResponse {
     /// The new invitation, this once.
     #[oai(status = 200)]
     Renewed(
-        Json<Invitation>,
+        Json<RenewedInvitation>,
         /// Never to be kept on the way.
         #[oai(header = "Cache-Control")]
         String,
@@ -193,7 +193,7 @@ impl PeopleApi {
         let secret = act(&self.app, move |app| invitation::resend(app, &auth.0, id)).await?;
         let (message, invitation_token) =
             ("Invitation renewed successfully".to_owned(), secret.expose_secret().to_owned());
-        let answer = Invitation { success: true, message, invitation_token };
+        let answer = RenewedInvitation { success: true, message, invitation_token };
         Ok(InvitationResponse::Renewed(Json(answer), SECRET.to_owned()))
     }
 }

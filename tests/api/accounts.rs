@@ -95,7 +95,7 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
     assert_eq!(renewed.headers["cache-control"], "no-store");
     assert_ne!(first, second);
     let (bob, bobs) = invited(&server, &owner, "bob@example.org").await;
-    let (_, lost) = invited(&server, &owner, "lost@example.org").await;
+    let (_, forgotten) = invited(&server, &owner, "lost@example.org").await;
     let (gone, gones) = invited(&server, &owner, "gone@example.org").await;
     server.call_as(&owner, Method::DELETE, &format!("/organization/users/{gone}"), None).await;
     server.call_as(&owner, Method::POST, &format!("/organization/users/{gone}/activate"), None).await;
@@ -118,7 +118,7 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
         invited(&elsewhere, &other, "eve@example.org").await.1
     };
     let recorded = entries(&server.database).await.len();
-    let bad = [&first, &second, &lost, &gones, &unknown, &owner.token, "oki_", "", &second[..39]];
+    let bad = [&first, &second, &forgotten, &gones, &unknown, &owner.token, "oki_", "", &second[..39]];
     let mut answers = Vec::new();
     for token in bad {
         let refused = take(&server, token, "another cat on 3 roofs").await;

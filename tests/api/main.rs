@@ -19,6 +19,7 @@ mod orgs;
 mod password_work;
 mod people;
 mod people_at_random;
+mod people_roles;
 mod races;
 mod seeds;
 mod slow;

@@ -255,8 +255,8 @@ impl<'a> World<'a> {
     }
 }
 
-/// Runs one sequence; every answer that was given is put into `seen`.
-fn run(world: &mut World<'_>, seed: u64, seen: &Mutex<BTreeSet<&'static str>>) {
+/// Runs one sequence; every answer that was given is put into `answers`.
+fn run(world: &mut World<'_>, seed: u64, answers: &Mutex<BTreeSet<&'static str>>) {
     let mut rng = StdRng::seed_from_u64(seed);
     let nobody = UserId::from_bytes([7; 16]);
     for step in 0..STEPS {
@@ -270,7 +270,7 @@ fn run(world: &mut World<'_>, seed: u64, seen: &Mutex<BTreeSet<&'static str>>) {
         let (before, id) = (world.rows(), target.map_or(nobody, |index| world.people[index].id));
         let made = world.make(&token.caller, call, Some(id));
         assert_eq!(made.map(drop), verdict, "{story}");
-        seen.lock().expect("the answers").insert(verdict.err().unwrap_or("done"));
+        answers.lock().expect("the answers").insert(verdict.err().unwrap_or("done"));
         if verdict.is_ok() {
             world.follow(person.org, call, target, made.unwrap_or_default());
         }
@@ -290,7 +290,7 @@ fn in_2000_random_sequences_nobody_rises_the_last_owner_stays_and_the_deleted_ar
     let path = folder.path().join("orgkeys.db");
     let app = open(&path);
     let hash = password::hash(&app, &SecretString::from("a cat on 3 roofs")).expect("a hash");
-    let (next, seen) = (AtomicU64::new(0), Mutex::default());
+    let (next, answers) = (AtomicU64::new(0), Mutex::default());
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -300,7 +300,7 @@ fn in_2000_random_sequences_nobody_rises_the_last_owner_stays_and_the_deleted_ar
                     if seed >= SEQUENCES {
                         return;
                     }
-                    run(&mut World::new(&app, &file, &hash), seed, &seen);
+                    run(&mut World::new(&app, &file, &hash), seed, &answers);
                 }
             });
         }
@@ -317,5 +317,5 @@ fn in_2000_random_sequences_nobody_rises_the_last_owner_stays_and_the_deleted_ar
         "USER_NOT_FOUND",
         "done",
     ];
-    assert_eq!(seen.into_inner().expect("the answers"), BTreeSet::from(refusals), "not everything was met");
+    assert_eq!(answers.into_inner().expect("the answers"), BTreeSet::from(refusals), "not everything was met");
 }

@@ -108,7 +108,7 @@ pub(in crate::api) struct NewUserAnswer {
 /// A new invitation.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", example)]
-pub(in crate::api) struct Invitation {
+pub(in crate::api) struct RenewedInvitation {
     /// Always true.
     pub success: bool,
     /// What was done.
@@ -248,7 +248,7 @@ impl Example for NewUserAnswer {
     }
 }
 
-impl Example for Invitation {
+impl Example for RenewedInvitation {
     fn example() -> Self {
         let message = "Invitation renewed successfully".to_owned();
         Self { success: true, message, invitation_token: INVITATION.to_owned() }
