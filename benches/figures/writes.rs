@@ -10,8 +10,8 @@ use orgkeys::domain::audit::{Actor, Draft};
 use orgkeys::domain::event::{Change, Context, Event};
 use orgkeys::domain::id::{Ids, NodeId, OrgId, OrgKeyId};
 use orgkeys::domain::node::{Node, Profile, Services};
+use orgkeys::domain::org::{About, Org};
 use orgkeys::domain::org_key::OrgKey;
-use orgkeys::domain::user::Org;
 use orgkeys::server::clock;
 use orgkeys::store::{self, Options, Room, Store, StoreError, WriteTx};
 
@@ -94,7 +94,7 @@ fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
     let (outside, ids) = (clock::system(), Ids::default());
     let (now, mut rng) = (outside.now(), outside.rng());
     let org: OrgId = ids.next(now, &mut rng);
-    store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now })?;
+    store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now, about: About::default() })?;
     let pair = rsa::generate(&mut rng).expect("a key");
     let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now };
     store::org_key::insert(tx, &key, 1)?;

@@ -13,9 +13,10 @@ use super::outside::Outside;
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, TokenId, UserId};
+use crate::domain::org::{self, About, Org};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
-use crate::domain::user::{self, Org, Token, User};
+use crate::domain::user::{self, Token, User};
 use crate::store::{self, WriteTx};
 
 /// The life of a token that nobody gave another one.
@@ -77,13 +78,13 @@ pub fn announced(app: &App, org: OrgId) -> Result<(), Error> {
 }
 
 fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
-    let name = user::parse_org_name(&first.org_name)?;
+    let name = org::parse_name(&first.org_name)?;
     let email = user::parse_email(&first.email)?;
     let given = first.token.as_ref().map(digest).transpose()?;
     let outside = app.outside.clone();
     let org: OrgId = outside.id();
     app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
-        store::org::insert(tx, &Org { id: org, name, created_at: grant.at })?;
+        store::org::insert(tx, &Org { id: org, name, created_at: grant.at, about: About::default() })?;
         let owner = User {
             id: outside.id(),
             org,
@@ -94,7 +95,7 @@ fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
             validated: true,
             deleted_at: None,
         };
-        store::user::insert(tx, &owner, grant.at)?;
+        store::user::insert(tx, &owner, None, grant.at)?;
         let (start, token) = first_token(tx, &outside, (org, owner.id), given, grant.at)?;
         let events = [
             Event::OrgCreated { org },

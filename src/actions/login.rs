@@ -77,11 +77,11 @@ pub fn log_in(app: &App, origin: &Origin, login: Login) -> Result<LoggedIn, Erro
     let (outside, network) = (app.outside.clone(), Network::of(origin.address));
     let begun = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
         // The password that was right may not be theirs any more.
-        if store::session::password(tx, user.id)? != hash {
+        if store::user::password(tx, user.id)? != hash {
             return Err(wrong());
         }
         if let Some(better) = better {
-            store::session::rehash_password(tx, user.id, &better)?;
+            store::user::rehash_password(tx, user.id, &better)?;
         }
         store::guess::know(tx, user.id, network, grant.at)?;
         begin(tx, grant, user, fresh, (outside.id(), device))
@@ -92,7 +92,7 @@ pub fn log_in(app: &App, origin: &Origin, login: Login) -> Result<LoggedIn, Erro
 
 fn with_password(tx: &ReadTx<'_>, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
     let Some(user) = store::user::find_by_email(tx, email)? else { return Ok(None) };
-    let hash = store::session::password(tx, user.id)?;
+    let hash = store::user::password(tx, user.id)?;
     Ok(Some((user, hash)))
 }
 

@@ -8,14 +8,16 @@ use super::access::Rule;
 use super::app::App;
 use super::caller::Caller;
 use super::error::{Error, Kind};
+use super::invitation;
 use super::outside::Outside;
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, TokenId, UserId};
+use crate::domain::org::{self, About, Org};
 use crate::domain::role::Role;
 use crate::domain::text;
 use crate::domain::time::Time;
-use crate::domain::user::{self, Org, Token, User};
+use crate::domain::user::{self, Token, User};
 use crate::store::{self, ReadTx, StoreError, WriteTx};
 
 /// How long a token lives.
@@ -29,10 +31,10 @@ pub enum Ttl {
 
 /// Makes an organization.
 pub fn create_org(app: &App, name: &str) -> Result<Org, Error> {
-    let name = user::parse_org_name(name)?;
+    let name = org::parse_name(name)?;
     let id: OrgId = app.outside.id();
     app.record(&Caller::system(), Rule::Administers(id), move |tx, grant| {
-        let org = Org { id, name, created_at: grant.at };
+        let org = Org { id, name, created_at: grant.at, about: About::default() };
         store::org::insert(tx, &org)?;
         Ok((org, Event::OrgCreated { org: id }))
     })
@@ -63,9 +65,8 @@ pub fn create_user(app: &App, org: &str, email: &str, role: Role, name: &str, la
         if !store::org::exists(tx, org)? {
             return Err(missing());
         }
-        if !store::user::insert(tx, &user, grant.at)? {
-            let message = "This server has a user with this email address already";
-            return Err(Error::new(Kind::Conflict, "EMAIL_TAKEN", message));
+        if !store::user::insert(tx, &user, None, grant.at)? {
+            return Err(super::user::email_taken());
         }
         let event = Event::UserCreated { user: user.id, role, invited: false };
         Ok((user, event))
@@ -76,6 +77,21 @@ pub fn create_user(app: &App, org: &str, email: &str, role: Role, name: &str, la
 /// The people of one organization, or of all, newest first.
 pub fn list_users(app: &App, org: Option<OrgId>) -> Result<Vec<User>, Error> {
     listed(app, "users", move |tx| store::user::list(tx, org))
+}
+
+/// Takes away the password of a person, named by address or id, ends their sessions, and gives them an invitation to
+/// set another; says when that ends. Their access tokens stay.
+pub fn reset_password(app: &App, user: &str) -> Result<(User, SecretString, Time), Error> {
+    let user = find_user(app, user)?;
+    let outside = app.outside.clone();
+    app.record(&Caller::system(), Rule::Administers(user.org), move |tx, grant| {
+        store::user::clear_password(tx, user.id)?;
+        let sessions_ended = store::token::revoke_sessions(tx, user.id, None, grant.at)?;
+        let (secret, ends) = invitation::give(tx, &outside, user.id, grant.at)?;
+        let events = [Event::PasswordChanged { user: user.id, sessions_ended }, Event::UserInvited { user: user.id }];
+        Ok(((user, secret, ends), events))
+    })
+    .wait()
 }
 
 /// Makes an access token for a person, named by address or id.

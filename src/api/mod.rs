@@ -12,8 +12,10 @@ pub mod health;
 pub mod metrics;
 pub mod node;
 pub mod observe;
+pub mod org;
 pub mod org_key;
 pub mod password_work;
+pub mod people;
 pub mod receive;
 pub mod refusals;
 pub mod session;
@@ -62,7 +64,7 @@ pub enum Group {
     /// The audit log, as far as it shows changes.
     #[oai(rename = "system events")]
     Events,
-    /// People and what they know of themselves.
+    /// People, their organization, and what they know of themselves.
     #[oai(rename = "people")]
     People,
     /// Signing in with a password, and what stands until it is ended.
@@ -77,6 +79,8 @@ pub enum Group {
 pub type Apis = (
     user::UserApi,
     session::SessionApi,
+    people::PeopleApi,
+    org::OrgApi,
     org_key::OrgKeyApi,
     node::NodeApi,
     verification::VerificationApi,
@@ -89,8 +93,10 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
     let app = &face.app;
     let passwords = password_work::PasswordWork::default();
     let apis: Apis = (
-        user::UserApi(Arc::clone(app)),
-        session::SessionApi::new(Arc::clone(app), passwords),
+        user::UserApi::new(Arc::clone(app), passwords.clone()),
+        session::SessionApi::new(Arc::clone(app), passwords.clone()),
+        people::PeopleApi::new(Arc::clone(app), passwords),
+        org::OrgApi(Arc::clone(app)),
         org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),

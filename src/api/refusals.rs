@@ -117,6 +117,8 @@ impl Paths {
                 None => paths.push((segments, methods.collect())),
             }
         }
+        // Where a fixed word and a variable both fit, the router takes the word.
+        paths.sort_by_key(|(segments, _)| segments.iter().map(|segment| is_variable(segment)).collect::<Vec<_>>());
         Self(paths)
     }
 

@@ -1,61 +1,37 @@
-//! How does a caller ask who it is?
+//! How does a caller ask who it is, and for its own account?
+
+mod wire;
 
 use std::sync::Arc;
 
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
-use poem_openapi::{Object, OpenApi};
+use secrecy::ExposeSecret;
 
+use self::wire::{AccountChange, ParsedAccount, ProfileAnswer, RoleAnswer, RoleChange, Verification};
 use super::auth::Auth;
+use super::body::Body;
+use super::envelope::Done;
 use super::error::{Fail, may};
-use super::{Group, act};
+use super::observe::From;
+use super::password_work::PasswordWork;
+use super::people::wire::{self as people, UserAnswer};
+use super::{Group, act, blocking};
 use crate::actions::app::App;
-use crate::actions::session;
-use crate::domain::role::Role;
-use crate::domain::user::User;
+use crate::actions::{account, invitation, password, session, user};
+use crate::domain::id::UserId;
 
-/// The operations on people.
-pub struct UserApi(pub Arc<App>);
-
-/// What a caller knows of itself.
-#[derive(Object)]
-#[oai(rename_all = "camelCase")]
-struct Profile {
-    /// The user's id.
-    id: String,
-    /// First name.
-    name: String,
-    /// Last name.
-    last_name: String,
-    /// Email address.
-    email: String,
-    /// The organization's id.
-    org_id: String,
-    /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
-    org_role: u8,
-    /// The name of the role.
-    org_role_description: String,
-    /// Every role up to this one.
-    org_roles: Vec<u8>,
-    /// Whether the person has taken the account over.
-    validated: bool,
-    /// Always false: there is no second factor.
-    mfa_required: bool,
-    /// Always false: accounts are not told apart.
-    is_business: bool,
+/// The operations on accounts.
+pub struct UserApi {
+    app: Arc<App>,
+    passwords: PasswordWork,
 }
 
-/// The caller's profile.
-#[derive(Object)]
-#[oai(example)]
-struct ProfileAnswer {
-    /// Always true.
-    success: bool,
-    /// What was done.
-    message: String,
-    /// The profile.
-    data: Profile,
-}
+type GetFail = Fail<{ may::BE_REFUSED | may::BE_MISSING }>;
+type UpdateFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::HAVE_A_BAD_BODY }>;
+type RoleFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::BE_MISSING | may::CONFLICT | may::HAVE_A_BAD_BODY }>;
+type VerifyFail = Fail<{ may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
 
 #[OpenApi(tag = "Group::People")]
 impl UserApi {
@@ -64,43 +40,86 @@ impl UserApi {
     /// Who the credential belongs to, its role, and the id of its organization, which the other calls need.
     #[oai(path = "/user/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, auth: Auth) -> Result<Json<ProfileAnswer>, Fail<{ may::BE_REFUSED }>> {
-        let user = act(&self.0, move |app| session::profile(app, &auth.0)).await?;
-        Ok(Json(answer(user)))
+        let user = act(&self.app, move |app| session::profile(app, &auth.0)).await?;
+        Ok(Json(wire::profile(user)))
+    }
+
+    /// Get an account
+    ///
+    /// Anybody's own; another person's of the organization needs WORKSPACES.
+    #[oai(path = "/user/:id", method = "get", operation_id = "getAccount")]
+    async fn get(
+        &self,
+        auth: Auth,
+        /// The person's id.
+        id: Path<String>,
+    ) -> Result<Json<UserAnswer>, GetFail> {
+        let id = UserId::parse(&id);
+        let user = act(&self.app, move |app| account::get(app, &auth.0, id)).await?;
+        Ok(Json(people::answer("User retrieved successfully", user)))
+    }
+
+    /// Change one's own account
+    ///
+    /// Names and password. Once there is a password, another one needs `currentPassword`. A new password ends one's
+    /// other sessions; access tokens that are no sessions stay until they are ended by themselves.
+    #[oai(path = "/user/:id", method = "put", operation_id = "updateAccount")]
+    async fn update(
+        &self,
+        auth: Auth,
+        /// One's own id.
+        id: Path<String>,
+        body: Body<AccountChange>,
+    ) -> Result<Json<Done>, UpdateFail> {
+        let (id, caller) = (UserId::parse(&id), auth.0);
+        let ParsedAccount { names, password } = body.0.parse()?;
+        let mut renewed = None;
+        if let Some((new, current)) = password {
+            let (asking, proving) = (caller.clone(), caller.clone());
+            let kept = blocking(&self.app, move |app| account::kept(app, &asking, id)).await?;
+            let work =
+                self.passwords.run(&self.app, move |app| account::renew(app, &proving, kept, current.as_ref(), &new));
+            renewed = Some(work.await?);
+        }
+        act(&self.app, move |app| account::update(app, &caller, id, names, renewed)).await?;
+        Ok(Json(Done::because("User updated successfully")))
+    }
+
+    /// Change a person's role
+    ///
+    /// Takes effect at once. Nobody gives, changes or takes away a role above their own, and the last OWNER of an
+    /// organization stays. Needs ADMINISTRATOR.
+    #[oai(path = "/user/:id/role", method = "put", operation_id = "updateUserRole")]
+    async fn set_role(
+        &self,
+        auth: Auth,
+        /// The person's id.
+        id: Path<String>,
+        body: Body<RoleChange>,
+    ) -> Result<Json<RoleAnswer>, RoleFail> {
+        let (id, role) = (UserId::parse(&id), body.0.parse()?);
+        let (user, previous) = act(&self.app, move |app| user::set_role(app, &auth.0, id, role)).await?;
+        Ok(Json(wire::role(user, previous, role)))
+    }
+
+    /// Take an invitation
+    ///
+    /// Sets the password of the invited person, who can sign in from then on. The credential is the one-time token.
+    /// One that is unknown, was taken or replaced, or is older than 72 hours is refused alike, with `INVALID_TOKEN`.
+    #[oai(path = "/user/verify-email", method = "post", operation_id = "verifyEmail")]
+    async fn verify(&self, from: From, body: Body<Verification>) -> Result<Json<Done>, VerifyFail> {
+        let (token, new) = body.0.parse()?;
+        let invited = blocking(&self.app, move |app| invitation::check(app, token.expose_secret())).await?;
+        let hash = self.passwords.run(&self.app, move |app| password::hash(app, &new)).await?;
+        blocking(&self.app, move |app| invitation::take(app, from.0, invited, hash)).await?;
+        Ok(Json(Done::because("Email verified successfully")))
     }
 }
 
-fn answer(user: User) -> ProfileAnswer {
-    let data = Profile {
-        id: user.id.to_string(),
-        name: user.name,
-        last_name: user.last_name,
-        email: user.email,
-        org_id: user.org.to_string(),
-        org_role: user.role.number(),
-        org_role_description: user.role.name().to_owned(),
-        org_roles: user.role.numbers_up_to(),
-        validated: user.validated,
-        mfa_required: false,
-        is_business: false,
-    };
-    ProfileAnswer { success: true, message: "Profile retrieved successfully".to_owned(), data }
-}
-
-impl Example for ProfileAnswer {
-    fn example() -> Self {
-        let data = Profile {
-            id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
-            name: "Ada".to_owned(),
-            last_name: "Lovelace".to_owned(),
-            email: "ada@example.org".to_owned(),
-            org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-            org_role: Role::Administrator.number(),
-            org_role_description: Role::Administrator.name().to_owned(),
-            org_roles: Role::Administrator.numbers_up_to(),
-            validated: true,
-            mfa_required: false,
-            is_business: false,
-        };
-        Self { success: true, message: "Profile retrieved successfully".to_owned(), data }
+impl UserApi {
+    /// The operations, over an app.
+    #[must_use]
+    pub fn new(app: Arc<App>, passwords: PasswordWork) -> Self {
+        Self { app, passwords }
     }
 }

@@ -9,6 +9,7 @@ use crate::actions::bootstrap::TOKEN_TTL;
 use crate::actions::offline::{self, Ttl};
 use crate::crypto::secret;
 use crate::domain::id::OrgId;
+use crate::domain::org;
 use crate::domain::role::Role;
 use crate::domain::time::{Time, parse_duration};
 use crate::domain::user as nouns;
@@ -55,6 +56,14 @@ pub enum User {
         /// Last name
         #[arg(long, default_value = "")]
         last_name: String,
+    },
+    /// Take a person's password away and print a one-time invitation to set another
+    ResetPassword {
+        #[command(flatten)]
+        database: Database,
+        /// The person: email address or id
+        #[arg(long)]
+        user: String,
     },
     /// List the people
     List {
@@ -123,6 +132,18 @@ impl User {
                 let user = offline::create_user(&context.open(&database)?, &org, &email, role, &name, &last_name)?;
                 print_user(context, &user);
             }
+            Self::ResetPassword { database, user } => {
+                let (user, secret, ends) = offline::reset_password(&context.open(&database)?, &user)?;
+                let secret = secret.expose_secret();
+                let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
+                context.print(&json, || {
+                    format!(
+                        "{secret}\n{} sets a password with it at POST /user/verify-email, until {ends}. Their sessions \
+                         have ended, their access tokens have not. The invitation is shown only now.",
+                        user.email
+                    )
+                });
+            }
             Self::List { database, org } => {
                 let unknown = "--org must be an organization's id: see `orgkeys org list`";
                 let org = org.map(|org| OrgId::parse(&org).ok_or(unknown)).transpose()?;
@@ -179,7 +200,7 @@ fn parse_ttl(text: Option<&str>) -> Result<Ttl, Failure> {
     }
 }
 
-fn print_org(context: &Context, org: &nouns::Org) {
+fn print_org(context: &Context, org: &org::Org) {
     let json = json!({ "id": org.id.to_string(), "name": org.name, "createdAt": org.created_at.to_string() });
     context.print(&json, || format!("{}  {}", org.id, org.name));
 }

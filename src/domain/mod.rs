@@ -5,6 +5,7 @@ pub mod audit;
 pub mod event;
 pub mod id;
 pub mod node;
+pub mod org;
 pub mod org_key;
 pub mod password;
 pub mod project;

@@ -43,17 +43,6 @@ pub struct Token {
     pub last_used: Option<Time>,
 }
 
-/// An organization.
-#[derive(Clone, Debug)]
-pub struct Org {
-    /// Its id.
-    pub id: OrgId,
-    /// What people call it.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Time,
-}
-
 /// Takes an email address: 3 to 254 characters (RFC 5321, section 4.5.3.1.3) with one `@` inside and no space.
 pub fn parse_email(value: &str) -> Result<String, InvalidField> {
     let email = text::parse("email", value, 3..=254)?;
@@ -64,7 +53,12 @@ pub fn parse_email(value: &str) -> Result<String, InvalidField> {
     }
 }
 
-/// Takes the name of an organization: 1 to 100 characters.
-pub fn parse_org_name(value: &str) -> Result<String, InvalidField> {
-    text::parse("name", value, 1..=100)
+/// Takes a person's first name, which they have: 1 to 100 characters.
+pub fn parse_name(field: &'static str, value: &str) -> Result<String, InvalidField> {
+    text::parse(field, value, 1..=100)
+}
+
+/// Takes a person's last name, which not everybody has: up to 100 characters.
+pub fn parse_last_name(value: &str) -> Result<String, InvalidField> {
+    text::parse("lastName", value, 0..=100)
 }

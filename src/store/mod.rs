@@ -8,6 +8,7 @@ pub mod error;
 pub mod guess;
 mod heads;
 pub mod index;
+pub mod invitation;
 pub mod migrate;
 pub mod node;
 pub mod open;

@@ -4,21 +4,53 @@ use rusqlite::{Row, params};
 
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::OrgId;
+use crate::domain::org::{About, Org};
 use crate::domain::time::Time;
-use crate::domain::user::Org;
+
+const COLUMNS: &str = "id, name, created_at, domain, website, address1, address2, city, zipcode, phone, state, country,
+    is_business";
 
 /// Adds an organization.
 pub fn insert(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO org (id, name, created_at) VALUES (?1, ?2, ?3)",
         params![org.id.as_bytes(), org.name, org.created_at.millis()],
+    )?;
+    update(tx, org)
+}
+
+/// Takes over what an organization says of itself now.
+pub fn update(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
+    let about = &org.about;
+    tx.execute(
+        "UPDATE org SET name = ?2, domain = ?3, website = ?4, address1 = ?5, address2 = ?6, city = ?7, zipcode = ?8,
+             phone = ?9, state = ?10, country = ?11, is_business = ?12 WHERE id = ?1",
+        params![
+            org.id.as_bytes(),
+            org.name,
+            about.domain,
+            about.website,
+            about.address1,
+            about.address2,
+            about.city,
+            about.zipcode,
+            about.phone,
+            about.state,
+            about.country,
+            about.is_business
+        ],
     )
     .map(drop)
 }
 
+/// The organization with this id.
+pub fn find(tx: &ReadTx<'_>, id: OrgId) -> Result<Option<Org>, StoreError> {
+    tx.row(&format!("SELECT {COLUMNS} FROM org WHERE id = ?1"), [id.as_bytes()], org)
+}
+
 /// All organizations, newest first.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Org>, StoreError> {
-    tx.rows("SELECT id, name, created_at FROM org ORDER BY id DESC", [], org)
+    tx.rows(&format!("SELECT {COLUMNS} FROM org ORDER BY id DESC"), [], org)
 }
 
 /// Whether there is such an organization.
@@ -33,5 +65,18 @@ pub fn only(tx: &ReadTx<'_>) -> Result<Option<OrgId>, StoreError> {
 }
 
 fn org(row: &Row<'_>) -> rusqlite::Result<Org> {
-    Ok(Org { id: OrgId::from_bytes(row.get(0)?), name: row.get(1)?, created_at: Time::from_millis(row.get(2)?) })
+    let about = About {
+        domain: row.get(3)?,
+        website: row.get(4)?,
+        address1: row.get(5)?,
+        address2: row.get(6)?,
+        city: row.get(7)?,
+        zipcode: row.get(8)?,
+        phone: row.get(9)?,
+        state: row.get(10)?,
+        country: row.get(11)?,
+        is_business: row.get(12)?,
+    };
+    let created_at = Time::from_millis(row.get(2)?);
+    Ok(Org { id: OrgId::from_bytes(row.get(0)?), name: row.get(1)?, created_at, about })
 }

@@ -147,16 +147,6 @@ pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), Sto
     Ok(())
 }
 
-/// The hash of a person's password, if they have one.
-pub fn password(tx: &ReadTx<'_>, user: UserId) -> Result<Option<String>, StoreError> {
-    Ok(tx.row("SELECT password FROM user WHERE id = ?1", [user.as_bytes()], |row| row.get(0))?.flatten())
-}
-
-/// Keeps another hash of the same password.
-pub fn rehash_password(tx: &WriteTx<'_>, user: UserId, hash: &str) -> Result<(), StoreError> {
-    tx.execute("UPDATE user SET password = ?2 WHERE id = ?1", params![user.as_bytes(), hash]).map(drop)
-}
-
 fn add_refresh(tx: &WriteTx<'_>, session: TokenId, digest: &TokenDigest) -> Result<(), StoreError> {
     let sql = "INSERT INTO refresh_token (digest, session) VALUES (?1, ?2)";
     tx.execute(sql, params![digest, session.as_bytes()]).map(drop)

@@ -84,6 +84,21 @@ pub fn revoke(tx: &WriteTx<'_>, id: TokenId, now: Time) -> Result<bool, StoreErr
     Ok(tx.execute(sql, params![id.as_bytes(), now.millis()])? == 1)
 }
 
+/// Ends every token and session of a person; gives how many stood.
+pub fn revoke_of(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<usize, StoreError> {
+    tx.touches.add(Touched::User(user));
+    let sql = "UPDATE token SET revoked_at = ?2 WHERE user = ?1 AND revoked_at IS NULL";
+    tx.execute(sql, params![user.as_bytes(), now.millis()])
+}
+
+/// Ends the sessions of a person but for `kept`, and no token that is no session; gives how many stood.
+pub fn revoke_sessions(tx: &WriteTx<'_>, user: UserId, kept: Option<TokenId>, now: Time) -> Result<usize, StoreError> {
+    tx.touches.add(Touched::User(user));
+    let sql = "UPDATE token SET revoked_at = ?2
+         WHERE user = ?1 AND revoked_at IS NULL AND refresh_until IS NOT NULL AND id IS NOT ?3";
+    tx.execute(sql, params![user.as_bytes(), now.millis(), kept.as_ref().map(TokenId::as_bytes)])
+}
+
 /// Ends every token; gives how many stood.
 pub fn revoke_all(tx: &WriteTx<'_>, now: Time) -> Result<usize, StoreError> {
     tx.touches.add(Touched::EveryToken);

@@ -2,7 +2,8 @@
 
 use rusqlite::{Row, params};
 
-use super::{ReadTx, StoreError, WriteTx};
+use super::index::Touched;
+use super::{ReadTx, StoreError, WriteTx, invitation, token};
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
@@ -10,11 +11,16 @@ use crate::domain::user::User;
 
 const COLUMNS: &str = "id, org, email, name, last_name, role, validated, deleted_at";
 
-/// Adds a person; `false` when the server has one with this address already.
-pub fn insert(tx: &WriteTx<'_>, user: &User, now: Time) -> Result<bool, StoreError> {
+/// Holds unless the person is their organization's last OWNER. One who has not taken their account over cannot act yet,
+/// so they do not count as another.
+const NOT_THE_LAST_OWNER: &str = "(role <> 255 OR EXISTS (SELECT 1 FROM user AS other WHERE other.org = user.org
+    AND other.role = 255 AND other.id <> user.id AND other.deleted_at IS NULL AND other.validated))";
+
+/// Adds a person, with the hash of their password if they have one; `false` when the server has one with this address already.
+pub fn insert(tx: &WriteTx<'_>, user: &User, password: Option<&str>, now: Time) -> Result<bool, StoreError> {
     let added = tx.execute(
-        "INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (email_key) DO NOTHING",
+        "INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at, password)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (email_key) DO NOTHING",
         params![
             user.id.as_bytes(),
             user.org.as_bytes(),
@@ -24,10 +30,64 @@ pub fn insert(tx: &WriteTx<'_>, user: &User, now: Time) -> Result<bool, StoreErr
             user.last_name,
             user.role.number(),
             user.validated,
-            now.millis()
+            now.millis(),
+            password
         ],
     )?;
     Ok(added == 1)
+}
+
+/// Gives a person another name.
+pub fn rename(tx: &WriteTx<'_>, id: UserId, name: &str, last_name: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE user SET name = ?2, last_name = ?3 WHERE id = ?1";
+    tx.execute(sql, params![id.as_bytes(), name, last_name]).map(drop)
+}
+
+/// Gives a person who is not deleted another role; `false` when that would take the last OWNER away.
+pub fn set_role(tx: &WriteTx<'_>, id: UserId, role: Role) -> Result<bool, StoreError> {
+    tx.touches.add(Touched::User(id));
+    let sql = format!("UPDATE user SET role = ?2 WHERE id = ?1 AND (?2 = 255 OR {NOT_THE_LAST_OWNER})");
+    Ok(tx.execute(&sql, params![id.as_bytes(), role.number()])? == 1)
+}
+
+/// Deletes a person who is not deleted, and ends what they could get in with; gives how many of their tokens and
+/// sessions that were, or `None` when it would take the last OWNER away.
+pub fn delete(tx: &WriteTx<'_>, id: UserId, now: Time) -> Result<Option<usize>, StoreError> {
+    let sql = format!("UPDATE user SET deleted_at = ?2 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}");
+    if tx.execute(&sql, params![id.as_bytes(), now.millis()])? == 0 {
+        return Ok(None);
+    }
+    invitation::end(tx, id)?;
+    token::revoke_of(tx, id, now).map(Some)
+}
+
+/// Undoes a deletion. What the person could get in with has ended, but for their password.
+pub fn activate(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
+    tx.touches.add(Touched::User(id));
+    tx.execute("UPDATE user SET deleted_at = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
+}
+
+/// The hash of a person's password, if they have one.
+pub fn password(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>, StoreError> {
+    Ok(tx.row("SELECT password FROM user WHERE id = ?1", [id.as_bytes()], |row| row.get(0))?.flatten())
+}
+
+/// Keeps another hash of the same password.
+pub fn rehash_password(tx: &WriteTx<'_>, id: UserId, hash: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE user SET password = ?2 WHERE id = ?1", params![id.as_bytes(), hash]).map(drop)
+}
+
+/// Gives a person a password, by which they have taken their account over, and ends their invitation. `false` when what
+/// they have is not the hash in `known` any more.
+pub fn set_password(tx: &WriteTx<'_>, id: UserId, known: Option<&str>, hash: &str) -> Result<bool, StoreError> {
+    invitation::end(tx, id)?;
+    let sql = "UPDATE user SET password = ?3, validated = 1 WHERE id = ?1 AND password IS ?2";
+    Ok(tx.execute(sql, params![id.as_bytes(), known, hash])? == 1)
+}
+
+/// Takes a person's password away, so that they must take their account over anew.
+pub fn clear_password(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
+    tx.execute("UPDATE user SET password = NULL, validated = 0 WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 /// The person with this id.
@@ -45,6 +105,13 @@ pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Vec<User>, StoreError
     let sql =
         format!("SELECT {COLUMNS} FROM user WHERE (?1 IS NULL OR org = ?1) AND deleted_at IS NULL ORDER BY id DESC");
     tx.rows(&sql, params![org.as_ref().map(OrgId::as_bytes)], user)
+}
+
+/// The people of an organization, newest first, the deleted ones too, and how many there are.
+pub fn page(tx: &ReadTx<'_>, org: OrgId, skip: u32, take: u32) -> Result<(Vec<User>, i64), StoreError> {
+    let total = tx.row("SELECT count(*) FROM user WHERE org = ?1", [org.as_bytes()], |row| row.get(0))?;
+    let sql = format!("SELECT {COLUMNS} FROM user WHERE org = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3");
+    Ok((tx.rows(&sql, params![org.as_bytes(), take, skip], user)?, total.unwrap_or(0)))
 }
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {

@@ -15,8 +15,8 @@ use super::{Options, Pending, ReadTx, Room, Store, StoreError, Urgency, WriteTx,
 use crate::crypto::chain;
 use crate::domain::audit::{Actor, Draft};
 use crate::domain::id::OrgId;
+use crate::domain::org::{About, Org};
 use crate::domain::time::Time;
-use crate::domain::user::Org;
 
 /// How long a test waits for what must come.
 const LONG: Duration = Duration::from_mins(1);
@@ -97,7 +97,8 @@ fn id(number: u8) -> OrgId {
 
 /// A change of a few hundred bytes: a row, and its entry in the chain of `chain`.
 fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: usize) -> Result<OrgId, StoreError> {
-    let new = Org { id: id(number), name: "acme".to_owned(), created_at: Time::from_millis(0) };
+    let new =
+        Org { id: id(number), name: "acme".to_owned(), created_at: Time::from_millis(0), about: About::default() };
     org::insert(tx, &new)?;
     let draft = Draft {
         org: chain,

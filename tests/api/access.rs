@@ -25,6 +25,10 @@ type Statuses = [u16; 9];
 const MEMBERS: Statuses = [401, 401, 401, 401, 200, 200, 200, 200, 200];
 /// Needs ADMINISTRATOR.
 const ADMINISTRATORS: Statuses = [401, 401, 401, 401, 403, 403, 403, 200, 200];
+/// Needs WORKSPACES.
+const WORKSPACES: Statuses = [401, 401, 401, 401, 403, 403, 200, 200, 200];
+/// Needs WORKSPACES, and makes something.
+const WORKSPACES_MAKE: Statuses = [401, 401, 401, 401, 403, 403, 201, 201, 201];
 /// Needs a credential, and nobody may: another or a missing organization.
 const NOBODY: Statuses = [401, 401, 401, 401, 403, 403, 403, 403, 403];
 /// Asks for no credential.
@@ -38,6 +42,19 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("logoutUser", EVERYBODY, None),
     ("listTokens", MEMBERS, None),
     ("deleteToken", MEMBERS, None),
+    ("getAccount", MEMBERS, None),
+    ("updateAccount", MEMBERS, None),
+    ("updateUserRole", ADMINISTRATORS, None),
+    ("verifyEmail", EVERYBODY, None),
+    ("listUsers", WORKSPACES, None),
+    ("createUser", WORKSPACES_MAKE, None),
+    ("getUser", WORKSPACES, None),
+    ("updateUser", ADMINISTRATORS, None),
+    ("deleteUser", ADMINISTRATORS, None),
+    ("activateUser", WORKSPACES, None),
+    ("resendInvitation", WORKSPACES, None),
+    ("getOrganization", MEMBERS, Some(NOBODY)),
+    ("updateOrganization", ADMINISTRATORS, Some(NOBODY)),
     ("createOrganizationKey", ADMINISTRATORS, Some(NOBODY)),
     ("listOrganizationKeys", ADMINISTRATORS, Some(NOBODY)),
     ("deleteOrganizationKeys", ADMINISTRATORS, Some(NOBODY)),
@@ -67,8 +84,8 @@ struct Scene {
     server: Server,
     owner: Identity,
     other: Identity,
-    /// Organization, key and node of the other organization.
-    others: [String; 3],
+    /// Organization, key, node and user of the other organization.
+    others: [String; 4],
     pem: String,
     /// Who has a password.
     person: Person,
@@ -80,14 +97,14 @@ impl Scene {
         let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
         let (other_key, other_pem) = server.mint(&other).await;
         let node = server.register(&other.org, &other_pem, IP).await.json()["data"]["id"].clone();
-        let others = [other.org.clone(), other_key, node.as_str().expect("an id").to_owned()];
+        let others = [other.org.clone(), other_key, node.as_str().expect("an id").to_owned(), other.user.clone()];
         let (_, pem) = server.mint(&owner).await;
         let person = sessions::person(&server, &owner.org, Role::User).await;
         Self { server, owner, other, others, pem, person }
     }
 
-    /// The tokens of the table's columns.
-    async fn tokens(&self) -> [Option<String>; 9] {
+    /// The tokens of the table's columns, and whose they are.
+    async fn tokens(&self) -> [(Option<String>, String); 9] {
         let server = &self.server;
         let mut roles = Vec::new();
         for role in Role::ALL {
@@ -100,13 +117,14 @@ impl Scene {
         });
         server.pass(60_000);
         let malformed = format!("{}!", &expired[..39]);
-        let named = [None, Some(malformed), Some(expired), Some(revoked)].into_iter();
-        let tokens: Vec<_> = named.chain(roles.into_iter().map(|role| Some(role.token))).collect();
+        let nobodys = [None, Some(malformed), Some(expired), Some(revoked)].into_iter();
+        let nobodys = nobodys.map(|token| (token, self.owner.user.clone()));
+        let tokens: Vec<_> = nobodys.chain(roles.into_iter().map(|role| (Some(role.token), role.user))).collect();
         tokens.try_into().expect("as many as columns")
     }
 
     /// Makes sure of what the operation needs; gives the ids to put into its path in the own organization, and its body.
-    async fn ready(&mut self, operation: &str) -> ([String; 3], Option<Value>) {
+    async fn ready(&mut self, operation: &str, caller: &str) -> ([String; 4], Option<Value>) {
         let server = &self.server;
         if matches!(operation, "registerNode" | "unregisterNode" | "deleteNode" | "activateNode") {
             server.pass(1_000);
@@ -144,7 +162,42 @@ impl Scene {
             }
             _ => None,
         };
-        ([self.owner.org.clone(), key, IP.to_owned()], body)
+        let (user, about) = self.person(operation, caller).await;
+        ([self.owner.org.clone(), key, IP.to_owned(), user], body.or(about))
+    }
+
+    /// The person whom an operation is about, and its body.
+    async fn person(&self, operation: &str, caller: &str) -> (String, Option<Value>) {
+        let (server, owner) = (&self.server, &self.owner);
+        let new = json!({
+            "email": format!("{}@example.org", server.app.request_id()), "firstName": "Eve", "lastName": "",
+            "sendInvite": true,
+        });
+        let invited = async || {
+            let made = server.call_as(owner, Method::POST, "/organization/users", Some(&new)).await.json();
+            let text = |value: &Value| value.as_str().expect("text").to_owned();
+            (text(&made["data"]["id"]), text(&made["invitationToken"]))
+        };
+        let member = async || server.member_of(&owner.org, Role::User).await.user;
+        match operation {
+            "getAccount" => (caller.to_owned(), None),
+            "updateAccount" | "updateOrganization" => (caller.to_owned(), Some(json!({ "name": "Eve" }))),
+            "createUser" => (String::new(), Some(new)),
+            "getUser" | "deleteUser" => (member().await, None),
+            "updateUser" | "updateUserRole" => (member().await, Some(json!({ "orgRole": 1 }))),
+            "activateUser" => {
+                let user = member().await;
+                let path = format!("/organization/users/{user}");
+                assert_eq!(server.call_as(owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+                (user, None)
+            }
+            "resendInvitation" => (invited().await.0, None),
+            "verifyEmail" => {
+                let (user, token) = invited().await;
+                (user, Some(json!({ "token": token, "password": "a cat on 3 roofs" })))
+            }
+            _ => (String::new(), None),
+        }
     }
 
     /// The path with another token of whom `token` belongs to, if it has a place for one.
@@ -182,8 +235,9 @@ async fn token(server: &Server, identity: &Identity, ttl: Ttl) -> String {
     made.0.expose_secret().to_owned()
 }
 
-fn filled(path: &str, [org, key, node]: &[String; 3]) -> String {
+fn filled(path: &str, [org, key, node, user]: &[String; 4]) -> String {
     let path = path.replace("{idOrg}", org).replace("{orgId}", org).replace("{idKey}", key).replace("{nodeId}", node);
+    let path = path.replace("{userId}", user).replace("{id}", user);
     assert!(!path.contains('{'), "{path} has a variable that this test does not know");
     path
 }
@@ -208,8 +262,8 @@ async fn every_operation_answers_every_credential_as_the_table_says() {
         let (own, elsewhere) = table.get(name).unwrap_or_else(|| panic!("{name} has no row in the table"));
         assert_eq!(elsewhere.is_some(), path.contains("{idOrg}") || path.contains("{orgId}"), "{name}");
         rows += 1;
-        for (index, token) in tokens.iter().enumerate() {
-            let (ids, body) = scene.ready(name).await;
+        for (index, (token, caller)) in tokens.iter().enumerate() {
+            let (ids, body) = scene.ready(name, caller).await;
             let path = &scene.with_token(path, token.as_ref()).await;
             let case = format!("{name} with {}", CREDENTIALS[index]);
             let answer = scene.call(method, &filled(path, &ids), token.as_ref(), body.as_ref()).await;
@@ -219,7 +273,7 @@ async fn every_operation_answers_every_credential_as_the_table_says() {
             let missing = format!("org-{}", &scene.others[2]["node-".len()..]);
             let mut answers = Vec::new();
             for org in [scene.others[0].clone(), missing, "org-1".to_owned(), "%7B%7D".to_owned()] {
-                let ids = [org, scene.others[1].clone(), scene.others[2].clone()];
+                let ids = [org, scene.others[1].clone(), scene.others[2].clone(), scene.others[3].clone()];
                 let answer = scene.call(method, &filled(path, &ids), token.as_ref(), body.as_ref()).await;
                 assert_eq!(answer.status.as_u16(), elsewhere[index], "{case} in {}: {answer:?}", ids[0]);
                 judge(&case, &answer, &mut denied);

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use hyper::{Method, StatusCode};
 use orgkeys::actions::audit;
+use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,11 +18,12 @@ use crate::harness::{Identity, Server, blocking, registration};
 /// The size of a page of the database.
 const PAGE: u64 = 4_096;
 
-/// An owner with two keys and a node beside the second.
+/// An owner with two keys, a node beside the second, and somebody who will have to leave.
 struct Acme {
     owner: Identity,
     keys: Vec<String>,
     pem: String,
+    leaving: Identity,
 }
 
 impl Acme {
@@ -29,7 +31,8 @@ impl Acme {
         let owner = server.owner_of("acme").await;
         let ((first, _), (second, pem)) = (server.mint(&owner).await, server.mint(&owner).await);
         assert_eq!(server.register(&owner.org, &pem, "first").await.status, StatusCode::OK);
-        Self { owner, keys: vec![first, second], pem }
+        let leaving = server.member_of(&owner.org, Role::Administrator).await;
+        Self { owner, keys: vec![first, second], pem, leaving }
     }
 
     fn path(&self, rest: &str) -> String {
@@ -73,8 +76,13 @@ impl Acme {
         }
     }
 
-    /// A key and a node can still be taken out of use.
+    /// A person, a key and a node can still be taken out of use.
     async fn revokes(&self, server: &Server) {
+        let person = format!("/organization/users/{}", self.leaving.user);
+        let answer = server.call_as(&self.owner, Method::DELETE, &person, None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let gone = server.call_as(&self.leaving, Method::GET, "/user/profile", None).await;
+        assert_eq!(gone.refusal(), (401, "TOKEN_REVOKED".to_owned()));
         // Another time, so another signature than at its registration.
         let unregistration = registration(&self.owner.org, &self.pem, "first", server.now() / 1_000 - 1);
         let answer = server.call(Method::POST, "/unregister", Some(&unregistration)).await;

@@ -306,3 +306,23 @@ async fn head_answers_as_get_does_without_the_body() {
         assert_eq!(told(&head.headers), told(&get.headers), "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fixed_word_in_a_path_is_no_organization_and_no_person() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    for (path, methods) in [
+        ("/organization/users", "GET, POST, HEAD"),
+        ("/organization/org-1", "GET, PUT, HEAD"),
+        ("/organization/users/key", "GET, PUT, DELETE, HEAD"),
+        ("/user/profile", "GET, HEAD"),
+        ("/user/verify-email", "POST"),
+        ("/user/user-1", "GET, PUT, HEAD"),
+    ] {
+        let refused = server.call_as(&owner, Method::PATCH, path, None).await;
+        let allow = refused.headers["allow"].to_str().expect("text");
+        assert_eq!((refused.status.as_u16(), allow), (405, methods), "{path}");
+    }
+    let listed = server.call_as(&owner, Method::GET, "/organization/users", None).await.json();
+    assert_eq!(listed["total"], 1);
+}

@@ -1,6 +1,7 @@
 //! What users, nodes and attackers see: one server per test, in this process, on a port of the system's choice.
 
 mod access;
+mod accounts;
 mod audit;
 mod audit_chain;
 mod audit_refusals;
@@ -16,6 +17,11 @@ mod logins;
 mod nodes;
 mod openapi;
 mod org_keys;
+mod orgs;
+mod password_work;
+mod people;
+mod people_at_random;
+mod people_roles;
 mod races;
 mod seeds;
 mod session_ends;

@@ -133,6 +133,7 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
         let answer = call(canary, server, Some(owner), &line, None);
         assert!(status == 0 || answer.status == status, "{line}: {answer:?}");
     }
+    people(canary, server, owner);
     let events = call(canary, server, Some(owner), "POST /systemevent", Some(&json!({ "take": 100 }))).json();
     let id = &events["events"][0]["id"];
     for method in ["POST", "DELETE"] {
@@ -165,6 +166,37 @@ fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
     }
     for line in ["POST /user/refresh", "POST /user/logout"] {
         call(canary, server, None, line, Some(&json!({ "refreshToken": first })));
+    }
+}
+
+/// Passwords and invitations, good and bad.
+fn people(canary: &mut Canary, server: &Server, owner: &Owner) {
+    let email = format!("{}@example.org", now().millis());
+    let new = json!({ "email": email, "firstName": "Eve", "lastName": "", "sendInvite": true });
+    let made = server.call("POST", "/organization/users", Some(&owner.token), Some(&new)).json();
+    let line = format!("/organization/users/{}/resend-invitation", made["data"]["id"].as_str().expect("an id"));
+    let renewed = server.call_as(owner, "POST", &line).json();
+    let (first, second) = (&made["invitationToken"], &renewed["invitationToken"]);
+    for token in [first, second] {
+        canary.secret("an invitation", token.as_str().expect("a token"));
+    }
+    let passwords = ["a cat on 3 roofs", "another cat on 3 roofs", "a third cat, on 3 roofs"];
+    for password in passwords {
+        canary.secret("a password", password);
+    }
+    for (token, status) in [(first, 400), (second, 200), (second, 400)] {
+        let body = json!({ "token": token, "password": passwords[0] });
+        assert_eq!(call(canary, server, None, "POST /user/verify-email", Some(&body)).status, status);
+    }
+    let profile = call(canary, server, Some(owner), "GET /user/profile", None).json();
+    let line = format!("PUT /user/{}", profile["data"]["id"].as_str().expect("an id"));
+    for body in [
+        json!({ "password": passwords[1], "currentPassword": passwords[2] }),
+        json!({ "password": passwords[2], "currentPassword": passwords[1] }),
+        json!({ "password": passwords[1], "currentPassword": passwords[2] }),
+        json!({ "password": 17, "currentPassword": passwords[1] }),
+    ] {
+        call(canary, server, Some(owner), &line, Some(&body));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Home, has, keys, objects, run};
+use crate::harness::{Home, Server, has, keys, objects, run};
 
 #[test]
 fn an_administrator_who_is_locked_out_makes_organization_user_and_token() {
@@ -42,6 +42,38 @@ fn an_administrator_who_is_locked_out_makes_organization_user_and_token() {
     let server = home.start();
     let refused = server.call("GET", "/user/profile", Some(secret), None);
     assert_eq!(refused.refusal(), (401, "TOKEN_REVOKED".to_owned()));
+}
+
+#[test]
+fn somebody_who_forgot_their_password_gets_an_invitation_to_set_another() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let profile = server.call_as(&owner, "GET", "/user/profile").json();
+    let id = profile["data"]["id"].as_str().expect("an id");
+    let put = |server: &Server, body| server.call("PUT", &format!("/user/{id}"), Some(&owner.token), Some(&body));
+    assert_eq!(put(&server, json!({ "password": "a cat on 3 roofs" })).status, 200);
+    let beside = home.run(&["user", "reset-password", "--user", "owner@localhost"]);
+    assert_eq!(beside.code, Some(1), "beside a running server: {beside:?}");
+    assert_eq!(server.stop().0, Some(0));
+    let reset = objects(&home.done(&["user", "reset-password", "--user", "OWNER@localhost", "--json"]))[0].clone();
+    assert_eq!((keys(&reset), &reset["userId"]), (vec!["userId", "token", "expiresAt"], &json!(id)));
+    let text = home.done(&["user", "reset-password", "--user", id]);
+    let token = text.lines().next().expect("a token");
+    assert_eq!((token.len(), &token[..4]), (40, "oki_"));
+    assert!(text.contains("owner@localhost sets a password with it at POST /user/verify-email, until 2"), "{text}");
+    let ran = home.run(&["user", "reset-password", "--user", "nobody@example.org"]);
+    assert_eq!((ran.code, ran.stderr.contains("see `orgkeys user list`")), (Some(1), true), "{ran:?}");
+    let server = home.start();
+    let profile = server.call_as(&owner, "GET", "/user/profile").json();
+    assert_eq!(profile["data"]["validated"], false, "an access token that is no session stays");
+    let take = |token: &serde_json::Value| {
+        let body = json!({ "token": token, "password": "another cat on 3 roofs" });
+        server.call("POST", "/user/verify-email", None, Some(&body))
+    };
+    assert_eq!(take(&reset["token"]).refusal(), (400, "INVALID_TOKEN".to_owned()), "the second ended the first");
+    assert_eq!(take(&json!(token)).status, 200);
+    let old = json!({ "password": "a third cat, on 3 roofs", "currentPassword": "a cat on 3 roofs" });
+    assert_eq!(put(&server, old).refusal(), (400, "WRONG_PASSWORD".to_owned()));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::domain::role::Role;
 
 /// A key, and what it is to be good for.
 #[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "VerifyApiKey", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyRequest {
     /// The key, `oka_...`.
@@ -47,7 +47,7 @@ impl VerifyRequest {
 
 /// What was found of a key.
 #[derive(Object, Serialize)]
-#[oai(rename_all = "camelCase")]
+#[oai(rename = "ApiKeyVerification", rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 struct Verification {
     /// Whether the key is good for what was asked.
@@ -72,7 +72,7 @@ struct Verification {
 
 /// The verdict on a key.
 #[derive(Object, Serialize)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename = "ApiKeyVerificationAnswer", rename_all = "camelCase", example)]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationAnswer {
     /// Always true: the question was answered. The verdict is in the result.

@@ -1,0 +1,119 @@
+//! What may somebody do with their own account? See it, and change their name and their password.
+
+use secrecy::SecretString;
+
+use super::access::{Grant, Rule};
+use super::app::App;
+use super::caller::{Caller, Identity};
+use super::error::{Error, Kind};
+use super::guesses::{self, Suspect};
+use super::password::{self, Hash};
+use super::pending::Pending;
+use super::user;
+use crate::domain::event::Event;
+use crate::domain::id::UserId;
+use crate::domain::user::User;
+use crate::store::{self, ReadTx};
+
+/// The names to have; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are those of a person")]
+pub struct Names {
+    pub name: Option<String>,
+    pub last_name: Option<String>,
+}
+
+/// Somebody who is to have another password, and the hash of the one that they have, if they have one.
+pub struct Kept {
+    person: User,
+    hash: Option<String>,
+}
+
+/// A password to have in the place of the one that was proved.
+pub struct NewPassword {
+    kept: Option<String>,
+    hash: Hash,
+}
+
+/// An account: one's own for everybody, another's for who sees people.
+pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
+    let own = matches!(caller.identity, Identity::User { user: own, .. } if user == Some(own));
+    if !own {
+        return user::get(app, caller, user);
+    }
+    app.read(caller, &Rule::SeesOwnProfile, |tx, grant| {
+        let person = user::person(tx, grant, user)?;
+        let event = Event::UserRead { user: person.id };
+        Ok((person, event))
+    })
+}
+
+/// What the caller must prove before they get another password.
+pub fn kept(app: &App, caller: &Caller, user: Option<UserId>) -> Result<Kept, Error> {
+    app.consult(caller, &Rule::ManagesOwnAccount, |tx, grant| {
+        let person = own(tx, grant, user)?;
+        Ok(Kept { hash: store::user::password(tx, person.id)?, person })
+    })
+}
+
+/// Proves the password that somebody has, if there is one, and hashes the one that they are to have. Guessing it here is as
+/// slow as guessing it at a login.
+pub fn renew(
+    app: &App,
+    caller: &Caller,
+    kept: Kept,
+    current: Option<&SecretString>,
+    new: &SecretString,
+) -> Result<NewPassword, Error> {
+    if let Some(hash) = &kept.hash {
+        let missing = || {
+            let message = "currentPassword must be given, since there is a password";
+            Error::new(Kind::Invalid, "INVALID_FIELD", message)
+        };
+        let suspect = Suspect { email: &kept.person.email, user: Some(&kept.person), hash: Some(hash) };
+        guesses::compare(app, &caller.origin, suspect, current.ok_or_else(missing)?, wrong_password())?;
+    }
+    Ok(NewPassword { kept: kept.hash, hash: password::hash(app, new)? })
+}
+
+/// Changes the caller's own names and password. Another password ends the caller's other sessions.
+pub fn update(
+    app: &App,
+    caller: &Caller,
+    user: Option<UserId>,
+    names: Names,
+    password: Option<NewPassword>,
+) -> Pending<()> {
+    let in_use = if let Identity::User { token, .. } = caller.identity { Some(token) } else { None };
+    app.record(caller, Rule::ManagesOwnAccount, move |tx, grant| {
+        let person = own(tx, grant, user)?;
+        let mut events = Vec::new();
+        if let Some(NewPassword { kept, hash }) = password {
+            if !store::user::set_password(tx, person.id, kept.as_deref(), hash.as_str())? {
+                // It was changed since it was proved.
+                return Err(wrong_password());
+            }
+            let sessions_ended = store::token::revoke_sessions(tx, person.id, in_use, grant.at)?;
+            events.push(Event::PasswordChanged { user: person.id, sessions_ended });
+        }
+        if names.name.is_some() || names.last_name.is_some() || events.is_empty() {
+            let name = names.name.unwrap_or(person.name);
+            let last_name = names.last_name.unwrap_or(person.last_name);
+            store::user::rename(tx, person.id, &name, &last_name)?;
+            events.push(Event::UserUpdated { user: person.id });
+        }
+        Ok(((), events))
+    })
+}
+
+/// The caller themselves, if that is whom the path names.
+fn own(tx: &ReadTx<'_>, grant: &Grant, user: Option<UserId>) -> Result<User, Error> {
+    if user.is_none() || user != grant.user {
+        return Err(Error::denied("Access denied: you can only change your own account"));
+    }
+    user::person(tx, grant, user)
+}
+
+fn wrong_password() -> Error {
+    Error::new(Kind::Invalid, "WRONG_PASSWORD", "The current password is wrong")
+}

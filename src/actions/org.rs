@@ -1,0 +1,36 @@
+//! What may be done with an organization? Its members see it, and administrators change what it says of itself.
+
+use super::access::{Grant, Rule};
+use super::app::App;
+use super::caller::Caller;
+use super::error::Error;
+use super::pending::Pending;
+use crate::domain::event::Event;
+use crate::domain::id::OrgId;
+use crate::domain::org::Org;
+use crate::store::{self, ReadTx};
+
+/// An organization, as its members see it.
+pub fn get(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Org> {
+    app.read(caller, &Rule::SeesOrg(org), |tx, grant| Ok((own(tx, grant)?, Event::OrgRead { org: grant.org })))
+}
+
+/// Changes what an organization says of itself, as `change` does to what it said before.
+pub fn update(
+    app: &App,
+    caller: &Caller,
+    org: Option<OrgId>,
+    change: impl FnOnce(Org) -> Org + Send + 'static,
+) -> Pending<Org> {
+    app.record(caller, Rule::ManagesOrg(org), move |tx, grant| {
+        let before = own(tx, grant)?;
+        let id = before.id;
+        let after = Org { id, ..change(before) };
+        store::org::update(tx, &after)?;
+        Ok((after, Event::OrgUpdated { org: id }))
+    })
+}
+
+fn own(tx: &ReadTx<'_>, grant: &Grant) -> Result<Org, Error> {
+    store::org::find(tx, grant.org)?.ok_or_else(|| Error::internal("a member of no organization"))
+}

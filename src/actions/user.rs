@@ -1,0 +1,195 @@
+//! What may be done with the people of an organization? Seen, added, changed, deleted and brought back, by nobody above their own role.
+
+use secrecy::SecretString;
+
+use super::access::{self, Grant, Rule};
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::invitation;
+use super::password::Hash;
+use super::pending::Pending;
+use crate::domain::event::Event;
+use crate::domain::id::UserId;
+use crate::domain::role::Role;
+use crate::domain::user::User;
+use crate::store::{self, ReadTx};
+
+/// Which of the people are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// How many to pass over.
+    pub skip: u32,
+    /// How many to give.
+    pub take: u32,
+}
+
+/// Somebody to be added.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are those of a person")]
+pub struct NewUser {
+    pub email: String,
+    pub name: String,
+    pub last_name: String,
+    pub role: Role,
+}
+
+/// What is to be different about a person; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are those of a person")]
+pub struct Change {
+    pub name: Option<String>,
+    pub last_name: Option<String>,
+    pub role: Option<Role>,
+}
+
+/// The people of the caller's organization, newest first, the deleted ones too, and how many there are.
+pub fn list(app: &App, caller: &Caller, page: Page) -> Pending<(Vec<User>, i64)> {
+    app.read(caller, &Rule::SeesPeople, |tx, grant| {
+        let found = store::user::page(tx, grant.org, page.skip, page.take)?;
+        let event = Event::UsersListed { org: grant.org, count: found.0.len() };
+        Ok((found, event))
+    })
+}
+
+/// One person of the caller's organization.
+pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
+    app.read(caller, &Rule::SeesPeople, |tx, grant| {
+        let person = person(tx, grant, user)?;
+        let event = Event::UserRead { user: person.id };
+        Ok((person, event))
+    })
+}
+
+/// Whether the caller may add this person; asked before a password is hashed, which is dear.
+pub fn check_new(app: &App, caller: &Caller, new: &NewUser) -> Result<(), Error> {
+    app.consult(caller, &Rule::AddsPeople, |tx, grant| {
+        access::reaches(grant, new.role)?;
+        if store::user::find_by_email(tx, &new.email)?.is_some() { Err(email_taken()) } else { Ok(()) }
+    })
+}
+
+/// Adds a person to the caller's organization: with a password they can sign in at once, without one they get the
+/// invitation that comes back.
+pub fn create(
+    app: &App,
+    caller: &Caller,
+    new: NewUser,
+    password: Option<Hash>,
+) -> Pending<(User, Option<SecretString>)> {
+    let outside = app.outside.clone();
+    app.record(caller, Rule::AddsPeople, move |tx, grant| {
+        access::reaches(grant, new.role)?;
+        let NewUser { email, name, last_name, role } = new;
+        let (id, validated) = (outside.id(), password.is_some());
+        let user = User { id, org: grant.org, email, name, last_name, role, validated, deleted_at: None };
+        if !store::user::insert(tx, &user, password.as_ref().map(Hash::as_str), grant.at)? {
+            return Err(email_taken());
+        }
+        let invitation = match password {
+            Some(_) => None,
+            None => Some(invitation::give(tx, &outside, id, grant.at)?.0),
+        };
+        let event = Event::UserCreated { user: id, role, invited: invitation.is_some() };
+        Ok(((user, invitation), event))
+    })
+}
+
+/// Changes the name or the role of a person.
+pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: Change) -> Pending<User> {
+    app.record(caller, Rule::ManagesPeople, move |tx, grant| {
+        let mut person = standing(tx, grant, user)?;
+        let mut events = Vec::new();
+        if let Some(role) = change.role.filter(|role| *role != person.role) {
+            access::reaches(grant, role)?;
+            if !store::user::set_role(tx, person.id, role)? {
+                return Err(last_owner());
+            }
+            events.push(Event::UserRoleChanged { user: person.id, from: person.role, to: role });
+            person.role = role;
+        }
+        if change.name.is_some() || change.last_name.is_some() || events.is_empty() {
+            person.name = change.name.unwrap_or(person.name);
+            person.last_name = change.last_name.unwrap_or(person.last_name);
+            store::user::rename(tx, person.id, &person.name, &person.last_name)?;
+            events.push(Event::UserUpdated { user: person.id });
+        }
+        Ok((person, events))
+    })
+}
+
+/// Gives a person another role; gives the one that they had.
+pub fn set_role(app: &App, caller: &Caller, user: Option<UserId>, role: Role) -> Pending<(UserId, Role)> {
+    app.record(caller, Rule::ManagesPeople, move |tx, grant| {
+        let person = standing(tx, grant, user)?;
+        access::reaches(grant, role)?;
+        if !store::user::set_role(tx, person.id, role)? {
+            return Err(last_owner());
+        }
+        let event = Event::UserRoleChanged { user: person.id, from: person.role, to: role };
+        Ok(((person.id, person.role), event))
+    })
+}
+
+/// Deletes a person until they are activated, and ends their tokens, sessions and invitation for ever.
+pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
+    app.revoke(caller, Rule::ManagesPeople, move |tx, grant| {
+        let person = within_reach(tx, grant, user)?;
+        if grant.user == Some(person.id) {
+            return Err(Error::new(Kind::Invalid, "CANNOT_DELETE_YOURSELF", "Cannot delete yourself"));
+        }
+        if person.deleted_at.is_some() {
+            return Err(Error::new(Kind::Invalid, "USER_ALREADY_DELETED", "User is already deleted"));
+        }
+        let tokens_ended = store::user::delete(tx, person.id, grant.at)?.ok_or_else(last_owner)?;
+        Ok(((), Event::UserDeleted { user: person.id, tokens_ended }))
+    })
+}
+
+/// Undoes the deletion of a person, who signs in with the password that they had.
+pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
+    app.record(caller, Rule::AddsPeople, move |tx, grant| {
+        let person = within_reach(tx, grant, user)?;
+        if person.deleted_at.is_none() {
+            return Err(Error::new(Kind::Invalid, "USER_NOT_DELETED", "User is already active"));
+        }
+        store::user::activate(tx, person.id)?;
+        Ok(((), Event::UserActivated { user: person.id }))
+    })
+}
+
+/// A person of the caller's organization; one of another is as missing as any.
+pub(super) fn person(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<User, Error> {
+    let found = match id {
+        Some(id) => store::user::find(tx, id)?,
+        None => None,
+    };
+    let found = found.filter(|user| user.org == grant.org);
+    found.ok_or_else(|| Error::new(Kind::Missing, "USER_NOT_FOUND", "User not found"))
+}
+
+/// A person whom the caller may act on.
+fn within_reach(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<User, Error> {
+    let person = person(tx, grant, id)?;
+    access::reaches(grant, person.role)?;
+    Ok(person)
+}
+
+/// The same, who is not deleted.
+pub(super) fn standing(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<User, Error> {
+    let person = within_reach(tx, grant, id)?;
+    if person.deleted_at.is_some() {
+        return Err(Error::new(Kind::Invalid, "USER_DELETED", "User is deleted: activate them first"));
+    }
+    Ok(person)
+}
+
+/// Addresses are unique on the whole server, those of deleted people too.
+pub(super) fn email_taken() -> Error {
+    Error::new(Kind::Conflict, "EMAIL_TAKEN", "This server has a user with this email address already")
+}
+
+fn last_owner() -> Error {
+    let message = "This is the last OWNER of the organization: make another person OWNER first";
+    Error::new(Kind::Conflict, "LAST_OWNER", message)
+}

@@ -1,0 +1,264 @@
+//! How is an organization itself asked for over HTTP?
+
+use std::sync::Arc;
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+use serde::Deserialize;
+
+use super::auth::{Auth, AuthOrKey};
+use super::body::Body;
+use super::error::{Fail, may};
+use super::timestamp::Timestamp;
+use super::{Group, act};
+use crate::actions::app::App;
+use crate::actions::error::Error;
+use crate::actions::org;
+use crate::domain::id::OrgId;
+use crate::domain::org::{Org, parse_about, parse_domain, parse_name};
+use crate::domain::text::InvalidField;
+
+/// The operations on organizations.
+pub struct OrgApi(pub Arc<App>);
+
+/// An organization; what it did not say of itself is empty.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct Organization {
+    /// The organization's id.
+    id: String,
+    /// What people call it.
+    name: String,
+    /// Its name on the internet.
+    domain: String,
+    /// Its pages.
+    website: String,
+    /// The first line of its address.
+    address1: String,
+    /// The second line of its address.
+    address2: String,
+    /// City.
+    city: String,
+    /// Postal code.
+    zipcode: String,
+    /// Telephone number.
+    phone: String,
+    /// State or province.
+    state: String,
+    /// Country.
+    country: String,
+    /// Always null: organizations are not deleted.
+    #[oai(nullable)]
+    deleted_at: Option<Timestamp>,
+    /// Always false: there are no repositories.
+    repos_disabled: bool,
+    /// Whether it is a business.
+    #[oai(rename = "is_business")]
+    is_business: bool,
+    /// Always false: there is no second factor.
+    mfa_enforced: bool,
+}
+
+/// An organization, as it is now.
+#[derive(Object)]
+#[oai(example)]
+struct OrganizationAnswer {
+    /// Always true.
+    success: bool,
+    /// What was done.
+    message: String,
+    /// The organization.
+    data: Organization,
+}
+
+/// What an organization is to say of itself. What is left out stays as it is; an empty text takes it back.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[serde(rename_all = "camelCase")]
+struct OrganizationChange {
+    /// What people call it: 1 to 100 characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: Option<String>,
+    /// Its name on the internet: up to 253 characters. It decides nothing.
+    #[oai(validator(max_length = 253))]
+    domain: Option<String>,
+    /// Its pages: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    website: Option<String>,
+    /// The first line of its address: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    address1: Option<String>,
+    /// The second line of its address: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    address2: Option<String>,
+    /// City: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    city: Option<String>,
+    /// Postal code: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    zipcode: Option<String>,
+    /// Telephone number: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    phone: Option<String>,
+    /// State or province: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    state: Option<String>,
+    /// Country: up to 200 characters.
+    #[oai(validator(max_length = 200))]
+    country: Option<String>,
+    /// Whether it is a business.
+    #[oai(rename = "is_business")]
+    #[serde(rename = "is_business")]
+    is_business: Option<bool>,
+    /// Must not be true: there is no second factor.
+    mfa_enforced: Option<bool>,
+}
+
+type UpdateFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::HAVE_A_BAD_BODY }>;
+
+#[OpenApi(tag = "Group::People")]
+impl OrgApi {
+    /// Get one's organization
+    ///
+    /// What it says of itself. Any member may.
+    #[oai(path = "/organization/:orgId", method = "get", operation_id = "getOrganization")]
+    async fn get(
+        &self,
+        auth: AuthOrKey,
+        /// The organization's id.
+        #[oai(name = "orgId")]
+        org: Path<String>,
+    ) -> Result<Json<OrganizationAnswer>, Fail<{ may::BE_REFUSED }>> {
+        let id = OrgId::parse(&org);
+        let org = act(&self.0, move |app| org::get(app, &auth.0, id)).await?;
+        Ok(Json(answer("Organization retrieved successfully", org)))
+    }
+
+    /// Change one's organization
+    ///
+    /// What it says of itself; nothing of it decides anything. Needs ADMINISTRATOR.
+    #[oai(path = "/organization/:orgId", method = "put", operation_id = "updateOrganization")]
+    async fn update(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "orgId")]
+        org: Path<String>,
+        body: Body<OrganizationChange>,
+    ) -> Result<Json<OrganizationAnswer>, UpdateFail> {
+        let (id, change) = (OrgId::parse(&org), body.0.parse()?);
+        let org = act(&self.0, move |app| org::update(app, &auth.0, id, |org| change.of(org))).await?;
+        Ok(Json(answer("Organization updated successfully", org)))
+    }
+}
+
+impl OrganizationChange {
+    /// The same, once each text is known to be short and plain.
+    fn parse(self) -> Result<Self, Error> {
+        if self.mfa_enforced == Some(true) {
+            return Err(InvalidField::new("mfaEnforced", "must not be true: there is no second factor").into());
+        }
+        let about = |field, value: Option<String>| value.map(|value| parse_about(field, &value)).transpose();
+        Ok(Self {
+            name: self.name.map(|name| parse_name(&name)).transpose()?,
+            domain: self.domain.map(|domain| parse_domain(&domain)).transpose()?,
+            website: about("website", self.website)?,
+            address1: about("address1", self.address1)?,
+            address2: about("address2", self.address2)?,
+            city: about("city", self.city)?,
+            zipcode: about("zipcode", self.zipcode)?,
+            phone: about("phone", self.phone)?,
+            state: about("state", self.state)?,
+            country: about("country", self.country)?,
+            ..self
+        })
+    }
+
+    fn of(self, mut org: Org) -> Org {
+        let about = &mut org.about;
+        for (field, value) in [
+            (&mut org.name, self.name),
+            (&mut about.domain, self.domain),
+            (&mut about.website, self.website),
+            (&mut about.address1, self.address1),
+            (&mut about.address2, self.address2),
+            (&mut about.city, self.city),
+            (&mut about.zipcode, self.zipcode),
+            (&mut about.phone, self.phone),
+            (&mut about.state, self.state),
+            (&mut about.country, self.country),
+        ] {
+            if let Some(value) = value {
+                *field = value;
+            }
+        }
+        about.is_business = self.is_business.unwrap_or(about.is_business);
+        org
+    }
+}
+
+fn answer(message: &str, org: Org) -> OrganizationAnswer {
+    let Org { id, name, about, .. } = org;
+    let data = Organization {
+        id: id.to_string(),
+        name,
+        domain: about.domain,
+        website: about.website,
+        address1: about.address1,
+        address2: about.address2,
+        city: about.city,
+        zipcode: about.zipcode,
+        phone: about.phone,
+        state: about.state,
+        country: about.country,
+        deleted_at: None,
+        repos_disabled: false,
+        is_business: about.is_business,
+        mfa_enforced: false,
+    };
+    OrganizationAnswer { success: true, message: message.to_owned(), data }
+}
+
+impl Example for OrganizationAnswer {
+    fn example() -> Self {
+        let data = Organization {
+            id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
+            name: "acme".to_owned(),
+            domain: "example.org".to_owned(),
+            website: "https://example.org".to_owned(),
+            address1: "1 High Street".to_owned(),
+            address2: String::new(),
+            city: "London".to_owned(),
+            zipcode: "SW1A 1AA".to_owned(),
+            phone: "+44 20 7946 0000".to_owned(),
+            state: String::new(),
+            country: "United Kingdom".to_owned(),
+            deleted_at: None,
+            repos_disabled: false,
+            is_business: true,
+            mfa_enforced: false,
+        };
+        Self { success: true, message: "Organization retrieved successfully".to_owned(), data }
+    }
+}
+
+impl Example for OrganizationChange {
+    fn example() -> Self {
+        Self {
+            name: Some("acme".to_owned()),
+            domain: Some("example.org".to_owned()),
+            website: None,
+            address1: None,
+            address2: None,
+            city: Some("London".to_owned()),
+            zipcode: None,
+            phone: None,
+            state: None,
+            country: None,
+            is_business: Some(true),
+            mfa_enforced: Some(false),
+        }
+    }
+}

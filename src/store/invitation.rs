@@ -1,0 +1,33 @@
+//! What is remembered of an invitation? Its digest, whom it is for and when it ends, never the token.
+
+use rusqlite::params;
+
+use super::{ReadTx, StoreError, WriteTx};
+use crate::crypto::secret::{self, TokenDigest};
+use crate::domain::id::UserId;
+use crate::domain::time::Time;
+
+/// Gives a person an invitation, which ends the one before.
+pub fn put(tx: &WriteTx<'_>, user: UserId, digest: &TokenDigest, expires_at: Time) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO invitation (user, digest, expires_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (user) DO UPDATE SET digest = excluded.digest, expires_at = excluded.expires_at",
+        params![user.as_bytes(), digest, expires_at.millis()],
+    )
+    .map(drop)
+}
+
+/// Whom the invitation with this digest is for, and when it ends.
+pub fn find(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<(UserId, Time)>, StoreError> {
+    let sql = "SELECT user, expires_at, digest FROM invitation WHERE digest = ?1";
+    let found = tx.row(sql, [digest], |row| {
+        let invited = (UserId::from_bytes(row.get(0)?), Time::from_millis(row.get(1)?));
+        Ok((invited, row.get::<_, TokenDigest>(2)?))
+    })?;
+    Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(invited, _)| invited))
+}
+
+/// Ends the invitation of a person, if there is one.
+pub fn end(tx: &WriteTx<'_>, user: UserId) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM invitation WHERE user = ?1", [user.as_bytes()]).map(drop)
+}

@@ -1,0 +1,101 @@
+//! Work with passwords: two at once on the whole server, whoever leaves, and not too many who wait.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Waker};
+
+use orgkeys::actions::error::Kind;
+use orgkeys::api::password_work::PasswordWork;
+
+use crate::harness::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_are_at_work_at_once_and_never_a_third() {
+    let server = Server::start().await;
+    let (gate, now, most) = (PasswordWork::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    // Each waits for another one, so fewer than two at once would never end.
+    let pair = Arc::new(Barrier::new(2));
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let (gate, app, pair) = (gate.clone(), Arc::clone(&server.app), Arc::clone(&pair));
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            let work = move |_: &_| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                pair.wait();
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            };
+            tokio::spawn(async move { gate.run(&app, work).await })
+        })
+        .collect();
+    for call in calls {
+        call.await.expect("an end").expect("its turn");
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_makes_no_room_before_its_work_is_done() {
+    let server = Server::start().await;
+    let (gate, story) = (PasswordWork::default(), Arc::new(Mutex::new(Vec::new())));
+    let (started, starts) = mpsc::channel();
+    let mut holds = Vec::new();
+    let mut begin = |name: &'static str| {
+        let (gate, app, story, started) = (gate.clone(), Arc::clone(&server.app), Arc::clone(&story), started.clone());
+        let (release, held) = mpsc::channel::<()>();
+        holds.push(release);
+        let work = move |_: &_| {
+            story.lock().expect("the story").push(name);
+            started.send(()).expect("a listener");
+            let _ = held.recv();
+            Ok(())
+        };
+        tokio::spawn(async move { gate.run(&app, work).await })
+    };
+    let gone = begin("first");
+    starts.recv().expect("a start");
+    gone.abort();
+    assert!(gone.await.expect_err("it left").is_cancelled());
+    let second = begin("second");
+    starts.recv().expect("a start");
+    let third = begin("third");
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    story.lock().expect("the story").push("the first is done");
+    let releases: Vec<_> = holds.into_iter().collect();
+    releases[0].send(()).expect("it waits");
+    starts.recv().expect("a start");
+    assert_eq!(*story.lock().expect("the story"), ["first", "second", "the first is done", "third"]);
+    drop(releases);
+    second.await.expect("an end").expect("done");
+    third.await.expect("an end").expect("done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_256_waiting_is_told_to_come_again() {
+    let server = Server::start().await;
+    let gate = PasswordWork::default();
+    let (release, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let call = || {
+        let held = Arc::clone(&held);
+        Box::pin(gate.run(&server.app, move |_| {
+            let _ = held.lock().expect("alone").recv();
+            Ok(())
+        }))
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    let mut calls: Vec<_> = (0..258).map(|_| call()).collect();
+    for call in &mut calls {
+        assert!(call.as_mut().poll(&mut context).is_pending());
+    }
+    let refused = pin!(call()).await.expect_err("no place");
+    assert_eq!((refused.kind, refused.code), (Kind::Unavailable, "SERVER_BUSY"));
+    assert!(refused.retry_after.is_some());
+    calls.pop();
+    assert!(call().as_mut().poll(&mut context).is_pending(), "one that waited has left");
+    drop((calls, release));
+}

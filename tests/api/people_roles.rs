@@ -1,0 +1,133 @@
+//! Roles of people: nobody acts above their own, and the last OWNER of an organization stays.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use orgkeys::domain::role::Role;
+use serde_json::json;
+
+use crate::harness::{Server, entries};
+use crate::people::{USERS, delete, guest, path, people, put};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gives_changes_or_takes_away_a_role_above_their_own() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let administrator = server.member_of(&owner.org, Role::Administrator).await;
+    let workspaces = server.member_of(&owner.org, Role::Workspaces).await;
+    let second = server.member_of(&owner.org, Role::Owner).await;
+    let invited = server.call_as(&owner, Method::POST, USERS, Some(&guest("eve@example.org", 254))).await.json();
+    let eve = invited["data"]["id"].as_str().expect("an id").to_owned();
+    let gone = server.member_of(&owner.org, Role::Administrator).await.user;
+    delete(&server, &owner, &gone).await;
+    let before = people(&server, &owner).await;
+    let recorded = entries(&server.database).await.len();
+    let role = |number: u8| Some(json!({ "orgRole": number }));
+    let calls = [
+        (&workspaces, Method::POST, USERS.to_owned(), Some(guest("bob@example.org", 254))),
+        (&workspaces, Method::POST, format!("{}/resend-invitation", path(&eve)), None),
+        (&workspaces, Method::POST, format!("{}/activate", path(&gone)), None),
+        (&administrator, Method::POST, USERS.to_owned(), Some(guest("bob@example.org", 255))),
+        (&administrator, Method::PUT, path(&workspaces.user), role(255)),
+        (&administrator, Method::PUT, path(&administrator.user), role(255)),
+        (&administrator, Method::PUT, format!("/user/{}/role", administrator.user), role(255)),
+        (&administrator, Method::PUT, format!("/user/{}/role", second.user), role(254)),
+        (&administrator, Method::PUT, path(&second.user), role(0)),
+        (&administrator, Method::PUT, path(&second.user), Some(json!({ "name": "Mallory" }))),
+        (&administrator, Method::DELETE, path(&second.user), None),
+    ];
+    for (number, (caller, method, path, body)) in calls.iter().enumerate() {
+        let refused = server.call_as(caller, method.clone(), path, body.as_ref()).await;
+        assert_eq!(refused.refusal(), (403, "ACCESS_DENIED".to_owned()), "{method} {path}: {refused:?}");
+        let message = refused.json()["message"].as_str().expect("text").to_owned();
+        assert!(message.contains("is above your own role"), "{message}");
+        let last = entries(&server.database).await.split_off(recorded + number);
+        let last: Vec<_> = last.iter().map(|entry| (entry.action.as_str(), entry.actor_id.as_str())).collect();
+        assert_eq!(last, [("access.denied", caller.user.as_str())], "{method} {path}");
+    }
+    let mut with_password = guest("bob@example.org", 254);
+    (with_password["sendInvite"], with_password["password"]) = (json!(false), json!("a cat on 3 roofs"));
+    let refused = server.call_as(&workspaces, Method::POST, USERS, Some(&with_password)).await;
+    assert_eq!(refused.refusal(), (403, "ACCESS_DENIED".to_owned()), "before a password is hashed");
+    assert_eq!(people(&server, &owner).await, before, "nothing was changed");
+    let up_to_their_own = server.call_as(&workspaces, Method::POST, USERS, Some(&guest("bob@example.org", 2))).await;
+    assert_eq!(up_to_their_own.status, StatusCode::CREATED);
+    let another = put(&server, &administrator, &workspaces.user, json!({ "orgRole": 254 })).await;
+    assert_eq!((another.status, &another.json()["data"]["orgRole"]), (StatusCode::OK, &json!(254)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_takes_effect_at_once() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let user = server.member_of(&owner.org, Role::User).await;
+    let status = async || server.call_as(&user, Method::GET, USERS, None).await.status.as_u16();
+    assert_eq!(status().await, 403);
+    for (role, expected) in [(2, 200), (1, 403), (254, 200), (0, 403)] {
+        assert_eq!(put(&server, &owner, &user.user, json!({ "orgRole": role })).await.status, StatusCode::OK);
+        assert_eq!(status().await, expected, "with role {role}");
+        let profile = server.call_as(&user, Method::GET, "/user/profile", None).await.json();
+        assert_eq!(profile["data"]["orgRole"], role);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_owner_stays() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let demote = Some(json!({ "orgRole": 254 }));
+    let role = format!("/user/{}/role", owner.user);
+    let alone = async |why: &str| {
+        for path in [role.clone(), path(&owner.user)] {
+            let refused = server.call_as(&owner, Method::PUT, &path, demote.as_ref()).await;
+            let message = "This is the last OWNER of the organization: make another person OWNER first";
+            let expected = json!({ "success": false, "message": message, "errorCode": "LAST_OWNER" });
+            assert_eq!((refused.status, refused.json()), (StatusCode::CONFLICT, expected), "{why}");
+        }
+    };
+    alone("there is no other").await;
+    server.owner_of("other").await;
+    alone("another organization's is none").await;
+    server.member_of(&owner.org, Role::Administrator).await;
+    alone("an administrator is none").await;
+    let invited = server.call_as(&owner, Method::POST, USERS, Some(&guest("eve@example.org", 255))).await.json();
+    alone("one who has not taken the account over is none").await;
+    let itself = server.call_as(&owner, Method::PUT, &role, Some(&json!({ "orgRole": 255 }))).await;
+    assert_eq!(itself.status, StatusCode::OK, "the role that they have");
+    let second = server.member_of(&owner.org, Role::Owner).await;
+    delete(&server, &owner, &second.user).await;
+    alone("a deleted one is none").await;
+    let body = json!({ "token": invited["invitationToken"], "password": "a cat on 3 roofs" });
+    assert_eq!(server.call(Method::POST, "/user/verify-email", Some(&body)).await.status, StatusCode::OK);
+    assert_eq!(server.call_as(&owner, Method::PUT, &role, demote.as_ref()).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_owners_who_leave_or_depose_each_other_at_once_one_stays() {
+    let server = Arc::new(Server::start().await);
+    for way in ["step back", "depose", "delete"] {
+        let one = server.owner_of("acme").await;
+        let two = server.member_of(&one.org, Role::Owner).await;
+        let witness = server.member_of(&one.org, Role::Administrator).await;
+        let calls = [(&one, &two), (&two, &one)].map(|(caller, other)| {
+            let (server, caller) = (Arc::clone(&server), caller.clone());
+            let about = if way == "step back" { caller.user.clone() } else { other.user.clone() };
+            tokio::spawn(async move {
+                match way {
+                    "delete" => delete(&server, &caller, &about).await,
+                    _ => put(&server, &caller, &about, json!({ "orgRole": 0 })).await,
+                }
+            })
+        });
+        let mut done = 0;
+        for call in calls {
+            match call.await.expect("an answer").status.as_u16() {
+                200 => done += 1,
+                status => assert!([401, 403, 409].contains(&status), "{way}: {status}"),
+            }
+        }
+        let owners = people(&server, &witness).await.into_iter();
+        let owners = owners.filter(|user| user["orgRole"] == 255 && user["deletedAt"].is_null()).count();
+        assert_eq!((done, owners), (1, 1), "{way}");
+    }
+}
