@@ -4,6 +4,8 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 mod connection;
+#[cfg(test)]
+mod disk_tests;
 pub mod error;
 pub mod guess;
 mod heads;

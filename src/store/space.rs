@@ -54,6 +54,11 @@ impl Space {
     }
 }
 
+/// Whether the disk has so little beyond the reserve that it may be full before a transaction that begins now is on it.
+pub(super) fn is_near_reserve(options: &Options) -> bool {
+    connection::disk_free(&options.path).is_some_and(|free| free <= options.room.reserve.saturating_mul(2))
+}
+
 /// Pages of the file that hold something.
 fn used(conn: &Connection) -> Result<u64, StoreError> {
     let count = |pragma| conn.prepare_cached(pragma)?.query_row([], |row| row.get::<_, u32>(0)).map(u64::from);

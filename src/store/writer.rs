@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::heads::Heads;
 use super::index::{Index, Touches};
-use super::space::{Space, Urgency};
+use super::space::{self, Space, Urgency};
 use super::{Options, Pending, ReadTx, StoreError, WriterFigures};
 
 /// Changes that may wait before a caller is told to come again.
@@ -231,12 +231,21 @@ impl Thread {
             batch.extend(jobs.try_iter().take(BATCH - 1));
             // A full file may end the transaction at an ordinary change; what revokes must not go down with it.
             batch.sort_by_key(|job| job.urgency());
-            while !batch.is_empty() {
-                batch = self.commit(batch);
+            let ordinary = batch.partition_point(|job| job.urgency() == Urgency::Ordinary);
+            if (1..batch.len()).contains(&ordinary) && space::is_near_reserve(&self.options) {
+                // Nor at a COMMIT that finds the disk full, after which nothing can be run again: it has the disk first.
+                self.commit_all(batch.split_off(ordinary));
             }
+            self.commit_all(batch);
         }
         if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
             tracing::warn!(%error, "the last checkpoint failed; the next start makes it");
+        }
+    }
+
+    fn commit_all(&self, mut batch: Vec<Box<dyn Job>>) {
+        while !batch.is_empty() {
+            batch = self.commit(batch);
         }
     }
 

@@ -21,19 +21,22 @@ use crate::domain::time::Time;
 /// How long a test waits for what must come.
 const LONG: Duration = Duration::from_mins(1);
 
-const RESERVE: u64 = 256 * 1024;
+pub(super) const RESERVE: u64 = 256 * 1024;
 
 type Answer = Pending<OrgId, StoreError>;
 
-struct Subject {
-    store: Store,
+pub(super) struct Subject {
+    pub(super) store: Store,
     options: Options,
     _folder: TempDir,
 }
 
 impl Subject {
     fn new() -> Self {
-        let folder = TempDir::new().expect("a folder");
+        Self::within(TempDir::new().expect("a folder"))
+    }
+
+    pub(super) fn within(folder: TempDir) -> Self {
         let options = Options { path: folder.path().join("orgkeys.db"), readers: 4, room: Room::new(RESERVE, 0) };
         Self { store: Store::open(&options).expect("a store"), options, _folder: folder }
     }
@@ -44,7 +47,7 @@ impl Subject {
         self.options.room.limit.store((u64::from(used) + pages) * 4_096 + RESERVE, Ordering::Relaxed);
     }
 
-    fn enqueue(
+    pub(super) fn enqueue(
         &self,
         urgency: Urgency,
         work: impl FnOnce(&WriteTx<'_>) -> Result<OrgId, StoreError> + Send + 'static,
@@ -53,7 +56,7 @@ impl Subject {
     }
 
     /// Holds the writer inside of a transaction until the sender is used or dropped, so that what is enqueued then is one batch.
-    fn hold(&self) -> (Sender<()>, Answer) {
+    pub(super) fn hold(&self) -> (Sender<()>, Answer) {
         let ((begun, wait), (release, held)) = (channel(), channel());
         let answer = self.enqueue(Urgency::Revoking, move |_| {
             begun.send(()).expect("somebody waits");
@@ -65,7 +68,7 @@ impl Subject {
     }
 
     /// The organizations that are there, after a look at every chain and at each one's entry.
-    fn orgs(&self) -> HashSet<OrgId> {
+    pub(super) fn orgs(&self) -> HashSet<OrgId> {
         self.store.read(whole).expect("read")
     }
 }
@@ -91,7 +94,7 @@ fn pragma<T: rusqlite::types::FromSql>(conn: &Connection, name: &str) -> Result<
     Ok(conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?)
 }
 
-fn id(number: u8) -> OrgId {
+pub(super) fn id(number: u8) -> OrgId {
     OrgId::from_bytes([number; 16])
 }
 
@@ -119,7 +122,7 @@ fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: usize) -> Res
 }
 
 /// As [`add`], with an entry of a page in the server's chain.
-fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreError> {
+pub(super) fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreError> {
     add(tx, number, None, 4_096)
 }
 

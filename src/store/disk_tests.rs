@@ -1,0 +1,72 @@
+//! Does what revokes stand when the disk fills up under a batch? On a small disk of the test's own.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::space::Urgency;
+use super::writer_tests::{RESERVE, Subject, add_large, id};
+use super::{StoreError, connection};
+
+/// A disk in memory that is unmounted when the test ends.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// Mounts it; `None` where this process may not.
+    fn on(folder: &TempDir) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(folder.path());
+        mount.output().is_ok_and(|output| output.status.success()).then(|| Self(folder.path().to_owned()))
+    }
+
+    fn free(&self) -> u64 {
+        connection::disk_free(&self.0.join("orgkeys.db")).expect("the disk's figures")
+    }
+
+    /// A file that takes all but `left` bytes, and the rest of the disk when it is told to.
+    fn fill(&self, left: u64) -> fs::File {
+        let mut filler = fs::File::create(self.0.join("filler")).expect("a file");
+        let bytes = usize::try_from(self.free() - left).expect("a small disk");
+        filler.write_all(&vec![b'x'; bytes]).expect("there is room");
+        filler
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a test that failed may still have files open there.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_revokes_stands_although_the_disk_is_full_when_the_changes_beside_it_are_committed() {
+    let folder = TempDir::new().expect("a folder");
+    let Some(disk) = Disk::on(&folder) else {
+        println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
+        return;
+    };
+    let subject = Subject::within(folder);
+    subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
+    let mut filler = disk.fill(RESERVE + RESERVE / 2);
+    let (release, held) = subject.hold();
+    // Another program takes what is left while the change is made, after the look at the disk.
+    let ordinary = subject.enqueue(Urgency::Ordinary, move |tx| {
+        while filler.write_all(&[b'x'; 4_096]).is_ok() {}
+        add_large(tx, 1)
+    });
+    let revoking = subject.enqueue(Urgency::Revoking, |tx| add_large(tx, 2));
+    drop(release);
+    held.wait().expect("released");
+    assert_eq!(revoking.wait().expect("it has the disk first"), id(2));
+    assert!(matches!(ordinary.wait(), Err(StoreError::Full)));
+    assert_eq!(disk.free(), 0);
+    assert_eq!(subject.orgs(), [2, 200].map(id).into());
+
+    fs::remove_file(disk.0.join("filler")).expect("removed");
+    subject.store.write(|tx| add_large(tx, 3)).wait().expect("there is room again");
+    assert_eq!(subject.orgs(), [2, 3, 200].map(id).into());
+}
