@@ -1,6 +1,7 @@
 //! What may be done, by whom, and what is recorded of it? One file per noun, one public function per thing a caller can do.
 
 pub mod access;
+pub mod api_key;
 pub mod app;
 pub mod audit;
 pub mod backup;
@@ -13,6 +14,7 @@ pub mod node;
 pub mod offline;
 pub mod org_key;
 pub mod outside;
+pub mod project;
 pub mod refusals;
 pub mod session;
 pub mod signed_call;

@@ -17,7 +17,7 @@ const DESCRIPTION: &str = "Holds an organization's keys: administrators mint RSA
     gives the id of your organization. `orgkeys sign` makes the body of a node's registration.";
 
 /// Headers whose names the framework writes in capitals.
-const HEADERS: [&str; 4] = ["Cache-Control", "Content-Disposition", "Location", "X-Key-Id"];
+const HEADERS: [&str; 5] = ["Cache-Control", "Content-Disposition", "Location", "X-Key-Id", "X-Total-Count"];
 
 static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
 

@@ -1,5 +1,6 @@
 //! How is it asked for over HTTP? The table of contents: every group of operations, and the way of a request through the middleware.
 
+pub mod api_key;
 pub mod auth;
 pub mod body;
 pub mod cors;
@@ -13,6 +14,7 @@ pub mod metrics;
 pub mod node;
 pub mod observe;
 pub mod org_key;
+pub mod project;
 pub mod receive;
 pub mod refusals;
 pub mod timestamp;
@@ -52,6 +54,12 @@ pub enum Group {
     /// Machines that prove themselves by signing with an organization key.
     #[oai(rename = "nodes")]
     Nodes,
+    /// Parts of an organization with members of their own, which API keys can be for.
+    #[oai(rename = "projects")]
+    Projects,
+    /// Secrets by which services call, each good for a time, a role and perhaps some projects.
+    #[oai(rename = "API keys")]
+    ApiKeys,
     /// The audit log, as far as it shows changes.
     #[oai(rename = "system events")]
     Events,
@@ -64,7 +72,15 @@ pub enum Group {
 }
 
 /// Every group, in the order of the document.
-pub type Apis = (user::UserApi, org_key::OrgKeyApi, node::NodeApi, event::EventApi, health::ServerApi);
+pub type Apis = (
+    user::UserApi,
+    org_key::OrgKeyApi,
+    node::NodeApi,
+    project::ProjectApi,
+    api_key::ApiKeyApi,
+    event::EventApi,
+    health::ServerApi,
+);
 
 /// The whole way of a request: observed, cleared for browsers, received, answered, and refused in our own words.
 pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
@@ -73,6 +89,8 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         user::UserApi(Arc::clone(app)),
         org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
+        project::ProjectApi(Arc::clone(app)),
+        api_key::ApiKeyApi(Arc::clone(app)),
         event::EventApi::new(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );

@@ -247,6 +247,7 @@ mod tests {
     fn limits_have_two_sides() {
         for (name, good, bad) in [
             ("max", ["1", "100"], ["0", "101"]),
+            ("api_keys_max", ["1", "100000"], ["0", "100001"]),
             ("signature_window", ["1s", "900"], ["0", "901s"]),
             ("readers", ["1", "64"], ["0", "65"]),
             ("header_timeout", ["1ms", "86400"], ["0", "86401"]),

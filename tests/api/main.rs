@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod audit_chain;
 mod audit_refusals;
+mod credentials;
 mod crowd;
 mod events;
 mod full;
