@@ -15,6 +15,7 @@ mod keys_and_nodes;
 mod nodes;
 mod openapi;
 mod org_keys;
+mod projects;
 mod races;
 mod seeds;
 mod slow;
