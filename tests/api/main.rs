@@ -1,6 +1,11 @@
 //! What users, nodes and attackers see: one server per test, in this process, on a port of the system's choice.
 
 mod access;
+mod api_key_limits;
+mod api_key_rights;
+mod api_key_rotation;
+mod api_key_windows;
+mod api_keys;
 mod audit;
 mod audit_chain;
 mod audit_refusals;
