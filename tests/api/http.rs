@@ -45,7 +45,7 @@ async fn what_is_not_there_is_said_in_the_envelope_of_the_paths_family() {
         ("/api", true),
         ("/api/", true),
         ("/api/c4n4ry?c4n4ry=1", true),
-        ("/api/organizations/c4n4ry/api-keys", true),
+        ("/api/organizations/c4n4ry/keys", true),
     ];
     for (path, wrapped) in cases {
         for method in [Method::GET, Method::POST, Method::DELETE] {
@@ -81,7 +81,7 @@ async fn a_method_that_a_path_does_not_take_is_told_those_that_it_takes() {
             }
             let filled = path.replace('{', "c4n4ry").replace('}', "");
             let answer = server.call_as(&owner, method, &filled, Some(&json!({}))).await;
-            refusal(&answer, false, 405, "METHOD_NOT_ALLOWED");
+            refusal(&answer, path.starts_with("/api/"), 405, "METHOD_NOT_ALLOWED");
             let mut allowed: Vec<_> = answer.headers["allow"].to_str().expect("text").split(", ").collect();
             allowed.sort_unstable();
             taken.sort_unstable();
