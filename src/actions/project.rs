@@ -62,9 +62,13 @@ pub fn rename(app: &App, caller: &Caller, project: Option<ProjectId>, name: Stri
 }
 
 /// Deletes a project. An API key that is for it alone goes with it: without a project it would be for the whole organization.
+/// So nobody deletes a project that a key above themselves is for.
 pub fn delete(app: &App, caller: &Caller, project: Option<ProjectId>) -> Pending<()> {
-    app.revoke(caller, Rule::ManagesProject(project), move |tx, _| {
+    app.revoke(caller, Rule::ManagesProject(project), move |tx, grant| {
         let project = project.ok_or_else(access::no_such_project)?;
+        if let Some(role) = store::api_key::highest_role(tx, project, grant.at)? {
+            access::reaches(grant, role)?;
+        }
         let api_keys = store::project::delete(tx, project)?;
         Ok(((), Event::ProjectDeleted { project, api_keys }))
     })

@@ -108,7 +108,8 @@ impl ProjectApi {
 
     /// Delete a project
     ///
-    /// API keys that are for this project alone are deleted with it; others lose it. Its owners may, and ADMINISTRATOR.
+    /// API keys that are for this project alone are deleted with it; others lose it. Its owners may, unless one of these
+    /// keys has a role above their own, and ADMINISTRATOR.
     #[oai(path = "/api/projects/:projectId", method = "delete", operation_id = "deleteProject")]
     async fn delete(
         &self,

@@ -9,6 +9,7 @@ use super::{ReadTx, StoreError, WriteTx, user};
 use crate::crypto::secret::TokenDigest;
 use crate::domain::api_key::{ApiKey, Standing, Terms};
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
+use crate::domain::role::Role;
 use crate::domain::time::Time;
 
 const COLUMNS: &str =
@@ -228,6 +229,16 @@ pub fn list(tx: &ReadTx<'_>, wanted: Wanted) -> Result<(Vec<ApiKey>, i64), Store
     let keys = tx.rows(&sql, params![org.as_bytes(), owner, project, take, skip], api_key)?;
     let keys = keys.into_iter().map(|key| with_projects(tx, key)).collect::<Result<_, _>>()?;
     Ok((keys, total.unwrap_or(0)))
+}
+
+/// The highest role of the keys that name a project and have not ended.
+pub fn highest_role(tx: &ReadTx<'_>, project: ProjectId, now: Time) -> Result<Option<Role>, StoreError> {
+    tx.row(
+        "SELECT role FROM api_key_project JOIN api_key ON api_key.id = api_key
+         WHERE project = ?1 AND (expire_at IS NULL OR expire_at > ?2) ORDER BY role DESC LIMIT 1",
+        params![project.as_bytes(), now.millis()],
+        |row| user::role(row, 0),
+    )
 }
 
 /// The projects that a key is for, in the order of their ids.

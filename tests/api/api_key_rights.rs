@@ -187,6 +187,8 @@ async fn nobody_changes_rotates_or_deletes_a_key_above_themselves() {
     let path = format!("/api/projects/{}", scene.first);
     server.call_with_key(&secret, Method::GET, &path, None).await.result();
     assert_eq!(calls(&scene.head).await, [200, 403, 201, 200], "at their own role all but its role");
+    let deleted = server.call_as(&scene.lead, Method::DELETE, &path, None).await;
+    assert_eq!(deleted.refusal(), (403, "ACCESS_DENIED".to_owned()), "nor by way of the project: the successor lives");
     let (own, _) = server.api_key(&scene.owner, Role::User, &[&scene.first]).await;
     let raised = scene.change(&scene.lead, &org, own, &json!({ "roleId": 254 })).await;
     assert_eq!(raised.refusal(), (403, "ACCESS_DENIED".to_owned()));
@@ -197,6 +199,9 @@ async fn nobody_changes_rotates_or_deletes_a_key_above_themselves() {
         let owner_key = server.call_as(who, Method::POST, &org, Some(&new_api_key("a", 255, &[]))).await;
         assert_eq!(owner_key.refusal(), (400, "INVALID_FIELD".to_owned()), "never OWNER");
     }
+    let successor = format!("{org}/{}", above + 1);
+    server.call_as(&scene.owner, Method::DELETE, &successor, None).await.result();
+    server.call_as(&scene.lead, Method::DELETE, &path, None).await.result();
 }
 
 #[tokio::test(flavor = "multi_thread")]
