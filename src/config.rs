@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::domain::api_key::MOST_PER_ORG;
 use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::org_key::MAX_QUOTA;
 
@@ -68,6 +69,8 @@ settings! {
     listen: SocketAddr = "127.0.0.1:3000";
     /// Keys that an organization may have, 1 to 100
     max: u32 = "5";
+    /// API keys that an organization may have at once, ended ones not counted, 1 to 100000
+    api_keys_max: u32 = "1000";
     /// How far a signed timestamp may lie from the server's time, 1 to 900 seconds
     signature_window: Duration = "300s";
     /// Free disk space below which only what revokes is written
@@ -118,6 +121,7 @@ impl Settings {
     /// Checks what no single value can say.
     fn check(self) -> Result<Self, (&'static str, String)> {
         within("max", u64::from(self.max), 1..=u64::from(MAX_QUOTA))?;
+        within("api_keys_max", u64::from(self.api_keys_max), 1..=u64::from(MOST_PER_ORG))?;
         let times = [
             ("header_timeout", self.header_timeout),
             ("request_timeout", self.request_timeout),

@@ -42,6 +42,8 @@ pub enum Rule {
     ManagesProject(Option<ProjectId>),
     /// To see the API keys of an organization: all of them, or those of their own projects.
     SeesApiKeys(Option<OrgId>),
+    /// To see the API keys of one project, as far as they see them at all.
+    SeesApiKeysOf(Option<ProjectId>),
     /// To make, change and delete API keys of an organization.
     ManagesApiKeys(Option<OrgId>),
     /// To see the keys of an organization.
@@ -160,6 +162,7 @@ impl Rule {
                 Never,
                 "Access denied: you can only view API keys of your own organization",
             ),
+            Self::SeesApiKeysOf(_) => ("see API keys", Some(User), Never, "Access denied: not a member of the project"),
             Self::ManagesApiKeys(_) => {
                 ("manage API keys", Some(User), Never, "Insufficient permissions to manage API keys")
             }
@@ -215,6 +218,7 @@ impl Rule {
             | Self::ManagesPeople
             | Self::SeesProject(_)
             | Self::ManagesProject(_)
+            | Self::SeesApiKeysOf(_)
             | Self::FindsNodes
             | Self::SeesEvents
             | Self::MarksEvents => true,
@@ -267,7 +271,7 @@ fn decide_user(tx: &ReadTx<'_>, grant: Grant, rule: &Rule) -> Result<Grant, Deni
         return Err(forbidden(grant.org, rule));
     }
     let (project, changes) = match rule {
-        Rule::SeesProject(project) => (project, false),
+        Rule::SeesProject(project) | Rule::SeesApiKeysOf(project) => (project, false),
         Rule::ManagesProject(project) => (project, true),
         _ => return Ok(grant),
     };

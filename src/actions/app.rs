@@ -6,35 +6,21 @@ use std::time::Duration;
 use super::access::{self, Denial, Grant, Rule};
 use super::caller::{Caller, Identity};
 use super::error::{Error, Kind};
-use super::limits::Limiter;
+use super::limits::{Limiter, Limits};
 use super::outside::Outside;
 use super::pending::Pending;
 use super::refusals::Refusals;
 use super::signed_call::Verifiers;
 use crate::domain::audit::Draft;
 use crate::domain::event::{Change, Context, Event};
-use crate::domain::id::OrgId;
+use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
-use crate::store::index::Index;
+use crate::store::api_key::touch;
+use crate::store::index::{Index, Used};
 use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
 
 /// A token's last use is written once a minute, not at every call.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
-
-/// The limits that an administrator sets. By default nothing is allowed and nothing is counted.
-#[derive(Clone, Debug, Default)]
-pub struct Limits {
-    /// Keys per organization, 1 to 100.
-    pub org_keys: u32,
-    /// How far a signed timestamp may lie from the server's time, 1 to 900 s.
-    pub signature_window: Duration,
-    /// Refused signed calls per second and network; 0 = no limit.
-    pub refused_rate: u32,
-    /// How many of them at once.
-    pub refused_burst: u32,
-    /// Calls per second and credential; 0 = no limit.
-    pub caller_rate: u32,
-}
 
 /// An open organization keys server, without a wire to it.
 pub struct App {
@@ -210,6 +196,12 @@ impl App {
                 entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
             })
             .wait()
+    }
+
+    /// Writes when and from where API keys were last used, which is no action of a caller and has no entry.
+    pub(super) fn remember_uses(&self, uses: Vec<(ApiKeyId, Used)>) -> Result<(), Error> {
+        let write = move |tx: &WriteTx<'_>| uses.into_iter().try_for_each(|(key, used)| touch(tx, key, used));
+        Ok(self.store.write(write).wait()?)
     }
 
     /// The credentials that stand now, in memory.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::app::{App, Limits};
+use super::app::App;
 use super::audit;
 use super::error::{Error, Kind};
+use super::limits::Limits;
 use super::outside::Outside;
 use crate::domain::event::{Event, Head};
 use crate::domain::node::WIDEST_WINDOW;

@@ -12,7 +12,6 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use super::app::Limits;
 use super::error::Error;
 use super::guesses::Guesses;
 use crate::domain::event::network;
@@ -23,6 +22,23 @@ const MANY: usize = 10_000;
 
 /// A credential's bucket holds four seconds of calls.
 const CALLER_BURST: u32 = 4;
+
+/// The limits that an administrator sets. By default nothing is allowed and nothing is counted.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Keys per organization, 1 to 100.
+    pub org_keys: u32,
+    /// API keys per organization that have not ended, 1 to 100,000.
+    pub api_keys: u32,
+    /// How far a signed timestamp may lie from the server's time, 1 to 900 s.
+    pub signature_window: Duration,
+    /// Refused signed calls per second and network; 0 = no limit.
+    pub refused_rate: u32,
+    /// How many of them at once.
+    pub refused_burst: u32,
+    /// Calls per second and credential; 0 = no limit.
+    pub caller_rate: u32,
+}
 
 type Buckets<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod account;
+pub mod api_key;
 pub mod app;
 pub mod audit;
 pub mod backup;
@@ -20,6 +21,7 @@ pub mod org_key;
 pub mod outside;
 pub mod password;
 pub mod pending;
+pub mod project;
 pub mod refusals;
 pub mod session;
 pub mod signed_call;

@@ -17,7 +17,7 @@ const DESCRIPTION: &str = "Holds an organization's keys: administrators mint RSA
     gives the id of your organization. `orgkeys sign` makes the body of a node's registration.";
 
 /// Headers whose names the framework writes in capitals.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 9] = [
     "Cache-Control",
     "Content-Disposition",
     "Location",
@@ -26,6 +26,7 @@ const HEADERS: [&str; 8] = [
     "X-Orgkeys-Organization",
     "X-Orgkeys-Projects",
     "X-Orgkeys-Role",
+    "X-Total-Count",
 ];
 
 static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));

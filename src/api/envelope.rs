@@ -142,7 +142,7 @@ macro_rules! wrapped {
         }
 
         impl $name {
-            fn new(status_code: u16, message: &str, result: $result) -> Self {
+            pub(in crate::api) fn new(status_code: u16, message: &str, result: $result) -> Self {
                 let (errors, messages) = (Vec::new(), vec![message.to_owned()]);
                 Self { success: true, errors, messages, result, result_info: String::new(), status_code }
             }

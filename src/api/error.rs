@@ -8,6 +8,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registr
 
 use super::envelope::{self, Failure, Family, WrappedFailure};
 use crate::actions::error::{Error, Kind};
+use crate::domain::text::InvalidField;
 
 /// The statuses that an operation may fail with, as a set of bits; server faults are in every one.
 pub mod may {
@@ -69,6 +70,12 @@ pub fn respond(family: Family, error: Error) -> Response {
 impl<const MAY: u32> From<Error> for Fail<MAY> {
     fn from(error: Error) -> Self {
         Self(error)
+    }
+}
+
+impl<const MAY: u32> From<InvalidField> for Fail<MAY> {
+    fn from(invalid: InvalidField) -> Self {
+        Self(invalid.into())
     }
 }
 

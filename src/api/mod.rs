@@ -1,5 +1,6 @@
 //! How is it asked for over HTTP? The table of contents: every group of operations, and the way of a request through the middleware.
 
+pub mod api_key;
 pub mod auth;
 pub mod body;
 pub mod cors;
@@ -16,6 +17,7 @@ pub mod org;
 pub mod org_key;
 pub mod password_work;
 pub mod people;
+pub mod project;
 pub mod receive;
 pub mod refusals;
 pub mod session;
@@ -58,7 +60,10 @@ pub enum Group {
     /// Machines that prove themselves by signing with an organization key.
     #[oai(rename = "nodes")]
     Nodes,
-    /// Secrets by which services call, and their verification.
+    /// Parts of an organization with members of their own, which API keys can be for.
+    #[oai(rename = "projects")]
+    Projects,
+    /// Secrets by which services call, each good for a time, a role and perhaps some projects, and their verification.
     #[oai(rename = "API keys")]
     ApiKeys,
     /// The audit log, as far as it shows changes.
@@ -83,6 +88,8 @@ pub type Apis = (
     org::OrgApi,
     org_key::OrgKeyApi,
     node::NodeApi,
+    project::ProjectApi,
+    api_key::ApiKeyApi,
     verification::VerificationApi,
     event::EventApi,
     health::ServerApi,
@@ -99,6 +106,8 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         org::OrgApi(Arc::clone(app)),
         org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
+        project::ProjectApi(Arc::clone(app)),
+        api_key::ApiKeyApi(Arc::clone(app)),
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),
         event::EventApi::new(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),

@@ -160,9 +160,9 @@ pub enum Event {
     /// An API key was changed.
     ApiKeyUpdated { key: ApiKeyId, role: Role, projects: Vec<ProjectId> },
     /// An API key got a successor, and ends at `ends`.
-    ApiKeyRotated { key: ApiKeyId, successor: ApiKeyId, ends: Time },
+    ApiKeyRotated { key: ApiKeyId, successor: ApiKeyId, ends: Time, projects: Vec<ProjectId> },
     /// An API key was deleted.
-    ApiKeyDeleted { key: ApiKeyId },
+    ApiKeyDeleted { key: ApiKeyId, projects: Vec<ProjectId> },
     /// The API keys of an organization or of a project were listed.
     ApiKeysListed { org: OrgId, project: Option<ProjectId>, count: usize },
     /// An organization key was made.

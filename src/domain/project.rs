@@ -4,6 +4,9 @@ use super::id::{OrgId, ProjectId, UserId};
 use super::text::{self, InvalidField};
 use super::time::Time;
 
+/// The most projects of an organization.
+pub const MOST_PER_ORG: u32 = 1_000;
+
 /// A project.
 #[derive(Clone, Debug)]
 pub struct Project {
@@ -55,4 +58,9 @@ impl MemberRole {
 /// Takes the name of a project: 1 to 100 characters.
 pub fn parse_name(value: &str) -> Result<String, InvalidField> {
     text::parse("name", value, 1..=100)
+}
+
+/// Takes the role of a member.
+pub fn parse_role(value: &str) -> Result<MemberRole, InvalidField> {
+    MemberRole::parse(value).ok_or_else(|| InvalidField::new("role", "must be OWNER or EDITOR"))
 }

@@ -3,8 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::fmt::temporal::DateTimePrinter;
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::{DateTimePrinter, Pieces};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+
+/// The moment that times are counted from, as a date. A time stamp of the library would end a day before the year 9999 does.
+const BEGIN: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// The first and the last millisecond that four digits of a year can name.
+const NAMED: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
 /// A moment, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,21 +48,29 @@ impl Time {
         Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Reads RFC 3339 with an offset; a local time names no moment and is `None`.
+    /// Reads RFC 3339 with an offset; a local time names no moment and is `None`. What is finer than a millisecond is cut off.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        // The parser also takes the bracketed suffixes of RFC 9557, which no caller means.
-        let timestamp: Timestamp = (!text.contains('[')).then(|| text.parse().ok())??;
-        Some(Self(timestamp.as_millisecond()))
+        // The parser also takes the bracketed suffixes of RFC 9557 and signed years, which no caller means.
+        if text.contains('[') || !text.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
+        let pieces = Pieces::parse(text).ok()?;
+        let (time, offset) = (pieces.time()?, pieces.to_numeric_offset()?);
+        let local = DateTime::from_parts(pieces.date(), time).duration_since(BEGIN);
+        let millis = local.checked_sub(SignedDuration::from_secs(offset.seconds().into()))?.as_nanos();
+        let millis = i64::try_from(millis.div_euclid(1_000_000)).ok()?;
+        NAMED.contains(&millis).then_some(Self(millis))
     }
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
-        // What lies beyond the year 9999 is printed as its end.
-        let timestamp = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX);
-        f.write_str(&PRINTER.timestamp_to_string(&timestamp))
+        // What lies beyond the years that four digits name is printed as their end.
+        let millis = self.0.clamp(*NAMED.start(), *NAMED.end());
+        let date = BEGIN.checked_add(SignedDuration::from_millis(millis)).unwrap_or(DateTime::MAX);
+        write!(f, "{}Z", PRINTER.datetime_to_string(&date))
     }
 }
 
@@ -76,6 +91,25 @@ mod tests {
         assert_eq!(time.to_string(), "2024-01-15T10:30:00.000Z");
         assert_eq!(Time::parse_rfc3339("2024-01-15T10:30:00Z"), Some(time));
         assert_eq!(Time::parse_rfc3339("2024-01-15T11:30:00.000+01:00"), Some(time));
+    }
+
+    #[test]
+    fn the_years_from_0_to_9999_are_whole() {
+        for text in ["9999-12-31T23:59:59.999Z", "9999-12-30T22:00:01.000Z", "0000-01-01T00:00:00.000Z"] {
+            assert_eq!(Time::parse_rfc3339(text).expect(text).to_string(), text);
+        }
+        let finer = Time::parse_rfc3339("9999-12-31T23:59:59.9999999Z").expect("a moment");
+        assert_eq!(finer.to_string(), "9999-12-31T23:59:59.999Z");
+        for text in [
+            "9999-12-31T23:59:59-00:01",
+            "0000-01-01T00:00:00+00:01",
+            "-000001-12-31T00:00:00Z",
+            "+010000-01-01T00:00:00Z",
+        ] {
+            assert_eq!(Time::parse_rfc3339(text), None, "{text}");
+        }
+        assert_eq!(Time::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Time::from_millis(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -14,17 +14,19 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::actions::app::{App, Limits};
+use crate::actions::app::App;
 use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::error::Error as ActionError;
+use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
-use crate::actions::{backup, refusals};
+use crate::actions::{api_key, backup, refusals};
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
 use crate::store::{Options, Room, Store};
 
-/// How often the counts of refused calls are recorded and a new backup is noticed.
-const HOUSEKEEPING: Duration = Duration::from_mins(1);
+/// How often the last uses of API keys are written. At every second time, the counts of refused calls are recorded and a
+/// new backup is noticed.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
 
 /// Why the server cannot start; the text says what to do.
 #[derive(Debug, Error)]
@@ -54,6 +56,7 @@ pub fn store_options(settings: &Settings) -> Options {
 pub fn limits(settings: &Settings) -> Limits {
     Limits {
         org_keys: settings.max,
+        api_keys: settings.api_keys_max,
         signature_window: settings.signature_window,
         refused_rate: settings.refused_rate,
         refused_burst: settings.refused_burst,
@@ -154,6 +157,9 @@ impl Server {
             if let Err(error) = refusals::flush(&app, true) {
                 tracing::error!(%error, "the last counts of refused calls could not be recorded");
             }
+            if let Err(error) = api_key::flush_uses(&app) {
+                tracing::error!(%error, "the last uses of API keys could not be written");
+            }
             drop(app);
         });
         let _ = closed.await;
@@ -161,16 +167,22 @@ impl Server {
 }
 
 async fn keep_house(app: Arc<App>, stop: CancellationToken) {
-    let mut minutes = tokio::time::interval(HOUSEKEEPING);
-    minutes.tick().await;
-    while stop.run_until_cancelled(minutes.tick()).await.is_some() {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    ticks.tick().await;
+    let mut whole_minute = false;
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let app = Arc::clone(&app);
         let kept = spawn_blocking(move || {
-            refusals::flush(&app, false)?;
-            backup::notice(&app).map(drop)
+            let written = api_key::flush_uses(&app);
+            if whole_minute {
+                refusals::flush(&app, false)?;
+                backup::notice(&app)?;
+            }
+            written
         });
         if let Ok(Err(error)) = kept.await {
             tracing::warn!(%error, "housekeeping failed; it is tried again in a minute");
         }
+        whole_minute = !whole_minute;
     }
 }

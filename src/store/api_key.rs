@@ -2,13 +2,26 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Row;
+use rusqlite::{Row, params};
 
-use super::{ReadTx, StoreError, user};
+use super::index::{Touched, Used};
+use super::{ReadTx, StoreError, WriteTx, user};
 use crate::crypto::secret::TokenDigest;
-use crate::domain::api_key::Standing;
-use crate::domain::id::{ApiKeyId, OrgId, ProjectId};
+use crate::domain::api_key::{ApiKey, Standing, Terms};
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
+use crate::domain::role::Role;
 use crate::domain::time::Time;
+
+const COLUMNS: &str =
+    "id, org, role, start_at, expire_at, disabled, name, note, mask, created_at, rotated_at, last_used,
+    last_address";
+
+/// The keys that somebody sees: all, or those that are for projects of which `?2` is an owner and for nothing else.
+const SEEN: &str = "FROM api_key WHERE org = ?1 AND (?2 IS NULL OR (
+        EXISTS (SELECT 1 FROM api_key_project WHERE api_key = api_key.id)
+        AND NOT EXISTS (SELECT 1 FROM api_key_project AS named WHERE named.api_key = api_key.id AND NOT EXISTS (
+            SELECT 1 FROM project_member AS member
+            WHERE member.project = named.project AND member.user = ?2 AND member.role = 'OWNER'))))";
 
 /// The columns of a standing, without the projects.
 const STANDING: &str = "SELECT id, org, role, start_at, expire_at, disabled, digest FROM api_key";
@@ -25,11 +38,7 @@ pub(super) fn standing_and_digest(
 ) -> Result<Option<(TokenDigest, Standing)>, StoreError> {
     let found = tx.row(&format!("{STANDING} WHERE id = ?1"), [id.number()], known)?;
     let Some((digest, standing)) = found else { return Ok(None) };
-    let projects =
-        tx.rows("SELECT project FROM api_key_project WHERE api_key = ?1 ORDER BY project", [id.number()], |row| {
-            Ok(ProjectId::from_bytes(row.get(0)?))
-        })?;
-    Ok(Some((digest, Standing { projects: projects.into(), ..standing })))
+    Ok(Some((digest, Standing { projects: projects(tx, id)?, ..standing })))
 }
 
 /// How many API keys the server has.
@@ -62,8 +71,217 @@ pub fn name(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<String>, StoreError>
     tx.row("SELECT name FROM api_key WHERE id = ?1", [id.number()], |row| row.get(0))
 }
 
+/// What a new API key is made of.
+pub struct New<'a> {
+    /// Its organization.
+    pub org: OrgId,
+    /// What people decide of it.
+    pub terms: &'a Terms,
+    /// The digest that it is known by.
+    pub digest: &'a TokenDigest,
+    /// What is shown of the secret.
+    pub mask: &'a str,
+    /// When it is made.
+    pub at: Time,
+}
+
+/// A limit on live keys, as it is at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// The most live keys.
+    pub most: u32,
+    /// The moment.
+    pub at: Time,
+}
+
+/// Which API keys are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Of this organization.
+    pub org: OrgId,
+    /// That name this project, if it is given.
+    pub project: Option<ProjectId>,
+    /// That are for projects of this owner alone, if it is given.
+    pub owner: Option<UserId>,
+    /// How many to pass over.
+    pub skip: u32,
+    /// How many to give.
+    pub take: u32,
+}
+
+/// Adds a key, without its projects, unless the organization is at its limit; `None` if it is.
+pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<Option<ApiKeyId>, StoreError> {
+    let New { org, terms, digest, mask, at } = new;
+    let added = tx.execute(
+        "INSERT INTO api_key (org, digest, mask, name, note, role, start_at, expire_at, disabled, created_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE ?11 IS NULL OR ?11 > (
+            SELECT count(*) FROM api_key
+            WHERE org = ?1 AND rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?12))",
+        params![
+            org.as_bytes(),
+            *digest,
+            *mask,
+            terms.name,
+            terms.note,
+            terms.role.number(),
+            terms.window.start.millis(),
+            terms.window.end.map(Time::millis),
+            terms.disabled,
+            at.millis(),
+            limit.map(|limit| limit.most),
+            limit.map(|limit| limit.at.millis())
+        ],
+    )?;
+    if added == 0 {
+        return Ok(None);
+    }
+    let number = tx.last_id();
+    let id = ApiKeyId::from_number(number).ok_or_else(|| StoreError::Internal(format!("{number} is no API key")))?;
+    tx.touches.add(Touched::ApiKey(id));
+    Ok(Some(id))
+}
+
+/// Takes over what people decide of a key now; `false` when that would make the organization exceed its limit.
+pub fn update(tx: &WriteTx<'_>, id: ApiKeyId, terms: &Terms, limit: Option<Limit>) -> Result<bool, StoreError> {
+    tx.touches.add(Touched::ApiKey(id));
+    let changed = tx.execute(
+        "UPDATE api_key SET name = ?2, note = ?3, role = ?4, start_at = ?5, expire_at = ?6, disabled = ?7
+         WHERE id = ?1 AND (?8 IS NULL OR ?8 > (
+            SELECT count(*) FROM api_key AS other WHERE other.org = api_key.org AND other.rotated_at IS NULL
+                AND (other.expire_at IS NULL OR other.expire_at > ?9)))",
+        params![
+            id.number(),
+            terms.name,
+            terms.note,
+            terms.role.number(),
+            terms.window.start.millis(),
+            terms.window.end.map(Time::millis),
+            terms.disabled,
+            limit.map(|limit| limit.most),
+            limit.map(|limit| limit.at.millis())
+        ],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Makes a key one for a project too, unless that is at its limit; whether it did.
+pub fn join(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId, limit: Option<Limit>) -> Result<bool, StoreError> {
+    tx.touches.add(Touched::ApiKey(id));
+    let added = tx.execute(
+        "INSERT INTO api_key_project (api_key, project) SELECT ?1, ?2 WHERE ?3 IS NULL OR ?3 > (
+            SELECT count(*) FROM api_key_project AS other JOIN api_key ON api_key.id = other.api_key
+            WHERE other.project = ?2 AND rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?4))",
+        params![id.number(), project.as_bytes(), limit.map(|limit| limit.most), limit.map(|limit| limit.at.millis())],
+    )?;
+    Ok(added == 1)
+}
+
+/// Takes a project from a key. One that has none left is for the whole organization, so another must be there or follow.
+pub fn leave(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId) -> Result<(), StoreError> {
+    tx.touches.add(Touched::ApiKey(id));
+    let sql = "DELETE FROM api_key_project WHERE api_key = ?1 AND project = ?2";
+    tx.execute(sql, params![id.number(), project.as_bytes()]).map(drop)
+}
+
+/// Takes a project from every key that names it, and deletes those that are for it alone; gives these.
+pub(super) fn leave_all(tx: &WriteTx<'_>, project: ProjectId) -> Result<Vec<ApiKeyId>, StoreError> {
+    let named = "SELECT named.api_key FROM api_key_project AS named WHERE named.project = ?1";
+    let alone = format!(
+        "{named} AND NOT EXISTS (SELECT 1 FROM api_key_project AS other
+            WHERE other.api_key = named.api_key AND other.project <> ?1) ORDER BY named.api_key"
+    );
+    let alone = tx.rows(&alone, [project.as_bytes()], |row| id(row, 0))?;
+    for key in tx.rows(named, [project.as_bytes()], |row| id(row, 0))? {
+        tx.touches.add(Touched::ApiKey(key));
+    }
+    for key in &alone {
+        tx.execute("DELETE FROM api_key WHERE id = ?1", [key.number()])?;
+    }
+    tx.execute("DELETE FROM api_key_project WHERE project = ?1", [project.as_bytes()])?;
+    Ok(alone)
+}
+
+/// Remembers that a key has a successor and ends at `end`. One that ends with its start was never valid, which the schema has no form for: its start is moved before.
+pub fn rotate(tx: &WriteTx<'_>, id: ApiKeyId, end: Time, now: Time) -> Result<(), StoreError> {
+    tx.touches.add(Touched::ApiKey(id));
+    let sql = "UPDATE api_key SET rotated_at = ?3, expire_at = ?2, start_at = min(start_at, ?2 - 1) WHERE id = ?1";
+    tx.execute(sql, params![id.number(), end.millis(), now.millis()]).map(drop)
+}
+
+/// Deletes a key.
+pub fn delete(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<(), StoreError> {
+    tx.touches.add(Touched::ApiKey(id));
+    tx.execute("DELETE FROM api_key WHERE id = ?1", [id.number()]).map(drop)
+}
+
+/// Remembers when and from where a key was last used.
+pub fn touch(tx: &WriteTx<'_>, id: ApiKeyId, (at, address): Used) -> Result<(), StoreError> {
+    let sql = "UPDATE api_key SET last_used = ?2, last_address = ?3 WHERE id = ?1";
+    tx.execute(sql, params![id.number(), at.millis(), address.map(|address| address.to_string())]).map(drop)
+}
+
+/// The key of an organization with this id, if it is among those that `owner` sees.
+pub fn find(tx: &ReadTx<'_>, org: OrgId, id: ApiKeyId, owner: Option<UserId>) -> Result<Option<ApiKey>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} {SEEN} AND id = ?3");
+    let found = tx.row(&sql, params![org.as_bytes(), owner.as_ref().map(UserId::as_bytes), id.number()], api_key)?;
+    found.map(|key| with_projects(tx, key)).transpose()
+}
+
+/// The keys that are wanted, newest first, and how many there are.
+pub fn list(tx: &ReadTx<'_>, wanted: Wanted) -> Result<(Vec<ApiKey>, i64), StoreError> {
+    let Wanted { org, project, owner, skip, take } = wanted;
+    let (owner, project) = (owner.as_ref().map(UserId::as_bytes), project.as_ref().map(ProjectId::as_bytes));
+    let fits = format!("{SEEN} AND (?3 IS NULL OR id IN (SELECT api_key FROM api_key_project WHERE project = ?3))");
+    let total =
+        tx.row(&format!("SELECT count(*) {fits}"), params![org.as_bytes(), owner, project], |row| row.get(0))?;
+    let sql = format!("SELECT {COLUMNS} {fits} ORDER BY id DESC LIMIT ?4 OFFSET ?5");
+    let keys = tx.rows(&sql, params![org.as_bytes(), owner, project, take, skip], api_key)?;
+    let keys = keys.into_iter().map(|key| with_projects(tx, key)).collect::<Result<_, _>>()?;
+    Ok((keys, total.unwrap_or(0)))
+}
+
+/// The highest role of the keys that name a project and have not ended.
+pub fn highest_role(tx: &ReadTx<'_>, project: ProjectId, now: Time) -> Result<Option<Role>, StoreError> {
+    tx.row(
+        "SELECT role FROM api_key_project JOIN api_key ON api_key.id = api_key
+         WHERE project = ?1 AND (expire_at IS NULL OR expire_at > ?2) ORDER BY role DESC LIMIT 1",
+        params![project.as_bytes(), now.millis()],
+        |row| user::role(row, 0),
+    )
+}
+
+/// The projects that a key is for, in the order of their ids.
+fn projects(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Box<[ProjectId]>, StoreError> {
+    let sql = "SELECT project FROM api_key_project WHERE api_key = ?1 ORDER BY project";
+    Ok(tx.rows(sql, [id.number()], |row| Ok(ProjectId::from_bytes(row.get(0)?)))?.into())
+}
+
+fn with_projects(tx: &ReadTx<'_>, key: ApiKey) -> Result<ApiKey, StoreError> {
+    let projects = projects(tx, key.standing.id)?;
+    Ok(ApiKey { standing: Standing { projects, ..key.standing }, ..key })
+}
+
+fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+    let time = |column| row.get::<_, Option<i64>>(column).map(|millis| millis.map(Time::from_millis));
+    Ok(ApiKey {
+        standing: standing_in(row)?,
+        name: row.get(6)?,
+        note: row.get(7)?,
+        mask: row.get(8)?,
+        created_at: Time::from_millis(row.get(9)?),
+        rotated_at: time(10)?,
+        last_used: time(11)?,
+        last_address: row.get(12)?,
+    })
+}
+
 fn known(row: &Row<'_>) -> rusqlite::Result<(TokenDigest, Standing)> {
-    let standing = Standing {
+    Ok((row.get(6)?, standing_in(row)?))
+}
+
+/// The first six columns of a row, still without the projects.
+fn standing_in(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    Ok(Standing {
         id: id(row, 0)?,
         org: OrgId::from_bytes(row.get(1)?),
         role: user::role(row, 2)?,
@@ -71,8 +289,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<(TokenDigest, Standing)> {
         expire: row.get::<_, Option<i64>>(4)?.map(Time::from_millis),
         disabled: row.get(5)?,
         projects: Box::default(),
-    };
-    Ok((row.get(6)?, standing))
+    })
 }
 
 /// The id in a column; the schema allows no number that is not one.

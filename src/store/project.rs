@@ -1,11 +1,72 @@
 //! What is remembered of a project?
 
-use rusqlite::Row;
+use rusqlite::{Row, params};
 
-use super::{ReadTx, StoreError};
-use crate::domain::id::{OrgId, ProjectId, UserId};
-use crate::domain::project::{MemberRole, Project};
+use super::index::Touched;
+use super::{ReadTx, StoreError, WriteTx, api_key};
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
+use crate::domain::project::{Member, MemberRole, Project};
 use crate::domain::time::Time;
+
+/// Adds a project unless the organization has `most` of them; whether it did.
+pub fn insert(tx: &WriteTx<'_>, project: &Project, most: u32) -> Result<bool, StoreError> {
+    tx.touches.add(Touched::Project(project.id));
+    let added = tx.execute(
+        "INSERT INTO project (id, org, name, created_at)
+         SELECT ?1, ?2, ?3, ?4 WHERE (SELECT count(*) FROM project WHERE org = ?2) < ?5",
+        params![project.id.as_bytes(), project.org.as_bytes(), project.name, project.created_at.millis(), most],
+    )?;
+    Ok(added == 1)
+}
+
+/// Gives a project another name.
+pub fn rename(tx: &WriteTx<'_>, id: ProjectId, name: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE project SET name = ?2 WHERE id = ?1", params![id.as_bytes(), name]).map(drop)
+}
+
+/// Deletes a project and the API keys that are for it alone; gives these.
+pub fn delete(tx: &WriteTx<'_>, id: ProjectId) -> Result<Vec<ApiKeyId>, StoreError> {
+    tx.touches.add(Touched::Project(id));
+    let keys = api_key::leave_all(tx, id)?;
+    tx.execute("DELETE FROM project WHERE id = ?1", [id.as_bytes()])?;
+    Ok(keys)
+}
+
+/// The projects of an organization, or those of them that `member` belongs to, newest first.
+pub fn list(tx: &ReadTx<'_>, org: OrgId, member: Option<UserId>) -> Result<Vec<Project>, StoreError> {
+    tx.rows(
+        "SELECT id, org, name, created_at FROM project WHERE org = ?1 AND (?2 IS NULL OR id IN (
+            SELECT project FROM project_member WHERE user = ?2)) ORDER BY id DESC",
+        params![org.as_bytes(), member.as_ref().map(UserId::as_bytes)],
+        project,
+    )
+}
+
+/// The members of a project, newest person first, without deleted people.
+pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, StoreError> {
+    tx.rows(
+        "SELECT user, project_member.role FROM project_member JOIN user ON user.id = project_member.user
+         WHERE project = ?1 AND deleted_at IS NULL ORDER BY user DESC",
+        [id.as_bytes()],
+        |row| Ok(Member { user: UserId::from_bytes(row.get(0)?), role: role(row, 1)? }),
+    )
+}
+
+/// Makes somebody a member of a project, or another kind of member.
+pub fn put_member(tx: &WriteTx<'_>, id: ProjectId, member: &Member) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO project_member (project, user, role) VALUES (?1, ?2, ?3)
+         ON CONFLICT (project, user) DO UPDATE SET role = excluded.role",
+        params![id.as_bytes(), member.user.as_bytes(), member.role.name()],
+    )
+    .map(drop)
+}
+
+/// Ends a membership; `false` when there is none.
+pub fn remove_member(tx: &WriteTx<'_>, id: ProjectId, user: UserId) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM project_member WHERE project = ?1 AND user = ?2";
+    Ok(tx.execute(sql, [id.as_bytes(), user.as_bytes()])? == 1)
+}
 
 /// The project with this id.
 pub fn find(tx: &ReadTx<'_>, id: ProjectId) -> Result<Option<Project>, StoreError> {
@@ -15,8 +76,7 @@ pub fn find(tx: &ReadTx<'_>, id: ProjectId) -> Result<Option<Project>, StoreErro
 /// What a person is in a project.
 pub fn member_role(tx: &ReadTx<'_>, project: ProjectId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
     let sql = "SELECT role FROM project_member WHERE project = ?1 AND user = ?2";
-    let role: Option<String> = tx.row(sql, [project.as_bytes(), user.as_bytes()], |row| row.get(0))?;
-    Ok(role.and_then(|role| MemberRole::parse(&role)))
+    tx.row(sql, [project.as_bytes(), user.as_bytes()], |row| role(row, 0))
 }
 
 /// Every project of the server, with its organization.
@@ -33,4 +93,9 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
         name: row.get(2)?,
         created_at: Time::from_millis(row.get(3)?),
     })
+}
+
+/// The role in a column; the schema allows no text that is not one.
+fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<MemberRole> {
+    MemberRole::parse(&row.get::<_, String>(column)?).ok_or(rusqlite::Error::InvalidQuery)
 }

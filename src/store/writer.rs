@@ -46,6 +46,11 @@ impl WriteTx<'_> {
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
     }
 
+    /// The number that the last inserted row got.
+    pub(super) fn last_id(&self) -> i64 {
+        self.conn.last_insert_rowid()
+    }
+
     /// How many rows this connection has changed so far: whether something was changed in between.
     #[must_use]
     pub fn changes(&self) -> u64 {

@@ -179,6 +179,26 @@ impl Server {
         self.send(with_body(request, body)).await
     }
 
+    /// Calls with an API key.
+    pub async fn call_with_key(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.send(with_body(self.request(method, path).header("x-api-key", key), body)).await
+    }
+
+    /// Makes a project in the identity's organization and gives its id.
+    pub async fn project(&self, identity: &Identity, name: &str) -> String {
+        let path = format!("/api/organizations/{}/projects", identity.org);
+        let made = self.call_as(identity, Method::POST, &path, Some(&json!({ "name": name }))).await.result();
+        made["publicId"].as_str().expect("an id").to_owned()
+    }
+
+    /// Makes an API key that never ends and gives its id and its secret.
+    pub async fn api_key(&self, identity: &Identity, role: Role, projects: &[&str]) -> (i64, String) {
+        let body = new_api_key("service", role.number().into(), projects);
+        let path = format!("/api/organizations/{}/api-keys", identity.org);
+        let made = self.call_as(identity, Method::POST, &path, Some(&body)).await.result();
+        (made["id"].as_i64().expect("an id"), made["apiKey"].as_str().expect("a secret").to_owned())
+    }
+
     /// Makes a key in the identity's organization and gives its id and its private key.
     pub async fn mint(&self, identity: &Identity) -> (String, String) {
         let answer = self.call_as(identity, Method::POST, &format!("/organization/{}/key", identity.org), None).await;
@@ -224,8 +244,14 @@ impl Answer {
     pub fn refusal(&self) -> (u16, String) {
         let body = self.json();
         assert_eq!(body["success"], false, "{self:?}");
-        let code = body["errorCode"].as_str().or_else(|| body["resultInfo"].as_str());
-        (self.status.as_u16(), code.unwrap_or_default().to_owned())
+        let code = body.get("errorCode").unwrap_or(&body["resultInfo"]);
+        (self.status.as_u16(), code.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What a call under `/api/` gave.
+    pub fn result(&self) -> Value {
+        assert!(self.status.is_success(), "{self:?}");
+        self.json()["result"].clone()
     }
 }
 
@@ -235,6 +261,14 @@ pub fn registration(org: &str, pem: &str, ip: &str, timestamp: i64) -> Value {
     json!({
         "ip": ip, "region": "eu-1", "timestamp": timestamp, "signature": signature, "id_org": org,
         "provider": "AWS", "status": "active", "version": "1.4.2", "nodeServices": 1,
+    })
+}
+
+/// The body that makes an API key that never ends.
+pub fn new_api_key(name: &str, role: i64, projects: &[&str]) -> Value {
+    json!({
+        "listProjectsId": projects, "roleId": role,
+        "userApiKey": { "apiName": name, "hasExpireTime": false, "startDateTime": null, "expireDateTime": null },
     })
 }
 

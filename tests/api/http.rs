@@ -49,7 +49,7 @@ async fn what_is_not_there_is_said_in_the_envelope_of_the_paths_family() {
         ("/api", true),
         ("/api/", true),
         ("/api/c4n4ry?c4n4ry=1", true),
-        ("/api/organizations/c4n4ry/api-keys", true),
+        ("/api/organizations/c4n4ry/keys", true),
     ];
     for (path, wrapped) in cases {
         for method in [Method::GET, Method::POST, Method::DELETE] {

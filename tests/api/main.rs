@@ -2,9 +2,15 @@
 
 mod access;
 mod accounts;
+mod api_key_limits;
+mod api_key_rights;
+mod api_key_rotation;
+mod api_key_windows;
+mod api_keys;
 mod audit;
 mod audit_chain;
 mod audit_refusals;
+mod credentials;
 mod crowd;
 mod events;
 mod full;
@@ -22,8 +28,10 @@ mod password_work;
 mod people;
 mod people_at_random;
 mod people_roles;
+mod projects;
 mod races;
 mod seeds;
 mod session_ends;
 mod sessions;
 mod slow;
+mod verification;

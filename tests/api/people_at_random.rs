@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use orgkeys::actions::account::{self, Names};
-use orgkeys::actions::app::{App, Limits};
+use orgkeys::actions::app::App;
 use orgkeys::actions::caller::{Caller, Identity, Origin};
 use orgkeys::actions::invitation;
+use orgkeys::actions::limits::Limits;
 use orgkeys::actions::offline::{self, Ttl};
 use orgkeys::actions::password::{self, Hash};
 use orgkeys::actions::session::{self, Credential};

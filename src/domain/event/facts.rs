@@ -147,9 +147,10 @@ impl Event {
             Self::ApiKeyUpdated { key, role, projects } => {
                 Facts::updated("api_key.update", ApiKey, key).with(reach(*role, projects)).within_one(projects)
             }
-            Self::ApiKeyRotated { key, successor, ends } => Facts::updated("api_key.rotate", ApiKey, key)
-                .with(json!({ "successor": successor.to_string(), "ends": ends.to_string() })),
-            Self::ApiKeyDeleted { key } => Facts::deleted("api_key.delete", ApiKey, key),
+            Self::ApiKeyRotated { key, successor, ends, projects } => Facts::updated("api_key.rotate", ApiKey, key)
+                .with(json!({ "successor": successor.to_string(), "ends": ends.to_string() }))
+                .within_one(projects),
+            Self::ApiKeyDeleted { key, projects } => Facts::deleted("api_key.delete", ApiKey, key).within_one(projects),
             Self::ApiKeysListed { org, project, count } => {
                 let facts = Facts::seen("api_key.list", ApiKey, org).with(json!({ "count": count }));
                 Facts { project: *project, ..facts }

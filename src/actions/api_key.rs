@@ -1,0 +1,230 @@
+//! What may be done with API keys? Made, seen, changed, rotated and deleted; the secret leaves once and is never kept.
+
+mod change;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::access::{self, Grant, Rule};
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::outside::Outside;
+use super::pending::Pending;
+use super::project::own_only;
+use crate::crypto::secret::{self, TokenDigest};
+use crate::domain::api_key::{ApiKey, MOST_PER_PROJECT, Terms, Verdict, Window, unknown_project};
+use crate::domain::event::Event;
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId};
+use crate::domain::role::Role;
+use crate::domain::time::Time;
+use crate::store::api_key::{Limit, New, Wanted};
+use crate::store::{self, ReadTx, WriteTx};
+pub use change::{Change, update};
+
+/// Keys whose last uses are written in one change.
+const USES: usize = 512;
+
+/// What a new key is to be.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What people call it.
+    pub name: String,
+    /// What people should know of it.
+    pub note: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it begins to be valid; now, if `None`.
+    pub start: Option<Time>,
+    /// When it ends; never, if `None`.
+    pub end: Option<Time>,
+    /// The projects that it is for; none: the whole organization.
+    pub projects: Vec<ProjectId>,
+}
+
+/// A page of keys.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The keys, newest first.
+    pub keys: Vec<ApiKey>,
+    /// The name of every project of the organization.
+    pub names: HashMap<ProjectId, String>,
+    /// How many keys there are in all.
+    pub total: i64,
+}
+
+/// Where keys are asked for, or changed.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// In an organization.
+    Org(Option<OrgId>),
+    /// In a project: keys that name it.
+    Project(Option<ProjectId>),
+}
+
+/// The keys that the caller sees, newest first.
+pub fn list(app: &App, caller: &Caller, place: Place, skip: u32, take: u32) -> Pending<Page> {
+    let (rule, project) = match place {
+        Place::Org(org) => (Rule::SeesApiKeys(org), None),
+        Place::Project(project) => (Rule::SeesApiKeysOf(project), project),
+    };
+    app.read(caller, &rule, |tx, grant| {
+        let wanted = Wanted { org: grant.org, project, owner: own_only(grant)?, skip, take };
+        let (keys, total) = store::api_key::list(tx, wanted)?;
+        let projects = store::project::list(tx, grant.org, None)?;
+        let names = projects.into_iter().map(|project| (project.id, project.name)).collect();
+        let event = Event::ApiKeysListed { org: grant.org, project, count: keys.len() };
+        Ok((Page { keys, names, total }, event))
+    })
+}
+
+/// Makes a key. The secret is in the answer alone.
+pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) -> Pending<(ApiKey, SecretString)> {
+    let (outside, quota) = (app.outside.clone(), app.limits.api_keys);
+    app.record(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
+        let Request { name, note, role, start, end, projects } = request;
+        if grant.role < Role::Administrator {
+            return Err(Error::denied(
+                "Insufficient permissions: only OWNER and ADMINISTRATOR roles can create API keys",
+            ));
+        }
+        access::reaches(grant, role)?;
+        known(tx, grant.org, &projects)?;
+        let window = Window::new(start.unwrap_or(grant.at), end, "expireDateTime")?;
+        let terms = Terms { name, note, role, window, disabled: false };
+        let limit = |most| Some(Limit { most, at: grant.at });
+        let secret = Secret::fresh(&outside)?;
+        let id = insert(tx, grant, &terms, &secret, limit(quota))?;
+        for project in &projects {
+            join(tx, id, *project, limit(MOST_PER_PROJECT))?;
+        }
+        let event = Event::ApiKeyCreated { key: id, role, projects };
+        Ok(((find(tx, grant, id)?, secret.text), event))
+    })
+}
+
+/// Gives a key a successor with the same name, note, role, projects and end; the key itself ends after `overlap`.
+pub fn rotate(
+    app: &App,
+    caller: &Caller,
+    org: Option<OrgId>,
+    id: Option<ApiKeyId>,
+    overlap: Duration,
+) -> Pending<(ApiKey, SecretString)> {
+    let outside = app.outside.clone();
+    app.record(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
+        let key = changeable(tx, grant, id)?;
+        can_rotate(&key, grant.at)?;
+        let id = key.standing.id;
+        let overlapped = grant.at.plus(overlap);
+        let ends = key.standing.expire.map_or(overlapped, |end| end.min(overlapped));
+        store::api_key::rotate(tx, id, ends, grant.at)?;
+        let window = Window { start: grant.at, end: key.standing.expire };
+        let secret = Secret::fresh(&outside)?;
+        // It takes the place of the old one, so no limit is looked at.
+        let successor = insert(tx, grant, &Terms { window, ..key.terms() }, &secret, None)?;
+        let projects = key.standing.projects.into_vec();
+        for project in &projects {
+            join(tx, successor, *project, None)?;
+        }
+        let rotated = Event::ApiKeyRotated { key: id, successor, ends, projects: projects.clone() };
+        let created = Event::ApiKeyCreated { key: successor, role: key.standing.role, projects };
+        Ok(((find(tx, grant, successor)?, secret.text), [rotated, created]))
+    })
+}
+
+/// Deletes a key: it is refused from the moment of the answer.
+pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<ApiKeyId>) -> Pending<()> {
+    app.revoke(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
+        let key = changeable(tx, grant, id)?.standing;
+        store::api_key::delete(tx, key.id)?;
+        Ok(((), Event::ApiKeyDeleted { key: key.id, projects: key.projects.into_vec() }))
+    })
+}
+
+/// Writes the last uses that are known in memory alone. They are no actions of a caller, so the log has no entry of them.
+pub fn flush_uses(app: &App) -> Result<(), Error> {
+    app.index().take_used().chunks(USES).try_for_each(|uses| app.remember_uses(uses.to_vec()))
+}
+
+/// A fresh secret, in the three forms that are needed of it.
+struct Secret {
+    text: SecretString,
+    digest: TokenDigest,
+    mask: String,
+}
+
+impl Secret {
+    fn fresh(outside: &Outside) -> Result<Self, Error> {
+        let text = secret::Kind::ApiKey.fresh(&mut outside.rng());
+        let digest = secret::Kind::ApiKey.digest(text.expose_secret());
+        let digest = digest.ok_or_else(|| Error::internal("a fresh API key is malformed"))?;
+        Ok(Self { digest, mask: secret::mask(&text), text })
+    }
+}
+
+fn insert(
+    tx: &WriteTx<'_>,
+    grant: &Grant,
+    terms: &Terms,
+    secret: &Secret,
+    limit: Option<Limit>,
+) -> Result<ApiKeyId, Error> {
+    let new = New { org: grant.org, terms, digest: &secret.digest, mask: &secret.mask, at: grant.at };
+    let most = limit.map_or(0, |limit| limit.most);
+    store::api_key::insert(tx, &new, limit)?.ok_or_else(|| limit_reached("", most))
+}
+
+fn join(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId, limit: Option<Limit>) -> Result<(), Error> {
+    let joined = store::api_key::join(tx, id, project, limit)?;
+    joined.then_some(()).ok_or_else(|| limit_reached(" of a project", MOST_PER_PROJECT))
+}
+
+/// The key with this id, if the caller sees it and it is not above them.
+fn changeable(tx: &ReadTx<'_>, grant: &Grant, id: Option<ApiKeyId>) -> Result<ApiKey, Error> {
+    let key = find(tx, grant, id.ok_or_else(no_such_key)?)?;
+    access::reaches(grant, key.standing.role)?;
+    Ok(key)
+}
+
+fn find(tx: &ReadTx<'_>, grant: &Grant, id: ApiKeyId) -> Result<ApiKey, Error> {
+    store::api_key::find(tx, grant.org, id, own_only(grant)?)?.ok_or_else(no_such_key)
+}
+
+/// Whether all of the projects are the organization's.
+fn known(tx: &ReadTx<'_>, org: OrgId, projects: &[ProjectId]) -> Result<(), Error> {
+    for id in projects {
+        store::project::find(tx, *id)?.filter(|project| project.org == org).ok_or_else(unknown_project)?;
+    }
+    Ok(())
+}
+
+fn can_rotate(key: &ApiKey, now: Time) -> Result<(), Error> {
+    if key.rotated_at.is_some() {
+        return Err(already_rotated("The API key has a successor already: rotate that one"));
+    }
+    let (code, message) = match key.standing.at(now) {
+        Verdict::NotYetValid => ("API_KEY_NOT_YET_VALID", "The API key is not valid yet: rotate it after its start"),
+        Verdict::Expired => ("API_KEY_EXPIRED", "The API key has expired: create another"),
+        Verdict::Disabled => ("API_KEY_DISABLED", "The API key is switched off: switch it on, or create another"),
+        Verdict::Valid | Verdict::NotFound | Verdict::WrongProject | Verdict::InsufficientRole => return Ok(()),
+    };
+    Err(Error::new(Kind::Invalid, code, message))
+}
+
+fn already_rotated(message: &str) -> Error {
+    Error::new(Kind::Conflict, "API_KEY_ALREADY_ROTATED", message)
+}
+
+fn limit_reached(of: &str, most: u32) -> Error {
+    let message = format!(
+        "Maximum number of API keys{of} ({most}) has been reached. Please delete existing keys before creating new ones."
+    );
+    Error::new(Kind::Invalid, "API_KEY_LIMIT_REACHED", message)
+}
+
+fn no_such_key() -> Error {
+    Error::new(Kind::Missing, "API_KEY_NOT_FOUND", "API key not found")
+}

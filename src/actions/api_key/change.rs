@@ -1,0 +1,123 @@
+//! How is an API key changed? All that people decide of it at once, against the limits that it comes under anew.
+
+use super::super::access::{self, Grant, Rule};
+use super::super::app::App;
+use super::super::caller::Caller;
+use super::super::error::Error;
+use super::super::pending::Pending;
+use super::super::project::own_only;
+use super::{Place, already_rotated, changeable, find, join, known, limit_reached, no_such_key};
+use crate::domain::api_key::{ApiKey, MOST_PER_PROJECT, Terms, Window};
+use crate::domain::event::Event;
+use crate::domain::id::{ApiKeyId, ProjectId};
+use crate::domain::project::MemberRole;
+use crate::domain::role::Role;
+use crate::store::api_key::Limit;
+use crate::store::{self, ReadTx, WriteTx};
+
+/// What a key is to be from now on; what is `None` stays.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The key.
+    pub id: Option<ApiKeyId>,
+    /// What people call it.
+    pub name: String,
+    /// What people should know of it.
+    pub note: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// When it is valid.
+    pub window: Window,
+    /// Whether it is switched off.
+    pub disabled: Option<bool>,
+    /// The projects that it is for; an empty list: the whole organization.
+    pub projects: Option<Vec<ProjectId>>,
+}
+
+/// Changes a key.
+pub fn update(app: &App, caller: &Caller, place: Place, change: Change) -> Pending<ApiKey> {
+    let quota = app.limits.api_keys;
+    let (rule, within) = match place {
+        Place::Org(org) => (Rule::ManagesApiKeys(org), None),
+        Place::Project(project) => (Rule::ManagesProject(project), project),
+    };
+    app.record(caller, rule, move |tx, grant| {
+        let key = changeable(tx, grant, change.id)?;
+        if within.is_some_and(|project| !key.standing.projects.contains(&project)) {
+            return Err(no_such_key());
+        }
+        let projects = check(tx, grant, &key, &change)?;
+        let Change { name, note, role, window, disabled, .. } = change;
+        let note = note.unwrap_or_else(|| key.note.clone());
+        let disabled = disabled.unwrap_or(key.standing.disabled);
+        let terms = Terms { name, note, role, window, disabled };
+        apply(tx, grant, &key, &terms, &projects, quota)?;
+        let changed = find(tx, grant, key.standing.id)?;
+        Ok((changed, Event::ApiKeyUpdated { key: key.standing.id, role, projects }))
+    })
+}
+
+/// Whether the caller may change the key so, before anything is written; gives the projects that it is for then.
+fn check(tx: &ReadTx<'_>, grant: &Grant, key: &ApiKey, change: &Change) -> Result<Vec<ProjectId>, Error> {
+    access::reaches(grant, change.role)?;
+    if key.rotated_at.is_some() && change.window != key.terms().window {
+        let message = "The API key has a successor already: its dates cannot be changed any more";
+        return Err(already_rotated(message));
+    }
+    let Some(projects) = change.projects.clone() else {
+        own_role(grant, key, change)?;
+        return Ok(key.standing.projects.to_vec());
+    };
+    known(tx, grant.org, &projects)?;
+    own_role(grant, key, change)?;
+    if let Some(owner) = own_only(grant)? {
+        for project in &projects {
+            if store::project::member_role(tx, *project, owner)? != Some(MemberRole::Owner) {
+                return Err(not_theirs());
+            }
+        }
+        if projects.is_empty() {
+            return Err(not_theirs());
+        }
+    }
+    Ok(projects)
+}
+
+/// The owner of a project gives no roles.
+fn own_role(grant: &Grant, key: &ApiKey, change: &Change) -> Result<(), Error> {
+    if grant.role < Role::Administrator && change.role != key.standing.role {
+        return Err(Error::denied(
+            "Insufficient permissions: only OWNER and ADMINISTRATOR roles can change an API key's role",
+        ));
+    }
+    Ok(())
+}
+
+/// Writes the change. A key that comes to count where it did not count before has to find room there.
+fn apply(
+    tx: &WriteTx<'_>,
+    grant: &Grant,
+    key: &ApiKey,
+    terms: &Terms,
+    projects: &[ProjectId],
+    quota: u32,
+) -> Result<(), Error> {
+    let id = key.standing.id;
+    let counted = key.is_live(grant.at);
+    let counts = key.rotated_at.is_none() && terms.window.end.is_none_or(|end| grant.at < end);
+    let limit = |most| Limit { most, at: grant.at };
+    if !store::api_key::update(tx, id, terms, (counts && !counted).then_some(limit(quota)))? {
+        return Err(limit_reached("", quota));
+    }
+    let room = counts.then_some(limit(MOST_PER_PROJECT));
+    let stays = |project: &ProjectId| counted && projects.contains(project);
+    for project in key.standing.projects.iter().filter(|project| !stays(project)) {
+        store::api_key::leave(tx, id, *project)?;
+    }
+    let there = |project: &ProjectId| counted && key.standing.projects.contains(project);
+    projects.iter().filter(|project| !there(project)).try_for_each(|project| join(tx, id, *project, room))
+}
+
+fn not_theirs() -> Error {
+    Error::denied("Insufficient permissions: API keys can only be given to projects that you own")
+}

@@ -1,0 +1,135 @@
+//! What may be done with projects? Made, seen, renamed and deleted, with the people who belong to them.
+
+use super::access::{self, Grant, Rule};
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::pending::Pending;
+use crate::domain::event::Event;
+use crate::domain::id::{OrgId, ProjectId, UserId};
+use crate::domain::project::{MOST_PER_ORG, Member, MemberRole, Project};
+use crate::domain::role::Role;
+use crate::store::{self, ReadTx};
+
+/// A project with its members, newest person first.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The project.
+    pub project: Project,
+    /// Who belongs to it.
+    pub members: Vec<Member>,
+}
+
+/// The projects of an organization, newest first: all of them for ADMINISTRATOR, their own for others.
+pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Project>> {
+    app.read(caller, &Rule::SeesProjects(org), |tx, grant| {
+        let projects = store::project::list(tx, grant.org, own_only(grant)?)?;
+        let event = Event::ProjectsListed { org: grant.org, count: projects.len() };
+        Ok((projects, event))
+    })
+}
+
+/// Makes a project, whose maker becomes its owner.
+pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, name: String) -> Pending<Whole> {
+    let outside = app.outside.clone();
+    app.record(caller, Rule::AddsProjects(org), move |tx, grant| {
+        let project = Project { id: outside.id(), org: grant.org, name, created_at: grant.at };
+        if !store::project::insert(tx, &project, MOST_PER_ORG)? {
+            return Err(limit_reached());
+        }
+        let user = grant.user.ok_or_else(|| Error::internal("a maker without a user"))?;
+        store::project::put_member(tx, project.id, &Member { user, role: MemberRole::Owner })?;
+        let event = Event::ProjectCreated { project: project.id };
+        Ok((whole(tx, project.id)?, event))
+    })
+}
+
+/// A project with its members.
+pub fn read(app: &App, caller: &Caller, project: Option<ProjectId>) -> Pending<Whole> {
+    app.read(caller, &Rule::SeesProject(project), |tx, _| {
+        let whole = whole(tx, project.ok_or_else(access::no_such_project)?)?;
+        let event = Event::ProjectRead { project: whole.project.id };
+        Ok((whole, event))
+    })
+}
+
+/// Gives a project another name.
+pub fn rename(app: &App, caller: &Caller, project: Option<ProjectId>, name: String) -> Pending<Whole> {
+    app.record(caller, Rule::ManagesProject(project), move |tx, _| {
+        let project = project.ok_or_else(access::no_such_project)?;
+        store::project::rename(tx, project, &name)?;
+        Ok((whole(tx, project)?, Event::ProjectUpdated { project }))
+    })
+}
+
+/// Deletes a project. An API key that is for it alone goes with it: without a project it would be for the whole organization.
+/// So nobody deletes a project that a key above themselves is for.
+pub fn delete(app: &App, caller: &Caller, project: Option<ProjectId>) -> Pending<()> {
+    app.revoke(caller, Rule::ManagesProject(project), move |tx, grant| {
+        let project = project.ok_or_else(access::no_such_project)?;
+        if let Some(role) = store::api_key::highest_role(tx, project, grant.at)? {
+            access::reaches(grant, role)?;
+        }
+        let api_keys = store::project::delete(tx, project)?;
+        Ok(((), Event::ProjectDeleted { project, api_keys }))
+    })
+}
+
+/// Makes a person of the organization a member, or another kind of member.
+pub fn put_member(
+    app: &App,
+    caller: &Caller,
+    project: Option<ProjectId>,
+    user: Option<UserId>,
+    role: MemberRole,
+) -> Pending<Member> {
+    app.record(caller, Rule::ManagesProject(project), move |tx, grant| {
+        let (project, user) = (project.ok_or_else(access::no_such_project)?, user.ok_or_else(no_such_user)?);
+        let person = store::user::find(tx, user)?.filter(|user| user.org == grant.org && user.deleted_at.is_none());
+        person.ok_or_else(no_such_user)?;
+        let new = store::project::member_role(tx, project, user)?.is_none();
+        let member = Member { user, role };
+        store::project::put_member(tx, project, &member)?;
+        Ok((member, Event::MemberPut { project, user, role: role.name(), new }))
+    })
+}
+
+/// Ends a membership, a deleted person's too.
+pub fn remove_member(app: &App, caller: &Caller, project: Option<ProjectId>, user: Option<UserId>) -> Pending<()> {
+    app.revoke(caller, Rule::ManagesProject(project), move |tx, _| {
+        let (project, user) = (project.ok_or_else(access::no_such_project)?, user.ok_or_else(no_such_member)?);
+        if !store::project::remove_member(tx, project, user)? {
+            return Err(no_such_member());
+        }
+        Ok(((), Event::MemberRemoved { project, user }))
+    })
+}
+
+/// `None` for somebody who sees all that belongs to the projects of their organization; else the person, who sees their own.
+pub(super) fn own_only(grant: &Grant) -> Result<Option<UserId>, Error> {
+    if grant.role >= Role::Administrator {
+        return Ok(None);
+    }
+    grant.user.map(Some).ok_or_else(|| Error::internal("neither an administrator nor a person"))
+}
+
+fn whole(tx: &ReadTx<'_>, project: ProjectId) -> Result<Whole, Error> {
+    let members = store::project::members(tx, project)?;
+    let project = store::project::find(tx, project)?.ok_or_else(access::no_such_project)?;
+    Ok(Whole { project, members })
+}
+
+fn limit_reached() -> Error {
+    let message = format!(
+        "Maximum number of projects ({MOST_PER_ORG}) has been reached. Please delete existing projects before creating new ones."
+    );
+    Error::new(Kind::Invalid, "PROJECT_LIMIT_REACHED", message)
+}
+
+fn no_such_user() -> Error {
+    Error::new(Kind::Missing, "USER_NOT_FOUND", "User not found")
+}
+
+fn no_such_member() -> Error {
+    Error::new(Kind::Missing, "MEMBER_NOT_FOUND", "The person is not a member of the project")
+}

@@ -1,0 +1,326 @@
+//! What is sent and said of API keys? The names are those of the published platform, whose clients send them.
+
+use std::time::Duration;
+
+use poem_openapi::Object;
+use poem_openapi::types::Example;
+use serde::Deserialize;
+
+use crate::actions::api_key::{Change, Page, Request};
+use crate::api::envelope::wrapped;
+use crate::api::timestamp::Timestamp;
+use crate::domain::api_key::{
+    ApiKey, Window, parse_name, parse_note, parse_overlap, parse_projects, parse_role, parse_time,
+};
+use crate::domain::id::ApiKeyId;
+use crate::domain::role::Role;
+use crate::domain::text::InvalidField;
+use crate::domain::time::Time;
+
+/// What a new API key is to be.
+#[derive(Object, Deserialize)]
+#[oai(rename = "NewApiKeyRequest", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreateRequest {
+    /// The ids of the projects that it is for, up to 100; an empty list: the whole organization.
+    #[oai(validator(max_items = 100))]
+    list_projects_id: Vec<String>,
+    /// What it may do: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254, at most the caller's own role.
+    #[oai(validator(minimum(value = "0"), maximum(value = "254")))]
+    role_id: i64,
+    /// The key itself.
+    user_api_key: UserApiKey,
+    /// What people should know of it: up to 250 characters.
+    #[oai(validator(max_length = 250))]
+    note: Option<String>,
+}
+
+/// The name and the dates of a new API key.
+#[derive(Object, Deserialize)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+#[serde(rename_all = "camelCase")]
+struct UserApiKey {
+    /// What people call it: 1 to 100 characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    api_name: String,
+    /// Whether it ends at `expireDateTime`; false: it never ends by itself.
+    has_expire_time: bool,
+    /// It is valid from this moment on, RFC 3339 with an offset; from now on if left out.
+    start_date_time: Option<String>,
+    /// It is valid before this moment. Ignored where `hasExpireTime` is false.
+    expire_date_time: Option<String>,
+}
+
+/// What an API key is to be from now on.
+#[derive(Object, Deserialize)]
+#[oai(rename = "ApiKeyChangeRequest", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChangeRequest {
+    /// The key's id.
+    id: i64,
+    /// What people call it: 1 to 100 characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: String,
+    /// It is valid from this moment on, RFC 3339 with an offset.
+    start_date: String,
+    /// It is valid before this moment. Ignored where `hasExpireTime` is false.
+    expire_date: Option<String>,
+    /// Whether it ends at `expireDate`; false: it never ends by itself.
+    has_expire_time: bool,
+    /// What it may do: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254, at most the caller's own role.
+    #[oai(validator(minimum(value = "0"), maximum(value = "254")))]
+    role_id: i64,
+    /// The ids of the projects that it is for, up to 100; an empty list: the whole organization. As before if left out.
+    #[oai(validator(max_items = 100))]
+    list_projects_id: Option<Vec<String>>,
+    /// Whether it is switched off. As before if left out.
+    disabled: Option<bool>,
+    /// What people should know of it: up to 250 characters. As before if left out.
+    #[oai(validator(max_length = 250))]
+    note: Option<String>,
+}
+
+/// How an API key is rotated.
+#[derive(Object, Deserialize)]
+#[oai(rename = "ApiKeyRotateRequest", rename_all = "camelCase", example)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RotateRequest {
+    /// For how many seconds both keys are valid: 0 to 2592000, which is 30 days.
+    #[oai(validator(minimum(value = "0"), maximum(value = "2592000")))]
+    overlap_seconds: i64,
+}
+
+/// An API key.
+#[derive(Object)]
+#[oai(rename = "ApiKey", rename_all = "camelCase")]
+pub(super) struct ApiKeyItem {
+    /// The key's id.
+    api_key_id: i32,
+    /// What people call it.
+    api_key_name: String,
+    /// Its first and its last characters: the secret is nowhere.
+    api_key: String,
+    /// It is valid from this moment on.
+    start_date: Timestamp,
+    /// It is valid before this moment; null: for ever.
+    #[oai(nullable)]
+    expire_date: Option<Timestamp>,
+    /// Whether it ends by itself.
+    has_expire_time: bool,
+    /// The projects that it is for, newest first; none: the whole organization.
+    projects_name_list: Vec<ProjectName>,
+    /// What it may do.
+    role_id: u8,
+    /// When it was last used, up to a minute late; null: never.
+    #[oai(nullable)]
+    last_used: Option<Timestamp>,
+    /// Whether it is switched off.
+    disabled: bool,
+    /// What people should know of it.
+    note: String,
+}
+
+/// A project that an API key is for.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct ProjectName {
+    /// The project's id.
+    public_id: String,
+    /// Its name.
+    name: String,
+}
+
+/// An API key that was made or changed.
+#[derive(Object)]
+#[oai(rename = "ApiKeyResult", rename_all = "camelCase")]
+pub(super) struct ApiKeyMade {
+    /// The key's id.
+    id: i32,
+    /// What people call it.
+    name: String,
+    /// The secret where the key was made; else its first and its last characters.
+    api_key: String,
+    /// It is valid from this moment on.
+    start_date: Timestamp,
+    /// It is valid before this moment; null: for ever.
+    #[oai(nullable)]
+    expire_date: Option<Timestamp>,
+    /// Whether it ends by itself.
+    has_expire_time: bool,
+    /// What it may do.
+    role_id: u8,
+}
+
+wrapped!(
+    /// The API keys, newest first.
+    ApiKeyListAnswer,
+    Vec<ApiKeyItem>
+);
+wrapped!(
+    /// The API key, as it is now.
+    ApiKeyAnswer,
+    ApiKeyMade
+);
+wrapped!(
+    /// The API key is gone.
+    ApiKeyDeletedAnswer,
+    bool
+);
+
+impl CreateRequest {
+    pub(super) fn parse(self) -> Result<Request, InvalidField> {
+        let key = self.user_api_key;
+        let start = key.start_date_time.as_deref().map(|time| parse_time("startDateTime", time)).transpose()?;
+        Ok(Request {
+            name: parse_name("apiName", &key.api_name)?,
+            note: parse_note(&self.note.unwrap_or_default())?,
+            role: parse_role(self.role_id)?,
+            start,
+            end: end("expireDateTime", key.has_expire_time, key.expire_date_time.as_deref())?,
+            projects: parse_projects(&self.list_projects_id)?,
+        })
+    }
+}
+
+impl ChangeRequest {
+    pub(super) fn parse(self) -> Result<Change, InvalidField> {
+        let start = parse_time("startDate", &self.start_date)?;
+        let end = end("expireDate", self.has_expire_time, self.expire_date.as_deref())?;
+        Ok(Change {
+            id: ApiKeyId::from_number(self.id),
+            name: parse_name("name", &self.name)?,
+            note: self.note.as_deref().map(parse_note).transpose()?,
+            role: parse_role(self.role_id)?,
+            window: Window::new(start, end, "expireDate")?,
+            disabled: self.disabled,
+            projects: self.list_projects_id.as_deref().map(parse_projects).transpose()?,
+        })
+    }
+}
+
+impl RotateRequest {
+    pub(super) fn parse(self) -> Result<Duration, InvalidField> {
+        parse_overlap(self.overlap_seconds)
+    }
+}
+
+/// The end of a key that has one.
+fn end(field: &'static str, has_end: bool, value: Option<&str>) -> Result<Option<Time>, InvalidField> {
+    match (has_end, value) {
+        (false, _) => Ok(None),
+        (true, Some(time)) => parse_time(field, time).map(Some),
+        (true, None) => Err(InvalidField::new(field, "must be given where hasExpireTime is true")),
+    }
+}
+
+pub(super) fn page(page: Page) -> Vec<ApiKeyItem> {
+    let Page { keys, names, .. } = page;
+    let item = |key: ApiKey| {
+        let project = |id| ProjectName { public_id: format!("{id}"), name: names.get(id).cloned().unwrap_or_default() };
+        ApiKeyItem {
+            api_key_id: key.standing.id.number(),
+            api_key_name: key.name,
+            api_key: key.mask,
+            start_date: Timestamp(key.standing.start),
+            expire_date: key.standing.expire.map(Timestamp),
+            has_expire_time: key.standing.expire.is_some(),
+            projects_name_list: key.standing.projects.iter().rev().map(project).collect(),
+            role_id: key.standing.role.number(),
+            last_used: key.last_used.map(Timestamp),
+            disabled: key.standing.disabled,
+            note: key.note,
+        }
+    };
+    keys.into_iter().map(item).collect()
+}
+
+/// A key with its secret, or with what is shown of it.
+pub(super) fn made(key: &ApiKey, secret: &str) -> ApiKeyMade {
+    ApiKeyMade {
+        id: key.standing.id.number(),
+        name: key.name.clone(),
+        api_key: secret.to_owned(),
+        start_date: Timestamp(key.standing.start),
+        expire_date: key.standing.expire.map(Timestamp),
+        has_expire_time: key.standing.expire.is_some(),
+        role_id: key.standing.role.number(),
+    }
+}
+
+const PROJECT: &str = "project-018d0b6a-5c80-7000-8000-000000000005";
+const START: Time = Time::from_millis(1_705_314_600_000);
+const END: Time = Time::from_millis(1_736_937_000_000);
+
+impl Example for CreateRequest {
+    fn example() -> Self {
+        let user_api_key = UserApiKey {
+            api_name: "Deploys".to_owned(),
+            has_expire_time: true,
+            start_date_time: Some(START.to_string()),
+            expire_date_time: Some(END.to_string()),
+        };
+        Self { list_projects_id: vec![PROJECT.to_owned()], role_id: 0, user_api_key, note: None }
+    }
+}
+
+impl Example for ChangeRequest {
+    fn example() -> Self {
+        Self {
+            id: 7,
+            name: "Deploys".to_owned(),
+            start_date: START.to_string(),
+            expire_date: Some(END.to_string()),
+            has_expire_time: true,
+            role_id: 0,
+            list_projects_id: None,
+            disabled: Some(false),
+            note: None,
+        }
+    }
+}
+
+impl Example for RotateRequest {
+    fn example() -> Self {
+        Self { overlap_seconds: 86_400 }
+    }
+}
+
+impl Example for ApiKeyListAnswer {
+    fn example() -> Self {
+        let key = ApiKeyItem {
+            api_key_id: 7,
+            api_key_name: "Deploys".to_owned(),
+            api_key: "oka_1a2b…9xYz".to_owned(),
+            start_date: Timestamp(START),
+            expire_date: Some(Timestamp(END)),
+            has_expire_time: true,
+            projects_name_list: vec![ProjectName { public_id: PROJECT.to_owned(), name: "Website".to_owned() }],
+            role_id: Role::User.number(),
+            last_used: None,
+            disabled: false,
+            note: String::new(),
+        };
+        Self::new(200, "API keys retrieved successfully", vec![key])
+    }
+}
+
+impl Example for ApiKeyAnswer {
+    fn example() -> Self {
+        let key = ApiKeyMade {
+            id: 7,
+            name: "Deploys".to_owned(),
+            api_key: "oka_1a2b…9xYz".to_owned(),
+            start_date: Timestamp(START),
+            expire_date: Some(Timestamp(END)),
+            has_expire_time: true,
+            role_id: Role::User.number(),
+        };
+        Self::new(200, "API key updated successfully", key)
+    }
+}
+
+impl Example for ApiKeyDeletedAnswer {
+    fn example() -> Self {
+        Self::new(200, "API key deleted successfully", true)
+    }
+}

@@ -1,0 +1,165 @@
+//! How are projects and their members asked for over HTTP?
+
+mod wire;
+
+use std::sync::Arc;
+
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, OpenApi};
+
+use self::wire::{
+    MemberAnswer, MemberRemovedAnswer, MemberRequest, ProjectAnswer, ProjectDeletedAnswer, ProjectListAnswer,
+    ProjectRequest, member, project, whole,
+};
+use super::auth::{Auth, AuthOrKey};
+use super::body::Body;
+use super::error::{Fail, may};
+use super::{Group, act};
+use crate::actions::app::App;
+use crate::actions::project as action;
+use crate::domain::id::{OrgId, ProjectId, UserId};
+
+/// The operations on projects.
+pub struct ProjectApi(pub Arc<App>);
+
+#[derive(ApiResponse)]
+enum CreateResponse {
+    /// The new project.
+    #[oai(status = 201)]
+    Made(Json<ProjectAnswer>),
+}
+
+type ListFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED }>;
+type CreateFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
+type OneFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_MISSING }>;
+type ChangeFail =
+    Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_MISSING | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
+
+#[OpenApi(tag = "Group::Projects")]
+impl ProjectApi {
+    /// List projects
+    ///
+    /// The projects of the organization, newest first: all of them for ADMINISTRATOR, for others those that they are a
+    /// member of.
+    #[oai(path = "/api/organizations/:organizationId/projects", method = "get", operation_id = "listProjects")]
+    async fn list(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "organizationId")]
+        org: Path<String>,
+    ) -> Result<Json<ProjectListAnswer>, ListFail> {
+        let org = OrgId::parse(&org);
+        let projects = act(&self.0, move |app| action::list(app, &auth.0, org)).await?;
+        let result = projects.into_iter().map(project).collect();
+        Ok(Json(ProjectListAnswer::new(200, "Projects retrieved successfully", result)))
+    }
+
+    /// Create a project
+    ///
+    /// Its maker becomes its owner. An organization has at most 1000 projects. Needs WORKSPACES.
+    #[oai(path = "/api/organizations/:organizationId/projects", method = "post", operation_id = "createProject")]
+    async fn create(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "organizationId")]
+        org: Path<String>,
+        body: Body<ProjectRequest>,
+    ) -> Result<CreateResponse, CreateFail> {
+        let (org, name) = (OrgId::parse(&org), body.0.parse()?);
+        let made = act(&self.0, move |app| action::create(app, &auth.0, org, name)).await?;
+        Ok(CreateResponse::Made(Json(ProjectAnswer::new(201, "Project created successfully", whole(made)))))
+    }
+
+    /// Get a project
+    ///
+    /// With its members, deleted people left out. Its members may, ADMINISTRATOR, and API keys that are for the project.
+    #[oai(path = "/api/projects/:projectId", method = "get", operation_id = "getProject")]
+    async fn read(
+        &self,
+        auth: AuthOrKey,
+        /// The project's id.
+        #[oai(name = "projectId")]
+        id: Path<String>,
+    ) -> Result<Json<ProjectAnswer>, OneFail> {
+        let id = ProjectId::parse(&id);
+        let found = act(&self.0, move |app| action::read(app, &auth.0, id)).await?;
+        Ok(Json(ProjectAnswer::new(200, "Project retrieved successfully", whole(found))))
+    }
+
+    /// Rename a project
+    ///
+    /// Its owners may, and ADMINISTRATOR.
+    #[oai(path = "/api/projects/:projectId", method = "put", operation_id = "updateProject")]
+    async fn rename(
+        &self,
+        auth: Auth,
+        /// The project's id.
+        #[oai(name = "projectId")]
+        id: Path<String>,
+        body: Body<ProjectRequest>,
+    ) -> Result<Json<ProjectAnswer>, ChangeFail> {
+        let (id, name) = (ProjectId::parse(&id), body.0.parse()?);
+        let changed = act(&self.0, move |app| action::rename(app, &auth.0, id, name)).await?;
+        Ok(Json(ProjectAnswer::new(200, "Project updated successfully", whole(changed))))
+    }
+
+    /// Delete a project
+    ///
+    /// API keys that are for this project alone are deleted with it; others lose it. Its owners may, unless one of these
+    /// keys has a role above their own, and ADMINISTRATOR.
+    #[oai(path = "/api/projects/:projectId", method = "delete", operation_id = "deleteProject")]
+    async fn delete(
+        &self,
+        auth: Auth,
+        /// The project's id.
+        #[oai(name = "projectId")]
+        id: Path<String>,
+    ) -> Result<Json<ProjectDeletedAnswer>, OneFail> {
+        let id = ProjectId::parse(&id);
+        act(&self.0, move |app| action::delete(app, &auth.0, id)).await?;
+        Ok(Json(ProjectDeletedAnswer::new(200, "Project deleted successfully", true)))
+    }
+
+    /// Add or change a member of a project
+    ///
+    /// An OWNER changes the project, its members, and the API keys that are for the owner's projects alone; an EDITOR
+    /// sees the project. The project's owners may, and ADMINISTRATOR.
+    #[oai(path = "/api/projects/:projectId/members/:userId", method = "put", operation_id = "putProjectMember")]
+    async fn put_member(
+        &self,
+        auth: Auth,
+        /// The project's id.
+        #[oai(name = "projectId")]
+        id: Path<String>,
+        /// The id of a person of the same organization.
+        #[oai(name = "userId")]
+        user: Path<String>,
+        body: Body<MemberRequest>,
+    ) -> Result<Json<MemberAnswer>, ChangeFail> {
+        let (id, user, role) = (ProjectId::parse(&id), UserId::parse(&user), body.0.parse()?);
+        let put = act(&self.0, move |app| action::put_member(app, &auth.0, id, user, role)).await?;
+        Ok(Json(MemberAnswer::new(200, "Project member saved successfully", member(&put))))
+    }
+
+    /// Remove a member of a project
+    ///
+    /// The project's owners may, and ADMINISTRATOR. A project may be left without members: ADMINISTRATOR still manages it.
+    #[oai(path = "/api/projects/:projectId/members/:userId", method = "delete", operation_id = "removeProjectMember")]
+    async fn remove_member(
+        &self,
+        auth: Auth,
+        /// The project's id.
+        #[oai(name = "projectId")]
+        id: Path<String>,
+        /// The person's id.
+        #[oai(name = "userId")]
+        user: Path<String>,
+    ) -> Result<Json<MemberRemovedAnswer>, OneFail> {
+        let (id, user) = (ProjectId::parse(&id), UserId::parse(&user));
+        act(&self.0, move |app| action::remove_member(app, &auth.0, id, user)).await?;
+        Ok(Json(MemberRemovedAnswer::new(200, "Project member removed successfully", true)))
+    }
+}

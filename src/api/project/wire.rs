@@ -1,0 +1,199 @@
+//! What is sent and said of projects?
+
+use poem_openapi::types::Example;
+use poem_openapi::{Enum, Object};
+use serde::Deserialize;
+
+use crate::actions::project::Whole;
+use crate::api::envelope::wrapped;
+use crate::api::timestamp::Timestamp;
+use crate::domain::project::{self, Member, MemberRole, Project};
+use crate::domain::text::InvalidField;
+use crate::domain::time::Time;
+
+/// What a project is to be called.
+#[derive(Object, Deserialize)]
+#[oai(example)]
+pub(super) struct ProjectRequest {
+    /// Its name: 1 to 100 characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: String,
+}
+
+/// What somebody is to be in a project.
+#[derive(Object, Deserialize)]
+#[oai(rename = "ProjectMemberRequest", example)]
+pub(super) struct MemberRequest {
+    /// OWNER or EDITOR, in any letter case.
+    #[oai(validator(max_length = 6))]
+    role: String,
+}
+
+/// A project.
+#[derive(Object)]
+#[oai(rename = "Project", rename_all = "camelCase")]
+pub(super) struct ProjectItem {
+    /// The project's id.
+    public_id: String,
+    /// Its name.
+    name: String,
+    /// The organization's id.
+    organization_id: String,
+    /// When it was made.
+    created_at: Timestamp,
+}
+
+/// A project with its members.
+#[derive(Object)]
+#[oai(rename = "ProjectWithMembers", rename_all = "camelCase")]
+pub(super) struct ProjectWhole {
+    /// The project's id.
+    public_id: String,
+    /// Its name.
+    name: String,
+    /// The organization's id.
+    organization_id: String,
+    /// When it was made.
+    created_at: Timestamp,
+    /// Who belongs to it.
+    members: Vec<MemberItem>,
+}
+
+/// A member of a project.
+#[derive(Object)]
+#[oai(rename = "ProjectMember", rename_all = "camelCase")]
+pub(super) struct MemberItem {
+    /// The person's id.
+    user_id: String,
+    /// What they are in the project.
+    role: MemberRoleName,
+}
+
+/// What a member may do in a project.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "ProjectRole", rename_all = "UPPERCASE")]
+enum MemberRoleName {
+    /// Changes the project, its members and the API keys that are for the owner's projects alone.
+    Owner,
+    /// Sees the project.
+    Editor,
+}
+
+wrapped!(
+    /// The projects, newest first.
+    ProjectListAnswer,
+    Vec<ProjectItem>
+);
+wrapped!(
+    /// The project, as it is now.
+    ProjectAnswer,
+    ProjectWhole
+);
+wrapped!(
+    /// The project is gone.
+    ProjectDeletedAnswer,
+    bool
+);
+wrapped!(
+    /// The member, as it is now.
+    MemberAnswer,
+    MemberItem
+);
+wrapped!(
+    /// The person is no member any more.
+    MemberRemovedAnswer,
+    bool
+);
+
+impl ProjectRequest {
+    pub(super) fn parse(self) -> Result<String, InvalidField> {
+        project::parse_name(&self.name)
+    }
+}
+
+impl MemberRequest {
+    pub(super) fn parse(self) -> Result<MemberRole, InvalidField> {
+        project::parse_role(&self.role)
+    }
+}
+
+pub(super) fn project(project: Project) -> ProjectItem {
+    ProjectItem {
+        public_id: project.id.to_string(),
+        name: project.name,
+        organization_id: project.org.to_string(),
+        created_at: Timestamp(project.created_at),
+    }
+}
+
+pub(super) fn whole(whole: Whole) -> ProjectWhole {
+    let ProjectItem { public_id, name, organization_id, created_at } = project(whole.project);
+    let members = whole.members.iter().map(member).collect();
+    ProjectWhole { public_id, name, organization_id, created_at, members }
+}
+
+pub(super) fn member(member: &Member) -> MemberItem {
+    let role = match member.role {
+        MemberRole::Owner => MemberRoleName::Owner,
+        MemberRole::Editor => MemberRoleName::Editor,
+    };
+    MemberItem { user_id: member.user.to_string(), role }
+}
+
+fn example_project() -> ProjectItem {
+    ProjectItem {
+        public_id: "project-018d0b6a-5c80-7000-8000-000000000005".to_owned(),
+        name: "Website".to_owned(),
+        organization_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
+        created_at: Timestamp(Time::from_millis(1_705_314_600_000)),
+    }
+}
+
+fn example_member() -> MemberItem {
+    MemberItem { user_id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(), role: MemberRoleName::Owner }
+}
+
+impl Example for ProjectRequest {
+    fn example() -> Self {
+        Self { name: "Website".to_owned() }
+    }
+}
+
+impl Example for MemberRequest {
+    fn example() -> Self {
+        Self { role: "EDITOR".to_owned() }
+    }
+}
+
+impl Example for ProjectListAnswer {
+    fn example() -> Self {
+        Self::new(200, "Projects retrieved successfully", vec![example_project()])
+    }
+}
+
+impl Example for ProjectAnswer {
+    fn example() -> Self {
+        let ProjectItem { public_id, name, organization_id, created_at } = example_project();
+        let members = vec![example_member()];
+        let whole = ProjectWhole { public_id, name, organization_id, created_at, members };
+        Self::new(200, "Project retrieved successfully", whole)
+    }
+}
+
+impl Example for ProjectDeletedAnswer {
+    fn example() -> Self {
+        Self::new(200, "Project deleted successfully", true)
+    }
+}
+
+impl Example for MemberAnswer {
+    fn example() -> Self {
+        Self::new(200, "Project member saved successfully", example_member())
+    }
+}
+
+impl Example for MemberRemovedAnswer {
+    fn example() -> Self {
+        Self::new(200, "Project member removed successfully", true)
+    }
+}

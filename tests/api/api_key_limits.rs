@@ -1,0 +1,171 @@
+//! How many API keys there may be: 50 that live for a project, and as many as is set for an organization, whoever asks at once.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use orgkeys::domain::role::Role;
+use serde_json::{Value, json};
+
+use crate::api_keys::keys_of;
+use crate::harness::{Answer, Identity, Server, new_api_key};
+
+const OF_A_PROJECT: &str = "Maximum number of API keys of a project (50) has been reached. Please delete existing keys before creating new ones.";
+
+async fn create(server: &Server, who: &Identity, projects: &[&str]) -> Answer {
+    server.call_as(who, Method::POST, &keys_of(who), Some(&new_api_key("a", 0, projects))).await
+}
+
+/// Makes a key that ends in a second.
+async fn create_short(server: &Server, who: &Identity, projects: &[&str]) -> i64 {
+    let mut body = new_api_key("a", 0, projects);
+    body["userApiKey"]["hasExpireTime"] = json!(true);
+    body["userApiKey"]["expireDateTime"] = json!(time(server.now() + 1_000));
+    let made = server.call_as(who, Method::POST, &keys_of(who), Some(&body)).await.result();
+    made["id"].as_i64().expect("an id")
+}
+
+fn time(millis: i64) -> String {
+    orgkeys::domain::time::Time::from_millis(millis).to_string()
+}
+
+/// The body of a change that leaves a key without an end.
+fn endless(id: i64) -> Value {
+    json!({ "id": id, "name": "a", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0 })
+}
+
+async fn change(server: &Server, who: &Identity, body: &Value) -> Answer {
+    server.call_as(who, Method::PUT, &keys_of(who), Some(body)).await
+}
+
+fn full(message: &str) -> Value {
+    json!({
+        "success": false, "errors": [message], "messages": [], "result": null,
+        "resultInfo": "API_KEY_LIMIT_REACHED", "statusCode": 400,
+    })
+}
+
+/// How many of 32 creations at once succeed.
+async fn of_32_at_once(server: Server, owner: &Identity, projects: Vec<String>) -> (Server, usize) {
+    let server = Arc::new(server);
+    let calls: Vec<_> = (0..32)
+        .map(|_| {
+            let (server, owner, projects) = (Arc::clone(&server), owner.clone(), projects.clone());
+            tokio::spawn(async move {
+                let projects: Vec<&str> = projects.iter().map(String::as_str).collect();
+                create(&server, &owner, &projects).await
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for call in calls {
+        let answer = call.await.expect("an answer");
+        if answer.status == StatusCode::CREATED {
+            made += 1;
+        } else {
+            assert_eq!(answer.refusal(), (400, "API_KEY_LIMIT_REACHED".to_owned()));
+        }
+    }
+    (Arc::into_inner(server).expect("no more calls"), made)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_32_creations_at_49_keys_of_a_project_one_is_the_50th() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (id, other) = (server.project(&owner, "a").await, server.project(&owner, "b").await);
+    for _ in 0..49 {
+        create(&server, &owner, &[&id]).await.result();
+    }
+    let (server, made) = of_32_at_once(server, &owner, vec![id.clone()]).await;
+    assert_eq!(made, 1);
+    let path = format!("/api/projects/{id}/api-keys");
+    let listed = server.call_as(&owner, Method::GET, &path, None).await.result();
+    assert_eq!(listed.as_array().map(Vec::len), Some(50));
+    let refused = create(&server, &owner, &[&other, &id]).await;
+    assert_eq!((refused.status.as_u16(), refused.json()), (400, full(OF_A_PROJECT)));
+    let of_other = format!("/api/projects/{other}/api-keys");
+    let none = server.call_as(&owner, Method::GET, &of_other, None).await.result();
+    assert_eq!(none, json!([]), "nothing is left of it");
+    create(&server, &owner, &[&other]).await.result();
+    create(&server, &owner, &[]).await.result();
+    let newest = listed[0]["apiKeyId"].as_i64().expect("an id");
+    server.call_as(&owner, Method::DELETE, &format!("{}/{newest}", keys_of(&owner)), None).await.result();
+    create(&server, &owner, &[&id, &other]).await.result();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_keeps_to_the_limit_of_a_project_too() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (id, other) = (server.project(&owner, "a").await, server.project(&owner, "b").await);
+    let short = create_short(&server, &owner, &[&id]).await;
+    for _ in 0..49 {
+        create(&server, &owner, &[&id]).await.result();
+    }
+    assert_eq!(create(&server, &owner, &[&id]).await.status, StatusCode::BAD_REQUEST, "the short one still counts");
+    let elsewhere = create(&server, &owner, &[&other]).await.result()["id"].as_i64().expect("an id");
+    let mut joins = endless(elsewhere);
+    joins["listProjectsId"] = json!([other, id]);
+    server.pass(999);
+    assert_eq!(change(&server, &owner, &joins).await.json(), full(OF_A_PROJECT));
+    server.pass(1);
+    change(&server, &owner, &joins).await.result();
+    let extended = change(&server, &owner, &endless(short)).await;
+    assert_eq!(extended.json(), full(OF_A_PROJECT), "an ended one does not come back over the limit");
+    change(&server, &owner, &joins).await.result();
+    let mut renamed = endless(elsewhere);
+    renamed["listProjectsId"] = json!([id]);
+    change(&server, &owner, &renamed).await.result();
+    let mut moved = endless(short);
+    moved["listProjectsId"] = json!([other]);
+    change(&server, &owner, &moved).await.result();
+    let listed = server.call_as(&owner, Method::GET, &format!("/api/projects/{id}/api-keys"), None).await.result();
+    assert_eq!(listed.as_array().map(Vec::len), Some(50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_32_creations_at_once_an_organization_gets_what_its_limit_leaves() {
+    let server = Server::with(|flags| flags.with("api_keys_max", "10")).await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    for _ in 0..3 {
+        create(&server, &owner, &[]).await.result();
+        create(&server, &other, &[]).await.result();
+    }
+    let (server, made) = of_32_at_once(server, &owner, Vec::new()).await;
+    assert_eq!(made, 7);
+    let message =
+        "Maximum number of API keys (10) has been reached. Please delete existing keys before creating new ones.";
+    let refused = create(&server, &owner, &[]).await;
+    assert_eq!((refused.status.as_u16(), refused.json()), (400, full(message)));
+    create(&server, &other, &[]).await.result();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_and_rotated_keys_leave_room_and_disabled_ones_do_not() {
+    let server = Server::with(|flags| flags.with("api_keys_max", "2")).await;
+    let owner = server.owner_of("acme").await;
+    let first = create(&server, &owner, &[]).await.result()["id"].as_i64().expect("an id");
+    let mut disabled = endless(first);
+    disabled["disabled"] = json!(true);
+    change(&server, &owner, &disabled).await.result();
+    let short = create_short(&server, &owner, &[]).await;
+    let over = async || create(&server, &owner, &[]).await.status == StatusCode::BAD_REQUEST;
+    assert!(over().await, "a disabled one counts");
+    let rotate = json!({ "overlapSeconds": 3_600 });
+    let path = format!("{}/{short}/rotate", keys_of(&owner));
+    server.call_as(&owner, Method::POST, &path, Some(&rotate)).await.result();
+    assert!(over().await, "a successor takes the place of the one before");
+    server.pass(999);
+    assert!(over().await);
+    server.pass(1);
+    let (third, _) = server.api_key(&owner, Role::User, &[]).await;
+    assert!(over().await);
+    let successor = short + 1;
+    let extended = change(&server, &owner, &endless(successor)).await;
+    assert_eq!(extended.refusal(), (400, "API_KEY_LIMIT_REACHED".to_owned()));
+    server.call_as(&owner, Method::DELETE, &format!("{}/{third}", keys_of(&owner)), None).await.result();
+    change(&server, &owner, &endless(successor)).await.result();
+    assert!(over().await);
+    change(&server, &owner, &endless(first)).await.result();
+    change(&server, &owner, &endless(successor)).await.result();
+}

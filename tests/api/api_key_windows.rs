@@ -1,0 +1,102 @@
+//! When an API key is valid: from its start on and before its end, to the millisecond.
+
+use hyper::Method;
+use orgkeys::domain::role::Role;
+use serde_json::{Value, json};
+
+use crate::api_keys::keys_of;
+use crate::harness::{Server, new_api_key};
+
+/// The body that makes a key with these dates.
+fn dated(start: &Value, end: &Value, ends: bool) -> Value {
+    let mut body = new_api_key("service", 0, &[]);
+    body["userApiKey"]["startDateTime"] = start.clone();
+    body["userApiKey"]["expireDateTime"] = end.clone();
+    body["userApiKey"]["hasExpireTime"] = json!(ends);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_valid_from_its_start_on_and_before_its_end() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let body = dated(&json!("2024-01-15T10:30:01Z"), &json!("2024-01-15T10:30:02Z"), true);
+    let made = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&body)).await.result();
+    let secret = made["apiKey"].as_str().expect("a secret").to_owned();
+    let moments = [(999, 401, "API_KEY_NOT_YET_VALID"), (1, 200, ""), (999, 200, ""), (1, 401, "API_KEY_EXPIRED")];
+    for (millis, status, code) in moments {
+        server.pass(millis);
+        let answer = server.call_with_key(&secret, Method::GET, "/node", None).await;
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+        if status != 200 {
+            assert_eq!(answer.refusal().1, code);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_right_or_refused_and_never_a_surprise() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let now = "2024-01-15T10:30:00.000Z";
+    let last = "9999-12-31T23:59:59.999Z";
+    // (start, end, whether it ends, what is answered: start and end)
+    let good = [
+        (Value::Null, Value::Null, false, (now, Value::Null)),
+        (Value::Null, json!("1970-01-01T00:00:00Z"), false, (now, Value::Null)),
+        (Value::Null, json!("nonsense"), false, (now, Value::Null)),
+        (Value::Null, json!("2024-01-15T10:30:00.001Z"), true, (now, json!("2024-01-15T10:30:00.001Z"))),
+        (json!("2024-01-15T12:30:00+02:00"), json!("9999-12-31T23:59:59.999Z"), true, (now, json!(last))),
+        (json!("2024-01-15T10:30:00Z"), json!("9999-12-31T23:59:59.9999999Z"), true, (now, json!(last))),
+        (json!("9999-12-31T23:59:59.999Z"), Value::Null, false, (last, Value::Null)),
+        (json!("0001-01-01T00:00:00Z"), json!(now), true, ("0001-01-01T00:00:00.000Z", json!(now))),
+        (json!("2024-01-15T10:30:00.0009Z"), Value::Null, false, (now, Value::Null)),
+    ];
+    for (start, end, ends, (starts, expires)) in good {
+        let answer = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&dated(&start, &end, ends))).await;
+        let made = answer.result();
+        let found = (&made["startDate"], &made["expireDate"], &made["hasExpireTime"]);
+        assert_eq!(found, (&json!(starts), &expires, &json!(ends)), "{start} {end}");
+        let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
+        let found = (&listed[0]["startDate"], &listed[0]["expireDate"], &listed[0]["hasExpireTime"]);
+        assert_eq!(found, (&json!(starts), &expires, &json!(ends)), "{start} {end}");
+    }
+    let (id, _) = server.api_key(&owner, Role::User, &[]).await;
+    let bad = [
+        (json!(now), Value::Null),
+        (json!(now), json!(now)),
+        (json!(now), json!("2024-01-15T10:29:59.999Z")),
+        (json!("2024-01-15T10:30:00.0001Z"), json!("2024-01-15T10:30:00.0009Z")),
+        (json!(now), json!("2025-01-15T10:30:00")),
+        (json!(now), json!("9999-12-31T23:59:59-01:00")),
+        (json!(now), json!("+010000-01-01T00:00:00Z")),
+        (json!(now), json!("2025-02-30T00:00:00Z")),
+        (json!(now), json!(0)),
+        (json!(now), json!("0")),
+        (json!(now), json!(1_736_937_000_000_i64)),
+        (json!(now), json!("1736937000")),
+        (json!(now), json!("")),
+        (json!(now), json!("never")),
+        (json!("2024-01-15T10:30:00"), json!(last)),
+        (json!("2024-01-15"), json!(last)),
+        (json!("2024-01-15T10:30:00+01:00[Europe/Rome]"), json!(last)),
+        (json!(0), json!(last)),
+        (json!(""), json!(last)),
+        (json!(last), json!(last)),
+    ];
+    for (start, end) in bad {
+        let made = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&dated(&start, &end, true))).await;
+        assert_eq!(made.refusal(), (400, "INVALID_FIELD".to_owned()), "{start} {end}");
+        let change =
+            json!({ "id": id, "name": "a", "startDate": start, "expireDate": end, "hasExpireTime": true, "roleId": 0 });
+        let changed = server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await;
+        assert_eq!(changed.refusal(), (400, "INVALID_FIELD".to_owned()), "{start} {end}");
+        for answer in [made, changed] {
+            let text = answer.json()["errors"][0].as_str().expect("text").to_owned();
+            assert!(!text.contains("2025-02-30") && !text.contains("never"), "{text} repeats the value");
+        }
+    }
+    let past = dated(&Value::Null, &json!("2024-01-15T10:29:59Z"), true);
+    let answer = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&past)).await;
+    assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "from now on into the past");
+}

@@ -1,0 +1,283 @@
+//! API keys: made once with their secret, listed without it, and each field within its limits.
+
+use hyper::{Method, StatusCode};
+use orgkeys::domain::role::Role;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Identity, Server, entries, new_api_key};
+
+fn wrapped(status: u16, message: &str, result: &Value) -> Value {
+    json!({
+        "success": true, "errors": [], "messages": [message], "result": result, "resultInfo": "", "statusCode": status,
+    })
+}
+
+fn said(answer: &Answer) -> (u16, Value) {
+    (answer.status.as_u16(), answer.json())
+}
+
+/// The path of an organization's keys.
+pub fn keys_of(who: &Identity) -> String {
+    format!("/api/organizations/{}/api-keys", who.org)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (first, second) = (server.project(&owner, "Website").await, server.project(&owner, "Shop").await);
+    let body = json!({
+        "listProjectsId": [first, second, first], "roleId": 2,
+        "userApiKey": {
+            "apiName": "Deploys", "hasExpireTime": true,
+            "startDateTime": "2024-01-15T10:30:00.000Z", "expireDateTime": "2025-01-15T11:30:00+01:00",
+        },
+    });
+    let made = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&body)).await;
+    let secret = made.result()["apiKey"].as_str().expect("a secret").to_owned();
+    let mask = format!("{}…{}", &secret[..8], &secret[36..]);
+    let result = json!({
+        "id": 1, "name": "Deploys", "apiKey": secret, "startDate": "2024-01-15T10:30:00.000Z",
+        "expireDate": "2025-01-15T10:30:00.000Z", "hasExpireTime": true, "roleId": 2,
+    });
+    assert_eq!(said(&made), (201, wrapped(201, "API key created successfully", &result)));
+    assert_eq!(made.headers["cache-control"], "no-store");
+    assert!(secret.starts_with("oka_") && secret.len() == 40, "{secret}");
+    let item = json!({
+        "apiKeyId": 1, "apiKeyName": "Deploys", "apiKey": mask, "startDate": "2024-01-15T10:30:00.000Z",
+        "expireDate": "2025-01-15T10:30:00.000Z", "hasExpireTime": true,
+        "projectsNameList": [{ "publicId": second, "name": "Shop" }, { "publicId": first, "name": "Website" }],
+        "roleId": 2, "lastUsed": null, "disabled": false, "note": "",
+    });
+    let (of_first, of_second) = (format!("/api/projects/{first}/api-keys"), format!("/api/projects/{second}/api-keys"));
+    for path in [&keys_of(&owner), &of_first, &of_second] {
+        let listed = server.call_as(&owner, Method::GET, path, None).await;
+        assert_eq!(said(&listed), (200, wrapped(200, "API keys retrieved successfully", &json!([item]))), "{path}");
+    }
+    let mut change = json!({
+        "id": 1, "name": "Builds", "startDate": "2024-01-16T00:00:00Z", "expireDate": null, "hasExpireTime": false,
+        "roleId": 0, "listProjectsId": [second], "disabled": true, "note": "of the build server",
+    });
+    let result = json!({
+        "id": 1, "name": "Builds", "apiKey": mask, "startDate": "2024-01-16T00:00:00.000Z", "expireDate": null,
+        "hasExpireTime": false, "roleId": 0,
+    });
+    for path in [&keys_of(&owner), &of_second] {
+        let changed = server.call_as(&owner, Method::PUT, path, Some(&change)).await;
+        assert_eq!(said(&changed), (200, wrapped(200, "API key updated successfully", &result)), "{path}");
+        // From the second time on, what may be left out is.
+        for optional in ["listProjectsId", "disabled", "note"] {
+            change.as_object_mut().expect("an object").remove(optional);
+        }
+    }
+    let gone = server.call_as(&owner, Method::PUT, &of_first, Some(&change)).await;
+    assert_eq!(gone.refusal(), (404, "API_KEY_NOT_FOUND".to_owned()), "it does not name that project any more");
+    let item = json!({
+        "apiKeyId": 1, "apiKeyName": "Builds", "apiKey": mask, "startDate": "2024-01-16T00:00:00.000Z",
+        "expireDate": null, "hasExpireTime": false, "projectsNameList": [{ "publicId": second, "name": "Shop" }],
+        "roleId": 0, "lastUsed": null, "disabled": true, "note": "of the build server",
+    });
+    assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([item]));
+    assert_eq!(server.call_as(&owner, Method::GET, &of_first, None).await.result(), json!([]));
+    let deleted = server.call_as(&owner, Method::DELETE, &format!("{}/1", keys_of(&owner)), None).await;
+    assert_eq!(said(&deleted), (200, wrapped(200, "API key deleted successfully", &json!(true))));
+    assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([]));
+    let (next, _) = server.api_key(&owner, Role::User, &[]).await;
+    assert_eq!(next, 2, "the number of a deleted key names no other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_has_its_limits() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let theirs = server.project(&other, "a").await;
+    let mut own = Vec::new();
+    for _ in 0..101 {
+        own.push(server.project(&owner, "a").await);
+    }
+    let (id, _) = server.api_key(&owner, Role::User, &[]).await;
+    let good_change =
+        json!({ "id": id, "name": "a", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0 });
+    // (where in a creation, where in a change, values that are taken, values that are not)
+    let table = [
+        (
+            "/userApiKey/apiName",
+            "/name",
+            vec![json!("é".repeat(100)), json!("é")],
+            vec![json!("é".repeat(101)), json!(""), json!("a\u{7}"), json!(7)],
+        ),
+        (
+            "/note",
+            "/note",
+            vec![json!("é".repeat(250)), json!(""), Value::Null],
+            vec![json!("é".repeat(251)), json!("a\nb"), json!(7)],
+        ),
+        (
+            "/roleId",
+            "/roleId",
+            vec![json!(0), json!(1), json!(2), json!(254)],
+            vec![json!(255), json!(3), json!(253), json!(-1), json!(256), json!("0"), json!(0.5), Value::Null],
+        ),
+        (
+            "/listProjectsId",
+            "/listProjectsId",
+            vec![json!(own[..100]), json!([])],
+            vec![
+                json!(own),
+                json!([theirs]),
+                json!([own[0], theirs.replace("project-0", "project-1")]),
+                json!(["project-1"]),
+                json!([""]),
+                json!([1]),
+                json!("all"),
+            ],
+        ),
+        (
+            "/userApiKey/hasExpireTime",
+            "/hasExpireTime",
+            vec![json!(false)],
+            vec![json!(0), json!("false"), Value::Null],
+        ),
+    ];
+    for (in_new, in_change, good, bad) in table {
+        for (value, status) in good.into_iter().map(|value| (value, 200)).chain(bad.into_iter().map(|v| (v, 400))) {
+            let mut body = new_api_key("a", 0, &[]);
+            body["note"] = Value::Null;
+            *body.pointer_mut(in_new).expect("a field") = value.clone();
+            let made = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&body)).await;
+            let mut change = good_change.clone();
+            change[&in_change[1..]] = value.clone();
+            let changed = server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await;
+            let made_status = if status == 200 { 201 } else { status };
+            assert_eq!(made.status.as_u16(), made_status, "{in_new} {value}: {made:?}");
+            assert_eq!(changed.status.as_u16(), status, "{in_change} {value}: {changed:?}");
+            if status == 400 {
+                assert_eq!((made.refusal().1, changed.refusal().1), ("INVALID_FIELD".to_owned(), made.refusal().1));
+            }
+        }
+    }
+    let unknown = async |project: String| {
+        let body = new_api_key("a", 0, &[&project]);
+        server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&body)).await.json()
+    };
+    assert_eq!(unknown(theirs.clone()).await, unknown("project-1".to_owned()).await, "none tells one from the other");
+    for field in ["id", "name", "startDate", "hasExpireTime", "roleId"] {
+        let mut change = good_change.clone();
+        change.as_object_mut().expect("an object").remove(field);
+        let answer = server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await;
+        assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "{field}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_may_not_set_stays_as_it_is() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let mut body = new_api_key("a", 0, &[]);
+    for (name, value) in [
+        ("apiKey", json!("oka_mine")),
+        ("id", json!(77)),
+        ("apiKeyId", json!(77)),
+        ("organizationId", json!(other.org)),
+        ("orgId", json!(other.org)),
+        ("lastUsed", json!("2020-01-01T00:00:00Z")),
+        ("disabled", json!(true)),
+    ] {
+        body[name] = value.clone();
+        body["userApiKey"][name] = value;
+    }
+    let made = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&body)).await.result();
+    assert!(made["id"] == 1 && made["apiKey"] != "oka_mine", "{made}");
+    let before = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
+    assert_eq!((&before[0]["lastUsed"], &before[0]["disabled"]), (&Value::Null, &json!(false)));
+    let change = json!({
+        "id": 1, "name": "service", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0,
+        "apiKey": "oka_mine", "apiKeyId": 2, "organizationId": other.org, "lastUsed": "2020-01-01T00:00:00Z",
+        "rotatedAt": null, "mask": "x",
+    });
+    server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await.result();
+    let mut after = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
+    after[0]["apiKeyName"] = before[0]["apiKeyName"].clone();
+    assert_eq!(after, before);
+    assert_eq!(server.call_as(&other, Method::GET, &keys_of(&other), None).await.result(), json!([]));
+    let secret = made["apiKey"].as_str().expect("a secret");
+    assert_eq!(server.call_with_key(secret, Method::GET, "/node", None).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_is_in_its_one_answer_and_nowhere_else() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (id, secret) = server.api_key(&owner, Role::User, &[]).await;
+    let rotate = format!("{}/{id}/rotate", keys_of(&owner));
+    let rotated = server.call_as(&owner, Method::POST, &rotate, Some(&json!({ "overlapSeconds": 60 }))).await;
+    assert_eq!(rotated.headers["cache-control"], "no-store");
+    let successor = rotated.result()["apiKey"].as_str().expect("a secret").to_owned();
+    assert_ne!(secret, successor);
+    let change =
+        json!({ "id": id + 1, "name": "a", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0 });
+    let answers = [
+        server.call_as(&owner, Method::GET, &keys_of(&owner), None).await,
+        server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await,
+        server.call_as(&owner, Method::POST, "/systemevent", Some(&json!({}))).await,
+    ];
+    let said = answers.map(|answer| String::from_utf8(answer.body.to_vec()).expect("text")).concat();
+    let recorded = format!("{:?}", entries(&server.database).await);
+    let mut stored = std::fs::read(&server.database).expect("the file");
+    stored.extend(std::fs::read(server.database.with_extension("db-wal")).expect("the log"));
+    let stored = String::from_utf8_lossy(&stored).into_owned();
+    for secret in [&secret, &successor] {
+        let inner = &secret[8..36];
+        assert!(!said.contains(inner) && !recorded.contains(inner) && !stored.contains(inner));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_use_is_written_at_a_stop_and_shown_from_then_on() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, secret) = server.api_key(&owner, Role::User, &[]).await;
+    let (_, unused) = server.api_key(&owner, Role::User, &[]).await;
+    server.pass(1_500);
+    server.call_with_key(&secret, Method::GET, "/node", None).await;
+    server.call_with_key(&format!("{}x", &unused[..39]), Method::GET, "/node", None).await;
+    let own = async |server: &Server| {
+        entries(&server.database).await.into_iter().filter(|entry| entry.org == owner.org).count()
+    };
+    let before = own(&server).await;
+    let server = server.restart().await;
+    assert_eq!(own(&server).await, before, "writing it down is nothing that anybody did");
+    let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
+    let used = (&listed[1]["lastUsed"], &listed[0]["lastUsed"]);
+    assert_eq!(used, (&json!("2024-01-15T10:30:01.500Z"), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_cut_by_skip_and_take_and_says_how_many_there_are() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let project = server.project(&owner, "a").await;
+    for _ in 0..3 {
+        server.api_key(&owner, Role::User, &[&project]).await;
+    }
+    server.api_key(&owner, Role::User, &[]).await;
+    let of_project = format!("/api/projects/{project}/api-keys");
+    for (path, total) in [(keys_of(&owner), 4), (of_project, 3)] {
+        for (query, ids) in [
+            ("", (1..=total).rev().collect::<Vec<_>>()),
+            ("?skip=1&take=1", vec![total - 1]),
+            ("?take=1000&api-version=1", (1..=total).rev().collect()),
+            ("?skip=4", vec![]),
+        ] {
+            let answer = server.call_as(&owner, Method::GET, &format!("{path}{query}"), None).await;
+            assert_eq!(answer.headers["x-total-count"], total.to_string());
+            let found = answer.result();
+            let found: Vec<_> = found.as_array().expect("keys").iter().map(|key| key["apiKeyId"].as_i64()).collect();
+            assert_eq!(found, ids.into_iter().map(Some).collect::<Vec<_>>(), "{path}{query}");
+        }
+        for query in ["?take=0", "?take=1001", "?take=-1", "?skip=-1", "?take=a"] {
+            let answer = server.call_as(&owner, Method::GET, &format!("{path}{query}"), None).await;
+            assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "{query}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a request carries to show who calls: refused with the reason, and believed alone.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::offline::Ttl;
+use orgkeys::domain::role::Role;
+use serde_json::json;
+
+use crate::access::token;
+use crate::harness::{Server, entries, with_body};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_credential_says_what_is_wrong_with_it() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (good, expiring) = (owner.token.clone(), token(&server, &owner, Ttl::For(Duration::from_mins(1))).await);
+    let gone = server.member_of(&owner.org, Role::User).await;
+    server.revoke(&gone).await;
+    let unknown = {
+        let elsewhere = Server::start().await;
+        elsewhere.owner_of("acme").await.token
+    };
+    let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
+    let call = async |headers: Vec<(&str, String)>| {
+        let mut request = server.request(Method::GET, "/user/profile");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        server.send(with_body(request, None)).await
+    };
+    server.pass(59_999);
+    assert_eq!(call(vec![bearer(&expiring)]).await.status, StatusCode::OK, "a millisecond before its end");
+    server.pass(1);
+    let cases = [
+        (vec![], "NO_CREDENTIAL"),
+        (vec![bearer(&good[..39])], "MALFORMED_TOKEN"),
+        (vec![("authorization", good.clone())], "MALFORMED_TOKEN"),
+        (vec![("authorization", format!("Basic {good}"))], "MALFORMED_TOKEN"),
+        (vec![bearer(&unknown)], "INVALID_TOKEN"),
+        (vec![bearer(&expiring)], "TOKEN_EXPIRED"),
+        (vec![bearer(&gone.token)], "TOKEN_REVOKED"),
+        (vec![bearer(&good), ("x-api-key", "oka_1".to_owned())], "TWO_CREDENTIALS"),
+        (vec![bearer(&good), bearer(&good)], "TWO_CREDENTIALS"),
+    ];
+    for (headers, code) in cases {
+        let answer = call(headers).await;
+        assert_eq!(answer.refusal(), (401, code.to_owned()));
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(!said.contains(&good) && !said.contains(&expiring), "{said} repeats a token");
+        if code == "TWO_CREDENTIALS" {
+            assert!(said.contains("Authorization"), "{said} names them");
+        }
+    }
+    let lower = vec![("authorization", format!("bearer {good}"))];
+    assert_eq!(call(lower).await.status, StatusCode::OK, "a scheme has no letter case");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identity_never_comes_from_what_a_request_says() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let user = server.member_of(&owner.org, Role::User).await;
+    server.mint(&owner).await;
+    let claims = json!({ "orgId": other.org, "organizationId": other.org, "userId": owner.user, "orgRole": 255 });
+    let query = format!("?orgId={}&userId={}&orgRole=255", other.org, owner.user);
+    let page = server.call_as(&user, Method::POST, &format!("/systemevent{query}"), Some(&claims)).await.json();
+    assert_eq!((&page["events"], &page["total"]), (&json!([]), &json!(0)));
+    let request = server.request(Method::GET, &format!("/user/profile{query}"));
+    let request = request.header("authorization", format!("Bearer {}", user.token)).header("x-user-id", &owner.user);
+    let profile = server.send(with_body(request, None)).await.json();
+    assert_eq!((&profile["data"]["id"], &profile["data"]["orgRole"]), (&json!(user.user), &json!(0)));
+    let keys = format!("/organization/{}/key{query}", owner.org);
+    let denied = server.call_as(&user, Method::POST, &keys, Some(&claims)).await;
+    assert_eq!(denied.refusal(), (403, "ACCESS_DENIED".to_owned()));
+    let recorded = entries(&server.database).await;
+    let last: Vec<_> = recorded.iter().rev().take(3).map(|entry| (&entry.actor_id, &entry.org)).collect();
+    assert_eq!(last, [(&user.user, &owner.org); 3]);
+}

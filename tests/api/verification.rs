@@ -1,0 +1,270 @@
+//! API keys verified: by services that ask, and by proxies that pass on what a client presented.
+
+use hyper::{Method, StatusCode};
+use orgkeys::domain::role::Role;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Identity, Server, with_body};
+
+const VERIFY: &str = "/api/api-keys/verify";
+
+/// The headers that a proxy copies, in the order of organization, key, role and projects.
+const HEADERS: [&str; 4] = ["x-orgkeys-organization", "x-orgkeys-key", "x-orgkeys-role", "x-orgkeys-projects"];
+
+/// An API key with its secret.
+struct Key {
+    id: i64,
+    secret: String,
+}
+
+async fn project(server: &Server, owner: &Identity, name: &str) -> String {
+    let path = format!("/api/organizations/{}/projects", owner.org);
+    let made = server.call_as(owner, Method::POST, &path, Some(&json!({ "name": name }))).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    made.json()["result"]["publicId"].as_str().expect("an id").to_owned()
+}
+
+/// Makes a key; `with` goes over the default body.
+async fn key(server: &Server, owner: &Identity, role: Role, projects: &[&str], window: Value) -> Key {
+    let mut user_api_key = json!({ "apiName": "a service", "hasExpireTime": false });
+    user_api_key.as_object_mut().expect("an object").extend(window.as_object().expect("an object").clone());
+    let body = json!({ "listProjectsId": projects, "roleId": role.number(), "userApiKey": user_api_key });
+    let path = format!("/api/organizations/{}/api-keys", owner.org);
+    let made = server.call_as(owner, Method::POST, &path, Some(&body)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let result = &made.json()["result"];
+    Key { id: result["id"].as_i64().expect("an id"), secret: result["apiKey"].as_str().expect("a key").to_owned() }
+}
+
+async fn delete(server: &Server, owner: &Identity, key: &Key) {
+    let path = format!("/api/organizations/{}/api-keys/{}", owner.org, key.id);
+    assert_eq!(server.call_as(owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+}
+
+/// Asks about a key as a service does.
+async fn ask(server: &Server, caller: &Identity, body: Value) -> Answer {
+    server.call_as(caller, Method::POST, VERIFY, Some(&body)).await
+}
+
+/// The verdict on a key that a service asks about.
+async fn verdict(server: &Server, caller: &Identity, body: Value) -> String {
+    let answer = ask(server, caller, body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let answer = answer.json();
+    let code = answer["result"]["code"].as_str().expect("a code").to_owned();
+    assert_eq!(answer["result"]["valid"], code == "VALID");
+    assert_eq!(answer["resultInfo"], json!(code));
+    code
+}
+
+/// Presents headers at the door of an organization, as a proxy does.
+async fn present(server: &Server, query: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = server.request(Method::GET, &format!("{VERIFY}{query}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    server.send(with_body(request, None)).await
+}
+
+/// The status, the code and the four headers of an answer to a proxy.
+fn told(answer: &Answer) -> (u16, String, [String; 4]) {
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let header = |name: &str| {
+        let mut values = answer.headers.get_all(name).iter();
+        let value = values.next().unwrap_or_else(|| panic!("no {name}")).to_str().expect("text").to_owned();
+        assert!(values.next().is_none(), "{name} twice");
+        value
+    };
+    let code = answer.json()["resultInfo"].as_str().expect("a code").to_owned();
+    (answer.status.as_u16(), code, HEADERS.map(header))
+}
+
+/// All of an answer but what differs between any two.
+fn same(answer: &Answer) -> Answer {
+    let mut answer = answer.clone();
+    answer.headers.remove("x-request-id");
+    answer.headers.remove("date");
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_judged_by_its_time_its_project_and_its_role() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (web, shop) = (project(&server, &owner, "web").await, project(&server, &owner, "shop").await);
+    let window = json!({
+        "startDateTime": "2024-01-15T10:31:00Z", "hasExpireTime": true, "expireDateTime": "2024-01-15T12:32:00+01:00",
+    });
+    let limited = key(&server, &owner, Role::Billing, &[&web], window).await;
+    let ask = async |extra: Value| {
+        let mut body = json!({ "apiKey": limited.secret });
+        body.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        verdict(&server, &owner, body).await
+    };
+    server.pass(59_999);
+    assert_eq!(ask(json!({})).await, "NOT_YET_VALID", "a millisecond before its start");
+    server.pass(1);
+    assert_eq!(ask(json!({})).await, "VALID", "at its start");
+    assert_eq!(ask(json!({ "projectId": web, "role": 1 })).await, "VALID");
+    assert_eq!(ask(json!({ "projectId": shop })).await, "WRONG_PROJECT");
+    assert_eq!(ask(json!({ "projectId": "project-1" })).await, "WRONG_PROJECT");
+    assert_eq!(ask(json!({ "role": 2 })).await, "INSUFFICIENT_ROLE");
+    server.pass(60 * 60_000 + 59_999);
+    assert_eq!(ask(json!({})).await, "VALID", "a millisecond before its end");
+    server.pass(1);
+    assert_eq!(ask(json!({})).await, "EXPIRED", "at its end");
+    let whole = key(&server, &owner, Role::Administrator, &[], json!({})).await;
+    let other = server.owner_of("other").await;
+    let theirs = project(&server, &other, "theirs").await;
+    for (project, code) in [(&web, "VALID"), (&shop, "VALID"), (&theirs, "WRONG_PROJECT")] {
+        let body = json!({ "apiKey": whole.secret, "projectId": project });
+        assert_eq!(verdict(&server, &owner, body).await, code, "{project}");
+    }
+    assert_eq!(verdict(&server, &owner, json!({ "apiKey": whole.secret, "role": 255 })).await, "INSUFFICIENT_ROLE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_told_everything_about_a_key_of_its_own_organization() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let web = project(&server, &owner, "web").await;
+    let window = json!({ "hasExpireTime": true, "expireDateTime": "9999-12-31T23:59:59.999Z" });
+    let good = key(&server, &owner, Role::Workspaces, &[&web], window).await;
+    let caller = server.member_of(&owner.org, Role::User).await;
+    let answer = ask(&server, &caller, json!({ "apiKey": good.secret })).await;
+    let expected = json!({
+        "success": true, "errors": [], "messages": ["The API key is valid"],
+        "result": {
+            "valid": true, "code": "VALID", "apiKeyId": good.id, "organizationId": owner.org, "roleId": 2,
+            "projects": [web], "expireDate": "9999-12-31T23:59:59.999Z",
+        },
+        "resultInfo": "VALID", "statusCode": 200,
+    });
+    assert_eq!(answer.json(), expected);
+    // A service may show its own key instead of a person's token.
+    let request = server.request(Method::POST, VERIFY).header("x-api-key", &good.secret);
+    let by_key = server.send(with_body(request, Some(&json!({ "apiKey": good.secret })))).await;
+    assert_eq!(by_key.json(), expected);
+    for body in [json!({}), json!({ "apiKey": 7 }), json!({ "apiKey": good.secret, "role": 7 })] {
+        let answer = ask(&server, &caller, body).await;
+        assert_eq!((answer.status, &answer.json()["resultInfo"]), (StatusCode::BAD_REQUEST, &json!("INVALID_FIELD")));
+    }
+    let nobody = server.call(Method::POST, VERIFY, Some(&json!({ "apiKey": good.secret }))).await;
+    assert_eq!((nobody.status, &nobody.json()["resultInfo"]), (StatusCode::UNAUTHORIZED, &json!("NO_CREDENTIAL")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_organizations_key_is_one_that_never_was() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let theirs = key(&server, &other, Role::Administrator, &[], json!({})).await;
+    let gone = key(&server, &owner, Role::User, &[], json!({})).await;
+    delete(&server, &owner, &gone).await;
+    let elsewhere = Server::start().await;
+    let never = key(&elsewhere, &elsewhere.owner_of("acme").await, Role::User, &[], json!({})).await;
+    let malformed = format!("{}!", &theirs.secret[..39]);
+    let door = format!("?organization={}", owner.org);
+    let mut asked = Vec::new();
+    let mut presented = Vec::new();
+    for secret in [&theirs.secret, &gone.secret, &never.secret, &malformed] {
+        asked.push(same(&ask(&server, &owner, json!({ "apiKey": secret })).await));
+        presented.push(same(&present(&server, &door, &[("x-api-key", secret)]).await));
+    }
+    assert_eq!(asked[0].json()["result"]["code"], "NOT_FOUND");
+    assert_eq!(told(&presented[0]), (401, "NOT_FOUND".to_owned(), Default::default()));
+    assert_eq!(presented[0].headers["www-authenticate"], "Bearer");
+    for answers in [asked, presented] {
+        assert!(answers.windows(2).all(|two| two[0] == two[1]), "they can be told apart: {answers:?}");
+    }
+    let own = present(&server, &format!("?organization={}", other.org), &[("x-api-key", &theirs.secret)]).await;
+    assert_eq!(own.status, StatusCode::OK, "its own door it opens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_told_yes_or_no_and_every_header() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (web, shop) = (project(&server, &owner, "web").await, project(&server, &owner, "shop").await);
+    let limited = key(&server, &owner, Role::Billing, &[&web, &shop], json!({})).await;
+    let whole = key(&server, &owner, Role::User, &[], json!({})).await;
+    let soon = key(&server, &owner, Role::User, &[], json!({ "startDateTime": "2024-01-15T10:31:00Z" })).await;
+    let door = format!("?organization={}", owner.org);
+    let bearer = format!("Bearer {}", limited.secret);
+    let said = |key: &Key, role: &str, projects: &str| {
+        (200, "VALID".to_owned(), [owner.org.clone(), key.id.to_string(), role.to_owned(), projects.to_owned()])
+    };
+    let both = said(&limited, "1", &format!("{web},{shop}"));
+    let no = |status, code: &str| (status, code.to_owned(), <[String; 4]>::default());
+    let basic = ("authorization", "Basic dXNlcjpwYXNz");
+    let (key, whole_key) = (("x-api-key", limited.secret.as_str()), ("x-api-key", whole.secret.as_str()));
+    let token = format!("Bearer {}", owner.token);
+    let cases: Vec<(String, Vec<(&str, &str)>, _)> = vec![
+        (door.clone(), vec![key], both.clone()),
+        (door.clone(), vec![("authorization", &bearer)], both.clone()),
+        // What belongs to the application behind is not ours to judge.
+        (door.clone(), vec![key, basic], both.clone()),
+        (door.clone(), vec![key, ("authorization", &token)], both.clone()),
+        (door.clone(), vec![key, basic, basic], both.clone()),
+        (door.clone(), vec![whole_key, ("authorization", &bearer)], said(&whole, "0", "")),
+        (door.clone(), vec![key, ("x-orgkeys-projects", "project-forged")], both.clone()),
+        (format!("{door}&project={web}&role=1"), vec![key], both.clone()),
+        (format!("{door}&project=&role="), vec![key], both.clone()),
+        (door.clone(), vec![("authorization", &token)], no(401, "NOT_FOUND")),
+        (door.clone(), vec![("authorization", &bearer), basic], no(401, "NOT_FOUND")),
+        (door.clone(), vec![key, whole_key], no(401, "NOT_FOUND")),
+        (door.clone(), vec![], no(401, "NOT_FOUND")),
+        (String::new(), vec![key], no(401, "NOT_FOUND")),
+        ("?organization=org-1".to_owned(), vec![key], no(401, "NOT_FOUND")),
+        (door.clone(), vec![("x-api-key", &soon.secret)], no(401, "NOT_YET_VALID")),
+        (format!("{door}&project=project-1"), vec![whole_key], no(403, "WRONG_PROJECT")),
+        (format!("{door}&role=2"), vec![key], no(403, "INSUFFICIENT_ROLE")),
+        (format!("{door}&role=7"), vec![whole_key], no(403, "INSUFFICIENT_ROLE")),
+        (format!("{door}&role=none"), vec![whole_key], no(403, "INSUFFICIENT_ROLE")),
+    ];
+    for (query, headers, expected) in cases {
+        assert_eq!(told(&present(&server, &query, &headers).await), expected, "{query} {headers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_key_is_refused_from_the_moment_its_deletion_is_acknowledged() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let door = format!("?organization={}", owner.org);
+    for _ in 0..5 {
+        let doomed = key(&server, &owner, Role::User, &[], json!({})).await;
+        let headers = [("x-api-key", doomed.secret.as_str())];
+        let verifications = futures_util::future::join_all((0..64).map(|_| present(&server, &door, &headers)));
+        let deletion = async {
+            delete(&server, &owner, &doomed).await;
+            // Begun after the answer to the deletion, so none of them may say VALID.
+            futures_util::future::join_all((0..8).map(|_| present(&server, &door, &headers))).await
+        };
+        let (before, after) = futures_util::future::join(verifications, deletion).await;
+        assert!(before.iter().all(|answer| matches!(answer.status.as_u16(), 200 | 401)), "{before:?}");
+        assert!(after.iter().all(|answer| answer.status == StatusCode::UNAUTHORIZED), "{after:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verification_outlives_a_restart_and_is_counted_but_not_recorded() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let good = key(&server, &owner, Role::User, &[], json!({})).await;
+    let door = format!("?organization={}", owner.org);
+    let server = server.restart().await;
+    let before = crate::harness::entries(&server.database).await.len();
+    for _ in 0..3 {
+        assert_eq!(present(&server, &door, &[("x-api-key", &good.secret)]).await.status, StatusCode::OK);
+    }
+    ask(&server, &owner, json!({ "apiKey": "oka_" })).await;
+    assert_eq!(crate::harness::entries(&server.database).await.len(), before);
+    let metrics = server.call(Method::GET, "/metrics", None).await;
+    let metrics = String::from_utf8(metrics.body.to_vec()).expect("text");
+    for line in [
+        "orgkeys_api_key_verifications_total{outcome=\"VALID\"} 3",
+        "orgkeys_api_key_verifications_total{outcome=\"NOT_FOUND\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+}
