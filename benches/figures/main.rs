@@ -3,6 +3,7 @@
 //! `cargo bench` measures; `cargo bench -- --quick` only shows that everything builds and runs; a word such as
 //! `cargo bench -- writes` measures that group of rows alone.
 
+mod api_keys;
 mod crypto;
 mod load;
 mod logins;
@@ -29,6 +30,8 @@ struct Scale {
     entries: u32,
     /// Keys that are asked for over HTTP.
     keys: u32,
+    /// API keys that are loaded.
+    api_keys: u32,
     /// How often the server is started.
     starts: u32,
     /// How often what is compared with openssl is measured in turn with it.
@@ -37,21 +40,38 @@ struct Scale {
     logins: u32,
 }
 
-const FULL: Scale =
-    Scale { time: Duration::from_secs(5), rounds: 25, entries: 1_000_000, keys: 40, starts: 5, turns: 5, logins: 200 };
+const FULL: Scale = Scale {
+    time: Duration::from_secs(5),
+    rounds: 25,
+    entries: 1_000_000,
+    keys: 40,
+    api_keys: 100_000,
+    starts: 5,
+    turns: 5,
+    logins: 200,
+};
 
-const QUICK: Scale =
-    Scale { time: Duration::from_millis(300), rounds: 1, entries: 20_000, keys: 3, starts: 1, turns: 1, logins: 5 };
+const QUICK: Scale = Scale {
+    time: Duration::from_millis(300),
+    rounds: 1,
+    entries: 20_000,
+    keys: 3,
+    api_keys: 1_000,
+    starts: 1,
+    turns: 1,
+    logins: 5,
+};
 
 /// What measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;
 
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, Group); 7] = [
+const GROUPS: [(&str, Group); 8] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
     ("keys", crypto::keys),
+    ("api_keys", api_keys::rows),
     ("logins", logins::rows),
     ("audit", size::audit),
     ("connections", size::connections),

@@ -33,9 +33,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     load::run(&server, move || nodes.next());
     let list = load::repeat(&server, &server.request("GET", &format!("/organization/{org}/key")), scale.time);
     drop(server);
-    let mut hello = Command::new(std::env::current_exe().expect("this program"));
-    hello.arg(HELLO);
-    let hello = Program::start(hello, String::new());
+    let hello = hello();
     let least = load::repeat(&hello, &hello.request("GET", "/hello"), scale.time);
     vec![
         Row::new(
@@ -46,6 +44,13 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         ),
         Row::baseline("a poem-openapi hello route, 64 connections", least.text()),
     ]
+}
+
+/// Starts the server of the hello route.
+pub fn hello() -> Program {
+    let mut hello = Command::new(std::env::current_exe().expect("this program"));
+    hello.arg(HELLO);
+    Program::start(hello, String::new())
 }
 
 struct Hello;

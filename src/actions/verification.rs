@@ -13,13 +13,31 @@ use crate::domain::id::{OrgId, ProjectId};
 use crate::domain::role::Role;
 use crate::store::index::LiveKey;
 
-/// What a key is to be good for. What is left out is not asked.
-#[derive(Clone, Copy, Debug, Default)]
+/// One thing that a key is to be good for.
+#[derive(Clone, Copy, Debug)]
+pub enum Wish<T> {
+    /// It was not asked.
+    None,
+    /// This one.
+    This(T),
+    /// What was asked names nothing: no key is good for it.
+    Unknown,
+}
+
+impl<T> Wish<T> {
+    /// What was asked, read by `parse`.
+    pub fn read(asked: Option<&str>, parse: impl FnOnce(&str) -> Option<T>) -> Self {
+        asked.map_or(Self::None, |text| parse(text).map_or(Self::Unknown, Self::This))
+    }
+}
+
+/// What a key is to be good for.
+#[derive(Clone, Copy, Debug)]
 pub struct Asked {
-    /// A project. `Some(None)` is one that cannot be read as an id: no key opens it.
-    pub project: Option<Option<ProjectId>>,
-    /// The least role. `Some(None)` is a number that is no role: no key has it.
-    pub role: Option<Option<Role>>,
+    /// A project of the organization.
+    pub project: Wish<ProjectId>,
+    /// The least role.
+    pub role: Wish<Role>,
 }
 
 /// A verdict, and the key that it is about if the organization has it.
@@ -74,18 +92,18 @@ fn judge(app: &App, org: OrgId, key: Option<TokenDigest>, asked: Asked, address:
     Verified { verdict, key: Some(key) }
 }
 
-fn opens(app: &App, key: &Standing, asked: Option<Option<ProjectId>>) -> bool {
-    match asked {
-        None => true,
-        Some(None) => false,
-        Some(Some(project)) => key.opens(project) && app.index().org_of_project(project) == Some(key.org),
+fn opens(app: &App, key: &Standing, wish: Wish<ProjectId>) -> bool {
+    match wish {
+        Wish::None => true,
+        Wish::This(project) => key.opens(project) && app.index().org_of_project(project) == Some(key.org),
+        Wish::Unknown => false,
     }
 }
 
-fn reaches(key: &Standing, asked: Option<Option<Role>>) -> bool {
-    match asked {
-        None => true,
-        Some(None) => false,
-        Some(Some(role)) => key.role >= role,
+fn reaches(key: &Standing, wish: Wish<Role>) -> bool {
+    match wish {
+        Wish::None => true,
+        Wish::This(role) => key.role >= role,
+        Wish::Unknown => false,
     }
 }

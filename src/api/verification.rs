@@ -16,7 +16,7 @@ use super::error::{Fail, may};
 use super::metrics::Metrics;
 use super::observe::From;
 use crate::actions::app::App;
-use crate::actions::verification::{self, Asked};
+use crate::actions::verification::{self, Asked, Wish};
 use crate::crypto::secret;
 use crate::domain::id::{OrgId, ProjectId};
 use crate::domain::role::Role;
@@ -34,8 +34,8 @@ impl VerificationApi {
     /// Verify an API key
     ///
     /// Whether a key of the caller's organization is valid, and good for a project and a role if those are named. A key of
-    /// any other organization is NOT_FOUND. The verdict is in `result.code`: VALID, NOT_FOUND, NOT_YET_VALID, EXPIRED,
-    /// DISABLED, WRONG_PROJECT or INSUFFICIENT_ROLE. Neither recorded nor limited; counted in the metrics.
+    /// any other organization is `NOT_FOUND`. The verdict is in `result.code`: `VALID`, `NOT_FOUND`, `NOT_YET_VALID`,
+    /// `EXPIRED`, `DISABLED`, `WRONG_PROJECT` or `INSUFFICIENT_ROLE`. Neither recorded nor limited; counted in the metrics.
     #[oai(path = "/api/api-keys/verify", method = "post", operation_id = "verifyApiKey")]
     async fn verify(
         &self,
@@ -51,7 +51,7 @@ impl VerificationApi {
 
     /// Verify the API key of a request, for a reverse proxy
     ///
-    /// For nginx `auth_request`, Caddy `forward_auth` and Traefik ForwardAuth: the key that the client presented, in
+    /// For nginx `auth_request`, Caddy `forward_auth` and Traefik `ForwardAuth`: the key that the client presented, in
     /// `x-api-key` or as `Authorization: Bearer oka_...`, is what is verified; any other Authorization belongs to what is
     /// behind the proxy and is ignored. 200 lets the request through. The five headers are always there, empty where there
     /// is nothing to say, so that a proxy which copies them overwrites what a client made up.
@@ -60,17 +60,17 @@ impl VerificationApi {
         &self,
         presented: Presented,
         from: From,
-        /// The id of the organization whose door this is. A key of any other is NOT_FOUND.
+        /// The id of the organization whose door this is. A key of any other is `NOT_FOUND`.
         organization: Query<Option<String>>,
         /// The id of a project that the key must be good for.
         project: Query<Option<String>>,
         /// The least role that the key must have, as a number.
         role: Query<Option<String>>,
     ) -> Door {
-        let text = |value: Option<String>| value.filter(|value| !value.is_empty());
+        let (project, role) = (project.0.filter(|id| !id.is_empty()), role.0.filter(|role| !role.is_empty()));
         let asked = Asked {
-            project: text(project.0).map(|id| ProjectId::parse(&id)),
-            role: text(role.0).map(|role| Role::from_number(role.parse().ok()?)),
+            project: Wish::read(project.as_deref(), ProjectId::parse),
+            role: Wish::read(role.as_deref(), |role| Role::from_number(role.parse().ok()?)),
         };
         let org = organization.0.and_then(|id| OrgId::parse(&id));
         let verified = verification::present(&self.app, org, presented.0, asked, from.0.address);

@@ -285,7 +285,12 @@ pub fn ask(address: SocketAddr, request: &str) -> io::Result<Answer> {
 }
 
 /// Takes in one whole answer and the end of the connection.
-pub fn answer(mut stream: TcpStream) -> io::Result<Answer> {
+pub fn answer(stream: TcpStream) -> io::Result<Answer> {
+    answer_of(stream)
+}
+
+/// The same, of anything that can be read.
+pub fn answer_of(mut stream: impl Read) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);

@@ -10,5 +10,6 @@ mod harness;
 mod installer;
 mod kill9;
 mod links;
+mod nginx;
 mod restore;
 mod stop;

@@ -9,7 +9,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOpti
 use serde::{Deserialize, Serialize};
 
 use crate::actions::error::{Error, Kind};
-use crate::actions::verification::{Asked, Verified};
+use crate::actions::verification::{Asked, Verified, Wish};
 use crate::api::auth;
 use crate::api::envelope::{Failure, Family, WrappedFailure, failure};
 use crate::api::timestamp::Timestamp;
@@ -40,8 +40,8 @@ impl VerifyRequest {
             let invalid = || Error::new(Kind::Invalid, "INVALID_FIELD", "role must be 0, 1, 2, 254 or 255");
             Role::from_number(number).ok_or_else(invalid)
         });
-        let project = self.project_id.as_deref().filter(|id| !id.is_empty()).map(ProjectId::parse);
-        Ok(Asked { project, role: role.transpose()?.map(Some) })
+        let project = Wish::read(self.project_id.as_deref().filter(|id| !id.is_empty()), ProjectId::parse);
+        Ok(Asked { project, role: role.transpose()?.map_or(Wish::None, Wish::This) })
     }
 }
 
@@ -52,7 +52,7 @@ impl VerifyRequest {
 struct Verification {
     /// Whether the key is good for what was asked.
     valid: bool,
-    /// VALID, NOT_FOUND, NOT_YET_VALID, EXPIRED, DISABLED, WRONG_PROJECT or INSUFFICIENT_ROLE.
+    /// `VALID`, `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED`, `DISABLED`, `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
     code: String,
     /// The key's id; null where there is no such key.
     #[oai(nullable)]

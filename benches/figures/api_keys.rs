@@ -1,0 +1,95 @@
+//! API keys verified at the door of a proxy, with many of them loaded, beside the least that the framework answers.
+
+use orgkeys::crypto::secret::{self, Kind};
+use orgkeys::domain::api_key::{Terms, Window};
+use orgkeys::domain::id::OrgId;
+use orgkeys::domain::role::Role;
+use orgkeys::server::clock;
+use orgkeys::store::{self, Options, Room, Store, StoreError};
+use secrecy::ExposeSecret;
+
+use crate::Scale;
+use crate::load::{self, Load};
+use crate::program::Site;
+use crate::reads;
+use crate::report::Row;
+
+/// Keys of one transaction.
+const BATCH: u32 = 10_000;
+
+/// The door against the hello route, and what the keys cost in memory and at the start.
+pub fn rows(scale: Scale) -> Vec<Row> {
+    let site = Site::new();
+    let server = site.start();
+    let (org, empty) = (server.org.clone(), server.kib("VmRSS"));
+    drop(server);
+    let key = fill(&site, OrgId::parse(&org).expect("an id"), scale.api_keys);
+    let server = site.start();
+    let (started_in, memory) = (server.started_in, server.kib("VmRSS").saturating_sub(empty));
+    let request = format!(
+        "GET /api/api-keys/verify?organization={org} HTTP/1.1\r\nhost: {}\r\nx-api-key: {key}\r\n\r\n",
+        server.address
+    );
+    let hello = reads::hello();
+    // In turn, and the middle one of each: what else runs on the machine slows both alike.
+    let (mut ours, mut least) = (Vec::new(), Vec::new());
+    for _ in 0..scale.turns {
+        ours.push(load::repeat(&server, request.as_bytes(), scale.time / 2));
+        least.push(load::repeat(&hello, &hello.request("GET", "/hello"), scale.time / 2));
+    }
+    let (ours, least) = (middle(ours), middle(least));
+    let share = 100.0 * ours.rate / least.rate;
+    let (fast, mib) = (ours.p99.as_millis() < 8, f64::from(memory) / 1_024.0);
+    let count = scale.api_keys;
+    vec![
+        Row::new(
+            "verify an API key: `GET /api/api-keys/verify`, 64 connections",
+            format!("{} ({count} keys loaded)", ours.text()),
+            "p99 < 8 ms",
+            fast,
+        ),
+        Row::baseline("a poem-openapi hello route, in turn with it", least.text()),
+        Row::new("verification, compared with the hello route", format!("{share:.0} %"), ">= 80 %", share >= 80.0),
+        Row::new("memory of 100,000 API keys", format!("{mib:.1} MiB"), "< 40 MiB", mib < 40.0),
+        Row::new(
+            "start to ready with 100,000 API keys",
+            format!("{} ms", started_in.as_millis()),
+            "< 700 ms",
+            started_in.as_millis() < 700,
+        ),
+    ]
+}
+
+fn middle(mut loads: Vec<Load>) -> Load {
+    loads.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let middle = loads.len() / 2;
+    loads.swap_remove(middle)
+}
+
+/// Puts so many keys into the store; gives the secret of the last one.
+fn fill(site: &Site, org: OrgId, count: u32) -> String {
+    let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
+    let store = store.expect("a store");
+    let mut last = String::new();
+    for from in (0..count).step_by(BATCH as usize) {
+        let number = BATCH.min(count - from);
+        let written = store.write(move |tx| {
+            let (outside, mut last) = (clock::system(), String::new());
+            let (at, mut rng) = (outside.now(), outside.rng());
+            let window = Window { start: at, end: None };
+            let terms =
+                Terms { name: "a service".to_owned(), note: String::new(), role: Role::User, window, disabled: false };
+            for _ in 0..number {
+                let secret = Kind::ApiKey.fresh(&mut rng);
+                let digest = Kind::ApiKey.digest(secret.expose_secret()).expect("a digest");
+                let mask = secret::mask(&secret);
+                let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at };
+                store::api_key::insert(tx, &new, None)?;
+                secret.expose_secret().clone_into(&mut last);
+            }
+            Ok::<_, StoreError>(last)
+        });
+        last = written.wait().expect("written");
+    }
+    last
+}
