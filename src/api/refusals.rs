@@ -31,15 +31,15 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let (path, method) = (request.uri().path().to_owned(), request.method().clone());
+        let (uri, method) = (request.uri().clone(), request.method().clone());
         let answer = self.inner.call(request).await;
         Ok(match answer {
             Ok(response) => response.into_response(),
             Err(error) if error.is_from_response() => error.into_response(),
             Err(error) => {
                 let operation = error.data::<poem_openapi::OperationId>().copied();
-                let mut response = self.refuse(&path, error);
-                let known = operation.or_else(|| self.paths.operation(&path, &method));
+                let mut response = self.refuse(uri.path(), error);
+                let known = operation.or_else(|| self.paths.operation(uri.path(), &method));
                 if let Some(operation) = known {
                     response.set_data(operation);
                 }

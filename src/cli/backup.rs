@@ -73,7 +73,7 @@ impl Restore {
                 format!("Without the old database nobody knows which signatures were used, so until {after} none is taken: nodes must sign anew then.")
             };
             format!(
-                "{database} is what {} holds.{aside}\n{tokens}\nReview the keys and the nodes: keys deleted since the backup are back. {signed}",
+                "{database} is what {} holds.{aside}\n{tokens}\nReview keys, API keys, people and nodes: what was deleted since the backup is back. {signed}",
                 self.file.display()
             )
         });

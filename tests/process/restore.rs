@@ -125,7 +125,7 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
         "orgkeys.db is what copy.db holds.",
         "/orgkeys.db.before-",
         "The access tokens of the backup go on",
-        "Review the keys and the nodes: keys deleted since the backup are back.",
+        "Review keys, API keys, people and nodes: what was deleted since the backup is back.",
         "Messages that state a time before 2",
     ] {
         assert!(said.contains(words), "{words:?} is not in {said}");
