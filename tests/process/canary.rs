@@ -1,18 +1,17 @@
 //! Secrets: each is in the one answer that shows it, and nowhere else, whatever was done and however much is logged.
 
+mod people;
+
 use std::collections::BTreeMap;
 use std::fs;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use orgkeys::crypto::password;
-use orgkeys::server::clock;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PrivateKeyParts;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, Owner, Server, ask, now, registration, run, sqlite};
+use crate::harness::{Answer, Home, Owner, Server, ask, now, registration, run};
 
 /// Everything that must be found nowhere, by what it is; and all that was seen, by where.
 #[derive(Default)]
@@ -133,70 +132,13 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
         let answer = call(canary, server, Some(owner), &line, None);
         assert!(status == 0 || answer.status == status, "{line}: {answer:?}");
     }
-    people(canary, server, owner);
+    people::people(canary, server, owner);
+    people::api_keys(canary, server, owner);
     let events = call(canary, server, Some(owner), "POST /systemevent", Some(&json!({ "take": 100 }))).json();
     let id = &events["events"][0]["id"];
     for method in ["POST", "DELETE"] {
         let line = format!("{method} /systemevent/read");
         assert_eq!(call(canary, server, Some(owner), &line, Some(&json!({ "id": id }))).status, 200);
-    }
-}
-
-/// A person signs in, well and badly, renews the session and ends it.
-fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
-    let (right, wrong) = ("a password that is right by all", "a password that is not right");
-    let hash = password::hash(&SecretString::from(right), &mut clock::system().rng()).expect("a hash");
-    assert_eq!(sqlite(&home.database).execute("UPDATE user SET password = ?1", [hash]), Ok(1));
-    canary.secret("a password", right);
-    canary.secret("a wrong password", wrong);
-    let refused = json!({ "email": "owner@localhost", "password": wrong });
-    assert_eq!(call(canary, server, None, "POST /user/login", Some(&refused)).status, 401);
-    let mut begun = server
-        .call("POST", "/user/login", None, Some(&json!({ "email": "owner@localhost", "password": right })))
-        .json();
-    let first = begun["refreshToken"].clone();
-    for path in ["/user/refresh", "/user/logout"] {
-        for name in ["accessToken", "refreshToken"] {
-            canary.secret(name, begun[name].as_str().expect("a token"));
-        }
-        let body = json!({ "refreshToken": begun["refreshToken"] });
-        let answer = server.call("POST", path, None, Some(&body));
-        assert_eq!(answer.status, 200, "{path}");
-        begun = answer.json();
-    }
-    for line in ["POST /user/refresh", "POST /user/logout"] {
-        call(canary, server, None, line, Some(&json!({ "refreshToken": first })));
-    }
-}
-
-/// Passwords and invitations, good and bad.
-fn people(canary: &mut Canary, server: &Server, owner: &Owner) {
-    let email = format!("{}@example.org", now().millis());
-    let new = json!({ "email": email, "firstName": "Eve", "lastName": "", "sendInvite": true });
-    let made = server.call("POST", "/organization/users", Some(&owner.token), Some(&new)).json();
-    let line = format!("/organization/users/{}/resend-invitation", made["data"]["id"].as_str().expect("an id"));
-    let renewed = server.call_as(owner, "POST", &line).json();
-    let (first, second) = (&made["invitationToken"], &renewed["invitationToken"]);
-    for token in [first, second] {
-        canary.secret("an invitation", token.as_str().expect("a token"));
-    }
-    let passwords = ["a cat on 3 roofs", "another cat on 3 roofs", "a third cat, on 3 roofs"];
-    for password in passwords {
-        canary.secret("a password", password);
-    }
-    for (token, status) in [(first, 400), (second, 200), (second, 400)] {
-        let body = json!({ "token": token, "password": passwords[0] });
-        assert_eq!(call(canary, server, None, "POST /user/verify-email", Some(&body)).status, status);
-    }
-    let profile = call(canary, server, Some(owner), "GET /user/profile", None).json();
-    let line = format!("PUT /user/{}", profile["data"]["id"].as_str().expect("an id"));
-    for body in [
-        json!({ "password": passwords[1], "currentPassword": passwords[2] }),
-        json!({ "password": passwords[2], "currentPassword": passwords[1] }),
-        json!({ "password": passwords[1], "currentPassword": passwords[2] }),
-        json!({ "password": 17, "currentPassword": passwords[1] }),
-    ] {
-        call(canary, server, Some(owner), &line, Some(&body));
     }
 }
 
@@ -307,7 +249,7 @@ fn whole_run(log_format: &str) {
     canary.secret("a token that was mislaid", &lost);
     canary.secret("the owner's token", &owner.token);
     everything(&mut canary, &server, &owner);
-    sessions(&mut canary, &home, &server);
+    people::sessions(&mut canary, &home, &server);
     misplaced(&mut canary, &server, &owner, &lost);
     // A token that stands opens doors behind which more is read of a request.
     misplaced(&mut canary, &server, &owner, &owner.token.clone());

@@ -1,0 +1,97 @@
+//! People, sessions and API keys whose secrets are looked for.
+
+use orgkeys::crypto::password;
+use orgkeys::server::clock;
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{Canary, call};
+use crate::harness::{Home, Owner, Server, now, sqlite};
+
+/// A person signs in, well and badly, renews the session and ends it.
+pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
+    let (right, wrong) = ("a password that is right by all", "a password that is not right");
+    let hash = password::hash(&SecretString::from(right), &mut clock::system().rng()).expect("a hash");
+    assert_eq!(
+        sqlite(&home.database).execute("UPDATE user SET password = ?1 WHERE email = 'owner@localhost'", [hash]),
+        Ok(1)
+    );
+    canary.secret("a password", right);
+    canary.secret("a wrong password", wrong);
+    let refused = json!({ "email": "owner@localhost", "password": wrong });
+    assert_eq!(call(canary, server, None, "POST /user/login", Some(&refused)).status, 401);
+    let mut begun = server
+        .call("POST", "/user/login", None, Some(&json!({ "email": "owner@localhost", "password": right })))
+        .json();
+    let first = begun["refreshToken"].clone();
+    for path in ["/user/refresh", "/user/logout"] {
+        for name in ["accessToken", "refreshToken"] {
+            canary.secret(name, begun[name].as_str().expect("a token"));
+        }
+        let body = json!({ "refreshToken": begun["refreshToken"] });
+        let answer = server.call("POST", path, None, Some(&body));
+        assert_eq!(answer.status, 200, "{path}");
+        begun = answer.json();
+    }
+    for line in ["POST /user/refresh", "POST /user/logout"] {
+        call(canary, server, None, line, Some(&json!({ "refreshToken": first })));
+    }
+}
+
+/// Passwords and invitations, good and bad.
+pub(super) fn people(canary: &mut Canary, server: &Server, owner: &Owner) {
+    let email = format!("{}@example.org", now().millis());
+    let new = json!({ "email": email, "firstName": "Eve", "lastName": "", "sendInvite": true });
+    let made = server.call("POST", "/organization/users", Some(&owner.token), Some(&new)).json();
+    let line = format!("/organization/users/{}/resend-invitation", made["data"]["id"].as_str().expect("an id"));
+    let renewed = server.call_as(owner, "POST", &line).json();
+    let (first, second) = (&made["invitationToken"], &renewed["invitationToken"]);
+    for token in [first, second] {
+        canary.secret("an invitation", token.as_str().expect("a token"));
+    }
+    let passwords = ["a cat on 3 roofs", "another cat on 3 roofs", "a third cat, on 3 roofs"];
+    for password in passwords {
+        canary.secret("a password", password);
+    }
+    for (token, status) in [(first, 400), (second, 200), (second, 400)] {
+        let body = json!({ "token": token, "password": passwords[0] });
+        assert_eq!(call(canary, server, None, "POST /user/verify-email", Some(&body)).status, status);
+    }
+    let profile = call(canary, server, Some(owner), "GET /user/profile", None).json();
+    let line = format!("PUT /user/{}", profile["data"]["id"].as_str().expect("an id"));
+    for body in [
+        json!({ "password": passwords[1], "currentPassword": passwords[2] }),
+        json!({ "password": passwords[2], "currentPassword": passwords[1] }),
+        json!({ "password": passwords[1], "currentPassword": passwords[2] }),
+        json!({ "password": 17, "currentPassword": passwords[1] }),
+    ] {
+        call(canary, server, Some(owner), &line, Some(&body));
+    }
+}
+
+/// API keys: made, rotated, verified in both ways, used, changed and deleted.
+pub(super) fn api_keys(canary: &mut Canary, server: &Server, owner: &Owner) {
+    let keys = format!("/api/organizations/{}/api-keys", owner.org);
+    let key = json!({ "apiName": "a service", "hasExpireTime": false });
+    let new = json!({ "listProjectsId": [], "roleId": 0, "userApiKey": key });
+    let made = server.call("POST", &keys, Some(&owner.token), Some(&new)).json();
+    let id = made["result"]["id"].as_i64().expect("an id");
+    let overlap = json!({ "overlapSeconds": 60 });
+    let rotated = server.call("POST", &format!("{keys}/{id}/rotate"), Some(&owner.token), Some(&overlap)).json();
+    for answer in [&made, &rotated] {
+        let secret = answer["result"]["apiKey"].as_str().expect("a key");
+        canary.secret("an API key", secret);
+        let body = json!({ "apiKey": secret, "projectId": secret, "role": 0 });
+        let verified = call(canary, server, Some(owner), "POST /api/api-keys/verify", Some(&body));
+        assert_eq!(verified.json()["result"]["code"], "WRONG_PROJECT");
+        for line in ["GET /node", "GET /organization/users", "POST /api/api-keys/verify"] {
+            let (method, path) = line.split_once(' ').expect("method and path");
+            let by_key = server.call(method, path, Some(secret), Some(&json!({ "apiKey": secret })));
+            canary.answered(line, &by_key);
+        }
+        let door = format!("/api/api-keys/verify?organization={}&project={secret}", owner.org);
+        canary.answered("the door", &server.call("GET", &door, Some(secret), None));
+    }
+    call(canary, server, Some(owner), &format!("GET {keys}"), None);
+    call(canary, server, Some(owner), &format!("DELETE {keys}/{id}"), None);
+}
