@@ -64,7 +64,7 @@ security!(AuthUncounted, [BEARER, API_KEY], register_both, false);
 /// Puts both schemes into the document.
 pub fn register_both(registry: &mut Registry) {
     register_bearer(registry);
-    let description = "An API key, `oka_...`; the operations that list this scheme take one.";
+    let description = "An API key, `oka_...`; the operations that list this scheme take one. A request takes one credential: leave the other empty.";
     registry.create_security_scheme(
         API_KEY,
         MetaSecurityScheme {

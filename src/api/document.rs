@@ -9,12 +9,13 @@ use poem_openapi::OpenApi;
 use poem_openapi::registry::{MetaOperation, MetaResponse, MetaTag, Registry};
 use serde_json::{Map, Value, json};
 
-use super::Apis;
+use super::{Apis, auth};
 
 const DESCRIPTION: &str = "Holds an organization's keys: administrators mint RSA keys, nodes prove themselves by \
-    signing their registration with one, and everything that is done lands in an audit log.\n\n\
-    Press **Authorize** and paste the access token that the first start printed, then start with `getProfile`: it \
-    gives the id of your organization. `orgkeys sign` makes the body of a node's registration.";
+    signing their registration with one, services present API keys and have them verified, and everything that is done \
+    lands in an audit log.\n\n\
+    Press **Authorize** and paste the access token that the first start printed into `bearerAuth`, then start with \
+    `getProfile`: it gives the id of your organization. `orgkeys sign` makes the body of a node's registration.";
 
 /// Headers whose names the framework writes in capitals.
 const HEADERS: [&str; 9] = [
@@ -56,8 +57,15 @@ fn document() -> Value {
         "security": [{ "bearerAuth": [] }],
         "tags": tags(&registry),
         "paths": paths,
-        "components": { "schemas": schemas, "securitySchemes": registry.security_schemes },
+        "components": { "schemas": schemas, "securitySchemes": security_schemes(&registry) },
     })
+}
+
+/// The schemes, that of people first: it is the one that readers look for.
+fn security_schemes(registry: &Registry) -> Map<String, Value> {
+    let mut schemes: Vec<_> = registry.security_schemes.iter().collect();
+    schemes.sort_by_key(|(name, _)| **name != auth::BEARER);
+    schemes.into_iter().map(|(name, scheme)| ((*name).to_string(), json!(scheme))).collect()
 }
 
 /// The groups in the order in which their operations come.
