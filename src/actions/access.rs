@@ -110,7 +110,11 @@ fn decide_api_key(key: &Standing, rule: &Rule, now: Time) -> Result<Grant, Denia
         (ApiKeys::OfTheProject, _) => false,
     };
     if !may {
-        let message = "An API key may not do this: use an access token";
+        let message = match terms.api_keys {
+            ApiKeys::Never => "An API key may not do this: use an access token",
+            ApiKeys::Whole => "An API key that is for projects may not do this: use one for the whole organization",
+            ApiKeys::OfTheProject => "Only an API key that is for this project may do this",
+        };
         let error = Error::new(Kind::Denied, "API_KEY_NOT_ALLOWED", message);
         return Err(Denial::Forbidden(key.org, Box::new(error)));
     }
@@ -179,13 +183,22 @@ fn gone() -> Error {
 /// A token that stands at `now`, or why it does not.
 pub(super) fn valid(standing: Option<token::Standing>, now: Time) -> Result<token::Standing, Error> {
     let Some(standing) = standing else {
-        return Err(Error::unauthenticated("INVALID_TOKEN", "The access token is not known to this server"));
+        return Err(Error::unauthenticated(
+            "INVALID_TOKEN",
+            "The access token is not known to this server, or was renewed: sign in again, or ask for another",
+        ));
     };
     if standing.token.revoked_at.is_some() || standing.user_deleted {
-        return Err(Error::unauthenticated("TOKEN_REVOKED", "The access token was revoked: ask for another"));
+        return Err(Error::unauthenticated(
+            "TOKEN_REVOKED",
+            "The access token was revoked: sign in again, or ask for another",
+        ));
     }
     if standing.token.expires_at.is_some_and(|end| end <= now) {
-        return Err(Error::unauthenticated("TOKEN_EXPIRED", "The access token has expired: ask for another"));
+        return Err(Error::unauthenticated(
+            "TOKEN_EXPIRED",
+            "The access token has expired: sign in again, or ask for another",
+        ));
     }
     Ok(standing)
 }

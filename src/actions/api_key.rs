@@ -100,8 +100,9 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) 
         for project in &projects {
             join(tx, id, *project, limit(MOST_PER_PROJECT))?;
         }
-        let event = Event::ApiKeyCreated { key: id, role, projects };
-        Ok(((find(tx, grant, id)?, secret.text), event))
+        let key = find(tx, grant, id)?;
+        let event = Event::ApiKeyCreated { key: key.standing.clone() };
+        Ok(((key, secret.text), event))
     })
 }
 
@@ -113,7 +114,7 @@ pub fn rotate(
     id: Option<ApiKeyId>,
     overlap: Duration,
 ) -> Pending<(ApiKey, SecretString)> {
-    let outside = app.outside.clone();
+    let (outside, quota) = (app.outside.clone(), app.limits.api_keys);
     app.record(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
         let key = changeable(tx, grant, id)?;
         can_rotate(&key, grant.at)?;
@@ -121,6 +122,7 @@ pub fn rotate(
         let overlapped = grant.at.plus(overlap);
         let ends = key.standing.expire.map_or(overlapped, |end| end.min(overlapped));
         store::api_key::rotate(tx, id, ends, grant.at)?;
+        let forgotten = forget_rotated(tx, grant, quota)?;
         let window = Window { start: grant.at, end: key.standing.expire };
         let secret = Secret::fresh(&outside)?;
         // It takes the place of the old one, so no limit is looked at.
@@ -129,10 +131,30 @@ pub fn rotate(
         for project in &projects {
             join(tx, successor, *project, None)?;
         }
-        let rotated = Event::ApiKeyRotated { key: id, successor, ends, projects: projects.clone() };
-        let created = Event::ApiKeyCreated { key: successor, role: key.standing.role, projects };
-        Ok(((find(tx, grant, successor)?, secret.text), [rotated, created]))
+        let rotated = Event::ApiKeyRotated { key: id, successor, ends, projects };
+        let successor = find(tx, grant, successor)?;
+        let created = Event::ApiKeyCreated { key: successor.standing.clone() };
+        let events = [rotated, created].into_iter().chain(forgotten);
+        Ok(((successor, secret.text), events))
     })
+}
+
+/// Keys that were rotated out count against no limit, so they have one of their own: the oldest that have ended give way;
+/// while too many overlap, none is rotated.
+fn forget_rotated(tx: &WriteTx<'_>, grant: &Grant, most: u32) -> Result<Vec<Event>, Error> {
+    if store::api_key::count_rotated(tx, grant.org)? <= most {
+        return Ok(Vec::new());
+    }
+    let ended = store::api_key::ended_rotated(tx, grant.org, grant.at)?;
+    if ended.is_empty() {
+        return Err(limit_reached(" whose successors overlap them", most));
+    }
+    let forget = |key: ApiKeyId| {
+        let projects = store::api_key::standing(tx, key)?.map(|key| key.projects.into_vec()).unwrap_or_default();
+        store::api_key::delete(tx, key)?;
+        Ok(Event::ApiKeyDeleted { key, projects })
+    };
+    ended.into_iter().map(forget).collect()
 }
 
 /// Deletes a key: it is refused from the moment of the answer.
@@ -146,7 +168,17 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<ApiKeyI
 
 /// Writes the last uses that are known in memory alone. They are no actions of a caller, so the log has no entry of them.
 pub fn flush_uses(app: &App) -> Result<(), Error> {
-    app.index().take_used().chunks(USES).try_for_each(|uses| app.remember_uses(uses.to_vec()))
+    let mut uses = app.index().take_used();
+    while !uses.is_empty() {
+        let rest = uses.split_off(uses.len().min(USES));
+        if let Err(error) = app.remember_uses(uses.clone()) {
+            app.index().put_back(&uses);
+            app.index().put_back(&rest);
+            return Err(error);
+        }
+        uses = rest;
+    }
+    Ok(())
 }
 
 /// A fresh secret, in the three forms that are needed of it.

@@ -256,8 +256,12 @@ fn recorded<T, E: IntoIterator<Item = Event>>(
         let before = tx.changes();
         let (value, events) = match work(tx, &grant) {
             Ok(done) => done,
-            // What the rows forbid is recorded like any denial, as long as nothing has to be undone.
+            // What the rows forbid is recorded like any denial, as long as nothing has to be undone; but not from the
+            // reserve, which somebody could use up so.
             Err(error) if error.kind == Kind::Denied && tx.changes() == before => {
+                if tx.in_reserve() {
+                    return Err(StoreError::Full.into());
+                }
                 let denial = Denial::Forbidden(grant.org, Box::new(error));
                 return Ok(Err(refuse(tx, &caller, &rule, denial, now)?));
             }

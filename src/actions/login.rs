@@ -55,22 +55,32 @@ pub struct LoggedIn {
     pub tokens: Tokens,
 }
 
+/// Whether a password may be tried for this address from there, asked before a place at the gate is taken: who is over
+/// the limits must not take it from others.
+pub fn check(app: &App, origin: &Origin, login: &Login) -> Result<(), Error> {
+    let found = app.identify(|tx| Ok(store::user::find_by_email(tx, &login.email)?))?;
+    guesses::look(app, origin, Suspect { email: &login.email, user: found.as_ref(), hash: None })
+}
+
 /// Begins a session by a password. A wrong address and a wrong password are refused alike, after the same work.
 ///
 /// Takes as long as a hash and a commit, so it answers on the thread that asks.
-pub fn log_in(app: &App, origin: &Origin, login: Login) -> Result<LoggedIn, Error> {
+pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Error> {
     let Login { email, password, device } = login;
-    let found = app.identify(|tx| with_password(tx, &email))?;
+    let device = device.clone();
+    let found = app.identify(|tx| with_password(tx, email))?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
-    let suspect = Suspect { email: &email, user: user.as_ref(), hash: hash.as_deref() };
-    let verdict = guesses::compare(app, origin, suspect, &password, wrong())?;
+    let suspect = Suspect { email, user: user.as_ref(), hash: hash.as_deref() };
+    let verdict = guesses::compare(app, origin, suspect, password, wrong())?;
     // A right password is always somebody's.
     let user = user.ok_or_else(|| Error::internal("a password without a user"))?;
     if user.deleted_at.is_some() || !user.validated {
-        return Err(inactive());
+        let inactive = inactive();
+        app.refusals.count_login(user.org, inactive.code, origin.address, app.now());
+        return Err(inactive);
     }
     let better = match verdict {
-        Verdict::RightButWeak => Some(password::hash(&password, &mut app.outside.rng()).map_err(Error::internal)?),
+        Verdict::RightButWeak => Some(password::hash(password, &mut app.outside.rng()).map_err(Error::internal)?),
         Verdict::Right | Verdict::Wrong => None,
     };
     let fresh = Fresh::new(&app.outside)?;

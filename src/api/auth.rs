@@ -118,7 +118,7 @@ fn credential(request: &Request) -> Result<Credential<'_>, Error> {
         (Some(_), _, Some(_), _) => Err(two("an Authorization header and an x-api-key header")),
         (None, None, None, None) => Err(Error::unauthenticated(
             "NO_CREDENTIAL",
-            "No credential: send Authorization: Bearer and an access token",
+            "No credential: send Authorization: Bearer and an access token, or x-api-key where an API key may call",
         )),
         (None, None, Some(key), None) => Ok(Credential::ApiKey(key.to_str().unwrap_or_default().trim())),
         (Some(value), None, None, None) => {

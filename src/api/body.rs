@@ -114,7 +114,19 @@ fn explain(path: &str, error: &serde_json::Error) -> Error {
     }
     let expected = text.rsplit_once(", expected ").map_or("another value", |(_, expected)| expected);
     let expected = expected.split(" at line").next().unwrap_or_default();
-    invalid(format!("{path} must be {expected} ({at})"))
+    invalid(format!("{path} must be {} ({at})", words(expected)))
+}
+
+/// What the parser calls a type, in the words of JSON.
+fn words(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a boolean" => "true or false",
+        _ if expected.starts_with("struct ") => "an object",
+        "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => "a whole number",
+        _ => expected,
+    }
 }
 
 fn invalid(message: String) -> Error {
@@ -138,7 +150,7 @@ mod tests {
         assert_eq!(said(r#"{"count": 1}"#), "missing field ip");
         assert_eq!(said(r#"{"ip": 17}"#), "ip must be a string (line 1, column 9)");
         let secret = said(r#"{"ip": "a", "count": "okp_secret, expected x"}"#);
-        assert_eq!(secret, "count must be u32 (line 1, column 45)");
+        assert_eq!(secret, "count must be a whole number (line 1, column 45)");
         assert!(said(r#"{"ip": okp_secret}"#).starts_with("The body is not JSON"));
         assert!(said(r#"{"ip": "a", "ip": "b"}"#).starts_with("duplicate field ip"));
         assert!(said(r#"["a", 1]"#).contains("must be an object"));

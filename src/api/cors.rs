@@ -50,13 +50,14 @@ impl<E> Cleared<E> {
 
 fn clear(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    let exposed =
-        HeaderValue::from_static("Content-Disposition, Retry-After, WWW-Authenticate, X-Key-Id, X-Request-Id");
+    let exposed = HeaderValue::from_static(
+        "Content-Disposition, Retry-After, WWW-Authenticate, X-Key-Id, X-Request-Id, X-Total-Count",
+    );
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     if preflight {
         let methods = HeaderValue::from_static("GET, POST, PUT, DELETE");
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let allowed = HeaderValue::from_static("Authorization, Content-Type, X-Request-Id");
+        let allowed = HeaderValue::from_static("Authorization, Content-Type, X-Api-Key, X-Request-Id");
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

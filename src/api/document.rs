@@ -130,7 +130,7 @@ fn answer(response: &MetaResponse) -> Value {
     written
 }
 
-/// Mends a value all the way down: the bounds of whole numbers are whole.
+/// Mends a value all the way down: the bounds of whole numbers are whole, and what may be null is required.
 fn mended(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -140,10 +140,25 @@ fn mended(value: Value) -> Value {
                 let value = if bound { integer(&value) } else { value };
                 (key, mended(value))
             };
-            map.into_iter().map(mend).collect::<Map<_, _>>().into()
+            let mut map: Map<_, _> = map.into_iter().map(mend).collect();
+            require_nullable(&mut map);
+            map.into()
         }
         Value::Array(items) => items.into_iter().map(mended).collect(),
         other => other,
+    }
+}
+
+/// What may be null is always there: only answers have it, and they leave nothing of it out.
+fn require_nullable(schema: &mut Map<String, Value>) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    let nullable = properties.iter().filter(|(_, property)| property["nullable"] == true);
+    let names: Vec<Value> = nullable.map(|(name, _)| json!(name)).collect();
+    if names.is_empty() {
+        return;
+    }
+    if let Some(required) = schema.entry("required").or_insert_with(|| json!([])).as_array_mut() {
+        required.extend(names);
     }
 }
 

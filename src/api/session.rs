@@ -46,8 +46,10 @@ impl SessionApi {
     /// own 10 alone.
     #[oai(path = "/user/login", method = "post", operation_id = "loginUser")]
     async fn login(&self, from: From, body: Body<Credentials>) -> Result<LoginResponse, LoginFail> {
-        let login = body.0.parse()?;
-        let begun = self.passwords.run(&self.app, move |app| login::log_in(app, &from.0, login)).await?;
+        let login = Arc::new(body.0.parse()?);
+        let (asked, origin) = (Arc::clone(&login), from.0.clone());
+        blocking(&self.app, move |app| login::check(app, &origin, &asked)).await?;
+        let begun = self.passwords.run(&self.app, move |app| login::log_in(app, &from.0, &login)).await?;
         Ok(LoginResponse::In(Json(LoginAnswer::of(&begun)), NO_STORE.to_owned()))
     }
 

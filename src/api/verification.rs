@@ -53,7 +53,7 @@ impl VerificationApi {
     ///
     /// For nginx `auth_request`, Caddy `forward_auth` and Traefik `ForwardAuth`: the key that the client presented, in
     /// `x-api-key` or as `Authorization: Bearer oka_...`, is what is verified; any other Authorization belongs to what is
-    /// behind the proxy and is ignored. 200 lets the request through. The five headers are always there, empty where there
+    /// behind the proxy and is ignored. 200 lets the request through. The four headers are always there, empty where there
     /// is nothing to say, so that a proxy which copies them overwrites what a client made up.
     #[oai(path = "/api/api-keys/verify", method = "get", operation_id = "verifyPresentedApiKey")]
     async fn verify_presented(
@@ -73,9 +73,14 @@ impl VerificationApi {
             role: Wish::read(role.as_deref(), |role| Role::from_number(role.parse().ok()?)),
         };
         let org = organization.0.and_then(|id| OrgId::parse(&id));
+        let hint = match (org, asked.role) {
+            (None, _) => Some("The question names no organization: the proxy must ask with ?organization=<its id>"),
+            (_, Wish::Unknown) => Some("The question names no role: role must be 0, 1, 2, 254 or 255"),
+            _ => None,
+        };
         let verified = verification::present(&self.app, org, presented.0, asked, from.0.address);
         self.metrics.verified(verified.verdict);
-        Door(verified)
+        Door { verified, hint }
     }
 }
 

@@ -183,10 +183,15 @@ pub fn parse_role(number: i64) -> Result<Role, InvalidField> {
     role.ok_or_else(|| InvalidField::new("roleId", problem))
 }
 
+/// 0001-01-01T00:00:00.000Z.
+const YEAR_ONE: Time = Time::from_millis(-62_135_596_800_000);
+
 /// Takes a moment with an offset from UTC.
 pub fn parse_time(field: &'static str, value: &str) -> Result<Time, InvalidField> {
     let problem = "must be RFC 3339 with an offset, such as 2024-01-15T10:30:00Z";
-    Time::parse_rfc3339(value).ok_or_else(|| InvalidField::new(field, problem))
+    // Clients in .NET and Python cannot read the year 0, and could list no keys any more.
+    let readable = |time: &Time| *time >= YEAR_ONE;
+    Time::parse_rfc3339(value).filter(readable).ok_or_else(|| InvalidField::new(field, problem))
 }
 
 /// Takes the ids of projects, each once.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 pub use facts::Facts;
 
+use super::api_key::Standing;
 use super::id::{ApiKeyId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId};
 use super::role::Role;
 use super::time::Time;
@@ -156,9 +157,9 @@ pub enum Event {
     /// A person is no member of a project any more.
     MemberRemoved { project: ProjectId, user: UserId },
     /// An API key was made.
-    ApiKeyCreated { key: ApiKeyId, role: Role, projects: Vec<ProjectId> },
+    ApiKeyCreated { key: Standing },
     /// An API key was changed.
-    ApiKeyUpdated { key: ApiKeyId, role: Role, projects: Vec<ProjectId> },
+    ApiKeyUpdated { key: Standing },
     /// An API key got a successor, and ends at `ends`.
     ApiKeyRotated { key: ApiKeyId, successor: ApiKeyId, ends: Time, projects: Vec<ProjectId> },
     /// An API key was deleted.

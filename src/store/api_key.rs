@@ -208,6 +208,19 @@ pub fn rotate(tx: &WriteTx<'_>, id: ApiKeyId, end: Time, now: Time) -> Result<()
     tx.execute(sql, params![id.number(), end.millis(), now.millis()]).map(drop)
 }
 
+/// How many keys of an organization have a successor.
+pub fn count_rotated(tx: &ReadTx<'_>, org: OrgId) -> Result<u32, StoreError> {
+    let sql = "SELECT count(*) FROM api_key WHERE org = ?1 AND rotated_at IS NOT NULL";
+    Ok(tx.row(sql, [org.as_bytes()], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// Some of those that have ended, the oldest first.
+pub fn ended_rotated(tx: &ReadTx<'_>, org: OrgId, now: Time) -> Result<Vec<ApiKeyId>, StoreError> {
+    let sql =
+        "SELECT id FROM api_key WHERE org = ?1 AND rotated_at IS NOT NULL AND expire_at <= ?2 ORDER BY id LIMIT 8";
+    tx.rows(sql, params![org.as_bytes(), now.millis()], |row| id(row, 0))
+}
+
 /// Deletes a key.
 pub fn delete(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<(), StoreError> {
     tx.touches.add(Touched::ApiKey(id));

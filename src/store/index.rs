@@ -144,6 +144,17 @@ impl Index {
         keys.by_digest.values().filter_map(|key| Some((key.standing.id, key.lock().take()?))).collect()
     }
 
+    /// Takes back uses that could not be written, unless there are newer ones.
+    pub fn put_back(&self, uses: &[(ApiKeyId, Used)]) {
+        let keys = self.api_keys.read().unwrap_or_else(PoisonError::into_inner);
+        for (id, used) in uses {
+            let key = keys.digests.get(id).and_then(|digest| keys.by_digest.get(&Digest(*digest)));
+            if let Some(key) = key {
+                key.lock().get_or_insert(*used);
+            }
+        }
+    }
+
     /// Renews what the transaction that was just committed has touched. What cannot be read is let go of: nobody is let in by it.
     pub(super) fn renew(&self, tx: &ReadTx<'_>, touches: &Touches) {
         for touched in touches.take() {
@@ -175,9 +186,11 @@ impl Index {
     }
 
     fn renew_token(&self, tx: &ReadTx<'_>, id: TokenId) -> Result<(), StoreError> {
+        // Read before the lock is taken: callers are let in meanwhile.
+        let live = token::live(tx, Some(id));
         let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
         tokens.remove(&id);
-        if let Some((digest, standing)) = token::live(tx, Some(id))?.pop() {
+        if let Some((digest, standing)) = live?.pop() {
             tokens.put(id, digest, standing);
         }
         Ok(())
@@ -193,9 +206,10 @@ impl Index {
     }
 
     fn renew_api_key(&self, tx: &ReadTx<'_>, id: ApiKeyId) -> Result<(), StoreError> {
+        let known = api_key::standing_and_digest(tx, id);
         let mut keys = self.api_keys.write().unwrap_or_else(PoisonError::into_inner);
         let used = keys.remove(&id).and_then(|key| key.lock().take());
-        if let Some((digest, standing)) = api_key::standing_and_digest(tx, id)? {
+        if let Some((digest, standing)) = known? {
             keys.put(id, digest, LiveKey { standing, used: Mutex::new(used) });
         }
         Ok(())

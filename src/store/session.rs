@@ -125,13 +125,14 @@ pub fn end(tx: &WriteTx<'_>, user: UserId, id: TokenId, now: Time) -> Result<boo
     Ok(tx.execute(sql, params![id.as_bytes(), user.as_bytes(), now.millis()])? == 1)
 }
 
-/// Ends the sessions that leave a person no room for another one: those that were not refreshed for longest. Gives their ids.
+/// Ends the sessions that leave a person no room for another one: those that were not refreshed for longest. Gives their
+/// ids. Their rows go too, so that signing in again and again leaves no more of them.
 pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenId>, StoreError> {
     let sql = "SELECT id FROM token WHERE user = ?1 AND revoked_at IS NULL AND refresh_until > ?2
         ORDER BY refresh_until DESC, id DESC LIMIT -1 OFFSET ?3";
     let surplus = ids(tx, sql, params![user.as_bytes(), now.millis(), MOST - 1])?;
     for id in &surplus {
-        end(tx, user, *id, now)?;
+        forget(tx, *id)?;
     }
     Ok(surplus)
 }
@@ -141,10 +142,14 @@ pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), Sto
     let sql = "SELECT id FROM token WHERE user = ?1 AND refresh_until IS NOT NULL
         AND min(refresh_until, coalesce(revoked_at, refresh_until)) <= ?2 LIMIT ?3";
     for id in ids(tx, sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE])? {
-        tx.touches.add(Touched::Token(id));
-        tx.execute("DELETE FROM token WHERE id = ?1", [id.as_bytes()])?;
+        forget(tx, id)?;
     }
     Ok(())
+}
+
+fn forget(tx: &WriteTx<'_>, id: TokenId) -> Result<(), StoreError> {
+    tx.touches.add(Touched::Token(id));
+    tx.execute("DELETE FROM token WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 fn add_refresh(tx: &WriteTx<'_>, session: TokenId, digest: &TokenDigest) -> Result<(), StoreError> {

@@ -45,6 +45,11 @@ impl Space {
         Ok(Self { beyond_reserve: on_disk && in_file, ordinary, revoking, set: Cell::new(0) })
     }
 
+    /// Whether there is more than the reserve.
+    pub(super) const fn beyond_reserve(&self) -> bool {
+        self.beyond_reserve
+    }
+
     pub(super) fn admits(&self, conn: &Connection, urgency: Urgency) -> Result<bool, StoreError> {
         let pages = if urgency == Urgency::Revoking { self.revoking } else { self.ordinary };
         if self.set.replace(pages) != pages {

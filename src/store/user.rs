@@ -43,9 +43,12 @@ pub fn rename(tx: &WriteTx<'_>, id: UserId, name: &str, last_name: &str) -> Resu
     tx.execute(sql, params![id.as_bytes(), name, last_name]).map(drop)
 }
 
-/// Gives a person who is not deleted another role; `false` when that would take the last OWNER away.
+/// Gives a person who is not deleted another role; `false` when that would take the last OWNER away. An invitation to a
+/// lesser role ends: whoever gave it may know it, and must not come to the greater one by it.
 pub fn set_role(tx: &WriteTx<'_>, id: UserId, role: Role) -> Result<bool, StoreError> {
     tx.touches.add(Touched::User(id));
+    let lesser = "DELETE FROM invitation WHERE user = ?1 AND (SELECT role FROM user WHERE id = ?1) < ?2";
+    tx.execute(lesser, params![id.as_bytes(), role.number()])?;
     let sql = format!("UPDATE user SET role = ?2 WHERE id = ?1 AND (?2 = 255 OR {NOT_THE_LAST_OWNER})");
     Ok(tx.execute(&sql, params![id.as_bytes(), role.number()])? == 1)
 }
@@ -85,9 +88,9 @@ pub fn set_password(tx: &WriteTx<'_>, id: UserId, known: Option<&str>, hash: &st
     Ok(tx.execute(sql, params![id.as_bytes(), known, hash])? == 1)
 }
 
-/// Takes a person's password away, so that they must take their account over anew.
+/// Takes a person's password away. They stay validated: else whoever may invite them could take their account over.
 pub fn clear_password(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
-    tx.execute("UPDATE user SET password = NULL, validated = 0 WHERE id = ?1", [id.as_bytes()]).map(drop)
+    tx.execute("UPDATE user SET password = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 /// The person with this id.

@@ -26,6 +26,7 @@ pub struct WriteTx<'c> {
     read: ReadTx<'c>,
     pub(super) heads: &'c Heads,
     pub(super) touches: &'c Touches,
+    in_reserve: bool,
 }
 
 impl<'c> Deref for WriteTx<'c> {
@@ -49,6 +50,12 @@ impl WriteTx<'_> {
     /// The number that the last inserted row got.
     pub(super) fn last_id(&self) -> i64 {
         self.conn.last_insert_rowid()
+    }
+
+    /// Whether what is written now uses the reserve of a full disk.
+    #[must_use]
+    pub const fn in_reserve(&self) -> bool {
+        self.in_reserve
     }
 
     /// How many rows this connection has changed so far: whether something was changed in between.
@@ -307,7 +314,8 @@ impl Thread {
         self.statement("SAVEPOINT change")?;
         self.heads.begin();
         let read = ReadTx { conn: &self.conn };
-        let kept = job.run(&WriteTx { read, heads: &self.heads, touches: &self.touches });
+        let kept =
+            job.run(&WriteTx { read, heads: &self.heads, touches: &self.touches, in_reserve: !space.beyond_reserve() });
         if self.conn.is_autocommit() {
             // SQLITE_FULL, IOERR or NOMEM ended the transaction: a further statement would commit by itself.
             return Err(Lost::Full);

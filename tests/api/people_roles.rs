@@ -131,3 +131,23 @@ async fn of_two_owners_who_leave_or_depose_each_other_at_once_one_stays() {
         assert_eq!((done, owners), (1, 1), "{way}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_does_not_lead_to_a_role_that_came_after_it() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let inviter = server.member_of(&owner.org, Role::Workspaces).await;
+    let made = server.call_as(&inviter, Method::POST, USERS, Some(&guest("eve@example.org", 0))).await.json();
+    let eve = made["data"]["id"].as_str().expect("an id").to_owned();
+    let take = json!({ "token": made["invitationToken"], "password": "a cat on 3 roofs" });
+    assert_eq!(put(&server, &owner, &eve, json!({ "orgRole": 254 })).await.status, StatusCode::OK);
+    let taken = server.call(Method::POST, "/user/verify-email", Some(&take)).await;
+    assert_eq!(taken.refusal(), (400, "INVALID_TOKEN".to_owned()), "the inviter knows the token");
+    let again = format!("{}/resend-invitation", path(&eve));
+    assert_eq!(server.call_as(&inviter, Method::POST, &again, None).await.refusal().0, 403);
+    let renewed = server.call_as(&owner, Method::POST, &again, None).await.json();
+    assert_eq!(put(&server, &owner, &eve, json!({ "orgRole": 1 })).await.status, StatusCode::OK);
+    let take = json!({ "token": renewed["invitationToken"], "password": "a cat on 3 roofs" });
+    let taken = server.call(Method::POST, "/user/verify-email", Some(&take)).await;
+    assert_eq!(taken.status, StatusCode::OK, "a lesser role takes nothing away from an invitation");
+}

@@ -101,7 +101,9 @@ impl Rule {
                 ("manage organization", Some(Administrator), Never, refusal)
             }
             Self::SeesPeople => ("see people", Some(Workspaces), Never, "Insufficient permissions to view users"),
-            Self::AddsPeople => ("add people", Some(Workspaces), Never, "Insufficient permissions to create users"),
+            Self::AddsPeople => {
+                ("add people", Some(Workspaces), Never, "Insufficient permissions to create, invite or activate users")
+            }
             Self::ManagesPeople => {
                 ("manage people", Some(Administrator), Never, "Insufficient permissions to manage users")
             }

@@ -53,7 +53,8 @@ pub fn update(app: &App, caller: &Caller, place: Place, change: Change) -> Pendi
         let terms = Terms { name, note, role, window, disabled };
         apply(tx, grant, &key, &terms, &projects, quota)?;
         let changed = find(tx, grant, key.standing.id)?;
-        Ok((changed, Event::ApiKeyUpdated { key: key.standing.id, role, projects }))
+        let event = Event::ApiKeyUpdated { key: changed.standing.clone() };
+        Ok((changed, event))
     })
 }
 

@@ -98,7 +98,7 @@ pub(super) struct ApiKeyItem {
     api_key_id: i32,
     /// What people call it.
     api_key_name: String,
-    /// Its first and its last characters: the secret is nowhere.
+    /// A mask: the secret's first and last characters.
     api_key: String,
     /// It is valid from this moment on.
     start_date: Timestamp,
@@ -255,11 +255,11 @@ impl Example for CreateRequest {
     fn example() -> Self {
         let user_api_key = UserApiKey {
             api_name: "Deploys".to_owned(),
-            has_expire_time: true,
-            start_date_time: Some(START.to_string()),
-            expire_date_time: Some(END.to_string()),
+            has_expire_time: false,
+            start_date_time: None,
+            expire_date_time: None,
         };
-        Self { list_projects_id: vec![PROJECT.to_owned()], role_id: 0, user_api_key, note: None }
+        Self { list_projects_id: Vec::new(), role_id: 0, user_api_key, note: None }
     }
 }
 
@@ -269,8 +269,8 @@ impl Example for ChangeRequest {
             id: 7,
             name: "Deploys".to_owned(),
             start_date: START.to_string(),
-            expire_date: Some(END.to_string()),
-            has_expire_time: true,
+            expire_date: None,
+            has_expire_time: false,
             role_id: 0,
             list_projects_id: None,
             disabled: Some(false),

@@ -26,8 +26,8 @@ pub(super) struct Credentials {
     /// Its password, up to 1,024 bytes.
     #[oai(validator(min_length = 1, max_length = 1024))]
     password: String,
-    /// What the client calls itself, shown among one's own sessions; anything but a string is passed over.
-    #[oai(validator(max_length = 200))]
+    /// What the client calls itself, shown among one's own sessions; its first 200 characters. Of an object `userAgent` is
+    /// taken, anything else is passed over.
     #[serde(default, deserialize_with = "if_text")]
     device_info: Option<String>,
 }
@@ -174,7 +174,7 @@ impl Credentials {
         // First, so that it is wiped whatever else is wrong.
         let password = SecretString::from(self.password);
         session::check_password(password.expose_secret())?;
-        let device = self.device_info.as_deref().map(session::parse_device).transpose()?.flatten();
+        let device = self.device_info.as_deref().and_then(session::parse_device);
         Ok(Login { email: session::parse_email(&self.email)?, password, device })
     }
 }
@@ -190,10 +190,11 @@ impl RefreshToken {
     }
 }
 
-/// A string; anything else is nothing.
+/// A string, or the browser that an object of the published client names; anything else is nothing.
 fn if_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
+        Value::Object(device) => device.get("userAgent").and_then(Value::as_str).map(str::to_owned),
         _ => None,
     })
 }

@@ -186,7 +186,12 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
 const BODY: usize = 512;
 
 /// What a proxy is told: to let a request through, or not.
-pub struct Door(pub Verified);
+pub struct Door {
+    /// What was found.
+    pub verified: Verified,
+    /// What is wrong with the question itself, for whoever sets the proxy up.
+    pub hint: Option<&'static str>,
+}
 
 /// Each with what it says; always there.
 const HEADERS: [(HeaderName, &str); 4] = [
@@ -201,7 +206,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
 
 impl IntoResponse for Door {
     fn into_response(self) -> Response {
-        let Self(verified) = self;
+        let Self { verified, hint } = self;
         let mut response = match verified.verdict {
             Verdict::Valid => {
                 let mut body = Vec::with_capacity(BODY);
@@ -218,7 +223,8 @@ impl IntoResponse for Door {
                     Verdict::WrongProject | Verdict::InsufficientRole => StatusCode::FORBIDDEN,
                     _ => StatusCode::UNAUTHORIZED,
                 };
-                failure(Family::Wrapped, status, Failure::new(verdict.code(), sentence(verdict).to_owned()))
+                let said = hint.unwrap_or(sentence(verdict));
+                failure(Family::Wrapped, status, Failure::new(verdict.code(), said.to_owned()))
             }
         };
         let headers = response.headers_mut();

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 
 use super::{Change, Context, Event};
+use crate::domain::api_key::Standing;
 use crate::domain::id::ProjectId;
-use crate::domain::role::Role;
 use crate::domain::time::Time;
 
 /// What is recorded of an event. Everything but the name may be absent.
@@ -141,11 +141,11 @@ impl Event {
             Self::MemberRemoved { project, user } => {
                 Facts::deleted("member.remove", WorkspaceUser, user).within(*project)
             }
-            Self::ApiKeyCreated { key, role, projects } => {
-                Facts::created("api_key.create", ApiKey, key).with(reach(*role, projects)).within_one(projects)
+            Self::ApiKeyCreated { key } => {
+                Facts::created("api_key.create", ApiKey, key.id).with(reach(key)).within_one(&key.projects)
             }
-            Self::ApiKeyUpdated { key, role, projects } => {
-                Facts::updated("api_key.update", ApiKey, key).with(reach(*role, projects)).within_one(projects)
+            Self::ApiKeyUpdated { key } => {
+                Facts::updated("api_key.update", ApiKey, key.id).with(reach(key)).within_one(&key.projects)
             }
             Self::ApiKeyRotated { key, successor, ends, projects } => Facts::updated("api_key.rotate", ApiKey, key)
                 .with(json!({ "successor": successor.to_string(), "ends": ends.to_string() }))
@@ -200,8 +200,11 @@ fn counted(code: &str, network: &str, minute: Time, count: u64) -> Value {
     json!({ "errorCode": code, "network": network, "minute": minute.to_string(), "count": count })
 }
 
-fn reach(role: Role, projects: &[ProjectId]) -> Value {
-    json!({ "role": role.number(), "projects": strings(projects) })
+fn reach(key: &Standing) -> Value {
+    json!({
+        "role": key.role.number(), "projects": strings(&key.projects), "startDate": key.start.to_string(),
+        "expireDate": key.expire.map(|end| end.to_string()), "disabled": key.disabled,
+    })
 }
 
 fn strings(ids: &[impl Display]) -> Value {

@@ -221,7 +221,7 @@ pub const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
         "GROUP/api-keys",
         r#"{"listProjectsId":["PLAN"],"roleId":2,"userApiKey":{"apiName":"b","hasExpireTime":false}}"#,
         201,
-        r#"api_key.create 6 NEW 0 done {"role":2,"projects":["PLAN"]} PLAN"#,
+        r#"api_key.create 6 NEW 0 done {"role":2,"projects":["PLAN"],"startDate":"NOW","expireDate":null,"disabled":false} PLAN"#,
     ),
     (
         "updateApiKey",
@@ -229,7 +229,7 @@ pub const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
         "GROUP/api-keys",
         r#"{"id":CODE,"name":"b","startDate":"2024-01-15T10:30:00Z","hasExpireTime":false,"roleId":1}"#,
         200,
-        r#"api_key.update 6 CODE 1 done {"role":1,"projects":["PLAN"]} PLAN"#,
+        r#"api_key.update 6 CODE 1 done {"role":1,"projects":["PLAN"],"startDate":"2024-01-15T10:30:00.000Z","expireDate":null,"disabled":false} PLAN"#,
     ),
     (
         "updateProjectApiKey",
@@ -237,7 +237,7 @@ pub const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
         "/api/projects/PLAN/api-keys",
         r#"{"id":CODE,"name":"b","startDate":"2024-01-15T10:30:00Z","hasExpireTime":false,"roleId":1,"listProjectsId":[]}"#,
         200,
-        r#"api_key.update 6 CODE 1 done {"role":1,"projects":[]}"#,
+        r#"api_key.update 6 CODE 1 done {"role":1,"projects":[],"startDate":"2024-01-15T10:30:00.000Z","expireDate":null,"disabled":false}"#,
     ),
     ("deleteApiKey", "USER", "GROUP/api-keys/CODE", "", 404, ""),
     (
@@ -246,7 +246,7 @@ pub const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
         "GROUP/api-keys/CODE/rotate",
         r#"{"overlapSeconds":0}"#,
         201,
-        r#"api_key.rotate 6 CODE 1 done {"successor":"NEW","ends":"NOW"}; api_key.create 6 NEW 0 done {"role":1,"projects":[]}"#,
+        r#"api_key.rotate 6 CODE 1 done {"successor":"NEW","ends":"NOW"}; api_key.create 6 NEW 0 done {"role":1,"projects":[],"startDate":"NOW","expireDate":null,"disabled":false}"#,
     ),
     ("deleteApiKey", "OWNER", "GROUP/api-keys/CODE", "", 200, "api_key.delete 6 CODE 2 done -"),
     ("deleteProject", "OWNER", "/api/projects/PLAN", "", 200, r#"project.delete 0 PLAN 2 done {"apiKeys":["2"]} PLAN"#),
