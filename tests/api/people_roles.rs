@@ -1,6 +1,7 @@
 //! Roles of people: nobody acts above their own, and the last OWNER of an organization stays.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use crate::harness::{Server, entries};
 use crate::people::{USERS, delete, guest, path, people, put};
+use crate::sessions::conn;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gives_changes_or_takes_away_a_role_above_their_own() {
@@ -150,4 +152,23 @@ async fn an_invitation_does_not_lead_to_a_role_that_came_after_it() {
     let take = json!({ "token": renewed["invitationToken"], "password": "a cat on 3 roofs" });
     let taken = server.call(Method::POST, "/user/verify-email", Some(&take)).await;
     assert_eq!(taken.status, StatusCode::OK, "a lesser role takes nothing away from an invitation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn denials_do_not_use_up_the_reserve_of_a_full_disk() {
+    let server = Server::with(|flags| flags.with("disk_reserve", "256KiB")).await;
+    let owner = server.owner_of("acme").await;
+    let administrator = server.member_of(&owner.org, Role::Administrator).await;
+    let user = server.member_of(&owner.org, Role::User).await;
+    let before = entries(&server.database).await.len();
+    let path_of_owner = path(&owner.user);
+    let pages: i64 = conn(&server).query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a number");
+    server.room.store(pages.unsigned_abs() * 4_096 + 256 * 1_024, Ordering::Relaxed);
+    let refused = server.call_as(&administrator, Method::DELETE, &path_of_owner, None).await;
+    assert_eq!(refused.refusal(), (503, "STORAGE_FULL".to_owned()), "an owner is above an administrator");
+    assert_eq!(entries(&server.database).await.len(), before);
+    assert_eq!(server.call_as(&administrator, Method::DELETE, &path(&user.user), None).await.status, StatusCode::OK);
+    server.room.store(0, Ordering::Relaxed);
+    let refused = server.call_as(&administrator, Method::DELETE, &path_of_owner, None).await;
+    assert_eq!(refused.refusal(), (403, "ACCESS_DENIED".to_owned()));
 }
