@@ -10,7 +10,8 @@ use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
 use self::wire::{
-    ApiKeyAnswer, ApiKeyDeletedAnswer, ApiKeyListAnswer, ChangeRequest, CreateRequest, RotateRequest, made, page,
+    ApiKeyAnswer, ApiKeyDeletedAnswer, ApiKeyListAnswer, ApiKeySecretAnswer, ChangeRequest, CreateRequest,
+    RotateRequest, made, page,
 };
 use super::auth::Auth;
 use super::body::Body;
@@ -33,7 +34,7 @@ enum SecretResponse {
     /// The key with its secret, this once.
     #[oai(status = 201)]
     Made(
-        Json<ApiKeyAnswer>,
+        Json<ApiKeySecretAnswer>,
         /// Never to be kept on the way.
         #[oai(header = "Cache-Control")]
         String,
@@ -65,7 +66,7 @@ impl ApiKeyApi {
     /// List the API keys of an organization
     ///
     /// Newest first, without their secrets. ADMINISTRATOR sees all; the owner of projects sees those that are for their
-    /// projects alone; others see none.
+    /// projects alone; others see none. At most 1000 at once: `X-Total-Count` says how many there are, `skip` passes over.
     #[oai(path = "/api/organizations/:organizationId/api-keys", method = "get", operation_id = "listApiKeys")]
     async fn list(
         &self,
@@ -116,7 +117,7 @@ impl ApiKeyApi {
         let (org, request) = (OrgId::parse(&org), body.0.parse()?);
         let (key, secret) = act(&self.0, move |app| api_key::create(app, &auth.0, org, request)).await?;
         let result = made(&key, secret.expose_secret());
-        let answer = ApiKeyAnswer::new(201, "API key created successfully", result);
+        let answer = ApiKeySecretAnswer::new(201, "API key created successfully", result);
         Ok(SecretResponse::Made(Json(answer), "no-store".to_owned()))
     }
 
@@ -193,7 +194,7 @@ impl ApiKeyApi {
         let (org, id, overlap) = (OrgId::parse(&org), ApiKeyId::parse(&id), body.0.parse()?);
         let (key, secret) = act(&self.0, move |app| api_key::rotate(app, &auth.0, org, id, overlap)).await?;
         let result = made(&key, secret.expose_secret());
-        let answer = ApiKeyAnswer::new(201, "API key rotated successfully", result);
+        let answer = ApiKeySecretAnswer::new(201, "API key rotated successfully", result);
         Ok(SecretResponse::Made(Json(answer), "no-store".to_owned()))
     }
 }

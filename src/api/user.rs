@@ -9,7 +9,7 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use secrecy::ExposeSecret;
 
-use self::wire::{AccountChange, ParsedAccount, ProfileAnswer, RoleAnswer, RoleChange, Verification};
+use self::wire::{AccountChange, InvitationTaken, ParsedAccount, ProfileAnswer, RoleAnswer, RoleChange};
 use super::auth::Auth;
 use super::body::Body;
 use super::envelope::Done;
@@ -107,7 +107,7 @@ impl UserApi {
     /// Sets the password of the invited person, who can sign in from then on. The credential is the one-time token.
     /// One that is unknown, was taken or replaced, or is older than 72 hours is refused alike, with `INVALID_TOKEN`.
     #[oai(path = "/user/verify-email", method = "post", operation_id = "verifyEmail")]
-    async fn verify(&self, from: From, body: Body<Verification>) -> Result<Json<Done>, VerifyFail> {
+    async fn verify(&self, from: From, body: Body<InvitationTaken>) -> Result<Json<Done>, VerifyFail> {
         let (token, new) = body.0.parse()?;
         let invited = blocking(&self.app, move |app| invitation::check(app, token.expose_secret())).await?;
         let hash = self.passwords.run(&self.app, move |app| password::hash(app, &new)).await?;

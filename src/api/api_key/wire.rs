@@ -162,6 +162,11 @@ wrapped!(
     ApiKeyMade
 );
 wrapped!(
+    /// A new API key with its secret, which exists nowhere else.
+    ApiKeySecretAnswer,
+    ApiKeyMade
+);
+wrapped!(
     /// The API key is gone.
     ApiKeyDeletedAnswer,
     bool
@@ -304,18 +309,27 @@ impl Example for ApiKeyListAnswer {
     }
 }
 
+fn example(api_key: &str) -> ApiKeyMade {
+    ApiKeyMade {
+        id: 7,
+        name: "Deploys".to_owned(),
+        api_key: api_key.to_owned(),
+        start_date: Timestamp(START),
+        expire_date: Some(Timestamp(END)),
+        has_expire_time: true,
+        role_id: Role::User.number(),
+    }
+}
+
 impl Example for ApiKeyAnswer {
     fn example() -> Self {
-        let key = ApiKeyMade {
-            id: 7,
-            name: "Deploys".to_owned(),
-            api_key: "oka_1a2b…9xYz".to_owned(),
-            start_date: Timestamp(START),
-            expire_date: Some(Timestamp(END)),
-            has_expire_time: true,
-            role_id: Role::User.number(),
-        };
-        Self::new(200, "API key updated successfully", key)
+        Self::new(200, "API key updated successfully", example("oka_1a2b…9xYz"))
+    }
+}
+
+impl Example for ApiKeySecretAnswer {
+    fn example() -> Self {
+        Self::new(201, "API key created successfully", example("oka_EXAMPLEexampleEXAMPLEexampleEXAMPLEe"))
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) struct AccountChange {
 /// An invitation that is taken.
 #[derive(Object, Deserialize)]
 #[oai(example)]
-pub(super) struct Verification {
+pub(super) struct InvitationTaken {
     /// The one-time token, `oki_...`.
     token: String,
     /// The password to have: 12 to 1024 bytes that are no common password.
@@ -142,7 +142,7 @@ impl AccountChange {
     }
 }
 
-impl Verification {
+impl InvitationTaken {
     pub(super) fn parse(self) -> Result<(SecretString, SecretString), Error> {
         Ok((SecretString::from(self.token), password::parse("password", &self.password)?))
     }
@@ -233,7 +233,7 @@ impl Example for RoleAnswer {
     }
 }
 
-impl Example for Verification {
+impl Example for InvitationTaken {
     fn example() -> Self {
         Self { token: INVITATION.to_owned(), password: "a long password of one's own".to_owned() }
     }
