@@ -8,6 +8,7 @@ use super::limits::Credential as Bucket;
 use super::pending::Pending;
 use crate::crypto::secret;
 use crate::domain::event::Event;
+use crate::domain::org::Org;
 use crate::domain::user::User;
 use crate::store;
 
@@ -65,15 +66,16 @@ fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
     Ok(Identity::ApiKey { key: standing.id, org: standing.org })
 }
 
-/// The caller's own profile.
-pub fn profile(app: &App, caller: &Caller) -> Pending<User> {
+/// The caller's own profile, and their organization.
+pub fn profile(app: &App, caller: &Caller) -> Pending<(User, Org)> {
     app.read(caller, &Rule::SeesOwnProfile, |tx, grant| {
         let user = match grant.user {
             Some(id) => store::user::find(tx, id)?,
             None => None,
         };
         let user = user.ok_or_else(|| Error::internal("a token without a user"))?;
+        let org = store::org::find(tx, user.org)?.ok_or_else(|| Error::internal("a user without an organization"))?;
         let event = Event::ProfileRead { user: user.id };
-        Ok((user, event))
+        Ok(((user, org), event))
     })
 }

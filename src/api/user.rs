@@ -40,8 +40,8 @@ impl UserApi {
     /// Who the credential belongs to, its role, and the id of its organization, which the other calls need.
     #[oai(path = "/user/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, auth: Auth) -> Result<Json<ProfileAnswer>, Fail<{ may::BE_REFUSED }>> {
-        let user = act(&self.app, move |app| session::profile(app, &auth.0)).await?;
-        Ok(Json(wire::profile(user)))
+        let (user, org) = act(&self.app, move |app| session::profile(app, &auth.0)).await?;
+        Ok(Json(wire::profile(user, &org)))
     }
 
     /// Get an account

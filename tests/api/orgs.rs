@@ -31,6 +31,8 @@ async fn an_organization_says_of_itself_what_its_administrators_write() {
     }
     let put = server.call_as(&administrator, Method::PUT, &path, Some(&whole)).await;
     assert_eq!((put.status, put.json()), (StatusCode::OK, said("Organization updated successfully", &expected)));
+    let profile = server.call_as(&owner, Method::GET, "/user/profile", None).await.json();
+    assert_eq!(profile["data"]["isBusiness"], true);
     let part = json!({ "city": "", "state": null, "phone": "none" });
     (expected["city"], expected["phone"]) = (json!(""), json!("none"));
     let put = server.call_as(&owner, Method::PUT, &path, Some(&part)).await;

@@ -9,6 +9,7 @@ use crate::actions::account::Names;
 use crate::actions::error::Error;
 use crate::api::people::wire::{INVITATION, names, parse_role};
 use crate::domain::id::UserId;
+use crate::domain::org::Org;
 use crate::domain::password;
 use crate::domain::role::Role;
 use crate::domain::text::InvalidField;
@@ -38,7 +39,7 @@ struct Profile {
     validated: bool,
     /// Always false: there is no second factor.
     mfa_required: bool,
-    /// Always false: accounts are not told apart.
+    /// Whether the organization says that it is a business.
     is_business: bool,
 }
 
@@ -157,7 +158,7 @@ fn tried(field: &'static str, text: String) -> Result<SecretString, InvalidField
     Ok(SecretString::from(text))
 }
 
-pub(super) fn profile(user: User) -> ProfileAnswer {
+pub(super) fn profile(user: User, org: &Org) -> ProfileAnswer {
     let data = Profile {
         id: user.id.to_string(),
         name: user.name,
@@ -169,7 +170,7 @@ pub(super) fn profile(user: User) -> ProfileAnswer {
         org_roles: user.role.numbers_up_to(),
         validated: user.validated,
         mfa_required: false,
-        is_business: false,
+        is_business: org.about.is_business,
     };
     ProfileAnswer { success: true, message: "Profile retrieved successfully".to_owned(), data }
 }
