@@ -27,7 +27,7 @@ pub struct SessionApi {
 }
 
 type LoginFail = Fail<{ may::BE_INVALID | may::BE_UNKNOWN | may::BE_LIMITED | may::HAVE_A_BAD_BODY }>;
-type RefreshFail = Fail<{ may::BE_INVALID | may::BE_UNKNOWN | may::HAVE_A_BAD_BODY }>;
+type RefreshFail = Fail<{ may::BE_INVALID | may::BE_UNKNOWN | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
 type LogoutFail = Fail<{ may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
 type ListFail = Fail<{ may::BE_REFUSED }>;
 type EndFail = Fail<{ may::BE_REFUSED | may::BE_MISSING }>;

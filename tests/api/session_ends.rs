@@ -236,3 +236,21 @@ async fn a_restore_ends_every_session() {
     }
     assert_eq!(ada.session(&server).await.status(&server).await, ok());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_renewed_no_faster_than_a_credential_may_call() {
+    let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let mut session = ada.session(&server).await;
+    for _ in 0..40 {
+        let answer = session.refreshed(&server).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(answer.refusal().1, "TOO_MANY_REQUESTS");
+            assert!(answer.headers.contains_key("retry-after"));
+            return;
+        }
+        session.refresh = answer.json()["refreshToken"].as_str().expect("a token").to_owned();
+    }
+    panic!("40 refreshes at once");
+}
