@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use orgkeys::actions::refusals;
 use orgkeys::api::password_work::PasswordWork;
 use orgkeys::domain::role::Role;
