@@ -9,7 +9,7 @@ use orgkeys::store::{self, Options, Room, Store, StoreError};
 use secrecy::ExposeSecret;
 
 use crate::Scale;
-use crate::load::{self, Load};
+use crate::load;
 use crate::program::Site;
 use crate::reads;
 use crate::report::Row;
@@ -37,7 +37,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         ours.push(load::repeat(&server, request.as_bytes(), scale.time / 2));
         least.push(load::repeat(&hello, &hello.request("GET", "/hello"), scale.time / 2));
     }
-    let (ours, least) = (middle(ours), middle(least));
+    let (ours, least) = (load::middle(ours), load::middle(least));
     let share = 100.0 * ours.rate / least.rate;
     let (fast, mib) = (ours.p99.as_millis() < 8, f64::from(memory) / 1_024.0);
     let count = scale.api_keys;
@@ -58,12 +58,6 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             started_in.as_millis() < 700,
         ),
     ]
-}
-
-fn middle(mut loads: Vec<Load>) -> Load {
-    loads.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    let middle = loads.len() / 2;
-    loads.swap_remove(middle)
 }
 
 /// Puts so many keys into the store; gives the secret of the last one.

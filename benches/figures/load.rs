@@ -71,6 +71,13 @@ pub fn repeat(server: &Program, request: &[u8], time: Duration) -> Load {
     send_for(time)
 }
 
+/// The load with the middle rate.
+pub fn middle(mut loads: Vec<Load>) -> Load {
+    loads.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let middle = loads.len() / 2;
+    loads.swap_remove(middle)
+}
+
 /// One connection; gives how long each answer took.
 async fn client(address: SocketAddr, next: Next) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.expect("a connection");

@@ -42,7 +42,7 @@ struct Scale {
 
 const FULL: Scale = Scale {
     time: Duration::from_secs(5),
-    rounds: 25,
+    rounds: 8,
     entries: 1_000_000,
     keys: 40,
     api_keys: 100_000,
