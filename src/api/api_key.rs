@@ -16,18 +16,15 @@ use self::wire::{
 use super::auth::Auth;
 use super::body::Body;
 use super::error::{Fail, may};
-use super::{Group, act};
+use super::{Group, act, paging};
 use crate::actions::api_key::{self, Place};
 use crate::actions::app::App;
 use crate::actions::caller::Caller;
-use crate::actions::error::{Error, Kind};
+use crate::actions::error::Error;
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId};
 
 /// The operations on API keys.
 pub struct ApiKeyApi(pub Arc<App>);
-
-/// The most keys in one answer, and the number without `take`.
-const MOST: u32 = 1_000;
 
 #[derive(ApiResponse)]
 enum SecretResponse {
@@ -207,10 +204,7 @@ impl ApiKeyApi {
         skip: Option<u32>,
         take: Option<u32>,
     ) -> Result<ListResponse, Error> {
-        let (skip, take) = (skip.unwrap_or(0), take.unwrap_or(MOST));
-        if !(1..=MOST).contains(&take) {
-            return Err(Error::new(Kind::Invalid, "INVALID_FIELD", "take must be 1 to 1000"));
-        }
+        let (skip, take) = paging::page(skip, take)?;
         let found = act(&self.0, move |app| api_key::list(app, &caller, place, skip, take)).await?;
         let total = found.total;
         let answer = ApiKeyListAnswer::new(200, "API keys retrieved successfully", page(found));

@@ -15,6 +15,7 @@ pub mod node;
 pub mod observe;
 pub mod org;
 pub mod org_key;
+pub mod paging;
 pub mod password_work;
 pub mod people;
 pub mod project;

@@ -14,18 +14,15 @@ use super::body::Body;
 use super::envelope::Done;
 use super::error::{Fail, may};
 use super::observe::From;
-use super::{Group, act, at_the_door};
+use super::{Group, act, at_the_door, paging};
 use crate::actions::app::App;
-use crate::actions::error::{Error, Kind};
+use crate::actions::error::Error;
 use crate::actions::node::{self, Page};
 use crate::domain::id::OrgId;
 use crate::domain::node::{Node, Services};
 
 /// The operations on nodes.
 pub struct NodeApi(pub Arc<App>);
-
-/// The most nodes in one answer, and the number without `take`.
-const MOST: u32 = 1_000;
 
 type RegisterFail = Fail<{ may::BE_INVALID | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
 type UnregisterFail = Fail<{ may::BE_INVALID | may::BE_MISSING | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
@@ -147,11 +144,8 @@ fn advised(error: impl Into<Error>) -> Error {
 }
 
 fn page(services: i64, skip: Option<u32>, take: Option<u32>) -> Result<Page, Error> {
-    let take = take.unwrap_or(MOST);
-    if !(1..=MOST).contains(&take) {
-        return Err(Error::new(Kind::Invalid, "INVALID_FIELD", "take must be 1 to 1000"));
-    }
-    Ok(Page { services: Services::parse(services)?, skip: skip.unwrap_or(0), take })
+    let (skip, take) = paging::page(skip, take)?;
+    Ok(Page { services: Services::parse(services)?, skip, take })
 }
 
 fn listed((nodes, total): (Vec<Node>, i64)) -> NodeList {

@@ -14,10 +14,10 @@ use super::auth::Auth;
 use super::body::Body;
 use super::envelope::Done;
 use super::error::{Fail, may};
+use super::paging::page;
 use super::password_work::PasswordWork;
 use super::{Group, act, blocking};
 use crate::actions::app::App;
-use crate::actions::error::{Error, Kind};
 use crate::actions::user::{self, Page};
 use crate::actions::{invitation, password};
 use crate::domain::id::UserId;
@@ -27,9 +27,6 @@ pub struct PeopleApi {
     app: Arc<App>,
     passwords: PasswordWork,
 }
-
-/// The most people in one answer, and the number without `take`.
-const MOST: u32 = 1_000;
 
 /// What must not be kept on the way.
 const SECRET: &str = "no-store";
@@ -79,7 +76,8 @@ impl PeopleApi {
         /// How many to give: 1 to 1000.
         take: Query<Option<u32>>,
     ) -> Result<Json<UserList>, ListFail> {
-        let page = page(skip.0, take.0)?;
+        let (skip, take) = page(skip.0, take.0)?;
+        let page = Page { skip, take };
         let (users, total) = act(&self.app, move |app| user::list(app, &auth.0, page)).await?;
         let data = users.into_iter().map(wire::item).collect();
         Ok(Json(UserList { success: true, message: "Users retrieved successfully".to_owned(), data, total }))
@@ -204,12 +202,4 @@ impl PeopleApi {
     pub fn new(app: Arc<App>, passwords: PasswordWork) -> Self {
         Self { app, passwords }
     }
-}
-
-fn page(skip: Option<u32>, take: Option<u32>) -> Result<Page, Error> {
-    let take = take.unwrap_or(MOST);
-    if !(1..=MOST).contains(&take) {
-        return Err(Error::new(Kind::Invalid, "INVALID_FIELD", "take must be 1 to 1000"));
-    }
-    Ok(Page { skip: skip.unwrap_or(0), take })
 }
