@@ -47,7 +47,7 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
         "apiKeyId": 1, "apiKeyName": "Deploys", "apiKey": mask, "startDate": "2024-01-15T10:30:00.000Z",
         "expireDate": "2025-01-15T10:30:00.000Z", "hasExpireTime": true,
         "projectsNameList": [{ "publicId": second, "name": "Shop" }, { "publicId": first, "name": "Website" }],
-        "roleId": 2, "lastUsed": null, "disabled": false, "note": "",
+        "roleId": 2, "lastUsed": null, "lastUsedAddress": null, "disabled": false, "note": "",
     });
     let (of_first, of_second) = (format!("/api/projects/{first}/api-keys"), format!("/api/projects/{second}/api-keys"));
     for path in [&keys_of(&owner), &of_first, &of_second] {
@@ -75,7 +75,7 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
     let item = json!({
         "apiKeyId": 1, "apiKeyName": "Builds", "apiKey": mask, "startDate": "2024-01-16T00:00:00.000Z",
         "expireDate": null, "hasExpireTime": false, "projectsNameList": [{ "publicId": second, "name": "Shop" }],
-        "roleId": 0, "lastUsed": null, "disabled": true, "note": "of the build server",
+        "roleId": 0, "lastUsed": null, "lastUsedAddress": null, "disabled": true, "note": "of the build server",
     });
     assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([item]));
     assert_eq!(server.call_as(&owner, Method::GET, &of_first, None).await.result(), json!([]));
@@ -248,6 +248,7 @@ async fn the_last_use_is_written_at_a_stop_and_shown_from_then_on() {
     let server = server.restart().await;
     assert_eq!(own(&server).await, before, "writing it down is nothing that anybody did");
     let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
+    assert_eq!(listed[1]["lastUsedAddress"], "127.0.0.1");
     let used = (&listed[1]["lastUsed"], &listed[0]["lastUsed"]);
     assert_eq!(used, (&json!("2024-01-15T10:30:01.500Z"), &Value::Null));
 }

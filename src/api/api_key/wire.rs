@@ -114,6 +114,9 @@ pub(super) struct ApiKeyItem {
     /// When it was last used, up to a minute late; null: never.
     #[oai(nullable)]
     last_used: Option<Timestamp>,
+    /// From where; null if it never was.
+    #[oai(nullable)]
+    last_used_address: Option<String>,
     /// Whether it is switched off.
     disabled: bool,
     /// What people should know of it.
@@ -232,6 +235,7 @@ pub(super) fn page(page: Page) -> Vec<ApiKeyItem> {
             projects_name_list: key.standing.projects.iter().rev().map(project).collect(),
             role_id: key.standing.role.number(),
             last_used: key.last_used.map(Timestamp),
+            last_used_address: key.last_address,
             disabled: key.standing.disabled,
             note: key.note,
         }
@@ -302,6 +306,7 @@ impl Example for ApiKeyListAnswer {
             projects_name_list: vec![ProjectName { public_id: PROJECT.to_owned(), name: "Website".to_owned() }],
             role_id: Role::User.number(),
             last_used: None,
+            last_used_address: None,
             disabled: false,
             note: String::new(),
         };
