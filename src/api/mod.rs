@@ -121,6 +121,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         .data(Arc::clone(app))
         .with(receive::Receive)
         .with(refusals::Refusals)
+        .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&face.metrics)))
         .with(cors::Cors(face.cors_origins))
         .with(observe::Observe::new(Arc::clone(app), face.metrics, face.trusted_proxies))
         .map_to_response()

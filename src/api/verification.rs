@@ -1,25 +1,25 @@
 //! How is an API key verified over HTTP? By services that ask about a key, and by reverse proxies that pass on what a client presented.
 
+pub mod door;
 mod wire;
 
 use std::sync::Arc;
 
+use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 
-use self::wire::{Door, Presented, VerificationAnswer, VerifyRequest};
+use self::door::{Door, Presented};
+use self::wire::{VerificationAnswer, VerifyRequest};
 use super::Group;
 use super::auth::AuthUncounted;
 use super::body::Body;
 use super::error::{Fail, may};
 use super::metrics::Metrics;
-use super::observe::From;
 use crate::actions::app::App;
-use crate::actions::verification::{self, Asked, Wish};
+use crate::actions::verification;
 use crate::crypto::secret;
-use crate::domain::id::{OrgId, ProjectId};
-use crate::domain::role::Role;
 
 /// The operations that verify API keys.
 pub struct VerificationApi {
@@ -58,29 +58,20 @@ impl VerificationApi {
     #[oai(path = "/api/api-keys/verify", method = "get", operation_id = "verifyPresentedApiKey")]
     async fn verify_presented(
         &self,
-        presented: Presented,
-        from: From,
+        request: &Request,
+        _presented: Presented,
         /// The id of the organization whose door this is. A key of any other is `NOT_FOUND`.
-        organization: Query<Option<String>>,
+        #[oai(name = "organization")]
+        _organization: Query<Option<String>>,
         /// The id of a project that the key must be good for.
-        project: Query<Option<String>>,
+        #[oai(name = "project")]
+        _project: Query<Option<String>>,
         /// The least role that the key must have, as a number.
-        role: Query<Option<String>>,
+        #[oai(name = "role")]
+        _role: Query<Option<String>>,
     ) -> Door {
-        let (project, role) = (project.0.filter(|id| !id.is_empty()), role.0.filter(|role| !role.is_empty()));
-        let asked = Asked {
-            project: Wish::read(project.as_deref(), ProjectId::parse),
-            role: Wish::read(role.as_deref(), |role| Role::from_number(role.parse().ok()?)),
-        };
-        let org = organization.0.and_then(|id| OrgId::parse(&id));
-        let hint = match (org, asked.role) {
-            (None, _) => Some("The question names no organization: the proxy must ask with ?organization=<its id>"),
-            (_, Wish::Unknown) => Some("The question names no role: role must be 0, 1, 2, 254 or 255"),
-            _ => None,
-        };
-        let verified = verification::present(&self.app, org, presented.0, asked, from.0.address);
-        self.metrics.verified(verified.verdict);
-        Door { verified, hint }
+        // `door::Ahead` answers before the routes; only what a proxy does not send, such as HEAD, comes here.
+        door::answer(&self.app, &self.metrics, request)
     }
 }
 

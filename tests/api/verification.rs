@@ -215,10 +215,14 @@ async fn a_proxy_is_told_yes_or_no_and_every_header() {
         (door.clone(), vec![], no(401, "NOT_FOUND")),
         (String::new(), vec![key], no(401, "NOT_FOUND")),
         ("?organization=org-1".to_owned(), vec![key], no(401, "NOT_FOUND")),
+        (format!("{door}&organization=org-1"), vec![key], no(401, "NOT_FOUND")),
+        (format!("{door}&project=&project={web}"), vec![key], no(401, "NOT_FOUND")),
         (door.clone(), vec![("x-api-key", &soon.secret)], no(401, "NOT_YET_VALID")),
         (format!("{door}&project=project-1"), vec![whole_key], no(403, "WRONG_PROJECT")),
         (format!("{door}&role=2"), vec![key], no(403, "INSUFFICIENT_ROLE")),
         (format!("{door}&role=7"), vec![whole_key], no(403, "INSUFFICIENT_ROLE")),
+        // Of a client that goes on to send a body, as some proxies let it, nothing more is asked.
+        (door.clone(), vec![key, ("content-length", "70000")], both.clone()),
         (format!("{door}&role=none"), vec![whole_key], no(403, "INSUFFICIENT_ROLE")),
     ];
     for (query, headers, expected) in cases {

@@ -1,19 +1,12 @@
-//! What goes over the wire of a verification? A verdict, in the answer for services and in the headers for proxies.
+//! What goes over the wire of a verification? A question, and a verdict.
 
-use poem::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use poem::{IntoResponse, Request, RequestBody, Response};
-use poem_openapi::payload::{Json, Payload};
-use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
-use poem_openapi::types::{Example, Type};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object};
+use poem_openapi::Object;
+use poem_openapi::types::Example;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::error::{Error, Kind};
 use crate::actions::verification::{Asked, Verified, Wish};
-use crate::api::auth;
-use crate::api::envelope::{Failure, Family, WrappedFailure, failure};
 use crate::api::timestamp::Timestamp;
-use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::api_key::Verdict;
 use crate::domain::id::ProjectId;
 use crate::domain::role::Role;
@@ -136,7 +129,8 @@ impl Example for VerificationAnswer {
     }
 }
 
-const fn sentence(verdict: Verdict) -> &'static str {
+/// A verdict in a sentence.
+pub const fn sentence(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Valid => "The API key is valid",
         Verdict::NotFound => "There is no such API key in this organization",
@@ -145,137 +139,5 @@ const fn sentence(verdict: Verdict) -> &'static str {
         Verdict::Disabled => "The API key was switched off",
         Verdict::WrongProject => "The API key is not for this project",
         Verdict::InsufficientRole => "The API key's role is too low",
-    }
-}
-
-/// The digest of the key that a client presented to a proxy; `None` where there is none, or none of the right shape.
-pub struct Presented(pub Option<TokenDigest>);
-
-impl<'a> ApiExtractor<'a> for Presented {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        auth::register_both(registry);
-    }
-
-    fn security_schemes() -> Vec<&'static str> {
-        vec![auth::API_KEY, auth::BEARER]
-    }
-
-    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
-        Ok(Self(presented(request.headers()).and_then(|key| secret::Kind::ApiKey.digest(key))))
-    }
-}
-
-/// `x-api-key` wins; two of one header are no key at all.
-fn presented(headers: &HeaderMap) -> Option<&str> {
-    let one = |name: HeaderName| {
-        let mut values = headers.get_all(name).iter();
-        Some((values.next()?, values.next().is_none()))
-    };
-    match (one(HeaderName::from_static(auth::X_API_KEY)), one(header::AUTHORIZATION)) {
-        (Some((value, true)), _) => value.to_str().ok().map(str::trim),
-        (Some((_, false)), _) | (None, None | Some((_, false))) => None,
-        (None, Some((value, true))) => auth::bearer(value.to_str().ok()?),
-    }
-}
-
-/// Bytes that the answer for a key of some projects has room in, so that it does not grow step by step.
-const BODY: usize = 512;
-
-/// What a proxy is told: to let a request through, or not.
-pub struct Door {
-    /// What was found.
-    pub verified: Verified,
-    /// What is wrong with the question itself, for whoever sets the proxy up.
-    pub hint: Option<&'static str>,
-}
-
-/// Each with what it says; always there.
-const HEADERS: [(HeaderName, &str); 4] = [
-    (HeaderName::from_static("x-orgkeys-organization"), "The id of the key's organization; empty unless it is valid."),
-    (HeaderName::from_static("x-orgkeys-key"), "The key's id; empty unless it is valid."),
-    (HeaderName::from_static("x-orgkeys-role"), "The number of the key's role; empty unless it is valid."),
-    (
-        HeaderName::from_static("x-orgkeys-projects"),
-        "The ids of the projects that the key is for, separated by commas; empty for the whole organization, and unless it is valid.",
-    ),
-];
-
-impl IntoResponse for Door {
-    fn into_response(self) -> Response {
-        let Self { verified, hint } = self;
-        let mut response = match verified.verdict {
-            Verdict::Valid => {
-                let mut body = Vec::with_capacity(BODY);
-                let written = serde_json::to_writer(&mut body, &VerificationAnswer::of(&verified));
-                debug_assert!(written.is_ok(), "a verdict is text and numbers");
-                let mut response = Response::from(body);
-                response.headers_mut().reserve(HEADERS.len() + 4);
-                let json = HeaderValue::from_static("application/json; charset=utf-8");
-                response.headers_mut().insert(header::CONTENT_TYPE, json);
-                response
-            }
-            verdict => {
-                let status = match verdict {
-                    Verdict::WrongProject | Verdict::InsufficientRole => StatusCode::FORBIDDEN,
-                    _ => StatusCode::UNAUTHORIZED,
-                };
-                let said = hint.unwrap_or(sentence(verdict));
-                failure(Family::Wrapped, status, Failure::new(verdict.code(), said.to_owned()))
-            }
-        };
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for ((name, _), value) in HEADERS.into_iter().zip(said(&verified)) {
-            headers.insert(name, value);
-        }
-        response
-    }
-}
-
-/// The values of [`HEADERS`].
-fn said(verified: &Verified) -> [HeaderValue; 4] {
-    let Some(key) = verified.standing().filter(|_| verified.verdict == Verdict::Valid) else {
-        return [const { HeaderValue::from_static("") }; 4];
-    };
-    let text = |text: String| HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static(""));
-    let projects = key.projects.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    [text(key.org.to_string()), key.id.number().into(), u16::from(key.role.number()).into(), text(projects)]
-}
-
-impl ApiResponse for Door {
-    fn meta() -> MetaResponses {
-        let one = |status, description, schema| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType { content_type: "application/json", schema }],
-            headers: HEADERS.iter().map(|(name, description)| documented(name.as_str(), description)).collect(),
-        };
-        let refused = Json::<WrappedFailure>::schema_ref;
-        let responses = vec![
-            one(200, "Let the request through.", Json::<VerificationAnswer>::schema_ref()),
-            one(401, "No key, or not a good one: NOT_FOUND, NOT_YET_VALID, EXPIRED or DISABLED.", refused()),
-            one(403, "A good key, but not for this: WRONG_PROJECT or INSUFFICIENT_ROLE.", refused()),
-        ];
-        MetaResponses { responses }
-    }
-
-    fn register(registry: &mut Registry) {
-        <Json<VerificationAnswer> as Payload>::register(registry);
-        <Json<WrappedFailure> as Payload>::register(registry);
-    }
-}
-
-fn documented(name: &str, description: &str) -> MetaHeader {
-    MetaHeader {
-        name: name.to_owned(),
-        description: Some(description.to_owned()),
-        required: true,
-        deprecated: false,
-        schema: String::schema_ref(),
     }
 }

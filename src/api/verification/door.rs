@@ -1,0 +1,222 @@
+//! What does a reverse proxy hear that asks about a request of its own? To let it through, or not; before anything else is looked at.
+
+use std::sync::Arc;
+
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, IntoResponse, Middleware, Request, RequestBody, Response};
+use poem_openapi::payload::{Json, Payload};
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OperationId};
+use serde::Deserialize;
+
+use super::wire::{VerificationAnswer, sentence};
+use crate::actions::app::App;
+use crate::actions::verification::{self, Asked, Verified, Wish};
+use crate::api::auth;
+use crate::api::envelope::{Failure, Family, WrappedFailure, failure};
+use crate::api::metrics::Metrics;
+use crate::api::observe::origin;
+use crate::crypto::secret;
+use crate::domain::api_key::Verdict;
+use crate::domain::id::{OrgId, ProjectId};
+use crate::domain::role::Role;
+
+const PATH: &str = "/api/api-keys/verify";
+const OPERATION: OperationId = OperationId("verifyPresentedApiKey");
+
+/// The middleware that answers a proxy ahead of the routes. It asks about every request of its own, so this is called more
+/// often than all else; the way through the routes costs more than the answer. A body is not looked at.
+pub struct Ahead(pub Arc<App>, pub Arc<Metrics>);
+
+/// An endpoint that proxies do not get as far as.
+pub struct Behind<E> {
+    inner: E,
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+}
+
+impl<E: Endpoint> Middleware<E> for Ahead {
+    type Output = Behind<E>;
+
+    fn transform(&self, inner: E) -> Behind<E> {
+        Behind { inner, app: Arc::clone(&self.0), metrics: Arc::clone(&self.1) }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Behind<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        if request.method() == Method::GET && request.uri().path() == PATH {
+            let mut response = answer(&self.app, &self.metrics, &request).into_response();
+            response.set_data(OPERATION);
+            return Ok(response);
+        }
+        self.inner.call(request).await.map(IntoResponse::into_response)
+    }
+}
+
+/// What a proxy asks in its query.
+#[derive(Default, Deserialize)]
+struct Question {
+    organization: Option<String>,
+    project: Option<String>,
+    role: Option<String>,
+}
+
+/// Judges the key that a client presented.
+pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
+    // Two of one name are no question: nobody could say which counts.
+    let readable = request.params::<Question>();
+    let twice = readable.is_err();
+    let Question { organization, project, role } = readable.unwrap_or_default();
+    let (project, role) = (project.filter(|id| !id.is_empty()), role.filter(|role| !role.is_empty()));
+    let asked = Asked {
+        project: Wish::read(project.as_deref(), ProjectId::parse),
+        role: Wish::read(role.as_deref(), |role| Role::from_number(role.parse().ok()?)),
+    };
+    let org = organization.as_deref().and_then(OrgId::parse);
+    let hint = match (twice, org, asked.role) {
+        (true, ..) => Some("The question says something twice: organization, project and role may each be there once"),
+        (_, None, _) => Some("The question names no organization: the proxy must ask with ?organization=<its id>"),
+        (.., Wish::Unknown) => Some("The question names no role: role must be 0, 1, 2, 254 or 255"),
+        _ => None,
+    };
+    let key = presented(request.headers()).and_then(|key| secret::Kind::ApiKey.digest(key));
+    let verified = verification::present(app, org, key, asked, origin(request).address);
+    metrics.verified(verified.verdict);
+    Door { verified, hint }
+}
+
+/// The schemes of the key that a client presented to a proxy, for the document; [`answer`] reads it.
+pub struct Presented;
+
+impl<'a> ApiExtractor<'a> for Presented {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        auth::register_both(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![auth::API_KEY, auth::BEARER]
+    }
+
+    async fn from_request(_: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+        Ok(Self)
+    }
+}
+
+/// `x-api-key` wins; two of one header are no key at all.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let one = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        Some((values.next()?, values.next().is_none()))
+    };
+    match (one(HeaderName::from_static(auth::X_API_KEY)), one(header::AUTHORIZATION)) {
+        (Some((value, true)), _) => value.to_str().ok().map(str::trim),
+        (Some((_, false)), _) | (None, None | Some((_, false))) => None,
+        (None, Some((value, true))) => auth::bearer(value.to_str().ok()?),
+    }
+}
+
+/// Bytes that the answer for a key of some projects has room in, so that it does not grow step by step.
+const BODY: usize = 512;
+
+/// What a proxy is told: to let a request through, or not.
+pub struct Door {
+    /// What was found.
+    pub verified: Verified,
+    /// What is wrong with the question itself, for whoever sets the proxy up.
+    pub hint: Option<&'static str>,
+}
+
+/// Each with what it says; always there.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (HeaderName::from_static("x-orgkeys-organization"), "The id of the key's organization; empty unless it is valid."),
+    (HeaderName::from_static("x-orgkeys-key"), "The key's id; empty unless it is valid."),
+    (HeaderName::from_static("x-orgkeys-role"), "The number of the key's role; empty unless it is valid."),
+    (
+        HeaderName::from_static("x-orgkeys-projects"),
+        "The ids of the projects that the key is for, separated by commas; empty for the whole organization, and unless it is valid.",
+    ),
+];
+
+impl IntoResponse for Door {
+    fn into_response(self) -> Response {
+        let Self { verified, hint } = self;
+        let mut response = match verified.verdict {
+            Verdict::Valid => {
+                let mut body = Vec::with_capacity(BODY);
+                let written = serde_json::to_writer(&mut body, &VerificationAnswer::of(&verified));
+                debug_assert!(written.is_ok(), "a verdict is text and numbers");
+                let mut response = Response::from(body);
+                response.headers_mut().reserve(HEADERS.len() + 4);
+                let json = HeaderValue::from_static("application/json; charset=utf-8");
+                response.headers_mut().insert(header::CONTENT_TYPE, json);
+                response
+            }
+            verdict => {
+                let status = match verdict {
+                    Verdict::WrongProject | Verdict::InsufficientRole => StatusCode::FORBIDDEN,
+                    _ => StatusCode::UNAUTHORIZED,
+                };
+                let said = hint.unwrap_or(sentence(verdict));
+                failure(Family::Wrapped, status, Failure::new(verdict.code(), said.to_owned()))
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for ((name, _), value) in HEADERS.into_iter().zip(said(&verified)) {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+/// The values of [`HEADERS`].
+fn said(verified: &Verified) -> [HeaderValue; 4] {
+    let Some(key) = verified.standing().filter(|_| verified.verdict == Verdict::Valid) else {
+        return [const { HeaderValue::from_static("") }; 4];
+    };
+    let text = |text: String| HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static(""));
+    let projects = key.projects.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    [text(key.org.to_string()), key.id.number().into(), u16::from(key.role.number()).into(), text(projects)]
+}
+
+impl ApiResponse for Door {
+    fn meta() -> MetaResponses {
+        let one = |status, description, schema| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content: vec![MetaMediaType { content_type: "application/json", schema }],
+            headers: HEADERS.iter().map(|(name, description)| documented(name.as_str(), description)).collect(),
+        };
+        let refused = Json::<WrappedFailure>::schema_ref;
+        let responses = vec![
+            one(200, "Let the request through.", Json::<VerificationAnswer>::schema_ref()),
+            one(401, "No key, or not a good one: NOT_FOUND, NOT_YET_VALID, EXPIRED or DISABLED.", refused()),
+            one(403, "A good key, but not for this: WRONG_PROJECT or INSUFFICIENT_ROLE.", refused()),
+        ];
+        MetaResponses { responses }
+    }
+
+    fn register(registry: &mut Registry) {
+        <Json<VerificationAnswer> as Payload>::register(registry);
+        <Json<WrappedFailure> as Payload>::register(registry);
+    }
+}
+
+fn documented(name: &str, description: &str) -> MetaHeader {
+    MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: true,
+        deprecated: false,
+        schema: String::schema_ref(),
+    }
+}
