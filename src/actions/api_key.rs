@@ -3,6 +3,7 @@
 mod change;
 
 use std::collections::HashMap;
+use std::iter;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -101,8 +102,9 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) 
             join(tx, id, *project, limit(MOST_PER_PROJECT))?;
         }
         let key = find(tx, grant, id)?;
-        let event = Event::ApiKeyCreated { key: key.standing.clone() };
-        Ok(((key, secret.text), event))
+        let created = Event::ApiKeyCreated { key: key.standing.clone() };
+        let forgotten = forget_spent(tx, grant, quota)?.unwrap_or_default();
+        Ok(((key, secret.text), iter::once(created).chain(forgotten)))
     })
 }
 
@@ -122,7 +124,8 @@ pub fn rotate(
         let overlapped = grant.at.plus(overlap);
         let ends = key.standing.expire.map_or(overlapped, |end| end.min(overlapped));
         store::api_key::rotate(tx, id, ends, grant.at)?;
-        let forgotten = forget_rotated(tx, grant, quota)?;
+        let forgotten = forget_spent(tx, grant, quota)?;
+        let forgotten = forgotten.ok_or_else(|| limit_reached(" whose successors overlap them", quota))?;
         let window = Window { start: grant.at, end: key.standing.expire };
         let secret = Secret::fresh(&outside)?;
         // It takes the place of the old one, so no limit is looked at.
@@ -139,22 +142,20 @@ pub fn rotate(
     })
 }
 
-/// Keys that were rotated out count against no limit, so they have one of their own: the oldest that have ended give way;
-/// while too many overlap, none is rotated.
-fn forget_rotated(tx: &WriteTx<'_>, grant: &Grant, most: u32) -> Result<Vec<Event>, Error> {
-    if store::api_key::count_rotated(tx, grant.org)? <= most {
-        return Ok(Vec::new());
+/// Keys that have a successor or have ended count against no limit, so they have one of their own: beyond it the oldest that
+/// have ended give way. `None` when there are too many of which none has ended.
+fn forget_spent(tx: &WriteTx<'_>, grant: &Grant, most: u32) -> Result<Option<Vec<Event>>, Error> {
+    if store::api_key::count_spent(tx, grant.org, grant.at)? <= most {
+        return Ok(Some(Vec::new()));
     }
-    let ended = store::api_key::ended_rotated(tx, grant.org, grant.at)?;
-    if ended.is_empty() {
-        return Err(limit_reached(" whose successors overlap them", most));
-    }
+    let ended = store::api_key::ended(tx, grant.org, grant.at)?;
     let forget = |key: ApiKeyId| {
         let projects = store::api_key::standing(tx, key)?.map(|key| key.projects.into_vec()).unwrap_or_default();
         store::api_key::delete(tx, key)?;
         Ok(Event::ApiKeyDeleted { key, projects })
     };
-    ended.into_iter().map(forget).collect()
+    let forgotten = ended.into_iter().map(forget).collect::<Result<Vec<_>, Error>>()?;
+    Ok(Some(forgotten).filter(|events| !events.is_empty()))
 }
 
 /// Deletes a key: it is refused from the moment of the answer.

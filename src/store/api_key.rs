@@ -23,6 +23,9 @@ const SEEN: &str = "FROM api_key WHERE org = ?1 AND (?2 IS NULL OR (
             SELECT 1 FROM project_member AS member
             WHERE member.project = named.project AND member.user = ?2 AND member.role = 'OWNER'))))";
 
+/// Whether a key counts against the limits at the moment `?1`: it has neither a successor nor ended.
+const COUNTS: &str = "rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?1)";
+
 /// The columns of a standing, without the projects.
 const STANDING: &str = "SELECT id, org, role, start_at, expire_at, disabled, digest FROM api_key";
 
@@ -112,12 +115,16 @@ pub struct Wanted {
 /// Adds a key, without its projects, unless the organization is at its limit; `None` if it is.
 pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<Option<ApiKeyId>, StoreError> {
     let New { org, terms, digest, mask, at } = new;
-    let added = tx.execute(
+    let sql = format!(
         "INSERT INTO api_key (org, digest, mask, name, note, role, start_at, expire_at, disabled, created_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE ?11 IS NULL OR ?11 > (
-            SELECT count(*) FROM api_key
-            WHERE org = ?1 AND rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?12))",
+         SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+         WHERE ?2 IS NULL OR ?2 > (SELECT count(*) FROM api_key WHERE org = ?3 AND {COUNTS})"
+    );
+    let added = tx.execute(
+        &sql,
         params![
+            limit.map(|limit| limit.at.millis()),
+            limit.map(|limit| limit.most),
             org.as_bytes(),
             *digest,
             *mask,
@@ -127,9 +134,7 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
             terms.window.start.millis(),
             terms.window.end.map(Time::millis),
             terms.disabled,
-            at.millis(),
-            limit.map(|limit| limit.most),
-            limit.map(|limit| limit.at.millis())
+            at.millis()
         ],
     )?;
     if added == 0 {
@@ -144,21 +149,23 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
 /// Takes over what people decide of a key now; `false` when that would make the organization exceed its limit.
 pub fn update(tx: &WriteTx<'_>, id: ApiKeyId, terms: &Terms, limit: Option<Limit>) -> Result<bool, StoreError> {
     tx.touches.add(Touched::ApiKey(id));
+    let sql = format!(
+        "UPDATE api_key SET name = ?4, note = ?5, role = ?6, start_at = ?7, expire_at = ?8, disabled = ?9
+         WHERE id = ?3 AND (?2 IS NULL OR ?2 > (
+            SELECT count(*) FROM api_key AS other WHERE other.org = api_key.org AND {COUNTS}))"
+    );
     let changed = tx.execute(
-        "UPDATE api_key SET name = ?2, note = ?3, role = ?4, start_at = ?5, expire_at = ?6, disabled = ?7
-         WHERE id = ?1 AND (?8 IS NULL OR ?8 > (
-            SELECT count(*) FROM api_key AS other WHERE other.org = api_key.org AND other.rotated_at IS NULL
-                AND (other.expire_at IS NULL OR other.expire_at > ?9)))",
+        &sql,
         params![
+            limit.map(|limit| limit.at.millis()),
+            limit.map(|limit| limit.most),
             id.number(),
             terms.name,
             terms.note,
             terms.role.number(),
             terms.window.start.millis(),
             terms.window.end.map(Time::millis),
-            terms.disabled,
-            limit.map(|limit| limit.most),
-            limit.map(|limit| limit.at.millis())
+            terms.disabled
         ],
     )?;
     Ok(changed == 1)
@@ -167,12 +174,13 @@ pub fn update(tx: &WriteTx<'_>, id: ApiKeyId, terms: &Terms, limit: Option<Limit
 /// Makes a key one for a project too, unless that is at its limit; whether it did.
 pub fn join(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId, limit: Option<Limit>) -> Result<bool, StoreError> {
     tx.touches.add(Touched::ApiKey(id));
-    let added = tx.execute(
-        "INSERT INTO api_key_project (api_key, project) SELECT ?1, ?2 WHERE ?3 IS NULL OR ?3 > (
+    let sql = format!(
+        "INSERT INTO api_key_project (api_key, project) SELECT ?3, ?4 WHERE ?2 IS NULL OR ?2 > (
             SELECT count(*) FROM api_key_project AS other JOIN api_key ON api_key.id = other.api_key
-            WHERE other.project = ?2 AND rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?4))",
-        params![id.number(), project.as_bytes(), limit.map(|limit| limit.most), limit.map(|limit| limit.at.millis())],
-    )?;
+            WHERE other.project = ?4 AND {COUNTS})"
+    );
+    let (at, most) = (limit.map(|limit| limit.at.millis()), limit.map(|limit| limit.most));
+    let added = tx.execute(&sql, params![at, most, id.number(), project.as_bytes()])?;
     Ok(added == 1)
 }
 
@@ -208,16 +216,15 @@ pub fn rotate(tx: &WriteTx<'_>, id: ApiKeyId, end: Time, now: Time) -> Result<()
     tx.execute(sql, params![id.number(), end.millis(), now.millis()]).map(drop)
 }
 
-/// How many keys of an organization have a successor.
-pub fn count_rotated(tx: &ReadTx<'_>, org: OrgId) -> Result<u32, StoreError> {
-    let sql = "SELECT count(*) FROM api_key WHERE org = ?1 AND rotated_at IS NOT NULL";
-    Ok(tx.row(sql, [org.as_bytes()], |row| row.get(0))?.unwrap_or(0))
+/// How many keys of an organization count against no limit.
+pub fn count_spent(tx: &ReadTx<'_>, org: OrgId, now: Time) -> Result<u32, StoreError> {
+    let sql = format!("SELECT count(*) FROM api_key WHERE org = ?2 AND NOT ({COUNTS})");
+    Ok(tx.row(&sql, params![now.millis(), org.as_bytes()], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// Some of those that have ended, the oldest first.
-pub fn ended_rotated(tx: &ReadTx<'_>, org: OrgId, now: Time) -> Result<Vec<ApiKeyId>, StoreError> {
-    let sql =
-        "SELECT id FROM api_key WHERE org = ?1 AND rotated_at IS NOT NULL AND expire_at <= ?2 ORDER BY id LIMIT 8";
+/// Some of the keys that have ended, the oldest first.
+pub fn ended(tx: &ReadTx<'_>, org: OrgId, now: Time) -> Result<Vec<ApiKeyId>, StoreError> {
+    let sql = "SELECT id FROM api_key WHERE org = ?1 AND expire_at <= ?2 ORDER BY id LIMIT 8";
     tx.rows(sql, params![org.as_bytes(), now.millis()], |row| id(row, 0))
 }
 

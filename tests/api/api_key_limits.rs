@@ -169,3 +169,21 @@ async fn ended_and_rotated_keys_leave_room_and_disabled_ones_do_not() {
     change(&server, &owner, &endless(first)).await.result();
     change(&server, &owner, &endless(successor)).await.result();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_keys_that_have_ended_there_are_never_many_more_than_may_live() {
+    let server = Server::with(|flags| flags.with("api_keys_max", "2")).await;
+    let owner = server.owner_of("acme").await;
+    let mut made = Vec::new();
+    for _ in 0..6 {
+        made.push(create_short(&server, &owner, &[]).await);
+        server.pass(1_000);
+    }
+    let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
+    let left: Vec<_> = listed.as_array().expect("a list").iter().map(|key| key["apiKeyId"].as_i64()).collect();
+    assert!((1..=3).contains(&left.len()), "{left:?}");
+    assert_eq!(left[0], made.last().copied(), "the newest is there");
+    let entries = crate::harness::entries(&server.database).await;
+    let gone = entries.iter().filter(|entry| entry.action == "api_key.delete").count();
+    assert_eq!(gone, 6 - left.len(), "each that gave way is recorded");
+}
