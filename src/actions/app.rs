@@ -209,6 +209,11 @@ impl App {
         self.store.index()
     }
 
+    /// Has `ring` run with the id of the audit log's last entry after each commit that added some. It must only pass the word on.
+    pub fn hear(&self, ring: impl Fn(i64) + Send + 'static) {
+        self.store.hear(ring);
+    }
+
     /// The present moment, as the server sees it.
     #[must_use]
     pub fn now(&self) -> Time {

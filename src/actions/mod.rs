@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backup;
 pub mod bootstrap;
 pub mod caller;
+pub mod delivery;
 pub mod error;
 pub mod event;
 mod guesses;

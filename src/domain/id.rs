@@ -62,6 +62,10 @@ ids! {
     TokenId = "token-";
     /// A project.
     ProjectId = "project-";
+    /// A webhook.
+    WebhookId = "webhook-";
+    /// An event on its way to a webhook.
+    DeliveryId = "delivery-";
 }
 
 /// An API key: a number that fits 32 bits with a sign, from 1, as the published platform has it.

@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod delivery;
 pub mod event;
 pub mod id;
 pub mod node;

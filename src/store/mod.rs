@@ -3,6 +3,7 @@
 pub mod api_key;
 pub mod audit;
 pub mod backup;
+mod bell;
 mod connection;
 #[cfg(test)]
 mod disk_tests;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
+use bell::Bell;
 pub use error::StoreError;
 use index::Index;
 pub use pending::{Answer, Pending};
@@ -85,6 +87,7 @@ pub struct Store {
     door: Mutex<Connection>,
     path: PathBuf,
     index: Arc<Index>,
+    bell: Arc<Bell>,
     upgraded_from: Option<i32>,
     // Declared last: the lock is let go only when every connection is closed.
     _lock: open::Lock,
@@ -114,7 +117,9 @@ impl Store {
         let upgraded_from = open::prepare(&options.path)?;
         let door = connection::reading(&options.path)?;
         let index = Arc::new(Index::load(&Look::begin(&door)?.0)?);
-        let writer = Writer::start(connection::writing(&options.path)?, Arc::clone(&index), options)?;
+        let bell = Arc::new(Bell::default());
+        let writer =
+            Writer::start(connection::writing(&options.path)?, Arc::clone(&index), Arc::clone(&bell), options)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(connection::reading_flags())
             .with_init(connection::prepare_reader);
@@ -125,7 +130,7 @@ impl Store {
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
         let (door, path) = (Mutex::new(door), options.path.clone());
-        Ok(Self { writer, readers, door, path, index, upgraded_from, _lock: lock })
+        Ok(Self { writer, readers, door, path, index, bell, upgraded_from, _lock: lock })
     }
 
     /// Reads from one snapshot.
@@ -144,6 +149,12 @@ impl Store {
     #[must_use]
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Has `ring` run with the id of the audit log's last entry after each commit that added some. It runs on the writer's
+    /// thread, before anybody is answered, so it must only pass the word on.
+    pub fn hear(&self, ring: impl Fn(i64) + Send + 'static) {
+        self.bell.hear(ring);
     }
 
     /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.

@@ -1,6 +1,7 @@
 //! How is a change put on disk? One thread takes all that wait, runs each in a savepoint of one transaction, commits once, then answers all.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+use super::bell::Bell;
 use super::heads::Heads;
 use super::index::{Index, Touches};
 use super::space::{self, Space, Urgency};
@@ -162,7 +164,12 @@ struct Figures {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection, index: Arc<Index>, options: &Options) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        conn: Connection,
+        index: Arc<Index>,
+        bell: Arc<Bell>,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let figures = Arc::new(Figures::default());
         let thread = Thread {
@@ -171,6 +178,8 @@ impl Writer {
             heads: Heads::default(),
             touches: Touches::default(),
             index,
+            bell,
+            rung: Cell::new(0),
             options: options.clone(),
             figures: Arc::clone(&figures),
         };
@@ -231,6 +240,9 @@ struct Thread {
     heads: Heads,
     touches: Touches,
     index: Arc<Index>,
+    bell: Arc<Bell>,
+    /// The last entry that was rung for.
+    rung: Cell<i64>,
     page_size: u32,
     options: Options,
     figures: Arc<Figures>,
@@ -280,6 +292,7 @@ impl Thread {
             }
         } else {
             self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
+            self.ring();
             self.figures.batches.fetch_add(1, Ordering::Relaxed);
             self.figures.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
@@ -326,6 +339,13 @@ impl Thread {
         }
         self.statement("RELEASE change")?;
         Ok(None)
+    }
+
+    fn ring(&self) {
+        let last = self.heads.last_id().unwrap_or(0);
+        if last > self.rung.replace(last) {
+            self.bell.ring(last);
+        }
     }
 
     fn statement(&self, sql: &str) -> Result<(), Lost> {

