@@ -35,11 +35,10 @@ impl<E: Endpoint> Endpoint for Received<E> {
         if let Some(readable) = readable(request.uri()) {
             *request.uri_mut() = readable;
         }
-        let declared = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if declared.is_some_and(|length| length > MOST as u64) {
+        if declared(&request).is_some_and(|length| length > MOST as u64) {
             return Err(ReadBodyError::PayloadTooLarge.into());
         }
-        if declared == Some(0) || (declared.is_none() && !request.headers().contains_key(header::TRANSFER_ENCODING)) {
+        if !announces_body(&request) {
             return self.0.call(request).await;
         }
         let deadline = request.data::<Deadline>().map_or_else(|| Instant::now() + Duration::from_secs(30), |at| at.0);
@@ -48,6 +47,15 @@ impl<E: Endpoint> Endpoint for Received<E> {
         request.set_body(bytes.map_err(|_| poem::Error::from_status(StatusCode::REQUEST_TIMEOUT))??);
         self.0.call(request).await
     }
+}
+
+/// Whether a body is to come after the head.
+pub fn announces_body(request: &Request) -> bool {
+    declared(request).is_some_and(|length| length > 0) || request.headers().contains_key(header::TRANSFER_ENCODING)
+}
+
+fn declared(request: &Request) -> Option<u64> {
+    request.header(header::CONTENT_LENGTH)?.parse().ok()
 }
 
 /// The same address with `\u{fffd}` for each byte of the path beyond ASCII, if those are no UTF-8. An id that cannot be ours

@@ -17,6 +17,7 @@ use crate::api::auth;
 use crate::api::envelope::{Failure, Family, WrappedFailure, failure};
 use crate::api::metrics::Metrics;
 use crate::api::observe::origin;
+use crate::api::receive;
 use crate::crypto::secret;
 use crate::domain::api_key::Verdict;
 use crate::domain::id::{OrgId, ProjectId};
@@ -51,6 +52,10 @@ impl<E: Endpoint> Endpoint for Behind<E> {
         if request.method() == Method::GET && request.uri().path() == PATH {
             let mut response = answer(&self.app, &self.metrics, &request).into_response();
             response.set_data(OPERATION);
+            if receive::announces_body(&request) {
+                // It is not read, so nothing can follow it.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             return Ok(response);
         }
         self.inner.call(request).await.map(IntoResponse::into_response)
