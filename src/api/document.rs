@@ -130,7 +130,8 @@ fn answer(response: &MetaResponse) -> Value {
     written
 }
 
-/// Mends a value all the way down: the bounds of whole numbers are whole, and what may be null is required.
+/// Mends a value all the way down: the bounds of whole numbers are whole, what may be null is required, and references are
+/// plain.
 fn mended(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -142,7 +143,7 @@ fn mended(value: Value) -> Value {
             };
             let mut map: Map<_, _> = map.into_iter().map(mend).collect();
             require_nullable(&mut map);
-            map.into()
+            plain_reference(&map).unwrap_or_else(|| map.into())
         }
         Value::Array(items) => items.into_iter().map(mended).collect(),
         other => other,
@@ -160,6 +161,15 @@ fn require_nullable(schema: &mut Map<String, Value>) {
     if let Some(required) = schema.entry("required").or_insert_with(|| json!([])).as_array_mut() {
         required.extend(names);
     }
+}
+
+/// A reference that the framework wraps to describe it: generators take no `allOf` of what is not an object, and the schema
+/// that it names has a description of its own.
+fn plain_reference(schema: &Map<String, Value>) -> Option<Value> {
+    let (reference, rest) = schema.get("allOf")?.as_array()?.split_first()?;
+    let only_described = |map: &Map<String, Value>| map.keys().all(|key| key == "description" || key == "allOf");
+    let described = rest.iter().all(|rest| rest.as_object().is_some_and(only_described));
+    (only_described(schema) && described).then(|| reference.clone())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "bounds of our own fields, all far below 2^53")]

@@ -50,9 +50,6 @@ fn walk(place: &str, value: &'static Value, take: &mut impl FnMut(&str, &'static
 /// What of `example` does not fit `schema`.
 fn misfit(place: &str, example: &Value, schema: &'static Value) -> Option<String> {
     let schema = resolve(schema);
-    if let Some(all) = schema["allOf"].as_array() {
-        return all.iter().find_map(|schema| misfit(place, example, schema));
-    }
     let fits = match (schema["type"].as_str(), example) {
         (None, _) => true,
         (Some(_), Value::Null) => schema["nullable"] == true,
@@ -230,6 +227,9 @@ fn the_document_holds_nothing_that_readers_stumble_over() {
             }
         }
         assert!(!value.is_null() || place.contains("/example/"), "{place} is null");
+        for key in ["allOf", "anyOf", "oneOf"] {
+            assert!(value.get(key).is_none(), "{place} has {key}, which generators make nothing good of");
+        }
     });
     assert!(references > 50, "only {references} references were found");
     for name in DOCUMENT["components"]["schemas"].as_object().expect("schemas").keys() {
