@@ -1,0 +1,115 @@
+"""One whole story, told with the generated client alone: a person signs in, mints a key, and a node proves itself with it."""
+
+import base64
+import os
+import time
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from orgkeys_client import AuthenticatedClient, Client
+from orgkeys_client.api.api_keys import create_api_key, delete_api_key, verify_api_key
+from orgkeys_client.api.nodes import list_nodes, register_node
+from orgkeys_client.api.organization_keys import create_organization_key, delete_organization_keys, list_organization_keys
+from orgkeys_client.api.people import create_user, get_profile
+from orgkeys_client.api.sessions import login_user
+from orgkeys_client.api.system_events import list_system_events
+from orgkeys_client.models import (
+    ApiKeySecretAnswer,
+    ApiKeyVerificationAnswer,
+    Credentials,
+    Done,
+    Failure,
+    KeyFormat,
+    LoginAnswer,
+    NewApiKeyRequest,
+    NewOrganizationUser,
+    NewOrganizationUserAnswer,
+    NewOrgKeyAnswer,
+    NodeAnswer,
+    NodeList,
+    NodeRegistration,
+    OrganizationKeyList,
+    ProfileAnswer,
+    SystemEventPage,
+    SystemEventQuery,
+    UserApiKey,
+    VerifyApiKey,
+    WrappedFailure,
+)
+
+URL = os.environ["URL"]
+PASSWORD = "five quiet owls"
+
+
+def expect(kind, answer):
+    assert isinstance(answer, kind), f"{kind.__name__} was expected, not {answer}"
+    return answer
+
+
+anybody = Client(base_url=URL)
+owner = AuthenticatedClient(base_url=URL, token=os.environ["TOKEN"])
+
+# A person is added, and signs in.
+org = expect(ProfileAnswer, get_profile.sync(client=owner)).data.org_id
+person = NewOrganizationUser(
+    email="ada@example.org", first_name="Ada", last_name="Lovelace", password=PASSWORD, org_role=254
+)
+expect(NewOrganizationUserAnswer, create_user.sync(client=owner, body=person))
+credentials = Credentials(email="ADA@example.org", password=PASSWORD)
+session = expect(LoginAnswer, login_user.sync(client=anybody, body=credentials))
+ada = AuthenticatedClient(base_url=URL, token=session.access_token)
+
+# They mint a key, and a node proves itself with it.
+minted = expect(NewOrgKeyAnswer, create_organization_key.sync(org, client=ada, format_=KeyFormat.JSON)).data
+private_key = serialization.load_pem_private_key(minted.private_key.encode(), password=None)
+
+
+def registration(key):
+    now = int(time.time())
+    message = f"203.0.113.7|eu-central-1|{now}".encode()
+    signature = base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+    return NodeRegistration(
+        ip="203.0.113.7", region="eu-central-1", timestamp=now, signature=signature,
+        status="active", version="1.0.0", id_org=org, provider="AWS",
+    )
+
+
+signed = registration(private_key)
+node = expect(NodeAnswer, register_node.sync(client=anybody, body=signed)).data
+assert (node.ip, node.key_id) == ("203.0.113.7", minted.id)
+nodes = expect(NodeList, list_nodes.sync(org, client=ada))
+assert (nodes.total, nodes.data[0].id) == (1, node.id)
+keys = expect(OrganizationKeyList, list_organization_keys.sync(org, client=ada)).data
+assert [beside.node_id for beside in keys[0].node_keys] == ["203.0.113.7"]
+
+# A service gets an API key, and has it verified.
+asked = NewApiKeyRequest(
+    list_projects_id=[], role_id=0, user_api_key=UserApiKey(api_name="a service", has_expire_time=False)
+)
+made = expect(ApiKeySecretAnswer, create_api_key.sync(org, client=ada, body=asked)).result
+question = VerifyApiKey(api_key=made.api_key)
+verdict = expect(ApiKeyVerificationAnswer, verify_api_key.sync(client=ada, body=question)).result
+assert (verdict.valid, verdict.code, verdict.api_key_id, verdict.expire_date) == (True, "VALID", made.id, None)
+
+# What was done is in the log.
+events = expect(SystemEventPage, list_system_events.sync(client=ada, body=SystemEventQuery(take=100))).events
+seen = {(event.context, event.event) for event in events}
+assert {("user", "created"), ("orgkey", "created"), ("flashbacknode", "created"), ("apikey", "created")} <= seen
+
+# Three refusals, read through their types.
+replayed = expect(Failure, register_node.sync(client=anybody, body=signed))
+assert replayed.errorCode == "SIGNATURE_REPLAYED", replayed
+assert "sign" in replayed.error_message.lower()
+wrong = Credentials(email="ada@example.org", password="not that one at all")
+refused = expect(Failure, login_user.sync(client=anybody, body=wrong))
+assert refused.errorCode == "INVALID_CREDENTIALS" == refused.error_code
+missing = expect(WrappedFailure, delete_api_key.sync(org, "999999", client=ada))
+assert (missing.status_code, missing.result_info, missing.result) == (404, "API_KEY_NOT_FOUND", None)
+
+# What was made is deleted.
+delete_api_key.sync(org, str(made.id), client=ada)
+verdict = expect(ApiKeyVerificationAnswer, verify_api_key.sync(client=ada, body=question)).result
+assert (verdict.valid, verdict.code) == (False, "NOT_FOUND")
+done = expect(Done, delete_organization_keys.sync(org, client=ada))
+assert done.message == "Successfully deleted 1 organization key(s)"
+print("python: the whole story was told")
