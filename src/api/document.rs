@@ -130,8 +130,8 @@ fn answer(response: &MetaResponse) -> Value {
     written
 }
 
-/// Mends a value all the way down: the bounds of whole numbers are whole, what may be null is required, and references are
-/// plain.
+/// Mends a value all the way down: the bounds of whole numbers are whole, what may be null is required, references are
+/// plain, and no field is there twice.
 fn mended(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -143,6 +143,7 @@ fn mended(value: Value) -> Value {
             };
             let mut map: Map<_, _> = map.into_iter().map(mend).collect();
             require_nullable(&mut map);
+            fold_aliases(&mut map);
             plain_reference(&map).unwrap_or_else(|| map.into())
         }
         Value::Array(items) => items.into_iter().map(mended).collect(),
@@ -161,6 +162,28 @@ fn require_nullable(schema: &mut Map<String, Value>) {
     if let Some(required) = schema.entry("required").or_insert_with(|| json!([])).as_array_mut() {
         required.extend(names);
     }
+}
+
+/// A field that has its name in two spellings, for clients of both, is one: generators make one name of the two, twice.
+/// `x-alias` keeps the other.
+fn fold_aliases(schema: &mut Map<String, Value>) {
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let snakes: Vec<String> = properties.keys().filter(|name| name.contains('_')).cloned().collect();
+    for snake in snakes {
+        if let Some(Value::Object(camel)) = properties.get_mut(&camel_case(&snake)) {
+            camel.insert("x-alias".to_owned(), json!(snake));
+            properties.remove(&snake);
+        }
+    }
+}
+
+fn camel_case(snake: &str) -> String {
+    let mut words = snake.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at_checked(1).unwrap_or_default();
+        name + &initial.to_uppercase() + rest
+    })
 }
 
 /// A reference that the framework wraps to describe it: generators take no `allOf` of what is not an object, and the schema

@@ -36,7 +36,7 @@ pub struct Failure {
     pub success: bool,
     /// A sentence for people.
     pub message: String,
-    /// A stable word in capitals, for programs.
+    /// A stable word in capitals, for programs. On login, refresh and logout it is in `error_code` as well.
     pub error_code: String,
     /// What to do about it; on signed calls only.
     #[oai(skip_serializing_if_is_none)]

@@ -37,7 +37,7 @@ pub(super) struct Credentials {
 #[oai(rename = "RefreshTokenBody", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RefreshToken {
-    /// The refresh token, `okr_...`.
+    /// The refresh token, `okr_...`. Under the name `refresh_token` it is taken as well.
     refresh_token: Option<String>,
     /// The same, as other clients call it.
     #[oai(rename = "refresh_token")]
