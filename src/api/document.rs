@@ -168,12 +168,18 @@ fn require_nullable(schema: &mut Map<String, Value>) {
 /// `x-alias` keeps the other.
 fn fold_aliases(schema: &mut Map<String, Value>) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let mut folded = false;
     let snakes: Vec<String> = properties.keys().filter(|name| name.contains('_')).cloned().collect();
     for snake in snakes {
         if let Some(Value::Object(camel)) = properties.get_mut(&camel_case(&snake)) {
             camel.insert("x-alias".to_owned(), json!(snake));
             properties.remove(&snake);
+            folded = true;
         }
+    }
+    if folded {
+        // Said aloud, since some generators refuse by default what is not in a schema.
+        schema.insert("additionalProperties".to_owned(), json!(true));
     }
 }
 

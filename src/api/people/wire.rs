@@ -69,7 +69,7 @@ pub(in crate::api) struct UserList {
 
 /// Somebody to be added to the organization.
 #[derive(Object, Deserialize)]
-#[oai(rename = "NewOrganizationUser", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "OrganizationUserInput", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserBody {
     /// Email address, unique on the server in any letter case: 3 to 254 characters.

@@ -22,7 +22,7 @@ from orgkeys_client.models import (
     KeyFormat,
     LoginAnswer,
     NewApiKeyRequest,
-    NewOrganizationUser,
+    OrganizationUserInput,
     NewOrganizationUserAnswer,
     NewOrgKeyAnswer,
     NodeAnswer,
@@ -51,7 +51,7 @@ owner = AuthenticatedClient(base_url=URL, token=os.environ["TOKEN"])
 
 # A person is added, and signs in.
 org = expect(ProfileAnswer, get_profile.sync(client=owner)).data.org_id
-person = NewOrganizationUser(
+person = OrganizationUserInput(
     email="ada@example.org", first_name="Ada", last_name="Lovelace", password=PASSWORD, org_role=254
 )
 expect(NewOrganizationUserAnswer, create_user.sync(client=owner, body=person))
@@ -98,11 +98,11 @@ assert {("user", "created"), ("orgkey", "created"), ("flashbacknode", "created")
 
 # Three refusals, read through their types.
 replayed = expect(Failure, register_node.sync(client=anybody, body=signed))
-assert replayed.errorCode == "SIGNATURE_REPLAYED", replayed
+assert replayed.error_code == "SIGNATURE_REPLAYED", replayed
 assert "sign" in replayed.error_message.lower()
 wrong = Credentials(email="ada@example.org", password="not that one at all")
 refused = expect(Failure, login_user.sync(client=anybody, body=wrong))
-assert refused.errorCode == "INVALID_CREDENTIALS" == refused.error_code
+assert refused.error_code == "INVALID_CREDENTIALS"
 missing = expect(WrappedFailure, delete_api_key.sync(org, "999999", client=ada))
 assert (missing.status_code, missing.result_info, missing.result) == (404, "API_KEY_NOT_FOUND", None)
 

@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A person is added, and signs in.
     let org = owner.get_profile().await?.into_inner().data.org_id;
-    let person = NewOrganizationUser {
+    let person = OrganizationUserInput {
         email: "ada@example.org".parse()?,
         first_name: "Ada".parse()?,
         last_name: "Lovelace".parse()?,
