@@ -15,9 +15,10 @@ use super::places::Place;
 use super::{Hub, blocking};
 use crate::actions::app::App;
 use crate::actions::error::{Error, Kind};
-use crate::actions::stream::{self, Follower, Page};
+use crate::actions::stream::{self, Follower};
 use crate::api::event::shown;
 use crate::domain::time::Time;
+use crate::store::audit::Shown;
 
 /// The least time between two looks at a log that had no more.
 const STEP: Duration = Duration::from_millis(100);
@@ -148,7 +149,7 @@ impl Live {
         let (follower, after) = (self.follower.clone(), self.position);
         let read = blocking(&self.app, move |app| {
             let page = stream::page(app, &follower, after)?;
-            let (told, lines) = messages(&page);
+            let (told, lines) = messages(page.events);
             drop(look);
             Ok((page.upto, page.more, page.ends, told, lines))
         });
@@ -185,11 +186,10 @@ const fn reason(kind: Kind) -> &'static str {
     }
 }
 
-/// A page as messages, and the id of the last.
-fn messages(page: &Page) -> (Option<i64>, String) {
+/// Events as messages, and the id of the last.
+fn messages(events: Vec<Shown>) -> (Option<i64>, String) {
     let (mut told, mut lines) = (None, String::new());
-    for event in &page.events {
-        let event = shown(event.clone());
+    for event in events.into_iter().map(shown) {
         told = Some(event.id);
         // Compact JSON is one line: what breaks lines is escaped in it. Writing to a string never fails.
         let _ = write!(lines, "id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event, event.to_json_string());
