@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::access::token;
 use crate::harness::{BEGIN, Identity, Server, blocking};
+use crate::sessions;
 use crate::stream::{BOUND, Reader, happen};
 
 /// The gauge of open streams.
@@ -76,6 +77,36 @@ async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
         let (_, name, event) = good.event().await;
         last = format!("{name} {}", event["context"].as_str().expect("a word"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ends_by_itself_ends_its_stream_although_nothing_happens() {
+    let server = Server::with(|flags| flags.with("stream_comment", "24h")).await;
+    let owner = server.owner_of("acme").await;
+    let short = token(&server, &owner, Ttl::For(Duration::from_millis(200))).await;
+    let mut reader = Reader::open(&server, ("authorization", &format!("Bearer {short}")), &owner.org, "", None).await;
+    server.pass(199);
+    assert!(reader.message().await.expect("the beginning").starts_with("retry: 2000"));
+    server.pass(1);
+    assert_eq!(reader.end().await["reason"], "credential");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_refreshed_keeps_its_streams() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let person = sessions::person(&server, &owner.org, Role::Administrator).await;
+    let session = person.session(&server).await;
+    let mut reader = Reader::of(&server, &session.identity, "").await;
+    server.pass(3_599_000);
+    let body = json!({ "refreshToken": session.refresh });
+    assert_eq!(server.call(Method::POST, "/user/refresh", Some(&body)).await.status, StatusCode::OK);
+    server.pass(3_599_000);
+    happen(&server, &owner, "a").await;
+    assert_eq!(reader.event().await.1, "updated");
+    server.pass(1_000);
+    happen(&server, &owner, "b").await;
+    assert_eq!(reader.end().await["reason"], "credential");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,8 +172,11 @@ async fn the_twenty_first_stream_of_a_credential_waits_until_one_has_ended() {
     let freed = async { while server.call_as(&owner, Method::GET, &path, None).await.status != StatusCode::OK {} };
     timeout(BOUND, freed).await.expect("a place is free");
     drop(readers);
-    let ended = async { while open(&server).await != "0" {} };
-    timeout(BOUND, ended).await.expect("all places are free");
+    let ended = async || while open(&server).await != "0" {};
+    timeout(BOUND, ended()).await.expect("all places are free");
+    // Whoever asks for the head alone holds no place.
+    assert_eq!(server.call_as(&owner, Method::HEAD, &path, None).await.status, StatusCode::OK);
+    timeout(BOUND, ended()).await.expect("all places are free");
 }
 
 /// Records so many events that no buffer of the system holds them.
@@ -176,7 +210,7 @@ async fn fill(database: std::path::PathBuf, org: OrgId) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_takes_nothing_in_is_cut_off_and_one_that_does_is_told_everything() {
-    let server = Server::with(|flags| flags.with("request_timeout", "1s")).await;
+    let server = Server::with(|flags| flags.with("request_timeout", "3s")).await;
     let owner = server.owner_of("acme").await;
     let database = server.database.clone();
     let stopped = server.stop().await;

@@ -23,6 +23,9 @@ use crate::store::audit::Shown;
 /// The least time between two looks at a log that had no more.
 const STEP: Duration = Duration::from_millis(100);
 
+/// After so many bytes no further event is written into the same piece: as much of each stream waits in memory.
+const ENOUGH: usize = 64 * 1_024;
+
 /// When a client that lost its stream tries again, in milliseconds.
 const RETRY: u32 = 2_000;
 
@@ -149,15 +152,16 @@ impl Live {
         let (follower, after) = (self.follower.clone(), self.position);
         let read = blocking(&self.app, move |app| {
             let page = stream::page(app, &follower, after)?;
-            let (told, lines) = messages(page.events);
+            let messages = Messages::of(page.events);
             drop(look);
-            Ok((page.upto, page.more, page.ends, told, lines))
+            Ok((page.upto, page.more, page.ends, messages))
         });
-        let (upto, more, ends, told, lines) = read.await?;
-        (self.position, self.ends, self.looked) = (upto, ends, Instant::now());
-        self.told = told.unwrap_or(self.told);
-        self.phase = if more { Phase::Behind } else { Phase::Waiting };
-        Ok(lines)
+        let (upto, more, ends, messages) = read.await?;
+        let told = messages.last.unwrap_or(self.told);
+        (self.told, self.ends, self.looked) = (told, ends, Instant::now());
+        self.position = if messages.cut { told } else { upto };
+        self.phase = if more || messages.cut { Phase::Behind } else { Phase::Waiting };
+        Ok(messages.text)
     }
 
     /// The last message.
@@ -186,13 +190,28 @@ const fn reason(kind: Kind) -> &'static str {
     }
 }
 
-/// Events as messages, and the id of the last.
-fn messages(events: Vec<Shown>) -> (Option<i64>, String) {
-    let (mut told, mut lines) = (None, String::new());
-    for event in events.into_iter().map(shown) {
-        told = Some(event.id);
-        // Compact JSON is one line: what breaks lines is escaped in it. Writing to a string never fails.
-        let _ = write!(lines, "id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event, event.to_json_string());
+/// Events as they are written.
+struct Messages {
+    text: String,
+    /// The id of the last.
+    last: Option<i64>,
+    /// Whether there were more than are written at once.
+    cut: bool,
+}
+
+impl Messages {
+    fn of(events: Vec<Shown>) -> Self {
+        let mut messages = Self { text: String::new(), last: None, cut: false };
+        for event in events.into_iter().map(shown) {
+            if messages.text.len() >= ENOUGH {
+                messages.cut = true;
+                break;
+            }
+            let (id, name, data) = (event.id, &event.event, event.to_json_string());
+            // Compact JSON is one line: what breaks lines is escaped in it. Writing to a string never fails.
+            let _ = write!(messages.text, "id: {id}\nevent: {name}\ndata: {data}\n\n");
+            messages.last = Some(id);
+        }
+        messages
     }
-    (told, lines)
 }
