@@ -20,8 +20,10 @@ use crate::api::event::shown;
 use crate::domain::time::Time;
 use crate::store::audit::Shown;
 
-/// The least time between two looks at a log that had no more.
+/// The least time between two looks at a log that had no more, and the part of it for each stream that is open: all of
+/// them together look a thousand times a second, however many they are.
 const STEP: Duration = Duration::from_millis(100);
+const STEP_EACH: Duration = Duration::from_millis(1);
 
 /// After so many bytes no further event is written into the same piece: as much of each stream waits in memory.
 const ENOUGH: usize = 64 * 1_024;
@@ -132,7 +134,8 @@ impl Live {
             let left = ends.millis().saturating_sub(self.app.now().millis());
             until = until.min(Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0)));
         }
-        let (stop, earliest) = (self.hub.stop.clone(), self.looked + STEP);
+        let pause = STEP.max(STEP_EACH * self.hub.places.open());
+        let (stop, earliest) = (self.hub.stop.clone(), self.looked + pause);
         let waited = async {
             tokio::select! {
                 // An error says that nobody rings any more, which is when the server is gone.

@@ -10,7 +10,7 @@ use crate::api::metrics::Metrics;
 use crate::domain::id::{ApiKeyId, TokenId};
 
 /// The most streams in all.
-const MOST: usize = 1_000;
+const MOST: u32 = 1_000;
 
 /// The most streams with one credential.
 const MOST_EACH: usize = 20;
@@ -33,7 +33,7 @@ pub struct Places {
 
 #[derive(Default)]
 struct Taken {
-    all: usize,
+    all: u32,
     each: HashMap<Holder, usize>,
 }
 
@@ -71,6 +71,11 @@ impl Places {
         drop(taken);
         self.metrics.stream_opened();
         Ok(Place { places: Arc::clone(self), holder })
+    }
+
+    /// How many are taken.
+    pub fn open(&self) -> u32 {
+        self.taken().all
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
