@@ -111,6 +111,8 @@ settings! {
     request_timeout: Duration = "30s";
     /// How long a connection may stay open without a request
     idle_timeout: Duration = "75s";
+    /// How long an open stream of events may say nothing before it says that it is still there
+    stream_comment: Duration = "15s";
     /// How long a stop waits for what has begun
     stop_timeout: Duration = "10s";
     /// Connections at once
@@ -126,6 +128,7 @@ impl Settings {
             ("header_timeout", self.header_timeout),
             ("request_timeout", self.request_timeout),
             ("idle_timeout", self.idle_timeout),
+            ("stream_comment", self.stream_comment),
             ("stop_timeout", self.stop_timeout),
         ];
         if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {

@@ -13,6 +13,7 @@ mod reads;
 mod registrations;
 mod report;
 mod size;
+mod streams;
 mod writes;
 
 use std::time::Duration;
@@ -38,6 +39,10 @@ struct Scale {
     turns: u32,
     /// How often somebody signs in, with a right password and with a wrong one.
     logins: u32,
+    /// Live streams that are open at once.
+    streams: usize,
+    /// How often each of the nodes registers while they are.
+    stream_rounds: u32,
 }
 
 const FULL: Scale = Scale {
@@ -49,6 +54,8 @@ const FULL: Scale = Scale {
     starts: 5,
     turns: 5,
     logins: 200,
+    streams: 500,
+    stream_rounds: 5,
 };
 
 const QUICK: Scale = Scale {
@@ -60,13 +67,15 @@ const QUICK: Scale = Scale {
     starts: 1,
     turns: 1,
     logins: 5,
+    streams: 50,
+    stream_rounds: 1,
 };
 
 /// What measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;
 
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 9] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
@@ -75,6 +84,7 @@ const GROUPS: [(&str, Group); 8] = [
     ("logins", logins::rows),
     ("audit", size::audit),
     ("connections", size::connections),
+    ("streams", streams::rows),
 ];
 
 fn main() {

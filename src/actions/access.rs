@@ -29,6 +29,8 @@ pub struct Grant {
     pub role: Role,
     /// The moment of the decision, and of everything that follows from it.
     pub at: Time,
+    /// When the credential ends by itself, as far as it is known.
+    pub ends: Option<Time>,
     /// When the token was last used before.
     pub(super) token_used: Option<Time>,
 }
@@ -55,6 +57,7 @@ pub(super) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
                 api_key: None,
                 role: standing.role,
                 at: now,
+                ends: standing.token.expires_at,
                 token_used: standing.token.last_used,
             };
             decide_user(tx, grant, rule)
@@ -62,7 +65,7 @@ pub(super) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
         (Identity::Proven { user }, Rule::SignsIn) => {
             let found = store::user::find(tx, *user).map_err(no_caller)?.filter(|user| user.deleted_at.is_none());
             let User { id, org, role, .. } = found.ok_or_else(|| no_caller(gone()))?;
-            Ok(Grant { org, user: Some(id), api_key: None, role, at: now, token_used: None })
+            Ok(Grant { org, user: Some(id), api_key: None, role, at: now, ends: None, token_used: None })
         }
         (Identity::ApiKey { key, .. }, rule) => {
             let standing = store::api_key::standing(tx, *key).map_err(no_caller)?;
@@ -72,10 +75,10 @@ pub(super) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
             if !store::org_key::exists(tx, *org, *key).map_err(no_caller)? {
                 return Err(no_caller(super::signed_call::key_is_gone()));
             }
-            Ok(Grant { org: *org, user: None, api_key: None, role: Role::User, at: now, token_used: None })
+            Ok(Grant { org: *org, user: None, api_key: None, role: Role::User, at: now, ends: None, token_used: None })
         }
         (Identity::System, Rule::Administers(org)) => {
-            Ok(Grant { org: *org, user: None, api_key: None, role: Role::Owner, at: now, token_used: None })
+            Ok(Grant { org: *org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token_used: None })
         }
         (Identity::Node { org, .. }, rule) => Err(forbidden(*org, rule)),
         (Identity::System | Identity::Proven { .. }, rule) => Err(no_caller(Error::denied(rule.terms().refusal))),
@@ -121,7 +124,15 @@ fn decide_api_key(key: &Standing, rule: &Rule, now: Time) -> Result<Grant, Denia
     if terms.least.is_none_or(|least| key.role < least) || !rule.is_about(key.org) {
         return Err(forbidden(key.org, rule));
     }
-    Ok(Grant { org: key.org, user: None, api_key: Some(key.id), role: key.role, at: now, token_used: None })
+    Ok(Grant {
+        org: key.org,
+        user: None,
+        api_key: Some(key.id),
+        role: key.role,
+        at: now,
+        ends: key.expire,
+        token_used: None,
+    })
 }
 
 /// A project of the caller's organization; one of another answers as one that does not exist.

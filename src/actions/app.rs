@@ -75,6 +75,26 @@ impl App {
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
     ) -> Pending<T> {
+        self.reading(caller, rule, work, |value, _| value)
+    }
+
+    /// As [`App::read`], for a read that goes on by [`App::consult`]: with the id of its entry.
+    pub(super) fn begin<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        rule: &Rule,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
+    ) -> Pending<(T, i64)> {
+        self.reading(caller, rule, work, |value, id| (value, id))
+    }
+
+    fn reading<T: Send + 'static, A: Send + 'static>(
+        &self,
+        caller: &Caller,
+        rule: &Rule,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
+        answer: impl FnOnce(T, i64) -> A + Send + 'static,
+    ) -> Pending<A> {
         let decided = self.decided(caller, rule, |tx, grant| {
             let (value, event) = work(tx, grant)?;
             Ok((grant.clone(), value, event))
@@ -87,12 +107,13 @@ impl App {
         let caller = caller.clone();
         Pending::coming(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
-            append(tx, &caller, Some(grant.org), &event, grant.at)?;
-            Ok(Ok(value))
+            let id = append(tx, &caller, Some(grant.org), &event, grant.at)?;
+            Ok(Ok(answer(value, id)))
         }))
     }
 
-    /// Looks something up on the way to a recorded change. Only a denial is recorded.
+    /// Looks something up on the way to a recorded change, or goes on with a read that was recorded when it began. Only a
+    /// denial is recorded.
     pub(super) fn consult<T>(
         &self,
         caller: &Caller,
@@ -175,7 +196,7 @@ impl App {
     /// Records what the server has to say of its own start; from the reserve, so that a full disk does not keep it from starting.
     fn note(&self, event: Event) -> Result<(), Error> {
         let now = self.outside.now();
-        self.store.revoke(move |tx| append(tx, &Caller::system(), None, &event, now)).wait()
+        self.store.revoke(move |tx| append(tx, &Caller::system(), None, &event, now)).wait().map(drop)
     }
 
     /// Looks up what has no caller yet: whose credential it is, whose key may have signed.
@@ -193,7 +214,9 @@ impl App {
         let now = self.outside.now();
         self.store
             .write(move |tx| {
-                entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
+                entries
+                    .iter()
+                    .try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now).map(drop))
             })
             .wait()
     }
@@ -301,7 +324,7 @@ fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), 
     }
 }
 
-fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, now: Time) -> Result<(), Error> {
+fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, now: Time) -> Result<i64, Error> {
     let facts = event.facts();
     let mut actor = caller.actor(facts.context_id.as_deref());
     if let Identity::ApiKey { key, .. } = caller.identity {
@@ -321,6 +344,5 @@ fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, 
         detail: facts.detail.map(|detail| detail.to_string()),
         context_id: facts.context_id,
     };
-    store::audit::append(tx, &draft)?;
-    Ok(())
+    Ok(store::audit::append(tx, &draft)?)
 }

@@ -57,14 +57,34 @@ pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()
     })
 }
 
-/// `None` when somebody who sees only their own events asks for another's.
-fn filter(grant: &Grant, query: Query) -> Result<Option<Filter>, Error> {
+/// Whose events somebody is shown.
+pub(super) enum Actors {
+    /// Everybody's.
+    Any,
+    /// Those of one actor.
+    One(String),
+    /// Nobody's: who sees only their own events asked for another's.
+    Nobody,
+}
+
+/// Whose events the holder of `grant` is shown who asks for those of `wanted`.
+pub(super) fn actors(grant: &Grant, wanted: Option<String>) -> Result<Actors, Error> {
     let own = grant.user.map(|user| user.to_string()).or_else(|| grant.api_key.map(|key| key.to_string()));
     let own = own.ok_or_else(|| Error::internal("a reader who is nobody"))?;
-    let actor_id = match query.user_id {
-        wanted if grant.role >= Role::Administrator => wanted,
-        Some(other) if other != own => return Ok(None),
-        _ => Some(own),
+    Ok(match wanted {
+        Some(wanted) if grant.role >= Role::Administrator => Actors::One(wanted),
+        None if grant.role >= Role::Administrator => Actors::Any,
+        Some(other) if other != own => Actors::Nobody,
+        _ => Actors::One(own),
+    })
+}
+
+/// `None` when somebody who sees only their own events asks for another's.
+fn filter(grant: &Grant, query: Query) -> Result<Option<Filter>, Error> {
+    let actor_id = match actors(grant, query.user_id)? {
+        Actors::Any => None,
+        Actors::One(id) => Some(id),
+        Actors::Nobody => return Ok(None),
     };
     let unbounded = query.from.is_none() && query.to.is_none();
     let earliest = if unbounded { grant.at.minus(DAY) } else { Time::from_millis(0) };
@@ -84,7 +104,8 @@ fn filter(grant: &Grant, query: Query) -> Result<Option<Filter>, Error> {
     }))
 }
 
-fn name_actor(tx: &ReadTx<'_>, event: &mut Shown) -> Result<(), Error> {
+/// Puts a person's name and address to an event of theirs.
+pub(super) fn name_actor(tx: &ReadTx<'_>, event: &mut Shown) -> Result<(), Error> {
     if let Some(id) = UserId::parse(&event.actor_id)
         && let Some(user) = store::user::find(tx, id)?
     {

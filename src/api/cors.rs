@@ -57,7 +57,7 @@ fn clear(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
     if preflight {
         let methods = HeaderValue::from_static("GET, POST, PUT, DELETE");
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let allowed = HeaderValue::from_static("Authorization, Content-Type, X-Api-Key, X-Request-Id");
+        let allowed = HeaderValue::from_static("Authorization, Content-Type, Last-Event-ID, X-Api-Key, X-Request-Id");
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

@@ -18,10 +18,11 @@ const DESCRIPTION: &str = "Holds an organization's keys: administrators mint RSA
     `getProfile`: it gives the id of your organization. `orgkeys sign` makes the body of a node's registration.";
 
 /// Headers whose names the framework writes in capitals.
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 10] = [
     "Cache-Control",
     "Content-Disposition",
     "Location",
+    "X-Accel-Buffering",
     "X-Key-Id",
     "X-Orgkeys-Key",
     "X-Orgkeys-Organization",

@@ -77,9 +77,9 @@ struct SystemEventQuery {
 /// Something that was done.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
-struct SystemEvent {
+pub(super) struct SystemEvent {
     /// The event's number.
-    id: i64,
+    pub(super) id: i64,
     /// When it was done.
     timestamp: Timestamp,
     /// The id of what it is about.
@@ -87,7 +87,7 @@ struct SystemEvent {
     /// What it is about, in a word.
     context: String,
     /// created, updated or deleted.
-    event: String,
+    pub(super) event: String,
     /// The organization's id.
     org_id: String,
     /// Who did it: a user's id, a node's id, or `system`.
@@ -214,9 +214,6 @@ impl EventApi {
 
 impl SystemEventQuery {
     fn parse(self) -> Result<Wanted, Error> {
-        let id = |field, value: Option<String>| {
-            value.filter(|id| !id.is_empty()).map(|id| text::parse(field, &id, 1..=300)).transpose()
-        };
         let take = self.take.unwrap_or(20);
         if !(1..=100).contains(&take) {
             return Err(invalid("take must be 1 to 100"));
@@ -240,6 +237,12 @@ impl SystemEventQuery {
     }
 }
 
+/// The id that is asked for; an empty one is any.
+pub(super) fn id(field: &'static str, value: Option<String>) -> Result<Option<String>, Error> {
+    let parsed = value.filter(|id| !id.is_empty()).map(|id| text::parse(field, &id, 1..=300));
+    Ok(parsed.transpose()?)
+}
+
 fn time(field: &'static str, value: Option<&str>) -> Result<Option<Time>, Error> {
     let read = |value| {
         Time::parse_rfc3339(value)
@@ -248,7 +251,7 @@ fn time(field: &'static str, value: Option<&str>) -> Result<Option<Time>, Error>
     value.filter(|value| !value.is_empty()).map(read).transpose()
 }
 
-fn number(field: &'static str, value: Option<i64>, count: usize) -> Result<Option<u8>, Error> {
+pub(super) fn number(field: &'static str, value: Option<i64>, count: usize) -> Result<Option<u8>, Error> {
     let read = |value: i64| {
         let number = u8::try_from(value).ok().filter(|number| usize::from(*number) < count);
         number.ok_or_else(|| invalid(&format!("{field} must be 0 to {}", count - 1)))
@@ -274,7 +277,8 @@ fn invalid(message: &str) -> Error {
     Error::new(Kind::Invalid, "INVALID_FIELD", message)
 }
 
-fn shown(event: Shown) -> SystemEvent {
+/// An event as clients are shown it.
+pub(super) fn shown(event: Shown) -> SystemEvent {
     let word = |words: &[&str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default().to_owned();
     SystemEvent {
         id: event.id,

@@ -43,6 +43,7 @@ pub struct Metrics {
     times: Times,
     verifications: Family<Outcome, Counter>,
     connections: Gauge,
+    streams: Gauge,
     batches: Gauge,
     writes: Gauge,
     waiting: Gauge,
@@ -70,6 +71,7 @@ impl Default for Metrics {
             registry.register(name, help, gauge.clone());
             gauge
         };
+        let streams = gauge("event_streams", "Live streams of events that are open now");
         let (connections, batches) = (
             gauge("connections", "Connections that are open now"),
             gauge("writer_batches", "Transactions that the writer has committed since the start"),
@@ -89,6 +91,7 @@ impl Default for Metrics {
             times,
             verifications,
             connections,
+            streams,
             batches,
             writes,
             waiting,
@@ -119,6 +122,16 @@ impl Metrics {
     /// A connection was closed.
     pub fn disconnected(&self) {
         self.connections.dec();
+    }
+
+    /// A live stream of events was opened.
+    pub fn stream_opened(&self) {
+        self.streams.inc();
+    }
+
+    /// A live stream of events has ended.
+    pub fn stream_ended(&self) {
+        self.streams.dec();
     }
 
     /// Everything, in the Prometheus text format. Asking for it notices a new backup.

@@ -22,6 +22,7 @@ pub mod project;
 pub mod receive;
 pub mod refusals;
 pub mod session;
+pub mod stream;
 pub mod timestamp;
 pub mod user;
 pub mod verification;
@@ -33,6 +34,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response, Route};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 use crate::actions::app::App;
 use crate::actions::error::Error;
@@ -50,6 +52,10 @@ pub struct Face {
     pub cors_origins: Vec<String>,
     /// What opens `/metrics` to others than a loopback peer.
     pub metrics_token: Option<SecretString>,
+    /// How live streams are kept.
+    pub streams: stream::Manner,
+    /// When the server is to stop: what has no end of its own ends then.
+    pub stop: CancellationToken,
 }
 
 /// The groups of operations.
@@ -93,6 +99,7 @@ pub type Apis = (
     api_key::ApiKeyApi,
     verification::VerificationApi,
     event::EventApi,
+    stream::StreamApi,
     health::ServerApi,
 );
 
@@ -111,6 +118,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         api_key::ApiKeyApi(Arc::clone(app)),
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),
         event::EventApi::new(Arc::clone(app)),
+        stream::StreamApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.streams, face.stop),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));

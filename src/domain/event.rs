@@ -186,6 +186,8 @@ pub enum Event {
     NodeActivated { node: NodeId },
     /// The audit log was read.
     EventsListed { org: OrgId, count: usize },
+    /// Somebody began to follow the audit log, from after that entry or from then on.
+    EventsStreamed { org: OrgId, after: Option<i64> },
     /// Events were marked as read, or as not read.
     EventsMarked { user: UserId, read: bool, count: usize },
     /// Somebody with a valid credential asked for what they may not do.

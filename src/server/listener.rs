@@ -160,8 +160,8 @@ impl Service {
                 let mut request = Request::from((request, addresses.0, addresses.1, scheme));
                 request.set_data(Deadline(deadline));
                 let response = service.endpoint.get_response(request).await;
-                pace.answered(response.header(CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("close")));
-                Ok::<_, Infallible>(hyper::Response::from(response))
+                let last = response.header(CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("close"));
+                Ok::<_, Infallible>(hyper::Response::from(response).map(|body| pace.answered(last, body)))
             }
         });
         let connection = http1::Builder::new()

@@ -20,6 +20,7 @@ use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
 use crate::actions::{api_key, backup, refusals};
+use crate::api::stream::Manner;
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
 use crate::store::{Options, Room, Store};
@@ -39,6 +40,8 @@ pub struct Server {
     app: Arc<App>,
     address: SocketAddr,
     start: Start,
+    /// Told to what answers without an end of its own.
+    stopping: CancellationToken,
 }
 
 /// How a store is opened under these settings.
@@ -103,6 +106,7 @@ impl Server {
         if settings.bootstrap_token.is_some() && matches!(start, Start::Known) {
             tracing::info!("there is an organization already: the bootstrap settings are ignored");
         }
+        let stopping = CancellationToken::new();
         let (app, metrics) = (Arc::new(app), Arc::new(Metrics::default()));
         let face = Face {
             app: Arc::clone(&app),
@@ -110,9 +114,11 @@ impl Server {
             trusted_proxies: settings.trusted_proxy.clone(),
             cors_origins: settings.cors_origins.clone(),
             metrics_token: settings.metrics_token.clone(),
+            streams: Manner { comment: settings.stream_comment, patience: settings.request_timeout },
+            stop: stopping.clone(),
         };
         let listener = listener::Listener::new(bound, tls, api::endpoint(face), metrics, &settings);
-        Ok(Self { listener, app, address, start })
+        Ok(Self { listener, app, address, start, stopping })
     }
 
     /// The address it listens on, with the port that the system chose if it was asked to.
@@ -150,8 +156,16 @@ impl Server {
     /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
     pub async fn run(self, stop: CancellationToken) {
         let keeping = tokio::spawn(keep_house(Arc::clone(&self.app), stop.clone()));
+        let stopping = self.stopping;
+        let telling = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                stop.cancelled().await;
+                stopping.cancel();
+            }
+        });
         self.listener.run(stop).await;
-        let _ = keeping.await;
+        let _ = (keeping.await, telling.await);
         let app = self.app;
         let closed = spawn_blocking(move || {
             if let Err(error) = refusals::flush(&app, true) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
 
@@ -33,8 +34,10 @@ enum Phase {
     Head(Instant),
     /// Our own answer.
     Answer,
-    /// The client, to take the answer in.
+    /// The client, to take in what there is of the answer; more may follow, soon or late.
     Sending,
+    /// The client, to take in the rest of the answer.
+    SendingRest,
     /// The client, to take the last answer in; of its request something was not read.
     SendingLast,
     /// The next request, since this moment.
@@ -58,14 +61,23 @@ impl Pace {
     pub fn answering(&self) -> Instant {
         let began = match std::mem::replace(&mut *self.phase(), Phase::Answer) {
             Phase::New(began) | Phase::Head(began) => began,
-            Phase::Answer | Phase::Sending | Phase::SendingLast | Phase::Next(_) => Instant::now(),
+            Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast | Phase::Next(_) => Instant::now(),
         };
         began + self.deadlines.request
     }
 
-    /// An answer is ready; `last` when it ends the connection.
-    pub fn answered(&self, last: bool) {
+    /// The head of an answer is ready, and its body will be `body`; `last` when it ends the connection.
+    pub fn answered<B>(self: &Arc<Self>, last: bool, body: B) -> Answer<B> {
         *self.phase() = if last { Phase::SendingLast } else { Phase::Sending };
+        Answer { body, pace: Arc::clone(self) }
+    }
+
+    /// Nothing follows what was given of the answer.
+    fn given(&self) {
+        let mut phase = self.phase();
+        if *phase == Phase::Sending {
+            *phase = Phase::SendingRest;
+        }
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
@@ -78,14 +90,14 @@ impl Pace {
         match *phase {
             Phase::New(began) => *phase = Phase::Head(began),
             Phase::Next(_) => *phase = Phase::Head(Instant::now()),
-            Phase::Head(_) | Phase::Answer | Phase::Sending | Phase::SendingLast => {}
+            Phase::Head(_) | Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast => {}
         }
     }
 
-    /// Nothing is left to be sent; whether that was the end of an answer.
+    /// Nothing is left to be sent for now; whether that was the end of an answer.
     fn sent(&self) -> bool {
         let mut phase = self.phase();
-        let ended = *phase == Phase::Sending;
+        let ended = *phase == Phase::SendingRest;
         if ended {
             *phase = Phase::Next(Instant::now());
         }
@@ -94,7 +106,7 @@ impl Pace {
 
     /// Whether a request was received that is yet to be answered, or an answer is on its way.
     pub fn is_busy(&self) -> bool {
-        matches!(*self.phase(), Phase::Answer | Phase::Sending | Phase::SendingLast)
+        matches!(*self.phase(), Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast)
     }
 
     /// Whether a request was begun and will not be read to its end.
@@ -106,8 +118,41 @@ impl Pace {
         match *self.phase() {
             Phase::New(began) | Phase::Head(began) => Some(began + self.deadlines.head),
             Phase::Next(since) => Some(since + self.deadlines.idle),
-            Phase::Answer | Phase::Sending | Phase::SendingLast => None,
+            Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast => None,
         }
+    }
+}
+
+/// The body of an answer. hyper lets go of it once it has all of it, which is how the pace knows that nothing follows: an
+/// answer that is made as it goes out may pause for longer than a connection may be idle.
+pub struct Answer<B> {
+    body: B,
+    pace: Arc<Pace>,
+}
+
+impl<B: Body + Unpin> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Answer<B> {
+    fn drop(&mut self) {
+        self.pace.given();
     }
 }
 
@@ -243,95 +288,4 @@ impl Alarm {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use hyper::body::Incoming;
-    use hyper::server::conn::http1;
-    use hyper::service::service_fn;
-    use hyper::{Request, Response};
-    use hyper_util::rt::TokioIo;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::timeout;
-
-    use super::*;
-
-    /// Far beyond every deadline here: reached only when one is lost.
-    const NEVER: Duration = Duration::from_secs(20);
-
-    /// Idle connections end soon, all else late.
-    const IDLE: Deadlines = Deadlines { head: NEVER, request: NEVER, idle: Duration::from_millis(50) };
-
-    async fn serve(stream: DuplexStream, deadlines: Deadlines, last: bool) -> hyper::Result<()> {
-        let pace = Pace::new(deadlines);
-        let on_request = Arc::clone(&pace);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let pace = Arc::clone(&on_request);
-            async move {
-                pace.answering();
-                // An action runs elsewhere: the connection is left and woken again.
-                tokio::task::yield_now().await;
-                drop(request);
-                pace.answered(last);
-                let response = Response::builder().header("connection", if last { "close" } else { "keep-alive" });
-                let body = format!("{}done", "x".repeat(2_000));
-                Ok::<_, Infallible>(response.body(body).expect("a response"))
-            }
-        });
-        http1::Builder::new().serve_connection(TokioIo::new(Paced::new(stream, pace)), service).await
-    }
-
-    #[tokio::test]
-    async fn a_connection_whose_request_never_had_to_be_waited_for_ends_when_it_is_idle_too_long() {
-        let (mut client, server) = duplex(4_096);
-        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
-        // On a task of its own, which nothing but its own alarm wakes.
-        let serving = tokio::spawn(serve(server, IDLE, false));
-        timeout(NEVER / 2, serving).await.expect("it ends").expect("it runs").expect("in order");
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.expect("read");
-        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn a_client_that_takes_its_answer_in_slowly_but_steadily_is_not_idle() {
-        let (mut client, server) = duplex(64);
-        let serving = tokio::spawn(serve(server, IDLE, false));
-        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
-        let (mut answer, mut piece) = (Vec::new(), [0; 64]);
-        let mut pace = tokio::time::interval(IDLE.idle / 8);
-        loop {
-            pace.tick().await;
-            match timeout(NEVER, client.read(&mut piece)).await.expect("it ends").expect("read") {
-                0 => break,
-                length => answer.extend_from_slice(&piece[..length]),
-            }
-        }
-        assert!(answer.ends_with(b"done"), "{} bytes", answer.len());
-        serving.await.expect("it runs").expect("in order");
-    }
-
-    #[tokio::test]
-    async fn the_rest_of_a_refused_request_is_thrown_away_until_its_client_has_closed() {
-        let (mut client, server) = duplex(64);
-        let serving = tokio::spawn(serve(server, IDLE, true));
-        client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").await.expect("written");
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.expect("read");
-        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"), "{answer}");
-        client.write_all(&[b'x'; 10_000]).await.expect("taken although nobody wants it");
-        drop(client);
-        timeout(NEVER, serving).await.expect("it ends").expect("it runs").expect("in order");
-    }
-
-    #[tokio::test]
-    async fn a_refused_client_that_goes_on_sending_is_not_listened_to_for_ever() {
-        let (mut client, server) = duplex(4_096);
-        let deadlines = Deadlines { request: Duration::from_millis(50), ..IDLE };
-        let serving = tokio::spawn(serve(server, deadlines, true));
-        client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").await.expect("written");
-        let flood = async { while client.write_all(&[b'x'; 64]).await.is_ok() {} };
-        timeout(NEVER / 2, flood).await.expect("it ends");
-        serving.await.expect("it runs").expect("in order");
-    }
-}
+mod tests;

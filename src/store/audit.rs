@@ -217,7 +217,8 @@ fn bind(statement: &mut Statement<'_>, filter: &Filter) -> Result<(), StoreError
     Ok(())
 }
 
-fn shown_event(row: &Row<'_>, org: OrgId) -> rusqlite::Result<Shown> {
+/// Reads an event from the columns that [`shown`] selects, in their order.
+pub(super) fn shown_event(row: &Row<'_>, org: OrgId) -> rusqlite::Result<Shown> {
     Ok(Shown {
         id: row.get(0)?,
         org,

@@ -25,6 +25,7 @@ mod schema_tests;
 pub mod server;
 pub mod session;
 mod space;
+pub mod stream;
 pub mod token;
 pub mod user;
 pub mod writer;

@@ -45,6 +45,7 @@ const FOR_API_KEYS: &[(&str, [u16; 4])] = &[
     ("findNodes", [200, 200, 403, 401]),
     ("getProject", [403, 403, 200, 401]),
     ("listSystemEvents", [200, 200, 403, 401]),
+    ("streamEvents", [200, 200, 403, 401]),
     ("getOrganization", [200, 200, 403, 401]),
     ("verifyApiKey", [200, 200, 200, 401]),
     // It looks at the key itself, and no organization was named.
@@ -86,6 +87,7 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("activateNode", ADMINISTRATORS, Some(NOBODY)),
     ("findNodes", MEMBERS, None),
     ("listSystemEvents", MEMBERS, None),
+    ("streamEvents", MEMBERS, Some(NOBODY)),
     ("markSystemEventsRead", MEMBERS, None),
     ("markSystemEventsUnread", MEMBERS, None),
     ("listProjects", MEMBERS, Some(NOBODY)),

@@ -158,7 +158,12 @@ impl Server {
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let response = self.client.request(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+        // A stream has no end: its head is the answer.
+        let body = if headers.get("content-type").is_some_and(|of| of == "text/event-stream") {
+            Bytes::new()
+        } else {
+            response.into_body().collect().await.expect("a whole body").to_bytes()
+        };
         Answer { status, headers, body }
     }
 

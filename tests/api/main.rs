@@ -34,4 +34,6 @@ mod seeds;
 mod session_ends;
 mod sessions;
 mod slow;
+mod stream;
+mod stream_ends;
 mod verification;

@@ -50,6 +50,8 @@ pub enum Rule {
     FindsNodes,
     /// To see the audit log of their own organization, as far as their role goes.
     SeesEvents,
+    /// To follow the audit log of an organization, as far as their role goes.
+    StreamsEvents(Option<OrgId>),
     /// To mark events as read for themselves.
     MarksEvents,
     /// To speak as a node of the organization whose key verified the signature.
@@ -149,6 +151,12 @@ impl Rule {
             }
             Self::FindsNodes => ("find nodes", Some(User), Whole, DENIED),
             Self::SeesEvents => ("see events", Some(User), Whole, DENIED),
+            Self::StreamsEvents(_) => (
+                "stream events",
+                Some(User),
+                Whole,
+                "Access denied: you can only follow events of your own organization",
+            ),
             Self::MarksEvents => ("mark events", Some(User), Never, DENIED),
             Self::SpeaksAsNode => ("speak as a node", None, Never, DENIED),
             Self::Administers(_) => ("administer", None, Never, DENIED),
@@ -174,7 +182,8 @@ impl Rule {
             | Self::SeesKeys(org)
             | Self::ManagesKeys(org)
             | Self::SeesNodes(org)
-            | Self::ManagesNodes(org) => *org == Some(own),
+            | Self::ManagesNodes(org)
+            | Self::StreamsEvents(org) => *org == Some(own),
             Self::SeesOwnProfile
             | Self::ManagesOwnAccount
             | Self::ManagesOwnSessions

@@ -175,6 +175,9 @@ impl Event {
             Self::NodeDeleted { node } => Facts::deleted("node.delete", Node, node),
             Self::NodeActivated { node } => Facts::updated("node.activate", Node, node),
             Self::EventsListed { org, count } => Facts::seen("event.list", Org, org).with(json!({ "count": count })),
+            Self::EventsStreamed { org, after } => {
+                Facts::seen("event.stream", Org, org).with(json!({ "after": after }))
+            }
             Self::EventsMarked { user, read, count } => {
                 Facts::seen("event.mark", User, user).with(json!({ "read": read, "count": count }))
             }

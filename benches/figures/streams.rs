@@ -1,0 +1,139 @@
+//! Live streams: many readers while much is written, until all have seen all of it, and what that costs in memory.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use orgkeys::crypto::secret::{self, Kind};
+use orgkeys::domain::api_key::{Terms, Window};
+use orgkeys::domain::id::OrgId;
+use orgkeys::domain::role::Role;
+use orgkeys::server::clock;
+use orgkeys::store::{self, Options, Room, Store, StoreError};
+use secrecy::ExposeSecret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+
+use crate::Scale;
+use crate::load;
+use crate::program::Site;
+use crate::registrations::{NODES, Signers};
+use crate::report::{Row, mib, ms};
+
+/// Streams that one credential may have open.
+const EACH: usize = 20;
+
+const KEYS: usize = 5;
+
+/// The time until every reader has seen every event, and the memory that the server had for it.
+pub fn rows(scale: Scale) -> Vec<Row> {
+    let site = Site::new();
+    let server = site.start();
+    let org = server.org.clone();
+    let pems: Vec<String> = (0..KEYS).map(|_| server.mint(&org)).collect();
+    drop(server);
+    let secrets = fill(&site, OrgId::parse(&org).expect("an id"), scale.streams.div_ceil(EACH));
+    let server = site.start();
+    let events = (scale.stream_rounds * NODES) as usize;
+    let requests = Signers::new(&org, &pems).requests(0..scale.stream_rounds);
+    let heads: Vec<String> = (0..scale.streams)
+        .map(|number| {
+            let key = &secrets[number / EACH];
+            format!("GET /organization/{org}/events/stream?context=9 HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n\r\n")
+        })
+        .collect();
+    let (opened, all_open) = mpsc::channel();
+    let address = server.address;
+    let reading = thread::spawn(move || read(address, heads, events, &opened));
+    all_open.recv().expect("all are open");
+    let (before, cpu) = (server.kib("VmRSS"), server.cpu());
+    let mut requests = requests.into_iter();
+    let began = Instant::now();
+    let writing = load::run(&server, move || requests.next());
+    let written = began.elapsed();
+    reading.join().expect("every reader sees every event, each once and in order");
+    let (took, cpu) = (began.elapsed(), server.cpu().saturating_sub(cpu));
+    let grown = server.kib("VmHWM").saturating_sub(before);
+    let quick = if scale.streams < 500 { " (fewer in a quick run)" } else { "" };
+    vec![
+        Row::new(
+            "500 live streams, 10,000 events: until all have seen all",
+            format!("{}, {} of a core{quick}", ms(took), ms(cpu)),
+            "< 60 s",
+            took < Duration::from_mins(1),
+        ),
+        Row::baseline("the same events written meanwhile", format!("in {}: {}", ms(written), writing.text())),
+        Row::new("memory that they add", format!("{}{quick}", mib(grown)), "< 128 MiB", grown < 128 * 1_024),
+    ]
+}
+
+/// So many API keys of an administrator; gives their secrets.
+fn fill(site: &Site, org: OrgId, count: usize) -> Vec<String> {
+    let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
+    let written = store.expect("a store").write(move |tx| {
+        let outside = clock::system();
+        let (at, mut rng) = (outside.now(), outside.rng());
+        let (window, role) = (Window { start: at, end: None }, Role::Administrator);
+        let terms = Terms { name: "a reader".to_owned(), note: String::new(), role, window, disabled: false };
+        let mut secrets = Vec::new();
+        for _ in 0..count {
+            let secret = Kind::ApiKey.fresh(&mut rng);
+            let digest = Kind::ApiKey.digest(secret.expose_secret()).expect("a digest");
+            let mask = secret::mask(&secret);
+            store::api_key::insert(
+                tx,
+                &store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at },
+                None,
+            )?;
+            secrets.push(secret.expose_secret().to_owned());
+        }
+        Ok::<_, StoreError>(secrets)
+    });
+    written.wait().expect("written")
+}
+
+/// Reads so many events on each of the streams that `heads` open, all on this thread; says when all are open.
+fn read(address: SocketAddr, heads: Vec<String>, events: usize, opened: &mpsc::Sender<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    runtime.block_on(LocalSet::new().run_until(async {
+        let mut readers = Vec::new();
+        for head in heads {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            stream.write_all(head.as_bytes()).await.expect("sent");
+            let mut first = [0; 12];
+            stream.read_exact(&mut first).await.expect("an answer");
+            assert_eq!(&first, b"HTTP/1.1 200");
+            readers.push(tokio::task::spawn_local(follow(stream, events)));
+        }
+        opened.send(()).expect("somebody waits for it");
+        for reader in readers {
+            reader.await.expect("a reader");
+        }
+    }));
+}
+
+/// Reads so many events, each with a greater id than the one before.
+async fn follow(mut stream: TcpStream, events: usize) {
+    let (mut buffer, mut filled) = (vec![0; 64 * 1_024], 0);
+    let (mut seen, mut last) = (0, 0);
+    while seen < events {
+        let read = stream.read(&mut buffer[filled..]).await.expect("more");
+        assert_ne!(read, 0, "the stream ended early");
+        filled += read;
+        let whole = buffer[..filled].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in buffer[..whole].split(|byte| *byte == b'\n') {
+            if let Some(id) = line.strip_prefix(b"id: ") {
+                let id: i64 = std::str::from_utf8(id).expect("text").parse().expect("a number");
+                assert!(id > last, "{id} after {last}");
+                last = id;
+            } else if line.starts_with(b"data: ") {
+                seen += 1;
+            }
+        }
+        buffer.copy_within(whole..filled, 0);
+        filled -= whole;
+    }
+    assert_eq!(seen, events);
+}

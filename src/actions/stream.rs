@@ -1,0 +1,105 @@
+//! How is the audit log followed? As it is listed, from an entry on; whether the caller still may is decided at every page.
+
+use super::access::{Grant, Rule};
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::event::{Actors, actors, name_actor};
+use super::pending::Pending;
+use crate::domain::event::Event;
+use crate::domain::id::OrgId;
+use crate::domain::role::Role;
+use crate::domain::time::Time;
+use crate::store;
+use crate::store::audit::Shown;
+use crate::store::stream::Filter;
+
+/// Which events are asked for; `None` is any.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the fields are those of the request")]
+pub struct Wanted {
+    pub user_id: Option<String>,
+    pub context: Option<u8>,
+    pub context_id: Option<String>,
+    pub project: Option<String>,
+    pub change: Option<u8>,
+}
+
+/// Somebody who follows the audit log.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    caller: Caller,
+    org: Option<OrgId>,
+    wanted: Wanted,
+    /// What it was when they began; with another one they would be shown more or less from there on.
+    role: Role,
+}
+
+/// A piece of the log.
+#[derive(Debug)]
+pub struct Page {
+    /// What fits of it, oldest first.
+    pub events: Vec<Shown>,
+    /// The last entry that was looked at.
+    pub upto: i64,
+    /// Whether the log goes on after it.
+    pub more: bool,
+    /// When the follower's credential ends by itself.
+    pub ends: Option<Time>,
+}
+
+/// Begins to follow the log of an organization, after the entry `after` or with what is recorded from now on. Gives the
+/// follower, and the entry to go on from.
+pub fn open(
+    app: &App,
+    caller: &Caller,
+    org: Option<OrgId>,
+    wanted: Wanted,
+    after: Option<i64>,
+) -> Pending<(Follower, i64)> {
+    app.begin(caller, &Rule::StreamsEvents(org), |tx, grant| {
+        if after.is_some_and(|after| after < 0) || after > Some(store::stream::last_id(tx)?) {
+            let message = "Last-Event-ID is not the id of an event of this server: leave it out, or send the last one you have seen";
+            return Err(Error::new(Kind::Invalid, "INVALID_FIELD", message));
+        }
+        let follower = Follower { caller: caller.clone(), org, wanted, role: grant.role };
+        Ok((follower, Event::EventsStreamed { org: grant.org, after }))
+    })
+}
+
+/// What follows the entry `after`, if the follower still may: as their role was when they began.
+pub fn page(app: &App, follower: &Follower, after: i64) -> Result<Page, Error> {
+    app.consult(&follower.caller, &Rule::StreamsEvents(follower.org), |tx, grant| {
+        if grant.role != follower.role {
+            let message = "Your role has changed: begin again to be shown what it lets you see";
+            return Err(Error::new(Kind::Conflict, "ROLE_CHANGED", message));
+        }
+        let Some(filter) = filter(grant, &follower.wanted)? else {
+            let upto = store::stream::last_id(tx)?.max(after);
+            return Ok(Page { events: Vec::new(), upto, more: false, ends: grant.ends });
+        };
+        let mut page = store::stream::page(tx, &filter, after)?;
+        for event in &mut page.events {
+            name_actor(tx, event)?;
+        }
+        Ok(Page { events: page.events, upto: page.upto, more: page.more, ends: grant.ends })
+    })
+}
+
+fn filter(grant: &Grant, wanted: &Wanted) -> Result<Option<Filter>, Error> {
+    let wanted = wanted.clone();
+    let actor_id = match actors(grant, wanted.user_id)? {
+        Actors::Any => None,
+        Actors::One(id) => Some(id),
+        Actors::Nobody => return Ok(None),
+    };
+    Ok(Some(Filter {
+        org: grant.org,
+        actor_id,
+        context: wanted.context,
+        context_id: wanted.context_id,
+        project: wanted.project,
+        change: wanted.change,
+        reader: grant.user,
+    }))
+}

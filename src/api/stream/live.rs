@@ -1,0 +1,220 @@
+//! What does one stream say? What is new in the audit log, one page at a time and only when its reader has taken the one before.
+
+use std::fmt::Write;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use poem_openapi::types::ToJSON;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::places::Place;
+use super::{Hub, blocking};
+use crate::actions::app::App;
+use crate::actions::error::{Error, Kind};
+use crate::actions::stream::{self, Follower};
+use crate::api::event::shown;
+use crate::domain::time::Time;
+use crate::store::audit::Shown;
+
+/// The least time between two looks at a log that had no more, and the part of it for each stream that is open: all of
+/// them together look a thousand times a second, however many they are.
+const STEP: Duration = Duration::from_millis(100);
+const STEP_EACH: Duration = Duration::from_millis(1);
+
+/// After so many bytes no further event is written into the same piece: as much of each stream waits in memory.
+const ENOUGH: usize = 64 * 1_024;
+
+/// When a client that lost its stream tries again, in milliseconds.
+const RETRY: u32 = 2_000;
+
+/// A stream of events to one reader.
+pub struct Live {
+    app: Arc<App>,
+    hub: Arc<Hub>,
+    follower: Follower,
+    bell: watch::Receiver<i64>,
+    /// The last entry that was looked at.
+    position: i64,
+    /// The last id that the reader was told, the one to go on from. Never the position: that counts everybody's entries.
+    told: i64,
+    phase: Phase,
+    /// When the log was last looked at.
+    looked: Instant,
+    /// When something was last given.
+    given: Instant,
+    /// When the credential ends by itself.
+    ends: Option<Time>,
+    _place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was said.
+    New,
+    /// The log goes on.
+    Behind,
+    /// The log had no more.
+    Waiting,
+    /// The last message was said.
+    Over,
+}
+
+/// Why a stream ends.
+enum End {
+    Stopped,
+    Slow,
+    Refused(Error),
+}
+
+impl Live {
+    /// A stream of what follows the entry `after`.
+    pub fn new(app: Arc<App>, hub: Arc<Hub>, place: Place, follower: Follower, after: i64) -> Self {
+        let (bell, now) = (hub.bell.clone(), Instant::now());
+        Self {
+            app,
+            hub,
+            follower,
+            bell,
+            position: after,
+            told: after,
+            phase: Phase::New,
+            looked: now,
+            given: now,
+            ends: None,
+            _place: place,
+        }
+    }
+
+    /// The pieces of its body, each made when it is asked for.
+    pub fn pieces(self) -> impl Stream<Item = io::Result<String>> + Send + 'static {
+        futures_util::stream::unfold(self, |mut live| async {
+            let piece = live.next().await?;
+            // From here until the next is asked for, this one is on its way.
+            live.given = Instant::now();
+            Some((Ok(piece), live))
+        })
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        match self.phase {
+            Phase::Over => return None,
+            Phase::New => {
+                self.phase = Phase::Behind;
+                return Some(format!("retry: {RETRY}\nid: {}\n\n", self.told));
+            }
+            Phase::Behind | Phase::Waiting if self.given.elapsed() >= self.hub.manner.patience => {
+                return Some(self.end(End::Slow));
+            }
+            Phase::Behind | Phase::Waiting => {}
+        }
+        loop {
+            if self.phase == Phase::Waiting {
+                self.wait().await;
+            }
+            if self.hub.stop.is_cancelled() {
+                return Some(self.end(End::Stopped));
+            }
+            match self.look().await {
+                Err(error) => return Some(self.end(End::Refused(error))),
+                Ok(lines) if !lines.is_empty() => return Some(lines),
+                Ok(_) if self.given.elapsed() >= self.hub.manner.comment => return Some(": still here\n\n".to_owned()),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Waits until there may be something to say, and a little longer, so that what comes close together is read at once.
+    async fn wait(&mut self) {
+        let mut until = self.given + self.hub.manner.comment;
+        if let Some(ends) = self.ends {
+            let left = ends.millis().saturating_sub(self.app.now().millis());
+            until = until.min(Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0)));
+        }
+        let pause = STEP.max(STEP_EACH * self.hub.places.open());
+        let (stop, earliest) = (self.hub.stop.clone(), self.looked + pause);
+        let waited = async {
+            tokio::select! {
+                // An error says that nobody rings any more, which is when the server is gone.
+                _ = self.bell.changed() => {}
+                () = sleep_until(until) => {}
+            }
+            sleep_until(earliest).await;
+        };
+        let _ = stop.run_until_cancelled(waited).await;
+    }
+
+    /// Reads a page, on a thread that may block, and gives it as messages.
+    async fn look(&mut self) -> Result<String, Error> {
+        let look = Arc::clone(&self.hub.looks).acquire_owned().await.map_err(Error::internal)?;
+        // Before the page is read: what is recorded after it rings again.
+        self.bell.mark_unchanged();
+        let (follower, after) = (self.follower.clone(), self.position);
+        let read = blocking(&self.app, move |app| {
+            let page = stream::page(app, &follower, after)?;
+            let messages = Messages::of(page.events);
+            drop(look);
+            Ok((page.upto, page.more, page.ends, messages))
+        });
+        let (upto, more, ends, messages) = read.await?;
+        let told = messages.last.unwrap_or(self.told);
+        (self.told, self.ends, self.looked) = (told, ends, Instant::now());
+        self.position = if messages.cut { told } else { upto };
+        self.phase = if more || messages.cut { Phase::Behind } else { Phase::Waiting };
+        Ok(messages.text)
+    }
+
+    /// The last message.
+    fn end(&mut self, end: End) -> String {
+        self.phase = Phase::Over;
+        let (reason, message) = match end {
+            End::Stopped => ("stopped", "The server stops: try again".to_owned()),
+            End::Slow => ("slow", "Too little was taken in while events waited: go on from resumeFrom".to_owned()),
+            End::Refused(error) => {
+                if let Some(cause) = &error.cause {
+                    tracing::error!(cause, "a stream of events ended by an internal error");
+                }
+                (reason(error.kind), error.message)
+            }
+        };
+        let data = json!({ "reason": reason, "message": message, "resumeFrom": self.told });
+        format!("event: end\ndata: {data}\n\n")
+    }
+}
+
+const fn reason(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unauthenticated => "credential",
+        Kind::Denied | Kind::Missing | Kind::Conflict => "role",
+        Kind::Invalid | Kind::TooMany | Kind::Unavailable | Kind::Internal => "server",
+    }
+}
+
+/// Events as they are written.
+struct Messages {
+    text: String,
+    /// The id of the last.
+    last: Option<i64>,
+    /// Whether there were more than are written at once.
+    cut: bool,
+}
+
+impl Messages {
+    fn of(events: Vec<Shown>) -> Self {
+        let mut messages = Self { text: String::new(), last: None, cut: false };
+        for event in events.into_iter().map(shown) {
+            if messages.text.len() >= ENOUGH {
+                messages.cut = true;
+                break;
+            }
+            let (id, name, data) = (event.id, &event.event, event.to_json_string());
+            // Compact JSON is one line: what breaks lines is escaped in it. Writing to a string never fails.
+            let _ = write!(messages.text, "id: {id}\nevent: {name}\ndata: {data}\n\n");
+            messages.last = Some(id);
+        }
+        messages
+    }
+}

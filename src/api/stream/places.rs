@@ -1,0 +1,99 @@
+//! How many may follow at once? So many in all, and so many with one credential.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::actions::caller::{Caller, Identity};
+use crate::actions::error::Error;
+use crate::api::metrics::Metrics;
+use crate::domain::id::{ApiKeyId, TokenId};
+
+/// The most streams in all.
+const MOST: u32 = 1_000;
+
+/// The most streams with one credential.
+const MOST_EACH: usize = 20;
+
+/// When one that was refused may try again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// Whose places are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Token(TokenId),
+    ApiKey(ApiKeyId),
+}
+
+/// The places that are taken.
+pub struct Places {
+    taken: Mutex<Taken>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: u32,
+    each: HashMap<Holder, usize>,
+}
+
+/// A place, which is free again when this is dropped.
+pub struct Place {
+    places: Arc<Places>,
+    holder: Holder,
+}
+
+impl Places {
+    /// All places free; `metrics` shows how many are not.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { taken: Mutex::default(), metrics }
+    }
+
+    /// A place for a caller, if there is one.
+    pub fn take(self: &Arc<Self>, caller: &Caller) -> Result<Place, Error> {
+        let holder = match caller.identity {
+            Identity::User { token, .. } => Holder::Token(token),
+            Identity::ApiKey { key, .. } => Holder::ApiKey(key),
+            Identity::Proven { .. } | Identity::Node { .. } | Identity::System => {
+                return Err(Error::internal("a stream for a caller without a credential"));
+            }
+        };
+        let mut taken = self.taken();
+        if taken.all >= MOST {
+            return Err(Error::too_many(AGAIN, "1000 streams are open on this server: try again later"));
+        }
+        let own = taken.each.entry(holder).or_default();
+        if *own >= MOST_EACH {
+            return Err(Error::too_many(AGAIN, "20 streams are open with this credential: end one of them first"));
+        }
+        *own += 1;
+        taken.all += 1;
+        drop(taken);
+        self.metrics.stream_opened();
+        Ok(Place { places: Arc::clone(self), holder })
+    }
+
+    /// How many are taken.
+    pub fn open(&self) -> u32 {
+        self.taken().all
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.all -= 1;
+        if let Some(own) = taken.each.get_mut(&self.holder) {
+            *own -= 1;
+            if *own == 0 {
+                taken.each.remove(&self.holder);
+            }
+        }
+        drop(taken);
+        self.places.metrics.stream_ended();
+    }
+}

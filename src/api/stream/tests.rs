@@ -1,0 +1,77 @@
+//! Streams without a wire: how many there may be, and what is said to a reader that is too slow.
+
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::*;
+use crate::actions::caller::{Caller, Identity, Origin};
+use crate::actions::limits::Limits;
+use crate::actions::offline::{self, Ttl};
+use crate::actions::outside::Outside;
+use crate::actions::session::{self, Credential};
+use crate::domain::id::{TokenId, UserId};
+use crate::domain::role::Role;
+use crate::domain::time::{Clock, Time};
+use crate::store::{Options, Room, Store};
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Time {
+        Time::from_millis(1_705_314_600_000)
+    }
+}
+
+fn caller(number: u16) -> Caller {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
+    let token = TokenId::from_bytes(bytes);
+    let identity = Identity::User { token, user: UserId::from_bytes(bytes), org: OrgId::from_bytes(bytes) };
+    Caller { identity, origin: Origin::default() }
+}
+
+#[test]
+fn a_thousand_streams_are_open_at_most_and_twenty_of_one_credential() {
+    let places = Arc::new(Places::new(Arc::default()));
+    let mut held: Vec<_> = (0..980).map(|number| places.take(&caller(number)).expect("a place")).collect();
+    held.extend((0..19).map(|_| places.take(&caller(0)).expect("a place")));
+    assert!(places.take(&caller(0)).is_err(), "the twenty-first");
+    held.push(places.take(&caller(2_000)).expect("the thousandth"));
+    let refused = places.take(&caller(3_000)).err().expect("one too many");
+    assert_eq!((refused.kind, refused.retry_after), (Kind::TooMany, Some(Duration::from_secs(10))));
+    held.pop();
+    held.push(places.take(&caller(3_000)).expect("the thousandth again"));
+    held.clear();
+    let _all: Vec<_> = (0..20).map(|_| places.take(&caller(0)).expect("a place")).collect();
+}
+
+#[tokio::test]
+async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
+    let folder = TempDir::new().expect("a folder");
+    let options = Options { path: folder.path().join("a.db"), readers: 1, room: Room::new(0, 0) };
+    let outside = Outside::new(Arc::new(Still), || [7; 32]);
+    let app = App::new(Store::open(&options).expect("a store"), outside, Limits::default()).expect("an app");
+    let app = Arc::new(app);
+    let org = offline::create_org(&app, "acme").expect("an organization").id;
+    offline::create_user(&app, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
+    let (secret, _) = offline::create_token(&app, "a@example.org", Ttl::Never).expect("a token");
+    let caller = session::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
+    let caller = caller.expect("a caller");
+    let manner = Manner { comment: Duration::from_secs(15), patience: Duration::ZERO };
+    let api = StreamApi::new(Arc::clone(&app), Arc::default(), manner, CancellationToken::new());
+    let opened = stream::open(&app, &caller, Some(org), Wanted::default(), Some(0)).await.expect("a follower");
+    let place = api.hub.places.take(&caller).expect("a place");
+    let mut pieces = pin!(Live::new(app, Arc::clone(&api.hub), place, opened.0, 0).pieces());
+    let first = pieces.next().await.expect("the beginning").expect("in order");
+    assert_eq!(first, "retry: 2000\nid: 0\n\n");
+    let last = pieces.next().await.expect("the end").expect("in order");
+    let message = "Too little was taken in while events waited: go on from resumeFrom";
+    assert_eq!(
+        last,
+        format!("event: end\ndata: {{\"reason\":\"slow\",\"message\":\"{message}\",\"resumeFrom\":0}}\n\n")
+    );
+    assert!(pieces.next().await.is_none());
+}

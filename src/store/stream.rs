@@ -1,0 +1,72 @@
+//! What follows in the audit log? What clients are shown of it after an entry, oldest first, a page at a time.
+
+use rusqlite::params;
+
+use super::audit::{Shown, shown_event};
+use super::{ReadTx, StoreError};
+use crate::domain::id::{OrgId, UserId};
+
+/// The most events of a page.
+pub const MOST: u32 = 100;
+
+/// The most entries that are looked at for a page, so that a filter that nothing fits does not hold a reader for long.
+const SPAN: i64 = 10_000;
+
+/// Which events are asked for.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
+pub struct Filter {
+    pub org: OrgId,
+    pub actor_id: Option<String>,
+    pub context: Option<u8>,
+    pub context_id: Option<String>,
+    pub project: Option<String>,
+    pub change: Option<u8>,
+    /// Whose marks count; an API key has none.
+    pub reader: Option<UserId>,
+}
+
+/// A piece of the log.
+#[derive(Debug)]
+pub struct Page {
+    /// What fits of it, oldest first.
+    pub events: Vec<Shown>,
+    /// The last entry that was looked at.
+    pub upto: i64,
+    /// Whether the log goes on after it.
+    pub more: bool,
+}
+
+/// The id of the last entry; 0 while there is none.
+pub fn last_id(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
+    Ok(tx.row("SELECT max(id) FROM audit", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
+}
+
+/// What fits of the entries that follow `after`.
+pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreError> {
+    let last = last_id(tx)?;
+    let upto = after.saturating_add(SPAN).min(last).max(after);
+    // By their ids and no other index: those that follow are few and lie together.
+    let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
+             NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?9 AND event = audit.id)
+         FROM audit NOT INDEXED
+         WHERE id > ?1 AND id <= ?2 AND org = ?3 AND change IS NOT NULL
+             AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR context = ?5)
+             AND (?6 IS NULL OR context_id = ?6) AND (?7 IS NULL OR project = ?7) AND (?8 IS NULL OR change = ?8)
+         ORDER BY id LIMIT ?10";
+    let values = params![
+        after,
+        upto,
+        filter.org.as_bytes(),
+        filter.actor_id,
+        filter.context,
+        filter.context_id,
+        filter.project,
+        filter.change,
+        filter.reader.as_ref().map(UserId::as_bytes),
+        MOST
+    ];
+    let events = tx.rows(sql, values, |row| shown_event(row, filter.org))?;
+    let upto = events.last().filter(|_| events.len() == MOST as usize).map_or(upto, |event| event.id);
+    Ok(Page { events, upto, more: upto < last })
+}

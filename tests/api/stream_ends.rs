@@ -1,0 +1,240 @@
+//! How a live stream ends: by its credential, by a stop, by its reader, and never by being quiet.
+
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::offline::Ttl;
+use orgkeys::domain::audit::{Actor, Draft};
+use orgkeys::domain::id::OrgId;
+use orgkeys::domain::role::Role;
+use orgkeys::store::{self, Options, Room, Store, StoreError};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+
+use crate::access::token;
+use crate::harness::{BEGIN, Identity, Server, blocking};
+use crate::sessions;
+use crate::stream::{BOUND, Reader, happen};
+
+/// The gauge of open streams.
+async fn open(server: &Server) -> String {
+    let metrics = server.call(Method::GET, "/metrics", None).await;
+    let text = String::from_utf8(metrics.body.to_vec()).expect("text");
+    let line = text.lines().find_map(|line| line.strip_prefix("orgkeys_event_streams "));
+    line.expect("a gauge").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut streams = Vec::new();
+    let mut people = Vec::new();
+    for _ in 0..3 {
+        let person = server.member_of(&owner.org, Role::Administrator).await;
+        streams.push(Reader::of(&server, &person, "").await);
+        people.push(person);
+    }
+    let (id, key) = server.api_key(&owner, Role::Administrator, &[]).await;
+    streams.push(Reader::open(&server, ("x-api-key", &key), &owner.org, "", None).await);
+    let short = token(&server, &owner, Ttl::For(Duration::from_mins(1))).await;
+    let mut ending = Reader::open(&server, ("authorization", &format!("Bearer {short}")), &owner.org, "", None).await;
+    let mut good = Reader::of(&server, &owner, "").await;
+
+    happen(&server, &owner, "before").await;
+    let mut before = 0;
+    for stream in streams.iter_mut().chain([&mut ending, &mut good]) {
+        (before, ..) = stream.event().await;
+    }
+    server.revoke(&people[0]).await;
+    let people_path = |person: &Identity| format!("/organization/users/{}", person.user);
+    server.call_as(&owner, Method::DELETE, &people_path(&people[1]), None).await;
+    let demoted = json!({ "orgRole": 0 });
+    server.call_as(&owner, Method::PUT, &people_path(&people[2]), Some(&demoted)).await;
+    let off = format!("/api/organizations/{}/api-keys/{id}", owner.org);
+    server.call_as(&owner, Method::DELETE, &off, None).await;
+    let wanted = [
+        ("credential", "The access token was revoked: sign in again, or ask for another"),
+        ("credential", "The access token was revoked: sign in again, or ask for another"),
+        ("role", "Your role has changed: begin again to be shown what it lets you see"),
+        ("credential", "The API key is not known to this server"),
+    ];
+    for (stream, (reason, message)) in streams.iter_mut().zip(wanted) {
+        let end = stream.end().await;
+        assert_eq!((&end["reason"], &end["message"]), (&json!(reason), &json!(message)));
+        assert!(end["resumeFrom"].as_i64() >= Some(before), "{end}");
+    }
+    server.pass(60_000);
+    happen(&server, &owner, "after").await;
+    let end = ending.end().await;
+    assert_eq!(end["reason"], "credential");
+    assert_eq!(end["message"], "The access token has expired: sign in again, or ask for another");
+    // Nobody is shown what happened after their credential ended, and who still may is shown all of it.
+    let mut last = String::new();
+    while last != "updated org" {
+        let (_, name, event) = good.event().await;
+        last = format!("{name} {}", event["context"].as_str().expect("a word"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ends_by_itself_ends_its_stream_although_nothing_happens() {
+    let server = Server::with(|flags| flags.with("stream_comment", "24h")).await;
+    let owner = server.owner_of("acme").await;
+    let short = token(&server, &owner, Ttl::For(Duration::from_millis(200))).await;
+    let mut reader = Reader::open(&server, ("authorization", &format!("Bearer {short}")), &owner.org, "", None).await;
+    server.pass(199);
+    assert!(reader.message().await.expect("the beginning").starts_with("retry: 2000"));
+    server.pass(1);
+    assert_eq!(reader.end().await["reason"], "credential");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_refreshed_keeps_its_streams() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let person = sessions::person(&server, &owner.org, Role::Administrator).await;
+    let session = person.session(&server).await;
+    let mut reader = Reader::of(&server, &session.identity, "").await;
+    server.pass(3_599_000);
+    let body = json!({ "refreshToken": session.refresh });
+    assert_eq!(server.call(Method::POST, "/user/refresh", Some(&body)).await.status, StatusCode::OK);
+    server.pass(3_599_000);
+    happen(&server, &owner, "a").await;
+    assert_eq!(reader.event().await.1, "updated");
+    server.pass(1_000);
+    happen(&server, &owner, "b").await;
+    assert_eq!(reader.end().await["reason"], "credential");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_streams_at_once_and_waits_for_none() {
+    let server = Server::with(|flags| flags.with("stop_timeout", "50s")).await;
+    let owner = server.owner_of("acme").await;
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        readers.push(Reader::of(&server, &owner, "").await);
+    }
+    happen(&server, &owner, "a").await;
+    let mut last = 0;
+    for reader in &mut readers {
+        (last, ..) = reader.event().await;
+    }
+    let began = Instant::now();
+    let stopped = server.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(25), "it waited for the streams");
+    for reader in &mut readers {
+        let end = json!({ "reason": "stopped", "message": "The server stops: try again", "resumeFrom": last });
+        assert_eq!(reader.end().await, end);
+    }
+    let server = stopped.start().await;
+    happen(&server, &owner, "b").await;
+    let mut reader = Reader::again(&server, &owner, last).await;
+    assert_eq!(reader.event().await.1, "updated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_stream_says_that_it_is_there_and_outlives_every_timeout_of_a_connection() {
+    let server = Server::with(|flags| {
+        flags.with("stream_comment", "100ms").with("idle_timeout", "100ms").with("header_timeout", "100ms")
+    })
+    .await;
+    let owner = server.owner_of("acme").await;
+    let mut reader = Reader::of(&server, &owner, "").await;
+    assert!(reader.message().await.expect("the beginning").starts_with("retry: 2000"));
+    for _ in 0..5 {
+        assert_eq!(reader.message().await.as_deref(), Some(": still here"));
+    }
+    happen(&server, &owner, "a").await;
+    assert_eq!(reader.event().await.1, "updated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twenty_first_stream_of_a_credential_waits_until_one_has_ended() {
+    let server = Server::with(|flags| flags.with("stream_comment", "20ms")).await;
+    let owner = server.owner_of("acme").await;
+    let path = format!("/organization/{}/events/stream", owner.org);
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        readers.push(Reader::of(&server, &owner, "").await);
+    }
+    assert_eq!(open(&server).await, "20");
+    let answer = server.call_as(&owner, Method::GET, &path, None).await;
+    assert_eq!(answer.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
+    assert_eq!(answer.headers["retry-after"], "10");
+    // Another credential of the same person has its own.
+    let more = token(&server, &owner, Ttl::Never).await;
+    drop(Reader::open(&server, ("authorization", &format!("Bearer {more}")), &owner.org, "", None).await);
+    drop(readers.pop());
+    // Whoever closes is noticed when the next comments are written.
+    let freed = async { while server.call_as(&owner, Method::GET, &path, None).await.status != StatusCode::OK {} };
+    timeout(BOUND, freed).await.expect("a place is free");
+    drop(readers);
+    let ended = async || while open(&server).await != "0" {};
+    timeout(BOUND, ended()).await.expect("all places are free");
+    // Whoever asks for the head alone holds no place.
+    assert_eq!(server.call_as(&owner, Method::HEAD, &path, None).await.status, StatusCode::OK);
+    timeout(BOUND, ended()).await.expect("all places are free");
+}
+
+/// Records so many events that no buffer of the system holds them.
+async fn fill(database: std::path::PathBuf, org: OrgId) {
+    blocking(move || {
+        let store = Store::open(&Options { path: database, readers: 1, room: Room::new(0, 0) }).expect("a store");
+        let written = store.write(move |tx| {
+            for _ in 0..400 {
+                let draft = Draft {
+                    org: Some(org),
+                    at: BEGIN,
+                    actor: Actor { kind: "system", id: "system".to_owned(), name: None },
+                    action: "org.update",
+                    context: Some(4),
+                    context_id: Some(org.to_string()),
+                    project: None,
+                    change: Some(1),
+                    outcome: "done",
+                    address: None,
+                    request_id: None,
+                    detail: Some(json!({ "much": "x".repeat(50_000) }).to_string()),
+                };
+                store::audit::append(tx, &draft)?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        written.wait().expect("written");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_in_is_cut_off_and_one_that_does_is_told_everything() {
+    let server = Server::with(|flags| flags.with("request_timeout", "3s")).await;
+    let owner = server.owner_of("acme").await;
+    let database = server.database.clone();
+    let stopped = server.stop().await;
+    fill(database, OrgId::parse(&owner.org).expect("an id")).await;
+    let server = stopped.start().await;
+
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut lazy = socket.connect(server.address).await.expect("connected");
+    let head = format!(
+        "GET /organization/{}/events/stream?lastEventId=0 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n",
+        owner.org, owner.token
+    );
+    lazy.write_all(head.as_bytes()).await.expect("sent");
+    let mut first = [0; 15];
+    lazy.read_exact(&mut first).await.expect("the beginning");
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    assert_eq!(open(&server).await, "1");
+
+    let mut good = Reader::of(&server, &owner, "?lastEventId=0&context=4&event=1").await;
+    assert_eq!(good.events(400).await.len(), 400);
+    let cut = async { while open(&server).await != "1" {} };
+    timeout(BOUND, cut).await.expect("it is cut off");
+    // The good one goes on.
+    happen(&server, &owner, "a").await;
+    assert_eq!(good.event().await.1, "updated");
+}
