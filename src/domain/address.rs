@@ -55,7 +55,7 @@ impl Target {
             return refuse("must not contain a fragment, which is never sent");
         }
         let host = match url.host() {
-            Some(Host::Domain(name)) if name.len() <= LONGEST_NAME && name.trim_end_matches('.') != "" => {
+            Some(Host::Domain(name)) if name.len() <= LONGEST_NAME && !name.trim_end_matches('.').is_empty() => {
                 Host::Domain(name.to_owned())
             }
             Some(Host::Ipv4(address)) => Host::Ipv4(address),

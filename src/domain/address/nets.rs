@@ -8,7 +8,7 @@ const STANDS_IN: &str = "the address stands for another one (mapped, translated 
 
 /// IPv4 that is not delivered to: first address, length of the prefix, why.
 const V4: [(Ipv4Addr, u32, &str); 16] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, NOWHERE),
+    (Ipv4Addr::UNSPECIFIED, 8, NOWHERE),
     (Ipv4Addr::new(10, 0, 0, 0), 8, LOCAL),
     (Ipv4Addr::new(100, 64, 0, 0), 10, LOCAL),
     (Ipv4Addr::new(127, 0, 0, 0), 8, LOCAL),
@@ -24,10 +24,10 @@ const V4: [(Ipv4Addr, u32, &str); 16] = [
     // Multicast; all above it is reserved, up to broadcast.
     (Ipv4Addr::new(224, 0, 0, 0), 4, NOWHERE),
     (Ipv4Addr::new(240, 0, 0, 0), 4, NOWHERE),
-    (Ipv4Addr::new(255, 255, 255, 255), 32, NOWHERE),
+    (Ipv4Addr::BROADCAST, 32, NOWHERE),
 ];
 
-/// The only IPv6 that is global: 2000::/3, and what is not within it.
+/// The only IPv6 that is global: `2000::/3`, and what is not within it.
 const GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 const V6: [(Ipv6Addr, u32, &str); 4] = [
     // Teredo (2001::/32), benchmarking, ORCHID and other protocols' own.
@@ -92,7 +92,7 @@ pub(super) fn inner(address: IpAddr) -> Vec<Ipv4Addr> {
         // Neither is one of IPv4.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Vec::new(),
         // Compatible (RFC 4291, 2.5.5.1), mapped (2.5.5.2), translated (RFC 2765), NAT64 (RFC 6052).
-        [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0, 0xffff, ..] => vec![last],
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] => vec![last],
         [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![last],
         // Local NAT64 (RFC 8215): within 64:ff9b:1::/48 the address may lie at each of the places of RFC 6052, 2.2.
         [0x64, 0xff9b, 1, third, fourth, fifth, ..] => {
