@@ -13,6 +13,7 @@ mod reads;
 mod registrations;
 mod report;
 mod size;
+mod webhooks;
 mod writes;
 
 use std::time::Duration;
@@ -38,6 +39,8 @@ struct Scale {
     turns: u32,
     /// How often somebody signs in, with a right password and with a wrong one.
     logins: u32,
+    /// Deliveries that wait for receivers that are down.
+    pending: u32,
 }
 
 const FULL: Scale = Scale {
@@ -49,6 +52,7 @@ const FULL: Scale = Scale {
     starts: 5,
     turns: 5,
     logins: 200,
+    pending: 10_000,
 };
 
 const QUICK: Scale = Scale {
@@ -60,19 +64,21 @@ const QUICK: Scale = Scale {
     starts: 1,
     turns: 1,
     logins: 5,
+    pending: 120,
 };
 
 /// What measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;
 
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 9] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
     ("keys", crypto::keys),
     ("api_keys", api_keys::rows),
     ("logins", logins::rows),
+    ("webhooks", webhooks::rows),
     ("audit", size::audit),
     ("connections", size::connections),
 ];

@@ -126,9 +126,12 @@ impl Courier {
             };
             let before = alone.len();
             for attempt in due.attempts {
+                if alone.contains(&attempt.webhook) {
+                    continue;
+                }
                 if self.has_place(attempt.webhook) {
                     self.begin(attempt);
-                } else if !alone.contains(&attempt.webhook) {
+                } else {
                     alone.push(attempt.webhook);
                 }
             }

@@ -1,7 +1,7 @@
 //! How is a receiver reached? By an address that was checked a moment before, and no other way: no proxy, no second lookup.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use super::resolver::Resolver;
-use crate::domain::address::Target;
+use crate::domain::address::{self, Target};
 
 /// The most addresses of one name that are tried, and how long each may take to answer.
 const ADDRESSES: usize = 3;
@@ -63,7 +63,7 @@ impl Connector {
         let mut refused = None;
         let mut reached = Vec::new();
         for address in found {
-            match target.may_reach(address, &self.opened) {
+            match self.check(target, address) {
                 Ok(()) => reached.push(address),
                 Err(why) => refused = refused.or(Some(why)),
             }
@@ -73,6 +73,15 @@ impl Connector {
             Some(why) if reached.is_empty() => Err(why),
             _ => Ok(reached),
         }
+    }
+
+    fn check(&self, target: &Target, address: IpAddr) -> Result<(), &'static str> {
+        target.may_reach(address, &self.opened)?;
+        // What listens on a public address of this machine may count on a firewall, behind which we are.
+        if !address::is_opened(address, &self.opened) && is_own(address) {
+            return Err("the address is this machine's own; webhook_allow opens it");
+        }
+        Ok(())
     }
 
     async fn encrypt(&self, stream: TcpStream, target: &Target, end: Instant) -> Result<Box<dyn Stream>, &'static str> {
@@ -92,6 +101,16 @@ impl Connector {
             Err(_) => Err("the TLS handshake did not end in time"),
         }
     }
+}
+
+/// Whether this machine would speak to itself. Nothing is sent: the system only says which way it would go.
+fn is_own(address: IpAddr) -> bool {
+    let from: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let way = UdpSocket::bind((from, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    way.is_ok_and(|own| own.ip() == address)
 }
 
 /// TLS that trusts these certificates and speaks HTTP/1.1.
@@ -126,5 +145,16 @@ fn why_tls(error: &io::Error) -> &'static str {
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(_)) => "the receiver's certificate is not trusted",
         _ => "the TLS handshake failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_knows_its_own_addresses() {
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::receiver::Receiver;
 use super::{at_home, attempt, nobody};
-use crate::harness::BEGIN;
+use crate::harness::{BEGIN, Server};
 
 /// Long enough for what must happen, and below what a hanging receiver holds.
 const SOON: Duration = Duration::from_secs(10);
@@ -225,4 +225,17 @@ async fn without_anything_due_it_is_hardly_asked() {
     let looks = running.paper.with(|papers| papers.asked) - asked;
     assert!(looks <= 25 + usize::try_from(began.elapsed().as_millis() / 20).expect("a number"), "{looks} looks");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stopped_leaves_nothing_of_its_courier_behind() {
+    let server = Server::start().await;
+    server.owner_of("acme").await;
+    server.courier.hurry();
+    let bell = server.courier.clone();
+    // The next start takes the database's lock, which the courier would hold with the app.
+    let server = server.restart().await;
+    bell.hurry();
+    server.owner_of("globex").await;
+    server.stop().await;
 }
