@@ -4,6 +4,7 @@ mod hostile_urls;
 mod receiver;
 mod rounds;
 mod tls;
+mod whole;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
