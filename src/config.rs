@@ -97,6 +97,8 @@ settings! {
     tls_key: Option<PathBuf> = "";
     /// Networks of the proxies whose X-Forwarded-For is believed, separated by commas
     trusted_proxy: Vec<IpNet> = "";
+    /// Networks that webhooks may reach although they are private, also by http, separated by commas
+    webhook_allow: Vec<IpNet> = "";
     /// Origins whose pages may call from a browser, separated by commas
     cors_origins: Vec<String> = "";
     /// Refused signed calls per second and client network before 429; 0 is no limit

@@ -14,6 +14,7 @@ mod registrations;
 mod report;
 mod size;
 mod streams;
+mod webhooks;
 mod writes;
 
 use std::time::Duration;
@@ -43,6 +44,8 @@ struct Scale {
     streams: usize,
     /// How often each of the nodes registers while they are.
     stream_rounds: u32,
+    /// Deliveries that wait for receivers that are down.
+    pending: u32,
 }
 
 const FULL: Scale = Scale {
@@ -56,6 +59,7 @@ const FULL: Scale = Scale {
     logins: 200,
     streams: 500,
     stream_rounds: 5,
+    pending: 10_000,
 };
 
 const QUICK: Scale = Scale {
@@ -69,19 +73,21 @@ const QUICK: Scale = Scale {
     logins: 5,
     streams: 50,
     stream_rounds: 1,
+    pending: 120,
 };
 
 /// What measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;
 
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, Group); 9] = [
+const GROUPS: [(&str, Group); 10] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
     ("keys", crypto::keys),
     ("api_keys", api_keys::rows),
     ("logins", logins::rows),
+    ("webhooks", webhooks::rows),
     ("audit", size::audit),
     ("connections", size::connections),
     ("streams", streams::rows),

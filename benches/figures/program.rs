@@ -94,18 +94,36 @@ impl Program {
 
     /// Sends one request and gives the answer's head and body.
     pub fn call(&self, method: &str, path: &str) -> (String, String) {
+        let text = self.exchange(&self.request(method, path));
+        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// Has something made, as the owner, from JSON.
+    pub fn create(&self, path: &str, json: &str) {
+        let (address, token, length) = (self.address, &self.token, json.len());
+        let text = self.exchange(
+            format!(
+                "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+                 content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
+            )
+            .as_bytes(),
+        );
+        assert!(text.starts_with("HTTP/1.1 201 "), "{text}");
+    }
+
+    /// Sends a request on a connection of its own and gives the answer.
+    fn exchange(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
-        stream.write_all(&self.request(method, path)).expect("sent");
+        stream.write_all(request).expect("sent");
         let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
         while crate::load::whole(&bytes).is_none() {
             let read = stream.read(&mut buffer).expect("an answer");
             assert_ne!(read, 0, "the connection ended early");
             bytes.extend_from_slice(&buffer[..read]);
         }
-        let text = String::from_utf8(bytes).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.starts_with("HTTP/1.1 200 "), "{text}");
-        (head.to_owned(), body.to_owned())
+        String::from_utf8(bytes).expect("text")
     }
 
     /// Has a key made; gives its private half in PEM.

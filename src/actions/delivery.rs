@@ -3,7 +3,7 @@
 use super::app::App;
 use super::error::Error;
 use crate::domain::delivery::{Attempt, Outcome};
-use crate::domain::id::DeliveryId;
+use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Time;
 
 /// What is to be tried now.
@@ -15,8 +15,9 @@ pub struct Due {
     pub next: Option<Time>,
 }
 
-/// At most so many deliveries that are due and not among those that are being tried.
-pub fn due(_app: &App, _being_tried: &[DeliveryId], _most: usize) -> Result<Due, Error> {
+/// At most so many deliveries that are due, not among those that are being tried, and not of a webhook that is left alone
+/// for now: the many of one that fails must not hide the few of another. What is left alone does not count as next either.
+pub fn due(_app: &App, _being_tried: &[DeliveryId], _left_alone: &[WebhookId], _most: usize) -> Result<Due, Error> {
     Ok(Due::default())
 }
 

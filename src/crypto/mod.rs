@@ -5,3 +5,4 @@ pub mod password;
 pub mod rsa;
 pub mod secret;
 pub mod signed_request;
+pub mod webhook_signature;

@@ -1,5 +1,6 @@
 //! What do the words mean? Values that are parsed once at the door and trusted inside; no I/O of any kind.
 
+pub mod address;
 pub mod api_key;
 pub mod audit;
 pub mod delivery;

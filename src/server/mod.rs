@@ -1,6 +1,7 @@
 //! How does it run? Bind, open, say the address, serve, and stop without losing what has begun.
 
 pub mod clock;
+pub mod courier;
 pub mod listener;
 mod pace;
 pub mod tls;
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use self::courier::{Carrier, Courier, Doorbell, Office, System};
 use crate::actions::app::App;
 use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::error::Error as ActionError;
@@ -42,6 +44,8 @@ pub struct Server {
     start: Start,
     /// Told to what answers without an end of its own.
     stopping: CancellationToken,
+    courier: Courier,
+    bell: Doorbell,
 }
 
 /// How a store is opened under these settings.
@@ -96,8 +100,9 @@ impl Server {
             email: settings.bootstrap_email.clone(),
             token: settings.bootstrap_token.clone(),
         };
+        let handed_in = outside.clone();
         let opened = spawn_blocking(move || {
-            let app = open(&options, limits, outside)?;
+            let app = open(&options, limits, handed_in)?;
             let start = bootstrap::start(&app, &first)?;
             Ok::<_, ActionError>((app, start))
         });
@@ -118,7 +123,8 @@ impl Server {
             stop: stopping.clone(),
         };
         let listener = listener::Listener::new(bound, tls, api::endpoint(face), metrics, &settings);
-        Ok(Self { listener, app, address, start, stopping })
+        let (courier, bell) = courier(&app, &settings, outside);
+        Ok(Self { listener, app, address, start, stopping, courier, bell })
     }
 
     /// The address it listens on, with the port that the system chose if it was asked to.
@@ -131,6 +137,12 @@ impl Server {
     #[must_use]
     pub fn app(&self) -> Arc<App> {
         Arc::clone(&self.app)
+    }
+
+    /// What calls the courier; commits ring it by themselves.
+    #[must_use]
+    pub fn doorbell(&self) -> Doorbell {
+        self.bell.clone()
     }
 
     /// Whether connections are encrypted.
@@ -156,6 +168,7 @@ impl Server {
     /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
     pub async fn run(self, stop: CancellationToken) {
         let keeping = tokio::spawn(keep_house(Arc::clone(&self.app), stop.clone()));
+        let carrying = tokio::spawn(self.courier.run(stop.clone()));
         let stopping = self.stopping;
         let telling = tokio::spawn({
             let stop = stop.clone();
@@ -165,7 +178,7 @@ impl Server {
             }
         });
         self.listener.run(stop).await;
-        let _ = (keeping.await, telling.await);
+        let _ = tokio::join!(keeping, carrying, telling);
         let app = self.app;
         let closed = spawn_blocking(move || {
             if let Err(error) = refusals::flush(&app, true) {
@@ -178,6 +191,15 @@ impl Server {
         });
         let _ = closed.await;
     }
+}
+
+/// A courier for what `app` has for it, called by each commit that recorded something.
+fn courier(app: &Arc<App>, settings: &Settings, outside: Outside) -> (Courier, Doorbell) {
+    let bell = Doorbell::default();
+    let rung = bell.clone();
+    app.hear(move |_| rung.ring());
+    let carrier = Carrier::new(Arc::<System>::default(), settings.webhook_allow.clone(), outside);
+    (Courier::new(Arc::new(Office(Arc::clone(app))), carrier, bell.clone()), bell)
 }
 
 async fn keep_house(app: Arc<App>, stop: CancellationToken) {

@@ -23,6 +23,7 @@ use orgkeys::crypto::signed_request;
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::{Clock, Time};
+use orgkeys::server::courier::Doorbell;
 use orgkeys::server::{Server as Running, clock, store_options};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -47,6 +48,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub database: PathBuf,
     pub app: Arc<App>,
+    /// Calls the courier, whose clock stands still.
+    pub courier: Doorbell,
     /// Bytes that the database file may have; 0 = no limit.
     pub room: Arc<AtomicU64>,
     clock: Arc<StillClock>,
@@ -98,10 +101,11 @@ impl Server {
         let room = Arc::clone(&options.room.limit);
         let outside = Outside::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
         let server = Running::start_on(settings, options, outside).await.expect("the server starts");
-        let (address, app, stop) = (server.address(), server.app(), CancellationToken::new());
+        let (address, app, courier, stop) =
+            (server.address(), server.app(), server.doorbell(), CancellationToken::new());
         let running = tokio::spawn(server.run(stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, database, app, room, clock, client, stop, running, flags, folder }
+        Self { address, database, app, courier, room, clock, client, stop, running, flags, folder }
     }
 
     /// Stops the server cleanly and gives what a new one needs.

@@ -10,6 +10,7 @@ mod api_keys;
 mod audit;
 mod audit_chain;
 mod audit_refusals;
+mod courier;
 mod credentials;
 mod crowd;
 mod events;

@@ -13,3 +13,4 @@ mod links;
 mod nginx;
 mod restore;
 mod stop;
+mod webhooks;

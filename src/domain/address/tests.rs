@@ -1,0 +1,236 @@
+//! Which URLs and addresses are taken, and which are not.
+
+use super::*;
+
+fn opened(nets: &[&str]) -> Vec<IpNet> {
+    nets.iter().map(|net| net.parse().expect("a network")).collect()
+}
+
+fn reach(address: &str, nets: &[&str]) -> Result<(), &'static str> {
+    may_reach(address.parse().expect(address), &opened(nets))
+}
+
+#[test]
+fn a_plain_url_is_taken_apart() {
+    let target = Target::parse("https://Hooks.Example.org/a/b?c=d").expect("a target");
+    assert_eq!((target.name(), target.port(), target.is_https()), ("hooks.example.org", 443, true));
+    assert_eq!((target.authority(), target.path()), ("hooks.example.org", "/a/b?c=d"));
+    let target = Target::parse("HTTP://[2001:DB8::1]:8080").expect("a target");
+    assert_eq!((target.name(), target.port(), target.is_https()), ("", 8080, false));
+    assert_eq!((target.authority(), target.path()), ("[2001:db8::1]:8080", "/"));
+    assert_eq!(format!("{target:?}"), "Target([2001:db8::1]:8080)");
+    assert_eq!(Target::parse("https://bücher.example/").expect("a target").name(), "xn--bcher-kva.example");
+}
+
+#[test]
+fn what_has_no_plain_meaning_is_refused() {
+    for url in [
+        "",
+        "example.org",
+        "//example.org/",
+        "ftp://example.org/",
+        "file:///etc/passwd",
+        "gopher://example.org/",
+        "https:example.org",
+        "https:/example.org",
+        "https:///example.org",
+        "https://",
+        "https://:443/",
+        "https://user@example.org/",
+        "https://user:pass@example.org/",
+        "https://@example.org/",
+        "https://example.org@127.0.0.1/",
+        "https://example.org/#part",
+        "https://example.org/#",
+        "https://example.org:0/",
+        "https://example.org:65536/",
+        "https://example.org:x/",
+        "https://example.org\\@127.0.0.1/",
+        "https:\\\\example.org",
+        " https://example.org",
+        "https://exa\tmple.org",
+        "https://example.org/\n",
+        "https://exa mple.org/",
+        "https://[::1",
+        "https://[fe80::1%25eth0]/",
+        "https://1.2.3.4.5/",
+        "https://256.256.256.256/",
+        "https://0x100000000/",
+        "https://./",
+        "https://%00/",
+        "https://a%2fb/",
+        "https://a<b/",
+        "data:text/plain,hello",
+        "javascript:alert(1)",
+        "unix:///run/docker.sock",
+        "https+unix://x/",
+        "https://exa\u{a0}mple.org/",
+    ] {
+        assert!(Target::parse(url).is_err(), "{url}");
+    }
+    let url = |path: usize| format!("https://a.example/{}", "x".repeat(path - 18));
+    assert!(Target::parse(&url(2_048)).is_ok());
+    assert!(Target::parse(&url(2_049)).is_err());
+    let host = |labels: usize, last: usize| format!("https://{}{}/", "a.".repeat(labels), "b".repeat(last));
+    assert!(Target::parse(&host(100, 53)).is_ok());
+    assert!(Target::parse(&host(100, 54)).is_err());
+}
+
+#[test]
+fn odd_spellings_of_an_address_are_that_address() {
+    for host in [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f000001",
+        "017700000001",
+        "0x7f.1",
+        "127.1",
+        "127.0.1",
+        "0177.0.0.1",
+        "0x7f.0.0.1",
+        "127.0.0.1.",
+        "0x7F.0.0.0x1",
+        "１２７.0.0.1",
+        "127。0。0。1",
+        "%31%32%37.0.0.1",
+        "127.0.0.00001",
+    ] {
+        let target = Target::parse(&format!("https://{host}/")).expect(host);
+        assert_eq!(target.literal(), Some("127.0.0.1".parse().expect("an address")), "{host}");
+    }
+}
+
+#[test]
+fn what_leads_out_of_the_house_may_be_reached() {
+    for address in [
+        "1.1.1.1",
+        "8.8.8.8",
+        "100.63.255.255",
+        "100.128.0.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "198.17.0.1",
+        "223.255.255.255",
+    ] {
+        assert_eq!(reach(address, &[]), Ok(()), "{address}");
+    }
+    for address in ["2606:4700:4700::1111", "2a00:1450:4001:800::200e", "2001:4860:4860::8888", "2001:200::1"] {
+        assert_eq!(reach(address, &[]), Ok(()), "{address}");
+    }
+}
+
+#[test]
+fn what_leads_into_the_house_or_nowhere_may_not() {
+    for address in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "100.127.255.255",
+        "127.0.0.1",
+        "127.255.255.255",
+        "169.254.1.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.1",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.0.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::808:808",
+        "64:ff9b:1::1",
+        "64:ff9b:1:7f00:0:100::",
+        "100::1",
+        "2001::1",
+        "2001:2::1",
+        "2001:10::1",
+        "2001:20::1",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "2002:808:808::1",
+        "3fff::1",
+        "5f00::1",
+        "fc00::1",
+        "fd12:3456::1",
+        "fe80::1",
+        "febf::1",
+        "fec0::1",
+        "ff02::1",
+        "ff0e::1",
+        "4000::1",
+        "2606:4700::5efe:127.0.0.1",
+        "2606:4700::200:5efe:10.0.0.1",
+    ] {
+        assert!(reach(address, &[]).is_err(), "{address}");
+    }
+}
+
+#[test]
+fn a_network_is_opened_by_its_name_and_no_other_spelling() {
+    assert_eq!(reach("127.0.0.1", &["127.0.0.0/8"]), Ok(()));
+    assert_eq!(reach("192.168.1.5", &["10.0.0.0/8", "192.168.1.5/32"]), Ok(()));
+    assert_eq!(reach("fd00::5", &["fd00::/8"]), Ok(()));
+    assert!(reach("192.168.1.6", &["192.168.1.5/32"]).is_err());
+    assert!(reach("::ffff:127.0.0.1", &["127.0.0.0/8"]).is_err());
+    assert!(reach("::ffff:127.0.0.1", &["::/0"]).is_err());
+    assert!(reach("64:ff9b::7f00:1", &["64:ff9b::/96"]).is_err());
+    assert_eq!(reach("64:ff9b::808:808", &["64:ff9b::/96"]), Ok(()));
+    assert_eq!(reach("::ffff:127.0.0.1", &["::/0", "127.0.0.0/8"]), Ok(()));
+}
+
+#[test]
+fn metadata_services_are_never_opened_in_any_spelling() {
+    for address in [
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "::ffff:169.254.169.254",
+        "::169.254.169.254",
+        "::ffff:0:169.254.169.254",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::169.254.169.254",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "2002:a9fe:a9fe::1",
+        "2001:0:a9fe:a9fe::1",
+        "2001::5601:5601",
+        "fe80::5efe:169.254.169.254",
+        "::ffff:100.100.100.200",
+    ] {
+        assert!(reach(address, &["0.0.0.0/0", "::/0"]).is_err(), "{address}");
+        assert!(reach(address, &[]).is_err(), "{address}");
+    }
+}
+
+#[test]
+fn in_the_clear_only_opened_networks_are_reached() {
+    let (http, https) = (Target::parse("http://a.example/"), Target::parse("https://a.example/"));
+    let (http, https) = (http.expect("a target"), https.expect("a target"));
+    let (public, home) = ("8.8.8.8".parse().expect("an address"), "10.0.0.1".parse().expect("an address"));
+    let opened = opened(&["10.0.0.0/8"]);
+    assert_eq!(https.may_reach(public, &opened), Ok(()));
+    assert!(http.may_reach(public, &opened).is_err());
+    assert_eq!(http.may_reach(home, &opened), Ok(()));
+    assert_eq!(https.may_reach(home, &opened), Ok(()));
+    assert!(https.may_reach(home, &[]).is_err());
+}

@@ -1,0 +1,193 @@
+//! Who carries webhook deliveries out? One task beside the requests, which asks what is due, tries it, and tells what came of it.
+
+mod carrier;
+mod connect;
+mod desk;
+mod resolver;
+mod rests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use carrier::Carrier;
+pub use desk::{Desk, Doorbell, Office};
+pub use resolver::{Resolver, System};
+use rests::Rests;
+
+use crate::actions::delivery::Due;
+use crate::domain::delivery::{Attempt, Outcome};
+use crate::domain::id::{DeliveryId, WebhookId};
+
+/// The most tries at once: of all webhooks, of those that failed last time, and of one.
+const MOST: usize = 32;
+const MOST_DOUBTFUL: usize = 16;
+const MOST_OF_ONE: usize = 4;
+
+/// A look at what is due at least this often; a clock that was set needs no other care.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What happens within this time is looked at and settled together. A look that took longer is followed by a pause in
+/// which it could be done so many times: it must not take the machine from the requests.
+const TOGETHER: Duration = Duration::from_millis(20);
+const IDLE_SHARE: u32 = 9;
+
+/// How long what is under way may still take when the server stops. What is cut off is tried again after the start.
+const LAST: Duration = Duration::from_secs(1);
+
+/// A broken try, which only an error of ours can cause.
+const BROKEN: Outcome = Outcome::Failed { why: "the try broke off" };
+
+/// The courier and what it has in its hands.
+pub struct Courier {
+    desk: Arc<dyn Desk>,
+    carrier: Arc<Carrier>,
+    bell: Doorbell,
+    rests: Rests,
+    tries: JoinSet<Outcome>,
+    under_way: HashMap<Id, (DeliveryId, WebhookId)>,
+    /// What came of tries and is not on disk yet. While there is some nothing new is tried: it could not be remembered.
+    unsettled: Vec<(DeliveryId, Outcome)>,
+}
+
+impl Courier {
+    /// A courier that asks at `desk`, carries with `carrier` and listens for `bell`.
+    #[must_use]
+    pub fn new(desk: Arc<dyn Desk>, carrier: Carrier, bell: Doorbell) -> Self {
+        let (tries, under_way) = (JoinSet::new(), HashMap::new());
+        Self {
+            desk,
+            carrier: Arc::new(carrier),
+            bell,
+            rests: Rests::default(),
+            tries,
+            under_way,
+            unsettled: Vec::new(),
+        }
+    }
+
+    /// Carries out what is due until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while self.round(&stop).await {}
+        let _ = timeout(LAST, async {
+            while let Some(ended) = self.tries.join_next_with_id().await {
+                self.take_in(ended);
+            }
+        })
+        .await;
+        self.tries.shutdown().await;
+        self.settle().await;
+    }
+
+    /// Looks, waits until something happens, and takes it in; `false` when it is time to stop. Nothing but the waiting is
+    /// broken off, so no outcome is told twice.
+    async fn round(&mut self, stop: &CancellationToken) -> bool {
+        let began = Instant::now();
+        let next = self.look().await;
+        let pause = (began.elapsed() * IDLE_SHARE).clamp(TOGETHER, LOOK);
+        tokio::select! {
+            () = self.bell.rung() => {}
+            Some(ended) = self.tries.join_next_with_id() => self.take_in(ended),
+            () = sleep_until(next) => {}
+            () = stop.cancelled() => return false,
+        }
+        let going_on = stop.run_until_cancelled(sleep(pause)).await.is_some();
+        while let Some(ended) = self.tries.try_join_next_with_id() {
+            self.take_in(ended);
+        }
+        self.settle().await;
+        if self.bell.is_hurried() {
+            self.rests.end();
+        }
+        going_on
+    }
+
+    /// Begins what is due and has a place; gives when to look again if nothing happens before.
+    async fn look(&mut self) -> Instant {
+        let now = Instant::now();
+        let mut next = self.rests.next(now).map_or(now + LOOK, |rested| rested.min(now + LOOK));
+        if !self.unsettled.is_empty() {
+            return now + LOOK;
+        }
+        let mut alone = self.rests.now(now);
+        alone.extend(self.under_way.values().map(|(_, webhook)| *webhook).filter(|webhook| !self.has_place(*webhook)));
+        while self.tries.len() < MOST {
+            let most = MOST - self.tries.len();
+            let due = match self.ask(&alone, most).await {
+                Ok(due) => due,
+                Err(problem) => {
+                    tracing::warn!(problem, "what is due for webhooks could not be read; it is tried again");
+                    return now + LOOK;
+                }
+            };
+            let before = alone.len();
+            for attempt in due.attempts {
+                if alone.contains(&attempt.webhook) {
+                    continue;
+                }
+                if self.has_place(attempt.webhook) {
+                    self.begin(attempt);
+                } else {
+                    alone.push(attempt.webhook);
+                }
+            }
+            // One webhook's many must not hide another's few.
+            if alone.len() == before {
+                if let Some(due) = due.next {
+                    let millis = due.millis().saturating_sub(self.desk.now().millis());
+                    next = next.min(now + Duration::from_millis(u64::try_from(millis).unwrap_or(0)).max(TOGETHER));
+                }
+                break;
+            }
+        }
+        next
+    }
+
+    async fn ask(&self, alone: &[WebhookId], most: usize) -> Result<Due, String> {
+        let being_tried: Vec<_> = self.under_way.values().map(|(delivery, _)| *delivery).collect();
+        let (desk, alone) = (Arc::clone(&self.desk), alone.to_vec());
+        let asked = spawn_blocking(move || desk.due(&being_tried, &alone, most)).await;
+        asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Whether one more of this webhook may be tried. One that failed last time is asked by one try whether it is back.
+    fn has_place(&self, webhook: WebhookId) -> bool {
+        let webhooks = || self.under_way.values().map(|(_, webhook)| *webhook);
+        let own = webhooks().filter(|other| *other == webhook).count();
+        if self.rests.is_doubtful(webhook) {
+            own == 0 && webhooks().filter(|other| self.rests.is_doubtful(*other)).count() < MOST_DOUBTFUL
+        } else {
+            own < MOST_OF_ONE
+        }
+    }
+
+    fn begin(&mut self, attempt: Attempt) {
+        let (carrier, names) = (Arc::clone(&self.carrier), (attempt.id, attempt.webhook));
+        let task = self.tries.spawn(async move { carrier.carry(&attempt).await });
+        self.under_way.insert(task.id(), names);
+    }
+
+    fn take_in(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+        let (task, outcome) = ended.unwrap_or_else(|error| (error.id(), BROKEN));
+        let Some((delivery, webhook)) = self.under_way.remove(&task) else { return };
+        tracing::debug!(%delivery, %webhook, ?outcome, "a webhook was tried");
+        self.rests.learn(webhook, &outcome, Instant::now());
+        self.unsettled.push((delivery, outcome));
+    }
+
+    async fn settle(&mut self) {
+        if self.unsettled.is_empty() {
+            return;
+        }
+        let (desk, outcomes) = (Arc::clone(&self.desk), self.unsettled.clone());
+        let settled = spawn_blocking(move || desk.settle(outcomes)).await;
+        match settled.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| error.to_string())) {
+            Ok(()) => self.unsettled.clear(),
+            Err(problem) => tracing::warn!(problem, "what came of webhooks could not be written; it is tried again"),
+        }
+    }
+}

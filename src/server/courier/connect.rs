@@ -1,0 +1,160 @@
+//! How is a receiver reached? By an address that was checked a moment before, and no other way: no proxy, no second lookup.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use super::resolver::Resolver;
+use crate::domain::address::{self, Target};
+
+/// The most addresses of one name that are tried, and how long each may take to answer.
+const ADDRESSES: usize = 3;
+const EACH: Duration = Duration::from_secs(4);
+
+/// A connection, encrypted or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Reaches receivers.
+pub(super) struct Connector {
+    pub resolver: Arc<dyn Resolver>,
+    pub opened: Vec<IpNet>,
+    /// Read at the first delivery that is encrypted: a server without webhooks need not hold the system's certificates.
+    pub tls: OnceCell<Arc<ClientConfig>>,
+}
+
+impl Connector {
+    /// A connection to the target before `end`; the error says in words why there is none.
+    pub async fn connect(&self, target: &Target, end: Instant) -> Result<Box<dyn Stream>, &'static str> {
+        let mut last = "the name has no address";
+        for address in self.addresses(target, end).await? {
+            let connecting = timeout(EACH, TcpStream::connect(SocketAddr::new(address, target.port())));
+            match timeout_at(end, connecting).await.unwrap_or(Ok(Err(ErrorKind::TimedOut.into()))) {
+                Ok(Ok(stream)) => return self.encrypt(stream, target, end).await,
+                Ok(Err(error)) => last = why(&error),
+                Err(_) => last = why(&ErrorKind::TimedOut.into()),
+            }
+        }
+        Err(last)
+    }
+
+    /// The addresses of the target that may be reached. Whoever connects asks for none again, so a resolver that changes its
+    /// mind changes nothing.
+    async fn addresses(&self, target: &Target, end: Instant) -> Result<Vec<IpAddr>, &'static str> {
+        let found = match target.literal() {
+            Some(address) => vec![address],
+            None => match timeout_at(end, self.resolver.resolve(target.name())).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(_)) => return Err("the name could not be looked up"),
+                Err(_) => return Err("the name was not looked up in time"),
+            },
+        };
+        let mut refused = None;
+        let mut reached = Vec::new();
+        for address in found {
+            match self.check(target, address) {
+                Ok(()) => reached.push(address),
+                Err(why) => refused = refused.or(Some(why)),
+            }
+        }
+        reached.truncate(ADDRESSES);
+        match refused {
+            Some(why) if reached.is_empty() => Err(why),
+            _ => Ok(reached),
+        }
+    }
+
+    fn check(&self, target: &Target, address: IpAddr) -> Result<(), &'static str> {
+        target.may_reach(address, &self.opened)?;
+        // What listens on a public address of this machine may count on a firewall, behind which we are.
+        if !address::is_opened(address, &self.opened) && is_own(address) {
+            return Err("the address is this machine's own; webhook_allow opens it");
+        }
+        Ok(())
+    }
+
+    async fn encrypt(&self, stream: TcpStream, target: &Target, end: Instant) -> Result<Box<dyn Stream>, &'static str> {
+        let _ = stream.set_nodelay(true);
+        if !target.is_https() {
+            return Ok(Box::new(stream));
+        }
+        let config = self.tls.get_or_try_init(system_roots).await?;
+        let name = match target.literal() {
+            Some(address) => ServerName::from(address),
+            None => ServerName::try_from(target.name().trim_end_matches('.').to_owned())
+                .map_err(|_| "no certificate can be for this name")?,
+        };
+        match timeout_at(end, TlsConnector::from(Arc::clone(config)).connect(name, stream)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(why_tls(&error)),
+            Err(_) => Err("the TLS handshake did not end in time"),
+        }
+    }
+}
+
+/// Whether this machine would speak to itself. Nothing is sent: the system only says which way it would go.
+fn is_own(address: IpAddr) -> bool {
+    let from: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let way = UdpSocket::bind((from, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    way.is_ok_and(|own| own.ip() == address)
+}
+
+/// TLS that trusts these certificates and speaks HTTP/1.1.
+pub(super) fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+async fn system_roots() -> Result<Arc<ClientConfig>, &'static str> {
+    let read = spawn_blocking(|| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots
+    });
+    match read.await {
+        Ok(roots) if !roots.is_empty() => Ok(trusting(roots)),
+        _ => Err("this machine has no trusted certificates: install ca-certificates, or set SSL_CERT_FILE"),
+    }
+}
+
+fn why(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "the connection was refused",
+        ErrorKind::TimedOut => "the receiver could not be connected to in time",
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "the receiver's network cannot be reached",
+        _ => "the receiver could not be connected to",
+    }
+}
+
+fn why_tls(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => "the receiver's certificate is not trusted",
+        _ => "the TLS handshake failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_knows_its_own_addresses() {
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
+    }
+}

@@ -1,0 +1,252 @@
+//! One try of a delivery, against receivers that behave, misbehave and lie.
+
+mod hostile_urls;
+mod receiver;
+mod rounds;
+mod tls;
+mod whole;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
+use orgkeys::actions::outside::Outside;
+use orgkeys::domain::delivery::{Attempt, Outcome};
+use orgkeys::domain::id::{DeliveryId, WebhookId};
+use orgkeys::domain::time::{Clock, Time};
+use orgkeys::server::clock;
+use orgkeys::server::courier::{Carrier, Resolver};
+use receiver::Receiver;
+use secrecy::SecretSlice;
+use standardwebhooks::Webhook;
+use uuid::Uuid;
+
+use crate::harness::BEGIN;
+
+/// 32 bytes, as `whsec_` secrets have.
+const SECRET: [u8; 32] = [7; 32];
+const OTHER: [u8; 32] = [9; 32];
+const BODY: &str = r#"{"event":"key.delete","seq":7}"#;
+
+/// A resolver with a list of answers, one for each time it is asked; the last one stays.
+pub struct Lying {
+    answers: Mutex<Vec<Vec<IpAddr>>>,
+    pub asked: AtomicUsize,
+}
+
+impl Lying {
+    pub fn new(answers: &[&[&str]]) -> Arc<Self> {
+        let answers =
+            answers.iter().map(|answer| answer.iter().map(|text| text.parse().expect("an address")).collect());
+        Arc::new(Self { answers: Mutex::new(answers.collect()), asked: AtomicUsize::new(0) })
+    }
+}
+
+impl Resolver for Lying {
+    fn resolve(&self, _name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let mut answers = self.answers.lock().expect("not poisoned");
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Time {
+        Time::from_millis(BEGIN)
+    }
+}
+
+/// A carrier for these networks, asking this resolver.
+pub fn carrier(resolver: Arc<Lying>, opened: &[&str]) -> Carrier {
+    let opened = opened.iter().map(|net| net.parse().expect("a network")).collect();
+    Carrier::new(resolver, opened, Outside::new(Arc::new(Still), clock::system_seed))
+}
+
+/// A carrier that may reach this machine, and looks up nothing.
+pub fn at_home() -> Carrier {
+    carrier(Lying::new(&[&[]]), &["127.0.0.0/8"])
+}
+
+pub fn attempt(number: u128, url: &str) -> Attempt {
+    Attempt {
+        id: DeliveryId::from(Uuid::from_u128(number)),
+        webhook: WebhookId::from(Uuid::from_u128(1)),
+        url: url.to_owned(),
+        secrets: vec![SecretSlice::from(SECRET.to_vec())],
+        body: BODY.as_bytes().to_vec(),
+    }
+}
+
+/// The address of nobody: it listened a moment ago.
+async fn nobody() -> SocketAddr {
+    let bound = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    bound.local_addr().expect("an address")
+}
+
+async fn outcome_of(answer: impl Into<Vec<u8>>) -> Outcome {
+    let receiver = Receiver::answering(answer).await;
+    at_home().carry(&attempt(1, &receiver.url())).await
+}
+
+fn refused(status: u16) -> Outcome {
+    Outcome::Refused { status, retry_after: None }
+}
+
+fn why(outcome: &Outcome) -> &'static str {
+    let Outcome::Failed { why } = outcome else { panic!("an answer: {outcome:?}") };
+    why
+}
+
+#[tokio::test]
+async fn a_receiver_gets_one_plain_request() {
+    let receiver = Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let attempt = attempt(5, &format!("{}/hook?a=b%20c", receiver.url()));
+    assert_eq!(at_home().carry(&attempt).await, Outcome::Taken { status: 204 });
+    let requests = receiver.requests();
+    let [request] = requests.as_slice() else { panic!("{requests:?}") };
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
+    let lines: Vec<_> = head.lines().filter(|line| !line.starts_with("webhook-signature: ")).collect();
+    let host = format!("host: {}", receiver.address);
+    assert_eq!(
+        lines,
+        [
+            "POST /hook?a=b%20c HTTP/1.1",
+            &host,
+            "content-type: application/json",
+            concat!("user-agent: orgkeys/", env!("CARGO_PKG_VERSION")),
+            "connection: close",
+            "webhook-id: delivery-00000000-0000-0000-0000-000000000005",
+            "webhook-timestamp: 1705314600",
+            "content-length: 30",
+        ]
+    );
+    assert_eq!(body, BODY);
+}
+
+#[tokio::test]
+async fn a_third_partys_library_knows_a_delivery_by_either_secret() {
+    let receiver = Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let mut attempt = attempt(5, &receiver.url());
+    attempt.secrets.push(SecretSlice::from(OTHER.to_vec()));
+    // The library knows the real time and takes nothing old.
+    let opened = vec!["127.0.0.0/8".parse().expect("a network")];
+    let carrier = Carrier::new(Lying::new(&[&[]]), opened, clock::system());
+    assert_eq!(carrier.carry(&attempt).await, Outcome::Taken { status: 204 });
+    let requests = receiver.requests();
+    let (head, body) = requests[0].split_once("\r\n\r\n").expect("a head and a body");
+    let headers: HeaderMap = (head.lines().skip(1).filter_map(|line| line.split_once(": ")))
+        .map(|(name, value)| {
+            (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))
+        })
+        .collect();
+    for (secret, right) in [(SECRET, true), (OTHER, true), ([8; 32], false)] {
+        let verifier = Webhook::from_bytes(secret.to_vec()).expect("a secret");
+        assert_eq!(verifier.verify(body.as_bytes(), &headers).is_ok(), right);
+        assert!(verifier.verify(b"{}", &headers).is_err());
+    }
+}
+
+#[tokio::test]
+async fn the_status_decides() {
+    for status in [200, 201, 202, 204, 299] {
+        assert_eq!(outcome_of(format!("HTTP/1.1 {status} X\r\n\r\n")).await, Outcome::Taken { status });
+    }
+    for status in [101, 300, 304, 400, 401, 404, 409, 411, 429, 500, 503, 599] {
+        assert_eq!(outcome_of(format!("HTTP/1.1 {status} X\r\n\r\n")).await, refused(status), "{status}");
+    }
+    assert_eq!(outcome_of("HTTP/1.1 410 Gone\r\n\r\n").await, Outcome::Gone);
+    let waiting = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+    assert_eq!(outcome_of(waiting).await, Outcome::Taken { status: 200 });
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_to_be_left_alone_is_heard() {
+    let answer = outcome_of("HTTP/1.1 429 X\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(answer, Outcome::Refused { status: 429, retry_after: Some(Duration::from_mins(2)) });
+    let answer = outcome_of("HTTP/1.1 503 X\r\nRetry-After: Mon, 15 Jan 2024 11:30:00 GMT\r\n\r\n").await;
+    assert_eq!(answer, Outcome::Refused { status: 503, retry_after: Some(Duration::from_hours(1)) });
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let canary = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
+    for status in [301, 302, 303, 307, 308] {
+        let answer =
+            format!("HTTP/1.1 {status} X\r\nlocation: {}/elsewhere\r\ncontent-length: 0\r\n\r\n", canary.url());
+        assert_eq!(outcome_of(answer).await, refused(status));
+    }
+    assert_eq!(canary.connections(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_a_failure_in_words_that_repeat_nothing_of_it() {
+    let broken = "the receiver's answer is not HTTP, or too long";
+    assert_eq!(why(&outcome_of("SSH-2.0-OpenSSH_9.9 c4n4ry\r\n").await), broken);
+    assert_eq!(why(&outcome_of("HTTP/1.1 200 OK\r\nc4n4ry\u{0}: x\r\n\r\n").await), broken);
+    assert_eq!(why(&outcome_of(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(17_000))).await), broken);
+    assert!(matches!(
+        outcome_of(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(15_000))).await,
+        Outcome::Taken { .. }
+    ));
+    assert_eq!(why(&outcome_of("").await), "the receiver hung up without an answer");
+    assert_eq!(why(&outcome_of("HTTP/1.1 20").await), "the receiver hung up without an answer");
+    let url = format!("http://{}/", nobody().await);
+    assert_eq!(why(&at_home().carry(&attempt(1, &url)).await), "the connection was refused");
+}
+
+#[tokio::test]
+async fn no_more_than_a_little_is_read_of_an_answer_without_end() {
+    // Heads without end, interim answers without end, a body without end: what is written is bounded by what is read and what
+    // the two systems hold between them.
+    let body =
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "3e8\r\n".to_owned() + &"x".repeat(1_000) + "\r\n");
+    let heads = ("HTTP/1.1 200 OK\r\n", format!("x: {}\r\n", "y".repeat(100)));
+    let interim = ("", format!("HTTP/1.1 103 Early Hints\r\nlink: {}\r\n\r\n", "y".repeat(1_000)));
+    for ((first, again), taken) in [(body, true), (heads, false), (interim, false)] {
+        let receiver = Receiver::endless(first, again).await;
+        let began = Instant::now();
+        let outcome = at_home().carry(&attempt(1, &receiver.url())).await;
+        assert_eq!(matches!(outcome, Outcome::Taken { status: 200 }), taken, "{outcome:?}");
+        assert!(began.elapsed() < Duration::from_secs(10));
+        // It ends because the connection does.
+        receiver.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_drips_delays_nothing_that_counts() {
+    let receiver = Receiver::dripping("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
+    let began = Instant::now();
+    assert_eq!(at_home().carry(&attempt(1, &receiver.url())).await, Outcome::Taken { status: 200 });
+    assert!(began.elapsed() < Duration::from_secs(10));
+    receiver.ended().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_or_drips_its_head_is_given_up_after_15_seconds() {
+    let (silent, dripping) = (Receiver::silent().await, Receiver::dripping("HTTP/1.1 200 OK\r\nx: ").await);
+    let carrier = at_home();
+    let began = Instant::now();
+    let (silent, dripping) = (attempt(1, &silent.url()), attempt(2, &dripping.url()));
+    let (first, second) = tokio::join!(carrier.carry(&silent), carrier.carry(&dripping));
+    assert_eq!([why(&first), why(&second)], ["the receiver did not answer in time"; 2]);
+    assert!((15..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_asked() {
+    // The variables are this process's own, and other tests run in it: the client's code has no place that reads them.
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/courier");
+    for file in std::fs::read_dir(source).expect("a folder") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+        assert!(!text.contains("env::var") && !text.to_lowercase().contains("_proxy"));
+    }
+}

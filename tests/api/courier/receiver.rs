@@ -1,0 +1,138 @@
+//! Receivers of webhooks, each with a manner of its own.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// What it does once it has read the request.
+enum Manner {
+    /// Writes these bytes and hangs up.
+    Answer(Vec<u8>),
+    /// Writes the first, and then the second again and again.
+    Endless(Vec<u8>, Vec<u8>),
+    /// Writes these bytes, and then one a while.
+    Drip(Vec<u8>),
+    /// Nothing.
+    Silent,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    requests: Mutex<Vec<String>>,
+    ended: Notify,
+}
+
+/// A receiver on a port of its own. It ends with the test.
+pub struct Receiver {
+    pub address: SocketAddr,
+    seen: Arc<Seen>,
+    accepting: JoinHandle<()>,
+}
+
+impl Receiver {
+    pub async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+        Self::start("127.0.0.1:0", Manner::Answer(answer.into())).await
+    }
+
+    pub async fn answering_at(address: &str, answer: &str) -> Self {
+        Self::start(address, Manner::Answer(answer.into())).await
+    }
+
+    pub async fn endless(first: &str, again: String) -> Self {
+        Self::start("127.0.0.1:0", Manner::Endless(first.into(), again.into())).await
+    }
+
+    pub async fn dripping(first: &str) -> Self {
+        Self::start("127.0.0.1:0", Manner::Drip(first.into())).await
+    }
+
+    pub async fn silent() -> Self {
+        Self::start("127.0.0.1:0", Manner::Silent).await
+    }
+
+    async fn start(address: &str, manner: Manner) -> Self {
+        let bound = TcpListener::bind(address).await.expect("a port");
+        let (address, seen) = (bound.local_addr().expect("an address"), Arc::new(Seen::default()));
+        let (noting, manner) = (Arc::clone(&seen), Arc::new(manner));
+        let accepting = tokio::spawn(async move {
+            loop {
+                let (stream, _) = bound.accept().await.expect("a connection");
+                noting.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, Arc::clone(&manner), Arc::clone(&noting)));
+            }
+        });
+        Self { address, seen, accepting }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How often it was connected to.
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// The requests that it read.
+    pub fn requests(&self) -> Vec<String> {
+        self.seen.requests.lock().expect("not poisoned").clone()
+    }
+
+    /// Waits until the other side has ended a connection.
+    pub async fn ended(&self) {
+        tokio::time::timeout(Duration::from_secs(30), self.seen.ended.notified()).await.expect("the connection ends");
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream, manner: Arc<Manner>, seen: Arc<Seen>) {
+    let Some(request) = read(&mut stream).await else { return seen.ended.notify_one() };
+    seen.requests.lock().expect("not poisoned").push(request);
+    match &*manner {
+        Manner::Answer(bytes) => {
+            let _ = stream.write_all(bytes).await;
+        }
+        Manner::Endless(first, again) => {
+            let _ = stream.write_all(first).await;
+            while stream.write_all(again).await.is_ok() {}
+        }
+        Manner::Drip(first) => {
+            let _ = stream.write_all(first).await;
+            while stream.write_all(b"y").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Manner::Silent => {
+            let _ = stream.read(&mut [0]).await;
+        }
+    }
+    seen.ended.notify_one();
+}
+
+/// A whole request; nothing if the other side ended before.
+async fn read(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+        if body.len() >= length.parse().expect("a number") {
+            return Some(text.into_owned());
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Receivers that are spoken to in TLS: who they are is proven before they see anything.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use orgkeys::domain::delivery::Outcome;
+use orgkeys::server::tls::certificates;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+use super::{BODY, Lying, attempt, carrier};
+
+/// A certificate for `hooks.test` that vouches for itself; `false` without openssl.
+fn certificate(folder: &Path) -> bool {
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]);
+    command.args(["-subj", "/CN=hooks.test", "-addext", "subjectAltName=DNS:hooks.test"]);
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    command.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("cert.pem"));
+    let made = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if made.is_err() {
+        eprintln!("skipped: openssl is not installed");
+    }
+    made.is_ok_and(|status| status.success())
+}
+
+/// Takes one connection; gives what it read of it after the handshake, if there was one.
+async fn receiver(folder: &Path) -> (u16, JoinHandle<Option<String>>) {
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).expect("a key");
+    let chain = certificates(&folder.join("cert.pem")).expect("a certificate");
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair");
+    let bound = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = bound.local_addr().expect("an address").port();
+    let serving = tokio::spawn(async move {
+        let (stream, _) = bound.accept().await.expect("a connection");
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.ok()?;
+        let mut read = Vec::new();
+        while !read.ends_with(BODY.as_bytes()) && stream.read_buf(&mut read).await.is_ok_and(|length| length > 0) {}
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let _ = stream.shutdown().await;
+        Some(String::from_utf8(read).expect("text"))
+    });
+    (port, serving)
+}
+
+async fn seen(serving: JoinHandle<Option<String>>) -> String {
+    let ended = tokio::time::timeout(Duration::from_secs(30), serving).await.expect("it ends");
+    ended.expect("it runs").unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_receiver_with_an_unknown_certificate_is_refused_and_sees_nothing() {
+    let folder = TempDir::new().expect("a folder");
+    if !certificate(folder.path()) {
+        return;
+    }
+    let (port, serving) = receiver(folder.path()).await;
+    let carrier = carrier(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(RootCertStore::empty());
+    let outcome = carrier.carry(&attempt(1, &format!("https://hooks.test:{port}/"))).await;
+    assert_eq!(outcome, Outcome::Failed { why: "the receiver's certificate is not trusted" });
+    assert_eq!(seen(serving).await, "");
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_counts_for_its_own_name_alone() {
+    let folder = TempDir::new().expect("a folder");
+    if !certificate(folder.path()) {
+        return;
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(&folder.path().join("cert.pem")).expect("a certificate"));
+    let carrier = carrier(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(roots);
+    for (host, trusted) in [("hooks.test", true), ("hooks.test.", true), ("other.test", false), ("127.0.0.1", false)] {
+        let (port, serving) = receiver(folder.path()).await;
+        let outcome = carrier.carry(&attempt(1, &format!("https://{host}:{port}/"))).await;
+        let seen = seen(serving).await;
+        assert_eq!(outcome == Outcome::Taken { status: 200 }, trusted, "{host}: {outcome:?}");
+        assert_eq!(seen.contains(BODY), trusted, "{host}: {seen}");
+    }
+}
