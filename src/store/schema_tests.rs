@@ -122,7 +122,7 @@ const NEVER: [(&str, &str); 7] = [
     ("INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE id = 1", "append-only"),
     ("REPLACE INTO audit SELECT 9, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project,
         change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1", "append-only"),
-    ("INSERT INTO server VALUES (2, 0, NULL, 0, 0)", "CHECK"),
+    ("INSERT INTO server VALUES (2, 0, NULL, 0, 0, 0, 0, 0)", "CHECK"),
     ("INSERT INTO org (id, name, created_at) VALUES (NULL, 'a', 0)", "NOT NULL"),
     ("DELETE FROM org", "FOREIGN KEY"),
 ];

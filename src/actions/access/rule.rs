@@ -50,6 +50,8 @@ pub enum Rule {
     FindsNodes,
     /// To see the audit log of their own organization, as far as their role goes.
     SeesEvents,
+    /// To read the audit log of an organization as it is recorded, reads and refusals included.
+    SeesAudit(Option<OrgId>),
     /// To mark events as read for themselves.
     MarksEvents,
     /// To speak as a node of the organization whose key verified the signature.
@@ -149,6 +151,10 @@ impl Rule {
             }
             Self::FindsNodes => ("find nodes", Some(User), Whole, DENIED),
             Self::SeesEvents => ("see events", Some(User), Whole, DENIED),
+            Self::SeesAudit(_) => {
+                let refusal = "Access denied: only OWNER and ADMINISTRATOR roles can read the audit log of their own organization";
+                ("see audit log", Some(Administrator), Never, refusal)
+            }
             Self::MarksEvents => ("mark events", Some(User), Never, DENIED),
             Self::SpeaksAsNode => ("speak as a node", None, Never, DENIED),
             Self::Administers(_) => ("administer", None, Never, DENIED),
@@ -174,7 +180,8 @@ impl Rule {
             | Self::SeesKeys(org)
             | Self::ManagesKeys(org)
             | Self::SeesNodes(org)
-            | Self::ManagesNodes(org) => *org == Some(own),
+            | Self::ManagesNodes(org)
+            | Self::SeesAudit(org) => *org == Some(own),
             Self::SeesOwnProfile
             | Self::ManagesOwnAccount
             | Self::ManagesOwnSessions
