@@ -58,7 +58,8 @@ impl Outside {
     /// A moment that has come whatever the clock may show: what is forgotten or removed by it is old indeed.
     #[must_use]
     pub fn certain(&self) -> Time {
-        self.shown().min(self.high_water.mark())
+        let now = self.now();
+        self.shown().min(self.high_water.mark()).min(now)
     }
 
     /// A generator fit for keys and tokens.

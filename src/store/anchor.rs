@@ -39,8 +39,8 @@ pub fn all(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
 }
 
 /// The last entry of a chain before which everything is older than `cutoff`, and how many may go with it. An entry that
-/// states a moment after `now` was made while the clock ran ahead: it keeps nothing. The last entry of a chain always
-/// stays, and marks of earlier removals alone are no reason for another.
+/// states a moment after `now` was made while the clock ran ahead: it keeps nothing. All of a chain may go, since the entry
+/// that says so is its last one then; but entries of earlier removals alone are no reason for another.
 pub fn removable(
     tx: &ReadTx<'_>,
     org: Option<OrgId>,
@@ -52,7 +52,7 @@ pub fn removable(
     let id = org.as_ref().map(OrgId::as_bytes);
     let kept = "SELECT seq FROM audit WHERE org IS ?1 AND seq > ?2 AND at BETWEEN ?3 AND ?4 ORDER BY seq LIMIT 1";
     let kept = tx.row(kept, params![id, begin, cutoff.millis(), now.millis()], |row| row.get(0))?;
-    let end = kept.unwrap_or(head).min(head);
+    let end = kept.unwrap_or(head + 1);
     let old =
         "SELECT seq, hash FROM audit WHERE org IS ?1 AND seq > ?2 AND seq < ?3 AND at < ?4 ORDER BY seq DESC LIMIT 1";
     let read = |row: &rusqlite::Row<'_>| Ok(Anchor { seq: row.get(0)?, hash: row.get(1)? });

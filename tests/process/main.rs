@@ -12,4 +12,5 @@ mod kill9;
 mod links;
 mod nginx;
 mod restore;
+mod retention;
 mod stop;
