@@ -12,6 +12,7 @@ use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::session::{ACCESS_TTL, REFRESH_TTL};
 use crate::domain::time::{Clock, Time};
 use crate::store::clock::{self as kept, Kept, Lives};
+use crate::store::replay::KEPT;
 
 /// A clock that is further ahead than this is believed only once it has run on for as long.
 const LEAP: Duration = Duration::from_hours(24);
@@ -27,6 +28,8 @@ const MOST_STEPS: usize = 64;
 pub struct HighWater {
     mark: AtomicI64,
     seen: AtomicI64,
+    /// The latest moment that a forgotten signature states: up to it a used one cannot be told from a fresh one.
+    forgotten: AtomicI64,
     /// Steps back that are not recorded yet.
     steps: Mutex<Vec<(Time, Time)>>,
     kept: Mutex<Kept>,
@@ -61,6 +64,8 @@ impl HighWater {
         Self {
             mark: AtomicI64::new(mark.millis()),
             seen: AtomicI64::new(seen.millis()),
+            // What the last process forgot is not known: all that it may have.
+            forgotten: AtomicI64::new(mark.minus(KEPT).millis()),
             kept: Mutex::new(Kept { seen, ..kept }),
             ..Self::default()
         }
@@ -82,6 +87,16 @@ impl HighWater {
     /// The latest moment that has surely come.
     pub(super) fn mark(&self) -> Time {
         Time::from_millis(self.mark.load(Ordering::Relaxed))
+    }
+
+    /// Remembers that a used signature which states this moment was forgotten.
+    pub(super) fn forget_used(&self, signed_at: Time) {
+        self.forgotten.fetch_max(signed_at.millis(), Ordering::Relaxed);
+    }
+
+    /// Used signatures that state this moment or an earlier one may be forgotten.
+    pub(super) fn used_forgotten(&self) -> Time {
+        Time::from_millis(self.forgotten.load(Ordering::Relaxed))
     }
 
     fn see(&self, now: i64, clock: &dyn Clock) {
@@ -170,6 +185,8 @@ pub fn accept(app: &App) -> Result<Time, Error> {
         Ok(vec![Event::ClockAccepted { high_water }])
     })?;
     water.mark.store(shown.millis(), Ordering::Relaxed);
+    // Until the next start, which refuses the signatures around now.
+    water.forgotten.store(shown.plus(WIDEST_WINDOW).millis(), Ordering::Relaxed);
     *water.kept.lock().unwrap_or_else(PoisonError::into_inner) = next;
     Ok(high_water)
 }

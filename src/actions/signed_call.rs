@@ -51,18 +51,17 @@ pub(super) struct Once {
     key: OrgKeyId,
     signature: Signature,
     signed_at: Time,
-    /// What has come for sure: used signatures are forgotten by it, not by a clock that may have leapt.
-    certain: Time,
+    outside: Outside,
 }
 
 impl Once {
     /// Uses the signature up and gives the key that made it.
     pub(super) fn spend(&self, tx: &WriteTx<'_>) -> Result<OrgKeyId, Error> {
-        if store::replay::spend(tx, &self.signature, self.signed_at, self.certain)? {
-            Ok(self.key)
-        } else {
-            Err(replayed())
+        // By what has come for sure: a clock that leapt ahead would have all of them forgotten.
+        if let Some(forgotten) = store::replay::forget(tx, self.outside.certain())? {
+            self.outside.high_water.forget_used(forgotten);
         }
+        if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(self.key) } else { Err(replayed()) }
     }
 }
 
@@ -187,8 +186,8 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     let Some((form, index)) = signer else { return Err(bad_signature(call)) };
     let key = keys[index].id;
     let identity = Identity::Node { org, key, ip: call.ip.clone() };
-    let (signed_at, certain) = (call.at.time, app.outside.certain());
-    let once = Once { form, key, signature: call.signature, signed_at, certain };
+    let (signed_at, outside) = (call.at.time, app.outside.clone());
+    let once = Once { form, key, signature: call.signature, signed_at, outside };
     let caller = Caller { identity, origin: origin.clone() };
     Ok(Signed { caller, once })
 }
@@ -234,11 +233,11 @@ fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
     }
-    let forgotten = app.outside.high_water.mark().minus(store::replay::KEPT);
-    if at.time < forgotten {
+    let forgotten = app.outside.high_water.used_forgotten();
+    if at.time <= forgotten {
         let advice = format!(
-            "The server's clock was set back, and signatures from before {forgotten} that were used are forgotten, so it takes none that states an earlier time. \
-             The server's time is {now}: set the server's clock if that is wrong, or sign again after that time"
+            "The server's clock was set back, and used signatures are forgotten up to {forgotten}, so it takes none that states that time or an earlier one. \
+             The server's time is {now}: set its clock if that is wrong, or sign again after that time"
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
     }

@@ -47,7 +47,7 @@ async fn pages_are_what_an_export_is_and_pass_its_verification() {
         let data = page["data"].as_array().expect("entries");
         assert!(data.len() <= 3);
         for entry in data {
-            lines += &format!("{entry}\n");
+            lines.extend([entry.to_string(), "\n".to_owned()]);
         }
         after = page["next"].as_i64().expect("a number");
         if page["next"] == page["last"] {

@@ -263,3 +263,43 @@ async fn wrong_passwords_of_a_clock_ahead_do_not_lock_out_for_ten_years() {
     server.pass(15 * MINUTE);
     assert!(!person.session(&server).await.identity.token.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_half_a_day_ahead_for_a_moment_keeps_no_node_out() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+    server.pass(12 * HOUR);
+    let ahead = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&ahead)).await.status, StatusCode::OK);
+    server.pass(MINUTE - 12 * HOUR);
+    assert_eq!(
+        replay(&server, &used).await,
+        (400, "TIMESTAMP_TOO_OLD".to_owned()),
+        "it is forgotten, and that is known"
+    );
+    let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&fresh)).await.status, StatusCode::OK);
+    assert_eq!(replay(&server, &fresh).await, (400, "SIGNATURE_REPLAYED".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_replays_at_once_while_the_clock_jumps_none_is_accepted() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+    let calls = async {
+        for step in [HOUR, -HOUR, TEN_YEARS, -TEN_YEARS, -HOUR, HOUR] {
+            server.pass(step);
+            let tries = (0..8).map(|_| server.call(Method::POST, "/register", Some(&used)));
+            for answer in futures_util::future::join_all(tries).await {
+                assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{step}");
+            }
+        }
+    };
+    tokio::join!(calls, look(&server));
+}
