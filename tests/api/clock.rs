@@ -303,3 +303,35 @@ async fn of_many_replays_at_once_while_the_clock_jumps_none_is_accepted() {
     };
     tokio::join!(calls, look(&server));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_and_a_session_that_ended_and_a_key_that_was_deleted_stay_so() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let person = sessions::person(&server, &owner.org, Role::User).await;
+        let (id, deleted) = server.api_key(&owner, Role::User, &[]).await;
+        let path = format!("/api/organizations/{}/api-keys/{id}", owner.org);
+        assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+        let revoked = server.member_of(&owner.org, Role::User).await;
+        server.revoke(&revoked).await;
+        let session = person.session(&server).await;
+        for _ in 0..27 {
+            server.pass(DAY);
+            look(&server).await;
+        }
+        let new = json!({ "email": "eve@example.org", "firstName": "Eve", "lastName": "", "sendInvite": true });
+        let made = server.call_as(&owner, Method::POST, "/organization/users", Some(&new)).await.json();
+        let taken = json!({ "token": made["invitationToken"], "password": "a cat on 3 roofs" });
+        for _ in 0..3 {
+            server.pass(DAY);
+            look(&server).await;
+        }
+        let take =
+            async |server: &Server| server.call(Method::POST, "/user/verify-email", Some(&taken)).await.refusal();
+        let ended = (take(&server).await, session.refreshed(&server).await.refusal());
+        let server = set(server, -HOUR, restart).await;
+        assert_eq!((take(&server).await, session.refreshed(&server).await.refusal()), ended, "{restart}");
+        assert_eq!((key_status(&server, &deleted).await, status(&server, &revoked.token).await), (401, 401));
+    }
+}
