@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::session::{ACCESS_TTL, REFRESH_TTL};
 use crate::domain::time::{Clock, Time};
+use crate::store;
 use crate::store::clock::{self as kept, Kept, Lives};
 use crate::store::replay::KEPT;
 
@@ -171,22 +172,28 @@ pub fn keep(app: &App) -> Result<(), Error> {
 /// How long what begins now lives.
 const LIVES: Lives = Lives { access: ACCESS_TTL, refresh: REFRESH_TTL, invitation: invitation::LIFE };
 
-/// Believes the clock although the database has seen a later moment: the way out after a clock was wrong for longer than
-/// a day. Signatures that were used around now may be forgotten, so none is taken for some minutes. Gives the mark before.
+/// Believes the clock, although the database has seen a later moment or the clock leapt ahead: the way out after it was
+/// wrong for longer than a day. Where it goes back, signatures that were used around now may be forgotten, so none is
+/// taken for some minutes. Gives the mark before.
 pub fn accept(app: &App) -> Result<Time, Error> {
     keep(app)?;
     let water = &app.outside.high_water;
     let (shown, high_water) = (app.outside.shown(), water.mark());
     let next = Kept { high_water: shown, seen: shown, leapt_at: None };
+    let goes_back = shown < high_water;
     app.note(move |tx| {
         kept::keep(tx, next)?;
-        kept::pull_back(tx, shown, LIVES)?;
-        crate::store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;
+        if goes_back {
+            kept::pull_back(tx, shown, LIVES)?;
+            store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;
+        }
         Ok(vec![Event::ClockAccepted { high_water }])
     })?;
     water.mark.store(shown.millis(), Ordering::Relaxed);
-    // Until the next start, which refuses the signatures around now.
-    water.forgotten.store(shown.plus(WIDEST_WINDOW).millis(), Ordering::Relaxed);
+    if goes_back {
+        // Until the next start, which refuses the signatures around now.
+        water.forgotten.store(shown.plus(WIDEST_WINDOW).millis(), Ordering::Relaxed);
+    }
     *water.kept.lock().unwrap_or_else(PoisonError::into_inner) = next;
     Ok(high_water)
 }

@@ -123,8 +123,8 @@ impl AuditApi {
     /// `orgkeys audit verify --file`. Ask again with `after` set to `next`.
     ///
     /// Reading is recorded as `audit.read`, so a page ends with, or is followed by, the entry of the reading before. A
-    /// reading that shows nothing but the reader's own readings leaves no entry of its own for up to an hour: it is
-    /// counted, and the next entry says how many there were (`quietReads`). Needs ADMINISTRATOR, and no API key may.
+    /// reading that shows nothing but readings leaves no entry of its own for up to an hour: it is counted, and the
+    /// reader's next entry says how many there were (`quietReads`). Needs ADMINISTRATOR, and no API key may.
     #[oai(path = "/organization/:orgId/audit", method = "get", operation_id = "listAuditEntries")]
     async fn list(
         &self,

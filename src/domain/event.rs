@@ -188,9 +188,9 @@ pub enum Event {
     EventsListed { org: OrgId, count: usize },
     /// Events were marked as read, or as not read.
     EventsMarked { user: UserId, read: bool, count: usize },
-    /// A page of the audit log was read, after so many by the same reader that showed nothing but their own reading.
+    /// A page of the audit log was read, after so many by the same reader that showed nothing but readings.
     AuditRead { org: OrgId, after: i64, count: usize, quiet: u64 },
-    /// Somebody asked where the audit log ends, after so many readings that showed nothing but their own reading.
+    /// Somebody asked where the audit log ends, after so many by the same reader that showed nothing but readings.
     AuditHeadRead { org: OrgId, quiet: u64 },
     /// The first `count` entries of a chain that were left are removed; the last of them had this place and this hash.
     AuditTrimmed { org: Option<OrgId>, seq: i64, hash: String, count: i64 },

@@ -141,7 +141,7 @@ async fn a_reader_who_polls_sees_their_readings_but_does_not_feed_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_reader_is_recorded_once_an_hour_and_another_ones_readings_are_news() {
+async fn a_quiet_reader_is_recorded_once_an_hour_and_two_readers_do_not_feed_each_other() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.member_of(&owner.org, Role::Administrator).await;
@@ -155,6 +155,20 @@ async fn a_quiet_reader_is_recorded_once_an_hour_and_another_ones_readings_are_n
     assert_eq!(length(&server, &owner).await, begun + 1, "an hour after the last one");
     let seen = page(&server, &other, &format!("?after={after}")).await;
     assert_eq!((actions(&seen), length(&server, &owner).await), (vec!["audit.read"], begun + 2));
+    for _ in 0..5 {
+        for reader in [&owner, &other] {
+            server.pass(1_000);
+            let seen = page(&server, reader, &format!("?after={after}")).await;
+            assert_eq!(actions(&seen), ["audit.read", "audit.read"], "they see each other");
+        }
+    }
+    assert_eq!(length(&server, &owner).await, begun + 2);
+    // A refusal is news.
+    let user = server.member_of(&owner.org, Role::User).await;
+    let path = format!("/organization/{}/audit", owner.org);
+    assert_eq!(server.call_as(&user, Method::GET, &path, None).await.status, StatusCode::FORBIDDEN);
+    page(&server, &other, &format!("?after={after}")).await;
+    assert_eq!(entries(&server.database).await.pop().expect("an entry").actor_id, other.user);
 }
 
 #[tokio::test(flavor = "multi_thread")]
