@@ -105,6 +105,18 @@ fn the_clock_is_accepted_on_the_command_line() {
 }
 
 #[test]
+fn a_restore_does_not_set_time_back() {
+    let (home, _) = trimmed();
+    home.done(&["backup", "copy.db"]);
+    let later = now().millis() + 3_600_000;
+    sqlite(&home.database).execute("UPDATE server SET high_water = ?1", [later]).expect("later");
+    home.done(&["restore", "copy.db"]);
+    let kept: i64 =
+        sqlite(&home.database).query_row("SELECT high_water FROM server", [], |row| row.get(0)).expect("a time");
+    assert_eq!(kept, later);
+}
+
+#[test]
 fn the_days_are_0_or_a_week_at_least() {
     let home = Home::new();
     for (days, fits) in [("0", true), ("6", false), ("7", true), ("36500", true), ("36501", false)] {
