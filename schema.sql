@@ -170,10 +170,17 @@ CREATE TABLE server (
     -- The time of the last backup that has its event.
     backup_recorded   INTEGER NOT NULL CHECK (backup_recorded >= 0),
     -- When a write last showed that the disk takes writes.
-    probed_at         INTEGER NOT NULL CHECK (probed_at >= 0)
+    probed_at         INTEGER NOT NULL CHECK (probed_at >= 0),
+    -- The latest moment that has surely come: the clock's, unless it leapt ahead. Nothing is judged by an earlier one.
+    high_water        INTEGER NOT NULL CHECK (high_water >= 0),
+    -- What the clock showed when it was last looked at: a step back is seen across a restart too.
+    clock_seen        INTEGER NOT NULL CHECK (clock_seen >= 0),
+    -- Since when, by the clock itself, it has run more than a day ahead of high_water; 0: it does not.
+    leapt_at          INTEGER NOT NULL CHECK (leapt_at >= 0)
 ) STRICT;
 
-INSERT INTO server (id, signed_after, unannounced_token, backup_recorded, probed_at) VALUES (1, 0, NULL, 0, 0);
+INSERT INTO server (id, signed_after, unannounced_token, backup_recorded, probed_at, high_water, clock_seen, leapt_at)
+VALUES (1, 0, NULL, 0, 0, 0, 0, 0);
 
 -- The public halves of key pairs, as SubjectPublicKeyInfo DER. The private halves were never here.
 CREATE TABLE org_key (
@@ -260,7 +267,42 @@ BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
 
+-- Where each chain begins since retention removed what came before: the place and the hash of the last removed entry.
+-- The chain is the organization's id, or empty for the server's own.
+CREATE TABLE anchor (
+    chain BLOB PRIMARY KEY CHECK (length(chain) IN (0, 16)),
+    seq   INTEGER NOT NULL CHECK (seq >= 1),
+    hash  BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT, WITHOUT ROWID;
+
+-- An anchor is set only where the chain's last entry says so, so that what stays tells what was removed; and since that
+-- entry comes after the anchor, no chain loses its last one.
+CREATE TRIGGER anchor_is_covered_when_set BEFORE INSERT ON anchor
+WHEN NOT EXISTS (
+    SELECT 1 FROM (SELECT action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
+    WHERE last.action = 'audit.trim' AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
+)
+BEGIN
+    SELECT RAISE(ABORT, 'no entry covers the anchor');
+END;
+
+CREATE TRIGGER anchor_is_covered_when_moved BEFORE UPDATE ON anchor
+WHEN NEW.chain <> OLD.chain OR NEW.seq <= OLD.seq OR NOT EXISTS (
+    SELECT 1 FROM (SELECT action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
+    WHERE last.action = 'audit.trim' AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
+)
+BEGIN
+    SELECT RAISE(ABORT, 'an anchor only moves forward, and only to where an entry covers it');
+END;
+
+CREATE TRIGGER anchor_is_never_deleted BEFORE DELETE ON anchor
+BEGIN
+    SELECT RAISE(ABORT, 'an anchor only moves forward');
+END;
+
+-- Retention alone removes entries: at or below the anchor of their chain.
 CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
+WHEN OLD.seq > coalesce((SELECT seq FROM anchor WHERE chain = coalesce(OLD.org, x'')), 0)
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
@@ -268,6 +310,9 @@ END;
 -- Which events a user has read.
 CREATE TABLE read_mark (
     user  BLOB NOT NULL REFERENCES user (id),
-    event INTEGER NOT NULL REFERENCES audit (id),
+    event INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE,
     PRIMARY KEY (user, event)
 ) STRICT, WITHOUT ROWID;
+
+-- The marks that go when retention removes their event.
+CREATE INDEX read_mark_by_event ON read_mark (event);

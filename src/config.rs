@@ -21,6 +21,12 @@ use value::{Value, within};
 /// The longest that a timeout may be. A deadline that no clock can hold would end the connection that asks for it.
 const LONGEST: Duration = Duration::from_hours(24);
 
+/// Days that the audit log is kept at least, if it is not kept for ever: a week, so that somebody can still look.
+const SHORTEST_AUDIT: u64 = 7;
+
+/// A hundred years.
+const LONGEST_AUDIT: u64 = 36_500;
+
 /// What the table says of one setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -71,6 +77,8 @@ settings! {
     max: u32 = "5";
     /// API keys that an organization may have at once, ended ones not counted, 1 to 100000
     api_keys_max: u32 = "1000";
+    /// Days that the audit log is kept, at least 7; 0 keeps all of it
+    audit_days: u32 = "0";
     /// How far a signed timestamp may lie from the server's time, 1 to 900 seconds
     signature_window: Duration = "300s";
     /// Free disk space below which only what revokes is written
@@ -138,6 +146,9 @@ impl Settings {
         }
         if !(Duration::from_secs(1)..=WIDEST_WINDOW).contains(&self.signature_window) {
             return Err(("signature_window", format!("must be 1 to {} seconds", WIDEST_WINDOW.as_secs())));
+        }
+        if self.audit_days > 0 {
+            within("audit_days", u64::from(self.audit_days), SHORTEST_AUDIT..=LONGEST_AUDIT)?;
         }
         within("readers", u64::from(self.readers), 1..=64)?;
         within("max_connections", u64::from(self.max_connections), 1..=1_000_000)?;

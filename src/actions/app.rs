@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::{self, Denial, Grant, Rule};
+use super::audit::page::Polls;
 use super::caller::{Caller, Identity};
+use super::clock::{self, HighWater};
 use super::error::{Error, Kind};
 use super::limits::{Limiter, Limits};
 use super::outside::Outside;
@@ -31,6 +33,7 @@ pub struct App {
     pub(super) limiter: Arc<Limiter>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) verifiers: Verifiers,
+    pub(super) polls: Polls,
     /// Signed messages from before this moment are refused. Only a restore moves it, and no server runs beside one.
     pub(super) signed_after: Time,
 }
@@ -38,42 +41,39 @@ pub struct App {
 impl App {
     /// Puts the actions on an open store, and records what the server has to say about its own start.
     pub fn new(store: Store, outside: Outside, limits: Limits) -> Result<Self, Error> {
-        let (last, last_id, signed_after) = store.read(|tx| {
+        let (last, kept, last_id, signed_after) = store.read(|tx| {
             Ok::<_, Error>((
                 store::audit::last_at(tx)?,
+                store::clock::kept(tx)?,
                 store::server::last_id_at(tx)?,
                 store::server::signed_after(tx)?,
             ))
         })?;
-        let outside = outside.with_ids_after(last_id);
+        let high_water = HighWater::recovered(kept, last, outside.shown());
+        let outside = outside.with_ids_after(last_id).with_high_water(high_water);
         let app = Self {
             store,
             limiter: Arc::new(Limiter::new(&limits)),
             refusals: Arc::default(),
             verifiers: Verifiers::default(),
+            polls: Polls::default(),
             signed_after,
             outside,
             limits,
         };
         if let Some(from) = app.store.upgraded_from() {
-            app.note(Event::Upgraded { from, to: store::migrate::VERSION })?;
+            app.note(move |_| Ok(vec![Event::Upgraded { from, to: store::migrate::VERSION }]))?;
         }
-        match last {
-            Some(last) if last > app.outside.now() => {
-                tracing::warn!(%last, "the clock shows a time before the last entry of the audit log: set it right");
-                app.note(Event::ClockWentBack { last })?;
-            }
-            _ => {}
-        }
+        clock::keep(&app)?;
         Ok(app)
     }
 
     /// Reads from a snapshot in which `caller` has the right of `rule`, and records the read before it is answered.
-    pub(super) fn read<T: Send + 'static>(
+    pub(super) fn read<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static>(
         &self,
         caller: &Caller,
         rule: &Rule,
-        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, E), Error>,
     ) -> Pending<T> {
         self.reading(caller, rule, work, |value, _| value)
     }
@@ -88,18 +88,18 @@ impl App {
         self.reading(caller, rule, work, |value, id| (value, id))
     }
 
-    fn reading<T: Send + 'static, A: Send + 'static>(
+    fn reading<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static, A: Send + 'static>(
         &self,
         caller: &Caller,
         rule: &Rule,
-        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, E), Error>,
         answer: impl FnOnce(T, i64) -> A + Send + 'static,
     ) -> Pending<A> {
         let decided = self.decided(caller, rule, |tx, grant| {
-            let (value, event) = work(tx, grant)?;
-            Ok((grant.clone(), value, event))
+            let (value, events) = work(tx, grant)?;
+            Ok((grant.clone(), value, events))
         });
-        let (grant, value, event) = match decided {
+        let (grant, value, events) = match decided {
             Ok(Ok(read)) => read,
             Ok(Err(denial)) => return self.denied(caller, rule, denial),
             Err(error) => return Pending::refused(error),
@@ -107,7 +107,10 @@ impl App {
         let caller = caller.clone();
         Pending::coming(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
-            let id = append(tx, &caller, Some(grant.org), &event, grant.at)?;
+            let mut id = 0;
+            for event in events {
+                id = append(tx, &caller, Some(grant.org), &event, grant.at)?;
+            }
             Ok(Ok(answer(value, id)))
         }))
     }
@@ -193,10 +196,31 @@ impl App {
             .wait()
     }
 
-    /// Records what the server has to say of its own start; from the reserve, so that a full disk does not keep it from starting.
-    fn note(&self, event: Event) -> Result<(), Error> {
+    /// Records what the server has to say of itself; from the reserve, so that a full disk does not keep it from starting.
+    pub(super) fn note(
+        &self,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<Vec<Event>, Error> + Send + 'static,
+    ) -> Result<(), Error> {
         let now = self.outside.now();
-        self.store.revoke(move |tx| append(tx, &Caller::system(), None, &event, now)).wait().map(drop)
+        let write = move |tx: &WriteTx<'_>| {
+            work(tx)?.iter().try_for_each(|event| append(tx, &Caller::system(), None, event, now).map(drop))
+        };
+        self.store.revoke(write).wait()
+    }
+
+    /// Records in a chain what retention removes of it, and lets go of it: in this order, as the schema demands.
+    pub(super) fn let_go(&self, chain: Option<OrgId>, last: store::anchor::Anchor, event: Event) -> Result<(), Error> {
+        let now = self.outside.now();
+        let write = move |tx: &WriteTx<'_>| {
+            append(tx, &Caller::system(), chain, &event, now)?;
+            Ok(store::anchor::advance(tx, chain, last)?)
+        };
+        self.store.write(write).wait()
+    }
+
+    /// Removes some of the entries that a chain's anchor has let go of, and gives how many.
+    pub(super) fn sweep(&self, chain: Option<OrgId>, most: u32) -> Result<usize, Error> {
+        self.store.write(move |tx| Ok(store::anchor::sweep(tx, chain, most)?)).wait()
     }
 
     /// Looks up what has no caller yet: whose credential it is, whose key may have signed.

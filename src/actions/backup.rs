@@ -11,6 +11,7 @@ use crate::domain::event::{Event, Head};
 use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::time::Time;
 use crate::store::backup::{self, Made, Snapshot};
+use crate::store::clock::Kept;
 use crate::store::open::Lock;
 use crate::store::{self, Options, Store, StoreError};
 
@@ -98,6 +99,7 @@ fn prepare(
     let old_heads = audit::heads(database).unwrap_or_default();
     let now = outside.now();
     let used = Snapshot::open(database).and_then(|old| old.read(|tx| store::replay::used_since(tx, now)));
+    let seen = Snapshot::open(database).and_then(|old| old.read(store::clock::kept)).unwrap_or_default();
     let store = Store::open(&Options { path: draft.to_owned(), ..options.clone() })?;
     let app = App::new(store, outside.clone(), Limits::default())?;
     let (heads, used_known) = ((old_heads.clone(), new_heads.clone()), used.is_ok());
@@ -109,6 +111,9 @@ fn prepare(
         };
         store::server::set_signed_after(tx, signed_after)?;
         store::server::set_unannounced_token(tx, None)?;
+        // A backup knows less of how far time has come.
+        let kept = store::clock::kept(tx)?;
+        store::clock::keep(tx, Kept { high_water: kept.high_water.max(seen.high_water), ..kept })?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };
         let (old_heads, new_heads) = heads;
         Ok(((tokens_ended, signed_after), Event::Restored { old_heads, new_heads, tokens_ended }))

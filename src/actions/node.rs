@@ -48,7 +48,7 @@ fn put(
     profile: Profile,
     outside: &Outside,
 ) -> Result<(Node, Event), Error> {
-    let (org, key) = (grant.org, once.spend(tx, grant.at)?);
+    let (org, key) = (grant.org, once.spend(tx)?);
     let known = store::node::find_by_ip(tx, org, &profile.ip)?;
     refuse_deleted(known.as_ref())?;
     let new = known.is_none();
@@ -63,7 +63,7 @@ fn put(
 }
 
 fn take_out(tx: &WriteTx<'_>, grant: &Grant, once: &Once, ip: &str) -> Result<((), Event), Error> {
-    let key = once.spend(tx, grant.at)?;
+    let key = once.spend(tx)?;
     let node = node_at(tx, grant.org, ip)?;
     refuse_deleted(Some(&node))?;
     store::node::remove(tx, node.id)?;

@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use uuid::Uuid;
 
+use super::clock::HighWater;
 use crate::domain::id::Ids;
 use crate::domain::time::{Clock, Time};
 
@@ -16,6 +17,8 @@ pub struct Outside {
     clock: Arc<dyn Clock>,
     seed: fn() -> [u8; 32],
     ids: Arc<Ids>,
+    /// Until when time has come for sure.
+    pub(super) high_water: Arc<HighWater>,
     /// For ids alone, which are many and no secrets: a fresh generator for each would ask the system each time.
     for_ids: Arc<Mutex<StdRng>>,
 }
@@ -24,7 +27,8 @@ impl Outside {
     /// Time from `clock`, randomness from generators that `seed` starts.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, seed: fn() -> [u8; 32]) -> Self {
-        Self { clock, seed, ids: Arc::default(), for_ids: Arc::new(Mutex::new(StdRng::from_seed(seed()))) }
+        let for_ids = Arc::new(Mutex::new(StdRng::from_seed(seed())));
+        Self { clock, seed, ids: Arc::default(), high_water: Arc::default(), for_ids }
     }
 
     /// The same, with ids that come after all that were given out until `time`.
@@ -33,10 +37,29 @@ impl Outside {
         Self { ids: Arc::new(Ids::after(time)), ..self }
     }
 
-    /// The present moment.
+    /// The same, where time has come as far as an earlier process left it.
+    #[must_use]
+    pub fn with_high_water(self, high_water: HighWater) -> Self {
+        Self { high_water: Arc::new(high_water), ..self }
+    }
+
+    /// The present moment, by which everything is judged and recorded: it does not step back with the clock.
     #[must_use]
     pub fn now(&self) -> Time {
+        self.high_water.judge(&*self.clock)
+    }
+
+    /// What the clock shows, be it right or wrong.
+    #[must_use]
+    pub fn shown(&self) -> Time {
         self.clock.now()
+    }
+
+    /// A moment that has come whatever the clock may show: what is forgotten or removed by it is old indeed.
+    #[must_use]
+    pub fn certain(&self) -> Time {
+        let now = self.now();
+        self.shown().min(self.high_water.mark()).min(now)
     }
 
     /// A generator fit for keys and tokens.

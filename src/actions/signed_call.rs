@@ -51,12 +51,17 @@ pub(super) struct Once {
     key: OrgKeyId,
     signature: Signature,
     signed_at: Time,
+    outside: Outside,
 }
 
 impl Once {
     /// Uses the signature up and gives the key that made it.
-    pub(super) fn spend(&self, tx: &WriteTx<'_>, now: Time) -> Result<OrgKeyId, Error> {
-        if store::replay::spend(tx, &self.signature, self.signed_at, now)? { Ok(self.key) } else { Err(replayed()) }
+    pub(super) fn spend(&self, tx: &WriteTx<'_>) -> Result<OrgKeyId, Error> {
+        // By what has come for sure: a clock that leapt ahead would have all of them forgotten.
+        if let Some(forgotten) = store::replay::forget(tx, self.outside.certain())? {
+            self.outside.high_water.forget_used(forgotten);
+        }
+        if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(self.key) } else { Err(replayed()) }
     }
 }
 
@@ -181,7 +186,8 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     let Some((form, index)) = signer else { return Err(bad_signature(call)) };
     let key = keys[index].id;
     let identity = Identity::Node { org, key, ip: call.ip.clone() };
-    let once = Once { form, key, signature: call.signature, signed_at: call.at.time };
+    let (signed_at, outside) = (call.at.time, app.outside.clone());
+    let once = Once { form, key, signature: call.signature, signed_at, outside };
     let caller = Caller { identity, origin: origin.clone() };
     Ok(Signed { caller, once })
 }
@@ -200,7 +206,7 @@ fn unknown(advice: &str) -> Error {
 }
 
 fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
-    let (now, window, signed_after) = (app.now(), app.limits.signature_window, app.signed_after);
+    let (now, window, signed_after) = (app.outside.shown(), app.limits.signature_window, app.signed_after);
     // Durations of milliseconds, shown in seconds to the millisecond.
     let seconds = |millis: i64| format!("{}.{:03} s", millis / 1_000, millis % 1_000);
     let limit = window.as_secs();
@@ -224,6 +230,14 @@ fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
         let advice = format!(
             "The server was restored from a backup, which does not know every signature that was used, so it takes none that states a time before {signed_after}. \
              The server's time is {now}: {when}"
+        );
+        return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
+    }
+    let forgotten = app.outside.high_water.used_forgotten();
+    if at.time <= forgotten {
+        let advice = format!(
+            "The server's clock was set back, and used signatures are forgotten up to {forgotten}, so it takes none that states that time or an earlier one. \
+             The server's time is {now}: set its clock if that is wrong, or sign again after that time"
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
     }

@@ -1,6 +1,7 @@
 //! How is it asked for over HTTP? The table of contents: every group of operations, and the way of a request through the middleware.
 
 pub mod api_key;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod cors;
@@ -76,6 +77,9 @@ pub enum Group {
     /// The audit log, as far as it shows changes.
     #[oai(rename = "system events")]
     Events,
+    /// The audit log as it is recorded, for machines: reads and refusals included, with the hashes that chain it.
+    #[oai(rename = "audit log")]
+    Audit,
     /// People, their organization, and what they know of themselves.
     #[oai(rename = "people")]
     People,
@@ -100,6 +104,7 @@ pub type Apis = (
     verification::VerificationApi,
     event::EventApi,
     stream::StreamApi,
+    audit::AuditApi,
     health::ServerApi,
 );
 
@@ -119,6 +124,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),
         event::EventApi::new(Arc::clone(app)),
         stream::StreamApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.streams, face.stop),
+        audit::AuditApi::new(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));

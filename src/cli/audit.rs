@@ -48,9 +48,18 @@ impl Audit {
                     }
                     None => audit::verify(&context.settings(&database)?.database, &heads)?,
                 };
-                let json = json!({ "success": true, "entries": verified.entries, "chains": verified.chains });
+                let mut json = json!({ "success": true, "entries": verified.entries, "chains": verified.chains });
+                if !verified.removed.is_empty() {
+                    json["removedByRetention"] = json!(verified.removed);
+                }
                 context.print(&json, || {
-                    format!("The audit log is whole: {} entries in {} chains", verified.entries, verified.chains)
+                    let whole =
+                        format!("The audit log is whole: {} entries in {} chains", verified.entries, verified.chains);
+                    let removed = verified
+                        .removed
+                        .iter()
+                        .map(|head| format!("Not compared: {head}, which retention removed, as the chain itself says"));
+                    std::iter::once(whole).chain(removed).collect::<Vec<_>>().join("\n")
                 });
             }
             Self::Head { database } => {

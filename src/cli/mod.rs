@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod clock;
 mod healthcheck;
 mod log;
 mod offline;
@@ -68,6 +69,9 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup in the place of the database, while no server runs
     Restore(backup::Restore),
+    /// Set straight what a wrong clock left behind, while no server runs
+    #[command(subcommand)]
+    Clock(clock::Clock),
     /// Sign a node's request with an organization key, ready for `curl --json @-`
     Sign(sign::Sign),
     /// Print the OpenAPI document
@@ -136,6 +140,7 @@ fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Audit(command) => command.run(context),
         Command::Backup(command) => command.run(context),
         Command::Restore(command) => command.run(context),
+        Command::Clock(command) => command.run(context),
         Command::Sign(command) => command.run(),
         Command::Openapi => {
             say(crate::api::document::text().trim_end());

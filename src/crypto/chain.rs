@@ -78,6 +78,16 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Reads what [`hex`] wrote of a hash; `None` for anything else.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Hash> {
+    let mut hash = START;
+    for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    (hex(&hash) == text).then_some(hash)
+}
+
 fn hash(prev: &Hash, columns: &[Column<'_>]) -> Hash {
     let mut frames = Vec::with_capacity(512);
     for column in columns {

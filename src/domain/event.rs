@@ -190,6 +190,12 @@ pub enum Event {
     EventsStreamed { org: OrgId, after: Option<i64> },
     /// Events were marked as read, or as not read.
     EventsMarked { user: UserId, read: bool, count: usize },
+    /// A page of the audit log was read, after so many by the same reader that showed nothing but readings.
+    AuditRead { org: OrgId, after: i64, count: usize, quiet: u64 },
+    /// Somebody asked where the audit log ends, after so many by the same reader that showed nothing but readings.
+    AuditHeadRead { org: OrgId, quiet: u64 },
+    /// The first `count` entries of a chain that were left are removed; the last of them had this place and this hash.
+    AuditTrimmed { org: Option<OrgId>, seq: i64, hash: String, count: i64 },
     /// Somebody with a valid credential asked for what they may not do.
     AccessDenied { org: OrgId, rule: &'static str },
     /// So many signed calls from one network were refused in the minute that began at `minute`.
@@ -200,8 +206,12 @@ pub enum Event {
     BackedUp { at: Time, heads: Vec<Head> },
     /// This database came from a backup that replaced another one.
     Restored { old_heads: Vec<Head>, new_heads: Vec<Head>, tokens_ended: usize },
-    /// The clock shows a moment before the last entry's.
-    ClockWentBack { last: Time },
+    /// The clock stepped back.
+    ClockWentBack { from: Time, to: Time },
+    /// The clock leapt ahead by more than a day since it was last looked at, or the server stood still that long.
+    ClockLeapt { from: Time, to: Time },
+    /// The command line said that the clock is right.
+    ClockAccepted { high_water: Time },
     /// The schema was upgraded.
     Upgraded { from: i32, to: i32 },
 }

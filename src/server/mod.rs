@@ -21,14 +21,15 @@ use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
-use crate::actions::{api_key, backup, refusals};
+use crate::actions::retention::Retention;
+use crate::actions::{api_key, backup, clock as time, refusals};
 use crate::api::stream::Manner;
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
 use crate::store::{Options, Room, Store};
 
-/// How often the last uses of API keys are written. At every second time, the counts of refused calls are recorded and a
-/// new backup is noticed.
+/// How often the last uses of API keys are written and the clock is looked at. At every second time, the counts of refused
+/// calls are recorded, a new backup is noticed, and what is too old leaves the audit log.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
 
 /// Why the server cannot start; the text says what to do.
@@ -46,6 +47,7 @@ pub struct Server {
     stopping: CancellationToken,
     courier: Courier,
     bell: Doorbell,
+    retention: Arc<Retention>,
 }
 
 /// How a store is opened under these settings.
@@ -124,7 +126,8 @@ impl Server {
         };
         let listener = listener::Listener::new(bound, tls, api::endpoint(face), metrics, &settings);
         let (courier, bell) = courier(&app, &settings, outside);
-        Ok(Self { listener, app, address, start, stopping, courier, bell })
+        let retention = Arc::new(Retention::new(settings.audit_days));
+        Ok(Self { listener, app, address, start, stopping, courier, bell, retention })
     }
 
     /// The address it listens on, with the port that the system chose if it was asked to.
@@ -167,7 +170,7 @@ impl Server {
 
     /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
     pub async fn run(self, stop: CancellationToken) {
-        let keeping = tokio::spawn(keep_house(Arc::clone(&self.app), stop.clone()));
+        let keeping = tokio::spawn(keep_house(Arc::clone(&self.app), self.retention, stop.clone()));
         let carrying = tokio::spawn(self.courier.run(stop.clone()));
         let stopping = self.stopping;
         let telling = tokio::spawn({
@@ -187,6 +190,9 @@ impl Server {
             if let Err(error) = api_key::flush_uses(&app) {
                 tracing::error!(%error, "the last uses of API keys could not be written");
             }
+            if let Err(error) = time::keep(&app) {
+                tracing::error!(%error, "how far time has come could not be written");
+            }
             drop(app);
         });
         let _ = closed.await;
@@ -202,17 +208,19 @@ fn courier(app: &Arc<App>, settings: &Settings, outside: Outside) -> (Courier, D
     (Courier::new(Arc::new(Office(Arc::clone(app))), carrier, bell.clone()), bell)
 }
 
-async fn keep_house(app: Arc<App>, stop: CancellationToken) {
+async fn keep_house(app: Arc<App>, retention: Arc<Retention>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     ticks.tick().await;
     let mut whole_minute = false;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let app = Arc::clone(&app);
+        let (app, retention) = (Arc::clone(&app), Arc::clone(&retention));
         let kept = spawn_blocking(move || {
             let written = api_key::flush_uses(&app);
+            time::keep(&app)?;
             if whole_minute {
                 refusals::flush(&app, false)?;
                 backup::notice(&app)?;
+                retention.keep(&app)?;
             }
             written
         });

@@ -61,7 +61,7 @@ pub fn chain_name(org: Option<OrgId>) -> String {
 }
 
 /// The last entry of a chain.
-fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<Head>, StoreError> {
+pub(super) fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<Head>, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     match org {
         Some(org) => {
@@ -73,9 +73,8 @@ fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<Head>, StoreError>
 
 /// The last entry of every chain: the server's first, then the organizations' by id.
 pub fn heads(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
-    let orgs = tx.rows("SELECT id FROM org ORDER BY id", [], |row| Ok(OrgId::from_bytes(row.get(0)?)))?;
-    let mut heads = Vec::with_capacity(orgs.len() + 1);
-    for org in std::iter::once(None).chain(orgs.into_iter().map(Some)) {
+    let mut heads = Vec::new();
+    for org in chains(tx)? {
         if let Some((seq, hash)) = last(tx, org)? {
             heads.push(event::Head { org: chain_name(org), seq, hash: chain::hex(&hash) });
         }
@@ -86,6 +85,24 @@ pub fn heads(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
 /// When the last entry of all was made.
 pub fn last_at(tx: &ReadTx<'_>) -> Result<Option<Time>, StoreError> {
     tx.row("SELECT at FROM audit ORDER BY id DESC LIMIT 1", [], |row| Ok(Time::from_millis(row.get(0)?)))
+}
+
+/// The chains that there are: the server's first, then the organizations' by id.
+pub fn chains(tx: &ReadTx<'_>) -> Result<Vec<Option<OrgId>>, StoreError> {
+    let orgs = tx.rows("SELECT id FROM org ORDER BY id", [], |row| Ok(Some(OrgId::from_bytes(row.get(0)?))))?;
+    Ok(std::iter::once(None).chain(orgs).collect())
+}
+
+/// The last entry of an organization's chain.
+pub fn head(tx: &ReadTx<'_>, org: OrgId) -> Result<Option<event::Head>, StoreError> {
+    let head = last(tx, Some(org))?;
+    Ok(head.map(|(seq, hash)| event::Head { org: chain_name(Some(org)), seq, hash: chain::hex(&hash) }))
+}
+
+/// The entries of an organization's chain after place `after`, in their order, at most `limit`.
+pub fn page(tx: &ReadTx<'_>, org: OrgId, after: i64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM audit WHERE org = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
+    tx.rows(&sql, params![org.as_bytes(), after, limit], entry)
 }
 
 /// Gives every entry to `take`, in the order of their ids and in constant memory.

@@ -1,9 +1,11 @@
 //! What is remembered? One SQLite file: many readers on snapshots, one writer that commits in groups.
 
+pub mod anchor;
 pub mod api_key;
 pub mod audit;
 pub mod backup;
 mod bell;
+pub mod clock;
 mod connection;
 #[cfg(test)]
 mod disk_tests;

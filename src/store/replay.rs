@@ -16,13 +16,18 @@ pub const KEPT: Duration = WIDEST_WINDOW.saturating_mul(2);
 /// Forgotten with each use, so that a busy time is cleared up as fast as it came, and no call pays for many.
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
+/// Forgets some used signatures that are over at `now`; gives the latest moment that one of them states.
+pub fn forget(tx: &WriteTx<'_>, now: Time) -> Result<Option<Time>, StoreError> {
+    let over = params![now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE];
+    let sql = "SELECT signed_at, digest FROM used_signature WHERE signed_at < ?1 ORDER BY signed_at LIMIT ?2";
+    let used: Vec<Used> = tx.rows(sql, over, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let sql = "DELETE FROM used_signature WHERE signed_at = ?1 AND digest = ?2";
+    used.iter().try_for_each(|(signed_at, digest)| tx.execute(sql, params![signed_at, digest]).map(drop))?;
+    Ok(used.last().map(|(signed_at, _)| Time::from_millis(*signed_at)))
+}
+
 /// Uses a signature up; `false` when it was used before, on any call.
-pub fn spend(tx: &WriteTx<'_>, signature: &Signature, signed_at: Time, now: Time) -> Result<bool, StoreError> {
-    tx.execute(
-        "DELETE FROM used_signature WHERE (signed_at, digest) IN
-             (SELECT signed_at, digest FROM used_signature WHERE signed_at < ?1 ORDER BY signed_at LIMIT ?2)",
-        params![now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE],
-    )?;
+pub fn spend(tx: &WriteTx<'_>, signature: &Signature, signed_at: Time) -> Result<bool, StoreError> {
     let digest: [u8; 32] = Sha256::digest(signature).into();
     let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     Ok(tx.execute(sql, params![signed_at.millis(), digest])? == 1)

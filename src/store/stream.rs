@@ -42,6 +42,11 @@ pub fn last_id(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT max(id) FROM audit", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
 }
 
+/// The id of the first entry that is kept of an organization's chain.
+pub fn first_id(tx: &ReadTx<'_>, org: OrgId) -> Result<Option<i64>, StoreError> {
+    tx.row("SELECT id FROM audit WHERE org = ?1 ORDER BY seq LIMIT 1", [org.as_bytes()], |row| row.get(0))
+}
+
 /// What fits of the entries that follow `after`.
 pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreError> {
     let last = last_id(tx)?;

@@ -90,6 +90,8 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("streamEvents", MEMBERS, Some(NOBODY)),
     ("markSystemEventsRead", MEMBERS, None),
     ("markSystemEventsUnread", MEMBERS, None),
+    ("listAuditEntries", ADMINISTRATORS, Some(NOBODY)),
+    ("getAuditHead", ADMINISTRATORS, Some(NOBODY)),
     ("listProjects", MEMBERS, Some(NOBODY)),
     ("createProject", [401, 401, 401, 401, 403, 403, 201, 201, 201], Some(NOBODY)),
     ("getProject", ADMINISTRATORS, None),

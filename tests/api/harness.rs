@@ -237,6 +237,11 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    /// Lets time pass, or sets the clock back.
+    pub fn pass(&self, millis: i64) {
+        self.clock.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
     /// Starts it again on the same database.
     pub async fn start(self) -> Server {
         Server::run(self.folder, self.flags, self.clock).await

@@ -12,5 +12,6 @@ mod kill9;
 mod links;
 mod nginx;
 mod restore;
+mod retention;
 mod stop;
 mod webhooks;

@@ -52,6 +52,8 @@ pub enum Rule {
     SeesEvents,
     /// To follow the audit log of an organization, as far as their role goes.
     StreamsEvents(Option<OrgId>),
+    /// To read the audit log of an organization as it is recorded, reads and refusals included.
+    SeesAudit(Option<OrgId>),
     /// To mark events as read for themselves.
     MarksEvents,
     /// To speak as a node of the organization whose key verified the signature.
@@ -157,6 +159,10 @@ impl Rule {
                 Whole,
                 "Access denied: you can only follow events of your own organization",
             ),
+            Self::SeesAudit(_) => {
+                let refusal = "Access denied: only OWNER and ADMINISTRATOR roles can read the audit log of their own organization";
+                ("see audit log", Some(Administrator), Never, refusal)
+            }
             Self::MarksEvents => ("mark events", Some(User), Never, DENIED),
             Self::SpeaksAsNode => ("speak as a node", None, Never, DENIED),
             Self::Administers(_) => ("administer", None, Never, DENIED),
@@ -183,7 +189,8 @@ impl Rule {
             | Self::ManagesKeys(org)
             | Self::SeesNodes(org)
             | Self::ManagesNodes(org)
-            | Self::StreamsEvents(org) => *org == Some(own),
+            | Self::StreamsEvents(org)
+            | Self::SeesAudit(org) => *org == Some(own),
             Self::SeesOwnProfile
             | Self::ManagesOwnAccount
             | Self::ManagesOwnSessions

@@ -181,6 +181,16 @@ impl Event {
             Self::EventsMarked { user, read, count } => {
                 Facts::seen("event.mark", User, user).with(json!({ "read": read, "count": count }))
             }
+            Self::AuditRead { org, after, count, quiet } => {
+                Facts::seen("audit.read", Org, org).with(json!({ "after": after, "count": count, "quietReads": quiet }))
+            }
+            Self::AuditHeadRead { org, quiet } => {
+                Facts::seen("audit.head", Org, org).with(json!({ "quietReads": quiet }))
+            }
+            Self::AuditTrimmed { org, seq, hash, count } => {
+                let facts = org.map_or_else(|| Facts::server("audit.trim"), |org| Facts::seen("audit.trim", Org, org));
+                facts.with(json!({ "seq": seq, "hash": hash, "count": count }))
+            }
             Self::AccessDenied { org, rule } => Facts::refused("access.denied", Org, org).with(json!({ "rule": rule })),
             Self::SignedCallsRefused { org, code, network, minute, count } => {
                 Facts::refused("node.refused", Node, org).with(counted(code, network, *minute, *count))
@@ -191,8 +201,14 @@ impl Event {
             }
             Self::Restored { old_heads, new_heads, tokens_ended } => Facts::server("server.restore")
                 .with(json!({ "oldHeads": old_heads, "newHeads": new_heads, "tokensEnded": tokens_ended })),
-            Self::ClockWentBack { last } => {
-                Facts::server("server.clock").with(json!({ "lastEntryAt": last.to_string() }))
+            Self::ClockWentBack { from, to } => {
+                Facts::server("clock.backwards").with(json!({ "from": from.to_string(), "to": to.to_string() }))
+            }
+            Self::ClockLeapt { from, to } => {
+                Facts::server("clock.forwards").with(json!({ "from": from.to_string(), "to": to.to_string() }))
+            }
+            Self::ClockAccepted { high_water } => {
+                Facts::server("clock.accept").with(json!({ "highWater": high_water.to_string() }))
             }
             Self::Upgraded { from, to } => Facts::server("server.upgrade").with(json!({ "from": from, "to": to })),
         }

@@ -1,0 +1,68 @@
+//! How long is the audit log kept? As long as it is set, by whole days; what is removed is said in the chain that it is removed from.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::app::App;
+use super::error::Error;
+use crate::crypto::chain::hex;
+use crate::domain::event::Event;
+use crate::domain::time::Time;
+use crate::store::{self, anchor};
+
+/// Entries removed in one transaction: what else is written waits no longer than these take.
+pub const AT_ONCE: u32 = 500;
+
+/// Transactions of one run, so that a stop need not wait long.
+pub const STEPS: u32 = 100;
+
+const DAY: i64 = 86_400_000;
+
+/// Removes what is older than it is to be kept.
+#[derive(Debug)]
+pub struct Retention {
+    days: u32,
+    /// Up to when everything was removed.
+    done: Mutex<Option<Time>>,
+}
+
+impl Retention {
+    /// Keeps so many days; 0 keeps everything.
+    #[must_use]
+    pub const fn new(days: u32) -> Self {
+        Self { days, done: Mutex::new(None) }
+    }
+
+    /// Removes what is due, in steps; gives how many entries it removed. What one run leaves the next one removes.
+    ///
+    /// A day is removed as a whole, so a chain gets one `audit.trim` a day at most. The clock is believed as little as
+    /// possible: one that leapt ahead must not remove everything.
+    pub fn keep(&self, app: &App) -> Result<usize, Error> {
+        if self.days == 0 {
+            return Ok(0);
+        }
+        let now = app.outside.certain();
+        let kept_from = now.minus(Duration::from_hours(24 * u64::from(self.days))).millis();
+        let cutoff = Time::from_millis(kept_from - kept_from.rem_euclid(DAY));
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if done.is_some_and(|done| done >= cutoff) {
+            return Ok(0);
+        }
+        let (mut removed, mut steps) = (0, 0);
+        for chain in app.identify(|tx| Ok(store::audit::chains(tx)?))? {
+            if let Some((last, count)) = app.identify(|tx| Ok(anchor::removable(tx, chain, cutoff, now)?))? {
+                let event = Event::AuditTrimmed { org: chain, seq: last.seq, hash: hex(&last.hash), count };
+                app.let_go(chain, last, event)?;
+            }
+            while app.identify(|tx| Ok(anchor::is_unswept(tx, chain)?))? {
+                if steps == STEPS {
+                    return Ok(removed);
+                }
+                removed += app.sweep(chain, AT_ONCE)?;
+                steps += 1;
+            }
+        }
+        *done = Some(cutoff);
+        Ok(removed)
+    }
+}

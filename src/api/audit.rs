@@ -1,0 +1,244 @@
+//! How does a machine ask for the audit log over HTTP?
+
+use std::sync::Arc;
+
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
+use tokio::sync::Semaphore;
+
+use super::auth::Auth;
+use super::error::{Fail, may};
+use super::{Group, act};
+use crate::actions::app::App;
+use crate::actions::audit::page;
+use crate::actions::error::Error;
+use crate::domain::audit::Entry;
+use crate::domain::event::Head;
+use crate::domain::id::OrgId;
+
+/// The operations on the audit log.
+pub struct AuditApi {
+    app: Arc<App>,
+    /// Held while a page is read: long pages must not keep the readers from everybody else.
+    looks: Arc<Semaphore>,
+}
+
+/// How many pages are read at once.
+const LOOKS: usize = 2;
+
+/// The number of entries without `limit`.
+const LIMIT: u32 = 100;
+
+/// An entry of the audit log, as `orgkeys audit export` prints it.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct AuditEntry {
+    /// The place in the whole log; other organizations' entries lie between.
+    id: i64,
+    /// The organization's id.
+    org: String,
+    /// The place in the organization's chain, from 1 without a gap.
+    seq: i64,
+    /// When: milliseconds since 1970.
+    at: i64,
+    /// `user`, `api_key`, `node` or `system`.
+    actor_kind: String,
+    /// The id of who did it.
+    actor_id: String,
+    /// The API key's name, the node's address, or `orgkeys`; null for people, who are looked up.
+    #[oai(nullable)]
+    actor_name: Option<String>,
+    /// What was done: a noun and a verb.
+    action: String,
+    /// The number of what it is about, as in system events.
+    #[oai(nullable)]
+    context: Option<i64>,
+    /// The id of what it is about.
+    #[oai(nullable)]
+    context_id: Option<String>,
+    /// The id of the project that it happened in.
+    #[oai(nullable)]
+    project: Option<String>,
+    /// 0 created, 1 updated, 2 deleted; null for reads and refusals.
+    #[oai(nullable)]
+    change: Option<i64>,
+    /// `done` or `refused`.
+    outcome: String,
+    /// The client's address.
+    #[oai(nullable)]
+    address: Option<String>,
+    /// The id of the request.
+    #[oai(nullable)]
+    request_id: Option<String>,
+    /// More: a JSON object in a string.
+    #[oai(nullable)]
+    detail: Option<String>,
+    /// The hash of the entry before it, in hexadecimal; 64 zeros for the first.
+    prev_hash: String,
+    /// The hash of this entry: SHA-256 over the one before it and every other field.
+    hash: String,
+}
+
+/// A page of the audit log.
+#[derive(Object)]
+#[oai(example)]
+struct AuditPage {
+    /// Always true.
+    success: bool,
+    /// What was done.
+    message: String,
+    /// The entries, by `seq`.
+    data: Vec<AuditEntry>,
+    /// What to ask with as `after` next.
+    next: i64,
+    /// The `seq` of the last entry of all. Less than `after`: the server was restored from an older backup.
+    last: i64,
+    /// The `seq` of the last entry that retention removed, 0 if none was. Those up to it cannot be read any more.
+    removed: i64,
+}
+
+/// Where the audit log ends: to be kept elsewhere, one a line, for `orgkeys audit verify --head`.
+#[derive(Object)]
+#[oai(example)]
+struct AuditHead {
+    /// The organization's id.
+    org: String,
+    /// The place of the last entry.
+    seq: i64,
+    /// Its hash, in hexadecimal.
+    hash: String,
+}
+
+type PageFail = Fail<{ may::BE_REFUSED | may::BE_INVALID }>;
+type HeadFail = Fail<{ may::BE_REFUSED }>;
+
+#[OpenApi(tag = "Group::Audit")]
+impl AuditApi {
+    /// Read the audit log
+    ///
+    /// Everything that is recorded of the organization, reads and refusals included, oldest first and with the hashes:
+    /// what `orgkeys audit export` prints, so a file of all pages' entries, one a line, passes
+    /// `orgkeys audit verify --file`. Ask again with `after` set to `next`.
+    ///
+    /// Reading is recorded as `audit.read`, so a page ends with, or is followed by, the entry of the reading before. A
+    /// reading that shows nothing but readings leaves no entry of its own for up to an hour: it is counted, and the
+    /// reader's next entry says how many there were (`quietReads`). Needs ADMINISTRATOR, and no API key may.
+    #[oai(path = "/organization/:orgId/audit", method = "get", operation_id = "listAuditEntries")]
+    async fn list(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "orgId")]
+        org: Path<String>,
+        /// Entries after this `seq`; 0 if left out: from the beginning.
+        #[oai(validator(minimum(value = "0")))]
+        after: Query<Option<i64>>,
+        /// How many to give: 1 to 1000, 100 if left out.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
+        limit: Query<Option<u32>>,
+    ) -> Result<Json<AuditPage>, PageFail> {
+        let (org, after, limit) = (OrgId::parse(&org), after.0.unwrap_or(0), limit.0.unwrap_or(LIMIT));
+        // Held by the work itself: a client that leaves does not end it.
+        let look = Arc::clone(&self.looks).acquire_owned().await.map_err(Error::internal)?;
+        let page = act(&self.app, move |app| {
+            let read = page::list(app, &auth.0, org, after, limit);
+            drop(look);
+            read
+        })
+        .await?;
+        Ok(Json(AuditPage {
+            success: true,
+            message: "Audit entries retrieved successfully".to_owned(),
+            data: page.entries.into_iter().map(shown).collect(),
+            next: page.next,
+            last: page.last,
+            removed: page.removed,
+        }))
+    }
+
+    /// Get the head of the audit log
+    ///
+    /// The last entry's place and hash, as `orgkeys audit head --json` prints them, and without an envelope, so that
+    /// answers can be kept one a line. `orgkeys audit verify --head` then shows whether the log was cut or written anew
+    /// since. Being asked is recorded after that, as reading is. Needs ADMINISTRATOR, and no API key may.
+    #[oai(path = "/organization/:orgId/audit/head", method = "get", operation_id = "getAuditHead")]
+    async fn head(
+        &self,
+        auth: Auth,
+        /// The organization's id.
+        #[oai(name = "orgId")]
+        org: Path<String>,
+    ) -> Result<Json<AuditHead>, HeadFail> {
+        let org = OrgId::parse(&org);
+        let Head { org, seq, hash } = act(&self.app, move |app| page::head(app, &auth.0, org)).await?;
+        Ok(Json(AuditHead { org, seq, hash }))
+    }
+}
+
+impl AuditApi {
+    /// The operations, over an app.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, looks: Arc::new(Semaphore::new(LOOKS)) }
+    }
+}
+
+fn shown(entry: Entry) -> AuditEntry {
+    let Entry { id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, .. } = entry;
+    let Entry { project, change, outcome, address, request_id, detail, prev_hash, hash, .. } = entry;
+    AuditEntry {
+        id,
+        org,
+        seq,
+        at,
+        actor_kind,
+        actor_id,
+        actor_name,
+        action,
+        context,
+        context_id,
+        project,
+        change,
+        outcome,
+        address,
+        request_id,
+        detail,
+        prev_hash,
+        hash,
+    }
+}
+
+impl Example for AuditPage {
+    fn example() -> Self {
+        let entry = AuditEntry {
+            id: 7,
+            org: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
+            seq: 5,
+            at: 1_705_314_600_000,
+            actor_kind: "user".to_owned(),
+            actor_id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
+            actor_name: None,
+            action: "org_key.create".to_owned(),
+            context: Some(10),
+            context_id: Some("key-018d0b6a-5c80-7000-8000-000000000002".to_owned()),
+            project: None,
+            change: Some(0),
+            outcome: "done".to_owned(),
+            address: Some("192.0.2.7".to_owned()),
+            request_id: Some("018d0b6a-5c80-7000-8000-000000000004".to_owned()),
+            detail: None,
+            prev_hash: "3f".repeat(32),
+            hash: "a9".repeat(32),
+        };
+        let message = "Audit entries retrieved successfully".to_owned();
+        Self { success: true, message, data: vec![entry], next: 5, last: 5, removed: 0 }
+    }
+}
+
+impl Example for AuditHead {
+    fn example() -> Self {
+        Self { org: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(), seq: 5, hash: "a9".repeat(32) }
+    }
+}

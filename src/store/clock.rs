@@ -1,0 +1,91 @@
+//! How far has time come? Kept across restarts, so that a clock that is set back brings nothing back to life.
+
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::index::Touched;
+use super::{ReadTx, StoreError, WriteTx};
+use crate::domain::id::ApiKeyId;
+use crate::domain::time::Time;
+
+/// What is kept of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The latest moment that has surely come.
+    pub high_water: Time,
+    /// What the clock showed when it was last looked at.
+    pub seen: Time,
+    /// Since when the clock has run ahead without being believed.
+    pub leapt_at: Option<Time>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { high_water: Time::from_millis(0), seen: Time::from_millis(0), leapt_at: None }
+    }
+}
+
+/// How long what begins now lives.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are what lives so long")]
+pub struct Lives {
+    pub access: Duration,
+    pub refresh: Duration,
+    pub invitation: Duration,
+}
+
+/// What the last process kept.
+pub fn kept(tx: &ReadTx<'_>) -> Result<Kept, StoreError> {
+    let kept = tx.row("SELECT high_water, clock_seen, leapt_at FROM server", [], |row| {
+        let leapt_at = Some(row.get(2)?).filter(|millis| *millis > 0).map(Time::from_millis);
+        Ok(Kept { high_water: Time::from_millis(row.get(0)?), seen: Time::from_millis(row.get(1)?), leapt_at })
+    })?;
+    Ok(kept.unwrap_or_default())
+}
+
+/// Keeps how far time has come.
+pub fn keep(tx: &WriteTx<'_>, kept: Kept) -> Result<(), StoreError> {
+    let millis = |time: Time| time.millis().max(0);
+    tx.execute(
+        "UPDATE server SET high_water = ?1, clock_seen = ?2, leapt_at = ?3",
+        params![millis(kept.high_water), millis(kept.seen), kept.leapt_at.map_or(0, millis)],
+    )
+    .map(drop)
+}
+
+/// Ends what was made while the clock ran ahead of `now` as long after `now` as it would have ended after it was made, and
+/// lets nothing else state a later moment that would hold somebody up.
+pub fn pull_back(tx: &WriteTx<'_>, now: Time, lives: Lives) -> Result<(), StoreError> {
+    let until = |life| now.plus(life).millis();
+    let now = now.millis();
+    tx.execute(
+        "UPDATE token SET expires_at = min(expires_at, ?1), refresh_until = min(refresh_until, ?2)
+         WHERE refresh_until IS NOT NULL AND (expires_at > ?1 OR refresh_until > ?2)",
+        [until(lives.access), until(lives.refresh)],
+    )?;
+    tx.execute(
+        "UPDATE token SET expires_at = min(expires_at, ?1 + expires_at - created_at)
+         WHERE refresh_until IS NULL AND expires_at IS NOT NULL AND created_at > ?1",
+        [now],
+    )?;
+    tx.execute("UPDATE token SET last_used = ?1 WHERE last_used > ?1", [now])?;
+    tx.touches.add(Touched::EveryToken);
+    tx.execute("UPDATE invitation SET expires_at = ?1 WHERE expires_at > ?1", [until(lives.invitation)])?;
+    tx.execute("UPDATE wrong_password SET at = ?1 WHERE at > ?1", [now])?;
+    tx.execute("UPDATE known_network SET at = ?1 WHERE at > ?1", [now])?;
+    // The end of any other API key is a date that somebody chose; that of a rotated one was counted from the clock.
+    let rotated = tx.rows("SELECT id FROM api_key WHERE rotated_at > ?1 AND expire_at IS NOT NULL", [now], |row| {
+        row.get::<_, i64>(0)
+    })?;
+    for id in rotated {
+        tx.execute(
+            "UPDATE api_key SET expire_at = max(start_at + 1, min(expire_at, ?2 + expire_at - rotated_at)) WHERE id = ?1",
+            [id, now],
+        )?;
+        if let Some(id) = ApiKeyId::from_number(id) {
+            tx.touches.add(Touched::ApiKey(id));
+        }
+    }
+    Ok(())
+}

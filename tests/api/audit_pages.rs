@@ -1,0 +1,200 @@
+//! The audit log, read by a machine: page after page, whole, with the hashes, and without feeding itself.
+
+use std::collections::HashSet;
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::audit;
+use orgkeys::domain::event::Head;
+use orgkeys::domain::role::Role;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Identity, Server, blocking, entries};
+
+async fn page(server: &Server, reader: &Identity, query: &str) -> Value {
+    let path = format!("/organization/{}/audit{query}", reader.org);
+    let answer = server.call_as(reader, Method::GET, &path, None).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()
+}
+
+async fn head(server: &Server, reader: &Identity) -> Answer {
+    server.call_as(reader, Method::GET, &format!("/organization/{}/audit/head", reader.org), None).await
+}
+
+fn actions(page: &Value) -> Vec<&str> {
+    page["data"].as_array().expect("entries").iter().map(|entry| entry["action"].as_str().expect("text")).collect()
+}
+
+/// How many entries the reader's organization has.
+async fn length(server: &Server, reader: &Identity) -> usize {
+    entries(&server.database).await.iter().filter(|entry| entry.org == reader.org).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_what_an_export_is_and_pass_its_verification() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let user = server.member_of(&owner.org, Role::User).await;
+    for _ in 0..4 {
+        server.events(&owner).await;
+        server.events(&other).await;
+        let denied = server.call_as(&user, Method::GET, &format!("/organization/{}/key", owner.org), None).await;
+        assert_eq!(denied.status, StatusCode::FORBIDDEN);
+    }
+    let (mut lines, mut after) = (String::new(), 0);
+    loop {
+        let page = page(&server, &owner, &format!("?after={after}&limit=3")).await;
+        let data = page["data"].as_array().expect("entries");
+        assert!(data.len() <= 3);
+        for entry in data {
+            lines.extend([entry.to_string(), "\n".to_owned()]);
+        }
+        after = page["next"].as_i64().expect("a number");
+        if page["next"] == page["last"] {
+            break;
+        }
+    }
+    server.events(&owner).await;
+    let head: Head = serde_json::from_slice(&head(&server, &owner).await.body).expect("a head");
+    assert_eq!((&head.org, head.seq), (&owner.org, after + 1));
+    let exported = entries(&server.database).await;
+    let own: String = exported
+        .iter()
+        .filter(|entry| entry.org == owner.org && entry.seq <= after)
+        .map(|entry| serde_json::to_string(entry).expect("text") + "\n")
+        .collect();
+    assert_eq!(lines, own, "a page's entries are an export's, to the byte");
+    for needed in ["event.list", "access.denied", "audit.read", "org.create"] {
+        assert!(lines.contains(&format!("\"action\":\"{needed}\"")), "{needed}");
+    }
+    let count = audit::verify_file(lines.as_bytes(), &[]).expect("whole").entries;
+    assert_eq!(i64::try_from(count), Ok(after));
+    let cut = [head];
+    let error = audit::verify_file(lines.as_bytes(), &cut).expect_err("one entry short of the head");
+    assert!(error.message.ends_with("its tail was cut"), "{error:?}");
+    let database = server.database.clone();
+    blocking(move || audit::verify(&database, &cut).expect("the head is one of the database's")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_told_in_these_words() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let first = entries(&server.database).await.into_iter().find(|entry| entry.org == owner.org).expect("an entry");
+    let expected = json!({
+        "success": true, "message": "Audit entries retrieved successfully", "data": [first], "next": 1, "last": 3,
+        "removed": 0,
+    });
+    assert_eq!(page(&server, &owner, "?limit=1").await, expected);
+    let said = head(&server, &owner).await;
+    let last = entries(&server.database).await;
+    let last = last.iter().find(|entry| entry.org == owner.org && entry.seq == 4).expect("the page's entry");
+    let expected = format!(r#"{{"org":"{}","seq":4,"hash":"{}"}}"#, owner.org, last.hash);
+    assert_eq!(String::from_utf8_lossy(&said.body), expected, "one line, as `audit head --json` prints it");
+    let beyond = page(&server, &owner, "?after=9223372036854775807").await;
+    assert_eq!((&beyond["data"], &beyond["next"], &beyond["last"]), (&json!([]), &json!(i64::MAX), &json!(4)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_has_two_sides_and_so_has_after() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    for (query, status) in [
+        ("?limit=1", 200),
+        ("?limit=0", 400),
+        ("?limit=1000", 200),
+        ("?limit=1001", 400),
+        ("?limit=x", 400),
+        ("?after=0", 200),
+        ("?after=-1", 400),
+        ("?after=9223372036854775808", 400),
+        ("?after=1;DROP", 400),
+    ] {
+        let path = format!("/organization/{}/audit{query}", owner.org);
+        let answer = server.call_as(&owner, Method::GET, &path, None).await;
+        assert_eq!(answer.status.as_u16(), status, "{query}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_polls_sees_their_readings_but_does_not_feed_themselves() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut after = page(&server, &owner, "").await["next"].as_i64().expect("a number");
+    let begun = length(&server, &owner).await;
+    let own = page(&server, &owner, &format!("?after={after}")).await;
+    assert_eq!(actions(&own), ["audit.read"]);
+    after = own["next"].as_i64().expect("a number");
+    for second in 0..60 {
+        server.pass(1_000);
+        let quiet = page(&server, &owner, &format!("?after={after}")).await;
+        assert_eq!((actions(&quiet).len(), &quiet["next"]), (0, &json!(after)), "{second}");
+        assert_eq!(head(&server, &owner).await.json()["seq"], after);
+    }
+    assert_eq!(length(&server, &owner).await, begun, "a minute of polling left nothing");
+    server.events(&owner).await;
+    let news = page(&server, &owner, &format!("?after={after}")).await;
+    assert_eq!(actions(&news), ["event.list"]);
+    let recorded = entries(&server.database).await.pop().expect("an entry");
+    let expected = format!(r#"{{"after":{after},"count":1,"quietReads":121}}"#);
+    assert_eq!((recorded.action.as_str(), recorded.detail), ("audit.read", Some(expected)), "all are counted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_reader_is_recorded_once_an_hour_and_two_readers_do_not_feed_each_other() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let other = server.member_of(&owner.org, Role::Administrator).await;
+    let after = page(&server, &owner, "").await["last"].as_i64().expect("a number") + 1;
+    let begun = length(&server, &owner).await;
+    server.pass(3_600_000 - 1);
+    page(&server, &owner, &format!("?after={after}")).await;
+    assert_eq!(length(&server, &owner).await, begun);
+    server.pass(1);
+    page(&server, &owner, &format!("?after={after}")).await;
+    assert_eq!(length(&server, &owner).await, begun + 1, "an hour after the last one");
+    let seen = page(&server, &other, &format!("?after={after}")).await;
+    assert_eq!((actions(&seen), length(&server, &owner).await), (vec!["audit.read"], begun + 2));
+    for _ in 0..5 {
+        for reader in [&owner, &other] {
+            server.pass(1_000);
+            let seen = page(&server, reader, &format!("?after={after}")).await;
+            assert_eq!(actions(&seen), ["audit.read", "audit.read"], "they see each other");
+        }
+    }
+    assert_eq!(length(&server, &owner).await, begun + 2);
+    // A refusal is news.
+    let user = server.member_of(&owner.org, Role::User).await;
+    let path = format!("/organization/{}/audit", owner.org);
+    assert_eq!(server.call_as(&user, Method::GET, &path, None).await.status, StatusCode::FORBIDDEN);
+    page(&server, &other, &format!("?after={after}")).await;
+    assert_eq!(entries(&server.database).await.pop().expect("an entry").actor_id, other.user);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_read_while_others_write_are_whole_and_in_order() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let other = server.owner_of("other").await;
+    let writing = async {
+        for _ in 0..40 {
+            tokio::join!(server.events(&owner), server.events(&other));
+        }
+    };
+    let reading = async {
+        let (mut seen, mut after) = (Vec::new(), 0);
+        for _ in 0..40 {
+            let page = page(&server, &owner, &format!("?after={after}&limit=7")).await;
+            seen.extend(page["data"].as_array().expect("entries").clone());
+            after = page["next"].as_i64().expect("a number");
+        }
+        seen
+    };
+    let ((), seen) = tokio::join!(writing, reading);
+    let numbers: Vec<i64> = seen.iter().map(|entry| entry["seq"].as_i64().expect("a number")).collect();
+    assert_eq!(numbers, (1..).take(seen.len()).collect::<Vec<_>>());
+    assert_eq!(
+        seen.iter().map(|entry| entry["org"].clone()).collect::<HashSet<_>>(),
+        HashSet::from([json!(owner.org)])
+    );
+}

@@ -1,0 +1,337 @@
+//! A clock that is set back or leaps ahead: nothing is accepted twice, nothing comes back to life, and nobody is locked out for ever.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::clock;
+use orgkeys::actions::offline::Ttl;
+use orgkeys::domain::audit::Entry;
+use orgkeys::domain::role::Role;
+use orgkeys::domain::time::Time;
+use serde_json::{Value, json};
+
+use crate::access::token;
+use crate::harness::{Identity, Server, blocking, entries, registration};
+use crate::sessions;
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+const TEN_YEARS: i64 = 3_652 * DAY;
+
+const IP: &str = "203.0.113.7";
+
+/// What housekeeping does of the clock.
+async fn look(server: &Server) {
+    let app = server.app.clone();
+    blocking(move || clock::keep(&app).expect("kept")).await;
+}
+
+/// Sets the clock, at run time or across a restart.
+async fn set(server: Server, millis: i64, restart: bool) -> Server {
+    look(&server).await;
+    if !restart {
+        server.pass(millis);
+        look(&server).await;
+        return server;
+    }
+    let stopped = server.stop().await;
+    stopped.pass(millis);
+    stopped.start().await
+}
+
+/// The server's own entries with this action.
+async fn said(server: &Server, action: &str) -> Vec<Entry> {
+    let all = entries(&server.database).await;
+    all.into_iter().filter(|entry| entry.org == "server" && entry.action == action).collect()
+}
+
+async fn status(server: &Server, token: &str) -> u16 {
+    let request = server.request(Method::GET, "/user/profile").header("authorization", format!("Bearer {token}"));
+    server.send(crate::harness::with_body(request, None)).await.status.as_u16()
+}
+
+async fn key_status(server: &Server, key: &str) -> u16 {
+    server.call_with_key(key, Method::GET, "/node", None).await.status.as_u16()
+}
+
+/// An API key that ends so long after now.
+async fn ending_key(server: &Server, owner: &Identity, millis: i64) -> String {
+    let end = Time::from_millis(server.now() + millis).to_string();
+    let times = json!({ "apiName": "a", "hasExpireTime": true, "startDateTime": null, "expireDateTime": end });
+    let body = json!({ "listProjectsId": [], "roleId": 254, "userApiKey": times });
+    let path = format!("/api/organizations/{}/api-keys", owner.org);
+    let made = server.call_as(owner, Method::POST, &path, Some(&body)).await.result();
+    made["apiKey"].as_str().expect("a secret").to_owned()
+}
+
+async fn replay(server: &Server, body: &Value) -> (u16, String) {
+    server.call(Method::POST, "/register", Some(body)).await.refusal()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_expired_stays_so_when_the_clock_steps_back() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let person = sessions::person(&server, &owner.org, Role::User).await;
+        let session = person.session(&server).await;
+        let brief = token(&server, &owner, Ttl::For(Duration::from_mins(30))).await;
+        let key = ending_key(&server, &owner, 30 * MINUTE).await;
+        assert_eq!((status(&server, &brief).await, key_status(&server, &key).await), (200, 200));
+        assert_eq!(status(&server, &session.identity.token).await, 200);
+        server.pass(HOUR);
+        assert_eq!((status(&server, &brief).await, key_status(&server, &key).await), (401, 401));
+        assert_eq!(status(&server, &session.identity.token).await, 401);
+        let server = set(server, -HOUR, restart).await;
+        assert_eq!((status(&server, &brief).await, key_status(&server, &key).await), (401, 401), "{restart}");
+        assert_eq!(status(&server, &session.identity.token).await, 401, "{restart}");
+        assert_eq!(status(&server, &owner.token).await, 200, "what has no end goes on");
+        assert_eq!(person.session(&server).await.refresh.len(), session.refresh.len(), "and people sign in");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_back_is_one_event_however_many_requests_come() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        server.pass(HOUR);
+        server.events(&owner).await;
+        let from = server.now();
+        let server = set(server, -HOUR, restart).await;
+        for _ in 0..5 {
+            server.events(&owner).await;
+            look(&server).await;
+        }
+        let server = server.restart().await;
+        let events = said(&server, "clock.backwards").await;
+        let to = Time::from_millis(from - HOUR);
+        let expected = format!(r#"{{"from":"{}","to":"{to}"}}"#, Time::from_millis(from));
+        assert_eq!(
+            events.iter().map(|event| event.detail.as_deref()).collect::<Vec<_>>(),
+            [Some(&*expected)],
+            "{restart}"
+        );
+        server.pass(10 * MINUTE);
+        let server = set(server, -5 * MINUTE, restart).await;
+        assert_eq!(said(&server, "clock.backwards").await.len(), 2, "another step is another event");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_of_correction_is_no_event_and_two_are() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    for (step, events) in [(-1_000, 0), (-1_001, 1)] {
+        server.pass(MINUTE);
+        server.events(&owner).await;
+        let server = &server;
+        server.pass(step);
+        look(server).await;
+        assert_eq!(said(server, "clock.backwards").await.len(), events, "{step}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_and_ids_and_times_go_on_rising_while_the_clock_jumps() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut ids = Vec::new();
+    let mut server = server;
+    for (step, restart) in [(HOUR, false), (-HOUR, false), (TEN_YEARS, true), (-TEN_YEARS, true), (MINUTE, false)] {
+        server = set(server, step, restart).await;
+        ids.push(server.mint(&owner).await.0);
+    }
+    assert!(ids.is_sorted(), "{ids:?}");
+    let all = entries(&server.database).await;
+    let own: Vec<_> = all.iter().filter(|entry| entry.org == owner.org).collect();
+    assert!(own.iter().map(|entry| entry.seq).eq(1..=i64::try_from(own.len()).expect("a number")));
+    let database = server.database.clone();
+    blocking(move || orgkeys::actions::audit::verify(&database, &[]).expect("whole")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_counts_once_however_the_clock_jumps() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let (_, pem) = server.mint(&owner).await;
+        let signed_at = server.now() / 1_000;
+        let used = registration(&owner.org, &pem, IP, signed_at);
+        assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+        // An hour on, enough other calls for it to be forgotten.
+        server.pass(HOUR);
+        for second in 0..3 {
+            let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000 + second);
+            assert_eq!(server.call(Method::POST, "/register", Some(&fresh)).await.status, StatusCode::OK);
+        }
+        let server = set(server, -HOUR, restart).await;
+        assert_eq!(replay(&server, &used).await, (400, "TIMESTAMP_TOO_OLD".to_owned()), "{restart}");
+        // What is younger than what is forgotten is taken again as soon as the clock is there.
+        server.pass(31 * MINUTE);
+        let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000);
+        assert_eq!(server.call(Method::POST, "/register", Some(&fresh)).await.status, StatusCode::OK, "{restart}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_is_remembered_while_the_clock_is_ten_years_ahead() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let (_, pem) = server.mint(&owner).await;
+        let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
+        assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+        let server = set(server, TEN_YEARS, restart).await;
+        for second in 0..3 {
+            let ahead = registration(&owner.org, &pem, IP, server.now() / 1_000 + second);
+            assert_eq!(server.call(Method::POST, "/register", Some(&ahead)).await.status, StatusCode::OK);
+        }
+        let server = set(server, MINUTE - TEN_YEARS, restart).await;
+        assert_eq!(replay(&server, &used).await, (400, "SIGNATURE_REPLAYED".to_owned()), "{restart}");
+        let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000);
+        assert_eq!(server.call(Method::POST, "/register", Some(&fresh)).await.status, StatusCode::OK, "{restart}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leap_of_ten_years_and_back_locks_nobody_out_and_lengthens_no_life() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let person = sessions::person(&server, &owner.org, Role::User).await;
+        let brief = token(&server, &owner, Ttl::For(Duration::from_mins(30))).await;
+        let long = token(&server, &owner, Ttl::For(Duration::from_hours(24))).await;
+        server.pass(HOUR);
+        assert_eq!((status(&server, &brief).await, status(&server, &long).await), (401, 200));
+        let server = set(server, TEN_YEARS, restart).await;
+        assert_eq!(said(&server, "clock.forwards").await.len(), 1);
+        assert_eq!(status(&server, &long).await, 401, "while the clock is ahead, what it says has ended has ended");
+        let ahead = person.session(&server).await;
+        let token_ahead = token(&server, &owner, Ttl::For(Duration::from_hours(2))).await;
+        let server = set(server, -TEN_YEARS, restart).await;
+        assert_eq!(said(&server, "clock.backwards").await.len(), 1, "{restart}");
+        assert_eq!(status(&server, &brief).await, 401, "what had ended before has ended");
+        assert_eq!(status(&server, &long).await, 200, "what had not stands");
+        assert_eq!((status(&server, &ahead.identity.token).await, status(&server, &token_ahead).await), (200, 200));
+        server.pass(HOUR + 1_000);
+        assert_eq!(status(&server, &ahead.identity.token).await, 401, "an hour is an hour");
+        assert_eq!(status(&server, &token_ahead).await, 200);
+        server.pass(HOUR);
+        assert_eq!(status(&server, &token_ahead).await, 401, "and two are two");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_stays_ahead_for_a_day_is_believed_until_an_administrator_accepts_another() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let long = token(&server, &owner, Ttl::For(Duration::from_hours(100 * 24))).await;
+    let (_, pem) = server.mint(&owner).await;
+    let server = set(server, TEN_YEARS, false).await;
+    for _ in 0..2 {
+        server.pass(DAY / 2);
+        look(&server).await;
+    }
+    let server = set(server, -TEN_YEARS, true).await;
+    assert_eq!(status(&server, &long).await, 401, "the ten years are believed to have passed");
+    let body = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(replay(&server, &body).await, (400, "TIMESTAMP_TOO_OLD".to_owned()));
+    let app = server.app.clone();
+    blocking(move || clock::accept(&app).expect("accepted")).await;
+    let server = server.restart().await;
+    assert_eq!(status(&server, &long).await, 200, "it never came to its end");
+    assert_eq!(said(&server, "clock.accept").await.len(), 1);
+    assert_eq!(replay(&server, &body).await, (400, "TIMESTAMP_TOO_OLD".to_owned()), "used ones may be forgotten");
+    server.pass(15 * MINUTE);
+    let body = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&body)).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_passwords_of_a_clock_ahead_do_not_lock_out_for_ten_years() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let person = sessions::person(&server, &owner.org, Role::User).await;
+    let server = set(server, TEN_YEARS, false).await;
+    for _ in 0..11 {
+        let wrong = json!({ "email": person.email, "password": "wrong" });
+        server.call(Method::POST, "/user/login", Some(&wrong)).await;
+    }
+    let server = set(server, -TEN_YEARS, false).await;
+    server.pass(15 * MINUTE);
+    assert!(!person.session(&server).await.identity.token.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_half_a_day_ahead_for_a_moment_keeps_no_node_out() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+    server.pass(12 * HOUR);
+    let ahead = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&ahead)).await.status, StatusCode::OK);
+    server.pass(MINUTE - 12 * HOUR);
+    assert_eq!(
+        replay(&server, &used).await,
+        (400, "TIMESTAMP_TOO_OLD".to_owned()),
+        "it is forgotten, and that is known"
+    );
+    let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&fresh)).await.status, StatusCode::OK);
+    assert_eq!(replay(&server, &fresh).await, (400, "SIGNATURE_REPLAYED".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_replays_at_once_while_the_clock_jumps_none_is_accepted() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+    let calls = async {
+        for step in [HOUR, -HOUR, TEN_YEARS, -TEN_YEARS, -HOUR, HOUR] {
+            server.pass(step);
+            let tries = (0..8).map(|_| server.call(Method::POST, "/register", Some(&used)));
+            for answer in futures_util::future::join_all(tries).await {
+                assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{step}");
+            }
+        }
+    };
+    tokio::join!(calls, look(&server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_and_a_session_that_ended_and_a_key_that_was_deleted_stay_so() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let person = sessions::person(&server, &owner.org, Role::User).await;
+        let (id, deleted) = server.api_key(&owner, Role::User, &[]).await;
+        let path = format!("/api/organizations/{}/api-keys/{id}", owner.org);
+        assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+        let revoked = server.member_of(&owner.org, Role::User).await;
+        server.revoke(&revoked).await;
+        let session = person.session(&server).await;
+        for _ in 0..27 {
+            server.pass(DAY);
+            look(&server).await;
+        }
+        let new = json!({ "email": "eve@example.org", "firstName": "Eve", "lastName": "", "sendInvite": true });
+        let made = server.call_as(&owner, Method::POST, "/organization/users", Some(&new)).await.json();
+        let taken = json!({ "token": made["invitationToken"], "password": "a cat on 3 roofs" });
+        for _ in 0..3 {
+            server.pass(DAY);
+            look(&server).await;
+        }
+        let take =
+            async |server: &Server| server.call(Method::POST, "/user/verify-email", Some(&taken)).await.refusal();
+        let ended = (take(&server).await, session.refreshed(&server).await.refusal());
+        let server = set(server, -HOUR, restart).await;
+        assert_eq!((take(&server).await, session.refreshed(&server).await.refusal()), ended, "{restart}");
+        assert_eq!((key_status(&server, &deleted).await, status(&server, &revoked.token).await), (401, 401));
+    }
+}

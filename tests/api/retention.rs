@@ -1,0 +1,295 @@
+//! How long the audit log is kept: what is removed is said in the chain, what stays is whole, and nothing else can be removed.
+
+mod long;
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::retention::Retention;
+use orgkeys::actions::{audit, clock};
+use orgkeys::domain::audit::Entry;
+use orgkeys::domain::event::Head;
+use orgkeys::domain::id::OrgId;
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+
+use crate::harness::{BEGIN, Identity, Server, blocking, entries};
+
+const DAY: i64 = 86_400_000;
+
+/// What goes of the chain of the organization that the first start makes.
+const OF_THE_FIRST: usize = 3;
+
+/// Lets time pass, or sets the clock back, and has housekeeping look at it.
+async fn pass(server: &Server, millis: i64) {
+    server.pass(millis);
+    let app = server.app.clone();
+    blocking(move || clock::keep(&app).expect("kept")).await;
+}
+
+/// Lets days pass, as a server that runs sees them.
+async fn days(server: &Server, count: i64) {
+    for _ in 0..count {
+        pass(server, DAY).await;
+    }
+}
+
+/// Housekeeping with so many days to keep; gives how many entries were removed.
+async fn keep(server: &Server, days: u32) -> usize {
+    let app = server.app.clone();
+    blocking(move || Retention::new(days).keep(&app).expect("kept")).await
+}
+
+async fn chain_of(server: &Server, org: &str) -> Vec<Entry> {
+    entries(&server.database).await.into_iter().filter(|entry| entry.org == org).collect()
+}
+
+async fn verdict(server: &Server, heads: Vec<Head>) -> Result<audit::Verified, String> {
+    let database = server.database.clone();
+    blocking(move || audit::verify(&database, &heads).map_err(|error| error.message)).await
+}
+
+async fn file_verdict(server: &Server, heads: Vec<Head>) -> Result<audit::Verified, String> {
+    let database = server.database.clone();
+    blocking(move || {
+        let mut lines = Vec::new();
+        audit::export(&database, &mut lines).expect("an export");
+        audit::verify_file(lines.as_slice(), &heads).map_err(|error| error.message)
+    })
+    .await
+}
+
+async fn heads(server: &Server) -> Vec<Head> {
+    let database = server.database.clone();
+    blocking(move || audit::heads(&database).expect("heads")).await
+}
+
+fn conn(server: &Server) -> Connection {
+    let conn = Connection::open(&server.database).expect("the file");
+    conn.execute_batch("PRAGMA recursive_triggers = ON; PRAGMA busy_timeout = 5000").expect("set");
+    conn
+}
+
+/// A server with an organization whose chain has entries of two days, eight days apart, and of now.
+async fn old() -> (Server, Identity, Vec<Head>) {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    server.events(&owner).await;
+    let kept = heads(&server).await;
+    days(&server, 8).await;
+    server.events(&owner).await;
+    (server, owner, kept)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_goes_as_a_whole_when_it_is_past_and_the_chain_says_so() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    server.events(&owner).await;
+    let before = chain_of(&server, &owner.org).await;
+    assert_eq!((before.len(), keep(&server, 7).await), (4, 0));
+    days(&server, 7).await;
+    server.events(&owner).await;
+    assert_eq!(keep(&server, 7).await, 0, "the day of 7 days ago is kept whole");
+    // 13 hours and 30 minutes to midnight.
+    server.pass(DAY - BEGIN % DAY - 1);
+    assert_eq!(keep(&server, 7).await, 0);
+    server.pass(1);
+    assert_eq!((keep(&server, 0).await, keep(&server, 8).await), (0, 0), "0 keeps everything");
+    assert_eq!(keep(&server, 7).await, 4 + OF_THE_FIRST);
+    let after = chain_of(&server, &owner.org).await;
+    let expected = json!({ "seq": 4, "hash": before[3].hash, "count": 4 }).to_string();
+    let last = after.last().expect("an entry");
+    assert_eq!((after.len(), after[0].seq, last.seq), (2, 5, 6));
+    assert_eq!((last.action.as_str(), last.actor_id.as_str()), ("audit.trim", "system"));
+    assert_eq!((last.detail.as_ref(), &after[0].prev_hash), (Some(&expected), &before[3].hash));
+    assert_eq!(keep(&server, 7).await, 0, "once");
+    let (whole, file) = (verdict(&server, Vec::new()).await, file_verdict(&server, Vec::new()).await);
+    assert_eq!(whole.expect("whole").entries, file.expect("whole").entries);
+    server.events(&owner).await;
+    assert_eq!(chain_of(&server, &owner.org).await.last().expect("an entry").seq, 7, "and it goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_head_that_was_removed_is_no_alarm_and_a_wrong_one_is() {
+    let (server, owner, kept) = old().await;
+    let all = chain_of(&server, &owner.org).await;
+    assert!(keep(&server, 7).await > 0);
+    let earlier = Head { org: owner.org.clone(), seq: 2, hash: "0".repeat(64) };
+    let now = heads(&server).await;
+    for head in kept.iter().filter(|head| head.org == owner.org).chain(&now) {
+        for verified in [verdict(&server, vec![head.clone()]).await, file_verdict(&server, vec![head.clone()]).await] {
+            let removed = if now.contains(head) { Vec::new() } else { vec![head.clone()] };
+            assert_eq!(verified.expect("whole").removed, removed);
+        }
+    }
+    assert_eq!(verdict(&server, vec![earlier.clone()]).await.expect("whole").removed, [earlier]);
+    // The hash of the last removed entry is still known.
+    let last = Head { org: owner.org.clone(), seq: 4, hash: all[2].hash.clone() };
+    let error = verdict(&server, vec![last]).await.expect_err("another hash");
+    assert!(error.contains("is not the one whose hash was kept"), "{error}");
+    let beyond = Head { seq: 99, ..now.into_iter().find(|head| head.org == owner.org).expect("a head") };
+    assert!(verdict(&server, vec![beyond]).await.expect_err("cut").ends_with("its tail was cut"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_what_the_chain_let_go_of_can_be_deleted() {
+    let (server, owner, _) = old().await;
+    keep(&server, 7).await;
+    let conn = conn(&server);
+    let org = OrgId::parse(&owner.org).expect("an id");
+    let (hash, last): (Vec<u8>, i64) = conn
+        .query_row("SELECT hash, seq FROM audit WHERE org = ?1 ORDER BY seq LIMIT 1", [org.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .expect("an entry");
+    assert_eq!(last, 5);
+    for (statement, refused) in [
+        ("DELETE FROM audit WHERE org = ?1 AND seq = 5 AND ?2 IS NOT NULL", "append-only"),
+        ("UPDATE audit SET at = 0 WHERE org = ?1 AND seq = 5 AND ?2 IS NOT NULL", "append-only"),
+        ("UPDATE anchor SET seq = 5, hash = ?2 WHERE chain = ?1", "only moves forward, and only to where"),
+        ("UPDATE anchor SET seq = 3 WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
+        ("UPDATE anchor SET seq = 4 WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
+        ("DELETE FROM anchor WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
+        ("REPLACE INTO anchor VALUES (?1, 5, ?2)", "no entry covers the anchor"),
+        ("INSERT INTO anchor SELECT x'', 1, ?2 WHERE ?1 IS NOT NULL", "no entry covers the anchor"),
+    ] {
+        let error = conn.execute(statement, params![org.as_bytes(), hash]).expect_err(statement);
+        assert!(error.to_string().contains(refused), "{statement}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_moved() {
+    for (forgery, said) in [
+        // The first entry goes, and the anchor to it.
+        (
+            "UPDATE anchor SET seq = 5, hash = (SELECT hash FROM audit WHERE org = ?1 AND seq = 5) WHERE chain = ?1;",
+            "entries are missing",
+        ),
+        ("DELETE FROM anchor WHERE chain = ?1;", "entries are missing"),
+        ("", "entries are missing"),
+    ] {
+        let (server, owner, _) = old().await;
+        keep(&server, 7).await;
+        let conn = conn(&server);
+        conn.execute_batch("DROP TRIGGER anchor_is_covered_when_moved; DROP TRIGGER anchor_is_never_deleted; DROP TRIGGER audit_is_never_deleted")
+            .expect("dropped");
+        let org = OrgId::parse(&owner.org).expect("an id");
+        if !forgery.is_empty() {
+            conn.execute(forgery, [org.as_bytes()]).expect("forged");
+        }
+        conn.execute("DELETE FROM audit WHERE org = ?1 AND seq = 5", [org.as_bytes()]).expect("deleted");
+        let error = verdict(&server, Vec::new()).await.expect_err("missed");
+        assert!(error.contains(said), "{forgery}: {error}");
+        let error = file_verdict(&server, Vec::new()).await.expect_err("missed in an export too");
+        assert!(error.contains(said), "{forgery}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_anchor_that_says_something_else_than_the_chain_is_named() {
+    for forgery in ["UPDATE anchor SET seq = 3 WHERE chain = ?1", "DELETE FROM anchor WHERE chain = ?1"] {
+        let (server, owner, _) = old().await;
+        keep(&server, 7).await;
+        let conn = conn(&server);
+        conn.execute_batch("DROP TRIGGER anchor_is_covered_when_moved; DROP TRIGGER anchor_is_never_deleted")
+            .expect("dropped");
+        conn.execute(forgery, [OrgId::parse(&owner.org).expect("an id").as_bytes()]).expect("forged");
+        let error = verdict(&server, Vec::new()).await.expect_err("missed");
+        assert!(error.ends_with("it was moved by hand"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_lists_and_marks_end_where_the_chain_begins() {
+    let (server, owner, _) = old().await;
+    let listed = json!({ "from_timestamp": "2024-01-01T00:00:00Z" });
+    let list = async || server.call_as(&owner, Method::POST, "/systemevent", Some(&listed)).await.json();
+    let before = list().await;
+    let ids: Vec<Value> =
+        before["events"].as_array().expect("events").iter().map(|event| event["id"].clone()).collect();
+    let marked = json!({ "ids": ids });
+    let answer = server.call_as(&owner, Method::POST, "/systemevent/read", Some(&marked)).await;
+    assert_eq!((ids.len(), answer.status), (3, StatusCode::OK));
+    assert!(keep(&server, 7).await > 0);
+    assert_eq!(list().await["total"], 0, "all three were of the removed day");
+    let marks: i64 = conn(&server).query_row("SELECT count(*) FROM read_mark", [], |row| row.get(0)).expect("a count");
+    assert_eq!(marks, 0);
+    let path = format!("/organization/{}/audit?limit=1", owner.org);
+    let page = server.call_as(&owner, Method::GET, &path, None).await.json();
+    assert_eq!((&page["removed"], &page["data"][0]["seq"], &page["next"]), (&json!(4), &json!(5), &json!(5)));
+    let server = server.restart().await;
+    let page = server.call_as(&owner, Method::GET, &path, None).await.json();
+    assert_eq!(page["removed"], 4);
+    verdict(&server, Vec::new()).await.expect("whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_never_ends_and_a_quiet_one_says_so_once() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut lengths = Vec::new();
+    for _ in 0..6 {
+        days(&server, 9).await;
+        keep(&server, 7).await;
+        lengths.push(chain_of(&server, &owner.org).await.len());
+        assert!(chain_of(&server, "server").await.is_empty());
+        verdict(&server, Vec::new()).await.expect("whole");
+    }
+    assert_eq!(lengths, [1; 6]);
+    let mark = chain_of(&server, &owner.org).await.remove(0);
+    assert_eq!((mark.action.as_str(), mark.seq), ("audit.trim", 4));
+    server.events(&owner).await;
+    assert_eq!(chain_of(&server, &owner.org).await.len(), 2);
+    verdict(&server, Vec::new()).await.expect("whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_own_chain_is_kept_as_long_as_the_others() {
+    let server = Server::start().await;
+    pass(&server, -3_600_000).await;
+    assert_eq!(chain_of(&server, "server").await.len(), 1);
+    days(&server, 2).await;
+    pass(&server, -3_600_000).await;
+    days(&server, 7).await;
+    assert!(keep(&server, 7).await > 0);
+    let own = chain_of(&server, "server").await;
+    let said: Vec<_> = own.iter().map(|entry| (entry.seq, entry.action.as_str())).collect();
+    assert_eq!(said, [(2, "clock.backwards"), (3, "audit.trim")]);
+    verdict(&server, Vec::new()).await.expect("whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_leaps_ten_years_ahead_removes_nothing() {
+    let (server, owner, _) = old().await;
+    let before = chain_of(&server, &owner.org).await.len();
+    server.pass(3_652 * DAY);
+    server.events(&owner).await;
+    pass(&server, 0).await;
+    assert_eq!(keep(&server, 30).await, 0);
+    let server = server.restart().await;
+    assert_eq!(keep(&server, 30).await, 0, "nor after a restart");
+    server.pass(-3_652 * DAY);
+    assert_eq!(keep(&server, 30).await, 0);
+    // What was recorded meanwhile states a time to come; it does not keep what is older for ten years.
+    assert!(keep(&server, 7).await > 0);
+    let after = chain_of(&server, &owner.org).await;
+    assert!(after[0].seq == 5 && after.len() >= before - 4, "{after:?}");
+    verdict(&server, Vec::new()).await.expect("whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_does_not_go_on_from_what_was_removed() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let gone = chain_of(&server, &owner.org).await.last().expect("an entry").id;
+    days(&server, 10).await;
+    let kept = server.call_as(&owner, Method::GET, &format!("/organization/{}", owner.org), None).await;
+    assert_eq!(kept.status, 200, "{kept:?}");
+    assert!(keep(&server, 7).await > 0);
+    let first = chain_of(&server, &owner.org).await.first().expect("an entry").id;
+    for (after, status) in [(gone, 400), (first - 1, 400), (first, 200), (0, 200)] {
+        let path = format!("/organization/{}/events/stream?lastEventId={after}", owner.org);
+        let answer = server.call_as(&owner, Method::GET, &path, None).await;
+        assert_eq!(answer.status, status, "after {after}: {answer:?}");
+    }
+}

@@ -1,0 +1,126 @@
+//! A trimmed audit log outside of the server: verified, exported, backed up and restored.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use orgkeys::actions::limits::Limits;
+use orgkeys::actions::outside::Outside;
+use orgkeys::actions::retention::Retention;
+use orgkeys::actions::{clock, offline};
+use orgkeys::domain::role::Role;
+use orgkeys::domain::time::{Clock, Time};
+use orgkeys::server::{self, clock as system};
+use orgkeys::store::{Options, Room};
+use serde_json::{Value, json};
+
+use crate::harness::{Home, now, objects, sqlite};
+
+const DAY: i64 = 86_400_000;
+
+struct Moved(AtomicI64);
+
+impl Clock for Moved {
+    fn now(&self) -> Time {
+        Time::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A database whose organization came to be twelve days ago and whose audit log is kept for a week; with what
+/// `audit head --json` printed before.
+fn trimmed() -> (Home, String) {
+    let home = Home::new();
+    let moved = Arc::new(Moved(AtomicI64::new(now().millis() - 12 * DAY)));
+    let options = Options { path: home.database.clone(), readers: 1, room: Room::new(0, 0) };
+    let open = || {
+        let outside = Outside::new(Arc::clone(&moved) as Arc<dyn Clock>, system::system_seed);
+        server::open(&options, Limits::default(), outside).expect("an app")
+    };
+    let app = open();
+    let org = offline::create_org(&app, "acme").expect("an organization").id;
+    offline::create_user(&app, &org.to_string(), "ada@example.org", Role::Owner, "", "").expect("a user");
+    drop(app);
+    let before = home.done(&["audit", "head", "--json"]);
+    let app = open();
+    for _ in 0..12 {
+        moved.0.fetch_add(DAY, Ordering::SeqCst);
+        clock::keep(&app).expect("kept");
+    }
+    offline::create_user(&app, &org.to_string(), "eve@example.org", Role::User, "", "").expect("a user");
+    assert!(Retention::new(7).keep(&app).expect("removed") > 0);
+    drop(app);
+    (home, before)
+}
+
+#[test]
+fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
+    let (home, before) = trimmed();
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole: "));
+    let entry = objects(&home.done(&["audit", "export"]))[0].clone();
+    assert_eq!(entry["seq"], 3, "two entries are gone");
+    let first = json!({ "org": entry["org"], "seq": 2, "hash": entry["prevHash"] });
+    assert_eq!(objects(&before), std::slice::from_ref(&first));
+    home.write("head", first.to_string());
+    let said = home.done(&["audit", "verify", "--head", "head"]);
+    let hash = entry["prevHash"].as_str().expect("text");
+    let org = entry["org"].as_str().expect("text");
+    let line = format!("\nNot compared: {org} 2 {hash}, which retention removed, as the chain itself says\n");
+    assert!(said.ends_with(&line), "{said}");
+    let said = objects(&home.done(&["audit", "verify", "--head", "head", "--json"]));
+    assert_eq!(said[0]["removedByRetention"], json!([first]));
+    home.write("log", home.done(&["audit", "export"]));
+    home.done(&["audit", "verify", "--file", "log", "--head", "head"]);
+    sqlite(&home.database)
+        .execute_batch("DROP TRIGGER audit_is_never_deleted; DELETE FROM audit WHERE id = 3")
+        .expect("deleted by hand");
+    let ran = home.run(&["audit", "verify"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("no audit.trim says that retention removed what came before"), "{ran:?}");
+}
+
+#[test]
+fn a_trimmed_log_is_backed_up_and_restored_and_goes_on() {
+    let (home, _) = trimmed();
+    home.done(&["backup", "copy.db"]);
+    home.done(&["restore", "copy.db"]);
+    home.done(&["audit", "verify"]);
+    let server = home.start();
+    assert_eq!(server.call("GET", "/health", None, None).status, 200);
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&["audit", "verify"]);
+    let export = objects(&home.done(&["audit", "export"]));
+    let actions: Vec<&Value> = export.iter().map(|entry| &entry["action"]).collect();
+    assert!(actions.contains(&&json!("audit.trim")) && actions.contains(&&json!("server.restore")), "{actions:?}");
+}
+
+#[test]
+fn the_clock_is_accepted_on_the_command_line() {
+    let home = Home::new();
+    drop(home.first_start());
+    sqlite(&home.database).execute("UPDATE server SET high_water = 4102444800000", []).expect("ahead");
+    let said = home.done(&["clock", "accept"]);
+    assert!(said.contains("The database had seen 2100-01-01T00:00:00.000Z"), "{said}");
+    let kept: i64 =
+        sqlite(&home.database).query_row("SELECT high_water FROM server", [], |row| row.get(0)).expect("a time");
+    assert!(kept <= now().millis(), "{kept}");
+}
+
+#[test]
+fn a_restore_does_not_set_time_back() {
+    let (home, _) = trimmed();
+    home.done(&["backup", "copy.db"]);
+    let later = now().millis() + 3_600_000;
+    sqlite(&home.database).execute("UPDATE server SET high_water = ?1", [later]).expect("later");
+    home.done(&["restore", "copy.db"]);
+    let kept: i64 =
+        sqlite(&home.database).query_row("SELECT high_water FROM server", [], |row| row.get(0)).expect("a time");
+    assert_eq!(kept, later);
+}
+
+#[test]
+fn the_days_are_0_or_a_week_at_least() {
+    let home = Home::new();
+    for (days, fits) in [("0", true), ("6", false), ("7", true), ("36500", true), ("36501", false)] {
+        let ran = home.run(&["config", "--audit-days", days]);
+        assert_eq!(ran.code == Some(0), fits, "{days}: {ran:?}");
+    }
+}
