@@ -21,6 +21,9 @@ use value::{Value, within};
 /// The longest that a timeout may be. A deadline that no clock can hold would end the connection that asks for it.
 const LONGEST: Duration = Duration::from_hours(24);
 
+/// The longest that a node may be silent unnoticed.
+const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
+
 /// What the table says of one setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -73,6 +76,8 @@ settings! {
     api_keys_max: u32 = "1000";
     /// How far a signed timestamp may lie from the server's time, 1 to 900 seconds
     signature_window: Duration = "300s";
+    /// How long nothing may be heard of a node before it is silent, 1m to 30d
+    node_silent: Duration = "15m";
     /// Free disk space below which only what revokes is written
     disk_reserve: Bytes = "64MiB";
     /// The most that the database file may grow to, the reserve included; 0 is as much as the disk holds
@@ -133,6 +138,9 @@ impl Settings {
         }
         if !(Duration::from_secs(1)..=WIDEST_WINDOW).contains(&self.signature_window) {
             return Err(("signature_window", format!("must be 1 to {} seconds", WIDEST_WINDOW.as_secs())));
+        }
+        if !(Duration::from_mins(1)..=LONGEST_SILENCE).contains(&self.node_silent) {
+            return Err(("node_silent", "must be 1m to 30d".to_owned()));
         }
         within("readers", u64::from(self.readers), 1..=64)?;
         within("max_connections", u64::from(self.max_connections), 1..=1_000_000)?;

@@ -172,6 +172,21 @@ impl App {
             .wait()
     }
 
+    /// Does what concerns organizations, as the system, and records it in their chains.
+    pub(super) fn announce<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, Vec<(OrgId, Event)>), Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let now = self.outside.now();
+        self.store
+            .write(move |tx| {
+                let (value, events) = work(tx, now)?;
+                events.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))?;
+                Ok(value)
+            })
+            .wait()
+    }
+
     /// Records what the server has to say of its own start; from the reserve, so that a full disk does not keep it from starting.
     fn note(&self, event: Event) -> Result<(), Error> {
         let now = self.outside.now();
@@ -190,12 +205,7 @@ impl App {
 
     /// Appends entries that were counted in memory.
     pub(super) fn append_counted(&self, entries: Vec<(OrgId, Event)>) -> Result<(), Error> {
-        let now = self.outside.now();
-        self.store
-            .write(move |tx| {
-                entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
-            })
-            .wait()
+        self.announce(move |_, _| Ok(((), entries)))
     }
 
     /// Writes when and from where API keys were last used, which is no action of a caller and has no entry.

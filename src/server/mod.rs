@@ -19,13 +19,13 @@ use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
-use crate::actions::{api_key, backup, refusals};
+use crate::actions::{api_key, backup, node, refusals};
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
 use crate::store::{Options, Room, Store};
 
-/// How often the last uses of API keys are written. At every second time, the counts of refused calls are recorded and a
-/// new backup is noticed.
+/// How often the last uses of API keys are written. At every second time, the counts of refused calls are recorded, a
+/// new backup is noticed, and it is announced which API keys end soon and which nodes are silent.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
 
 /// Why the server cannot start; the text says what to do.
@@ -61,6 +61,7 @@ pub fn limits(settings: &Settings) -> Limits {
         refused_rate: settings.refused_rate,
         refused_burst: settings.refused_burst,
         caller_rate: settings.caller_rate,
+        node_silent: settings.node_silent,
     }
 }
 
@@ -177,6 +178,8 @@ async fn keep_house(app: Arc<App>, stop: CancellationToken) {
             if whole_minute {
                 refusals::flush(&app, false)?;
                 backup::notice(&app)?;
+                api_key::ending::announce(&app)?;
+                node::silence::announce(&app)?;
             }
             written
         });

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod announcements;
 mod api_key_limits;
 mod api_key_rights;
 mod api_key_rotation;
