@@ -17,7 +17,7 @@ use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
 use crate::store::index::{Index, Used};
-use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
+use crate::store::{self, ReadTx, Storage, Store, StoreError, WriteTx, WriterFigures};
 
 /// A token's last use is written once a minute, not at every call.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
@@ -248,10 +248,16 @@ impl App {
         self.store.figures()
     }
 
-    /// The store's file, its size in bytes, and the bytes that its disk has free.
+    /// The store's file.
     #[must_use]
-    pub fn storage(&self) -> (&std::path::Path, u64, Option<u64>) {
-        (self.store.path(), self.store.size(), self.store.disk_free())
+    pub fn database(&self) -> &std::path::Path {
+        self.store.path()
+    }
+
+    /// What the store takes and what it has.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        self.store.storage()
     }
 }
 

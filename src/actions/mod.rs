@@ -26,5 +26,6 @@ pub mod project;
 pub mod refusals;
 pub mod session;
 pub mod signed_call;
+pub mod totals;
 pub mod user;
 pub mod verification;

@@ -104,7 +104,8 @@ impl Server {
         if settings.bootstrap_token.is_some() && matches!(start, Start::Known) {
             tracing::info!("there is an organization already: the bootstrap settings are ignored");
         }
-        let (app, metrics) = (Arc::new(app), Arc::new(Metrics::default()));
+        let metrics = Arc::new(Metrics::new(app.now()));
+        let app = Arc::new(app);
         let face = Face {
             app: Arc::clone(&app),
             metrics: Arc::clone(&metrics),

@@ -21,6 +21,7 @@ mod http;
 mod http_clients;
 mod keys_and_nodes;
 mod logins;
+mod metrics;
 mod nodes;
 mod openapi;
 mod org_keys;

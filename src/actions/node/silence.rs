@@ -27,7 +27,8 @@ pub fn announce(app: &App) -> Result<(), Error> {
 }
 
 /// A node that was last heard of at this moment, or before, is silent.
-pub(super) fn since(app: &App) -> Time {
+#[must_use]
+pub fn since(app: &App) -> Time {
     app.now().minus(app.limits.node_silent)
 }
 
