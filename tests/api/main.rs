@@ -13,6 +13,7 @@ mod audit_chain;
 mod audit_refusals;
 mod credentials;
 mod crowd;
+mod deploy_metrics;
 mod events;
 mod full;
 mod guessing;

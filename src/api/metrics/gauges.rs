@@ -33,8 +33,8 @@ struct Batches(Arc<Mutex<WriterFigures>>);
 impl EncodeMetric for Batches {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let figures = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The library writes its largest number as `+Inf`, the bucket that every histogram must have.
-        let mut buckets = [(f64::MAX, 0); SIZES + 1];
+        // The last bucket has no limit: every histogram must have it.
+        let mut buckets = [(f64::INFINITY, 0); SIZES + 1];
         for ((bucket, count), limit) in buckets.iter_mut().zip(figures.sizes).zip((0..).map(|power| 1_u32 << power)) {
             *bucket = (f64::from(limit), count);
         }
