@@ -153,7 +153,7 @@ CREATE TABLE api_key (
 CREATE INDEX api_key_by_org ON api_key (org, id, rotated_at, expire_at);
 
 -- The API keys whose end somebody should hear of, by their end; with what was announced, so that looking needs no row.
-CREATE INDEX api_key_by_end ON api_key (expire_at, announced)
+CREATE INDEX api_key_by_end ON api_key (expire_at, announced, disabled, rotated_at)
     WHERE expire_at IS NOT NULL AND disabled = 0 AND rotated_at IS NULL;
 
 -- The projects that an API key is for; none: the whole organization.
@@ -220,7 +220,8 @@ CREATE INDEX node_by_org ON node (org, id);
 CREATE INDEX node_by_key ON node (key) WHERE key IS NOT NULL;
 
 -- The nodes by when they were heard of: those whose silence is yet to be announced, then the others.
-CREATE INDEX node_by_contact ON node (silent_at, last_contact) WHERE deleted_at IS NULL;
+-- With what it asks of them, so that counting needs no row.
+CREATE INDEX node_by_contact ON node (silent_at, last_contact, deleted_at) WHERE deleted_at IS NULL;
 
 -- Signatures that were accepted, by the moment they state, so that rows arrive nearly in key order and old ones lie
 -- together. The digest is SHA-256 of the signature's bytes.
