@@ -9,6 +9,7 @@ pub mod backup;
 pub mod bootstrap;
 pub mod caller;
 pub mod delivery;
+pub mod doctor;
 pub mod error;
 pub mod event;
 mod guesses;

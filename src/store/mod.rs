@@ -42,6 +42,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use bell::Bell;
+pub use connection::disk_free;
 pub use error::StoreError;
 pub use figures::{SIZES, WriterFigures};
 use index::Index;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -12,9 +13,14 @@ use prometheus_client::registry::Registry;
 
 use crate::actions::app::App;
 use crate::actions::{backup, totals};
-use crate::domain::api_key::ANNOUNCED;
 use crate::domain::time::Time;
 use crate::store::{SIZES, WriterFigures};
+
+/// So many rows take some milliseconds to count.
+const MUCH: i64 = 20_000;
+
+/// For how long they are not counted again.
+const KEPT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Within {
@@ -65,6 +71,8 @@ pub struct Gauges {
     pending: Gauge,
     oldest: Gauge,
     failing: Gauge,
+    /// When much was counted last.
+    counted: Mutex<Option<Instant>>,
 }
 
 /// When the process started, by the name that all programs have for it.
@@ -108,6 +116,7 @@ impl Gauges {
                 "Age of the oldest event on its way to a webhook; 0 if none",
             ),
             failing: gauge("webhooks_failing", "Webhooks whose last delivery failed"),
+            counted: Mutex::default(),
         }
     }
 
@@ -125,10 +134,7 @@ impl Gauges {
             Ok(at) => drop(self.backup.set(at.map_or(0, |at| at.millis() / 1_000))),
             Err(error) => tracing::warn!(%error, "the last backup could not be noticed"),
         }
-        match totals::totals(app) {
-            Ok(totals) => self.count(&totals),
-            Err(error) => tracing::warn!(%error, "what there is could not be counted"),
-        }
+        self.count(app);
         match totals::backlog(app) {
             Ok(backlog) => {
                 self.pending.set(backlog.pending);
@@ -140,12 +146,27 @@ impl Gauges {
         }
     }
 
-    fn count(&self, totals: &totals::Totals) {
+    /// Counts what there is; where that is much, every few seconds only.
+    fn count(&self, app: &App) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.is_some_and(|at| at.elapsed() < KEPT) {
+            return;
+        }
+        match totals::totals(app) {
+            Ok(totals) => {
+                let much = totals.org_keys + totals.nodes + totals.api_keys > MUCH;
+                *counted = much.then(Instant::now);
+                self.show(&totals);
+            }
+            Err(error) => tracing::warn!(%error, "what there is could not be counted"),
+        }
+    }
+
+    fn show(&self, totals: &totals::Totals) {
         self.org_keys.set(totals.org_keys);
         self.nodes.set(totals.nodes);
         self.nodes_silent.set(totals.nodes_silent);
         self.api_keys.set(totals.api_keys);
-        debug_assert_eq!(totals.expiring.map(|(days, _)| days), ANNOUNCED);
         for (days, count) in totals.expiring {
             self.expiring.get_or_create(&Within { within: format!("{days}d") }).set(count);
         }
