@@ -1,6 +1,7 @@
 //! What the server says by itself: API keys whose end comes near, and nodes of which nothing is heard.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::Method;
 use orgkeys::actions::{api_key, audit, node};
@@ -155,6 +156,22 @@ async fn many_ends_at_once_are_announced_in_bounded_runs() {
     said.sort();
     said.dedup();
     assert_eq!(said.len(), 130, "each once, in two changes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_file_keeps_from_being_announced_is_announced_when_there_is_room() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let key = key_for(&server, &owner, DAY).await;
+    server.room.store(1, Ordering::Relaxed);
+    let app = Arc::clone(&server.app);
+    let refused = blocking(move || api_key::ending::announce(&app).expect_err("no room")).await;
+    assert_eq!(refused.code, "STORAGE_FULL", "{refused:?}");
+    assert!(announced(&server, "apikey.expiring").await.is_empty());
+    server.room.store(0, Ordering::Relaxed);
+    keep_house(&server).await;
+    let expected = [(key, json!({ "days": 1, "ends": time(BEGIN + DAY) }))];
+    assert_eq!(announced(&server, "apikey.expiring").await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -172,6 +172,19 @@ fn a_certificate_is_looked_at_in_time() {
     assert_eq!(well["ok"], true, "{well}");
     chmod(&home.path("key.pem"), 0o644);
     finds(&home, &tls, "modes", "key.pem: its mode is 0644", "chmod 0640 key.pem");
+    // Its end has four digits of a year, as all have from 2050 on.
+    certificate("36500");
+    let well = examined(&home, &tls).into_iter().find(|finding| finding["check"] == "tls").expect("looked at");
+    assert!(well["message"].as_str().expect("text").starts_with("The certificate is valid until 21"), "{well}");
+    home.write("v3", "basicConstraints=CA:FALSE");
+    for words in [
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
+        "x509 -req -in request.pem -signkey key.pem -days -1 -extfile v3 -out cert.pem",
+    ] {
+        let ran = run(home_command(&home, "openssl").args(words.split(' ')));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    finds(&home, &tls, "tls", "The certificate cert.pem ended at 2", "Renew it");
     certificate("13");
     finds(&home, &tls, "tls", "ends within 14 days: at 2", "the server reads it again by itself");
     home.write("cert.pem", "no certificate");
