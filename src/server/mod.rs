@@ -168,6 +168,14 @@ impl Server {
     }
 }
 
+/// What is looked after every minute. Each of it is bounded, and what fails is tried again in a minute.
+pub fn every_minute(app: &App) -> Result<(), ActionError> {
+    refusals::flush(app, false)?;
+    backup::notice(app)?;
+    api_key::ending::announce(app)?;
+    node::silence::announce(app)
+}
+
 async fn keep_house(app: Arc<App>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     ticks.tick().await;
@@ -177,10 +185,7 @@ async fn keep_house(app: Arc<App>, stop: CancellationToken) {
         let kept = spawn_blocking(move || {
             let written = api_key::flush_uses(&app);
             if whole_minute {
-                refusals::flush(&app, false)?;
-                backup::notice(&app)?;
-                api_key::ending::announce(&app)?;
-                node::silence::announce(&app)?;
+                every_minute(&app)?;
             }
             written
         });

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::Method;
-use orgkeys::actions::{api_key, audit, node};
+use orgkeys::actions::{api_key, audit};
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
+use orgkeys::server::every_minute;
 use serde_json::{Value, json};
 
 use crate::api_keys::keys_of;
@@ -19,11 +20,7 @@ const DAY: i64 = 24 * 60 * MINUTE;
 /// What the housekeeping does every minute.
 async fn keep_house(server: &Server) {
     let app = Arc::clone(&server.app);
-    blocking(move || {
-        api_key::ending::announce(&app).expect("announced");
-        node::silence::announce(&app).expect("announced");
-    })
-    .await;
+    blocking(move || every_minute(&app).expect("kept")).await;
 }
 
 /// What was announced so far: id and detail of each, in order.
