@@ -144,11 +144,17 @@ CREATE TABLE api_key (
     rotated_at   INTEGER,
     -- Written in batches, so up to a minute late.
     last_used    INTEGER,
-    last_address TEXT CHECK (length(last_address) <= 45)
+    last_address TEXT CHECK (length(last_address) <= 45),
+    -- The fewest days before this end at which the end was announced; null: not yet.
+    announced    INTEGER CHECK (announced IN (1, 7, 30))
 ) STRICT;
 
 -- The API keys of an organization, newest first; with what makes them count against the limit, so that counting needs no row.
 CREATE INDEX api_key_by_org ON api_key (org, id, rotated_at, expire_at);
+
+-- The API keys whose end somebody should hear of, by their end; with what was announced, so that looking needs no row.
+CREATE INDEX api_key_by_end ON api_key (expire_at, announced, disabled, rotated_at)
+    WHERE expire_at IS NOT NULL AND disabled = 0 AND rotated_at IS NULL;
 
 -- The projects that an API key is for; none: the whole organization.
 CREATE TABLE api_key_project (
@@ -208,6 +214,8 @@ CREATE TABLE node (
     last_contact INTEGER NOT NULL,
     -- A node that an administrator deleted stays, so that it cannot come back by itself.
     deleted_at   INTEGER,
+    -- When it was announced that nothing is heard of it; null again with the next accepted call.
+    silent_at    INTEGER,
     CHECK (deleted_at IS NULL OR key IS NULL),
     UNIQUE (org, ip)
 ) STRICT, WITHOUT ROWID;
@@ -217,6 +225,10 @@ CREATE INDEX node_by_org ON node (org, id);
 
 -- The nodes beside each key, and what deleting a key must find.
 CREATE INDEX node_by_key ON node (key) WHERE key IS NOT NULL;
+
+-- The nodes by when they were heard of: those whose silence is yet to be announced, then the others.
+-- With what it asks of them, so that counting needs no row.
+CREATE INDEX node_by_contact ON node (silent_at, last_contact, deleted_at) WHERE deleted_at IS NULL;
 
 -- Signatures that were accepted, by the moment they state, so that rows arrive nearly in key order and old ones lie
 -- together. The digest is SHA-256 of the signature's bytes.

@@ -26,6 +26,8 @@ const SHORTEST_AUDIT: u64 = 7;
 
 /// A hundred years.
 const LONGEST_AUDIT: u64 = 36_500;
+/// The longest that a node may be silent unnoticed.
+const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 
 /// What the table says of one setting.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,8 @@ settings! {
     audit_days: u32 = "0";
     /// How far a signed timestamp may lie from the server's time, 1 to 900 seconds
     signature_window: Duration = "300s";
+    /// How long nothing may be heard of a node before it is silent, 1m to 30d
+    node_silent: Duration = "15m";
     /// Free disk space below which only what revokes is written
     disk_reserve: Bytes = "64MiB";
     /// The most that the database file may grow to, the reserve included; 0 is as much as the disk holds
@@ -149,6 +153,9 @@ impl Settings {
         }
         if self.audit_days > 0 {
             within("audit_days", u64::from(self.audit_days), SHORTEST_AUDIT..=LONGEST_AUDIT)?;
+        }
+        if !(Duration::from_mins(1)..=LONGEST_SILENCE).contains(&self.node_silent) {
+            return Err(("node_silent", "must be 1m to 30d".to_owned()));
         }
         within("readers", u64::from(self.readers), 1..=64)?;
         within("max_connections", u64::from(self.max_connections), 1..=1_000_000)?;

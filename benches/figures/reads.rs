@@ -72,7 +72,13 @@ pub fn serve_hello() {
         let bound = tokio::net::TcpListener::bind(settings.listen).await.expect("an address");
         println!("listening on http://{}", bound.local_addr().expect("an address"));
         let endpoint = OpenApiService::new(Hello, "hello", "1").into_endpoint().map_to_response().boxed();
-        let listener = Listener::new(bound, None, endpoint, Arc::new(Metrics::default()), &settings);
+        let listener = Listener::new(
+            bound,
+            None,
+            endpoint,
+            Arc::new(Metrics::new(orgkeys::server::clock::system().now())),
+            &settings,
+        );
         listener.run(CancellationToken::new()).await;
     });
 }

@@ -1,6 +1,7 @@
 //! What may be done with API keys? Made, seen, changed, rotated and deleted; the secret leaves once and is never kept.
 
 mod change;
+pub mod ending;
 
 use std::collections::HashMap;
 use std::iter;

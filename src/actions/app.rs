@@ -19,7 +19,7 @@ use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
 use crate::store::index::{Index, Used};
-use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
+use crate::store::{self, ReadTx, Storage, Store, StoreError, WriteTx, WriterFigures};
 
 /// A token's last use is written once a minute, not at every call.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
@@ -196,6 +196,23 @@ impl App {
             .wait()
     }
 
+    /// Does what concerns organizations, as the system, and records it in their chains.
+    pub(super) fn announce<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, Vec<(OrgId, Event)>), Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let now = self.outside.now();
+        self.store
+            .write(move |tx| {
+                let (value, events) = work(tx, now)?;
+                for (org, event) in events {
+                    append(tx, &Caller::system(), Some(org), &event, now)?;
+                }
+                Ok(value)
+            })
+            .wait()
+    }
+
     /// Records what the server has to say of itself; from the reserve, so that a full disk does not keep it from starting.
     pub(super) fn note(
         &self,
@@ -235,14 +252,7 @@ impl App {
 
     /// Appends entries that were counted in memory.
     pub(super) fn append_counted(&self, entries: Vec<(OrgId, Event)>) -> Result<(), Error> {
-        let now = self.outside.now();
-        self.store
-            .write(move |tx| {
-                entries
-                    .iter()
-                    .try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now).map(drop))
-            })
-            .wait()
+        self.announce(move |_, _| Ok(((), entries)))
     }
 
     /// Writes when and from where API keys were last used, which is no action of a caller and has no entry.
@@ -285,10 +295,16 @@ impl App {
         self.store.figures()
     }
 
-    /// The store's file, its size in bytes, and the bytes that its disk has free.
+    /// The store's file.
     #[must_use]
-    pub fn storage(&self) -> (&std::path::Path, u64, Option<u64>) {
-        (self.store.path(), self.store.size(), self.store.disk_free())
+    pub fn database(&self) -> &std::path::Path {
+        self.store.path()
+    }
+
+    /// What the store takes and what it has.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        self.store.storage()
     }
 }
 

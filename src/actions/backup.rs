@@ -40,7 +40,7 @@ pub fn make(database: &Path, file: &Path, outside: &Outside) -> Result<(Made, Op
 
 /// When the last backup was made; records one that has no event yet.
 pub fn notice(app: &App) -> Result<Option<Time>, Error> {
-    let Some(made) = backup::last(app.storage().0)? else { return Ok(None) };
+    let Some(made) = backup::last(app.database())? else { return Ok(None) };
     let Some(at) = Time::parse_rfc3339(&made.at) else { return Ok(None) };
     if app.identify(|tx| Ok(store::server::backup_recorded(tx)?))? < at {
         let recorded = app.administer(move |tx, _| {

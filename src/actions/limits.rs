@@ -38,6 +38,8 @@ pub struct Limits {
     pub refused_burst: u32,
     /// Calls per second and credential; 0 = no limit.
     pub caller_rate: u32,
+    /// How long nothing may be heard of a node before it is silent.
+    pub node_silent: Duration,
 }
 
 type Buckets<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;

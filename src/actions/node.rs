@@ -1,5 +1,7 @@
 //! What may be done with nodes? They register and unregister themselves by signature; members see them; administrators delete and activate them.
 
+pub mod silence;
+
 use super::access::{Grant, Rule};
 use super::app::App;
 use super::caller::{Caller, Origin};

@@ -152,9 +152,14 @@ macro_rules! wrapped {
 
 pub(super) use wrapped;
 
+/// The code of a failure, beside its response: it is counted.
+#[derive(Clone, Debug)]
+pub struct Code(pub String);
+
 /// A failure as a response, in the envelope of its family.
 #[must_use]
 pub fn failure(family: Family, status: StatusCode, failure: Failure) -> Response {
+    let code = Code(failure.error_code.clone());
     let body = match family {
         Family::Flat => failure.to_json(),
         Family::SignIn => Failure { error_code_again: Some(failure.error_code.clone()), ..failure }.to_json(),
@@ -163,6 +168,7 @@ pub fn failure(family: Family, status: StatusCode, failure: Failure) -> Response
     let body = body.unwrap_or_default();
     let mut response = poem::web::Json(body).into_response();
     response.set_status(status);
+    response.set_data(code);
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

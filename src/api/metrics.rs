@@ -1,20 +1,27 @@
-//! What is measured? Requests by operation and status, and what the store says of itself when it is asked.
+//! What is measured? Requests by operation and status, signed calls and verifications by outcome, and what the server says of itself when it is asked.
 
-use std::fmt::Write;
-use std::sync::atomic::{AtomicI64, Ordering};
+mod gauges;
+mod text;
+
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use self::gauges::Gauges;
 use crate::actions::app::App;
-use crate::actions::backup;
 use crate::domain::api_key::Verdict;
+use crate::domain::time::Time;
+
+/// The operations that are signed, and what they are called here.
+pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregisterNode", "unregister")];
+
+/// The outcome of a signed call that was not refused.
+pub const ACCEPTED: &str = "accepted";
 
 /// What a request was and what became of it. Never an organization: that would tell them apart to whoever may see metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -34,6 +41,13 @@ struct Outcome {
     outcome: &'static str,
 }
 
+/// What a signed call asked for, and `accepted` or the code of its refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Signed {
+    call: &'static str,
+    outcome: String,
+}
+
 type Times = Family<Operation, Histogram, fn() -> Histogram>;
 
 /// The counters of this process.
@@ -42,19 +56,19 @@ pub struct Metrics {
     requests: Family<Answered, Counter>,
     times: Times,
     verifications: Family<Outcome, Counter>,
+    signed_calls: Family<Signed, Counter>,
     connections: Gauge,
     streams: Gauge,
-    batches: Gauge,
-    writes: Gauge,
-    waiting: Gauge,
-    database: Gauge,
-    disk_free: Gauge,
-    backup: Gauge,
+    gauges: Gauges,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::with_prefix("orgkeys");
+impl Metrics {
+    /// Nothing was counted yet; the process started at `start`.
+    #[must_use]
+    pub fn new(start: Time) -> Self {
+        let mut all = Registry::default();
+        gauges::process(&mut all, start);
+        let registry = all.sub_registry_with_prefix("orgkeys");
         let requests = Family::default();
         let times: Times = Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 14)));
         registry.register("requests", "Requests answered, by operation and status", requests.clone());
@@ -64,45 +78,23 @@ impl Default for Metrics {
             Unit::Seconds,
             times.clone(),
         );
-        let verifications = Family::default();
+        let (verifications, signed_calls) = (Family::default(), Family::default());
         registry.register("api_key_verifications", "API keys verified, by what was found", verifications.clone());
-        let mut gauge = |name: &str, help: &str| {
-            let gauge = Gauge::<i64, AtomicI64>::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
-        let streams = gauge("event_streams", "Live streams of events that are open now");
-        let (connections, batches) = (
-            gauge("connections", "Connections that are open now"),
-            gauge("writer_batches", "Transactions that the writer has committed since the start"),
-        );
-        let (writes, waiting) = (
-            gauge("writer_changes", "Changes in them"),
-            gauge("writer_waiting", "Changes that wait for the writer now"),
-        );
-        let (database, disk_free, backup) = (
-            gauge("database_bytes", "Size of the database file and its write-ahead log"),
-            gauge("disk_free_bytes", "Free bytes on the disk of the database"),
-            gauge("backup_timestamp_seconds", "Unix time of the last backup; 0 when there was none"),
-        );
-        Self {
-            registry,
-            requests,
-            times,
-            verifications,
-            connections,
-            streams,
-            batches,
-            writes,
-            waiting,
-            database,
-            disk_free,
-            backup,
+        let help = "Signed calls of nodes: accepted, or the code of the refusal";
+        registry.register("signed_calls", help, signed_calls.clone());
+        let (connections, streams) = (Gauge::default(), Gauge::default());
+        registry.register("connections", "Connections that are open now", connections.clone());
+        registry.register("event_streams", "Live streams of events that are open now", streams.clone());
+        let gauges = Gauges::new(registry);
+        let metrics =
+            Self { registry: all, requests, times, verifications, signed_calls, connections, streams, gauges };
+        // There from the start, so that the first one shows as a rise.
+        for (_, call) in SIGNED {
+            drop(metrics.signed_calls.get_or_create(&Signed { call, outcome: ACCEPTED.to_owned() }));
         }
+        metrics
     }
-}
 
-impl Metrics {
     /// Counts an answer.
     pub fn answered(&self, operation: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Answered { operation, status }).inc();
@@ -112,6 +104,11 @@ impl Metrics {
     /// Counts a verification.
     pub fn verified(&self, verdict: Verdict) {
         self.verifications.get_or_create(&Outcome { outcome: verdict.code() }).inc();
+    }
+
+    /// Counts a signed call.
+    pub fn signed_call(&self, call: &'static str, outcome: &str) {
+        self.signed_calls.get_or_create(&Signed { call, outcome: outcome.to_owned() }).inc();
     }
 
     /// A connection was opened.
@@ -136,24 +133,7 @@ impl Metrics {
 
     /// Everything, in the Prometheus text format. Asking for it notices a new backup.
     pub fn text(&self, app: &App) -> String {
-        let figures = app.writer_figures();
-        let (_, size, free) = app.storage();
-        let set = |gauge: &Gauge, value: u64| {
-            gauge.inner().store(i64::try_from(value).unwrap_or(i64::MAX), Ordering::Relaxed);
-        };
-        set(&self.batches, figures.batches);
-        set(&self.writes, figures.writes);
-        set(&self.waiting, figures.waiting);
-        set(&self.database, size);
-        set(&self.disk_free, free.unwrap_or(0));
-        match backup::notice(app) {
-            Ok(at) => drop(self.backup.set(at.map_or(0, |at| at.millis() / 1_000))),
-            Err(error) => tracing::warn!(%error, "the last backup could not be noticed"),
-        }
-        let mut text = String::new();
-        if let Err(error) = encode(&mut text, &self.registry) {
-            let _ = writeln!(text, "# {error}");
-        }
-        text
+        self.gauges.read(app);
+        text::of(&self.registry)
     }
 }

@@ -12,9 +12,9 @@ use poem::http::{HeaderValue, Method};
 use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
 use poem_openapi::OperationId;
 
-use super::envelope::Family;
+use super::envelope::{Code, Family};
 use super::error::{self, Cause};
-use super::metrics::Metrics;
+use super::metrics::{ACCEPTED, Metrics, SIGNED};
 use crate::actions::app::App;
 use crate::actions::caller::Origin;
 use crate::actions::error::Error;
@@ -119,6 +119,10 @@ impl<'o> Seen<'o> {
         self.waits = false;
         // The path is not logged: somebody may have put a secret where an id belongs.
         let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
+        if let Some((_, call)) = SIGNED.iter().find(|(signed, _)| *signed == operation) {
+            let code = response.data::<Code>().map_or(ACCEPTED, |code| &code.0);
+            self.observer.metrics.signed_call(call, code);
+        }
         self.note(operation, response.status().as_u16(), "answered");
     }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod clock;
+mod doctor;
 mod healthcheck;
 mod log;
 mod offline;
@@ -72,6 +73,8 @@ enum Command {
     /// Set straight what a wrong clock left behind, while no server runs
     #[command(subcommand)]
     Clock(clock::Clock),
+    /// Say what is well, what is not, and what to do, beside a running server too; exits 0, 1 to act, 2 if it cannot look
+    Doctor(doctor::Doctor),
     /// Sign a node's request with an organization key, ready for `curl --json @-`
     Sign(sign::Sign),
     /// Print the OpenAPI document
@@ -118,7 +121,7 @@ pub fn main() -> ExitCode {
     let config = cli.config.or_else(|| environment.get("ORGKEYS_CONFIG").map(PathBuf::from));
     let context = Context { config, environment, json: cli.json };
     match run(cli.command, &context) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure(problem)) => {
             eprintln!("orgkeys: {problem}");
             ExitCode::FAILURE
@@ -126,31 +129,30 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, context: &Context) -> Result<(), Failure> {
+fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve { flags } => serve::run(context.resolve(&flags)?),
-        Command::Healthcheck { flags } => healthcheck::run(&context.resolve(&flags)?.settings),
+        Command::Serve { flags } => serve::run(context.resolve(&flags)?)?,
+        Command::Healthcheck { flags } => healthcheck::run(&context.resolve(&flags)?.settings)?,
         Command::Config { flags } => {
             print_settings(&context.resolve(&flags)?, context.json);
-            Ok(())
         }
-        Command::Org(command) => command.run(context),
-        Command::User(command) => command.run(context),
-        Command::Token(command) => command.run(context),
-        Command::Audit(command) => command.run(context),
-        Command::Backup(command) => command.run(context),
-        Command::Restore(command) => command.run(context),
-        Command::Clock(command) => command.run(context),
-        Command::Sign(command) => command.run(),
+        Command::Org(command) => command.run(context)?,
+        Command::User(command) => command.run(context)?,
+        Command::Token(command) => command.run(context)?,
+        Command::Audit(command) => command.run(context)?,
+        Command::Backup(command) => command.run(context)?,
+        Command::Restore(command) => command.run(context)?,
+        Command::Doctor(command) => return Ok(command.run(context)),
+        Command::Clock(command) => command.run(context)?,
+        Command::Sign(command) => command.run()?,
         Command::Openapi => {
             say(crate::api::document::text().trim_end());
-            Ok(())
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "orgkeys", &mut std::io::stdout());
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Context {

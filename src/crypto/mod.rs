@@ -1,5 +1,6 @@
 //! What do the bytes mean? Key pairs, signatures, tokens and hashes; nothing outside this floor touches key material.
 
+pub mod certificate;
 pub mod chain;
 pub mod password;
 pub mod rsa;

@@ -19,6 +19,9 @@ pub const MOST_PROJECTS: usize = 100;
 /// The longest that a rotated key and its successor may both be valid.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
 
+/// How many days before its end a key's end is announced, the last time first.
+pub const ANNOUNCED: [u32; 3] = [1, 7, 30];
+
 /// An API key, without the secret.
 #[derive(Clone, Debug)]
 pub struct ApiKey {

@@ -162,6 +162,8 @@ pub enum Event {
     ApiKeyUpdated { key: Standing },
     /// An API key got a successor, and ends at `ends`.
     ApiKeyRotated { key: ApiKeyId, successor: ApiKeyId, ends: Time, projects: Vec<ProjectId> },
+    /// An API key ends within so many days.
+    ApiKeyExpiring { key: ApiKeyId, days: u32, ends: Time, projects: Box<[ProjectId]> },
     /// An API key was deleted.
     ApiKeyDeleted { key: ApiKeyId, projects: Vec<ProjectId> },
     /// The API keys of an organization or of a project were listed.
@@ -178,6 +180,8 @@ pub enum Event {
     NodeRegistered { node: NodeId, key: OrgKeyId, new: bool, message: &'static str },
     /// A node took itself out of the registry.
     NodeUnregistered { node: NodeId, key: OrgKeyId, message: &'static str },
+    /// Nothing was heard of a node since `last`.
+    NodeSilent { node: NodeId, ip: String, last: Time },
     /// The nodes were listed.
     NodesListed { org: OrgId, count: usize },
     /// An administrator deleted a node.

@@ -22,14 +22,15 @@ use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
 use crate::actions::retention::Retention;
-use crate::actions::{api_key, backup, clock as time, refusals};
+use crate::actions::{api_key, backup, clock as time, node, refusals};
 use crate::api::stream::Manner;
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
 use crate::store::{Options, Room, Store};
 
 /// How often the last uses of API keys are written and the clock is looked at. At every second time, the counts of refused
-/// calls are recorded, a new backup is noticed, and what is too old leaves the audit log.
+/// calls are recorded, a new backup is noticed, what is too old leaves the audit log, and it is announced which API keys
+/// end soon and which nodes are silent.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
 
 /// Why the server cannot start; the text says what to do.
@@ -70,6 +71,7 @@ pub fn limits(settings: &Settings) -> Limits {
         refused_rate: settings.refused_rate,
         refused_burst: settings.refused_burst,
         caller_rate: settings.caller_rate,
+        node_silent: settings.node_silent,
     }
 }
 
@@ -114,7 +116,8 @@ impl Server {
             tracing::info!("there is an organization already: the bootstrap settings are ignored");
         }
         let stopping = CancellationToken::new();
-        let (app, metrics) = (Arc::new(app), Arc::new(Metrics::default()));
+        let metrics = Arc::new(Metrics::new(app.now()));
+        let app = Arc::new(app);
         let face = Face {
             app: Arc::clone(&app),
             metrics: Arc::clone(&metrics),
@@ -208,6 +211,14 @@ fn courier(app: &Arc<App>, settings: &Settings, outside: Outside) -> (Courier, D
     (Courier::new(Arc::new(Office(Arc::clone(app))), carrier, bell.clone()), bell)
 }
 
+/// What is looked after every minute. Each of it is bounded, and what fails is tried again in a minute.
+pub fn every_minute(app: &App) -> Result<(), ActionError> {
+    refusals::flush(app, false)?;
+    backup::notice(app)?;
+    api_key::ending::announce(app)?;
+    node::silence::announce(app)
+}
+
 async fn keep_house(app: Arc<App>, retention: Arc<Retention>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     ticks.tick().await;
@@ -218,8 +229,7 @@ async fn keep_house(app: Arc<App>, retention: Arc<Retention>, stop: Cancellation
             let written = api_key::flush_uses(&app);
             time::keep(&app)?;
             if whole_minute {
-                refusals::flush(&app, false)?;
-                backup::notice(&app)?;
+                every_minute(&app)?;
                 retention.keep(&app)?;
             }
             written

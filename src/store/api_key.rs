@@ -1,5 +1,7 @@
 //! What is remembered of an API key? Its digest, what it opens, and what people call it; never the secret.
 
+pub mod ending;
+
 use std::collections::HashMap;
 
 use rusqlite::{Row, params};
@@ -150,7 +152,8 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
 pub fn update(tx: &WriteTx<'_>, id: ApiKeyId, terms: &Terms, limit: Option<Limit>) -> Result<bool, StoreError> {
     tx.touches.add(Touched::ApiKey(id));
     let sql = format!(
-        "UPDATE api_key SET name = ?4, note = ?5, role = ?6, start_at = ?7, expire_at = ?8, disabled = ?9
+        "UPDATE api_key SET name = ?4, note = ?5, role = ?6, start_at = ?7, expire_at = ?8, disabled = ?9,
+             announced = CASE WHEN expire_at IS ?8 THEN announced END
          WHERE id = ?3 AND (?2 IS NULL OR ?2 > (
             SELECT count(*) FROM api_key AS other WHERE other.org = api_key.org AND {COUNTS}))"
     );
@@ -271,7 +274,7 @@ pub fn highest_role(tx: &ReadTx<'_>, project: ProjectId, now: Time) -> Result<Op
 }
 
 /// The projects that a key is for, in the order of their ids.
-fn projects(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Box<[ProjectId]>, StoreError> {
+pub fn projects(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Box<[ProjectId]>, StoreError> {
     let sql = "SELECT project FROM api_key_project WHERE api_key = ?1 ORDER BY project";
     Ok(tx.rows(sql, [id.number()], |row| Ok(ProjectId::from_bytes(row.get(0)?)))?.into())
 }

@@ -10,6 +10,7 @@ mod connection;
 #[cfg(test)]
 mod disk_tests;
 pub mod error;
+mod figures;
 pub mod guess;
 mod heads;
 pub mod index;
@@ -29,6 +30,7 @@ pub mod session;
 mod space;
 pub mod stream;
 pub mod token;
+pub mod totals;
 pub mod user;
 pub mod writer;
 #[cfg(test)]
@@ -43,7 +45,9 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use bell::Bell;
+pub use connection::disk_free;
 pub use error::StoreError;
+pub use figures::{SIZES, WriterFigures};
 use index::Index;
 pub use pending::{Answer, Pending};
 use space::Urgency;
@@ -89,6 +93,7 @@ pub struct Store {
     /// For lookups that nobody may wait long for.
     door: Mutex<Connection>,
     path: PathBuf,
+    room: Room,
     index: Arc<Index>,
     bell: Arc<Bell>,
     upgraded_from: Option<i32>,
@@ -101,15 +106,19 @@ pub struct ReadTx<'c> {
     conn: &'c Connection,
 }
 
-/// How busy the writer has been since the start.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct WriterFigures {
-    /// Transactions committed.
-    pub batches: u64,
-    /// Changes in them.
-    pub writes: u64,
-    /// Changes that wait now.
-    pub waiting: u64,
+/// What a store takes and what it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Storage {
+    /// Bytes of the database file.
+    pub database: u64,
+    /// Bytes of its write-ahead log.
+    pub wal: u64,
+    /// Bytes that the file may have; 0 = as many as the disk holds.
+    pub most: u64,
+    /// Bytes that the disk has free for this process.
+    pub disk_free: Option<u64>,
+    /// Bytes of them that are kept for what revokes.
+    pub reserve: u64,
 }
 
 impl Store {
@@ -132,8 +141,8 @@ impl Store {
             .connection_timeout(Duration::from_secs(5))
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
-        let (door, path) = (Mutex::new(door), options.path.clone());
-        Ok(Self { writer, readers, door, path, index, bell, upgraded_from, _lock: lock })
+        let (door, path, room) = (Mutex::new(door), options.path.clone(), options.room.clone());
+        Ok(Self { writer, readers, door, path, room, index, bell, upgraded_from, _lock: lock })
     }
 
     /// Reads from one snapshot.
@@ -196,17 +205,17 @@ impl Store {
         self.writer.figures()
     }
 
-    /// Bytes of the database file and its write-ahead log.
+    /// What the store takes and what it has.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub fn storage(&self) -> Storage {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
-        bytes(&self.path) + bytes(&open::beside(&self.path, "-wal"))
-    }
-
-    /// Bytes that the disk has free for this process.
-    #[must_use]
-    pub fn disk_free(&self) -> Option<u64> {
-        connection::disk_free(&self.path)
+        Storage {
+            database: bytes(&self.path),
+            wal: bytes(&open::beside(&self.path, "-wal")),
+            most: self.room.limit(),
+            disk_free: connection::disk_free(&self.path),
+            reserve: self.room.reserve,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub fn insert(tx: &WriteTx<'_>, node: &Node) -> Result<(), StoreError> {
 pub fn refresh(tx: &WriteTx<'_>, id: NodeId, profile: &Profile, key: OrgKeyId, now: Time) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE node SET region = ?2, provider = ?3, status = ?4, version = ?5, services = ?6, key = ?7,
-             last_contact = ?8 WHERE id = ?1",
+             last_contact = ?8, silent_at = NULL WHERE id = ?1",
         params![
             id.as_bytes(),
             profile.region,
@@ -92,6 +92,20 @@ pub fn list(
     let sql = format!("SELECT {COLUMNS} {fits} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
     let nodes = tx.rows(&sql, params![org.as_bytes(), services.bits(), take, skip], node)?;
     Ok((nodes, total.unwrap_or(0)))
+}
+
+/// Nodes that were last heard of at `since` or before, whose silence was not announced yet; the longest silent first.
+pub fn silent(tx: &ReadTx<'_>, since: Time, most: u32) -> Result<Vec<Node>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM node WHERE deleted_at IS NULL AND silent_at IS NULL AND last_contact <= ?1
+         ORDER BY last_contact LIMIT ?2"
+    );
+    tx.rows(&sql, params![since.millis(), most], node)
+}
+
+/// Remembers that a node's silence was announced.
+pub fn announced(tx: &WriteTx<'_>, id: NodeId, now: Time) -> Result<(), StoreError> {
+    tx.execute("UPDATE node SET silent_at = ?2 WHERE id = ?1", params![id.as_bytes(), now.millis()]).map(drop)
 }
 
 fn node(row: &Row<'_>) -> rusqlite::Result<Node> {

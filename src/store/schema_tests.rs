@@ -10,9 +10,9 @@ const ROWS: &str = "
     INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL);
     INSERT INTO token VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 0, NULL, NULL, NULL, NULL, NULL);
     INSERT INTO project VALUES (zeroblob(16), zeroblob(16), 'p', 0);
-    INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL);
+    INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL);
     INSERT INTO org_key VALUES (zeroblob(16), zeroblob(16), zeroblob(294), 0);
-    INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL);
+    INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL, NULL);
     INSERT INTO audit VALUES
         (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32));
     INSERT INTO audit VALUES
@@ -30,15 +30,16 @@ const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'010203040506
 const USER: &str = "INSERT INTO user VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0, NULL, NULL)";
 const TOKEN: &str =
     "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL, NULL, NULL)";
-const API_KEY: &str = "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(32), 'oka_', %, 0, 0, NULL, NULL, NULL)";
+const API_KEY: &str =
+    "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(32), 'oka_', %, 0, 0, NULL, NULL, NULL, NULL)";
 const KEY: &str = "INSERT INTO org_key VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
-const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %)";
+const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
 const ANCHOR: &str = "INSERT INTO anchor VALUES (x'0102030405060708090A0B0C0D0E0F10', %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it takes, and the first that it does not.
-const LIMITS: [(&str, &str, &str); 48] = [
+const LIMITS: [(&str, &str, &str); 49] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -112,6 +113,7 @@ const LIMITS: [(&str, &str, &str); 48] = [
     (API_KEY, "'a', '', 0, 5, 6", "'a', '', 0, 5, 5"),
     (API_KEY, "'a', printf('%.250c', 'a'), 0, 0, NULL", "'a', printf('%.251c', 'a'), 0, 0, NULL"),
     (API_KEY, "printf('%.100c', 'a'), '', 0, 0, NULL", "printf('%.101c', 'a'), '', 0, 0, NULL"),
+    ("UPDATE api_key SET announced = %", "30", "29"),
     ("INSERT INTO api_key_project VALUES (%)", "1, zeroblob(16)", "1, randomblob(16)"),
     ("INSERT INTO project_member VALUES (%)", "zeroblob(16), zeroblob(16), 'EDITOR'", "zeroblob(16), zeroblob(16), 'OTHER'"),
     ("INSERT INTO invitation VALUES (zeroblob(16), %, 0)", "randomblob(32)", "randomblob(31)"),

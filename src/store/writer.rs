@@ -5,17 +5,17 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
 use super::bell::Bell;
+use super::figures::{Figures, WriterFigures};
 use super::heads::Heads;
 use super::index::{Index, Touches};
 use super::space::{self, Space, Urgency};
-use super::{Options, Pending, ReadTx, StoreError, WriterFigures};
+use super::{Options, Pending, ReadTx, StoreError};
 
 /// Changes that may wait before a caller is told to come again.
 pub(super) const QUEUE: usize = 4_096;
@@ -156,13 +156,6 @@ pub(super) struct Writer {
     figures: Arc<Figures>,
 }
 
-#[derive(Default)]
-struct Figures {
-    batches: AtomicU64,
-    writes: AtomicU64,
-    waiting: AtomicU64,
-}
-
 impl Writer {
     pub(super) fn start(
         conn: Connection,
@@ -200,11 +193,11 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Task { urgency, work: Some(work), outcome: None, reply });
         let Some(queue) = &self.queue else { return Pending::refused(stopped().into()) };
-        self.figures.waiting.fetch_add(1, Ordering::Relaxed);
+        self.figures.wait();
         match queue.try_send(job) {
             Ok(()) => Pending::coming(answer),
             Err(error) => {
-                self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.figures.waited();
                 Pending::refused(match error {
                     TrySendError::Full(_) => StoreError::Busy.into(),
                     TrySendError::Disconnected(_) => stopped().into(),
@@ -214,11 +207,7 @@ impl Writer {
     }
 
     pub(super) fn figures(&self) -> WriterFigures {
-        WriterFigures {
-            batches: self.figures.batches.load(Ordering::Relaxed),
-            writes: self.figures.writes.load(Ordering::Relaxed),
-            waiting: self.figures.waiting.load(Ordering::Relaxed),
-        }
+        self.figures.read()
     }
 }
 
@@ -293,12 +282,11 @@ impl Thread {
         } else {
             self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
             self.ring();
-            self.figures.batches.fetch_add(1, Ordering::Relaxed);
-            self.figures.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            self.figures.committed(batch.len());
         }
         let fates = fates.into_iter().chain(std::iter::repeat(None));
         for (job, fate) in batch.into_iter().zip(fates) {
-            self.figures.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.figures.waited();
             job.answer(lost.or(fate));
         }
         again

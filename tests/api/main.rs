@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod announcements;
 mod api_key_limits;
 mod api_key_rights;
 mod api_key_rotation;
@@ -15,6 +16,7 @@ mod clock;
 mod courier;
 mod credentials;
 mod crowd;
+mod deploy_metrics;
 mod events;
 mod full;
 mod guessing;
@@ -23,6 +25,7 @@ mod http;
 mod http_clients;
 mod keys_and_nodes;
 mod logins;
+mod metrics;
 mod nodes;
 mod openapi;
 mod org_keys;

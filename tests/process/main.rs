@@ -5,6 +5,7 @@ mod backup;
 mod canary;
 mod commands;
 mod damage;
+mod doctor;
 mod first_start;
 mod harness;
 mod installer;

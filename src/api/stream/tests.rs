@@ -25,6 +25,10 @@ impl Clock for Still {
     }
 }
 
+fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new(Still.now()))
+}
+
 fn caller(number: u16) -> Caller {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&number.to_be_bytes());
@@ -35,7 +39,7 @@ fn caller(number: u16) -> Caller {
 
 #[test]
 fn a_thousand_streams_are_open_at_most_and_twenty_of_one_credential() {
-    let places = Arc::new(Places::new(Arc::default()));
+    let places = Arc::new(Places::new(metrics()));
     let mut held: Vec<_> = (0..980).map(|number| places.take(&caller(number)).expect("a place")).collect();
     held.extend((0..19).map(|_| places.take(&caller(0)).expect("a place")));
     assert!(places.take(&caller(0)).is_err(), "the twenty-first");
@@ -61,7 +65,7 @@ async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
     let caller = session::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
     let caller = caller.expect("a caller");
     let manner = Manner { comment: Duration::from_secs(15), patience: Duration::ZERO };
-    let api = StreamApi::new(Arc::clone(&app), Arc::default(), manner, CancellationToken::new());
+    let api = StreamApi::new(Arc::clone(&app), metrics(), manner, CancellationToken::new());
     let opened = stream::open(&app, &caller, Some(org), Wanted::default(), Some(0)).await.expect("a follower");
     let place = api.hub.places.take(&caller).expect("a place");
     let mut pieces = pin!(Live::new(app, Arc::clone(&api.hub), place, opened.0, 0).pieces());

@@ -150,6 +150,9 @@ impl Event {
             Self::ApiKeyRotated { key, successor, ends, projects } => Facts::updated("api_key.rotate", ApiKey, key)
                 .with(json!({ "successor": successor.to_string(), "ends": ends.to_string() }))
                 .within_one(projects),
+            Self::ApiKeyExpiring { key, days, ends, projects } => Facts::updated("apikey.expiring", ApiKey, key)
+                .with(json!({ "days": days, "ends": ends.to_string() }))
+                .within_one(projects),
             Self::ApiKeyDeleted { key, projects } => Facts::deleted("api_key.delete", ApiKey, key).within_one(projects),
             Self::ApiKeysListed { org, project, count } => {
                 let facts = Facts::seen("api_key.list", ApiKey, org).with(json!({ "count": count }));
@@ -171,6 +174,9 @@ impl Event {
             }
             Self::NodeUnregistered { node, key, message } => Facts::deleted("node.unregister", Node, node)
                 .with(json!({ "keyId": key.to_string(), "message": message })),
+            Self::NodeSilent { node, ip, last } => {
+                Facts::updated("node.silent", Node, node).with(json!({ "ip": ip, "lastContact": last.to_string() }))
+            }
             Self::NodesListed { org, count } => Facts::seen("node.list", Node, org).with(json!({ "count": count })),
             Self::NodeDeleted { node } => Facts::deleted("node.delete", Node, node),
             Self::NodeActivated { node } => Facts::updated("node.activate", Node, node),

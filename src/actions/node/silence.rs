@@ -1,0 +1,42 @@
+//! Who hears that nothing is heard of a node? The organization's log says it, once for each silence.
+
+use crate::actions::app::App;
+use crate::actions::error::Error;
+use crate::domain::event::Event;
+use crate::domain::id::OrgId;
+use crate::domain::time::Time;
+use crate::store::{self, WriteTx};
+
+/// Announcements of one change, so that it stays within the room that a change may need.
+const AT_ONCE: u32 = 128;
+
+/// Changes of one run, so that nobody waits long behind it; what is left comes with the next.
+const CHANGES: usize = 8;
+
+/// Announces nodes that have fallen silent.
+pub fn announce(app: &App) -> Result<(), Error> {
+    for _ in 0..CHANGES {
+        // Nearly always there is nothing to say, and then nothing is written.
+        if app.identify(|tx| Ok(store::node::silent(tx, since(app), 1)?))?.is_empty() {
+            break;
+        }
+        let since = since(app);
+        app.announce(move |tx, now| Ok(((), say(tx, since, now)?)))?;
+    }
+    Ok(())
+}
+
+/// A node that was last heard of at this moment, or before, is silent.
+#[must_use]
+pub fn since(app: &App) -> Time {
+    app.now().minus(app.limits.node_silent)
+}
+
+fn say(tx: &WriteTx<'_>, since: Time, now: Time) -> Result<Vec<(OrgId, Event)>, Error> {
+    let mut events = Vec::new();
+    for node in store::node::silent(tx, since, AT_ONCE)? {
+        store::node::announced(tx, node.id, now)?;
+        events.push((node.org, Event::NodeSilent { node: node.id, ip: node.profile.ip, last: node.last_contact }));
+    }
+    Ok(events)
+}

@@ -1,0 +1,178 @@
+//! What does the server say of itself when it is asked? Read from the store then, and on no request's path.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::actions::app::App;
+use crate::actions::{backup, totals};
+use crate::domain::time::Time;
+use crate::store::{SIZES, WriterFigures};
+
+/// So many rows take some milliseconds to count.
+const MUCH: i64 = 20_000;
+
+/// For how long they are not counted again.
+const KEPT: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Within {
+    within: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+/// The sizes of the writer's transactions.
+#[derive(Clone, Debug, Default)]
+struct Batches(Arc<Mutex<WriterFigures>>);
+
+impl EncodeMetric for Batches {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let figures = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last bucket has no limit: every histogram must have it.
+        let mut buckets = [(f64::INFINITY, 0); SIZES + 1];
+        for ((bucket, count), limit) in buckets.iter_mut().zip(figures.sizes).zip((0..).map(|power| 1_u32 << power)) {
+            *bucket = (f64::from(limit), count);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 changes")]
+        encoder.encode_histogram::<NoLabelSet>(figures.writes as f64, figures.batches, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+/// What is read from the store.
+pub struct Gauges {
+    writer: Batches,
+    waiting: Gauge,
+    database: Gauge,
+    wal: Gauge,
+    database_max: Gauge,
+    disk_free: Gauge,
+    disk_reserve: Gauge,
+    backup: Gauge,
+    org_keys: Gauge,
+    nodes: Gauge,
+    nodes_silent: Gauge,
+    api_keys: Gauge,
+    expiring: Family<Within, Gauge>,
+    pending: Gauge,
+    oldest: Gauge,
+    failing: Gauge,
+    /// When much was counted last.
+    counted: Mutex<Option<Instant>>,
+}
+
+/// When the process started, by the name that all programs have for it.
+pub fn process(registry: &mut Registry, start: Time) {
+    let started = Gauge::<i64>::default();
+    started.set(start.millis() / 1_000);
+    registry.register("process_start_time_seconds", "Unix time of the start of the process", started);
+}
+
+impl Gauges {
+    pub fn new(registry: &mut Registry) -> Self {
+        let build = Family::<Build, Gauge>::default();
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("build_info", "The version that runs; always 1", build);
+        let (writer, expiring) = (Batches::default(), Family::default());
+        registry.register("writer_batch_changes", "Changes in a transaction of the writer", writer.clone());
+        let help = "API keys in use that end within so many days, those that end within fewer included";
+        registry.register("api_keys_expiring", help, expiring.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        Self {
+            writer,
+            waiting: gauge("writer_waiting", "Changes that wait for the writer now; from 4096 on they are refused"),
+            database: gauge("database_bytes", "Size of the database file"),
+            wal: gauge("wal_bytes", "Size of its write-ahead log"),
+            database_max: gauge("database_max_bytes", "The most that the database file may have; 0 is no limit"),
+            disk_free: gauge("disk_free_bytes", "Free bytes on the disk of the database"),
+            disk_reserve: gauge("disk_reserve_bytes", "Free bytes below which only what revokes is written"),
+            backup: gauge("backup_timestamp_seconds", "Unix time of the last backup; 0 when there was none"),
+            org_keys: gauge("org_keys", "Organization keys"),
+            nodes: gauge("nodes", "Nodes in the registry, without the deleted ones"),
+            nodes_silent: gauge("nodes_silent", "Nodes of which nothing was heard for node_silent"),
+            api_keys: gauge("api_keys", "API keys, ended ones included"),
+            expiring,
+            pending: gauge("webhook_deliveries_pending", "Events on their way to webhooks"),
+            oldest: gauge(
+                "webhook_oldest_pending_seconds",
+                "Age of the oldest event on its way to a webhook; 0 if none",
+            ),
+            failing: gauge("webhooks_failing", "Webhooks whose last delivery failed"),
+            counted: Mutex::default(),
+        }
+    }
+
+    /// Reads everything anew. What cannot be read stays as it was.
+    pub fn read(&self, app: &App) {
+        let (figures, storage) = (app.writer_figures(), app.storage());
+        *self.writer.0.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+        set(&self.waiting, figures.waiting);
+        set(&self.database, storage.database);
+        set(&self.wal, storage.wal);
+        set(&self.database_max, storage.most);
+        set(&self.disk_free, storage.disk_free.unwrap_or(0));
+        set(&self.disk_reserve, storage.reserve);
+        match backup::notice(app) {
+            Ok(at) => drop(self.backup.set(at.map_or(0, |at| at.millis() / 1_000))),
+            Err(error) => tracing::warn!(%error, "the last backup could not be noticed"),
+        }
+        self.count(app);
+        match totals::backlog(app) {
+            Ok(backlog) => {
+                self.pending.set(backlog.pending);
+                let age = backlog.oldest.map_or(0, |oldest| app.now().millis().saturating_sub(oldest.millis()) / 1_000);
+                self.oldest.set(age.max(0));
+                self.failing.set(backlog.failing);
+            }
+            Err(error) => tracing::warn!(%error, "what is on its way to webhooks could not be counted"),
+        }
+    }
+
+    /// Counts what there is; where that is much, every few seconds only.
+    fn count(&self, app: &App) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.is_some_and(|at| at.elapsed() < KEPT) {
+            return;
+        }
+        match totals::totals(app) {
+            Ok(totals) => {
+                let much = totals.org_keys + totals.nodes + totals.api_keys > MUCH;
+                *counted = much.then(Instant::now);
+                self.show(&totals);
+            }
+            Err(error) => tracing::warn!(%error, "what there is could not be counted"),
+        }
+    }
+
+    fn show(&self, totals: &totals::Totals) {
+        self.org_keys.set(totals.org_keys);
+        self.nodes.set(totals.nodes);
+        self.nodes_silent.set(totals.nodes_silent);
+        self.api_keys.set(totals.api_keys);
+        for (days, count) in totals.expiring {
+            self.expiring.get_or_create(&Within { within: format!("{days}d") }).set(count);
+        }
+    }
+}
+
+fn set(gauge: &Gauge, value: u64) {
+    gauge.inner().store(i64::try_from(value).unwrap_or(i64::MAX), Ordering::Relaxed);
+}

@@ -1,0 +1,32 @@
+//! How much is remembered, of all organizations together? Counted in indexes alone.
+
+use super::{ReadTx, StoreError};
+use crate::domain::time::Time;
+
+/// How many organization keys there are.
+pub fn org_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
+    count(tx, "SELECT count(*) FROM org_key")
+}
+
+/// How many API keys there are, ended ones too.
+pub fn api_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
+    count(tx, "SELECT count(*) FROM api_key")
+}
+
+/// How many nodes there are, without the deleted ones.
+pub fn nodes(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
+    count(tx, "SELECT count(*) FROM node WHERE deleted_at IS NULL")
+}
+
+/// How many of them were last heard of at `since` or before.
+pub fn silent_nodes(tx: &ReadTx<'_>, since: Time) -> Result<i64, StoreError> {
+    // In two halves, since the index has those whose silence is yet to be announced first.
+    let halves =
+        "SELECT (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NULL AND last_contact <= ?1)
+        + (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NOT NULL AND last_contact <= ?1)";
+    Ok(tx.row(halves, [since.millis()], |row| row.get(0))?.unwrap_or(0))
+}
+
+fn count(tx: &ReadTx<'_>, sql: &str) -> Result<i64, StoreError> {
+    Ok(tx.row(sql, [], |row| row.get(0))?.unwrap_or(0))
+}

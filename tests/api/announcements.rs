@@ -1,0 +1,210 @@
+//! What the server says by itself: API keys whose end comes near, and nodes of which nothing is heard.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper::Method;
+use orgkeys::actions::{api_key, audit};
+use orgkeys::domain::audit::Entry;
+use orgkeys::domain::role::Role;
+use orgkeys::domain::time::Time;
+use orgkeys::server::every_minute;
+use serde_json::{Value, json};
+
+use crate::api_keys::keys_of;
+use crate::harness::{BEGIN, Identity, Server, blocking, entries, new_api_key};
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// What the housekeeping does every minute.
+async fn keep_house(server: &Server) {
+    let app = Arc::clone(&server.app);
+    blocking(move || every_minute(&app).expect("kept")).await;
+}
+
+/// What was announced so far: id and detail of each, in order.
+async fn announced(server: &Server, action: &str) -> Vec<(String, Value)> {
+    let said = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
+    said.map(|entry| {
+        let Entry { actor_kind, actor_id, change, outcome, .. } = &entry;
+        assert_eq!((actor_kind.as_str(), actor_id.as_str(), *change), ("system", "system", Some(1)), "{entry:?}");
+        assert_eq!(outcome, "done");
+        let detail = serde_json::from_str(entry.detail.as_deref().expect("a detail")).expect("JSON");
+        (entry.context_id.clone().expect("an id"), detail)
+    })
+    .collect()
+}
+
+fn time(millis: i64) -> String {
+    Time::from_millis(millis).to_string()
+}
+
+/// Makes an API key that ends after so many milliseconds.
+async fn key_for(server: &Server, owner: &Identity, millis: i64) -> String {
+    let mut body = new_api_key("service", 0, &[]);
+    body["userApiKey"]["hasExpireTime"] = json!(true);
+    body["userApiKey"]["expireDateTime"] = json!(time(server.now() + millis));
+    server.call_as(owner, Method::POST, &keys_of(owner), Some(&body)).await.result()["id"].to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_key_is_announced_once_for_each_lead_time() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    server.api_key(&owner, Role::User, &[]).await;
+    let key = key_for(&server, &owner, 40 * DAY).await;
+    let mut expected = Vec::new();
+    // (how long passes, what is said then)
+    for (millis, days) in
+        [(10 * DAY - 1, 0), (1, 30), (23 * DAY - 1, 0), (1, 7), (6 * DAY - 1, 0), (1, 1), (DAY - 1, 0), (1, 0)]
+    {
+        server.pass(millis);
+        for _ in 0..2 {
+            keep_house(&server).await;
+        }
+        if days > 0 {
+            expected.push((key.clone(), json!({ "days": days, "ends": time(BEGIN + 40 * DAY) })));
+        }
+        assert_eq!(announced(&server, "apikey.expiring").await, expected, "{days} days");
+    }
+    let shown = server.events(&owner).await;
+    assert_eq!(shown.len(), 1, "the last day's: {shown:?}");
+    let seen = (&shown[0]["context"], &shown[0]["event"], &shown[0]["contextId"], &shown[0]["userId"]);
+    assert_eq!(seen, (&json!("apikey"), &json!("updated"), &json!(key), &json!("system")));
+    let database = server.database.clone();
+    blocking(move || audit::verify(&database, &[]).expect("whole")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_down_says_only_how_near_an_end_is_now_and_never_twice() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let key = key_for(&server, &owner, 31 * DAY).await;
+    let gone = key_for(&server, &owner, 20 * DAY).await;
+    server.pass(2 * DAY);
+    keep_house(&server).await;
+    let server = server.restart().await;
+    keep_house(&server).await;
+    let end = time(BEGIN + 31 * DAY);
+    let mut expected = vec![
+        (gone, json!({ "days": 30, "ends": time(BEGIN + 20 * DAY) })),
+        (key.clone(), json!({ "days": 30, "ends": end })),
+    ];
+    assert_eq!(announced(&server, "apikey.expiring").await, expected);
+    server.pass(28 * DAY + 12 * 60 * MINUTE);
+    let server = server.restart().await;
+    keep_house(&server).await;
+    expected.push((key, json!({ "days": 1, "ends": end })));
+    assert_eq!(announced(&server, "apikey.expiring").await, expected, "neither 7 days nor what has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_keys_whose_end_would_surprise_somebody_are_announced() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let path = keys_of(&owner);
+    let (deleted, disabled) = (key_for(&server, &owner, 5 * DAY).await, key_for(&server, &owner, 5 * DAY).await);
+    let (rotated, moved) = (key_for(&server, &owner, 5 * DAY).await, key_for(&server, &owner, 5 * DAY).await);
+    let one = server.call_as(&owner, Method::DELETE, &format!("{path}/{deleted}"), None).await;
+    assert!(one.status.is_success(), "{one:?}");
+    let change = |id: &str, days: i64, disabled: bool| {
+        let id: i64 = id.parse().expect("a number");
+        json!({
+            "id": id, "name": "a", "startDate": time(BEGIN), "expireDate": time(BEGIN + days * DAY),
+            "hasExpireTime": true, "roleId": 0, "disabled": disabled,
+        })
+    };
+    let put = async |id: &str, days: i64, disabled: bool| {
+        let answer = server.call_as(&owner, Method::PUT, &path, Some(&change(id, days, disabled))).await;
+        assert!(answer.status.is_success(), "{answer:?}");
+    };
+    put(&disabled, 5, true).await;
+    let answer = server
+        .call_as(&owner, Method::POST, &format!("{path}/{rotated}/rotate"), Some(&json!({ "overlapSeconds": 3600 })))
+        .await;
+    let successor = answer.result()["id"].to_string();
+    let only_of = async |wanted: &str| {
+        keep_house(&server).await;
+        let said = announced(&server, "apikey.expiring").await;
+        assert!(said.iter().all(|(id, _)| *id != deleted && *id != rotated), "{said:?}");
+        said.iter().filter(|(id, _)| id == wanted).map(|(_, detail)| detail["days"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(only_of(&moved).await, [7]);
+    assert!(only_of(&disabled).await.is_empty());
+    assert_eq!(only_of(&successor).await, [7]);
+    put(&moved, 5, false).await;
+    assert_eq!(only_of(&moved).await, [7], "the end stayed");
+    put(&moved, 20, false).await;
+    assert_eq!(only_of(&moved).await, [7, 30], "another end is announced anew");
+    put(&disabled, 5, false).await;
+    assert_eq!(only_of(&disabled).await, [7], "it is in use again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_ends_at_once_are_announced_in_bounded_runs() {
+    let server = Server::with(|flags| flags.with("api_keys_max", "2000")).await;
+    let owner = server.owner_of("acme").await;
+    for _ in 0..130 {
+        key_for(&server, &owner, DAY).await;
+    }
+    keep_house(&server).await;
+    let mut said: Vec<String> = announced(&server, "apikey.expiring").await.into_iter().map(|(id, _)| id).collect();
+    said.sort();
+    said.dedup();
+    assert_eq!(said.len(), 130, "each once, in two changes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_file_keeps_from_being_announced_is_announced_when_there_is_room() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let key = key_for(&server, &owner, DAY).await;
+    server.room.store(1, Ordering::Relaxed);
+    let app = Arc::clone(&server.app);
+    let refused = blocking(move || api_key::ending::announce(&app).expect_err("no room")).await;
+    assert_eq!(refused.code, "STORAGE_FULL", "{refused:?}");
+    assert!(announced(&server, "apikey.expiring").await.is_empty());
+    server.room.store(0, Ordering::Relaxed);
+    keep_house(&server).await;
+    let expected = [(key, json!({ "days": 1, "ends": time(BEGIN + DAY) }))];
+    assert_eq!(announced(&server, "apikey.expiring").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_is_announced_once_and_a_node_that_is_heard_again_may_fall_silent_again() {
+    let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let register = async |server: &Server, ip: &str| {
+        let answer = server.register(&owner.org, &pem, ip).await;
+        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+        answer.json()["data"]["id"].as_str().expect("an id").to_owned()
+    };
+    let (node, deleted) = (register(&server, "10.0.0.1").await, register(&server, "10.0.0.2").await);
+    let path = format!("/organization/{}/node/{deleted}", owner.org);
+    assert!(server.call_as(&owner, Method::DELETE, &path, None).await.status.is_success());
+    server.pass(10 * MINUTE - 1);
+    keep_house(&server).await;
+    assert!(announced(&server, "node.silent").await.is_empty());
+    server.pass(1);
+    keep_house(&server).await;
+    keep_house(&server).await;
+    let said = |last: i64| (node.clone(), json!({ "ip": "10.0.0.1", "lastContact": time(last) }));
+    assert_eq!(announced(&server, "node.silent").await, [said(BEGIN)]);
+    let server = server.restart().await;
+    server.pass(7 * DAY);
+    keep_house(&server).await;
+    assert_eq!(announced(&server, "node.silent").await, [said(BEGIN)], "one silence");
+    let heard = server.now();
+    assert_eq!(register(&server, "10.0.0.1").await, node);
+    keep_house(&server).await;
+    server.pass(10 * MINUTE);
+    keep_house(&server).await;
+    assert_eq!(announced(&server, "node.silent").await, [said(BEGIN), said(heard)], "another silence");
+    let shown = server.events(&owner).await;
+    let seen: Vec<_> = shown.iter().map(|event| (&event["context"], &event["event"], &event["userId"])).collect();
+    let (node, updated) = (&json!("flashbacknode"), &json!("updated"));
+    let registered = shown.iter().find(|event| event["userId"] != "system").expect("the registration");
+    assert_eq!(seen, [(node, updated, &json!("system")), (node, updated, &registered["userId"])], "{shown:?}");
+}

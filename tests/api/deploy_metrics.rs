@@ -1,0 +1,132 @@
+//! What watches the server, in `deploy/`: the dashboard and the alerts ask for what is measured, and promtool takes both.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use hyper::Method;
+use serde_json::Value;
+
+use crate::harness::Server;
+use crate::metrics::metrics;
+
+fn deploy(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(deploy(name)).expect("a file")
+}
+
+/// The metrics that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let ours = words.filter(|word| word.starts_with("orgkeys_") || word.starts_with("process_"));
+    ours.map(str::to_owned).collect()
+}
+
+/// A server that was asked for one of everything that is counted.
+async fn measured() -> String {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, secret) = server.api_key(&owner, orgkeys::domain::role::Role::User, &[]).await;
+    let door = format!("/api/api-keys/verify?organization={}", owner.org);
+    server.call_with_key(&secret, Method::GET, &door, None).await;
+    let asked = serde_json::json!({ "apiKey": secret });
+    server.call_as(&owner, Method::POST, "/api/api-keys/verify", Some(&asked)).await;
+    metrics(&server).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboard_and_alerts_ask_only_for_what_is_measured() {
+    let text = measured().await;
+    let samples: BTreeSet<&str> = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
+    let mut asked = BTreeSet::new();
+    for file in ["grafana-dashboard.json", "prometheus-alerts.yml", "prometheus-alerts.test.yml"] {
+        let names = named(&read(file));
+        assert!(names.len() > 9, "{file}: {names:?}");
+        for name in &names {
+            assert!(samples.contains(name.as_str()), "{file} asks for {name}, which is not measured: {text}");
+        }
+        asked.extend(names);
+    }
+    // And what is measured is shown: every family but its parts.
+    for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(asked.iter().any(|name| name.starts_with(family)), "{family} is in neither");
+    }
+}
+
+#[test]
+fn the_dashboard_is_one_that_grafana_imports() {
+    let dashboard: Value = serde_json::from_str(&read("grafana-dashboard.json")).expect("JSON");
+    assert_eq!((&dashboard["uid"], &dashboard["title"]), (&Value::from("orgkeys"), &Value::from("orgkeys")));
+    assert!(dashboard["schemaVersion"].as_u64().expect("a version") >= 36);
+    let variables = dashboard["templating"]["list"].as_array().expect("variables");
+    let source = variables.iter().find(|variable| variable["name"] == "datasource").expect("the data source");
+    assert_eq!((&source["type"], &source["query"]), (&Value::from("datasource"), &Value::from("prometheus")));
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let mut ids = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_u64().expect("an id")), "{panel}");
+        let place = &panel["gridPos"];
+        let (x, width) = (place["x"].as_u64().expect("x"), place["w"].as_u64().expect("a width"));
+        assert!(x + width <= 24, "{panel}");
+        if panel["type"] == "row" {
+            continue;
+        }
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{panel}");
+        for target in panel["targets"].as_array().expect("targets") {
+            assert_eq!(target["datasource"]["uid"], "${datasource}", "{panel}");
+            assert!(!named(target["expr"].as_str().expect("an expression")).is_empty(), "{panel}");
+        }
+    }
+    assert!(ids.len() > 15, "{ids:?}");
+}
+
+#[test]
+fn every_alert_has_a_summary_a_remedy_and_a_test() {
+    let (alerts, tests) = (read("prometheus-alerts.yml"), read("prometheus-alerts.test.yml"));
+    let mut seen = 0;
+    for alert in alerts.split("- alert: ").skip(1) {
+        let name = alert.lines().next().expect("a name");
+        for part in ["severity: ", "summary: ", "remedy: "] {
+            assert_eq!(alert.matches(part).count(), 1, "{name} needs one {part}");
+        }
+        assert!(
+            tests.contains(&format!("alertname: {name}, exp_alerts: []")),
+            "{name}: nobody tests when it is silent"
+        );
+        assert!(tests.contains(&format!("alertname=\"{name}\"")), "{name}: nobody tests that it fires");
+        seen += 1;
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promtool_takes_the_alerts_their_tests_and_the_metrics() {
+    if !Command::new("promtool").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: promtool is not installed (Debian: apt-get install prometheus)");
+        return;
+    }
+    let text = crate::harness::blocking({
+        let text = measured().await;
+        move || {
+            let folder = tempfile::TempDir::new().expect("a folder");
+            let file = folder.path().join("metrics.txt");
+            fs::write(&file, text).expect("written");
+            let metrics = Stdio::from(fs::File::open(&file).expect("a file"));
+            let rules = deploy("prometheus-alerts.yml");
+            let tests = deploy("prometheus-alerts.test.yml");
+            let runs = [
+                Command::new("promtool").args(["check", "rules"]).arg(rules).output(),
+                Command::new("promtool").args(["test", "rules"]).arg(tests).output(),
+                Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output(),
+            ];
+            runs.map(|run| run.expect("it runs"))
+        }
+    });
+    for output in text.await {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    }
+}

@@ -1,0 +1,112 @@
+//! What a collector of metrics reads: numbers that say how the server does, and never of whom.
+
+use hyper::Method;
+use orgkeys::domain::time::Time;
+use serde_json::json;
+
+use crate::api_keys::keys_of;
+use crate::harness::{BEGIN, Server, new_api_key, registration};
+
+const DAY: i64 = 24 * 60 * 60_000;
+
+/// Everything that is measured.
+pub async fn metrics(server: &Server) -> String {
+    let answer = server.call(Method::GET, "/metrics", None).await;
+    assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+    String::from_utf8(answer.body.to_vec()).expect("text")
+}
+
+/// Expects each of these lines among what is measured.
+async fn expect(server: &Server, lines: &[&str]) {
+    let text = metrics(server).await;
+    for line in lines {
+        assert!(text.lines().any(|found| found == *line), "{line} is not in {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_calls_are_counted_by_what_became_of_them() {
+    let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "4")).await;
+    let owner = server.owner_of("acme").await;
+    expect(&server, &["orgkeys_signed_calls_total{call=\"register\",outcome=\"accepted\"} 0"]).await;
+    let (_, pem) = server.mint(&owner).await;
+    let now = server.now() / 1_000;
+    let good = registration(&owner.org, &pem, "10.0.0.1", now);
+    let mut forged = good.clone();
+    forged["ip"] = json!("10.0.0.2");
+    let bodies = [
+        (good.clone(), 200),
+        (good, 400),
+        (registration(&owner.org, &pem, "10.0.0.1", now - 301), 400),
+        (json!({ "ip": 7 }), 400),
+        (forged.clone(), 400),
+        (forged.clone(), 400),
+        (forged, 429),
+    ];
+    for (body, status) in bodies {
+        let answer = server.call(Method::POST, "/register", Some(&body)).await;
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+    }
+    let refused =
+        |code: &str, count: u32| format!("orgkeys_signed_calls_total{{call=\"register\",outcome=\"{code}\"}} {count}");
+    let lines = [
+        refused("accepted", 1),
+        refused("SIGNATURE_REPLAYED", 1),
+        refused("TIMESTAMP_TOO_OLD", 1),
+        refused("INVALID_FIELD", 1),
+        refused("BAD_SIGNATURE", 2),
+        refused("TOO_MANY_REQUESTS", 1),
+        "orgkeys_signed_calls_total{call=\"unregister\",outcome=\"accepted\"} 0".to_owned(),
+    ];
+    expect(&server, &lines.each_ref().map(String::as_str)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_are_of_all_organizations_together_and_name_none() {
+    let server = Server::start().await;
+    let (acme, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    for owner in [&acme, &other] {
+        let (_, pem) = server.mint(owner).await;
+        for ip in ["10.0.0.1", "10.0.0.2"] {
+            assert_eq!(server.register(&owner.org, &pem, ip).await.status.as_u16(), 200);
+        }
+        // Each end is the last moment within, or the first beyond.
+        for millis in [DAY, DAY + 1, 7 * DAY, 30 * DAY, 30 * DAY + 1] {
+            let mut body = new_api_key("service", 0, &[]);
+            body["userApiKey"]["hasExpireTime"] = json!(true);
+            body["userApiKey"]["expireDateTime"] = json!(Time::from_millis(BEGIN + millis).to_string());
+            server.call_as(owner, Method::POST, &keys_of(owner), Some(&body)).await.result();
+        }
+    }
+    let within = |days: u32, count: u32| format!("orgkeys_api_keys_expiring{{within=\"{days}d\"}} {count}");
+    let (one, seven, thirty) = (within(1, 2), within(7, 6), within(30, 8));
+    let mut lines = vec!["orgkeys_org_keys 2", "orgkeys_nodes 4", "orgkeys_nodes_silent 0", "orgkeys_api_keys 10"];
+    lines.extend([one.as_str(), &seven, &thirty, "orgkeys_event_streams 0", "orgkeys_webhook_deliveries_pending 0"]);
+    lines.extend(["process_start_time_seconds 1705314600", "orgkeys_build_info{version=\"0.1.0\"} 1"]);
+    expect(&server, &lines).await;
+    server.pass(15 * 60_000 - 1);
+    expect(&server, &["orgkeys_nodes_silent 0"]).await;
+    server.pass(1);
+    expect(&server, &["orgkeys_nodes_silent 4"]).await;
+    let text = metrics(&server).await;
+    assert!(!text.contains("org-") && !text.contains("acme") && !text.contains("10.0.0."), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_takes_and_has_is_measured() {
+    let server = Server::with(|flags| flags.with("database_max", "1GiB")).await;
+    let text = metrics(&server).await;
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse::<f64>().expect("a number")
+    };
+    for name in ["orgkeys_database_bytes", "orgkeys_wal_bytes", "orgkeys_disk_free_bytes"] {
+        assert!(value(name) > 0.0, "{name}");
+    }
+    let set = ("orgkeys_database_max_bytes", "orgkeys_disk_reserve_bytes");
+    assert_eq!((value(set.0), value(set.1)), (1_073_741_824.0, 67_108_864.0));
+    let (batches, changes) = (value("orgkeys_writer_batch_changes_count"), value("orgkeys_writer_batch_changes_sum"));
+    assert!(batches > 0.0 && changes >= batches, "{batches} {changes}");
+    let all = value("orgkeys_writer_batch_changes_bucket{le=\"+Inf\"}");
+    assert!((all - batches).abs() < 0.5, "{text}");
+}

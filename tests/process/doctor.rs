@@ -1,0 +1,213 @@
+//! What `orgkeys doctor` says of each thing that can be wrong, made to happen, and of a server that is well.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orgkeys::actions::limits::Limits;
+use orgkeys::actions::offline;
+use orgkeys::actions::outside::Outside;
+use orgkeys::domain::time::{Clock, Time};
+use orgkeys::server::{self, clock};
+use orgkeys::store::{Options, Room};
+use serde_json::Value;
+
+use crate::harness::{Home, now, objects, run, sqlite};
+
+/// A stopped server's database with a backup: all is well.
+fn healthy() -> Home {
+    let home = Home::new();
+    let (server, _) = home.first_start();
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&["backup", "copy.db"]);
+    home
+}
+
+/// What the doctor finds; its exit status must say the same.
+fn examined(home: &Home, words: &[&str]) -> Vec<Value> {
+    let ran = home.run(&[&["doctor", "--json"], words].concat());
+    let found = objects(&ran.stdout);
+    let ill = found.iter().any(|finding| finding["ok"] == false);
+    assert_eq!(ran.code, Some(i32::from(ill)), "{ran:?}");
+    assert!(!found.is_empty(), "{ran:?}");
+    for finding in &found {
+        assert_eq!(finding["ok"] == true, finding["remedy"].is_null(), "{finding}");
+    }
+    found
+}
+
+/// Expects that exactly this is not well, and that the sentence and the remedy say so.
+fn finds(home: &Home, words: &[&str], check: &str, message: &str, remedy: &str) {
+    let found = examined(home, words);
+    let ill: Vec<&Value> = found.iter().filter(|finding| finding["ok"] == false).collect();
+    assert_eq!(ill.len(), 1, "{found:?}");
+    let text = |field: &str| ill[0][field].as_str().expect("text");
+    assert_eq!(text("check"), check, "{found:?}");
+    assert!(text("message").contains(message), "{ill:?} does not say {message:?}");
+    assert!(text("remedy").contains(remedy), "{ill:?} does not say {remedy:?}");
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+}
+
+#[test]
+fn a_healthy_database_is_well_beside_its_server_and_without_it() {
+    let home = healthy();
+    let before = fs::read(&home.database).expect("bytes");
+    let checks: Vec<Value> = examined(&home, &[]).into_iter().map(|finding| finding["check"].clone()).collect();
+    assert_eq!(checks, ["disk", "wal", "modes", "backup", "file", "clock", "integrity", "audit", "settings"]);
+    assert!(fs::read(&home.database).expect("bytes") == before, "it was changed");
+    let _server = home.start();
+    assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
+    let text = home.done(&["doctor"]);
+    assert_eq!(text.lines().count(), 10, "{text}");
+    assert!(text.lines().take(9).all(|line| line.starts_with("well  ")) && text.ends_with("All is well\n"), "{text}");
+}
+
+#[test]
+fn nobody_can_look_at_what_is_not_there_or_is_set_wrongly() {
+    let home = Home::new();
+    for words in [&["doctor"][..], &["doctor", "--readers", "0"]] {
+        let ran = home.run(words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+        assert!(ran.stderr.starts_with("orgkeys: "), "{ran:?}");
+    }
+    assert!(home.files().is_empty(), "{:?}", home.files());
+}
+
+#[test]
+fn room_log_modes_and_backups_are_looked_at() {
+    let home = healthy();
+    finds(&home, &["--disk-reserve", "1000000GiB"], "disk", "only what revokes is written", "Free room");
+    let most = ["--disk-reserve", "4KiB", "--database-max", "64KiB"];
+    finds(&home, &most, "disk", "of the 64 KiB that database_max allows", "Raise database_max");
+    let wal = home.path("orgkeys.db-wal");
+    let log = fs::File::create(&wal).expect("a file");
+    chmod(&wal, 0o600);
+    log.set_len((256 << 20) - 1).expect("a length");
+    assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
+    fs::File::create(&wal).expect("a file").set_len(256 << 20).expect("a length");
+    chmod(&wal, 0o600);
+    finds(&home, &[], "wal", "The write-ahead log has 256 MiB", "lsof");
+    let _ = fs::remove_file(&wal);
+    chmod(&home.database, 0o640);
+    finds(&home, &[], "modes", "orgkeys.db: its mode is 0640", "chmod 0600 ");
+    chmod(&home.database, 0o600);
+    chmod(&home.write("orgkeys.db.key", "k"), 0o604);
+    finds(&home, &[], "modes", "orgkeys.db.key: its mode is 0604", "chmod 0600 ");
+    fs::remove_file(home.path("orgkeys.db.key")).expect("removed");
+    let marker = home.path("orgkeys.db.backup");
+    let mut made: Value = serde_json::from_slice(&fs::read(&marker).expect("a marker")).expect("JSON");
+    for (hours, ok) in [(7 * 24 - 1, true), (7 * 24 + 1, false)] {
+        made["at"] = now().minus(Duration::from_hours(hours)).to_string().into();
+        home.write("orgkeys.db.backup", made.to_string());
+        if ok {
+            assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
+        } else {
+            finds(&home, &[], "backup", "older than 7 days", "orgkeys backup FILE");
+        }
+    }
+    fs::remove_file(&marker).expect("removed");
+    finds(&home, &[], "backup", "No backup was made", "orgkeys backup FILE");
+}
+
+#[test]
+fn a_damaged_a_foreign_and_a_newer_file_are_told_apart() {
+    let home = healthy();
+    let conn = sqlite(&home.database);
+    conn.execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE org SET is_business = 7").expect("changed");
+    drop(conn);
+    finds(&home, &[], "integrity", "The database is damaged: ", "orgkeys restore FILE");
+    let home = healthy();
+    let conn = sqlite(&home.database);
+    conn.execute_batch("DROP TRIGGER audit_is_never_changed; UPDATE audit SET actor_id = 'x' WHERE id = 2")
+        .expect("changed");
+    drop(conn);
+    finds(&home, &[], "audit", "its contents were changed", "keep it aside");
+    let conn = sqlite(&home.database);
+    conn.execute_batch("PRAGMA user_version = 99").expect("changed");
+    drop(conn);
+    finds(&home, &[], "file", "was written by a newer orgkeys", "do what the sentence says");
+    let conn = sqlite(&home.database);
+    conn.execute_batch("PRAGMA application_id = 1").expect("changed");
+    drop(conn);
+    finds(&home, &[], "file", "is a database of another program", "Name the right file");
+    chmod(&home.write("orgkeys.db", "no database at all"), 0o600);
+    finds(&home, &[], "file", "orgkeys.db is damaged", "Keep the file aside");
+}
+
+#[test]
+fn a_clock_behind_the_log_is_found() {
+    struct Ahead(Time);
+    impl Clock for Ahead {
+        fn now(&self) -> Time {
+            self.0
+        }
+    }
+    let home = healthy();
+    let ahead = Outside::new(Arc::new(Ahead(now().plus(Duration::from_hours(1)))), clock::system_seed);
+    let options = Options { path: home.database.clone(), readers: 1, room: Room::new(0, 0) };
+    let app = server::open(&options, Limits::default(), ahead).expect("opened");
+    offline::create_org(&app, "acme").expect("an organization");
+    drop(app);
+    finds(&home, &[], "clock", "but the last entry of the audit log was made at", "Set the clock right");
+}
+
+#[test]
+fn a_certificate_is_looked_at_in_time() {
+    let home = healthy();
+    let certificate = |days: &str| {
+        let words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", days];
+        let ran = run(home_command(&home, "openssl").args(words).args(["-keyout", "key.pem", "-out", "cert.pem"]));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        chmod(&home.path("key.pem"), 0o640);
+    };
+    let tls = ["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--listen", "0.0.0.0:3000"];
+    certificate("15");
+    let well = examined(&home, &tls).into_iter().find(|finding| finding["check"] == "tls").expect("looked at");
+    assert_eq!(well["ok"], true, "{well}");
+    chmod(&home.path("key.pem"), 0o644);
+    finds(&home, &tls, "modes", "key.pem: its mode is 0644", "chmod 0640 key.pem");
+    // Its end has four digits of a year, as all have from 2050 on.
+    certificate("36500");
+    let well = examined(&home, &tls).into_iter().find(|finding| finding["check"] == "tls").expect("looked at");
+    assert!(well["message"].as_str().expect("text").starts_with("The certificate is valid until 21"), "{well}");
+    home.write("v3", "basicConstraints=CA:FALSE");
+    for words in [
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
+        "x509 -req -in request.pem -signkey key.pem -days -1 -extfile v3 -out cert.pem",
+    ] {
+        let ran = run(home_command(&home, "openssl").args(words.split(' ')));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    finds(&home, &tls, "tls", "The certificate cert.pem ended at 2", "Renew it");
+    certificate("13");
+    finds(&home, &tls, "tls", "ends within 14 days: at 2", "the server reads it again by itself");
+    home.write("cert.pem", "no certificate");
+    finds(&home, &tls, "tls", "the certificate cert.pem cannot be used", "in PEM");
+}
+
+#[test]
+fn settings_that_open_the_server_are_found() {
+    let home = healthy();
+    finds(&home, &["--listen", "0.0.0.0:3000"], "settings", "in the clear: 0.0.0.0:3000", "TLS proxy");
+    finds(&home, &["--trusted-proxy", "10.0.0.1,0.0.0.0/0"], "settings", "trusted_proxy is 0.0.0.0/0", "own address");
+    assert!(examined(&home, &["--trusted-proxy", "10.0.0.0/8"]).iter().all(|finding| finding["ok"] == true));
+    home.write("short", "fifteen-letters");
+    finds(&home, &["--metrics-token-file", "short"], "settings", "can be guessed", "orgkeys token generate");
+    home.write("long", "sixteen-letters.");
+    assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
+    let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
+    assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
+    assert!(text.ends_with("1 of 9 need you\n"), "{text}");
+}
+
+fn home_command(home: &Home, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(home.path(""));
+    command
+}
