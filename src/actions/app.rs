@@ -1,26 +1,25 @@
 //! How is a thing done? Authorized and recorded, in one transaction, or not at all.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod log;
 
+use std::sync::{Arc, OnceLock};
+
+use self::log::{append, refuse, remember_use};
 use super::access::{self, Denial, Grant, Rule};
-use super::caller::{Caller, Identity};
+use super::caller::Caller;
 use super::error::{Error, Kind};
 use super::limits::{Limiter, Limits};
 use super::outside::Outside;
 use super::pending::Pending;
 use super::refusals::Refusals;
 use super::signed_call::Verifiers;
-use crate::domain::audit::Draft;
-use crate::domain::event::{Change, Context, Event};
+use crate::crypto::sealed;
+use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
 use crate::store::index::{Index, Used};
 use crate::store::{self, ReadTx, Store, StoreError, WriteTx, WriterFigures};
-
-/// A token's last use is written once a minute, not at every call.
-const LAST_USE_STEP: Duration = Duration::from_mins(1);
 
 /// An open organization keys server, without a wire to it.
 pub struct App {
@@ -31,6 +30,8 @@ pub struct App {
     pub(super) limiter: Arc<Limiter>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) verifiers: Verifiers,
+    /// What seals secrets, once the key file was read.
+    pub(super) key: OnceLock<Arc<sealed::Key>>,
     /// Signed messages from before this moment are refused. Only a restore moves it, and no server runs beside one.
     pub(super) signed_after: Time,
 }
@@ -51,6 +52,7 @@ impl App {
             limiter: Arc::new(Limiter::new(&limits)),
             refusals: Arc::default(),
             verifiers: Verifiers::default(),
+            key: OnceLock::new(),
             signed_after,
             outside,
             limits,
@@ -84,10 +86,10 @@ impl App {
             Ok(Err(denial)) => return self.denied(caller, rule, denial),
             Err(error) => return Pending::refused(error),
         };
-        let caller = caller.clone();
+        let (caller, outside) = (caller.clone(), self.outside.clone());
         Pending::coming(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
-            append(tx, &caller, Some(grant.org), &event, grant.at)?;
+            append(tx, &outside, &caller, Some(grant.org), &event, grant.at)?;
             Ok(Ok(value))
         }))
     }
@@ -100,8 +102,12 @@ impl App {
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.decided(caller, rule, work)?.map_err(|denial| {
-            let (caller, rule, now) = (caller.clone(), rule.clone(), self.outside.now());
-            self.store.write(move |tx| refuse(tx, &caller, &rule, denial, now)).wait().unwrap_or_else(|error| error)
+            let (caller, rule, outside) = (caller.clone(), rule.clone(), self.outside.clone());
+            let now = outside.now();
+            self.store
+                .write(move |tx| refuse(tx, &outside, &caller, &rule, denial, now))
+                .wait()
+                .unwrap_or_else(|error| error)
         })
     }
 
@@ -151,8 +157,9 @@ impl App {
 
     /// Records a denial and answers with it.
     fn denied<T: Send + 'static>(&self, caller: &Caller, rule: &Rule, denial: Denial) -> Pending<T> {
-        let (caller, rule, now) = (caller.clone(), rule.clone(), self.outside.now());
-        Pending::coming(self.store.write(move |tx| Ok(Err(refuse(tx, &caller, &rule, denial, now)?))))
+        let (caller, rule, outside) = (caller.clone(), rule.clone(), self.outside.clone());
+        let now = outside.now();
+        Pending::coming(self.store.write(move |tx| Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?))))
     }
 
     /// Does what concerns no single organization, as the system, and records it in the server's own chain.
@@ -160,12 +167,12 @@ impl App {
         &self,
         work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, E), Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let now = self.outside.now();
+        let (outside, now) = (self.outside.clone(), self.outside.now());
         self.store
             .write(move |tx| {
                 let (value, events) = work(tx, now)?;
                 for event in events {
-                    append(tx, &Caller::system(), None, &event, now)?;
+                    append(tx, &outside, &Caller::system(), None, &event, now)?;
                 }
                 Ok(value)
             })
@@ -174,8 +181,8 @@ impl App {
 
     /// Records what the server has to say of its own start; from the reserve, so that a full disk does not keep it from starting.
     fn note(&self, event: Event) -> Result<(), Error> {
-        let now = self.outside.now();
-        self.store.revoke(move |tx| append(tx, &Caller::system(), None, &event, now)).wait()
+        let (outside, now) = (self.outside.clone(), self.outside.now());
+        self.store.revoke(move |tx| append(tx, &outside, &Caller::system(), None, &event, now)).wait()
     }
 
     /// Looks up what has no caller yet: whose credential it is, whose key may have signed.
@@ -190,10 +197,22 @@ impl App {
 
     /// Appends entries that were counted in memory.
     pub(super) fn append_counted(&self, entries: Vec<(OrgId, Event)>) -> Result<(), Error> {
-        let now = self.outside.now();
+        self.carry(move |_, _, _| Ok(entries))
+    }
+
+    /// Does what the server does by itself with what is on its way to webhooks, and records it in the organizations'
+    /// chains. Nobody asks for it, so there is no rule; it is sound since it takes nothing from outside but what came of
+    /// a try, and gives no right to anybody.
+    pub(super) fn carry(
+        &self,
+        work: impl FnOnce(&WriteTx<'_>, &Outside, Time) -> Result<Vec<(OrgId, Event)>, Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (outside, now) = (self.outside.clone(), self.outside.now());
         self.store
             .write(move |tx| {
-                entries.iter().try_for_each(|(org, event)| append(tx, &Caller::system(), Some(*org), event, now))
+                let entries = work(tx, &outside, now)?;
+                let record = |(org, event): &_| append(tx, &outside, &Caller::system(), Some(*org), event, now);
+                entries.iter().try_for_each(record)
             })
             .wait()
     }
@@ -256,7 +275,7 @@ fn recorded<T, E: IntoIterator<Item = Event>>(
         let now = outside.now();
         let grant = match access::decide(tx, &caller, &rule, now) {
             Ok(grant) => grant,
-            Err(denial) => return Ok(Err(refuse(tx, &caller, &rule, denial, now)?)),
+            Err(denial) => return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?)),
         };
         let before = tx.changes();
         let (value, events) = match work(tx, &grant) {
@@ -268,59 +287,14 @@ fn recorded<T, E: IntoIterator<Item = Event>>(
                     return Err(StoreError::Full.into());
                 }
                 let denial = Denial::Forbidden(grant.org, Box::new(error));
-                return Ok(Err(refuse(tx, &caller, &rule, denial, now)?));
+                return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?));
             }
             Err(error) => return Err(error),
         };
         remember_use(tx, &caller, &grant)?;
         for event in events {
-            append(tx, &caller, Some(grant.org), &event, now)?;
+            append(tx, &outside, &caller, Some(grant.org), &event, now)?;
         }
         Ok(Ok(value))
     }
-}
-
-/// Records a denial of a known caller, and gives the error to answer.
-fn refuse(tx: &WriteTx<'_>, caller: &Caller, rule: &Rule, denial: Denial, now: Time) -> Result<Error, Error> {
-    match denial {
-        Denial::NoCaller(error) | Denial::Missing(error) => Ok(*error),
-        Denial::Forbidden(org, error) => {
-            append(tx, caller, Some(org), &Event::AccessDenied { org, rule: rule.name() }, now)?;
-            Ok(*error)
-        }
-    }
-}
-
-fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), StoreError> {
-    match caller.identity {
-        Identity::User { token, .. } if grant.token_used.is_none_or(|last| last.plus(LAST_USE_STEP) <= grant.at) => {
-            store::token::touch(tx, token, grant.at)
-        }
-        Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
-        Identity::Node { .. } | Identity::System => Ok(()),
-    }
-}
-
-fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, now: Time) -> Result<(), Error> {
-    let facts = event.facts();
-    let mut actor = caller.actor(facts.context_id.as_deref());
-    if let Identity::ApiKey { key, .. } = caller.identity {
-        actor.name = store::api_key::name(tx, key)?;
-    }
-    let draft = Draft {
-        org,
-        at: now.millis(),
-        actor,
-        action: facts.action,
-        context: facts.context.map(Context::number),
-        project: facts.project.map(|project| project.to_string()),
-        change: facts.change.map(Change::number),
-        outcome: facts.outcome(),
-        address: caller.origin.address.map(|address| address.to_string()),
-        request_id: caller.origin.request_id.clone(),
-        detail: facts.detail.map(|detail| detail.to_string()),
-        context_id: facts.context_id,
-    };
-    store::audit::append(tx, &draft)?;
-    Ok(())
 }

@@ -25,6 +25,7 @@ pub mod session;
 pub mod timestamp;
 pub mod user;
 pub mod verification;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -70,6 +71,9 @@ pub enum Group {
     /// The audit log, as far as it shows changes.
     #[oai(rename = "system events")]
     Events,
+    /// URLs of an organization's own to which its events are sent, signed as Standard Webhooks says.
+    #[oai(rename = "webhooks")]
+    Webhooks,
     /// People, their organization, and what they know of themselves.
     #[oai(rename = "people")]
     People,
@@ -93,6 +97,7 @@ pub type Apis = (
     api_key::ApiKeyApi,
     verification::VerificationApi,
     event::EventApi,
+    webhook::WebhookApi,
     health::ServerApi,
 );
 
@@ -111,6 +116,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         api_key::ApiKeyApi(Arc::clone(app)),
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),
         event::EventApi::new(Arc::clone(app)),
+        webhook::WebhookApi(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));

@@ -3,5 +3,6 @@
 pub mod chain;
 pub mod password;
 pub mod rsa;
+pub mod sealed;
 pub mod secret;
 pub mod signed_request;

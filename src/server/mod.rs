@@ -6,6 +6,7 @@ mod pace;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
-use crate::actions::{api_key, backup, refusals};
+use crate::actions::{api_key, backup, key_file, refusals};
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
 use crate::store::{Options, Room, Store};
@@ -93,9 +94,11 @@ impl Server {
             email: settings.bootstrap_email.clone(),
             token: settings.bootstrap_token.clone(),
         };
+        let key_file = settings.key_file.clone();
         let opened = spawn_blocking(move || {
             let app = open(&options, limits, outside)?;
             let start = bootstrap::start(&app, &first)?;
+            take_key(&app, key_file.as_deref())?;
             Ok::<_, ActionError>((app, start))
         });
         let opened = opened.await.map_err(|error| StartError(error.to_string()))?;
@@ -164,6 +167,15 @@ impl Server {
         });
         let _ = closed.await;
     }
+}
+
+/// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.
+fn take_key(app: &App, path: Option<&Path>) -> Result<(), ActionError> {
+    let key_file::Standing { path, problem, waiting } = key_file::open(app, path)?;
+    if let Some(problem) = problem {
+        tracing::warn!(key_file = %path.display(), waiting, "webhooks may wait for their key file: {problem}");
+    }
+    Ok(())
 }
 
 async fn keep_house(app: Arc<App>, stop: CancellationToken) {

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backup;
 mod bell;
 mod connection;
+pub mod delivery;
 #[cfg(test)]
 mod disk_tests;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod guess;
 mod heads;
 pub mod index;
 pub mod invitation;
+pub mod key_file;
 pub mod migrate;
 pub mod node;
 pub mod open;
@@ -27,6 +29,7 @@ pub mod session;
 mod space;
 pub mod token;
 pub mod user;
+pub mod webhook;
 pub mod writer;
 #[cfg(test)]
 mod writer_tests;

@@ -18,6 +18,7 @@ const ROWS: &str = "
     INSERT INTO audit VALUES
         (2, NULL, 1, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, NULL, 'refused', NULL, NULL, '{}', zeroblob(32), zeroblob(32));
     INSERT INTO read_mark VALUES (zeroblob(16), 1);
+    INSERT INTO webhook VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL);
 ";
 
 const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'01020304050607080910111213141516', %, 0)";
@@ -28,10 +29,12 @@ const API_KEY: &str = "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(3
 const KEY: &str = "INSERT INTO org_key VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
 const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
+const WEBHOOK: &str = "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %)";
+const DELIVERY: &str = "INSERT INTO delivery VALUES (x'01020304050607080910111213141516', %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it takes, and the first that it does not.
-const LIMITS: [(&str, &str, &str); 44] = [
+const LIMITS: [(&str, &str, &str); 56] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -113,6 +116,66 @@ const LIMITS: [(&str, &str, &str); 44] = [
     ("INSERT INTO known_network VALUES (zeroblob(16), %, 0)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO read_mark VALUES (%)", "zeroblob(16), 2", "zeroblob(16), 3"),
     ("UPDATE server SET %", "signed_after = 0", "signed_after = -1"),
+    (
+        WEBHOOK,
+        "printf('%.2048c', 'a'), '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "printf('%.2049c', 'a'), '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', printf('%.100c', 'a'), 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', printf('%.101c', 'a'), 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 16383, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 16384, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 7, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 0, 8, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 0, 'gone', zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 0, 0, 'away', zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 0, 0, NULL, zeroblob(67), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 0, NULL, zeroblob(68), zeroblob(68), 1, 0, NULL, NULL, NULL",
+        "'u', '', 0, 0, NULL, zeroblob(68), NULL, 1, 0, NULL, NULL, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
+        "randomblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 2, 'pending', 0, 0, NULL, NULL, 0, NULL",
+        "zeroblob(16), 9, 'pending', 0, 0, NULL, NULL, 0, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'failed', 0, 0, NULL, NULL, 0, 5",
+        "zeroblob(16), 1, 'lost', 0, 0, NULL, NULL, 0, 5",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'delivered', 0, 0, NULL, NULL, 0, 5",
+        "zeroblob(16), 1, 'delivered', 0, 0, NULL, NULL, 0, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'pending', 0, 0, NULL, printf('%.200c', 'a'), 0, NULL",
+        "zeroblob(16), 1, 'pending', 0, 0, NULL, printf('%.201c', 'a'), 0, NULL",
+    ),
 ];
 
 /// What no row may suffer at all.
@@ -172,4 +235,26 @@ fn a_deleted_key_leaves_its_nodes_without_one() {
     conn.execute("DELETE FROM org_key", []).expect("deleted");
     let key: Option<Vec<u8>> = conn.query_row("SELECT key FROM node", [], |row| row.get(0)).expect("the node");
     assert_eq!(key, None);
+}
+
+/// With every event the webhooks of its organization are looked at, so that must be a look into an index.
+#[test]
+fn the_outbox_is_read_by_its_indexes_alone() {
+    let (_folder, conn) = database();
+    let plan = |sql: &str| {
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+        let rows = statement.query_map([], |row| row.get::<_, String>(3)).expect("rows");
+        rows.map(|row| row.expect("text")).collect::<Vec<_>>().join("; ")
+    };
+    let due = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending' ORDER BY due_at, id LIMIT 5";
+    let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+        ORDER BY ended_at DESC, id DESC LIMIT 5 OFFSET 1000";
+    for (sql, index) in [
+        ("SELECT id FROM webhook WHERE org = zeroblob(16) AND disabled IS NULL", "webhook_by_org"),
+        (due, "delivery_due"),
+        (ended, "delivery_ended"),
+    ] {
+        let plan = plan(sql);
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}: {plan}");
+    }
 }
