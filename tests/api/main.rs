@@ -25,6 +25,7 @@ mod openapi;
 mod org_keys;
 mod orgs;
 mod outbox;
+mod outbox_full;
 mod password_work;
 mod people;
 mod people_at_random;
