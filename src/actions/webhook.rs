@@ -15,6 +15,7 @@ use super::pending::Pending;
 use crate::crypto::sealed::{self, SealError};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
+use crate::domain::time::Time;
 use crate::domain::webhook::{Disabled, MOST_PER_ORG, Numbers, Terms, Webhook};
 use crate::store::{self, ReadTx};
 pub use replay::{MOST_REPLAYED, deliveries, replay, replay_failed};
@@ -55,6 +56,7 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, terms: Terms) -> P
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Webhook>> {
     app.read(caller, &Rule::SeesWebhooks(org), |tx, grant| {
         let webhooks = store::webhook::list(tx, grant.org)?;
+        let webhooks: Vec<_> = webhooks.into_iter().map(|webhook| at(webhook, grant.at)).collect();
         let event = Event::WebhooksListed { org: grant.org, count: webhooks.len() };
         Ok((webhooks, event))
     })
@@ -119,7 +121,7 @@ pub fn rotate(
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (key, mut rng) = (key?, outside.rng());
         let webhook = find(tx, grant, id)?;
-        if webhook.previous_until.is_some_and(|until| grant.at < until) {
+        if webhook.previous_until.is_some() {
             let message = "Two secrets of this webhook sign already: wait until the one before has ended";
             return Err(Error::new(Kind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
@@ -144,7 +146,13 @@ pub fn test(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId
 
 fn find(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webhook, Error> {
     let missing = || Error::new(Kind::Missing, "WEBHOOK_NOT_FOUND", "Webhook not found");
-    store::webhook::find(tx, grant.org, id.ok_or_else(missing)?)?.ok_or_else(missing)
+    let found = store::webhook::find(tx, grant.org, id.ok_or_else(missing)?)?.ok_or_else(missing)?;
+    Ok(at(found, grant.at))
+}
+
+/// The webhook as it is at a moment: a secret whose time is over signs no more.
+fn at(webhook: Webhook, now: Time) -> Webhook {
+    Webhook { previous_until: webhook.previous_until.filter(|until| now < *until), ..webhook }
 }
 
 /// A webhook that is on: to one that is off nothing can be sent.

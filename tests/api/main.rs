@@ -26,6 +26,7 @@ mod org_keys;
 mod orgs;
 mod outbox;
 mod outbox_full;
+mod outbox_keys;
 mod password_work;
 mod people;
 mod people_at_random;

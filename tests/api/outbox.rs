@@ -26,7 +26,7 @@ pub async fn settle(server: &Server, outcomes: Vec<(String, Outcome)>) {
 }
 
 /// What is due now, and when the next is.
-async fn due(server: &Server, tried: &[DeliveryId], most: usize) -> (Vec<Attempt>, Option<i64>) {
+pub async fn due(server: &Server, tried: &[DeliveryId], most: usize) -> (Vec<Attempt>, Option<i64>) {
     let (app, tried) = (Arc::clone(&server.app), tried.to_vec());
     let due = blocking(move || delivery::due(&app, &tried, most).expect("what is due")).await;
     (due.attempts, due.next.map(|next| next.millis() - server.now()))

@@ -236,7 +236,9 @@ async fn a_secret_is_not_rotated_again_while_two_sign() {
     assert_eq!(data["previousSecretUntil"], "2024-01-16T10:30:00.000Z");
     server.pass(86_399_999);
     assert_eq!(rotate(json!({ "overlapSeconds": 0 })).await.refusal(), (409, "WEBHOOK_ALREADY_ROTATED".to_owned()));
+    assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], "2024-01-16T10:30:00.000Z");
     server.pass(1);
+    assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], Value::Null);
     let again = rotate(json!({ "overlapSeconds": 0 })).await.json();
     assert_eq!(again["data"]["previousSecretUntil"], Value::Null);
     let week = rotate(json!({ "overlapSeconds": 604_800 })).await.json();
