@@ -135,7 +135,7 @@ pub fn parse_name(name: &str) -> Result<String, InvalidField> {
     text::parse("name", name, 0..=100)
 }
 
-/// Reads where events are to be sent: http or https, with a host, in characters that a URL has.
+/// Reads where events are to be sent: http or https, with a host and without a password, in characters that a URL has.
 pub fn parse_url(url: &str) -> Result<String, InvalidField> {
     let wrong = |problem: &str| Err(InvalidField::new("url", problem));
     let url = text::parse("url", url, 1..=LONGEST_URL)?;
@@ -147,11 +147,13 @@ pub fn parse_url(url: &str) -> Result<String, InvalidField> {
         return wrong("must begin with https:// or http://");
     }
     let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    if host.is_empty() || host.starts_with(':') {
+    if authority.contains('@') {
+        return wrong("must not contain a user name or a password");
+    }
+    if authority.is_empty() || authority.starts_with(':') {
         return wrong("must name a host");
     }
-    // ADDRESS RULES JOIN HERE: `address::Target::parse(&url)`, whose refusal is the problem of the field.
+    // ADDRESS RULES JOIN HERE: `super::address::Target::parse(&url)?`, whose refusal names the field as these do.
     Ok(url)
 }
 

@@ -35,12 +35,11 @@ async fn no_event_is_without_its_deliveries_when_the_file_is_full() {
     while refused < 64 {
         let answers = join_all((0..64).map(|_| server.call_as(&owner, Method::POST, &path, Some(&body)))).await;
         for answer in answers {
-            match answer.status {
-                StatusCode::CREATED => made += 1,
-                _ => {
-                    assert_eq!(answer.refusal(), (503, "STORAGE_FULL".to_owned()));
-                    refused += 1;
-                }
+            if answer.status == StatusCode::CREATED {
+                made += 1;
+            } else {
+                assert_eq!(answer.refusal(), (503, "STORAGE_FULL".to_owned()));
+                refused += 1;
             }
         }
     }

@@ -142,7 +142,7 @@ impl DeliveryListAnswer {
 impl ReplayedAnswer {
     pub(super) fn new(count: usize, more: bool) -> Self {
         let data = Replayed { count: u32::try_from(count).unwrap_or(u32::MAX), more };
-        Self { success: true, message: format!("{count} deliveries are on their way again"), data }
+        Self { success: true, message: format!("Replayed {count} failed delivery(s)"), data }
     }
 }
 

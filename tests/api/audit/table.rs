@@ -328,6 +328,6 @@ pub const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
 ];
 
 const PASSWORD: &str = r#"{"password":"a cat on 3 roofs","currentPassword":"correct horse battery staple"}"#;
-const HOOK: &str = r#"{"url":"https://u:p@a.example/x?k=v","contexts":[10],"events":[2,0]}"#;
+const HOOK: &str = r#"{"url":"https://a.example/x?k=v","contexts":[10],"events":[2,0]}"#;
 const INVITED: &str = r#"{"email":"eve@example.org","firstName":"Eve","lastName":"","sendInvite":true}"#;
 const TAKEN: &str = r#"{"token":"INVITATION","password":"a cat on 3 roofs"}"#;
