@@ -328,3 +328,57 @@ CREATE TABLE read_mark (
 
 -- The marks that go when retention removes their event.
 CREATE INDEX read_mark_by_event ON read_mark (event);
+
+-- Where an organization's events are sent. Contexts and changes are sets of numbers, one bit for each; 0 is all of them.
+CREATE TABLE webhook (
+    id              BLOB PRIMARY KEY CHECK (length(id) = 16),
+    org             BLOB NOT NULL REFERENCES org (id),
+    url             TEXT NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
+    name            TEXT NOT NULL CHECK (length(name) <= 100),
+    contexts        INTEGER NOT NULL CHECK (contexts BETWEEN 0 AND 16383),
+    changes         INTEGER NOT NULL CHECK (changes BETWEEN 0 AND 7),
+    -- Who switched it off: an administrator, or the receiver, which is gone. Null while it is on.
+    disabled        TEXT CHECK (disabled IN ('administrator', 'gone')),
+    -- Sealed under the key of the key file: the key's id (8 bytes), a nonce (12), and AES-256-GCM of 32 bytes.
+    secret          BLOB NOT NULL CHECK (length(secret) = 68),
+    -- The secret before, and until when it signs too.
+    previous_secret BLOB CHECK (length(previous_secret) = 68),
+    previous_until  INTEGER CHECK ((previous_until IS NULL) = (previous_secret IS NULL)),
+    created_at      INTEGER NOT NULL,
+    -- What came of the last try.
+    last_at         INTEGER,
+    last_status     INTEGER,
+    last_why        TEXT CHECK (length(last_why) <= 200)
+) STRICT, WITHOUT ROWID;
+
+-- The webhooks of an organization, newest first; looked at with every event.
+CREATE INDEX webhook_by_org ON webhook (org, id);
+
+-- The outbox: events on their way to webhooks, written with the event itself. What retention takes from the audit log
+-- goes from here too.
+CREATE TABLE delivery (
+    id          BLOB PRIMARY KEY CHECK (length(id) = 16),
+    webhook     BLOB NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
+    event       INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE,
+    state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
+    -- When the next try is due.
+    due_at      INTEGER NOT NULL,
+    attempts    INTEGER NOT NULL CHECK (attempts >= 0),
+    -- What came of the last try.
+    last_status INTEGER,
+    last_why    TEXT CHECK (length(last_why) <= 200),
+    created_at  INTEGER NOT NULL,
+    ended_at    INTEGER CHECK ((ended_at IS NULL) = (state = 'pending'))
+) STRICT, WITHOUT ROWID;
+
+-- The deliveries of a webhook, newest first.
+CREATE INDEX delivery_by_webhook ON delivery (webhook, id);
+
+-- What is due of a webhook, the longest due first.
+CREATE INDEX delivery_due ON delivery (webhook, due_at, id) WHERE state = 'pending';
+
+-- What has ended, to be replayed or forgotten.
+CREATE INDEX delivery_ended ON delivery (webhook, ended_at, id) WHERE ended_at IS NOT NULL;
+
+-- What goes with an entry of the audit log.
+CREATE INDEX delivery_by_event ON delivery (event);

@@ -1,11 +1,13 @@
 //! How is a thing done? Authorized and recorded, in one transaction, or not at all.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod log;
 
+use std::sync::{Arc, OnceLock};
+
+use self::log::{append, refuse, remember_use};
 use super::access::{self, Denial, Grant, Rule};
 use super::audit::page::Polls;
-use super::caller::{Caller, Identity};
+use super::caller::Caller;
 use super::clock::{self, HighWater};
 use super::error::{Error, Kind};
 use super::limits::{Limiter, Limits};
@@ -13,16 +15,13 @@ use super::outside::Outside;
 use super::pending::Pending;
 use super::refusals::Refusals;
 use super::signed_call::Verifiers;
-use crate::domain::audit::Draft;
-use crate::domain::event::{Change, Context, Event};
+use crate::crypto::sealed;
+use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
 use crate::store::index::{Index, Used};
 use crate::store::{self, ReadTx, Storage, Store, StoreError, WriteTx, WriterFigures};
-
-/// A token's last use is written once a minute, not at every call.
-const LAST_USE_STEP: Duration = Duration::from_mins(1);
 
 /// An open organization keys server, without a wire to it.
 pub struct App {
@@ -34,6 +33,8 @@ pub struct App {
     pub(super) refusals: Arc<Refusals>,
     pub(super) verifiers: Verifiers,
     pub(super) polls: Polls,
+    /// What seals secrets, once the key file was read.
+    pub(super) key: OnceLock<Arc<sealed::Key>>,
     /// Signed messages from before this moment are refused. Only a restore moves it, and no server runs beside one.
     pub(super) signed_after: Time,
 }
@@ -57,6 +58,7 @@ impl App {
             refusals: Arc::default(),
             verifiers: Verifiers::default(),
             polls: Polls::default(),
+            key: OnceLock::new(),
             signed_after,
             outside,
             limits,
@@ -104,12 +106,12 @@ impl App {
             Ok(Err(denial)) => return self.denied(caller, rule, denial),
             Err(error) => return Pending::refused(error),
         };
-        let caller = caller.clone();
+        let (caller, outside) = (caller.clone(), self.outside.clone());
         Pending::coming(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
             let mut id = 0;
             for event in events {
-                id = append(tx, &caller, Some(grant.org), &event, grant.at)?;
+                id = append(tx, &outside, &caller, Some(grant.org), &event, grant.at)?;
             }
             Ok(Ok(answer(value, id)))
         }))
@@ -124,8 +126,12 @@ impl App {
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.decided(caller, rule, work)?.map_err(|denial| {
-            let (caller, rule, now) = (caller.clone(), rule.clone(), self.outside.now());
-            self.store.write(move |tx| refuse(tx, &caller, &rule, denial, now)).wait().unwrap_or_else(|error| error)
+            let (caller, rule, outside) = (caller.clone(), rule.clone(), self.outside.clone());
+            let now = outside.now();
+            self.store
+                .write(move |tx| refuse(tx, &outside, &caller, &rule, denial, now))
+                .wait()
+                .unwrap_or_else(|error| error)
         })
     }
 
@@ -175,8 +181,9 @@ impl App {
 
     /// Records a denial and answers with it.
     fn denied<T: Send + 'static>(&self, caller: &Caller, rule: &Rule, denial: Denial) -> Pending<T> {
-        let (caller, rule, now) = (caller.clone(), rule.clone(), self.outside.now());
-        Pending::coming(self.store.write(move |tx| Ok(Err(refuse(tx, &caller, &rule, denial, now)?))))
+        let (caller, rule, outside) = (caller.clone(), rule.clone(), self.outside.clone());
+        let now = outside.now();
+        Pending::coming(self.store.write(move |tx| Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?))))
     }
 
     /// Does what concerns no single organization, as the system, and records it in the server's own chain.
@@ -184,29 +191,30 @@ impl App {
         &self,
         work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, E), Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let now = self.outside.now();
+        let (outside, now) = (self.outside.clone(), self.outside.now());
         self.store
             .write(move |tx| {
                 let (value, events) = work(tx, now)?;
                 for event in events {
-                    append(tx, &Caller::system(), None, &event, now)?;
+                    append(tx, &outside, &Caller::system(), None, &event, now)?;
                 }
                 Ok(value)
             })
             .wait()
     }
 
-    /// Does what concerns organizations, as the system, and records it in their chains.
-    pub(super) fn announce<T: Send + 'static>(
+    /// Does what the server does by itself for organizations, and records it in their chains. Nobody asks for it, so there
+    /// is no rule; it is sound since it takes nothing from outside but what came of a try, and gives no right to anybody.
+    pub(super) fn by_itself<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, Vec<(OrgId, Event)>), Error> + Send + 'static,
+        work: impl FnOnce(&WriteTx<'_>, &Outside, Time) -> Result<(T, Vec<(OrgId, Event)>), Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let now = self.outside.now();
+        let (outside, now) = (self.outside.clone(), self.outside.now());
         self.store
             .write(move |tx| {
-                let (value, events) = work(tx, now)?;
+                let (value, events) = work(tx, &outside, now)?;
                 for (org, event) in events {
-                    append(tx, &Caller::system(), Some(org), &event, now)?;
+                    append(tx, &outside, &Caller::system(), Some(org), &event, now)?;
                 }
                 Ok(value)
             })
@@ -218,18 +226,21 @@ impl App {
         &self,
         work: impl FnOnce(&WriteTx<'_>) -> Result<Vec<Event>, Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let now = self.outside.now();
+        let (outside, now) = (self.outside.clone(), self.outside.now());
         let write = move |tx: &WriteTx<'_>| {
-            work(tx)?.iter().try_for_each(|event| append(tx, &Caller::system(), None, event, now).map(drop))
+            for event in work(tx)? {
+                append(tx, &outside, &Caller::system(), None, &event, now)?;
+            }
+            Ok(())
         };
         self.store.revoke(write).wait()
     }
 
     /// Records in a chain what retention removes of it, and lets go of it: in this order, as the schema demands.
     pub(super) fn let_go(&self, chain: Option<OrgId>, last: store::anchor::Anchor, event: Event) -> Result<(), Error> {
-        let now = self.outside.now();
+        let (outside, now) = (self.outside.clone(), self.outside.now());
         let write = move |tx: &WriteTx<'_>| {
-            append(tx, &Caller::system(), chain, &event, now)?;
+            append(tx, &outside, &Caller::system(), chain, &event, now)?;
             Ok(store::anchor::advance(tx, chain, last)?)
         };
         self.store.write(write).wait()
@@ -252,7 +263,7 @@ impl App {
 
     /// Appends entries that were counted in memory.
     pub(super) fn append_counted(&self, entries: Vec<(OrgId, Event)>) -> Result<(), Error> {
-        self.announce(move |_, _| Ok(((), entries)))
+        self.by_itself(move |_, _, _| Ok(((), entries)))
     }
 
     /// Writes when and from where API keys were last used, which is no action of a caller and has no entry.
@@ -319,7 +330,7 @@ fn recorded<T, E: IntoIterator<Item = Event>>(
         let now = outside.now();
         let grant = match access::decide(tx, &caller, &rule, now) {
             Ok(grant) => grant,
-            Err(denial) => return Ok(Err(refuse(tx, &caller, &rule, denial, now)?)),
+            Err(denial) => return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?)),
         };
         let before = tx.changes();
         let (value, events) = match work(tx, &grant) {
@@ -331,58 +342,14 @@ fn recorded<T, E: IntoIterator<Item = Event>>(
                     return Err(StoreError::Full.into());
                 }
                 let denial = Denial::Forbidden(grant.org, Box::new(error));
-                return Ok(Err(refuse(tx, &caller, &rule, denial, now)?));
+                return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?));
             }
             Err(error) => return Err(error),
         };
         remember_use(tx, &caller, &grant)?;
         for event in events {
-            append(tx, &caller, Some(grant.org), &event, now)?;
+            append(tx, &outside, &caller, Some(grant.org), &event, now)?;
         }
         Ok(Ok(value))
     }
-}
-
-/// Records a denial of a known caller, and gives the error to answer.
-fn refuse(tx: &WriteTx<'_>, caller: &Caller, rule: &Rule, denial: Denial, now: Time) -> Result<Error, Error> {
-    match denial {
-        Denial::NoCaller(error) | Denial::Missing(error) => Ok(*error),
-        Denial::Forbidden(org, error) => {
-            append(tx, caller, Some(org), &Event::AccessDenied { org, rule: rule.name() }, now)?;
-            Ok(*error)
-        }
-    }
-}
-
-fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), StoreError> {
-    match caller.identity {
-        Identity::User { token, .. } if grant.token_used.is_none_or(|last| last.plus(LAST_USE_STEP) <= grant.at) => {
-            store::token::touch(tx, token, grant.at)
-        }
-        Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
-        Identity::Node { .. } | Identity::System => Ok(()),
-    }
-}
-
-fn append(tx: &WriteTx<'_>, caller: &Caller, org: Option<OrgId>, event: &Event, now: Time) -> Result<i64, Error> {
-    let facts = event.facts();
-    let mut actor = caller.actor(facts.context_id.as_deref());
-    if let Identity::ApiKey { key, .. } = caller.identity {
-        actor.name = store::api_key::name(tx, key)?;
-    }
-    let draft = Draft {
-        org,
-        at: now.millis(),
-        actor,
-        action: facts.action,
-        context: facts.context.map(Context::number),
-        project: facts.project.map(|project| project.to_string()),
-        change: facts.change.map(Change::number),
-        outcome: facts.outcome(),
-        address: caller.origin.address.map(|address| address.to_string()),
-        request_id: caller.origin.request_id.clone(),
-        detail: facts.detail.map(|detail| detail.to_string()),
-        context_id: facts.context_id,
-    };
-    Ok(store::audit::append(tx, &draft)?)
 }

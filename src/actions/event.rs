@@ -7,11 +7,12 @@ use super::app::App;
 use super::caller::Caller;
 use super::error::Error;
 use super::pending::Pending;
-use crate::domain::event::Event;
+use crate::crypto::chain;
+use crate::domain::event::{Change, Context, Event, Published, SystemEvent};
 use crate::domain::id::UserId;
 use crate::domain::role::Role;
 use crate::domain::time::Time;
-use crate::store::audit::{Filter, Shown};
+use crate::store::audit::{Chained, Filter, Shown};
 use crate::store::{self, ReadTx};
 
 /// Without timestamps, the last day is shown.
@@ -102,6 +103,35 @@ fn filter(grant: &Grant, query: Query) -> Result<Option<Filter>, Error> {
         skip: query.skip,
         take: query.take,
     }))
+}
+
+/// An event in the words that clients are shown.
+#[must_use]
+pub fn told(shown: Shown) -> SystemEvent {
+    let word = |words: &[&'static str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default();
+    SystemEvent {
+        id: shown.id,
+        timestamp: shown.at.to_string(),
+        context_id: shown.context_id,
+        context: word(&Context::WORDS, shown.context),
+        event: word(&Change::WORDS, shown.change),
+        org_id: shown.org.to_string(),
+        user_id: shown.actor_id,
+        user_name: shown.actor_name,
+        user_email: shown.actor_email,
+        workspace_id: shown.project,
+        json_data: shown.detail,
+    }
+}
+
+/// The event with this number as it is sent out, whoever asks; `None` when it is none that shows to clients.
+pub(super) fn published(tx: &ReadTx<'_>, id: i64) -> Result<Option<Published>, Error> {
+    let Some(Chained { mut shown, action, seq, previous_hash, hash }) = store::audit::chained(tx, id)? else {
+        return Ok(None);
+    };
+    name_actor(tx, &mut shown)?;
+    let (previous_hash, hash) = (chain::hex(&previous_hash), chain::hex(&hash));
+    Ok(Some(Published { event: told(shown), action, seq, previous_hash, hash }))
 }
 
 /// Puts a person's name and address to an event of theirs.

@@ -278,21 +278,23 @@ fn invalid(message: &str) -> Error {
 }
 
 /// An event as clients are shown it.
-pub(super) fn shown(event: Shown) -> SystemEvent {
-    let word = |words: &[&str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default().to_owned();
+pub(super) fn shown(shown: Shown) -> SystemEvent {
+    let (at, show_unread) = (shown.at, shown.unread);
+    // The words are those in which events are sent out, too.
+    let told = event::told(shown);
     SystemEvent {
-        id: event.id,
-        timestamp: Timestamp(event.at),
-        context_id: event.context_id,
-        context: word(&Context::WORDS, event.context),
-        event: word(&Change::WORDS, event.change),
-        org_id: event.org.to_string(),
-        user_id: event.actor_id,
-        user_name: event.actor_name,
-        user_email: event.actor_email,
-        workspace_id: event.project,
-        json_data: event.detail,
-        show_unread: event.unread,
+        id: told.id,
+        timestamp: Timestamp(at),
+        context_id: told.context_id,
+        context: told.context.to_owned(),
+        event: told.event.to_owned(),
+        org_id: told.org_id,
+        user_id: told.user_id,
+        user_name: told.user_name,
+        user_email: told.user_email,
+        workspace_id: told.workspace_id,
+        json_data: told.json_data,
+        show_unread,
     }
 }
 

@@ -27,6 +27,7 @@ pub mod stream;
 pub mod timestamp;
 pub mod user;
 pub mod verification;
+pub mod webhook;
 
 use std::sync::Arc;
 
@@ -80,6 +81,9 @@ pub enum Group {
     /// The audit log as it is recorded, for machines: reads and refusals included, with the hashes that chain it.
     #[oai(rename = "audit log")]
     Audit,
+    /// URLs of an organization's own to which its events are sent, signed as Standard Webhooks says.
+    #[oai(rename = "webhooks")]
+    Webhooks,
     /// People, their organization, and what they know of themselves.
     #[oai(rename = "people")]
     People,
@@ -105,6 +109,7 @@ pub type Apis = (
     event::EventApi,
     stream::StreamApi,
     audit::AuditApi,
+    webhook::WebhookApi,
     health::ServerApi,
 );
 
@@ -125,6 +130,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         event::EventApi::new(Arc::clone(app)),
         stream::StreamApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.streams, face.stop),
         audit::AuditApi::new(Arc::clone(app)),
+        webhook::WebhookApi(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod chain;
 pub mod password;
 pub mod rsa;
+pub mod sealed;
 pub mod secret;
 pub mod signed_request;
 pub mod webhook_signature;

@@ -2,9 +2,101 @@
 
 use std::time::Duration;
 
+use rand::{Rng, RngExt};
 use secrecy::SecretSlice;
 
 use super::id::{DeliveryId, WebhookId};
+use super::time::Time;
+
+/// How long each try waits after the one before; the first goes out at once.
+const WAITS: [Duration; 10] = [
+    Duration::ZERO,
+    Duration::from_secs(5),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(14),
+    Duration::from_hours(20),
+    Duration::from_hours(24),
+];
+
+/// The longest that a receiver may ask to be left alone.
+const LONGEST_REST: Duration = Duration::from_hours(24);
+
+/// For how long what has ended is kept.
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// How much that has ended is kept of a webhook.
+pub const MOST_KEPT: u32 = 1_000;
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is tried until it is taken or given up.
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// It was given up.
+    Failed,
+}
+
+/// An event on its way to a webhook, or at its end.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The webhook that it is for.
+    pub webhook: WebhookId,
+    /// The number of the event.
+    pub event: i64,
+    /// What became of it.
+    pub state: State,
+    /// When the next try is due.
+    pub due_at: Time,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The status of the last try.
+    pub last_status: Option<u16>,
+    /// Why the last try had none.
+    pub last_why: Option<String>,
+    /// When the event happened.
+    pub created_at: Time,
+    /// When it was taken or given up.
+    pub ended_at: Option<Time>,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// What the word means.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// How long to wait after `attempts` tries, and up to a tenth more, so that receivers that come back are not met by all at
+/// once; never less than the receiver asked for. `None` after the last.
+pub fn wait(attempts: u32, asked: Option<Duration>, rng: &mut impl Rng) -> Option<Duration> {
+    let wait = *WAITS.get(usize::try_from(attempts).ok()?)?;
+    let jitter = wait / 10;
+    let millis = u64::try_from(jitter.as_millis()).ok()?;
+    let jittered = wait + Duration::from_millis(rng.random_range(0..=millis));
+    Some(jittered.max(asked.unwrap_or_default().min(LONGEST_REST)))
+}
 
 /// One try of a delivery, with all that it takes.
 #[derive(Debug)]
@@ -43,4 +135,38 @@ pub enum Outcome {
         /// Why, in a few words for an administrator; nothing of what the other side sent.
         why: &'static str,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn the_waits_are_those_of_the_schedule_and_up_to_a_tenth_more() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let seconds = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+        for (attempts, least) in (0..).zip(seconds) {
+            let least = Duration::from_secs(least);
+            let waits: Vec<_> = (0..200).filter_map(|_| wait(attempts, None, &mut rng)).collect();
+            assert_eq!(waits.len(), 200);
+            assert!(waits.iter().all(|wait| (least..=least + least / 10).contains(wait)), "{attempts}");
+            assert!(least.is_zero() || waits.iter().any(|wait| *wait != waits[0]), "{attempts}");
+        }
+        assert_eq!(wait(10, None, &mut rng), None);
+        assert_eq!(wait(u32::MAX, Some(Duration::from_secs(1)), &mut rng), None);
+    }
+
+    #[test]
+    fn a_receiver_is_left_alone_for_as_long_as_it_asks_up_to_a_day() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let day = Duration::from_hours(24);
+        for (asked, waits) in [(60, 60), (86_400, 86_400), (86_401, 86_400), (u64::MAX, 86_400)] {
+            let asked = Some(Duration::from_secs(asked));
+            assert_eq!(wait(1, asked, &mut rng), Some(Duration::from_secs(waits)));
+        }
+        assert!(wait(1, Some(Duration::from_secs(1)), &mut rng) >= Some(Duration::from_secs(5)));
+        assert!(wait(9, Some(Duration::from_secs(1)), &mut rng) >= Some(day));
+    }
 }

@@ -1,16 +1,19 @@
 //! What happened? One variant for everything that is recorded, with exactly the fields that the audit log may hold of it.
 
 mod facts;
+mod shown;
 
 use std::fmt;
 use std::net::IpAddr;
 
 pub use facts::Facts;
+pub use shown::{Published, SystemEvent};
 
 use super::api_key::Standing;
-use super::id::{ApiKeyId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId};
+use super::id::{ApiKeyId, DeliveryId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId, WebhookId};
 use super::role::Role;
 use super::time::Time;
+use super::webhook::Numbers;
 
 /// What an event is about; the numbers are those of the published platform, whose clients send them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum Context {
     WorkspaceUser = 5,
     /// An API key.
     ApiKey = 6,
+    /// How an organization is set: its webhooks.
+    OrgSettings = 8,
     /// A node.
     Node = 9,
     /// An organization key.
@@ -204,6 +209,30 @@ pub enum Event {
     AccessDenied { org: OrgId, rule: &'static str },
     /// So many signed calls from one network were refused in the minute that began at `minute`.
     SignedCallsRefused { org: OrgId, code: &'static str, network: String, minute: Time, count: u64 },
+    /// A webhook was made.
+    WebhookCreated { webhook: WebhookId, contexts: Numbers, changes: Numbers, disabled: bool },
+    /// A webhook was changed; whether it has another URL, which may hold a secret and so is not here.
+    WebhookUpdated { webhook: WebhookId, contexts: Numbers, changes: Numbers, disabled: bool, moved: bool },
+    /// A webhook was deleted, and with it what was on its way.
+    WebhookDeleted { webhook: WebhookId },
+    /// A webhook was looked at.
+    WebhookRead { webhook: WebhookId },
+    /// The webhooks were listed.
+    WebhooksListed { org: OrgId, count: usize },
+    /// A webhook got a new secret; the one before signs too until then.
+    WebhookRotated { webhook: WebhookId, until: Time },
+    /// A webhook was sent this event, to see whether it arrives.
+    WebhookTested { webhook: WebhookId, delivery: DeliveryId },
+    /// What was sent to a webhook was looked at.
+    DeliveriesListed { webhook: WebhookId, count: usize },
+    /// One delivery is sent once more.
+    DeliveryReplayed { webhook: WebhookId, delivery: DeliveryId },
+    /// So many deliveries that had failed since then are sent once more.
+    DeliveriesReplayed { webhook: WebhookId, since: Time, count: usize },
+    /// An event was given up after its last try; `of_failure` where that event said the same of another webhook.
+    DeliveryFailed { webhook: WebhookId, delivery: DeliveryId, event: i64, of_failure: bool },
+    /// A receiver said that it is gone, so its webhook was switched off, and what was on its way has failed.
+    WebhookDisabled { webhook: WebhookId, failed: usize },
     /// The command line listed so many organizations, users or tokens.
     Listed { what: &'static str, count: usize },
     /// A backup was made at `at`.
@@ -218,6 +247,33 @@ pub enum Event {
     ClockAccepted { high_water: Time },
     /// The schema was upgraded.
     Upgraded { from: i32, to: i32 },
+}
+
+/// Which webhooks of its organization an event goes to, of those that are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Those whose filter it fits.
+    Subscribed,
+    /// The same, but for one.
+    SubscribedBut(WebhookId),
+    /// One alone, whatever its filter, as this delivery.
+    Only(WebhookId, DeliveryId),
+    /// None.
+    Nobody,
+}
+
+impl Event {
+    /// Which webhooks it goes to.
+    #[must_use]
+    pub const fn audience(&self) -> Audience {
+        match self {
+            Self::WebhookTested { webhook, delivery } => Audience::Only(*webhook, *delivery),
+            // Webhooks that all fail would else tell each other of it for ever, and of ever more.
+            Self::DeliveryFailed { of_failure: true, .. } => Audience::Nobody,
+            Self::DeliveryFailed { webhook, .. } => Audience::SubscribedBut(*webhook),
+            _ => Audience::Subscribed,
+        }
+    }
 }
 
 /// One event is a list of one, so that a change may record one or several.

@@ -7,6 +7,7 @@ mod pace;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
 use crate::actions::retention::Retention;
-use crate::actions::{api_key, backup, clock as time, node, refusals};
+use crate::actions::{api_key, backup, clock as time, key_file, node, refusals};
 use crate::api::stream::Manner;
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
@@ -105,9 +106,11 @@ impl Server {
             token: settings.bootstrap_token.clone(),
         };
         let handed_in = outside.clone();
+        let key_file = settings.key_file.clone();
         let opened = spawn_blocking(move || {
             let app = open(&options, limits, handed_in)?;
             let start = bootstrap::start(&app, &first)?;
+            take_key(&app, key_file.as_deref())?;
             Ok::<_, ActionError>((app, start))
         });
         let opened = opened.await.map_err(|error| StartError(error.to_string()))?;
@@ -217,6 +220,15 @@ pub fn every_minute(app: &App) -> Result<(), ActionError> {
     backup::notice(app)?;
     api_key::ending::announce(app)?;
     node::silence::announce(app)
+}
+
+/// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.
+fn take_key(app: &App, path: Option<&Path>) -> Result<(), ActionError> {
+    let key_file::Standing { path, problem, waiting } = key_file::open(app, path)?;
+    if let Some(problem) = problem {
+        tracing::warn!(key_file = %path.display(), waiting, "webhooks may wait for their key file: {problem}");
+    }
+    Ok(())
 }
 
 async fn keep_house(app: Arc<App>, retention: Arc<Retention>, stop: CancellationToken) {

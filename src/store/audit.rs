@@ -252,6 +252,39 @@ pub(super) fn shown_event(row: &Row<'_>, org: OrgId) -> rusqlite::Result<Shown> 
     })
 }
 
+/// An event as it is sent out.
+#[derive(Clone, Debug)]
+pub struct Chained {
+    /// The event.
+    pub shown: Shown,
+    /// A noun and a verb.
+    pub action: String,
+    /// The place in the organization's chain.
+    pub seq: i64,
+    /// The hash of the entry before it.
+    pub previous_hash: Hash,
+    /// Its own.
+    pub hash: Hash,
+}
+
+/// The event with this number, with its place in its organization's chain.
+pub fn chained(tx: &ReadTx<'_>, id: i64) -> Result<Option<Chained>, StoreError> {
+    tx.row(
+        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project, 0, org, action, seq, prev_hash,
+             hash FROM audit WHERE id = ?1 AND org IS NOT NULL AND change IS NOT NULL",
+        [id],
+        |row| {
+            Ok(Chained {
+                shown: shown_event(row, OrgId::from_bytes(row.get(10)?))?,
+                action: row.get(11)?,
+                seq: row.get(12)?,
+                previous_hash: row.get(13)?,
+                hash: row.get(14)?,
+            })
+        },
+    )
+}
+
 /// Marks events of an organization as read, or as not read, by a user; ids of other organizations are passed over.
 pub fn mark(tx: &WriteTx<'_>, org: OrgId, user: UserId, ids: &[i64], read: bool) -> Result<usize, StoreError> {
     let sql = if read {

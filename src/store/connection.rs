@@ -75,7 +75,7 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     if !conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)? {
         return Err(StoreError::Unusable("SQLite did not take its query planner stability guarantee".to_owned()));
     }
-    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 

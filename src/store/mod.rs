@@ -7,6 +7,7 @@ pub mod backup;
 mod bell;
 pub mod clock;
 mod connection;
+pub mod delivery;
 #[cfg(test)]
 mod disk_tests;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod guess;
 mod heads;
 pub mod index;
 pub mod invitation;
+pub mod key_file;
 pub mod migrate;
 pub mod node;
 pub mod open;
@@ -32,6 +34,7 @@ pub mod stream;
 pub mod token;
 pub mod totals;
 pub mod user;
+pub mod webhook;
 pub mod writer;
 #[cfg(test)]
 mod writer_tests;

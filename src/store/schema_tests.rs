@@ -24,6 +24,7 @@ const ROWS: &str = "
     INSERT INTO audit VALUES (12, x'0102030405060708090A0B0C0D0E0F10', 2, 0, 'system', 's', NULL, 'audit.trim', NULL, NULL,
         NULL, NULL, 'done', NULL, NULL, json_object('seq', 1, 'hash', hex(zeroblob(32))), zeroblob(32), zeroblob(32));
     INSERT INTO read_mark VALUES (zeroblob(16), 11);
+    INSERT INTO webhook VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL);
 ";
 
 const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'01020304050607080910111213141516', %, 0)";
@@ -36,10 +37,12 @@ const KEY: &str = "INSERT INTO org_key VALUES (x'0102030405060708091011121314151
 const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
 const ANCHOR: &str = "INSERT INTO anchor VALUES (x'0102030405060708090A0B0C0D0E0F10', %)";
+const WEBHOOK: &str = "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %)";
+const DELIVERY: &str = "INSERT INTO delivery VALUES (x'01020304050607080910111213141516', %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it takes, and the first that it does not.
-const LIMITS: [(&str, &str, &str); 49] = [
+const LIMITS: [(&str, &str, &str); 61] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -126,6 +129,66 @@ const LIMITS: [(&str, &str, &str); 49] = [
     (ANCHOR, "1, zeroblob(32)", "1, zeroblob(31)"),
     (ANCHOR, "1, zeroblob(32)", "2, zeroblob(32)"),
     (ANCHOR, "1, zeroblob(32)", "1, randomblob(32)"),
+    (
+        WEBHOOK,
+        "printf('%.2048c', 'a'), '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "printf('%.2049c', 'a'), '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', printf('%.100c', 'a'), 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', printf('%.101c', 'a'), 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 16383, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 16384, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 7, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 0, 8, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 0, 'gone', zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 0, 0, 'away', zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 0, 0, NULL, zeroblob(67), NULL, NULL, 0, NULL, NULL, NULL",
+    ),
+    (
+        WEBHOOK,
+        "'u', '', 0, 0, NULL, zeroblob(68), zeroblob(68), 1, 0, NULL, NULL, NULL",
+        "'u', '', 0, 0, NULL, zeroblob(68), NULL, 1, 0, NULL, NULL, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
+        "randomblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 2, 'pending', 0, 0, NULL, NULL, 0, NULL",
+        "zeroblob(16), 9, 'pending', 0, 0, NULL, NULL, 0, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'failed', 0, 0, NULL, NULL, 0, 5",
+        "zeroblob(16), 1, 'lost', 0, 0, NULL, NULL, 0, 5",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'delivered', 0, 0, NULL, NULL, 0, 5",
+        "zeroblob(16), 1, 'delivered', 0, 0, NULL, NULL, 0, NULL",
+    ),
+    (
+        DELIVERY,
+        "zeroblob(16), 1, 'pending', 0, 0, NULL, printf('%.200c', 'a'), 0, NULL",
+        "zeroblob(16), 1, 'pending', 0, 0, NULL, printf('%.201c', 'a'), 0, NULL",
+    ),
 ];
 
 /// What no row may suffer at all.
@@ -209,4 +272,26 @@ fn an_anchor_lets_go_of_what_it_covers_and_of_nothing_else() {
     assert_eq!(conn.execute("DELETE FROM audit WHERE id = 11", []).expect("let go of"), 1);
     let marks: i64 = conn.query_row("SELECT count(*) FROM read_mark", [], |row| row.get(0)).expect("a count");
     assert_eq!(marks, 1, "what readers marked of it went with it");
+}
+
+/// With every event the webhooks of its organization are looked at, so that must be a look into an index.
+#[test]
+fn the_outbox_is_read_by_its_indexes_alone() {
+    let (_folder, conn) = database();
+    let plan = |sql: &str| {
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+        let rows = statement.query_map([], |row| row.get::<_, String>(3)).expect("rows");
+        rows.map(|row| row.expect("text")).collect::<Vec<_>>().join("; ")
+    };
+    let due = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending' ORDER BY due_at, id LIMIT 5";
+    let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+        ORDER BY ended_at DESC, id DESC LIMIT 5 OFFSET 1000";
+    for (sql, index) in [
+        ("SELECT id FROM webhook WHERE org = zeroblob(16) AND disabled IS NULL", "webhook_by_org"),
+        (due, "delivery_due"),
+        (ended, "delivery_ended"),
+    ] {
+        let plan = plan(sql);
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}: {plan}");
+    }
 }

@@ -21,7 +21,7 @@ pub fn set_signed_after(tx: &WriteTx<'_>, time: Time) -> Result<(), StoreError> 
 pub fn last_id_at(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
     let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM org UNION ALL SELECT max(id) FROM user
         UNION ALL SELECT max(id) FROM token UNION ALL SELECT max(id) FROM org_key UNION ALL SELECT max(id) FROM node
-        UNION ALL SELECT max(id) FROM project)";
+        UNION ALL SELECT max(id) FROM project UNION ALL SELECT max(id) FROM webhook UNION ALL SELECT max(id) FROM delivery)";
     let last: Option<[u8; 16]> = tx.row(ids, [], |row| row.get(0))?.flatten();
     // A UUID version 7 begins with 48 bits of milliseconds.
     let millis = last.map_or(0, |id| id[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte)));

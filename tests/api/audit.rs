@@ -5,8 +5,10 @@ mod table;
 use std::collections::BTreeMap;
 
 use hyper::Method;
-use orgkeys::actions::audit;
+use orgkeys::actions::{audit, delivery};
 use orgkeys::domain::audit::Entry;
+use orgkeys::domain::delivery::Outcome;
+use orgkeys::domain::id::DeliveryId;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
@@ -52,6 +54,7 @@ impl Scene {
         let words = BTreeMap::from([
             ("KEYS", format!("/organization/{org}/key")),
             ("THIS", format!("/organization/{org}/node/{IP}")),
+            ("HOOKS", format!("/organization/{org}/webhooks")),
             ("GROUP", format!("/api/organizations/{org}")),
             ("FORM", "ip|region|timestamp".to_owned()),
             ("OWNER", owner.user.clone()),
@@ -97,6 +100,17 @@ impl Scene {
             self.words.extend(spent.map(|spent| ("SPENT", spent)));
         }
         self.words.extend(text(&told["tokenId"]).map(|begun| ("SESSION", begun)));
+        if name == "createWebhook" {
+            self.words.extend(text(&told["data"]["id"]).map(|hook| ("HOOK", hook)));
+        }
+        if name == "testWebhook"
+            && let Some(sent) = text(&told["data"]["deliveryId"])
+        {
+            // It arrives, so that it has ended.
+            let id = DeliveryId::parse(&sent).expect("an id");
+            delivery::settle(&self.server.app, vec![(id, Outcome::Taken { status: 204 })]).expect("settled");
+            self.words.insert("SENT", sent);
+        }
         if name == "createUser" {
             self.words.extend(text(&told["data"]["id"]).map(|guest| ("GUEST", guest)));
         }

@@ -134,6 +134,7 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
     }
     people::people(canary, server, owner);
     people::api_keys(canary, server, owner);
+    people::webhooks(canary, server, owner);
     let events = call(canary, server, Some(owner), "POST /systemevent", Some(&json!({ "take": 100 }))).json();
     let id = &events["events"][0]["id"];
     for method in ["POST", "DELETE"] {

@@ -59,8 +59,15 @@ fn a_server_a_backup_and_a_restore_through_a_link_go_by_the_real_file() {
     assert_eq!(aside.parent(), Some(fs::canonicalize(home.path("real")).expect("a folder").as_path()));
     assert!(is_link(&home.path("link.db")), "the link was replaced");
     let name = aside.file_name().expect("a name").to_string_lossy().into_owned();
-    let expected = ["orgkeys.db", "orgkeys.db.backup", "orgkeys.db.backup.lock", name.as_str(), "orgkeys.db.lock"]
-        .map(str::to_owned);
+    let expected = [
+        "orgkeys.db",
+        "orgkeys.db.backup",
+        "orgkeys.db.backup.lock",
+        name.as_str(),
+        "orgkeys.db.key",
+        "orgkeys.db.lock",
+    ]
+    .map(str::to_owned);
     assert_eq!(beside(&home), expected);
     assert_eq!(home.files(), ["copy.db", "link.db", "real", "stderr.log"]);
     assert_eq!(
@@ -117,5 +124,8 @@ fn a_database_that_is_yet_to_be_made_in_a_linked_folder_is_made_there() {
     let metrics = String::from_utf8(server.call("GET", "/metrics", None, None).body).expect("text");
     assert!(!metrics.contains("orgkeys_backup_timestamp_seconds 0\n"), "the backup was not noticed");
     assert_eq!(server.stop().0, Some(0));
-    assert_eq!(beside(&home), ["orgkeys.db", "orgkeys.db.backup", "orgkeys.db.backup.lock", "orgkeys.db.lock"]);
+    assert_eq!(
+        beside(&home),
+        ["orgkeys.db", "orgkeys.db.backup", "orgkeys.db.backup.lock", "orgkeys.db.key", "orgkeys.db.lock"]
+    );
 }

@@ -81,7 +81,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     assert!(fs::read(home.path("copy.db")).expect("bytes") == copy, "the backup was changed");
     assert_eq!((mode(&home.database), mode(&home.path(aside))), (0o600, 0o600));
     let locks = ["orgkeys.db.backup.lock", "orgkeys.db.lock"];
-    let mut names = vec!["copy.db", aside, "orgkeys.db", "orgkeys.db.backup", "stderr.log"];
+    let mut names = vec!["copy.db", aside, "orgkeys.db", "orgkeys.db.backup", "orgkeys.db.key", "stderr.log"];
     names.extend(locks);
     names.sort_unstable();
     assert_eq!(home.files(), names);

@@ -48,6 +48,10 @@ pub enum Rule {
     ManagesNodes(Option<OrgId>),
     /// To find the nodes of their own organization.
     FindsNodes,
+    /// To see the webhooks of an organization, and what was sent to them.
+    SeesWebhooks(Option<OrgId>),
+    /// To make, change and delete the webhooks of an organization.
+    ManagesWebhooks(Option<OrgId>),
     /// To see the audit log of their own organization, as far as their role goes.
     SeesEvents,
     /// To follow the audit log of an organization, as far as their role goes.
@@ -151,6 +155,16 @@ impl Rule {
                 let refusal = "Insufficient permissions: only OWNER and ADMINISTRATOR roles can manage nodes";
                 ("manage nodes", Some(Administrator), Whole, refusal)
             }
+            Self::SeesWebhooks(_) => {
+                let refusal =
+                    "Access denied: only OWNER and ADMINISTRATOR roles can view webhooks of their own organization";
+                ("see webhooks", Some(Administrator), Never, refusal)
+            }
+            Self::ManagesWebhooks(_) => {
+                let refusal =
+                    "Access denied: only OWNER and ADMINISTRATOR roles can manage webhooks of their own organization";
+                ("manage webhooks", Some(Administrator), Never, refusal)
+            }
             Self::FindsNodes => ("find nodes", Some(User), Whole, DENIED),
             Self::SeesEvents => ("see events", Some(User), Whole, DENIED),
             Self::StreamsEvents(_) => (
@@ -190,7 +204,9 @@ impl Rule {
             | Self::SeesNodes(org)
             | Self::ManagesNodes(org)
             | Self::StreamsEvents(org)
-            | Self::SeesAudit(org) => *org == Some(own),
+            | Self::SeesAudit(org)
+            | Self::SeesWebhooks(org)
+            | Self::ManagesWebhooks(org) => *org == Some(own),
             Self::SeesOwnProfile
             | Self::ManagesOwnAccount
             | Self::ManagesOwnSessions

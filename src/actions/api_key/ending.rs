@@ -23,7 +23,7 @@ pub fn announce(app: &App) -> Result<(), Error> {
         if app.identify(|tx| due(tx, app.now(), 1))?.is_empty() {
             break;
         }
-        app.announce(say)?;
+        app.by_itself(|tx, _, now| say(tx, now))?;
     }
     Ok(())
 }

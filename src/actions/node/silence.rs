@@ -21,7 +21,7 @@ pub fn announce(app: &App) -> Result<(), Error> {
             break;
         }
         let since = since(app);
-        app.announce(move |tx, now| Ok(((), say(tx, since, now)?)))?;
+        app.by_itself(move |tx, _, now| Ok(((), say(tx, since, now)?)))?;
     }
     Ok(())
 }

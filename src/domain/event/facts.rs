@@ -8,6 +8,7 @@ use super::{Change, Context, Event};
 use crate::domain::api_key::Standing;
 use crate::domain::id::ProjectId;
 use crate::domain::time::Time;
+use crate::domain::webhook::Numbers;
 
 /// What is recorded of an event. Everything but the name may be absent.
 #[derive(Clone, Debug)]
@@ -81,7 +82,7 @@ impl Event {
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a table: what is kept of each event, one after the other")]
     pub fn facts(&self) -> Facts {
-        use Context::{ApiKey, Node, Org, OrgKey, User, Workspace, WorkspaceUser};
+        use Context::{ApiKey, Node, Org, OrgKey, OrgSettings, User, Workspace, WorkspaceUser};
         match self {
             Self::OrgCreated { org } => Facts::created("org.create", Org, org),
             Self::OrgUpdated { org } => Facts::updated("org.update", Org, org),
@@ -201,6 +202,40 @@ impl Event {
             Self::SignedCallsRefused { org, code, network, minute, count } => {
                 Facts::refused("node.refused", Node, org).with(counted(code, network, *minute, *count))
             }
+            Self::WebhookCreated { webhook, contexts, changes, disabled } => {
+                Facts::created("webhook.create", OrgSettings, webhook).with(subscribed(*contexts, *changes, *disabled))
+            }
+            Self::WebhookUpdated { webhook, contexts, changes, disabled, moved } => {
+                let mut detail = subscribed(*contexts, *changes, *disabled);
+                detail["urlChanged"] = json!(moved);
+                Facts::updated("webhook.update", OrgSettings, webhook).with(detail)
+            }
+            Self::WebhookDeleted { webhook } => Facts::deleted("webhook.delete", OrgSettings, webhook),
+            Self::WebhookRead { webhook } => Facts::seen("webhook.read", OrgSettings, webhook),
+            Self::WebhooksListed { org, count } => {
+                Facts::seen("webhook.list", OrgSettings, org).with(json!({ "count": count }))
+            }
+            Self::WebhookRotated { webhook, until } => Facts::updated("webhook.rotate", OrgSettings, webhook)
+                .with(json!({ "previousUntil": until.to_string() })),
+            Self::WebhookTested { webhook, delivery } => {
+                Facts::updated("webhook.test", OrgSettings, webhook).with(json!({ "deliveryId": delivery.to_string() }))
+            }
+            Self::DeliveriesListed { webhook, count } => {
+                Facts::seen("webhook.deliveries", OrgSettings, webhook).with(json!({ "count": count }))
+            }
+            Self::DeliveryReplayed { webhook, delivery } => Facts::updated("webhook.replay", OrgSettings, webhook)
+                .with(json!({ "deliveryId": delivery.to_string() })),
+            Self::DeliveriesReplayed { webhook, since, count } => {
+                Facts::updated("webhook.replay", OrgSettings, webhook)
+                    .with(json!({ "since": since.to_string(), "count": count }))
+            }
+            Self::DeliveryFailed { webhook, delivery, event, .. } => {
+                Facts::updated("webhook.failed", OrgSettings, webhook)
+                    .with(json!({ "deliveryId": delivery.to_string(), "eventId": event }))
+            }
+            Self::WebhookDisabled { webhook, failed } => {
+                Facts::updated("webhook.disabled", OrgSettings, webhook).with(json!({ "failed": failed }))
+            }
             Self::Listed { what, count } => Facts::server("server.list").with(json!({ "what": what, "count": count })),
             Self::BackedUp { at, heads } => {
                 Facts::server("server.backup").with(json!({ "at": at.to_string(), "heads": heads }))
@@ -223,6 +258,10 @@ impl Event {
 
 fn counted(code: &str, network: &str, minute: Time, count: u64) -> Value {
     json!({ "errorCode": code, "network": network, "minute": minute.to_string(), "count": count })
+}
+
+fn subscribed(contexts: Numbers, changes: Numbers, disabled: bool) -> Value {
+    json!({ "contexts": contexts.list(), "events": changes.list(), "disabled": disabled })
 }
 
 fn reach(key: &Standing) -> Value {

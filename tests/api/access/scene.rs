@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use orgkeys::actions::offline::{self, Ttl};
+use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Identity, Server, blocking, new_api_key, registration, with_body};
+use crate::outbox::settle;
 use crate::sessions::{self, Person};
+use crate::webhooks::Hook;
 
 pub const IP: &str = "203.0.113.7";
 
@@ -98,6 +101,9 @@ impl Scene {
         let mut body = self.node(operation).await;
         ids.push(("{idKey}", self.key(operation).await));
         let (more, about) = self.project(operation).await;
+        ids.extend(more);
+        body = body.or(about);
+        let (more, about) = self.webhook(operation).await;
         ids.extend(more);
         body = body.or(about);
         let (user, about) = self.person(operation, &column.user).await;
@@ -190,6 +196,33 @@ impl Scene {
             "createApiKey" => Some(new_api_key("a", 0, &[])),
             "updateApiKey" | "updateProjectApiKey" => Some(changed(id, 254)),
             "rotateApiKey" => Some(json!({ "overlapSeconds": 60 })),
+            _ => None,
+        };
+        (ids, body)
+    }
+
+    /// The webhook and the delivery that an operation is about, and its body.
+    async fn webhook(&self, operation: &str) -> (Ids, Option<Value>) {
+        if !operation.contains("Webhook") {
+            return (Vec::new(), None);
+        }
+        let (server, owner) = (&self.server, &self.owner);
+        let hooks = Hook::all(server, owner).await;
+        let hook = match hooks.into_iter().next() {
+            Some(hook) => hook,
+            None => Hook::make(server, owner, &json!({ "url": "https://a.example" })).await,
+        };
+        let mut ids = vec![("{webhookId}", hook.id.clone())];
+        if operation == "replayWebhookDelivery" {
+            let delivery = hook.tested(server, owner).await;
+            settle(server, vec![(delivery.clone(), Outcome::Taken { status: 204 })]).await;
+            ids.push(("{deliveryId}", delivery));
+        }
+        let body = match operation {
+            "createWebhook" => Some(json!({ "url": "https://b.example" })),
+            "updateWebhook" => Some(json!({ "name": "b" })),
+            "rotateWebhookSecret" => Some(json!({ "overlapSeconds": 0 })),
+            "replayWebhookDeliveries" => Some(json!({ "since": "2024-01-15T00:00:00Z" })),
             _ => None,
         };
         (ids, body)

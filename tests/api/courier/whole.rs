@@ -40,7 +40,6 @@ fn header<'a>(request: &'a str, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-#[ignore = "webhooks cannot be made yet"]
 async fn a_test_event_arrives_signed_and_is_known_to_have() {
     let (server, receiver) = (server().await, Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await);
     let owner = server.owner_of("acme").await;
@@ -66,7 +65,6 @@ async fn a_test_event_arrives_signed_and_is_known_to_have() {
 }
 
 #[tokio::test]
-#[ignore = "webhooks cannot be made yet"]
 async fn a_delivery_that_a_stop_cut_off_comes_again_under_the_same_id() {
     let (server, hanging) = (server().await, Receiver::silent().await);
     let owner = server.owner_of("acme").await;

@@ -1,5 +1,6 @@
-//! People, sessions and API keys whose secrets are looked for.
+//! People, sessions, API keys and webhooks whose secrets are looked for.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use orgkeys::crypto::password;
 use orgkeys::server::clock;
 use secrecy::SecretString;
@@ -66,6 +67,37 @@ pub(super) fn people(canary: &mut Canary, server: &Server, owner: &Owner) {
         json!({ "password": 17, "currentPassword": passwords[1] }),
     ] {
         call(canary, server, Some(owner), &line, Some(&body));
+    }
+}
+
+/// Webhooks: made, rotated, seen, tested, changed and deleted. Their secrets are needed again, so they are on disk, but sealed.
+pub(super) fn webhooks(canary: &mut Canary, server: &Server, owner: &Owner) {
+    let hooks = format!("/organization/{}/webhooks", owner.org);
+    let new = json!({ "url": "https://a.example" });
+    for keep in [false, true] {
+        let made = server.call("POST", &hooks, Some(&owner.token), Some(&new)).json();
+        let hook = format!("{hooks}/{}", made["data"]["id"].as_str().expect("an id"));
+        let rotated = server.call("POST", &format!("{hook}/rotate-secret"), Some(&owner.token), None).json();
+        for answer in [&made, &rotated] {
+            let secret = answer["data"]["secret"].as_str().expect("a secret");
+            canary.secret("a webhook's secret", secret);
+            let secret = secret.trim_start_matches("whsec_");
+            canary.secret("a webhook's secret in base64", secret);
+            canary.secret("a webhook's secret in bytes", BASE64_STANDARD.decode(secret).expect("base64"));
+        }
+        for line in [
+            format!("GET {hooks}"),
+            format!("GET {hook}"),
+            format!("POST {hook}/test"),
+            format!("GET {hook}/deliveries"),
+        ] {
+            assert_eq!(call(canary, server, Some(owner), &line, None).status, 200, "{line}");
+        }
+        assert_eq!(call(canary, server, Some(owner), &format!("PUT {hook}"), Some(&new)).status, 200);
+        assert_eq!(call(canary, server, Some(owner), &format!("POST {hook}/rotate-secret"), None).status, 409);
+        if !keep {
+            assert_eq!(call(canary, server, Some(owner), &format!("DELETE {hook}"), None).status, 200);
+        }
     }
 }
 

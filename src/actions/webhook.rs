@@ -1,0 +1,179 @@
+//! What may be done with webhooks? Made, seen, changed, deleted, given another secret, tested, and sent once more what failed.
+
+mod replay;
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::access::{Grant, Rule};
+use super::app::App;
+use super::caller::Caller;
+use super::error::{Error, Kind};
+use super::key_file;
+use super::pending::Pending;
+use crate::crypto::sealed::{self, SealError};
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, OrgId, WebhookId};
+use crate::domain::time::Time;
+use crate::domain::webhook::{Disabled, MOST_PER_ORG, Numbers, Terms, Webhook};
+use crate::store::{self, ReadTx};
+pub use replay::{MOST_REPLAYED, deliveries, replay, replay_failed};
+
+/// What a webhook is to be from now on; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Where events are sent.
+    pub url: Option<String>,
+    /// What people call it.
+    pub name: Option<String>,
+    /// What the events must be about.
+    pub contexts: Option<Numbers>,
+    /// What must have happened.
+    pub changes: Option<Numbers>,
+    /// Whether it is off.
+    pub disabled: Option<bool>,
+}
+
+/// Makes a webhook. The secret is in the answer alone.
+pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, terms: Terms) -> Pending<(Webhook, SecretString)> {
+    let (outside, key) = (app.outside.clone(), key_file::key(app));
+    app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        let (key, mut rng) = (key?, outside.rng());
+        let (id, secret) = (outside.id::<WebhookId>(), sealed::fresh(&mut rng));
+        let webhook = Webhook { id, org: grant.org, terms, created_at: grant.at, previous_until: None, last: None };
+        let sealed = key.seal(id.as_bytes(), &secret, &mut rng)?;
+        if !store::webhook::insert(tx, &webhook, &sealed, MOST_PER_ORG)? {
+            return Err(limit_reached());
+        }
+        let Terms { contexts, changes, disabled, .. } = webhook.terms;
+        let event = Event::WebhookCreated { webhook: id, contexts, changes, disabled: disabled.is_some() };
+        Ok(((webhook, sealed::shown(&secret)), event))
+    })
+}
+
+/// The webhooks of an organization, newest first.
+pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Webhook>> {
+    app.read(caller, &Rule::SeesWebhooks(org), |tx, grant| {
+        let webhooks = store::webhook::list(tx, grant.org)?;
+        let webhooks: Vec<_> = webhooks.into_iter().map(|webhook| at(webhook, grant.at)).collect();
+        let event = Event::WebhooksListed { org: grant.org, count: webhooks.len() };
+        Ok((webhooks, event))
+    })
+}
+
+/// One webhook.
+pub fn read(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<Webhook> {
+    app.read(caller, &Rule::SeesWebhooks(org), move |tx, grant| {
+        let webhook = find(tx, grant, id)?;
+        let event = Event::WebhookRead { webhook: webhook.id };
+        Ok((webhook, event))
+    })
+}
+
+/// Changes a webhook. What is on its way waits while it is off, and goes on when it is on again.
+pub fn update(
+    app: &App,
+    caller: &Caller,
+    org: Option<OrgId>,
+    id: Option<WebhookId>,
+    change: Change,
+) -> Pending<Webhook> {
+    app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        let mut webhook = find(tx, grant, id)?;
+        let terms = &mut webhook.terms;
+        let moved = change.url.as_ref().is_some_and(|url| *url != terms.url);
+        terms.url = change.url.unwrap_or_else(|| terms.url.clone());
+        terms.name = change.name.unwrap_or_else(|| terms.name.clone());
+        terms.contexts = change.contexts.unwrap_or(terms.contexts);
+        terms.changes = change.changes.unwrap_or(terms.changes);
+        terms.disabled = match change.disabled {
+            Some(true) => terms.disabled.or(Some(Disabled::Administrator)),
+            Some(false) => None,
+            None => terms.disabled,
+        };
+        store::webhook::update(tx, webhook.id, terms)?;
+        let Terms { contexts, changes, disabled, .. } = *terms;
+        let event =
+            Event::WebhookUpdated { webhook: webhook.id, contexts, changes, disabled: disabled.is_some(), moved };
+        Ok((webhook, event))
+    })
+}
+
+/// Deletes a webhook with everything that is on its way to it.
+pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<()> {
+    app.revoke(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        let webhook = find(tx, grant, id)?.id;
+        store::webhook::delete(tx, webhook)?;
+        Ok(((), Event::WebhookDeleted { webhook }))
+    })
+}
+
+/// Gives a webhook another secret, which is in the answer alone. The one before signs too for `overlap`.
+pub fn rotate(
+    app: &App,
+    caller: &Caller,
+    org: Option<OrgId>,
+    id: Option<WebhookId>,
+    overlap: Duration,
+) -> Pending<(Webhook, SecretString)> {
+    let (outside, key) = (app.outside.clone(), key_file::key(app));
+    app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        let (key, mut rng) = (key?, outside.rng());
+        let webhook = find(tx, grant, id)?;
+        if webhook.previous_until.is_some() {
+            let message = "Two secrets of this webhook sign already: wait until the one before has ended";
+            return Err(Error::new(Kind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
+        }
+        let (id, secret) = (webhook.id, sealed::fresh(&mut rng));
+        let until = grant.at.plus(overlap);
+        let previous_until = (!overlap.is_zero()).then_some(until);
+        store::webhook::rotate(tx, id, &key.seal(id.as_bytes(), &secret, &mut rng)?, previous_until)?;
+        let event = Event::WebhookRotated { webhook: id, until };
+        Ok(((Webhook { previous_until, ..webhook }, sealed::shown(&secret)), event))
+    })
+}
+
+/// Sends a webhook an event that says that it was tested, whatever it asks for; gives the delivery.
+pub fn test(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<DeliveryId> {
+    let outside = app.outside.clone();
+    app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        let webhook = find_on(tx, grant, id)?.id;
+        let delivery = outside.id();
+        Ok((delivery, Event::WebhookTested { webhook, delivery }))
+    })
+}
+
+fn find(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webhook, Error> {
+    let missing = || Error::new(Kind::Missing, "WEBHOOK_NOT_FOUND", "Webhook not found");
+    let found = store::webhook::find(tx, grant.org, id.ok_or_else(missing)?)?.ok_or_else(missing)?;
+    Ok(at(found, grant.at))
+}
+
+/// The webhook as it is at a moment: a secret whose time is over signs no more.
+fn at(webhook: Webhook, now: Time) -> Webhook {
+    Webhook { previous_until: webhook.previous_until.filter(|until| now < *until), ..webhook }
+}
+
+/// A webhook that is on: to one that is off nothing can be sent.
+fn find_on(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webhook, Error> {
+    let webhook = find(tx, grant, id)?;
+    if webhook.terms.disabled.is_some() {
+        let message = "The webhook is switched off: set `disabled` to false first";
+        return Err(Error::new(Kind::Conflict, "WEBHOOK_DISABLED", message));
+    }
+    Ok(webhook)
+}
+
+fn limit_reached() -> Error {
+    let message = format!(
+        "Maximum number of webhooks ({MOST_PER_ORG}) has been reached. Please delete existing webhooks before creating new ones."
+    );
+    Error::new(Kind::Invalid, "WEBHOOK_LIMIT_REACHED", message)
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self::internal(error)
+    }
+}

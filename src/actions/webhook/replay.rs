@@ -1,0 +1,68 @@
+//! What was sent to a webhook, and what of it is sent once more?
+
+use super::super::access::Rule;
+use super::super::app::App;
+use super::super::caller::Caller;
+use super::super::error::{Error, Kind};
+use super::super::pending::Pending;
+use super::{find, find_on};
+use crate::domain::delivery::{Delivery, State};
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, OrgId, WebhookId};
+use crate::domain::time::Time;
+use crate::store;
+
+/// At most so many failed deliveries are sent once more by one call.
+pub const MOST_REPLAYED: u32 = 1_000;
+
+/// The deliveries of a webhook in a state, or in any, newest first, and how many there are in all.
+pub fn deliveries(
+    app: &App,
+    caller: &Caller,
+    (org, id): (Option<OrgId>, Option<WebhookId>),
+    state: Option<State>,
+    (skip, take): (u32, u32),
+) -> Pending<(Vec<Delivery>, i64)> {
+    app.read(caller, &Rule::SeesWebhooks(org), move |tx, grant| {
+        let webhook = find(tx, grant, id)?.id;
+        let (deliveries, total) = store::delivery::list(tx, webhook, state, skip, take)?;
+        let event = Event::DeliveriesListed { webhook, count: deliveries.len() };
+        Ok(((deliveries, total), event))
+    })
+}
+
+/// Sends one delivery that has ended once more, under the same id, from the first try on.
+pub fn replay(
+    app: &App,
+    caller: &Caller,
+    (org, id): (Option<OrgId>, Option<WebhookId>),
+    delivery: Option<DeliveryId>,
+) -> Pending<()> {
+    app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        let webhook = find_on(tx, grant, id)?.id;
+        let missing = || Error::new(Kind::Missing, "DELIVERY_NOT_FOUND", "Delivery not found");
+        let delivery = store::delivery::find(tx, webhook, delivery.ok_or_else(missing)?)?.ok_or_else(missing)?;
+        if delivery.state == State::Pending {
+            let message = "The delivery is on its way already: it is tried until it is taken or given up";
+            return Err(Error::new(Kind::Conflict, "DELIVERY_PENDING", message));
+        }
+        let again = Delivery { state: State::Pending, due_at: grant.at, attempts: 0, ended_at: None, ..delivery };
+        store::delivery::save(tx, &again)?;
+        Ok(((), Event::DeliveryReplayed { webhook, delivery: again.id }))
+    })
+}
+
+/// Sends what failed from `since` on once more, the oldest first; gives how many, and whether there are more.
+pub fn replay_failed(
+    app: &App,
+    caller: &Caller,
+    (org, id): (Option<OrgId>, Option<WebhookId>),
+    since: Time,
+) -> Pending<(usize, bool)> {
+    app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        let webhook = find_on(tx, grant, id)?.id;
+        let count = store::delivery::replay_failed(tx, webhook, since, grant.at, MOST_REPLAYED)?;
+        let more = store::delivery::has_failed(tx, webhook, since)?;
+        Ok(((count, more), Event::DeliveriesReplayed { webhook, since, count }))
+    })
+}

@@ -1,0 +1,281 @@
+//! What is sent and said of webhooks?
+
+use std::time::Duration;
+
+use poem_openapi::Object;
+use poem_openapi::types::Example;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::actions::webhook::Change;
+use crate::api::timestamp::Timestamp;
+use crate::domain::text::InvalidField;
+use crate::domain::time::Time;
+use crate::domain::webhook::{
+    Disabled, Numbers, Terms, Webhook, parse_changes, parse_contexts, parse_name, parse_overlap, parse_url,
+};
+
+/// What a new webhook is to be.
+#[derive(Object, Deserialize)]
+#[oai(rename = "NewWebhookRequest", skip_serializing_if_is_none, example)]
+pub(super) struct WebhookRequest {
+    /// Where events are sent: https, or http where the server allows it. Shown to administrators, recorded nowhere.
+    #[oai(validator(min_length = 1, max_length = 2048))]
+    url: String,
+    /// What people call it: up to 100 characters.
+    #[oai(validator(max_length = 100))]
+    name: Option<String>,
+    /// The contexts of the events to send, as in `/systemevent`, 0 to 13; all if left out or empty.
+    #[oai(validator(max_items = 100))]
+    contexts: Option<Vec<i64>>,
+    /// What must have happened: 0 created, 1 updated, 2 deleted; all if left out or empty.
+    #[oai(validator(max_items = 100))]
+    events: Option<Vec<i64>>,
+    /// Whether it is off at first.
+    disabled: Option<bool>,
+}
+
+/// What a webhook is to be from now on; what is left out stays.
+#[derive(Object, Deserialize)]
+#[oai(rename = "WebhookChangeRequest", skip_serializing_if_is_none, example)]
+pub(super) struct ChangeRequest {
+    /// Where events are sent: https, or http where the server allows it.
+    #[oai(validator(min_length = 1, max_length = 2048))]
+    url: Option<String>,
+    /// What people call it: up to 100 characters.
+    #[oai(validator(max_length = 100))]
+    name: Option<String>,
+    /// The contexts of the events to send, as in `/systemevent`, 0 to 13; all if empty.
+    #[oai(validator(max_items = 100))]
+    contexts: Option<Vec<i64>>,
+    /// What must have happened: 0 created, 1 updated, 2 deleted; all if empty.
+    #[oai(validator(max_items = 100))]
+    events: Option<Vec<i64>>,
+    /// Whether it is off.
+    disabled: Option<bool>,
+}
+
+/// For how long two secrets sign.
+#[derive(Default, Object, Deserialize)]
+#[oai(rename = "RotateWebhookSecretRequest", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RotateRequest {
+    /// For how many seconds the secret before signs too: 0 to 604800, which is 7 days; 86400 if left out.
+    #[oai(validator(minimum(value = "0"), maximum(value = "604800")))]
+    overlap_seconds: Option<i64>,
+}
+
+/// A webhook.
+#[derive(Object)]
+#[oai(rename = "Webhook", rename_all = "camelCase")]
+pub(super) struct WebhookItem {
+    /// The webhook's id.
+    id: String,
+    /// The organization's id.
+    org_id: String,
+    /// Where events are sent.
+    url: String,
+    /// What people call it.
+    name: String,
+    /// The contexts that it asks for; empty is all.
+    contexts: Vec<u8>,
+    /// The changes that it asks for; empty is all.
+    events: Vec<u8>,
+    /// Whether it is off.
+    disabled: bool,
+    /// Who switched it off: `administrator`, or `gone`, its receiver, which answered 410.
+    #[oai(nullable)]
+    disabled_why: Option<String>,
+    /// When it was made.
+    created_at: Timestamp,
+    /// Until when the secret before the present one signs too.
+    #[oai(nullable)]
+    previous_secret_until: Option<Timestamp>,
+    /// When it was last tried.
+    #[oai(nullable)]
+    last_at: Option<Timestamp>,
+    /// The status that its receiver answered then.
+    #[oai(nullable)]
+    last_status: Option<u16>,
+    /// Why there was no answer.
+    #[oai(nullable)]
+    last_why: Option<String>,
+}
+
+/// A webhook with its secret.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(super) struct NewWebhook {
+    /// The webhook.
+    #[oai(flatten)]
+    webhook: WebhookItem,
+    /// The secret that its deliveries are signed with, `whsec_` and base64; shown only now.
+    secret: String,
+}
+
+/// The webhook, as it is now.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct WebhookAnswer {
+    /// Always true.
+    success: bool,
+    /// What was done.
+    message: String,
+    /// The webhook.
+    data: WebhookItem,
+}
+
+/// The webhooks, newest first.
+#[derive(Object)]
+#[oai(rename = "WebhookList", example)]
+pub(super) struct WebhookListAnswer {
+    /// Always true.
+    success: bool,
+    /// What was done.
+    message: String,
+    /// The webhooks.
+    data: Vec<WebhookItem>,
+}
+
+/// The webhook with its secret, this once.
+#[derive(Object)]
+#[oai(example)]
+pub(super) struct NewWebhookAnswer {
+    /// Always true.
+    success: bool,
+    /// What was done.
+    message: String,
+    /// The webhook.
+    data: NewWebhook,
+}
+
+impl WebhookRequest {
+    pub(super) fn parse(self) -> Result<Terms, InvalidField> {
+        Ok(Terms {
+            url: parse_url(&self.url)?,
+            name: parse_name(&self.name.unwrap_or_default())?,
+            contexts: parse_contexts(&self.contexts.unwrap_or_default())?,
+            changes: parse_changes(&self.events.unwrap_or_default())?,
+            disabled: self.disabled.unwrap_or(false).then_some(Disabled::Administrator),
+        })
+    }
+}
+
+impl ChangeRequest {
+    pub(super) fn parse(self) -> Result<Change, InvalidField> {
+        Ok(Change {
+            url: self.url.as_deref().map(parse_url).transpose()?,
+            name: self.name.as_deref().map(parse_name).transpose()?,
+            contexts: self.contexts.as_deref().map(parse_contexts).transpose()?,
+            changes: self.events.as_deref().map(parse_changes).transpose()?,
+            disabled: self.disabled,
+        })
+    }
+}
+
+impl RotateRequest {
+    pub(super) fn parse(self) -> Result<Duration, InvalidField> {
+        parse_overlap(self.overlap_seconds)
+    }
+}
+
+impl WebhookAnswer {
+    pub(super) fn new(message: &str, webhook: Webhook) -> Self {
+        Self { success: true, message: message.to_owned(), data: item(webhook) }
+    }
+}
+
+impl WebhookListAnswer {
+    pub(super) fn new(webhooks: Vec<Webhook>) -> Self {
+        let message = "Webhooks retrieved successfully".to_owned();
+        Self { success: true, message, data: webhooks.into_iter().map(item).collect() }
+    }
+}
+
+impl NewWebhookAnswer {
+    pub(super) fn new(message: &str, webhook: Webhook, secret: &SecretString) -> Self {
+        let data = NewWebhook { webhook: item(webhook), secret: secret.expose_secret().to_owned() };
+        Self { success: true, message: message.to_owned(), data }
+    }
+}
+
+fn item(webhook: Webhook) -> WebhookItem {
+    let Webhook { id, org, terms, created_at, previous_until, last } = webhook;
+    let (last_at, last_status, last_why) =
+        last.map_or((None, None, None), |last| (Some(Timestamp(last.at)), last.status, last.why));
+    WebhookItem {
+        id: id.to_string(),
+        org_id: org.to_string(),
+        url: terms.url,
+        name: terms.name,
+        contexts: terms.contexts.list(),
+        events: terms.changes.list(),
+        disabled: terms.disabled.is_some(),
+        disabled_why: terms.disabled.map(|disabled| disabled.name().to_owned()),
+        created_at: Timestamp(created_at),
+        previous_secret_until: previous_until.map(Timestamp),
+        last_at,
+        last_status,
+        last_why,
+    }
+}
+
+fn example_item() -> WebhookItem {
+    WebhookItem {
+        id: "webhook-018d0b6a-5c80-7000-8000-000000000007".to_owned(),
+        org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
+        url: URL.to_owned(),
+        name: "Chat room".to_owned(),
+        contexts: Numbers::from_mask(1 << 10).list(),
+        events: vec![2],
+        disabled: false,
+        disabled_why: None,
+        created_at: Timestamp(Time::from_millis(1_705_314_600_000)),
+        previous_secret_until: None,
+        last_at: Some(Timestamp(Time::from_millis(1_705_314_601_000))),
+        last_status: Some(204),
+        last_why: None,
+    }
+}
+
+const URL: &str = "https://hooks.example.org/orgkeys";
+
+impl Example for WebhookRequest {
+    fn example() -> Self {
+        let name = Some("Chat room".to_owned());
+        Self { url: URL.to_owned(), name, contexts: Some(vec![10]), events: Some(vec![2]), disabled: None }
+    }
+}
+
+impl Example for ChangeRequest {
+    fn example() -> Self {
+        Self { url: None, name: None, contexts: Some(Vec::new()), events: None, disabled: Some(false) }
+    }
+}
+
+impl Example for RotateRequest {
+    fn example() -> Self {
+        Self { overlap_seconds: Some(86_400) }
+    }
+}
+
+impl Example for WebhookAnswer {
+    fn example() -> Self {
+        Self { success: true, message: "Webhook retrieved successfully".to_owned(), data: example_item() }
+    }
+}
+
+impl Example for WebhookListAnswer {
+    fn example() -> Self {
+        let message = "Webhooks retrieved successfully".to_owned();
+        Self { success: true, message, data: vec![example_item()] }
+    }
+}
+
+impl Example for NewWebhookAnswer {
+    fn example() -> Self {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=".to_owned();
+        let data = NewWebhook { webhook: example_item(), secret };
+        Self { success: true, message: "Webhook created successfully".to_owned(), data }
+    }
+}

@@ -1,0 +1,49 @@
+//! Where is the key that seals secrets? In a small file of its own, so that whoever reads the database, or a backup of it, has no secret.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{StoreError, open};
+
+/// The most that a key file may hold.
+const MOST: u64 = 4_096;
+
+/// Where the key file of a database lies unless somebody says otherwise.
+#[must_use]
+pub fn beside(database: &Path) -> PathBuf {
+    open::beside(database, ".key")
+}
+
+/// What the file holds; `None` when there is no file. The error says why it cannot be read.
+pub fn read(path: &Path) -> Result<Option<SecretString>, String> {
+    let meta = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        meta => meta.map_err(|error| error.to_string())?,
+    };
+    if !meta.is_file() || meta.len() > MOST {
+        return Err("it is no key file".to_owned());
+    }
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    Ok(Some(SecretString::from(text)))
+}
+
+/// Whether others than its owner may read the file.
+#[must_use]
+pub fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+}
+
+/// Makes the file, whole and on disk or not at all, for its owner alone. Only for who holds the lock of the database.
+pub fn make(path: &Path, line: &SecretString) -> Result<(), StoreError> {
+    let draft = open::beside(path, ".new");
+    open::remove(&draft)?;
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
+    file.write_all(line.expose_secret().as_bytes())?;
+    drop(file);
+    open::give_to_owner_of(open::folder(path), &draft)?;
+    open::rename(&draft, path)
+}

@@ -1,0 +1,167 @@
+//! What is remembered of a webhook? Where it goes, what it asks for, and its secrets, sealed.
+
+use rusqlite::{Row, params};
+
+use super::{ReadTx, StoreError, WriteTx};
+use crate::crypto::sealed::KeyId;
+use crate::domain::id::{OrgId, WebhookId};
+use crate::domain::time::Time;
+use crate::domain::webhook::{Disabled, Last, Numbers, Terms, Webhook};
+
+const COLUMNS: &str = "id, org, url, name, contexts, changes, disabled, created_at, previous_until, last_at, last_status, \
+    last_why";
+
+/// A webhook whose events can be sent, with its sealed secrets.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Its id.
+    pub id: WebhookId,
+    /// Where it goes.
+    pub url: String,
+    /// The secret that signs.
+    pub secret: Vec<u8>,
+    /// The secret before, and until when it signs too.
+    pub previous: Option<(Vec<u8>, Time)>,
+    /// When its first delivery is due.
+    pub due: Time,
+}
+
+/// Adds a webhook unless the organization has `most` of them; whether it did.
+pub fn insert(tx: &WriteTx<'_>, webhook: &Webhook, secret: &[u8], most: u32) -> Result<bool, StoreError> {
+    let terms = &webhook.terms;
+    let added = tx.execute(
+        "INSERT INTO webhook (id, org, url, name, contexts, changes, disabled, secret, created_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE (SELECT count(*) FROM webhook WHERE org = ?2) < ?10",
+        params![
+            webhook.id.as_bytes(),
+            webhook.org.as_bytes(),
+            terms.url,
+            terms.name,
+            terms.contexts.mask(),
+            terms.changes.mask(),
+            terms.disabled.map(Disabled::name),
+            secret,
+            webhook.created_at.millis(),
+            most
+        ],
+    )?;
+    Ok(added == 1)
+}
+
+/// Makes a webhook into what `terms` say.
+pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &Terms) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE webhook SET url = ?2, name = ?3, contexts = ?4, changes = ?5, disabled = ?6 WHERE id = ?1",
+        params![
+            id.as_bytes(),
+            terms.url,
+            terms.name,
+            terms.contexts.mask(),
+            terms.changes.mask(),
+            terms.disabled.map(Disabled::name)
+        ],
+    )
+    .map(drop)
+}
+
+/// Gives a webhook another secret; the one before signs too until `until`, if that is given.
+pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time>) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE webhook SET secret = ?2, previous_secret = iif(?3 IS NULL, NULL, secret), previous_until = ?3 WHERE id = ?1",
+        params![id.as_bytes(), secret, until.map(Time::millis)],
+    )
+    .map(drop)
+}
+
+/// Switches a webhook off because its receiver is gone; `false` when it is off already.
+pub fn gone(tx: &WriteTx<'_>, id: WebhookId) -> Result<bool, StoreError> {
+    let sql = "UPDATE webhook SET disabled = ?2 WHERE id = ?1 AND disabled IS NULL";
+    Ok(tx.execute(sql, params![id.as_bytes(), Disabled::Gone.name()])? == 1)
+}
+
+/// Remembers what came of a try.
+pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4 WHERE id = ?1",
+        params![id.as_bytes(), last.at.millis(), last.status, last.why],
+    )
+    .map(drop)
+}
+
+/// Deletes a webhook with everything that was sent to it, or is on its way.
+pub fn delete(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM webhook WHERE id = ?1", [id.as_bytes()]).map(drop)
+}
+
+/// The webhooks of an organization, newest first.
+pub fn list(tx: &ReadTx<'_>, org: OrgId) -> Result<Vec<Webhook>, StoreError> {
+    tx.rows(&format!("SELECT {COLUMNS} FROM webhook WHERE org = ?1 ORDER BY id DESC"), [org.as_bytes()], webhook)
+}
+
+/// The webhook of an organization with this id.
+pub fn find(tx: &ReadTx<'_>, org: OrgId, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM webhook WHERE id = ?1 AND org = ?2");
+    tx.row(&sql, [id.as_bytes(), org.as_bytes()], webhook)
+}
+
+/// The webhooks of an organization that are on and ask for such an event.
+pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Result<Vec<WebhookId>, StoreError> {
+    tx.rows(
+        "SELECT id FROM webhook WHERE org = ?1 AND disabled IS NULL
+             AND (contexts = 0 OR contexts & (1 << ?2)) AND (changes = 0 OR changes & (1 << ?3))",
+        params![org.as_bytes(), context, change],
+        |row| Ok(WebhookId::from_bytes(row.get(0)?)),
+    )
+}
+
+/// The webhooks that are on, have something on its way, and whose secret is sealed under this key; the longest due first.
+pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
+    tx.rows(
+        "SELECT id, url, secret, previous_secret, previous_until, due FROM (
+             SELECT id, url, secret, previous_secret, previous_until, (
+                 SELECT min(due_at) FROM delivery WHERE webhook = webhook.id AND state = 'pending') AS due
+             FROM webhook WHERE disabled IS NULL AND substr(secret, 1, 8) = ?1)
+         WHERE due IS NOT NULL ORDER BY due, id",
+        params![key],
+        |row| {
+            let previous: Option<Vec<u8>> = row.get(3)?;
+            let until: Option<i64> = row.get(4)?;
+            Ok(Ready {
+                id: WebhookId::from_bytes(row.get(0)?),
+                url: row.get(1)?,
+                secret: row.get(2)?,
+                previous: previous.zip(until.map(Time::from_millis)),
+                due: Time::from_millis(row.get(5)?),
+            })
+        },
+    )
+}
+
+/// How many webhooks have a secret, and how many of these one that is not sealed under this key.
+pub fn sealed(tx: &ReadTx<'_>, key: Option<KeyId>) -> Result<(u32, u32), StoreError> {
+    let sql = "SELECT count(*), count(*) FILTER (WHERE ?1 IS NULL OR substr(secret, 1, 8) <> ?1) FROM webhook";
+    Ok(tx.row(sql, params![key], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default())
+}
+
+fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
+    // The schema allows no word that is none.
+    let disabled = |word: String| Disabled::parse(&word).ok_or(rusqlite::Error::InvalidQuery);
+    let last = match row.get::<_, Option<i64>>(9)? {
+        Some(at) => Some(Last { at: Time::from_millis(at), status: row.get(10)?, why: row.get(11)? }),
+        None => None,
+    };
+    Ok(Webhook {
+        id: WebhookId::from_bytes(row.get(0)?),
+        org: OrgId::from_bytes(row.get(1)?),
+        terms: Terms {
+            url: row.get(2)?,
+            name: row.get(3)?,
+            contexts: Numbers::from_mask(row.get(4)?),
+            changes: Numbers::from_mask(row.get(5)?),
+            disabled: row.get::<_, Option<String>>(6)?.map(disabled).transpose()?,
+        },
+        created_at: Time::from_millis(row.get(7)?),
+        previous_until: row.get::<_, Option<i64>>(8)?.map(Time::from_millis),
+        last,
+    })
+}

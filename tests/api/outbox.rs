@@ -1,0 +1,320 @@
+//! The outbox: which events are on their way to which webhooks, when they are tried, and what becomes of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use hyper::{Method, StatusCode};
+use orgkeys::actions::delivery;
+use orgkeys::domain::delivery::{Attempt, Outcome};
+use orgkeys::domain::id::DeliveryId;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::harness::{Identity, Server, blocking, entries};
+use crate::webhooks::Hook;
+
+const REFUSED: Outcome = Outcome::Refused { status: 500, retry_after: None };
+
+/// Tells what came of tries.
+pub async fn settle(server: &Server, outcomes: Vec<(String, Outcome)>) {
+    let app = Arc::clone(&server.app);
+    let id = |text: String| DeliveryId::parse(&text).expect("an id");
+    let outcomes = outcomes.into_iter().map(|(text, outcome)| (id(text), outcome)).collect();
+    blocking(move || delivery::settle(&app, outcomes).expect("settled")).await;
+}
+
+/// What is due now, and when the next is.
+pub async fn due(server: &Server, tried: &[DeliveryId], most: usize) -> (Vec<Attempt>, Option<i64>) {
+    let (app, tried) = (Arc::clone(&server.app), tried.to_vec());
+    let due = blocking(move || delivery::due(&app, &tried, &[], most).expect("what is due")).await;
+    (due.attempts, due.next.map(|next| next.millis() - server.now()))
+}
+
+/// Settles everything that is due, until nothing is.
+async fn carry(server: &Server, outcome: &Outcome) -> usize {
+    let mut count = 0;
+    loop {
+        let (attempts, _) = due(server, &[], 1_000).await;
+        if attempts.is_empty() {
+            return count;
+        }
+        count += attempts.len();
+        settle(server, attempts.iter().map(|try_| (try_.id.to_string(), outcome.clone())).collect()).await;
+    }
+}
+
+fn body(attempt: &Attempt) -> Value {
+    serde_json::from_slice(&attempt.body).expect("JSON")
+}
+
+/// The actions that are due for a webhook, in the order of their events.
+async fn actions(server: &Server, hook: &Hook) -> Vec<String> {
+    let mut found: Vec<(i64, String)> = Vec::new();
+    let mut tried = Vec::new();
+    loop {
+        let (attempts, _) = due(server, &tried, 1_000).await;
+        if attempts.is_empty() {
+            break;
+        }
+        let mine = attempts.iter().filter(|attempt| attempt.webhook.to_string() == hook.id).map(body);
+        found.extend(mine.map(|event| {
+            (event["seq"].as_i64().expect("a number"), event["action"].as_str().expect("text").to_owned())
+        }));
+        tried.clear();
+        settle(server, attempts.iter().map(|try_| (try_.id.to_string(), Outcome::Taken { status: 200 })).collect())
+            .await;
+    }
+    found.sort();
+    found.into_iter().map(|(_, action)| action).collect()
+}
+
+async fn owner_and_hook(server: &Server) -> (Identity, Hook) {
+    let owner = server.owner_of("acme").await;
+    let hook = Hook::make(server, &owner, &json!({ "url": "https://a.example/x" })).await;
+    carry(server, &Outcome::Taken { status: 200 }).await;
+    (owner, hook)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_sent_as_it_is_shown_with_its_place_in_the_chain() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    server.project(&owner, "a").await;
+    let (attempts, next) = due(&server, &[], 100).await;
+    assert_eq!((attempts.len(), next), (1, None));
+    let attempt = &attempts[0];
+    let secret = BASE64_STANDARD.encode(attempt.secrets[0].expose_secret());
+    assert_eq!((attempt.url.as_str(), attempt.webhook.to_string()), ("https://a.example/x", hook.id.clone()));
+    assert_eq!((attempt.secrets.len(), format!("whsec_{secret}")), (1, hook.secret.clone()));
+    let mut shown = server.events(&owner).await.remove(0);
+    let unread = shown.as_object_mut().expect("an event").remove("showUnread");
+    assert_eq!(unread, Some(json!(true)));
+    let recorded = entries(&server.database).await;
+    let entry = recorded.iter().find(|entry| shown["id"] == entry.id).expect("its entry");
+    shown["action"] = json!("project.create");
+    shown["seq"] = json!(entry.seq);
+    shown["previousHash"] = json!(entry.prev_hash);
+    shown["hash"] = json!(entry.hash);
+    assert_eq!(body(attempt), shown);
+    let listed = hook.deliveries(&server, &owner, "?take=1").await;
+    let expected = json!({
+        "id": attempt.id.to_string(), "eventId": entry.id, "state": "pending", "attempts": 0,
+        "nextAttemptAt": "2024-01-15T10:30:00.000Z", "lastStatus": null, "lastWhy": null,
+        "createdAt": "2024-01-15T10:30:00.000Z", "endedAt": null,
+    });
+    assert_eq!((&listed["data"], &listed["total"]), (&json!([expected]), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_gets_what_it_asks_for_of_its_own_organization_while_it_is_on() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let hook = async |body: Value| Hook::make(&server, &owner, &body).await;
+    let url = "https://a.example";
+    let keys = hook(json!({ "url": url, "contexts": [10] })).await;
+    let gone = hook(json!({ "url": url, "events": [2] })).await;
+    let both = hook(json!({ "url": url, "contexts": [10, 0], "events": [2] })).await;
+    let off = hook(json!({ "url": url, "disabled": true })).await;
+    let (key, _) = server.mint(&owner).await;
+    server.mint(&other).await;
+    let project = server.project(&owner, "a").await;
+    let path = format!("/organization/{}/key/{key}", owner.org);
+    server.call_as(&owner, Method::DELETE, &path, None).await;
+    server.call_as(&owner, Method::DELETE, &format!("/api/projects/{project}"), None).await;
+    // Reads and refusals are recorded, and sent to nobody.
+    assert_eq!(server.call_as(&other, Method::DELETE, &path, None).await.status, StatusCode::FORBIDDEN);
+    let test = off.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
+    assert_eq!(test.status, StatusCode::OK);
+    both.tested(&server, &owner).await;
+    let of = async |hook: &Hook| {
+        let listed = hook.deliveries(&server, &owner, "").await;
+        let mut ids: Vec<i64> =
+            listed["data"].as_array().expect("a list").iter().map(|d| d["eventId"].as_i64().expect("an id")).collect();
+        ids.sort_unstable();
+        let recorded = entries(&server.database).await;
+        let action = |id: i64| recorded.iter().find(|entry| entry.id == id).expect("an entry").action.clone();
+        ids.into_iter().map(action).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&keys).await, ["org_key.create", "org_key.delete"]);
+    assert_eq!(of(&gone).await, ["org_key.delete", "project.delete"]);
+    assert_eq!(of(&both).await, ["org_key.delete", "project.delete", "webhook.test"]);
+    assert_eq!(of(&off).await, ["webhook.update"], "from its switching on, and no other's test");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_is_tried_ten_times_over_three_days_and_then_given_up() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let witness = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [8] })).await;
+    carry(&server, &Outcome::Taken { status: 200 }).await;
+    server.project(&owner, "a").await;
+    let id = due(&server, &[], 9).await.0[0].id;
+    for (number, seconds) in [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400].into_iter().enumerate() {
+        let (attempts, _) = due(&server, &[], 9).await;
+        assert_eq!((attempts.len(), attempts[0].id), (1, id), "the same id at every try");
+        settle(&server, vec![(id.to_string(), REFUSED)]).await;
+        let (attempts, next) = due(&server, &[], 9).await;
+        let next = next.expect("another try");
+        assert!(attempts.is_empty() && (seconds * 1_000..=seconds * 1_100).contains(&next), "{number}: {next}");
+        server.pass(next - 1);
+        assert_eq!(due(&server, &[], 9).await.0.len(), 0, "not a millisecond sooner");
+        server.pass(1);
+    }
+    settle(&server, vec![(id.to_string(), Outcome::Failed { why: "no answer within 15 s" })]).await;
+    let (attempts, next) = due(&server, &[], 9).await;
+    assert_eq!((attempts.len(), next), (1, None), "only the event that says so");
+    let failed = body(&attempts[0]);
+    assert_eq!((attempts[0].webhook.to_string(), &failed["action"]), (witness.id.clone(), &json!("webhook.failed")));
+    let listed = hook.deliveries(&server, &owner, "?state=failed").await["data"][0].clone();
+    let tried = (&listed["id"], &listed["attempts"], &listed["lastStatus"], &listed["lastWhy"]);
+    assert_eq!(tried, (&json!(id.to_string()), &json!(10), &Value::Null, &json!("no answer within 15 s")));
+    let detail: Value = serde_json::from_str(failed["jsonData"].as_str().expect("text")).expect("JSON");
+    assert_eq!(detail, json!({ "deliveryId": id.to_string(), "eventId": listed["eventId"] }));
+    assert_eq!(
+        (&failed["event"], &failed["context"], &failed["userId"]),
+        (&json!("updated"), &json!("orgsettings"), &json!("system"))
+    );
+    assert_eq!(hook.shown(&server, &owner).await["lastWhy"], "no answer within 15 s");
+    // The witness fails too: that is recorded, and nobody is told, else the two would tell each other for ever.
+    let id = attempts[0].id.to_string();
+    for _ in 0..10 {
+        settle(&server, vec![(id.clone(), REFUSED)]).await;
+    }
+    assert_eq!(due(&server, &[], 9).await.0.len(), 0);
+    let recorded = entries(&server.database).await;
+    assert_eq!(recorded.iter().filter(|entry| entry.action == "webhook.failed").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    for (asked, least, most) in [(60, 60_000, 60_000), (1, 5_000, 5_500), (1_000_000, 86_400_000, 86_400_000)] {
+        let id = hook.tested(&server, &owner).await;
+        let retry_after = Some(Duration::from_secs(asked));
+        settle(&server, vec![(id.clone(), Outcome::Refused { status: 429, retry_after })]).await;
+        let next = due(&server, &[], 9).await.1.expect("another try");
+        assert!((least..=most).contains(&next), "{asked}: {next}");
+        settle(&server, vec![(id, Outcome::Taken { status: 204 })]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_gone_switches_its_webhook_off_and_what_failed_can_be_replayed() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let first = hook.tested(&server, &owner).await;
+    for _ in 0..2 {
+        hook.tested(&server, &owner).await;
+    }
+    settle(&server, vec![(first.clone(), Outcome::Gone)]).await;
+    let shown = hook.shown(&server, &owner).await;
+    assert_eq!(
+        (&shown["disabled"], &shown["disabledWhy"], &shown["lastStatus"]),
+        (&json!(true), &json!("gone"), &json!(410))
+    );
+    assert_eq!(hook.deliveries(&server, &owner, "?state=failed").await["total"], 3);
+    assert_eq!(due(&server, &[], 9).await.0.len(), 0);
+    let disabled = server.events(&owner).await.remove(0);
+    assert_eq!(disabled["jsonData"], r#"{"failed":3}"#);
+    let since = json!({ "since": "2024-01-15T10:30:00Z" });
+    let off = hook.call(&server, &owner, Method::POST, "/replay", since.clone()).await;
+    assert_eq!(off.refusal(), (409, "WEBHOOK_DISABLED".to_owned()));
+
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false, "contexts": [0] })).await;
+    let later = json!({ "since": "2024-01-15T10:30:00.001Z" });
+    let none = hook.call(&server, &owner, Method::POST, "/replay", later).await.json();
+    assert_eq!(none["data"], json!({ "count": 0, "more": false }));
+    let one = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{first}/replay"), Value::Null).await;
+    assert_eq!(one.json(), json!({ "success": true, "message": "Delivery is on its way again" }));
+    let twice = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{first}/replay"), Value::Null).await;
+    assert_eq!(twice.refusal(), (409, "DELIVERY_PENDING".to_owned()));
+    let all = hook.call(&server, &owner, Method::POST, "/replay", since).await.json();
+    assert_eq!(all["data"], json!({ "count": 2, "more": false }));
+    let ids: BTreeSet<String> = due(&server, &[], 9).await.0.iter().map(|attempt| attempt.id.to_string()).collect();
+    assert!(ids.len() == 3 && ids.contains(&first), "under the same ids: {ids:?}");
+    assert_eq!(actions(&server, &hook).await, ["webhook.test"; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_secrets_sign_until_the_overlap_is_over() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let rotate = json!({ "overlapSeconds": 60 });
+    let rotated = hook.call(&server, &owner, Method::POST, "/rotate-secret", rotate).await.json();
+    let secrets = async || {
+        let attempts = due(&server, &[], 1).await.0;
+        let secrets = attempts[0].secrets.iter().map(|secret| BASE64_STANDARD.encode(secret.expose_secret()));
+        secrets.map(|secret| Value::String(format!("whsec_{secret}"))).collect::<Vec<_>>()
+    };
+    let new = rotated["data"]["secret"].clone();
+    server.pass(59_999);
+    assert_eq!(secrets().await, [new.clone(), json!(hook.secret)]);
+    server.pass(1);
+    assert_eq!(secrets().await, [new]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_hangs_takes_four_places_and_no_more() {
+    let server = Server::start().await;
+    let (owner, hangs) = owner_and_hook(&server).await;
+    for _ in 0..6 {
+        hangs.tested(&server, &owner).await;
+    }
+    server.pass(1_000);
+    let quick = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
+    let late = quick.tested(&server, &owner).await;
+    let (first, _) = due(&server, &[], 100).await;
+    let of = |attempts: &[Attempt], hook: &Hook| attempts.iter().filter(|a| a.webhook.to_string() == hook.id).count();
+    assert_eq!((of(&first, &hangs), of(&first, &quick)), (4, 1));
+    assert_eq!(first.last().expect("the newest").id.to_string(), late, "the longest due first");
+    let tried: Vec<_> = first.iter().map(|attempt| attempt.id).collect();
+    assert_eq!(due(&server, &tried, 100).await.0.len(), 0);
+    let (more, next) = due(&server, &tried[..2], 1).await;
+    assert_eq!((more.len(), next), (1, Some(-1_000)), "what found no room is due already");
+    assert!(!tried[..2].contains(&more[0].id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_or_has_ended_is_settled_without_harm() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let (id, gone) =
+        (hook.tested(&server, &owner).await, Hook::make(&server, &owner, &json!({ "url": "https://b" })).await);
+    let lost = gone.tested(&server, &owner).await;
+    gone.call(&server, &owner, Method::DELETE, "", Value::Null).await;
+    let before = entries(&server.database).await.len();
+    let taken = Outcome::Taken { status: 200 };
+    settle(
+        &server,
+        vec![(lost.clone(), Outcome::Gone), (id.clone(), taken), (lost, REFUSED), (id.clone(), Outcome::Gone)],
+    )
+    .await;
+    let listed = hook.deliveries(&server, &owner, "?state=delivered&take=1").await["data"][0].clone();
+    assert_eq!((&listed["id"], &listed["attempts"], &listed["lastStatus"]), (&json!(id), &json!(1), &json!(200)));
+    assert_eq!(hook.shown(&server, &owner).await["disabled"], false);
+    assert_eq!(entries(&server.database).await.len(), before + 2, "the two looks alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_forgotten_after_thirty_days_and_beyond_a_thousand() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let total = async || hook.deliveries(&server, &owner, "?take=1").await["total"].as_i64().expect("a number");
+    let taken = Outcome::Taken { status: 200 };
+    for _ in 0..1_004 {
+        hook.tested(&server, &owner).await;
+    }
+    carry(&server, &taken).await;
+    assert_eq!(total().await, 1_000);
+    server.pass(30 * 86_400_000);
+    let id = hook.tested(&server, &owner).await;
+    settle(&server, vec![(id, taken.clone())]).await;
+    assert_eq!(total().await, 1_000, "exactly thirty days old, and one beyond");
+    server.pass(1);
+    let id = hook.tested(&server, &owner).await;
+    settle(&server, vec![(id, taken)]).await;
+    assert_eq!(total().await, 1_000 + 1 - 16, "a few at a time");
+}
