@@ -10,7 +10,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use self::delivery::{DeliveryListAnswer, DeliveryState, ReplayRequest, ReplayedAnswer, TestedAnswer};
-use self::wire::{ChangeRequest, NewWebhookAnswer, RotateRequest, WebhookAnswer, WebhookListAnswer, WebhookRequest};
+use self::wire::{ChangeRequest, RotateRequest, WebhookAnswer, WebhookListAnswer, WebhookRequest, WebhookSecretAnswer};
 use super::auth::Auth;
 use super::body::{Body, OptionalBody};
 use super::envelope::Done;
@@ -28,7 +28,7 @@ enum CreateResponse {
     /// The webhook with its secret, this once.
     #[oai(status = 201)]
     Made(
-        Json<NewWebhookAnswer>,
+        Json<WebhookSecretAnswer>,
         /// Never to be kept on the way.
         #[oai(header = "Cache-Control")]
         String,
@@ -40,7 +40,7 @@ enum RotateResponse {
     /// The webhook with its new secret, this once.
     #[oai(status = 200)]
     Made(
-        Json<NewWebhookAnswer>,
+        Json<WebhookSecretAnswer>,
         /// Never to be kept on the way.
         #[oai(header = "Cache-Control")]
         String,
@@ -75,7 +75,7 @@ impl WebhookApi {
     ) -> Result<CreateResponse, CreateFail> {
         let (org, terms) = (OrgId::parse(&org), body.0.parse()?);
         let (webhook, secret) = act(&self.0, move |app| action::create(app, &auth.0, org, terms)).await?;
-        let answer = NewWebhookAnswer::new("Webhook created successfully", webhook, &secret);
+        let answer = WebhookSecretAnswer::new("Webhook created successfully", webhook, &secret);
         Ok(CreateResponse::Made(Json(answer), "no-store".to_owned()))
     }
 
@@ -176,7 +176,7 @@ impl WebhookApi {
     ) -> Result<RotateResponse, SendManyFail> {
         let (org, id, overlap) = (OrgId::parse(&org), WebhookId::parse(&id), body.0.unwrap_or_default().parse()?);
         let (webhook, secret) = act(&self.0, move |app| action::rotate(app, &auth.0, org, id, overlap)).await?;
-        let answer = NewWebhookAnswer::new("Webhook secret rotated successfully", webhook, &secret);
+        let answer = WebhookSecretAnswer::new("Webhook secret rotated successfully", webhook, &secret);
         Ok(RotateResponse::Made(Json(answer), "no-store".to_owned()))
     }
 

@@ -47,7 +47,7 @@ pub struct Server {
     start: Start,
     /// Told to what answers without an end of its own.
     stopping: CancellationToken,
-    courier: Courier,
+    courier: Option<Courier>,
     bell: Doorbell,
     retention: Arc<Retention>,
 }
@@ -133,7 +133,7 @@ impl Server {
         let listener = listener::Listener::new(bound, tls, api::endpoint(face), metrics, &settings);
         let (courier, bell) = courier(&app, &settings, outside);
         let retention = Arc::new(Retention::new(settings.audit_days));
-        Ok(Self { listener, app, address, start, stopping, courier, bell, retention })
+        Ok(Self { listener, app, address, start, stopping, courier: Some(courier), bell, retention })
     }
 
     /// The address it listens on, with the port that the system chose if it was asked to.
@@ -152,6 +152,12 @@ impl Server {
     #[must_use]
     pub fn doorbell(&self) -> Doorbell {
         self.bell.clone()
+    }
+
+    /// The same without a courier, for whoever carries webhook deliveries out by other means.
+    #[must_use]
+    pub fn without_courier(self) -> Self {
+        Self { courier: None, ..self }
     }
 
     /// Whether connections are encrypted.
@@ -177,7 +183,8 @@ impl Server {
     /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
     pub async fn run(self, stop: CancellationToken) {
         let keeping = tokio::spawn(keep_house(Arc::clone(&self.app), self.retention, stop.clone()));
-        let carrying = tokio::spawn(self.courier.run(stop.clone()));
+        let carrying = self.courier.map(|courier| tokio::spawn(courier.run(stop.clone())));
+        let carrying = async { Some(carrying?.await) };
         let stopping = self.stopping;
         let telling = tokio::spawn({
             let stop = stop.clone();

@@ -98,9 +98,12 @@ impl Server {
     async fn run(folder: Arc<TempDir>, flags: Flags, clock: Arc<StillClock>) -> Self {
         let settings = resolve(&flags, &Texts::new(), None).expect("settings").settings;
         let (database, options) = (settings.database.clone(), store_options(&settings));
+        let opened = !settings.webhook_allow.is_empty();
         let room = Arc::clone(&options.room.limit);
         let outside = Outside::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
         let server = Running::start_on(settings, options, outside).await.expect("the server starts");
+        // A test that opens no network for webhooks carries their deliveries out itself, or has none.
+        let server = if opened { server } else { server.without_courier() };
         let (address, app, courier, stop) =
             (server.address(), server.app(), server.doorbell(), CancellationToken::new());
         let running = tokio::spawn(server.run(stop.clone()));

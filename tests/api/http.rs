@@ -287,7 +287,8 @@ async fn head_answers_as_get_does_without_the_body() {
     let owner = server.owner_of("acme").await;
     let get: Vec<String> = operations()
         .into_iter()
-        .filter(|(method, ..)| *method == "get")
+        // A stream has no end to wait for.
+        .filter(|(method, path, _)| *method == "get" && !path.ends_with("/stream"))
         .map(|(_, path, _)| path.replace("{idOrg}", &owner.org).replace("{orgId}", &owner.org))
         .collect();
     assert!(get.len() >= 8);

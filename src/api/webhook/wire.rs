@@ -17,7 +17,7 @@ use crate::domain::webhook::{
 
 /// What a new webhook is to be.
 #[derive(Object, Deserialize)]
-#[oai(rename = "NewWebhookRequest", skip_serializing_if_is_none, example)]
+#[oai(rename = "WebhookInput", skip_serializing_if_is_none, example)]
 pub(super) struct WebhookRequest {
     /// Where events are sent: https, or http where the server allows it. Shown to administrators, recorded nowhere.
     #[oai(validator(min_length = 1, max_length = 2048))]
@@ -105,7 +105,7 @@ pub(super) struct WebhookItem {
 /// A webhook with its secret.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
-pub(super) struct NewWebhook {
+pub(super) struct WebhookWithSecret {
     /// The webhook.
     #[oai(flatten)]
     webhook: WebhookItem,
@@ -140,13 +140,13 @@ pub(super) struct WebhookListAnswer {
 /// The webhook with its secret, this once.
 #[derive(Object)]
 #[oai(example)]
-pub(super) struct NewWebhookAnswer {
+pub(super) struct WebhookSecretAnswer {
     /// Always true.
     success: bool,
     /// What was done.
     message: String,
     /// The webhook.
-    data: NewWebhook,
+    data: WebhookWithSecret,
 }
 
 impl WebhookRequest {
@@ -192,9 +192,9 @@ impl WebhookListAnswer {
     }
 }
 
-impl NewWebhookAnswer {
+impl WebhookSecretAnswer {
     pub(super) fn new(message: &str, webhook: Webhook, secret: &SecretString) -> Self {
-        let data = NewWebhook { webhook: item(webhook), secret: secret.expose_secret().to_owned() };
+        let data = WebhookWithSecret { webhook: item(webhook), secret: secret.expose_secret().to_owned() };
         Self { success: true, message: message.to_owned(), data }
     }
 }
@@ -272,10 +272,10 @@ impl Example for WebhookListAnswer {
     }
 }
 
-impl Example for NewWebhookAnswer {
+impl Example for WebhookSecretAnswer {
     fn example() -> Self {
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=".to_owned();
-        let data = NewWebhook { webhook: example_item(), secret };
+        let data = WebhookWithSecret { webhook: example_item(), secret };
         Self { success: true, message: "Webhook created successfully".to_owned(), data }
     }
 }
