@@ -169,7 +169,6 @@ mod tests {
             "https://?a",
             "https://a b",
             "https://a\n",
-            "https://ä",
             "//a",
             " https://a",
             &long(2_049),
