@@ -4,7 +4,7 @@ mod log;
 
 use std::sync::{Arc, OnceLock};
 
-use self::log::{append, refuse, remember_use};
+use self::log::{append, recorded, refuse, remember_use};
 use super::access::{self, Denial, Grant, Rule};
 use super::audit::page::Polls;
 use super::caller::Caller;
@@ -21,7 +21,7 @@ use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
 use crate::store::index::{Index, Used};
-use crate::store::{self, ReadTx, Storage, Store, StoreError, WriteTx, WriterFigures};
+use crate::store::{self, ReadTx, Storage, Store, WriteTx, WriterFigures};
 
 /// An open organization keys server, without a wire to it.
 pub struct App {
@@ -316,40 +316,5 @@ impl App {
     #[must_use]
     pub fn storage(&self) -> Storage {
         self.store.storage()
-    }
-}
-
-/// What the writer runs for a recorded change: decide, work, append. A denial commits too, since its event is the change.
-fn recorded<T, E: IntoIterator<Item = Event>>(
-    caller: Caller,
-    outside: Outside,
-    rule: Rule,
-    work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
-) -> impl FnOnce(&WriteTx<'_>) -> Result<Result<T, Error>, Error> + Send + 'static {
-    move |tx| {
-        let now = outside.now();
-        let grant = match access::decide(tx, &caller, &rule, now) {
-            Ok(grant) => grant,
-            Err(denial) => return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?)),
-        };
-        let before = tx.changes();
-        let (value, events) = match work(tx, &grant) {
-            Ok(done) => done,
-            // What the rows forbid is recorded like any denial, as long as nothing has to be undone; but not from the
-            // reserve, which somebody could use up so.
-            Err(error) if error.kind == Kind::Denied && tx.changes() == before => {
-                if tx.in_reserve() {
-                    return Err(StoreError::Full.into());
-                }
-                let denial = Denial::Forbidden(grant.org, Box::new(error));
-                return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?));
-            }
-            Err(error) => return Err(error),
-        };
-        remember_use(tx, &caller, &grant)?;
-        for event in events {
-            append(tx, &outside, &caller, Some(grant.org), &event, now)?;
-        }
-        Ok(Ok(value))
     }
 }

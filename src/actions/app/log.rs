@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::access::{Denial, Grant, Rule};
+use super::super::access::{self, Denial, Grant, Rule};
 use super::super::caller::{Caller, Identity};
 use super::super::delivery;
-use super::super::error::Error;
+use super::super::error::{Error, Kind};
 use super::super::outside::Outside;
 use crate::domain::audit::Draft;
 use crate::domain::event::{Change, Context, Event};
@@ -15,6 +15,41 @@ use crate::store::{self, StoreError, WriteTx};
 
 /// A token's last use is written once a minute, not at every call.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
+
+/// What the writer runs for a recorded change: decide, work, append. A denial commits too, since its event is the change.
+pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
+    caller: Caller,
+    outside: Outside,
+    rule: Rule,
+    work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
+) -> impl FnOnce(&WriteTx<'_>) -> Result<Result<T, Error>, Error> + Send + 'static {
+    move |tx| {
+        let now = outside.now();
+        let grant = match access::decide(tx, &caller, &rule, now) {
+            Ok(grant) => grant,
+            Err(denial) => return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?)),
+        };
+        let before = tx.changes();
+        let (value, events) = match work(tx, &grant) {
+            Ok(done) => done,
+            // What the rows forbid is recorded like any denial, as long as nothing has to be undone; but not from the
+            // reserve, which somebody could use up so.
+            Err(error) if error.kind == Kind::Denied && tx.changes() == before => {
+                if tx.in_reserve() {
+                    return Err(StoreError::Full.into());
+                }
+                let denial = Denial::Forbidden(grant.org, Box::new(error));
+                return Ok(Err(refuse(tx, &outside, &caller, &rule, denial, now)?));
+            }
+            Err(error) => return Err(error),
+        };
+        remember_use(tx, &caller, &grant)?;
+        for event in events {
+            append(tx, &outside, &caller, Some(grant.org), &event, now)?;
+        }
+        Ok(Ok(value))
+    }
+}
 
 /// Records a denial of a known caller, and gives the error to answer.
 pub(super) fn refuse(
