@@ -73,6 +73,7 @@ pub fn limits(settings: &Settings) -> Limits {
         refused_burst: settings.refused_burst,
         caller_rate: settings.caller_rate,
         node_silent: settings.node_silent,
+        webhook_allow: settings.webhook_allow.clone(),
     }
 }
 
