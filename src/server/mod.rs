@@ -232,7 +232,7 @@ pub fn every_minute(app: &App) -> Result<(), ActionError> {
 
 /// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.
 fn take_key(app: &App, path: Option<&Path>) -> Result<(), ActionError> {
-    let key_file::Standing { path, problem, waiting } = key_file::open(app, path)?;
+    let key_file::Standing { path, problem, waiting, .. } = key_file::open(app, path)?;
     if let Some(problem) = problem {
         tracing::warn!(key_file = %path.display(), waiting, "webhooks may wait for their key file: {problem}");
     }
