@@ -1,6 +1,7 @@
 //! Is a database well? Looked at beside a running server too: its file, its disk, its clock, its log and its backups.
 
 mod files;
+mod webhooks;
 
 pub use files::readable;
 
@@ -53,6 +54,8 @@ pub struct Patient<'a> {
     pub reserve: u64,
     /// Bytes that the file may have; 0 = as many as the disk holds.
     pub most: u64,
+    /// The key file; beside the database unless set.
+    pub key_file: Option<&'a Path>,
     /// Whether indexes are not compared with their tables.
     pub quick: bool,
 }
@@ -69,7 +72,8 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     }
     // Whoever reads the database last tidies its log up, so its size is looked at first.
     let mut found = vec![files::disk(patient, database), files::wal(database)];
-    found.extend(files::modes(database));
+    let key_file = patient.key_file.map_or_else(|| store::key_file::beside(database), Path::to_owned);
+    found.extend(files::modes(database, &key_file));
     found.push(backups(database, now));
     match file(database) {
         Ok(well) => found.push(well),
@@ -82,7 +86,8 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     found.push(clock(&snapshot, now));
     found.push(integrity(&snapshot, patient.quick));
     found.push(chains(database));
-    found.extend(webhooks(&snapshot));
+    found.push(webhooks::key_file(&snapshot, key_file));
+    found.extend(webhooks::ailing(&snapshot, now));
     Ok(found)
 }
 
@@ -169,11 +174,6 @@ fn backups(database: &Path, now: Time) -> Finding {
         }
         Some(at) => Finding::well("backup", format!("The last backup was made at {at}")),
     }
-}
-
-/// MARKED PLACE: webhooks whose deliveries fail, and secrets whose key file is missing, are found here as soon as there are any.
-fn webhooks(_snapshot: &Snapshot) -> Option<Finding> {
-    None
 }
 
 fn unreadable(check: &'static str, error: &Error) -> Finding {

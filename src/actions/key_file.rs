@@ -3,24 +3,76 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use super::app::App;
-use super::error::{Error, Kind};
+use super::error::{Error as ActionError, Kind};
 use crate::crypto::sealed::{self, Key};
-use crate::store::{self, key_file};
+use crate::store::{self, ReadTx, StoreError, key_file};
 
 /// How it stands with the key.
 #[derive(Clone, Debug)]
 pub struct Standing {
     /// The key file.
     pub path: PathBuf,
-    /// What is wrong with it, and what to do; `None` when nothing is.
-    pub problem: Option<String>,
-    /// How many webhooks wait for it, or for another.
+    /// What is wrong with it; `None` when nothing is.
+    pub problem: Option<Problem>,
+    /// How many webhooks have a secret that is sealed.
+    pub sealed: u32,
+    /// How many of these wait for it, or for another.
     pub waiting: u32,
 }
 
+/// What is wrong with a key file; in words, what and what to do.
+#[derive(Clone, Debug, Error)]
+#[error("{}: {}", self.what(), self.remedy())]
+pub enum Problem {
+    /// There is none.
+    Missing,
+    /// There is none and none can be made.
+    Unmade(String),
+    /// It cannot be read.
+    Unreadable(String),
+    /// What it holds is no key.
+    NoKey,
+    /// It holds another key than the secrets are sealed under.
+    Another,
+    /// Others may read it.
+    Open,
+}
+
+impl Problem {
+    /// What is wrong, as a phrase.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::Missing => "it is not there".to_owned(),
+            Self::Unmade(why) => format!("it cannot be made: {why}"),
+            Self::Unreadable(why) => format!("it cannot be read: {why}"),
+            Self::NoKey => "it holds no key".to_owned(),
+            Self::Another => "it is not the key that their secrets are sealed under".to_owned(),
+            Self::Open => "others than its owner may read it".to_owned(),
+        }
+    }
+
+    /// What to do about it, as a phrase.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Missing | Self::NoKey => {
+                "put it back from where you keep a copy, and restart the server; without a copy put the output of \
+                 `openssl rand -base64 32` there, restart, and rotate the secret of every webhook"
+            }
+            Self::Another => "put the right file back and restart, or rotate their secrets",
+            Self::Unmade(_) => "let the server's user write that folder, or name another file in key_file, and restart",
+            Self::Unreadable(_) => "let the server's user read it, or name the right file in key_file, and restart",
+            Self::Open => "chmod 600 it",
+        }
+    }
+}
+
 /// Takes the key from its file for as long as the app is open. Makes the file if there is none and nothing is sealed yet.
-pub fn open(app: &App, path: Option<&Path>) -> Result<Standing, Error> {
+pub fn open(app: &App, path: Option<&Path>) -> Result<Standing, ActionError> {
     let path = path.map_or_else(|| key_file::beside(app.database()), Path::to_owned);
     let (sealed, _) = app.identify(|tx| Ok(store::webhook::sealed(tx, None)?))?;
     let made = if sealed == 0 { make(app, &path) } else { Ok(()) };
@@ -29,7 +81,7 @@ pub fn open(app: &App, path: Option<&Path>) -> Result<Standing, Error> {
         Ok(key) => (Some(key), None),
         Err(problem) => (None, Some(problem)),
     };
-    let standing = stand(app, path, key.as_ref(), problem)?;
+    let standing = app.identify(|tx| Ok(stand(tx, path, key.as_ref(), problem)?))?;
     if let Some(key) = key {
         // The first that was taken stays.
         let _ = app.key.set(Arc::new(key));
@@ -37,48 +89,39 @@ pub fn open(app: &App, path: Option<&Path>) -> Result<Standing, Error> {
     Ok(standing)
 }
 
-/// How it stands with the key file, without taking the key from it or making one.
-pub fn look(app: &App, path: Option<&Path>) -> Result<Standing, Error> {
-    let path = path.map_or_else(|| key_file::beside(app.database()), Path::to_owned);
+/// How it stands with the key file at `path`, without taking the key from it or making one.
+pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<Standing, StoreError> {
     match read(&path) {
-        Ok(key) => stand(app, path, Some(&key), None),
-        Err(problem) => stand(app, path, None, Some(problem)),
+        Ok(key) => stand(tx, path, Some(&key), None),
+        Err(problem) => stand(tx, path, None, Some(problem)),
     }
 }
 
 /// The key that seals, or what to do to have one.
-pub(super) fn key(app: &App) -> Result<Arc<Key>, Error> {
+pub(super) fn key(app: &App) -> Result<Arc<Key>, ActionError> {
     app.key.get().cloned().ok_or_else(|| {
         let message = "The key file is missing or cannot be read, so webhooks wait: put it back and restart the server";
-        Error::new(Kind::Unavailable, "KEY_FILE_MISSING", message)
+        ActionError::new(Kind::Unavailable, "KEY_FILE_MISSING", message)
     })
 }
 
-fn stand(app: &App, path: PathBuf, key: Option<&Key>, problem: Option<String>) -> Result<Standing, Error> {
-    let id = key.map(Key::id);
-    let (_, waiting) = app.identify(|tx| Ok(store::webhook::sealed(tx, id)?))?;
-    let another = (waiting > 0).then(|| {
-        "it is not the key that their secrets are sealed under: put the right file back and restart, or rotate their secrets"
-            .to_owned()
-    });
-    let open = || {
-        let open = key_file::is_open_to_others(&path);
-        open.then(|| "others than its owner may read it: chmod 600 it".to_owned())
-    };
+fn stand(tx: &ReadTx<'_>, path: PathBuf, key: Option<&Key>, problem: Option<Problem>) -> Result<Standing, StoreError> {
+    let (sealed, waiting) = store::webhook::sealed(tx, key.map(Key::id))?;
+    let another = (waiting > 0).then_some(Problem::Another);
+    let open = || key_file::is_open_to_others(&path).then_some(Problem::Open);
     let problem = problem.or(another).or_else(open);
-    Ok(Standing { path, problem, waiting })
+    Ok(Standing { path, problem, sealed, waiting })
 }
 
-fn make(app: &App, path: &Path) -> Result<(), String> {
-    if key_file::read(path)?.is_some() {
+fn make(app: &App, path: &Path) -> Result<(), Problem> {
+    if key_file::read(path).map_err(Problem::Unreadable)?.is_some() {
         return Ok(());
     }
     let line = sealed::line(&sealed::fresh(&mut app.outside.rng()));
-    key_file::make(path, &line).map_err(|error| format!("it cannot be made: {error}"))
+    key_file::make(path, &line).map_err(|error| Problem::Unmade(error.to_string()))
 }
 
-fn read(path: &Path) -> Result<Key, String> {
-    let line = key_file::read(path)?;
-    let line = line.ok_or("it is not there: put it back from where you keep a copy, and restart the server")?;
-    Key::from_line(&line).ok_or_else(|| "it holds no key: put it back from where you keep a copy".to_owned())
+fn read(path: &Path) -> Result<Key, Problem> {
+    let line = key_file::read(path).map_err(Problem::Unreadable)?.ok_or(Problem::Missing)?;
+    Key::from_line(&line).ok_or(Problem::NoKey)
 }

@@ -11,6 +11,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use ipnet::IpNet;
 
 use super::error::Error;
 use super::guesses::Guesses;
@@ -40,6 +41,8 @@ pub struct Limits {
     pub caller_rate: u32,
     /// How long nothing may be heard of a node before it is silent.
     pub node_silent: Duration,
+    /// Networks that webhooks may reach although they are private, also in the clear.
+    pub webhook_allow: Vec<IpNet>,
 }
 
 type Buckets<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;

@@ -26,8 +26,10 @@ pub struct Totals {
 pub struct Backlog {
     /// Deliveries that were neither taken nor given up.
     pub pending: i64,
-    /// When the oldest of them came to be.
+    /// When the oldest of them came to be whose webhook is on: what waits for one that is off waits for its administrator.
     pub oldest: Option<Time>,
+    /// Webhooks.
+    pub webhooks: i64,
     /// Webhooks that are on and whose last try failed.
     pub failing: i64,
 }
@@ -51,8 +53,11 @@ pub fn totals(app: &App) -> Result<Totals, Error> {
     })
 }
 
-/// Counts what is on its way to webhooks.
-pub fn backlog(_app: &App) -> Result<Backlog, Error> {
-    // MARKED PLACE: the table `delivery` is read here as soon as there is one.
-    Ok(Backlog::default())
+/// Counts what is on its way to webhooks, in one snapshot.
+pub fn backlog(app: &App) -> Result<Backlog, Error> {
+    app.identify(|tx| {
+        let (pending, oldest) = totals::deliveries(tx)?;
+        let (webhooks, failing) = totals::webhooks(tx)?;
+        Ok(Backlog { pending, oldest, webhooks, failing })
+    })
 }

@@ -16,7 +16,7 @@ use crate::crypto::sealed::{self, SealError};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
-use crate::domain::webhook::{Disabled, MOST_PER_ORG, Numbers, Terms, Webhook};
+use crate::domain::webhook::{Disabled, MOST_PER_ORG, Numbers, Terms, Webhook, check_literal};
 use crate::store::{self, ReadTx};
 pub use replay::{MOST_REPLAYED, deliveries, replay, replay_failed};
 
@@ -37,8 +37,9 @@ pub struct Change {
 
 /// Makes a webhook. The secret is in the answer alone.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, terms: Terms) -> Pending<(Webhook, SecretString)> {
-    let (outside, key) = (app.outside.clone(), key_file::key(app));
+    let (outside, key, opened) = (app.outside.clone(), key_file::key(app), app.limits.webhook_allow.clone());
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
+        check_literal(&terms.url, &opened)?;
         let (key, mut rng) = (key?, outside.rng());
         let (id, secret) = (outside.id::<WebhookId>(), sealed::fresh(&mut rng));
         let webhook = Webhook { id, org: grant.org, terms, created_at: grant.at, previous_until: None, last: None };
@@ -79,10 +80,14 @@ pub fn update(
     id: Option<WebhookId>,
     change: Change,
 ) -> Pending<Webhook> {
+    let opened = app.limits.webhook_allow.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let mut webhook = find(tx, grant, id)?;
         let terms = &mut webhook.terms;
         let moved = change.url.as_ref().is_some_and(|url| *url != terms.url);
+        if let Some(url) = change.url.as_ref().filter(|_| moved) {
+            check_literal(url, &opened)?;
+        }
         terms.url = change.url.unwrap_or_else(|| terms.url.clone());
         terms.name = change.name.unwrap_or_else(|| terms.name.clone());
         terms.contexts = change.contexts.unwrap_or(terms.contexts);

@@ -57,6 +57,7 @@ impl Doctor {
             database: &settings.database,
             reserve: settings.disk_reserve.0,
             most: settings.database_max.0,
+            key_file: settings.key_file.as_deref(),
             quick: self.quick,
         };
         let mut found = doctor::examine(&patient, now)?;

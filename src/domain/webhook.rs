@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::address::Target;
 use super::event::{Change, Context};
 use super::id::{OrgId, WebhookId};
@@ -133,10 +135,18 @@ pub fn parse_name(name: &str) -> Result<String, InvalidField> {
     text::parse("name", name, 0..=100)
 }
 
-/// Reads where events are to be sent. Whether its address may be reached is known only where it is connected to.
+/// Reads where events are to be sent, as far as the text says it; [`check_literal`] knows which networks are open.
 pub fn parse_url(url: &str) -> Result<String, InvalidField> {
     Target::parse(url)?;
     Ok(url.to_owned())
+}
+
+/// Refuses a URL that states an address which may not be reached, so that its administrator hears at once and not at the
+/// first event. A name is not looked up: where it leads is known, and checked, only when it is connected to.
+pub fn check_literal(url: &str, opened: &[IpNet]) -> Result<(), InvalidField> {
+    let target = Target::parse(url)?;
+    let Some(address) = target.literal() else { return Ok(()) };
+    target.may_reach(address, opened).map_err(|why| InvalidField::new("url", format!("cannot be delivered to: {why}")))
 }
 
 /// Reads for how long two secrets sign; a day unless it says otherwise.

@@ -73,6 +73,7 @@ pub fn limits(settings: &Settings) -> Limits {
         refused_burst: settings.refused_burst,
         caller_rate: settings.caller_rate,
         node_silent: settings.node_silent,
+        webhook_allow: settings.webhook_allow.clone(),
     }
 }
 
@@ -231,7 +232,7 @@ pub fn every_minute(app: &App) -> Result<(), ActionError> {
 
 /// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.
 fn take_key(app: &App, path: Option<&Path>) -> Result<(), ActionError> {
-    let key_file::Standing { path, problem, waiting } = key_file::open(app, path)?;
+    let key_file::Standing { path, problem, waiting, .. } = key_file::open(app, path)?;
     if let Some(problem) = problem {
         tracing::warn!(key_file = %path.display(), waiting, "webhooks may wait for their key file: {problem}");
     }

@@ -284,11 +284,13 @@ fn the_outbox_is_read_by_its_indexes_alone() {
         rows.map(|row| row.expect("text")).collect::<Vec<_>>().join("; ")
     };
     let due = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending' ORDER BY due_at, id LIMIT 5";
+    let waiting = "SELECT count(*), min(created_at) FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending'";
     let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
         ORDER BY ended_at DESC, id DESC LIMIT 5 OFFSET 1000";
     for (sql, index) in [
         ("SELECT id FROM webhook WHERE org = zeroblob(16) AND disabled IS NULL", "webhook_by_org"),
         (due, "delivery_due"),
+        (waiting, "COVERING INDEX delivery_due"),
         (ended, "delivery_ended"),
     ] {
         let plan = plan(sql);

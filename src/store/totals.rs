@@ -1,5 +1,6 @@
 //! How much is remembered, of all organizations together? Counted in indexes alone.
 
+use super::webhook::FAILING;
 use super::{ReadTx, StoreError};
 use crate::domain::time::Time;
 
@@ -25,6 +26,21 @@ pub fn silent_nodes(tx: &ReadTx<'_>, since: Time) -> Result<i64, StoreError> {
         "SELECT (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NULL AND last_contact <= ?1)
         + (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NOT NULL AND last_contact <= ?1)";
     Ok(tx.row(halves, [since.millis()], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// How many deliveries are on their way, and since when the oldest of those whose webhook is on.
+pub fn deliveries(tx: &ReadTx<'_>) -> Result<(i64, Option<Time>), StoreError> {
+    // In this order, since the index begins with the webhook.
+    let sql = "SELECT count(*), min(delivery.created_at) FILTER (WHERE webhook.disabled IS NULL)
+        FROM webhook CROSS JOIN delivery ON delivery.webhook = webhook.id WHERE state = 'pending'";
+    let found = tx.row(sql, [], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(Time::from_millis))))?;
+    Ok(found.unwrap_or_default())
+}
+
+/// How many webhooks there are, and of how many that are on the last try failed.
+pub fn webhooks(tx: &ReadTx<'_>) -> Result<(i64, i64), StoreError> {
+    let sql = format!("SELECT count(*), count(*) FILTER (WHERE disabled IS NULL AND {FAILING}) FROM webhook");
+    Ok(tx.row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default())
 }
 
 fn count(tx: &ReadTx<'_>, sql: &str) -> Result<i64, StoreError> {

@@ -1,5 +1,7 @@
 //! What is remembered of a webhook? Where it goes, what it asks for, and its secrets, sealed.
 
+mod ailing;
+
 use rusqlite::{Row, params};
 
 use super::{ReadTx, StoreError, WriteTx};
@@ -7,6 +9,10 @@ use crate::crypto::sealed::KeyId;
 use crate::domain::id::{OrgId, WebhookId};
 use crate::domain::time::Time;
 use crate::domain::webhook::{Disabled, Last, Numbers, Terms, Webhook};
+pub use ailing::{Ailing, ailing};
+
+/// Whether the last try of a webhook failed.
+pub(super) const FAILING: &str = "last_at IS NOT NULL AND (last_status IS NULL OR last_status NOT BETWEEN 200 AND 299)";
 
 const COLUMNS: &str = "id, org, url, name, contexts, changes, disabled, created_at, previous_until, last_at, last_status, \
     last_why";
@@ -146,10 +152,6 @@ pub fn sealed(tx: &ReadTx<'_>, key: Option<KeyId>) -> Result<(u32, u32), StoreEr
 fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     // The schema allows no word that is none.
     let disabled = |word: String| Disabled::parse(&word).ok_or(rusqlite::Error::InvalidQuery);
-    let last = match row.get::<_, Option<i64>>(9)? {
-        Some(at) => Some(Last { at: Time::from_millis(at), status: row.get(10)?, why: row.get(11)? }),
-        None => None,
-    };
     Ok(Webhook {
         id: WebhookId::from_bytes(row.get(0)?),
         org: OrgId::from_bytes(row.get(1)?),
@@ -162,6 +164,12 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         },
         created_at: Time::from_millis(row.get(7)?),
         previous_until: row.get::<_, Option<i64>>(8)?.map(Time::from_millis),
-        last,
+        last: last(row, 9)?,
     })
+}
+
+/// What came of the last try, from the three columns that begin at `first`.
+fn last(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Last>> {
+    let Some(at) = row.get::<_, Option<i64>>(first)? else { return Ok(None) };
+    Ok(Some(Last { at: Time::from_millis(at), status: row.get(first + 1)?, why: row.get(first + 2)? }))
 }

@@ -47,4 +47,5 @@ mod slow;
 mod stream;
 mod stream_ends;
 mod verification;
+mod webhook_addresses;
 mod webhooks;

@@ -1,11 +1,14 @@
 //! What a collector of metrics reads: numbers that say how the server does, and never of whom.
 
 use hyper::Method;
+use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::time::Time;
 use serde_json::json;
 
 use crate::api_keys::keys_of;
 use crate::harness::{BEGIN, Server, new_api_key, registration};
+use crate::outbox::settle;
+use crate::webhooks::Hook;
 
 const DAY: i64 = 24 * 60 * 60_000;
 
@@ -109,4 +112,40 @@ async fn what_the_store_takes_and_has_is_measured() {
     assert!(batches > 0.0 && changes >= batches, "{batches} {changes}");
     let all = value("orgkeys_writer_batch_changes_bucket{le=\"+Inf\"}");
     assert!((all - batches).abs() < 0.5, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_to_webhooks_is_counted_and_the_oldest_has_an_age() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let hook = async |url: &str| Hook::make(&server, &owner, &json!({ "url": url, "contexts": [1] })).await;
+    let (first, second) = (hook("https://a.example").await, hook("https://b.example").await);
+    let shows = async |pending: u32, age: u32, failing: u32| {
+        let lines = [
+            format!("orgkeys_webhook_deliveries_pending {pending}"),
+            format!("orgkeys_webhook_oldest_pending_seconds {age}"),
+            format!("orgkeys_webhooks_failing {failing}"),
+        ];
+        expect(&server, &lines.each_ref().map(String::as_str)).await;
+    };
+    shows(0, 0, 0).await;
+    let old = first.tested(&server, &owner).await;
+    server.pass(59_999);
+    second.tested(&server, &owner).await;
+    shows(2, 59, 0).await;
+    server.pass(1);
+    shows(2, 60, 0).await;
+    // A try that fails makes it no younger.
+    settle(&server, vec![(old.clone(), Outcome::Refused { status: 500, retry_after: None })]).await;
+    shows(2, 60, 1).await;
+    let switch = async |off: bool| {
+        first.call(&server, &owner, Method::PUT, "", json!({ "disabled": off })).await;
+    };
+    switch(true).await;
+    server.pass(10_000);
+    shows(2, 10, 0).await;
+    switch(false).await;
+    shows(2, 70, 1).await;
+    settle(&server, vec![(old, Outcome::Taken { status: 200 })]).await;
+    shows(1, 10, 0).await;
 }

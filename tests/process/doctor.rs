@@ -27,7 +27,7 @@ fn healthy() -> Home {
 }
 
 /// What the doctor finds; its exit status must say the same.
-fn examined(home: &Home, words: &[&str]) -> Vec<Value> {
+pub fn examined(home: &Home, words: &[&str]) -> Vec<Value> {
     let ran = home.run(&[&["doctor", "--json"], words].concat());
     let found = objects(&ran.stdout);
     let ill = found.iter().any(|finding| finding["ok"] == false);
@@ -40,7 +40,7 @@ fn examined(home: &Home, words: &[&str]) -> Vec<Value> {
 }
 
 /// Expects that exactly this is not well, and that the sentence and the remedy say so.
-fn finds(home: &Home, words: &[&str], check: &str, message: &str, remedy: &str) {
+pub fn finds(home: &Home, words: &[&str], check: &str, message: &str, remedy: &str) {
     let found = examined(home, words);
     let ill: Vec<&Value> = found.iter().filter(|finding| finding["ok"] == false).collect();
     assert_eq!(ill.len(), 1, "{found:?}");
@@ -59,13 +59,16 @@ fn a_healthy_database_is_well_beside_its_server_and_without_it() {
     let home = healthy();
     let before = fs::read(&home.database).expect("bytes");
     let checks: Vec<Value> = examined(&home, &[]).into_iter().map(|finding| finding["check"].clone()).collect();
-    assert_eq!(checks, ["disk", "wal", "modes", "backup", "file", "clock", "integrity", "audit", "settings"]);
+    assert_eq!(
+        checks,
+        ["disk", "wal", "modes", "backup", "file", "clock", "integrity", "audit", "key_file", "webhooks", "settings"]
+    );
     assert!(fs::read(&home.database).expect("bytes") == before, "it was changed");
     let _server = home.start();
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     let text = home.done(&["doctor"]);
-    assert_eq!(text.lines().count(), 10, "{text}");
-    assert!(text.lines().take(9).all(|line| line.starts_with("well  ")) && text.ends_with("All is well\n"), "{text}");
+    assert_eq!(text.lines().count(), 12, "{text}");
+    assert!(text.lines().take(11).all(|line| line.starts_with("well  ")) && text.ends_with("All is well\n"), "{text}");
 }
 
 #[test]
@@ -97,9 +100,9 @@ fn room_log_modes_and_backups_are_looked_at() {
     chmod(&home.database, 0o640);
     finds(&home, &[], "modes", "orgkeys.db: its mode is 0640", "chmod 0600 ");
     chmod(&home.database, 0o600);
-    chmod(&home.write("orgkeys.db.key", "k"), 0o604);
+    chmod(&home.path("orgkeys.db.key"), 0o604);
     finds(&home, &[], "modes", "orgkeys.db.key: its mode is 0604", "chmod 0600 ");
-    fs::remove_file(home.path("orgkeys.db.key")).expect("removed");
+    chmod(&home.path("orgkeys.db.key"), 0o600);
     let marker = home.path("orgkeys.db.backup");
     let mut made: Value = serde_json::from_slice(&fs::read(&marker).expect("a marker")).expect("JSON");
     for (hours, ok) in [(7 * 24 - 1, true), (7 * 24 + 1, false)] {
@@ -203,7 +206,7 @@ fn settings_that_open_the_server_are_found() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 9 need you\n"), "{text}");
+    assert!(text.ends_with("1 of 11 need you\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {

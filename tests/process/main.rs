@@ -6,6 +6,7 @@ mod canary;
 mod commands;
 mod damage;
 mod doctor;
+mod doctor_webhooks;
 mod first_start;
 mod harness;
 mod installer;

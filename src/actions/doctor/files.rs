@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient, WAL_TOO_LARGE};
 use crate::store::{self, open};
@@ -49,9 +49,10 @@ pub(super) fn wal(database: &Path) -> Finding {
 }
 
 /// Whether anybody but their owner may read the files.
-pub(super) fn modes(database: &Path) -> Vec<Finding> {
-    let files = ["", "-wal", "-shm", ".key"].map(|suffix| open::beside(database, suffix));
-    let open: Vec<_> = files.iter().filter_map(|file| readable(file, 0o077)).collect();
+pub(super) fn modes(database: &Path, key_file: &Path) -> Vec<Finding> {
+    let files = ["", "-wal", "-shm"].map(|suffix| open::beside(database, suffix));
+    let files = files.iter().map(PathBuf::as_path).chain([key_file]);
+    let open: Vec<_> = files.filter_map(|file| readable(file, 0o077)).collect();
     if open.is_empty() {
         return vec![Finding::well("modes", "Only their owner may read the database's files")];
     }

@@ -71,8 +71,9 @@ pub struct Gauges {
     pending: Gauge,
     oldest: Gauge,
     failing: Gauge,
-    /// When much was counted last.
+    /// When much was counted last: of what there is, and of what is on its way.
     counted: Mutex<Option<Instant>>,
+    carried: Mutex<Option<Instant>>,
 }
 
 /// When the process started, by the name that all programs have for it.
@@ -110,13 +111,17 @@ impl Gauges {
             nodes_silent: gauge("nodes_silent", "Nodes of which nothing was heard for node_silent"),
             api_keys: gauge("api_keys", "API keys, ended ones included"),
             expiring,
-            pending: gauge("webhook_deliveries_pending", "Events on their way to webhooks"),
+            pending: gauge(
+                "webhook_deliveries_pending",
+                "Events on their way to webhooks, those that are off included",
+            ),
             oldest: gauge(
                 "webhook_oldest_pending_seconds",
-                "Age of the oldest event on its way to a webhook; 0 if none",
+                "Age of the oldest event on its way to a webhook that is on; 0 if none",
             ),
             failing: gauge("webhooks_failing", "Webhooks whose last delivery failed"),
             counted: Mutex::default(),
+            carried: Mutex::default(),
         }
     }
 
@@ -134,35 +139,27 @@ impl Gauges {
             Ok(at) => drop(self.backup.set(at.map_or(0, |at| at.millis() / 1_000))),
             Err(error) => tracing::warn!(%error, "the last backup could not be noticed"),
         }
-        self.count(app);
-        match totals::backlog(app) {
-            Ok(backlog) => {
-                self.pending.set(backlog.pending);
-                let age = backlog.oldest.map_or(0, |oldest| app.now().millis().saturating_sub(oldest.millis()) / 1_000);
-                self.oldest.set(age.max(0));
-                self.failing.set(backlog.failing);
-            }
-            Err(error) => tracing::warn!(%error, "what is on its way to webhooks could not be counted"),
-        }
+        now_and_then(&self.counted, || {
+            let totals =
+                totals::totals(app).inspect_err(|error| tracing::warn!(%error, "what there is could not be counted"));
+            totals.ok().map(|totals| self.show(&totals))
+        });
+        now_and_then(&self.carried, || {
+            let backlog = totals::backlog(app)
+                .inspect_err(|error| tracing::warn!(%error, "what is on its way to webhooks could not be counted"));
+            backlog.ok().map(|backlog| self.show_backlog(&backlog, app.now()))
+        });
     }
 
-    /// Counts what there is; where that is much, every few seconds only.
-    fn count(&self, app: &App) {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.is_some_and(|at| at.elapsed() < KEPT) {
-            return;
-        }
-        match totals::totals(app) {
-            Ok(totals) => {
-                let much = totals.org_keys + totals.nodes + totals.api_keys > MUCH;
-                *counted = much.then(Instant::now);
-                self.show(&totals);
-            }
-            Err(error) => tracing::warn!(%error, "what there is could not be counted"),
-        }
+    fn show_backlog(&self, backlog: &totals::Backlog, now: Time) -> i64 {
+        self.pending.set(backlog.pending);
+        let age = backlog.oldest.map_or(0, |oldest| now.millis().saturating_sub(oldest.millis()) / 1_000);
+        self.oldest.set(age.max(0));
+        self.failing.set(backlog.failing);
+        backlog.pending + backlog.webhooks
     }
 
-    fn show(&self, totals: &totals::Totals) {
+    fn show(&self, totals: &totals::Totals) -> i64 {
         self.org_keys.set(totals.org_keys);
         self.nodes.set(totals.nodes);
         self.nodes_silent.set(totals.nodes_silent);
@@ -170,6 +167,18 @@ impl Gauges {
         for (days, count) in totals.expiring {
             self.expiring.get_or_create(&Within { within: format!("{days}d") }).set(count);
         }
+        totals.org_keys + totals.nodes + totals.api_keys
+    }
+}
+
+/// Has something counted, which says how much it was; where that is much, every few seconds only.
+fn now_and_then(counted: &Mutex<Option<Instant>>, count: impl FnOnce() -> Option<i64>) {
+    let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+    if counted.is_some_and(|at| at.elapsed() < KEPT) {
+        return;
+    }
+    if let Some(rows) = count() {
+        *counted = (rows > MUCH).then(Instant::now);
     }
 }
 

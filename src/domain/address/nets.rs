@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const LOCAL: &str = "the address is in a private network; webhook_allow opens one";
 const NOWHERE: &str = "the address is reserved and leads to no receiver; webhook_allow opens a network";
-const STANDS_IN: &str = "the address stands for another one (mapped, translated or tunnelled)";
+const STANDS_IN: &str =
+    "the address stands for another one (mapped, translated or tunnelled); webhook_allow opens it where it opens both";
 
 /// IPv4 that is not delivered to: first address, length of the prefix, why.
 const V4: [(Ipv4Addr, u32, &str); 16] = [

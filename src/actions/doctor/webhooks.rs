@@ -1,0 +1,105 @@
+//! Are the webhooks well? Whether their secrets can be opened, and whether what is sent to them arrives. Never where they go: a URL is often a secret.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Finding, unreadable};
+use crate::actions::key_file::{self, Problem, Standing};
+use crate::domain::time::Time;
+use crate::store::backup::Snapshot;
+use crate::store::totals;
+use crate::store::webhook::{self, Ailing};
+
+/// What was given up within this is worth somebody's look.
+const LATELY: Duration = Duration::from_hours(24);
+
+/// What has been on its way for longer than this hangs.
+const TOO_LONG: Duration = Duration::from_hours(1);
+
+/// So many webhooks are named; of the others it is said how many they are.
+const NAMED: usize = 20;
+
+/// Whether the key file is there and opens what is sealed. Who may read it is looked at with the other files.
+pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
+    let Standing { path, problem, sealed, waiting } = match snapshot.read(|tx| key_file::look(tx, path)) {
+        Ok(standing) => standing,
+        Err(error) => return unreadable("key_file", &error.into()),
+    };
+    let path = path.display();
+    match problem {
+        Some(Problem::Missing) if sealed == 0 => {
+            Finding::well("key_file", format!("Nothing is sealed yet; the server makes {path} when it starts"))
+        }
+        None | Some(Problem::Open) => {
+            Finding::well("key_file", format!("The key file {path} opens what is sealed: {}", webhooks(sealed)))
+        }
+        Some(problem) => Finding::act(
+            "key_file",
+            format!("The key file {path} opens nothing for {}: {}", webhooks(waiting), problem.what()),
+            capital(problem.remedy()),
+        ),
+    }
+}
+
+/// Each webhook that needs somebody, up to some.
+pub(super) fn ailing(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
+    let looked = snapshot.read(|tx| {
+        let ailing = webhook::ailing(tx, now.minus(LATELY), now.minus(TOO_LONG))?;
+        Ok::<_, crate::store::StoreError>((ailing, totals::webhooks(tx)?.0, totals::deliveries(tx)?.0))
+    });
+    let (ailing, all, pending) = match looked {
+        Ok(looked) => looked,
+        Err(error) => return vec![unreadable("webhooks", &error.into())],
+    };
+    if ailing.is_empty() {
+        let message = format!("None of {all} webhooks fails; {pending} deliveries are on their way");
+        return vec![Finding::well("webhooks", message)];
+    }
+    let mut found: Vec<_> = ailing.iter().take(NAMED).map(one).collect();
+    if let Some(more @ 1..) = ailing.len().checked_sub(NAMED) {
+        let message = format!("{more} more webhooks need somebody");
+        found.push(Finding::act("webhooks", message, "Mend those above, then run this again"));
+    }
+    found
+}
+
+fn one(webhook: &Ailing) -> Finding {
+    let Ailing { id, org, gone, last, failed, waiting } = webhook;
+    let at = format!("/organization/{org}/webhooks/{id}");
+    if *gone {
+        return Finding::act(
+            "webhooks",
+            format!("Webhook {id} of {org} is switched off: its receiver said that it is gone"),
+            format!("DELETE {at}; or give it a URL that is there and switch it on (PUT), then POST {at}/replay"),
+        );
+    }
+    let mut what = Vec::new();
+    if let Some(last) = last {
+        let came = match (last.status, &last.why) {
+            (Some(status), _) => format!("was answered {status}"),
+            (None, why) => why.as_ref().map_or_else(|| "failed".to_owned(), |why| format!("failed: {why}")),
+        };
+        what.push(format!("its last try, at {}, {came}", last.at));
+    }
+    if *failed > 0 {
+        what.push(format!("{failed} of its deliveries were given up within a day"));
+    }
+    if let Some(since) = waiting {
+        what.push(format!("something has been on its way to it since {since}"));
+    }
+    let remedy = match (failed, last, waiting) {
+        (1.., ..) => format!("See what its receiver answered (GET {at}/deliveries), mend that, then POST {at}/replay"),
+        (0, Some(_), _) => format!("See what its receiver answered (GET {at}/deliveries) and mend that"),
+        (0, None, _) => "Start the server if it is stopped; if it runs, look at the key file and at its log".to_owned(),
+    };
+    Finding::act("webhooks", format!("Webhook {id} of {org}: {}", what.join("; ")), remedy)
+}
+
+fn webhooks(count: u32) -> String {
+    if count == 1 { "1 webhook".to_owned() } else { format!("{count} webhooks") }
+}
+
+fn capital(phrase: &str) -> String {
+    let mut chars = phrase.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

@@ -1,0 +1,64 @@
+//! Addresses in a webhook's URL: those that may never be reached are refused when it is made or changed, and it is said why.
+
+use hyper::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::Server;
+use crate::webhooks::Hook;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_may_not_be_reached_is_refused_at_once_and_a_name_is_not() {
+    let server = Server::with(|flags| flags.with("webhook_allow", "10.1.0.0/16,127.0.0.1/32")).await;
+    let owner = server.owner_of("acme").await;
+    let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example" })).await;
+    let private = "url cannot be delivered to: the address is in a private network; webhook_allow opens one";
+    let clear = "url cannot be delivered to: http:// goes only to networks that webhook_allow opens; use https://";
+    let cloud = "url cannot be delivered to: the address is a cloud's metadata service, which is never opened";
+    let stands_in = "url cannot be delivered to: the address stands for another one (mapped, translated or tunnelled); \
+                     webhook_allow opens it where it opens both";
+    for (url, said) in [
+        ("https://10.2.0.0/x", private),
+        ("https://10.0.255.255", private),
+        ("https://127.0.0.2", private),
+        ("https://0x7f.2/", private),
+        ("https://2130706434", private),
+        ("https://[::1]", private),
+        ("https://[::ffff:10.1.0.1]", stands_in),
+        ("https://169.254.169.254/latest", cloud),
+        ("http://1.1.1.1", clear),
+        ("http://[2606:4700::1111]", clear),
+    ] {
+        let body = json!({ "url": url });
+        let made = server.call_as(&owner, Method::POST, &Hook::path(&owner, ""), Some(&body)).await;
+        let changed = hook.call(&server, &owner, Method::PUT, "", body).await;
+        for answer in [made, changed] {
+            let expected = json!({ "success": false, "message": said, "errorCode": "INVALID_FIELD" });
+            assert_eq!((answer.status, answer.json()), (StatusCode::BAD_REQUEST, expected), "{url}");
+        }
+    }
+    assert_eq!(hook.shown(&server, &owner).await["url"], "https://a.example", "nothing was changed");
+    for url in [
+        "https://10.1.0.0",
+        "http://10.1.255.255:8080/x",
+        "http://127.0.0.1",
+        "https://1.1.1.1",
+        "https://[2606:4700::1111]",
+        "http://a.example",
+        "https://localhost",
+    ] {
+        let changed = hook.call(&server, &owner, Method::PUT, "", json!({ "url": url })).await;
+        assert_eq!(changed.status, StatusCode::OK, "{url}: {changed:?}");
+        let made = Hook::make(&server, &owner, &json!({ "url": url, "disabled": true })).await;
+        made.call(&server, &owner, Method::DELETE, "", json!(null)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_manage_webhooks_does_not_learn_what_is_open() {
+    let server = Server::start().await;
+    let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    for url in ["https://10.0.0.1", "https://a.example"] {
+        let answer = server.call_as(&other, Method::POST, &Hook::path(&owner, ""), Some(&json!({ "url": url }))).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{url}");
+    }
+}

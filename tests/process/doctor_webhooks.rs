@@ -1,0 +1,127 @@
+//! What `orgkeys doctor` says of webhooks and of the key file that their secrets are sealed under, made to happen.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::doctor::{examined, finds};
+use crate::harness::{Home, now, sqlite};
+
+/// A stopped server's database with a backup and a webhook; gives the webhook's id and its organization's.
+fn with_webhook() -> (Home, String, String) {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let body = json!({ "url": "https://a.example/hidden-path", "contexts": [0] });
+    let path = format!("/organization/{}/webhooks", owner.org);
+    let made = server.call("POST", &path, Some(&owner.token), Some(&body)).json();
+    let id = made["data"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&["backup", "copy.db"]);
+    (home, id, owner.org)
+}
+
+fn change(home: &Home, sql: &str) {
+    sqlite(&home.database).execute_batch(sql).expect("changed");
+}
+
+fn is_well(home: &Home, words: &[&str]) {
+    let found = examined(home, words);
+    assert!(found.iter().all(|finding| finding["ok"] == true), "{found:?}");
+}
+
+/// A delivery of the only webhook, made and ended so long ago.
+fn deliver(home: &Home, state: &str, made: Duration, ended: Option<Duration>) {
+    let at = |ago: Duration| now().minus(ago).millis();
+    let ended = ended.map_or_else(|| "NULL".to_owned(), |ago| at(ago).to_string());
+    let made = at(made);
+    change(
+        home,
+        &format!(
+            "DELETE FROM delivery; INSERT INTO delivery (id, webhook, event, state, due_at, attempts, created_at, ended_at)
+             SELECT randomblob(16), webhook.id, (SELECT max(id) FROM audit), '{state}', {made}, 1, {made}, {ended} FROM webhook"
+        ),
+    );
+}
+
+#[test]
+fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
+    let (home, id, org) = with_webhook();
+    let minutes = Duration::from_mins;
+    is_well(&home, &[]);
+    let replay = format!("/organization/{org}/webhooks/{id}/replay");
+    for (columns, said) in [
+        ("last_status = 500", "was answered 500"),
+        ("last_status = 302", "was answered 302"),
+        ("last_status = NULL, last_why = 'the name could not be looked up'", "failed: the name could not be looked up"),
+    ] {
+        change(&home, &format!("UPDATE webhook SET last_at = {}, {columns}", now().millis()));
+        finds(&home, &["--quick"], "webhooks", &format!("Webhook {id} of {org}: its last try, at 2"), "/deliveries)");
+        finds(&home, &["--quick"], "webhooks", said, "mend that");
+    }
+    change(&home, "UPDATE webhook SET disabled = 'administrator'");
+    is_well(&home, &["--quick"]);
+    change(&home, "UPDATE webhook SET disabled = NULL, last_status = 204, last_why = NULL");
+    is_well(&home, &["--quick"]);
+
+    deliver(&home, "failed", minutes(9_000), Some(minutes(24 * 60 + 1)));
+    is_well(&home, &["--quick"]);
+    deliver(&home, "failed", minutes(9_000), Some(minutes(24 * 60 - 2)));
+    finds(&home, &["--quick"], "webhooks", "1 of its deliveries were given up within a day", &replay);
+    deliver(&home, "pending", minutes(58), None);
+    is_well(&home, &["--quick"]);
+    deliver(&home, "pending", minutes(61), None);
+    finds(&home, &["--quick"], "webhooks", "something has been on its way to it since 2", "Start the server");
+    change(&home, "UPDATE webhook SET disabled = 'gone'");
+    finds(&home, &["--quick"], "webhooks", "its receiver said that it is gone", &replay);
+    let said = home.run(&["doctor", "--quick"]);
+    assert!(!said.stdout.contains("a.example") && !said.stdout.contains("hidden-path"), "{said:?}");
+}
+
+#[test]
+fn of_many_webhooks_that_fail_twenty_are_named() {
+    let (home, ..) = with_webhook();
+    change(
+        &home,
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+         INSERT INTO webhook (id, org, url, name, contexts, changes, disabled, secret, created_at)
+         SELECT randomblob(16), org, url, name, 0, 0, 'gone', secret, created_at FROM webhook, n",
+    );
+    let count = || examined(&home, &["--quick"]).iter().filter(|finding| finding["check"] == "webhooks").count();
+    assert_eq!(count(), 20);
+    change(&home, "UPDATE webhook SET disabled = 'gone'");
+    assert_eq!(count(), 21);
+    assert!(home.run(&["doctor", "--quick"]).stdout.contains("1 more webhooks need somebody"));
+}
+
+#[test]
+fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
+    let (home, ..) = with_webhook();
+    let key = home.path("orgkeys.db.key");
+    let right = fs::read(&key).expect("a key");
+    fs::set_permissions(&key, Permissions::from_mode(0o640)).expect("a mode");
+    finds(&home, &["--quick"], "modes", "orgkeys.db.key: its mode is 0640", "chmod 0600 ");
+    fs::remove_file(&key).expect("removed");
+    let none = "opens nothing for 1 webhook: it is not there";
+    finds(&home, &["--quick"], "key_file", none, "Put it back from where you keep a copy");
+    let other = Home::new();
+    other.first_start().0.stop();
+    let wrong = fs::read(other.path("orgkeys.db.key")).expect("a key");
+    for (name, contents, mode) in [("right", &right[..], 0o600), ("wrong", &wrong, 0o600), ("empty", b"", 0o600)] {
+        fs::set_permissions(home.write(name, contents), Permissions::from_mode(mode)).expect("a mode");
+    }
+    is_well(&home, &["--quick", "--key-file", "right"]);
+    let another = "it is not the key that their secrets are sealed under";
+    finds(&home, &["--quick", "--key-file", "wrong"], "key_file", another, "rotate their secrets");
+    finds(&home, &["--quick", "--key-file", "empty"], "key_file", "it holds no key", "openssl rand -base64 32");
+    fs::create_dir(home.path("folder")).expect("a folder");
+    fs::set_permissions(home.path("folder"), Permissions::from_mode(0o700)).expect("a mode");
+    finds(&home, &["--quick", "--key-file", "folder"], "key_file", "it cannot be read: ", "key_file");
+    fs::set_permissions(home.path("right"), Permissions::from_mode(0o604)).expect("a mode");
+    finds(&home, &["--quick", "--key-file", "right"], "modes", "right: its mode is 0604", "chmod 0600 right");
+    // Nothing is sealed, so nothing is missed.
+    change(&home, "DELETE FROM webhook");
+    is_well(&home, &["--quick"]);
+    assert!(!key.exists(), "looking makes nothing");
+}
