@@ -35,7 +35,11 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         Row::new(what, measured, format!("<= +{:.0} %", (most - 1.0) * 100.0), share <= most)
     };
     vec![
-        row("median of `GET /organization/{orgId}/nodes` with 10,000 deliveries pending to dead receivers", |load| load.median, 1.1),
+        row(
+            "median of `GET /organization/{orgId}/nodes` with 10,000 deliveries pending to dead receivers",
+            |load| load.median,
+            1.1,
+        ),
         row("its p99", |load| load.p99, 1.5),
     ]
 }

@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::session::{ACCESS_TTL, REFRESH_TTL};
 use crate::domain::time::{Clock, Time};
+use crate::domain::webhook;
 use crate::store;
 use crate::store::clock::{self as kept, Kept, Lives};
 use crate::store::replay::KEPT;
@@ -170,7 +171,8 @@ pub fn keep(app: &App) -> Result<(), Error> {
 }
 
 /// How long what begins now lives.
-const LIVES: Lives = Lives { access: ACCESS_TTL, refresh: REFRESH_TTL, invitation: invitation::LIFE };
+const LIVES: Lives =
+    Lives { access: ACCESS_TTL, refresh: REFRESH_TTL, invitation: invitation::LIFE, overlap: webhook::LONGEST_OVERLAP };
 
 /// Believes the clock, although the database has seen a later moment or the clock leapt ahead: the way out after it was
 /// wrong for longer than a day. Where it goes back, signatures that were used around now may be forgotten, so none is

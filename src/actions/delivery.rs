@@ -22,6 +22,9 @@ use crate::store::{self, ReadTx, WriteTx};
 /// take every place.
 const AT_ONCE: usize = 4;
 
+/// The same of one organization: its many webhooks must not take every place either.
+const AT_ONCE_OF_ORG: usize = 8;
+
 /// What is to be tried now.
 #[derive(Debug, Default)]
 pub struct Due {
@@ -83,17 +86,19 @@ fn gather(
     most: usize,
     now: Time,
 ) -> Result<Due, Error> {
-    let mut busy = HashMap::<WebhookId, usize>::new();
+    let (mut busy, mut busy_orgs) = (HashMap::<WebhookId, usize>::new(), HashMap::<OrgId, usize>::new());
     for id in being_tried {
-        if let Some((delivery, ..)) = store::delivery::pending(tx, *id)? {
+        if let Some((delivery, org, _)) = store::delivery::pending(tx, *id)? {
             *busy.entry(delivery.webhook).or_default() += 1;
+            *busy_orgs.entry(org).or_default() += 1;
         }
     }
     let (mut found, mut next) = (Vec::new(), None::<Time>);
     let webhooks = store::webhook::ready(tx, key.id())?;
     for webhook in webhooks.iter().filter(|webhook| !left_alone.contains(&webhook.id)) {
         let busy = busy.get(&webhook.id).copied().unwrap_or(0);
-        let share = AT_ONCE.saturating_sub(busy);
+        let of_org = busy_orgs.entry(webhook.org).or_default();
+        let share = AT_ONCE.saturating_sub(busy).min(AT_ONCE_OF_ORG.saturating_sub(*of_org));
         if share == 0 {
             // When one of its tries ends, there is a place, and that is when to ask again.
             continue;
@@ -103,6 +108,7 @@ fn gather(
         let (now_due, later): (Vec<_>, Vec<_>) = waiting.partition(|delivery| delivery.due_at <= now);
         let first_later = later.first().map(|delivery| delivery.due_at);
         next = [next, first_later].into_iter().flatten().min();
+        *of_org += now_due.len().min(share);
         found.extend(now_due.into_iter().take(share).map(|delivery| (delivery, webhook)));
     }
     found.sort_by_key(|(delivery, _)| (delivery.due_at, delivery.id));

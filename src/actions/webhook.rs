@@ -126,8 +126,8 @@ pub fn rotate(
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (key, mut rng) = (key?, outside.rng());
         let webhook = find(tx, grant, id)?;
-        if webhook.previous_until.is_some() {
-            let message = "Two secrets of this webhook sign already: wait until the one before has ended";
+        if webhook.previous_until.is_some() && !overlap.is_zero() {
+            let message = "Two secrets of this webhook sign already: wait until the one before has ended, or rotate with overlapSeconds 0, which ends both";
             return Err(Error::new(Kind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
         let (id, secret) = (webhook.id, sealed::fresh(&mut rng));

@@ -115,7 +115,7 @@ impl StreamApi {
     /// on from. The reasons are `stopped` (the server stops), `slow` (too little was taken in while events waited),
     /// `credential` (it ended or was revoked), `role` (it has changed, or the right was taken away) and `server` (a fault,
     /// or it is too busy). A reader that takes in nothing for 30 s is cut off without it. At most 20 streams are open for
-    /// one credential, and 1000 in all.
+    /// one credential, 200 for an organization, and 1000 in all.
     #[oai(path = "/organization/:orgId/events/stream", method = "get", operation_id = "streamEvents")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn stream(

@@ -217,7 +217,8 @@ impl WebhookApi {
         /// The webhook's id.
         #[oai(name = "webhookId")]
         id: Path<String>,
-        /// How many to pass over.
+        /// How many to pass over: 0 to 10000.
+        #[oai(validator(maximum(value = "10000")))]
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
         take: Query<Option<u32>>,

@@ -33,6 +33,7 @@ pub struct Lives {
     pub access: Duration,
     pub refresh: Duration,
     pub invitation: Duration,
+    pub overlap: Duration,
 }
 
 /// What the last process kept.
@@ -74,6 +75,9 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, lives: Lives) -> Result<(), StoreE
     tx.execute("UPDATE invitation SET expires_at = ?1 WHERE expires_at > ?1", [until(lives.invitation)])?;
     tx.execute("UPDATE wrong_password SET at = ?1 WHERE at > ?1", [now])?;
     tx.execute("UPDATE known_network SET at = ?1 WHERE at > ?1", [now])?;
+    tx.execute("UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1", [now])?;
+    tx.execute("UPDATE webhook SET previous_until = ?1 WHERE previous_until > ?1", [until(lives.overlap)])?;
+    tx.execute("UPDATE node SET last_contact = ?1 WHERE last_contact > ?1", [now])?;
     // The end of any other API key is a date that somebody chose; that of a rotated one was counted from the clock.
     let rotated = tx.rows("SELECT id FROM api_key WHERE rotated_at > ?1 AND expire_at IS NOT NULL", [now], |row| {
         row.get::<_, i64>(0)

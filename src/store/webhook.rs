@@ -22,6 +22,8 @@ const COLUMNS: &str = "id, org, url, name, contexts, changes, disabled, created_
 pub struct Ready {
     /// Its id.
     pub id: WebhookId,
+    /// Its organization.
+    pub org: OrgId,
     /// Where it goes.
     pub url: String,
     /// The secret that signs.
@@ -123,8 +125,8 @@ pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Resul
 /// The webhooks that are on, have something on its way, and whose secret is sealed under this key; the longest due first.
 pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
     tx.rows(
-        "SELECT id, url, secret, previous_secret, previous_until, due FROM (
-             SELECT id, url, secret, previous_secret, previous_until, (
+        "SELECT id, url, secret, previous_secret, previous_until, due, org FROM (
+             SELECT id, org, url, secret, previous_secret, previous_until, (
                  SELECT min(due_at) FROM delivery WHERE webhook = webhook.id AND state = 'pending') AS due
              FROM webhook WHERE disabled IS NULL AND substr(secret, 1, 8) = ?1)
          WHERE due IS NOT NULL ORDER BY due, id",
@@ -138,6 +140,7 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
                 secret: row.get(2)?,
                 previous: previous.zip(until.map(Time::from_millis)),
                 due: Time::from_millis(row.get(5)?),
+                org: OrgId::from_bytes(row.get(6)?),
             })
         },
     )

@@ -236,12 +236,15 @@ async fn a_secret_is_not_rotated_again_while_two_sign() {
     assert_ne!(data["secret"], hook.secret);
     assert_eq!(data["previousSecretUntil"], "2024-01-16T10:30:00.000Z");
     server.pass(86_399_999);
-    assert_eq!(rotate(json!({ "overlapSeconds": 0 })).await.refusal(), (409, "WEBHOOK_ALREADY_ROTATED".to_owned()));
+    assert_eq!(rotate(json!({ "overlapSeconds": 1 })).await.refusal(), (409, "WEBHOOK_ALREADY_ROTATED".to_owned()));
     assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], "2024-01-16T10:30:00.000Z");
     server.pass(1);
     assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], Value::Null);
     let again = rotate(json!({ "overlapSeconds": 0 })).await.json();
     assert_eq!(again["data"]["previousSecretUntil"], Value::Null);
+    rotate(json!({ "overlapSeconds": 604_800 })).await;
+    let cut_off = rotate(json!({ "overlapSeconds": 0 })).await.json();
+    assert_eq!(cut_off["data"]["previousSecretUntil"], Value::Null, "a secret that leaked ends at once");
     let week = rotate(json!({ "overlapSeconds": 604_800 })).await.json();
     assert_eq!(week["data"]["previousSecretUntil"], "2024-01-23T10:30:00.000Z");
     assert_eq!(server.now() - BEGIN, 86_400_000);

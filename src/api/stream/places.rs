@@ -7,10 +7,13 @@ use std::time::Duration;
 use crate::actions::caller::{Caller, Identity};
 use crate::actions::error::Error;
 use crate::api::metrics::Metrics;
-use crate::domain::id::{ApiKeyId, TokenId};
+use crate::domain::id::{ApiKeyId, OrgId, TokenId};
 
 /// The most streams in all.
 const MOST: u32 = 1_000;
+
+/// The most streams of one organization: the others must have room too.
+const MOST_OF_ONE: usize = 200;
 
 /// The most streams with one credential.
 const MOST_EACH: usize = 20;
@@ -35,12 +38,14 @@ pub struct Places {
 struct Taken {
     all: u32,
     each: HashMap<Holder, usize>,
+    of: HashMap<OrgId, usize>,
 }
 
 /// A place, which is free again when this is dropped.
 pub struct Place {
     places: Arc<Places>,
     holder: Holder,
+    org: OrgId,
 }
 
 impl Places {
@@ -51,9 +56,9 @@ impl Places {
 
     /// A place for a caller, if there is one.
     pub fn take(self: &Arc<Self>, caller: &Caller) -> Result<Place, Error> {
-        let holder = match caller.identity {
-            Identity::User { token, .. } => Holder::Token(token),
-            Identity::ApiKey { key, .. } => Holder::ApiKey(key),
+        let (holder, org) = match caller.identity {
+            Identity::User { token, org, .. } => (Holder::Token(token), org),
+            Identity::ApiKey { key, org } => (Holder::ApiKey(key), org),
             Identity::Proven { .. } | Identity::Node { .. } | Identity::System => {
                 return Err(Error::internal("a stream for a caller without a credential"));
             }
@@ -62,15 +67,19 @@ impl Places {
         if taken.all >= MOST {
             return Err(Error::too_many(AGAIN, "1000 streams are open on this server: try again later"));
         }
+        if taken.of.get(&org).is_some_and(|open| *open >= MOST_OF_ONE) {
+            return Err(Error::too_many(AGAIN, "200 streams of this organization are open: end one of them first"));
+        }
         let own = taken.each.entry(holder).or_default();
         if *own >= MOST_EACH {
             return Err(Error::too_many(AGAIN, "20 streams are open with this credential: end one of them first"));
         }
         *own += 1;
+        *taken.of.entry(org).or_default() += 1;
         taken.all += 1;
         drop(taken);
         self.metrics.stream_opened();
-        Ok(Place { places: Arc::clone(self), holder })
+        Ok(Place { places: Arc::clone(self), holder, org })
     }
 
     /// How many are taken.
@@ -87,6 +96,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
         taken.all -= 1;
+        if let Some(open) = taken.of.get_mut(&self.org) {
+            *open -= 1;
+            if *open == 0 {
+                taken.of.remove(&self.org);
+            }
+        }
         if let Some(own) = taken.each.get_mut(&self.holder) {
             *own -= 1;
             if *own == 0 {

@@ -52,6 +52,21 @@ fn a_thousand_streams_are_open_at_most_and_twenty_of_one_credential() {
     let _all: Vec<_> = (0..20).map(|_| places.take(&caller(0)).expect("a place")).collect();
 }
 
+#[test]
+fn an_organization_has_two_hundred_streams_at_most() {
+    let places = Arc::new(Places::new(metrics()));
+    let of_one = |number: u16| {
+        let Identity::User { token, user, .. } = caller(number).identity else { unreachable!("a user") };
+        let identity = Identity::User { token, user, org: OrgId::from_bytes([7; 16]) };
+        Caller { identity, origin: Origin::default() }
+    };
+    let mut held: Vec<_> = (0..200).map(|number| places.take(&of_one(number)).expect("a place")).collect();
+    assert!(places.take(&of_one(200)).is_err(), "the two hundred and first");
+    held.push(places.take(&caller(1)).expect("another organization's"));
+    held.remove(0);
+    places.take(&of_one(200)).map(drop).expect("there is a place again");
+}
+
 #[tokio::test]
 async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
     let folder = TempDir::new().expect("a folder");
