@@ -89,7 +89,7 @@ settings! {
     disk_reserve: Bytes = "64MiB";
     /// The most that the database file may grow to, the reserve included; 0 is as much as the disk holds
     database_max: Bytes = "0";
-    /// The file of the key that seals webhook secrets, made at the first start; <database>.key unless set. No backup holds it: keep a copy
+    /// The file of the key that seals webhook secrets, made at the first start beside the database, as `.key`, unless set. No backup holds it: keep a copy
     key_file: Option<PathBuf> = "";
     /// Connections that read the database
     readers: u32 = "4";
