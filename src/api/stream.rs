@@ -108,7 +108,7 @@ impl StreamApi {
     ///
     /// Each message has as `id` the event's number, as `event` `created`, `updated` or `deleted`, and as `data` one line of
     /// JSON: the event as `listSystemEvents` shows it. Whoever sends the last `id` they have seen as `Last-Event-ID` (or
-    /// `lastEventId`) goes on from there without a gap; without it, it begins with what is recorded from now on, and the
+    /// `after`) goes on from there without a gap; without it, it begins with what is recorded from now on, and the
     /// first message has no data but an `id` from which to go on. A comment comes when nothing else did for 15 s.
     ///
     /// A message with the `event` `end` is the last: its `data` has a `reason`, a `message`, and `resumeFrom`, the `id` to go
@@ -141,9 +141,9 @@ impl StreamApi {
         #[oai(name = "workspaceId")]
         workspace_id: Query<Option<String>>,
         /// The `id` of the last message that was seen, for clients that cannot send the header.
-        #[oai(name = "lastEventId")]
+        #[oai(name = "after")]
         last_event_id: Query<Option<String>>,
-        /// The `id` of the last message that was seen; wins over `lastEventId`.
+        /// The `id` of the last message that was seen; wins over `after`.
         #[oai(name = "Last-Event-ID")]
         _last_event_id_header: Header<Option<String>>,
     ) -> Result<StreamResponse, StreamFail> {

@@ -238,6 +238,17 @@ fn the_document_holds_nothing_that_readers_stumble_over() {
         let makes = name.strip_prefix("New");
         assert!(makes.is_none_or(|other| !schemas.contains_key(other)), "in Go {name} is what makes the other schema");
     }
+    for (method, path, operation) in operations() {
+        let names = operation["parameters"].as_array().into_iter().flatten().filter_map(|found| found["name"].as_str());
+        let mut seen = HashSet::new();
+        for name in names {
+            let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+            assert!(
+                seen.insert(plain.to_lowercase()),
+                "{method} {path} has two parameters that generators call {name}"
+            );
+        }
+    }
     let scheme = &DOCUMENT["components"]["securitySchemes"]["bearerAuth"];
     assert_eq!((&scheme["type"], &scheme["scheme"]), (&"http".into(), &"bearer".into()));
 }

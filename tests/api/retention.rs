@@ -288,7 +288,7 @@ async fn a_stream_does_not_go_on_from_what_was_removed() {
     assert!(keep(&server, 7).await > 0);
     let first = chain_of(&server, &owner.org).await.first().expect("an entry").id;
     for (after, status) in [(gone, 400), (first - 1, 400), (first, 200), (0, 200)] {
-        let path = format!("/organization/{}/events/stream?lastEventId={after}", owner.org);
+        let path = format!("/organization/{}/events/stream?after={after}", owner.org);
         let answer = server.call_as(&owner, Method::GET, &path, None).await;
         assert_eq!(answer.status, status, "after {after}: {answer:?}");
     }

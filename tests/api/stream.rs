@@ -216,10 +216,10 @@ async fn the_header_wins_over_the_parameter_and_an_empty_one_is_none() {
     let bearer = format!("Bearer {}", owner.token);
     let credential = ("authorization", bearer.as_str());
     let a = recorded[0].to_string();
-    let all = Reader::open(&server, credential, &owner.org, "?lastEventId=0&context=4&event=1", None).await;
-    let after = Reader::open(&server, credential, &owner.org, &format!("?context=4&lastEventId={a}"), None).await;
-    let header = Reader::open(&server, credential, &owner.org, "?context=4&lastEventId=0", Some(&a)).await;
-    let empty = Reader::open(&server, credential, &owner.org, "?context=4&lastEventId=", Some("")).await;
+    let all = Reader::open(&server, credential, &owner.org, "?after=0&context=4&event=1", None).await;
+    let after = Reader::open(&server, credential, &owner.org, &format!("?context=4&after={a}"), None).await;
+    let header = Reader::open(&server, credential, &owner.org, "?context=4&after=0", Some(&a)).await;
+    let empty = Reader::open(&server, credential, &owner.org, "?context=4&after=", Some("")).await;
     happen(&server, &owner, "c").await;
     let recorded = changes(&server, &owner.org).await;
     for (mut reader, from) in [(all, 0), (after, 1), (header, 1), (empty, 2)] {
@@ -245,7 +245,7 @@ async fn what_is_no_id_of_an_event_is_refused_and_not_repeated() {
         assert!(!said.contains(value) && said.contains("Last-Event-ID"), "{value}: {said}");
     }
     for value in ["1%002", "%D9%A3", "%FF", "%201", "1,2"] {
-        let answer = server.call_as(&owner, Method::GET, &format!("{path}?lastEventId={value}"), None).await;
+        let answer = server.call_as(&owner, Method::GET, &format!("{path}?after={value}"), None).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{value}: {answer:?}");
     }
     let bytes = hyper::header::HeaderValue::from_bytes(b"\xff\xfe").expect("a value");
@@ -256,7 +256,7 @@ async fn what_is_no_id_of_an_event_is_refused_and_not_repeated() {
         assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()));
     }
     // Nothing was recorded of all that, so the last entry is still the last, and it is taken.
-    let answer = server.call_as(&owner, Method::GET, &format!("{path}?lastEventId={last}"), None).await;
+    let answer = server.call_as(&owner, Method::GET, &format!("{path}?after={last}"), None).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
 
@@ -280,7 +280,7 @@ async fn each_filter_keeps_what_fits_and_a_wrong_one_is_refused() {
         ("event=0".to_owned(), vec!["org created", "user created", "user created", "workspace created"]),
     ];
     for (query, wanted) in cases {
-        let mut reader = Reader::of(&server, &owner, &format!("?lastEventId=0&{query}")).await;
+        let mut reader = Reader::of(&server, &owner, &format!("?after=0&{query}")).await;
         let seen = reader.events(wanted.len()).await;
         let seen: Vec<String> = seen
             .iter()
@@ -313,9 +313,9 @@ async fn below_administrator_people_and_api_keys_see_only_what_they_did_themselv
     let (_, pem) = server.mint(&owner).await;
     server.register(&owner.org, &pem, "203.0.113.7").await;
     let mut strong_reader = Reader::open(&server, ("x-api-key", &strong), &owner.org, "", None).await;
-    let mut weak_reader = Reader::open(&server, ("x-api-key", &weak), &owner.org, "?lastEventId=0", None).await;
-    let mut own = Reader::of(&server, &user, "?lastEventId=0").await;
-    let mut not_theirs = Reader::of(&server, &user, &format!("?lastEventId=0&userId={}", owner.user)).await;
+    let mut weak_reader = Reader::open(&server, ("x-api-key", &weak), &owner.org, "?after=0", None).await;
+    let mut own = Reader::of(&server, &user, "?after=0").await;
+    let mut not_theirs = Reader::of(&server, &user, &format!("?after=0&userId={}", owner.user)).await;
     happen(&server, &other, "elsewhere").await;
     happen(&server, &owner, "a").await;
     let rename = json!({ "name": "Eve" });

@@ -221,7 +221,7 @@ async fn a_reader_that_takes_nothing_in_is_cut_off_and_one_that_does_is_told_eve
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
     let mut lazy = socket.connect(server.address).await.expect("connected");
     let head = format!(
-        "GET /organization/{}/events/stream?lastEventId=0 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n",
+        "GET /organization/{}/events/stream?after=0 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n",
         owner.org, owner.token
     );
     lazy.write_all(head.as_bytes()).await.expect("sent");
@@ -230,7 +230,7 @@ async fn a_reader_that_takes_nothing_in_is_cut_off_and_one_that_does_is_told_eve
     assert_eq!(&first, b"HTTP/1.1 200 OK");
     assert_eq!(open(&server).await, "1");
 
-    let mut good = Reader::of(&server, &owner, "?lastEventId=0&context=4&event=1").await;
+    let mut good = Reader::of(&server, &owner, "?after=0&context=4&event=1").await;
     assert_eq!(good.events(400).await.len(), 400);
     let cut = async { while open(&server).await != "1" {} };
     timeout(BOUND, cut).await.expect("it is cut off");

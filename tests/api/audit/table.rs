@@ -70,12 +70,12 @@ pub const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
     (
         "streamEvents",
         "OWNER",
-        "/organization/ORG/events/stream?lastEventId=0",
+        "/organization/ORG/events/stream?after=0",
         "",
         200,
         r#"event.stream 4 ORG - done {"after":0}"#,
     ),
-    ("streamEvents", "OWNER", "/organization/ORG/events/stream?lastEventId=x", "", 400, ""),
+    ("streamEvents", "OWNER", "/organization/ORG/events/stream?after=x", "", 400, ""),
     (
         "streamEvents",
         "USER",
