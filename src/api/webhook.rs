@@ -157,7 +157,7 @@ impl WebhookApi {
     /// Rotate a webhook's secret
     ///
     /// The new secret is in this answer alone. Until the overlap is over, each delivery has two signatures, one with
-    /// each secret, and the secret cannot be rotated again. Needs ADMINISTRATOR.
+    /// each secret, and only a rotation with an overlap of 0 is taken: it ends both at once. Needs ADMINISTRATOR.
     #[oai(
         path = "/organization/:orgId/webhooks/:webhookId/rotate-secret",
         method = "post",

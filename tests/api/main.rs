@@ -33,6 +33,7 @@ mod orgs;
 mod outbox;
 mod outbox_full;
 mod outbox_keys;
+mod outbox_places;
 mod password_work;
 mod people;
 mod people_at_random;

@@ -19,7 +19,7 @@ use crate::domain::webhook::{
 #[derive(Object, Deserialize)]
 #[oai(rename = "WebhookInput", skip_serializing_if_is_none, example)]
 pub(super) struct WebhookRequest {
-    /// Where events are sent: https, or http to a network that the server's `webhook_allow` opens, and so any private address. Shown to administrators, recorded nowhere.
+    /// Where events are sent: https, or http to a network that the server's `webhook_allow` opens, and so any private address. Shown to administrators, never in the audit log.
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: String,
     /// What people call it: up to 100 characters.
