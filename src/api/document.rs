@@ -3,6 +3,7 @@
 //! The framework's own writer emits a path once for each group that has it, and readers keep only the last. So this
 //! one works from the same registry, merges paths, and mends what generators stumble over.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use poem_openapi::OpenApi;
@@ -46,6 +47,7 @@ fn document() -> Value {
     let mut schemas: Map<String, Value> = schemas.collect();
     let paths = paths();
     keep_used(&mut schemas, &paths);
+    allow_null(&mut schemas, &paths);
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -165,22 +167,43 @@ fn require_nullable(schema: &mut Map<String, Value>) {
     }
 }
 
-/// A field that has its name in two spellings, for clients of both, is one: generators make one name of the two, twice.
-/// `x-alias` keeps the other.
+/// What may be left out of a request may be null in it as well: many clients write every field that they have.
+fn allow_null(schemas: &mut Map<String, Value>, paths: &Value) {
+    let operations = paths.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    let bodies: Vec<&Value> = operations.flat_map(Map::values).filter_map(|of| of.get("requestBody")).collect();
+    for name in reached(schemas, &json!(bodies)) {
+        let Some(Value::Object(schema)) = schemas.get_mut(&name) else { continue };
+        let required = schema.get("required").cloned().unwrap_or_default();
+        let needed = |name: &String| required.as_array().is_some_and(|required| required.contains(&json!(name)));
+        for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            if !needed(name) {
+                property["nullable"] = json!(true);
+            }
+        }
+    }
+}
+
+/// A field that has its name in two spellings, for clients of both, is one, and it is needed: generators make one name of
+/// the two, twice. `x-alias` keeps the other.
 fn fold_aliases(schema: &mut Map<String, Value>) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
-    let mut folded = false;
+    let mut folded = Vec::new();
     let snakes: Vec<String> = properties.keys().filter(|name| name.contains('_')).cloned().collect();
     for snake in snakes {
         if let Some(Value::Object(camel)) = properties.get_mut(&camel_case(&snake)) {
             camel.insert("x-alias".to_owned(), json!(snake));
             properties.remove(&snake);
-            folded = true;
+            folded.push(json!(camel_case(&snake)));
         }
     }
-    if folded {
-        // Said aloud, since some generators refuse by default what is not in a schema.
-        schema.insert("additionalProperties".to_owned(), json!(true));
+    if folded.is_empty() {
+        return;
+    }
+    // Said aloud, since some generators refuse by default what is not in a schema.
+    schema.insert("additionalProperties".to_owned(), json!(true));
+    if let Some(required) = schema.entry("required").or_insert_with(|| json!([])).as_array_mut() {
+        folded.retain(|name| !required.contains(name));
+        required.append(&mut folded);
     }
 }
 
@@ -215,19 +238,21 @@ fn strip(value: &mut Value, keys: &[&str]) {
 
 /// Drops the schemas that no path leads to.
 fn keep_used(schemas: &mut Map<String, Value>, paths: &Value) {
-    let mut text = paths.to_string();
-    let mut kept = Map::new();
+    let used = reached(schemas, paths);
+    schemas.retain(|name, _| used.contains(name));
+    schemas.sort_keys();
+}
+
+/// The names of the schemas that a part of the document leads to.
+fn reached(schemas: &Map<String, Value>, from: &Value) -> BTreeSet<String> {
+    let (mut text, mut found) = (from.to_string(), BTreeSet::new());
     loop {
-        let reached = |name: &String| text.contains(&format!("\"#/components/schemas/{name}\""));
-        let (now, later): (Map<_, _>, Map<_, _>) =
-            std::mem::take(schemas).into_iter().partition(|(name, _)| reached(name));
-        *schemas = later;
-        if now.is_empty() {
-            break;
+        let named = |name: &String| text.contains(&format!("\"#/components/schemas/{name}\""));
+        let new: Vec<_> = schemas.keys().filter(|name| !found.contains(*name) && named(name)).cloned().collect();
+        if new.is_empty() {
+            return found;
         }
-        text = Value::Object(now.clone()).to_string();
-        kept.extend(now);
+        text = new.iter().map(|name| schemas[name].to_string()).collect();
+        found.extend(new);
     }
-    kept.sort_keys();
-    *schemas = kept;
 }
