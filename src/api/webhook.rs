@@ -117,7 +117,8 @@ impl WebhookApi {
     /// Change a webhook
     ///
     /// What is left out stays as it is. While a webhook is off it gets no new events, and what is on its way waits;
-    /// `disabled: false` switches one on again, also one that its receiver's 410 switched off. Needs ADMINISTRATOR.
+    /// `disabled: false` switches one on again, also one that was switched off because its receiver is
+    /// gone or too much was on its way. Needs ADMINISTRATOR.
     #[oai(path = "/organization/:orgId/webhooks/:webhookId", method = "put", operation_id = "updateWebhook")]
     async fn update(
         &self,

@@ -75,6 +75,8 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
     finds(&home, &["--quick"], "webhooks", "something has been on its way to it since 2", "Start the server");
     change(&home, "UPDATE webhook SET disabled = 'gone'");
     finds(&home, &["--quick"], "webhooks", "its receiver said that it is gone", &replay);
+    change(&home, "UPDATE webhook SET disabled = 'overfull'");
+    finds(&home, &["--quick"], "webhooks", "is switched off: 10000 deliveries were on their way to it", &replay);
     let said = home.run(&["doctor", "--quick"]);
     assert!(!said.stdout.contains("a.example") && !said.stdout.contains("hidden-path"), "{said:?}");
 }
