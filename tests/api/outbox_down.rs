@@ -100,11 +100,16 @@ async fn a_message_that_its_receiver_does_not_like_holds_up_no_other() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let poison = hook.tested(&server, &owner).await;
-    for round in 0..10 {
+    for round in 0..5 {
         let (tries, _) = due(&server, &[], 32).await;
         assert_eq!((tries.len(), tries[0].id.to_string()), (1, poison.clone()), "{round}");
         tell(&server, vec![tries[0].ended(REFUSED)]).await;
+        server.pass(27 * HOUR);
         let well = hook.tested(&server, &owner).await;
+        let (tries, _) = due(&server, &[], 32).await;
+        assert_eq!((tries.len(), tries[0].id.to_string()), (2, poison.clone()), "{round}");
+        // Twice in a row, while the other is due.
+        tell(&server, vec![tries[0].ended(REFUSED)]).await;
         let (tries, _) = due(&server, &[], 32).await;
         assert_eq!((tries.len(), tries[0].id.to_string(), tries[0].attempts), (1, well, 0), "{round}");
         tell(&server, vec![tries[0].ended(TAKEN)]).await;
@@ -112,7 +117,7 @@ async fn a_message_that_its_receiver_does_not_like_holds_up_no_other() {
     }
     let taken = hook.deliveries(&server, &owner, "?state=delivered&take=100").await;
     let firsts = taken["data"].as_array().expect("a list").iter().filter(|sent| sent["attempts"] == 1).count();
-    assert!(firsts >= 10, "each at its own first try: {taken}");
+    assert!(firsts >= 5, "each at its own first try: {taken}");
     // Two of them at once beside one that is taken: the receiver is up.
     for _ in 0..4 {
         hook.tested(&server, &owner).await;
