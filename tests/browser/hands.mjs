@@ -2,9 +2,6 @@
 import assert from "node:assert/strict";
 
 export class Mouse {
-    constructor(page) {
-        this.page = page;
-    }
     press(target) {
         return target.click();
     }
@@ -20,7 +17,6 @@ export class Mouse {
 export class Keyboard {
     constructor(page) {
         this.page = page;
-        this.farthest = 0;
     }
     async press(target) {
         await this.#reach(target);
@@ -42,7 +38,6 @@ export class Keyboard {
         await target.waitFor();
         for (let tabs = 0; ; tabs++) {
             assert.ok(tabs < 400, `Tab does not reach ${target}`);
-            this.farthest = Math.max(this.farthest, tabs);
             if (await target.evaluate((it) => it === document.activeElement)) break;
             await this.page.keyboard.press("Tab");
         }
@@ -56,9 +51,6 @@ export class Keyboard {
 }
 
 export class Thumb {
-    constructor(page) {
-        this.page = page;
-    }
     press(target) {
         return target.tap();
     }

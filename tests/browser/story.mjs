@@ -83,7 +83,7 @@ async function tell(browser, { name, hands: Hands, screen }) {
     const context = await browser.newContext({ ...screen, acceptDownloads: true });
     const amiss = await watch(context, url);
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(60_000);
     const since = Date.now();
     let number = 0;
     const picture = async (what, of = page) => {
