@@ -1,5 +1,6 @@
 //! Which events are on their way to webhooks, and what came of them? Asked and told by whoever carries them out.
 
+pub mod forget;
 mod settle;
 
 use std::collections::HashMap;
@@ -71,12 +72,15 @@ pub fn due(app: &App, being_tried: &[DeliveryId], left_alone: &[WebhookId], most
     app.identify(|tx| gather(tx, key, (being_tried, left_alone), most, now))
 }
 
-/// Remembers what came of tries. It is on disk when this returns, so nothing that was taken is tried again after.
+/// Remembers what came of tries. It is on disk when this returns, so nothing that was taken is tried again after. What else
+/// was on its way to a receiver that is gone is given up in steps, after it was told: it may be much.
 pub fn settle(app: &App, outcomes: Vec<(DeliveryId, Outcome)>) -> Result<(), Error> {
     if outcomes.is_empty() {
         return Ok(());
     }
-    app.by_itself(move |tx, outside, now| Ok(((), settle::settle(tx, &mut outside.rng(), now, outcomes)?)))
+    let somebody_is_gone = outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Gone);
+    app.by_itself(move |tx, outside, now| Ok(((), settle::settle(tx, &mut outside.rng(), now, outcomes)?)))?;
+    if somebody_is_gone { forget::give_up(app) } else { Ok(()) }
 }
 
 fn gather(

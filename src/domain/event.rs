@@ -229,8 +229,9 @@ pub enum Event {
     DeliveryReplayed { webhook: WebhookId, delivery: DeliveryId },
     /// So many deliveries that had failed since then are sent once more.
     DeliveriesReplayed { webhook: WebhookId, since: Time, count: usize },
-    /// An event was given up after its last try; `of_failure` where that event said the same of another webhook.
-    DeliveryFailed { webhook: WebhookId, delivery: DeliveryId, event: i64, of_failure: bool },
+    /// So many events were given up, after their last try or because retention removes them, with the delivery and its event
+    /// where it is one that was tried; `of_failure` where these events said no more than the same of other webhooks.
+    DeliveryFailed { webhook: WebhookId, count: usize, only: Option<(DeliveryId, i64)>, of_failure: bool },
     /// A receiver said that it is gone, so its webhook was switched off, and what was on its way has failed.
     WebhookDisabled { webhook: WebhookId, failed: usize },
     /// The command line listed so many organizations, users or tokens.

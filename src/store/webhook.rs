@@ -87,6 +87,13 @@ pub fn gone(tx: &WriteTx<'_>, id: WebhookId) -> Result<bool, StoreError> {
     Ok(tx.execute(sql, params![id.as_bytes(), Disabled::Gone.name()])? == 1)
 }
 
+/// The webhooks whose receiver is gone, and to which something is on its way still.
+pub fn gone_with_pending(tx: &ReadTx<'_>) -> Result<Vec<WebhookId>, StoreError> {
+    let sql = "SELECT id FROM webhook WHERE disabled = ?1
+        AND EXISTS (SELECT 1 FROM delivery WHERE webhook = webhook.id AND state = 'pending')";
+    tx.rows(sql, [Disabled::Gone.name()], |row| Ok(WebhookId::from_bytes(row.get(0)?)))
+}
+
 /// Remembers what came of a try.
 pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last) -> Result<(), StoreError> {
     tx.execute(
@@ -96,7 +103,7 @@ pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last) -> Result<(), Stor
     .map(drop)
 }
 
-/// Deletes a webhook with everything that was sent to it, or is on its way.
+/// Deletes a webhook. Nobody asks for what was sent to it, or is on its way, any more; that goes by and by.
 pub fn delete(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM webhook WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
@@ -144,6 +151,12 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
             })
         },
     )
+}
+
+/// Whether the secret of a webhook is sealed under this key.
+pub fn is_sealed_under(tx: &ReadTx<'_>, id: WebhookId, key: KeyId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM webhook WHERE id = ?1 AND substr(secret, 1, 8) = ?2";
+    Ok(tx.row(sql, params![id.as_bytes(), key], |_| Ok(()))?.is_some())
 }
 
 /// How many webhooks have a secret, and how many of these one that is not sealed under this key.

@@ -171,7 +171,7 @@ async fn a_delivery_is_tried_ten_times_over_three_days_and_then_given_up() {
     let tried = (&listed["id"], &listed["attempts"], &listed["lastStatus"], &listed["lastWhy"]);
     assert_eq!(tried, (&json!(id.to_string()), &json!(10), &Value::Null, &json!("no answer within 15 s")));
     let detail: Value = serde_json::from_str(failed["jsonData"].as_str().expect("text")).expect("JSON");
-    assert_eq!(detail, json!({ "deliveryId": id.to_string(), "eventId": listed["eventId"] }));
+    assert_eq!(detail, json!({ "deliveryId": id.to_string(), "eventId": listed["eventId"], "count": 1 }));
     assert_eq!(
         (&failed["event"], &failed["context"], &failed["userId"]),
         (&json!("updated"), &json!("orgsettings"), &json!("system"))
@@ -296,25 +296,4 @@ async fn what_was_deleted_or_has_ended_is_settled_without_harm() {
     assert_eq!((&listed["id"], &listed["attempts"], &listed["lastStatus"]), (&json!(id), &json!(1), &json!(200)));
     assert_eq!(hook.shown(&server, &owner).await["disabled"], false);
     assert_eq!(entries(&server.database).await.len(), before + 2, "the two looks alone");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_ended_is_forgotten_after_thirty_days_and_beyond_a_thousand() {
-    let server = Server::start().await;
-    let (owner, hook) = owner_and_hook(&server).await;
-    let total = async || hook.deliveries(&server, &owner, "?take=1").await["total"].as_i64().expect("a number");
-    let taken = Outcome::Taken { status: 200 };
-    for _ in 0..1_004 {
-        hook.tested(&server, &owner).await;
-    }
-    carry(&server, &taken).await;
-    assert_eq!(total().await, 1_000);
-    server.pass(30 * 86_400_000);
-    let id = hook.tested(&server, &owner).await;
-    settle(&server, vec![(id, taken.clone())]).await;
-    assert_eq!(total().await, 1_000, "exactly thirty days old, and one beyond");
-    server.pass(1);
-    let id = hook.tested(&server, &owner).await;
-    settle(&server, vec![(id, taken)]).await;
-    assert_eq!(total().await, 1_000 + 1 - 16, "a few at a time");
 }
