@@ -1,5 +1,6 @@
 //! Which events are on their way to webhooks, and what came of them? Asked and told by whoever carries them out.
 
+pub mod forget;
 mod gather;
 mod post;
 mod settle;
@@ -32,8 +33,9 @@ pub fn now(app: &App) -> Time {
 
 /// Deliveries that are due, as far as there are so many `places`, not among those that are being tried, and not of a webhook
 /// that is left alone for now: the many of one that fails must not hide the few of another. What is left alone does not
-/// count as next either. Nothing while there is no key.
+/// count as next either. Nothing while there is no key. What is on its way to a webhook that was switched off is given up first.
 pub fn due(app: &App, being_tried: &[DeliveryId], left_alone: &[WebhookId], places: usize) -> Result<Due, Error> {
+    forget::give_up(app)?;
     let Some(key) = app.key.get() else { return Ok(Due::default()) };
     let (now, by) = (app.now(), now(app));
     app.identify(|tx| gather::Gathering { tx, key, now, by }.gather(being_tried, left_alone, places))

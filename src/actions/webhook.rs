@@ -132,6 +132,8 @@ pub fn rotate(
             return Err(Error::new(Kind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
         let (id, secret) = (webhook.id, sealed::fresh(&mut rng));
+        // A secret whose key is lost signs no more: nobody is told that it does.
+        let overlap = if store::webhook::is_sealed_under(tx, id, key.id())? { overlap } else { Duration::ZERO };
         let until = grant.at.plus(overlap);
         let previous_until = (!overlap.is_zero()).then_some(until);
         store::webhook::rotate(tx, id, &key.seal(id.as_bytes(), &secret, &mut rng)?, previous_until)?;

@@ -229,8 +229,8 @@ pub enum Event {
     DeliveryReplayed { webhook: WebhookId, delivery: DeliveryId },
     /// So many deliveries that had failed since then are sent once more.
     DeliveriesReplayed { webhook: WebhookId, since: Time, count: usize },
-    /// So many events were given up after their last try, with the delivery and its event where it is one; `of_failure` where
-    /// these events said no more than the same of other webhooks.
+    /// So many events were given up, after their last try or because retention removes them, with the delivery and its event
+    /// where it is one that was tried; `of_failure` where these events said no more than the same of other webhooks.
     DeliveryFailed { webhook: WebhookId, count: usize, only: Option<(DeliveryId, i64)>, of_failure: bool },
     /// A webhook was switched off, since its receiver is gone or too much was on its way, and what was on its way has failed.
     WebhookDisabled { webhook: WebhookId, why: Disabled, failed: usize },

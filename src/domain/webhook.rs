@@ -116,6 +116,16 @@ impl Disabled {
         }
     }
 
+    /// Why what was on its way was given up, in a few words for an administrator.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Administrator => "the webhook was switched off",
+            Self::Gone => "the receiver said that it is gone",
+            Self::Overfull => "too much was on its way",
+        }
+    }
+
     /// What the word means.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

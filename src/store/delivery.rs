@@ -1,11 +1,14 @@
 //! What is remembered of a delivery? That it is on its way, how often it was tried, and what came of it.
 
+pub mod forget;
+
 use rusqlite::{Row, params};
 
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
+use crate::domain::webhook::Disabled;
 
 const COLUMNS: &str = "delivery.id, webhook, event, state, due_at, attempts, delivery.last_status, delivery.last_why, \
     delivery.created_at, ended_at";
@@ -84,12 +87,13 @@ pub fn save(tx: &WriteTx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Gives up everything that is on its way to a webhook; how many that were.
-pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, why: &str, now: Time) -> Result<usize, StoreError> {
+/// Gives up what is on its way to a webhook that is off for this reason, at most so many; how many that were.
+pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, off: Disabled, now: Time, most: u32) -> Result<usize, StoreError> {
     tx.execute(
-        "UPDATE delivery SET state = 'failed', last_status = NULL, last_why = ?2, ended_at = ?3
-         WHERE webhook = ?1 AND state = 'pending'",
-        params![webhook.as_bytes(), why, now.millis()],
+        "UPDATE delivery SET state = 'failed', last_status = NULL, last_why = ?2, ended_at = ?3 WHERE id IN (
+             SELECT delivery.id FROM webhook JOIN delivery ON webhook = webhook.id
+             WHERE webhook.id = ?1 AND disabled = ?5 AND state = 'pending' ORDER BY due_at, delivery.id LIMIT ?4)",
+        params![webhook.as_bytes(), off.why(), now.millis(), most, off.name()],
     )
 }
 
@@ -113,22 +117,6 @@ pub fn replay_failed(
 pub fn has_failed(tx: &ReadTx<'_>, webhook: WebhookId, since: Time) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM delivery WHERE webhook = ?1 AND ended_at >= ?2 AND state = 'failed' LIMIT 1";
     Ok(tx.row(sql, params![webhook.as_bytes(), since.millis()], |_| Ok(()))?.is_some())
-}
-
-/// Forgets up to `most` that ended before `before`, and up to as many beyond the last `kept`.
-pub fn prune(tx: &WriteTx<'_>, webhook: WebhookId, before: Time, kept: u32, most: u32) -> Result<usize, StoreError> {
-    let old = tx.execute(
-        "DELETE FROM delivery WHERE id IN (
-             SELECT id FROM delivery WHERE webhook = ?1 AND ended_at < ?2 ORDER BY ended_at, id LIMIT ?3)",
-        params![webhook.as_bytes(), before.millis(), most],
-    )?;
-    let beyond = tx.execute(
-        "DELETE FROM delivery WHERE id IN (
-             SELECT id FROM delivery WHERE webhook = ?1 AND ended_at IS NOT NULL
-             ORDER BY ended_at DESC, id DESC LIMIT ?3 OFFSET ?2)",
-        params![webhook.as_bytes(), kept, most],
-    )?;
-    Ok(old + beyond)
 }
 
 /// The delivery of a webhook with this id.

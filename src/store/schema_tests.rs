@@ -168,7 +168,7 @@ const LIMITS: [(&str, &str, &str); 61] = [
     (
         DELIVERY,
         "zeroblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
-        "randomblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
+        "zeroblob(15), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
     ),
     (
         DELIVERY,
@@ -324,11 +324,15 @@ fn the_outbox_is_read_by_its_indexes_alone() {
     let waiting = "SELECT count(*), min(created_at) FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending'";
     let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
         ORDER BY ended_at DESC, id DESC LIMIT 5 OFFSET 1000";
+    let until = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+        AND (ended_at, id) <= (5, zeroblob(16)) ORDER BY ended_at, id LIMIT 5";
     for (sql, index) in [
         ("SELECT id FROM webhook WHERE org = zeroblob(16) AND disabled IS NULL", "webhook_by_org"),
         (due, "delivery_due"),
         (waiting, "COVERING INDEX delivery_due"),
         (ended, "delivery_ended"),
+        (until, "delivery_ended"),
+        ("SELECT min(webhook) FROM delivery WHERE webhook > zeroblob(16)", "COVERING INDEX delivery_"),
     ] {
         let plan = plan(sql);
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}: {plan}");

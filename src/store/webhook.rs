@@ -83,10 +83,20 @@ pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time
     .map(drop)
 }
 
-/// Switches a webhook off; `false` when it is off already.
-pub fn switch_off(tx: &WriteTx<'_>, id: WebhookId, why: Disabled) -> Result<bool, StoreError> {
-    let sql = "UPDATE webhook SET disabled = ?2 WHERE id = ?1 AND disabled IS NULL";
-    Ok(tx.execute(sql, params![id.as_bytes(), why.name()])? == 1)
+/// Switches a webhook off; how much is on its way to it, or `None` when it is off already.
+pub fn switch_off(tx: &WriteTx<'_>, id: WebhookId, why: Disabled) -> Result<Option<usize>, StoreError> {
+    let sql = "UPDATE webhook SET disabled = ?2 WHERE id = ?1 AND disabled IS NULL RETURNING pending";
+    tx.row(sql, params![id.as_bytes(), why.name()], |row| Ok(row.get::<_, u32>(0)? as usize))
+}
+
+/// The webhooks that the server switched off, and to which something is on its way still.
+pub fn off_with_pending(tx: &ReadTx<'_>) -> Result<Vec<(WebhookId, Disabled)>, StoreError> {
+    let sql = "SELECT id, disabled FROM webhook WHERE disabled IN (?1, ?2) AND pending > 0";
+    tx.rows(sql, [Disabled::Gone.name(), Disabled::Overfull.name()], |row| {
+        // The schema allows no word that is none.
+        let why = Disabled::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
+        Ok((WebhookId::from_bytes(row.get(0)?), why))
+    })
 }
 
 /// Remembers what came of a try, and of which delivery if that failed.
@@ -110,7 +120,7 @@ pub fn room(tx: &ReadTx<'_>, id: WebhookId) -> Result<u32, StoreError> {
     Ok(MOST_PENDING.saturating_sub(pending.unwrap_or(0)))
 }
 
-/// Deletes a webhook with everything that was sent to it, or is on its way.
+/// Deletes a webhook. Nobody asks for what was sent to it, or is on its way, any more; that goes by and by.
 pub fn delete(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM webhook WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
@@ -158,6 +168,12 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
             })
         },
     )
+}
+
+/// Whether the secret of a webhook is sealed under this key.
+pub fn is_sealed_under(tx: &ReadTx<'_>, id: WebhookId, key: KeyId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM webhook WHERE id = ?1 AND substr(secret, 1, 8) = ?2";
+    Ok(tx.row(sql, params![id.as_bytes(), key], |_| Ok(()))?.is_some())
 }
 
 /// How many webhooks have a secret, and how many of these one that is not sealed under this key.

@@ -115,7 +115,7 @@ fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
     }
     is_well(&home, &["--quick", "--key-file", "right"]);
     let another = "it is not the key that their secrets are sealed under";
-    finds(&home, &["--quick", "--key-file", "wrong"], "key_file", another, "rotate their secrets");
+    finds(&home, &["--quick", "--key-file", "wrong"], "key_file", another, "rotate the secret of every webhook");
     finds(&home, &["--quick", "--key-file", "empty"], "key_file", "it holds no key", "openssl rand -base64 32");
     fs::create_dir(home.path("folder")).expect("a folder");
     fs::set_permissions(home.path("folder"), Permissions::from_mode(0o700)).expect("a mode");

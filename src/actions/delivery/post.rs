@@ -3,7 +3,7 @@
 use super::super::error::Error;
 use super::super::outside::Outside;
 use crate::domain::event::{Audience, Event};
-use crate::domain::id::{OrgId, WebhookId};
+use crate::domain::id::OrgId;
 use crate::domain::time::Time;
 use crate::domain::webhook::Disabled;
 use crate::store::{self, WriteTx};
@@ -43,27 +43,9 @@ pub(in super::super) fn post(
         }
         if has_room {
             store::delivery::insert(tx, outside.id(), webhook, sent.id, times)?;
-        } else if let Some(failed) = switch_off(tx, webhook, Disabled::Overfull, sent.at)? {
+        } else if let Some(failed) = store::webhook::switch_off(tx, webhook, Disabled::Overfull)? {
             events.push(Event::WebhookDisabled { webhook, why: Disabled::Overfull, failed });
         }
     }
     Ok(events)
-}
-
-/// Switches a webhook off and gives up what is on its way; gives how much that was, or `None` where it was off already.
-pub(super) fn switch_off(
-    tx: &WriteTx<'_>,
-    webhook: WebhookId,
-    why: Disabled,
-    now: Time,
-) -> Result<Option<usize>, Error> {
-    if !store::webhook::switch_off(tx, webhook, why)? {
-        return Ok(None);
-    }
-    let why = match why {
-        Disabled::Gone => "the receiver said that it is gone",
-        Disabled::Overfull => "too much was on its way",
-        Disabled::Administrator => "the webhook was switched off",
-    };
-    Ok(Some(store::delivery::give_up(tx, webhook, why, now)?))
 }

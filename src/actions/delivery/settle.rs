@@ -6,17 +6,13 @@ use rand::Rng;
 
 use super::super::error::Error;
 use super::super::outside::Outside;
-use super::post::switch_off;
-use crate::domain::delivery::{Delivery, KEPT, MOST_KEPT, Outcome, State, Tried, wait};
+use crate::domain::delivery::{Delivery, Outcome, State, Tried, wait};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, WebhookId};
 use crate::domain::time::Time;
 use crate::domain::webhook::{Disabled, Last};
 use crate::store::delivery::OnItsWay;
 use crate::store::{self, WriteTx};
-
-/// At most so many that ended long ago are forgotten of a webhook at once: no write pays for many.
-const FORGOTTEN: u32 = 16;
 
 /// At most so many other deliveries of a webhook count a try of theirs when its receiver is known to be down, and of all
 /// webhooks that are settled together, which share it: no request waits long for this.
@@ -61,7 +57,6 @@ pub(super) fn settle(
             clerk.count(webhook, &mut account, TOGETHER.min(TOGETHER_OF_ALL / down))?;
         }
         events.extend(clerk.say(webhook, &account.given_up)?.map(|event| (org, event)));
-        store::delivery::prune(tx, webhook, now.minus(KEPT), MOST_KEPT, FORGOTTEN)?;
     }
     Ok(events)
 }
@@ -85,7 +80,7 @@ impl<R: Rng> Clerk<'_, '_, R> {
         let ended = self.write(&sent.delivery, &tried.outcome)?;
         store::webhook::set_last(self.tx, webhook, &Last { at: self.now, status, why }, (!taken).then_some(id))?;
         account.taken |= taken;
-        if gone && let Some(others) = switch_off(self.tx, webhook, Disabled::Gone, self.now)? {
+        if gone && let Some(others) = store::webhook::switch_off(self.tx, webhook, Disabled::Gone)? {
             return Ok(Some(Event::WebhookDisabled { webhook, why: Disabled::Gone, failed: others + 1 }));
         }
         // The same delivery again may be one that its receiver does not like; another one shows that it is down.
