@@ -337,8 +337,8 @@ CREATE TABLE webhook (
     name            TEXT NOT NULL CHECK (length(name) <= 100),
     contexts        INTEGER NOT NULL CHECK (contexts BETWEEN 0 AND 16383),
     changes         INTEGER NOT NULL CHECK (changes BETWEEN 0 AND 7),
-    -- Who switched it off: an administrator, or the receiver, which is gone. Null while it is on.
-    disabled        TEXT CHECK (disabled IN ('administrator', 'gone')),
+    -- Why it is off: an administrator switched it off, its receiver is gone, or too much was on its way. Null while it is on.
+    disabled        TEXT CHECK (disabled IN ('administrator', 'gone', 'overfull')),
     -- Sealed under the key of the key file: the key's id (8 bytes), a nonce (12), and AES-256-GCM of 32 bytes.
     secret          BLOB NOT NULL CHECK (length(secret) = 68),
     -- The secret before, and until when it signs too.
@@ -348,17 +348,24 @@ CREATE TABLE webhook (
     -- What came of the last try.
     last_at         INTEGER,
     last_status     INTEGER,
-    last_why        TEXT CHECK (length(last_why) <= 200)
+    last_why        TEXT CHECK (length(last_why) <= 200),
+    -- The delivery whose try failed last; null once something was taken, or the URL was changed. Two in a row that are not
+    -- the same show that it is the receiver that fails.
+    last_failed     BLOB CHECK (length(last_failed) = 16),
+    -- Whether the log says already that it fails to take events that say of others that they failed; until it takes something.
+    told            INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
+    -- How much is on its way to it, as the triggers below count it: the bound is looked at with every event.
+    pending         INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- The webhooks of an organization, newest first; looked at with every event.
 CREATE INDEX webhook_by_org ON webhook (org, id);
 
 -- The outbox: events on their way to webhooks, written with the event itself. What retention takes from the audit log
--- goes from here too.
+-- goes from here before. Nothing refers to the webhook: what a deleted one leaves behind is removed a few at a time.
 CREATE TABLE delivery (
     id          BLOB PRIMARY KEY CHECK (length(id) = 16),
-    webhook     BLOB NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
+    webhook     BLOB NOT NULL CHECK (length(webhook) = 16),
     event       INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE,
     state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
     -- When the next try is due.
@@ -382,3 +389,19 @@ CREATE INDEX delivery_ended ON delivery (webhook, ended_at, id) WHERE ended_at I
 
 -- What goes with an entry of the audit log.
 CREATE INDEX delivery_by_event ON delivery (event);
+
+CREATE TRIGGER delivery_is_counted AFTER INSERT ON delivery WHEN NEW.state = 'pending'
+BEGIN
+    UPDATE webhook SET pending = pending + 1 WHERE id = NEW.webhook;
+END;
+
+CREATE TRIGGER delivery_is_counted_again AFTER UPDATE OF state ON delivery
+WHEN (NEW.state = 'pending') <> (OLD.state = 'pending')
+BEGIN
+    UPDATE webhook SET pending = pending + iif(NEW.state = 'pending', 1, -1) WHERE id = NEW.webhook;
+END;
+
+CREATE TRIGGER delivery_is_counted_no_more AFTER DELETE ON delivery WHEN OLD.state = 'pending'
+BEGIN
+    UPDATE webhook SET pending = pending - 1 WHERE id = OLD.webhook;
+END;

@@ -236,11 +236,19 @@ impl App {
         self.store.revoke(write).wait()
     }
 
-    /// Records in a chain what retention removes of it, and lets go of it: in this order, as the schema demands.
-    pub(super) fn let_go(&self, chain: Option<OrgId>, last: store::anchor::Anchor, event: Event) -> Result<(), Error> {
+    /// Records in a chain what retention removes of it, the removal itself last, and lets go of it: in this order, as the
+    /// schema demands.
+    pub(super) fn let_go(
+        &self,
+        chain: Option<OrgId>,
+        last: store::anchor::Anchor,
+        events: Vec<Event>,
+    ) -> Result<(), Error> {
         let (outside, now) = (self.outside.clone(), self.outside.now());
         let write = move |tx: &WriteTx<'_>| {
-            append(tx, &outside, &Caller::system(), chain, &event, now)?;
+            for event in events {
+                append(tx, &outside, &Caller::system(), chain, &event, now)?;
+            }
             Ok(store::anchor::advance(tx, chain, last)?)
         };
         self.store.write(write).wait()

@@ -153,7 +153,7 @@ pub fn keep(app: &App) -> Result<(), Error> {
     let written = app.note(move |tx| {
         kept::keep(tx, next)?;
         if stepped {
-            kept::pull_back(tx, judged, LIVES)?;
+            kept::pull_back(tx, judged, shown, LIVES)?;
         }
         Ok(events)
     });
@@ -186,7 +186,7 @@ pub fn accept(app: &App) -> Result<Time, Error> {
     app.note(move |tx| {
         kept::keep(tx, next)?;
         if goes_back {
-            kept::pull_back(tx, shown, LIVES)?;
+            kept::pull_back(tx, shown, shown, LIVES)?;
             store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;
         }
         Ok(vec![Event::ClockAccepted { high_water }])

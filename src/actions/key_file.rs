@@ -60,10 +60,14 @@ impl Problem {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::Missing | Self::NoKey => {
-                "put it back from where you keep a copy, and restart the server; without a copy put the output of \
-                 `openssl rand -base64 32` there, restart, and rotate the secret of every webhook"
+                "put it back from where you keep a copy, and restart the server; if it is lost, write a new one with \
+                 `openssl rand -base64 32` (mode 0600), restart, rotate the secret of every webhook, and give it to its \
+                 receiver: what waits goes out then"
             }
-            Self::Another => "put the right file back and restart, or rotate their secrets",
+            Self::Another => {
+                "put the right file back and restart; if it is lost, rotate the secret of every webhook that was made \
+                 before, and give it to its receiver: what waits goes out then"
+            }
             Self::Unmade(_) => "let the server's user write that folder, or name another file in key_file, and restart",
             Self::Unreadable(_) => "let the server's user read it, or name the right file in key_file, and restart",
             Self::Open => "chmod 600 it",
@@ -100,7 +104,7 @@ pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<Standing, StoreError> {
 /// The key that seals, or what to do to have one.
 pub(super) fn key(app: &App) -> Result<Arc<Key>, ActionError> {
     app.key.get().cloned().ok_or_else(|| {
-        let message = "The key file is missing or cannot be read, so webhooks wait: put it back and restart the server";
+        let message = "The key file is missing or cannot be read, so webhooks wait: whoever runs the server puts it back and restarts the server, or learns from `orgkeys doctor` what to do if it is lost";
         ActionError::new(Kind::Unavailable, "KEY_FILE_MISSING", message)
     })
 }

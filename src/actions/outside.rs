@@ -1,4 +1,7 @@
 //! What comes from outside the program? The present moment and randomness, handed in so that a test can hold them still.
+//!
+//! How long something takes (a deadline, a rest, a rate) is measured with `Instant` where it is waited for: nobody can set
+//! that, and nothing remembers it. TLS has its own randomness, and judges certificates by the system's clock.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

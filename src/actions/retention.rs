@@ -7,7 +7,9 @@ use super::app::App;
 use super::error::Error;
 use crate::crypto::chain::hex;
 use crate::domain::event::Event;
+use crate::domain::id::OrgId;
 use crate::domain::time::Time;
+use crate::store::delivery::forget::{Doomed, doomed};
 use crate::store::{self, anchor};
 
 /// Entries removed in one transaction: what else is written waits no longer than these take.
@@ -51,8 +53,9 @@ impl Retention {
         let (mut removed, mut steps) = (0, 0);
         for chain in app.identify(|tx| Ok(store::audit::chains(tx)?))? {
             if let Some((last, count)) = app.identify(|tx| Ok(anchor::removable(tx, chain, cutoff, now)?))? {
-                let event = Event::AuditTrimmed { org: chain, seq: last.seq, hash: hex(&last.hash), count };
-                app.let_go(chain, last, event)?;
+                let mut events = given_up(app, chain, last.seq)?;
+                events.push(Event::AuditTrimmed { org: chain, seq: last.seq, hash: hex(&last.hash), count });
+                app.let_go(chain, last, events)?;
             }
             while app.identify(|tx| Ok(anchor::is_unswept(tx, chain)?))? {
                 if steps == STEPS {
@@ -65,4 +68,17 @@ impl Retention {
         *done = Some(cutoff);
         Ok(removed)
     }
+}
+
+/// What is to be said of deliveries that never arrive, since their events go: once for each webhook.
+fn given_up(app: &App, chain: Option<OrgId>, seq: i64) -> Result<Vec<Event>, Error> {
+    let Some(org) = chain else { return Ok(Vec::new()) };
+    let doomed = app.identify(|tx| Ok(doomed(tx, org, seq)?))?;
+    let event = |Doomed { webhook, count, of_failure }| Event::DeliveryFailed {
+        webhook,
+        count: count as usize,
+        only: None,
+        of_failure,
+    };
+    Ok(doomed.into_iter().map(event).collect())
 }

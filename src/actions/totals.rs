@@ -30,7 +30,7 @@ pub struct Backlog {
     pub oldest: Option<Time>,
     /// Webhooks.
     pub webhooks: i64,
-    /// Webhooks that are on and whose last try failed.
+    /// Webhooks that are on and whose last try failed, and those that no administrator switched off.
     pub failing: i64,
 }
 

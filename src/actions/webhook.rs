@@ -13,6 +13,7 @@ use super::error::{Error, Kind};
 use super::key_file;
 use super::pending::Pending;
 use crate::crypto::sealed::{self, SealError};
+use crate::domain::delivery::MOST_PENDING;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
@@ -131,6 +132,8 @@ pub fn rotate(
             return Err(Error::new(Kind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
         let (id, secret) = (webhook.id, sealed::fresh(&mut rng));
+        // A secret whose key is lost signs no more: nobody is told that it does.
+        let overlap = if store::webhook::is_sealed_under(tx, id, key.id())? { overlap } else { Duration::ZERO };
         let until = grant.at.plus(overlap);
         let previous_until = (!overlap.is_zero()).then_some(until);
         store::webhook::rotate(tx, id, &key.seal(id.as_bytes(), &secret, &mut rng)?, previous_until)?;
@@ -143,7 +146,7 @@ pub fn rotate(
 pub fn test(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<DeliveryId> {
     let outside = app.outside.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
-        let webhook = find_on(tx, grant, id)?.id;
+        let (webhook, _) = find_open(tx, grant, id)?;
         let delivery = outside.id();
         Ok((delivery, Event::WebhookTested { webhook, delivery }))
     })
@@ -168,6 +171,19 @@ fn find_on(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webh
         return Err(Error::new(Kind::Conflict, "WEBHOOK_DISABLED", message));
     }
     Ok(webhook)
+}
+
+/// A webhook that is on and to which something more may be on its way, and how much.
+fn find_open(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<(WebhookId, u32), Error> {
+    let webhook = find_on(tx, grant, id)?.id;
+    let room = store::webhook::room(tx, webhook)?;
+    if room == 0 {
+        let message = format!(
+            "{MOST_PENDING} deliveries are on their way to the webhook, which is as many as may be: wait until its receiver has taken some"
+        );
+        return Err(Error::new(Kind::Conflict, "WEBHOOK_FULL", message));
+    }
+    Ok((webhook, room))
 }
 
 fn limit_reached() -> Error {

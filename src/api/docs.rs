@@ -9,10 +9,11 @@ use super::document;
 const CSP: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The page, its script, and the files of swagger-ui-dist (Apache-2.0).
-const FILES: [(&str, &str, &[u8]); 4] = [
+/// The page, its script and style, and the files of swagger-ui-dist (Apache-2.0).
+const FILES: [(&str, &str, &[u8]); 5] = [
     ("", "text/html; charset=utf-8", include_bytes!("../../openapi/swagger-ui/index.html")),
     ("init.js", "text/javascript; charset=utf-8", include_bytes!("../../openapi/swagger-ui/init.js")),
+    ("orgkeys.css", "text/css; charset=utf-8", include_bytes!("../../openapi/swagger-ui/orgkeys.css")),
     ("swagger-ui.css", "text/css; charset=utf-8", include_bytes!("../../openapi/swagger-ui/swagger-ui.css")),
     (
         "swagger-ui-bundle.js",

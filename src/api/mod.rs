@@ -130,7 +130,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         event::EventApi::new(Arc::clone(app)),
         stream::StreamApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.streams, face.stop),
         audit::AuditApi::new(Arc::clone(app)),
-        webhook::WebhookApi(Arc::clone(app)),
+        webhook::WebhookApi::new(Arc::clone(app)),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));

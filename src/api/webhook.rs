@@ -8,6 +8,7 @@ use std::sync::Arc;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
+use tokio::sync::Semaphore;
 
 use self::delivery::{DeliveryListAnswer, DeliveryState, ReplayRequest, ReplayedAnswer, TestedAnswer};
 use self::wire::{ChangeRequest, RotateRequest, WebhookAnswer, WebhookListAnswer, WebhookRequest, WebhookSecretAnswer};
@@ -17,11 +18,19 @@ use super::envelope::Done;
 use super::error::{Fail, may};
 use super::{Group, act, paging};
 use crate::actions::app::App;
+use crate::actions::error::Error;
 use crate::actions::webhook as action;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 
 /// The operations on webhooks.
-pub struct WebhookApi(pub Arc<App>);
+pub struct WebhookApi {
+    app: Arc<App>,
+    /// Held while deliveries are listed: going through thousands must not keep the readers from everybody else.
+    looks: Arc<Semaphore>,
+}
+
+/// How many lists of deliveries are read at once.
+const LOOKS: usize = 2;
 
 #[derive(ApiResponse)]
 enum CreateResponse {
@@ -74,7 +83,7 @@ impl WebhookApi {
         body: Body<WebhookRequest>,
     ) -> Result<CreateResponse, CreateFail> {
         let (org, terms) = (OrgId::parse(&org), body.0.parse()?);
-        let (webhook, secret) = act(&self.0, move |app| action::create(app, &auth.0, org, terms)).await?;
+        let (webhook, secret) = act(&self.app, move |app| action::create(app, &auth.0, org, terms)).await?;
         let answer = WebhookSecretAnswer::new("Webhook created successfully", webhook, &secret);
         Ok(CreateResponse::Made(Json(answer), "no-store".to_owned()))
     }
@@ -91,7 +100,7 @@ impl WebhookApi {
         org: Path<String>,
     ) -> Result<Json<WebhookListAnswer>, ListFail> {
         let org = OrgId::parse(&org);
-        let webhooks = act(&self.0, move |app| action::list(app, &auth.0, org)).await?;
+        let webhooks = act(&self.app, move |app| action::list(app, &auth.0, org)).await?;
         Ok(Json(WebhookListAnswer::new(webhooks)))
     }
 
@@ -110,14 +119,15 @@ impl WebhookApi {
         id: Path<String>,
     ) -> Result<Json<WebhookAnswer>, OneFail> {
         let (org, id) = (OrgId::parse(&org), WebhookId::parse(&id));
-        let webhook = act(&self.0, move |app| action::read(app, &auth.0, org, id)).await?;
+        let webhook = act(&self.app, move |app| action::read(app, &auth.0, org, id)).await?;
         Ok(Json(WebhookAnswer::new("Webhook retrieved successfully", webhook)))
     }
 
     /// Change a webhook
     ///
     /// What is left out stays as it is. While a webhook is off it gets no new events, and what is on its way waits;
-    /// `disabled: false` switches one on again, also one that its receiver's 410 switched off. Needs ADMINISTRATOR.
+    /// `disabled: false` switches one on again, also one that was switched off because its receiver is
+    /// gone or too much was on its way. Needs ADMINISTRATOR.
     #[oai(path = "/organization/:orgId/webhooks/:webhookId", method = "put", operation_id = "updateWebhook")]
     async fn update(
         &self,
@@ -131,7 +141,7 @@ impl WebhookApi {
         body: Body<ChangeRequest>,
     ) -> Result<Json<WebhookAnswer>, ChangeFail> {
         let (org, id, change) = (OrgId::parse(&org), WebhookId::parse(&id), body.0.parse()?);
-        let webhook = act(&self.0, move |app| action::update(app, &auth.0, org, id, change)).await?;
+        let webhook = act(&self.app, move |app| action::update(app, &auth.0, org, id, change)).await?;
         Ok(Json(WebhookAnswer::new("Webhook updated successfully", webhook)))
     }
 
@@ -150,7 +160,7 @@ impl WebhookApi {
         id: Path<String>,
     ) -> Result<Json<Done>, OneFail> {
         let (org, id) = (OrgId::parse(&org), WebhookId::parse(&id));
-        act(&self.0, move |app| action::delete(app, &auth.0, org, id)).await?;
+        act(&self.app, move |app| action::delete(app, &auth.0, org, id)).await?;
         Ok(Json(Done::because("Webhook deleted successfully")))
     }
 
@@ -175,7 +185,7 @@ impl WebhookApi {
         body: OptionalBody<RotateRequest>,
     ) -> Result<RotateResponse, SendManyFail> {
         let (org, id, overlap) = (OrgId::parse(&org), WebhookId::parse(&id), body.0.unwrap_or_default().parse()?);
-        let (webhook, secret) = act(&self.0, move |app| action::rotate(app, &auth.0, org, id, overlap)).await?;
+        let (webhook, secret) = act(&self.app, move |app| action::rotate(app, &auth.0, org, id, overlap)).await?;
         let answer = WebhookSecretAnswer::new("Webhook secret rotated successfully", webhook, &secret);
         Ok(RotateResponse::Made(Json(answer), "no-store".to_owned()))
     }
@@ -196,7 +206,7 @@ impl WebhookApi {
         id: Path<String>,
     ) -> Result<Json<TestedAnswer>, SendFail> {
         let (org, id) = (OrgId::parse(&org), WebhookId::parse(&id));
-        let delivery = act(&self.0, move |app| action::test(app, &auth.0, org, id)).await?;
+        let delivery = act(&self.app, move |app| action::test(app, &auth.0, org, id)).await?;
         Ok(Json(TestedAnswer::new(delivery)))
     }
 
@@ -227,7 +237,14 @@ impl WebhookApi {
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
         let (page, state) = (paging::page(skip.0, take.0)?, state.0.map(DeliveryState::state));
-        let found = act(&self.0, move |app| action::deliveries(app, &auth.0, place, state, page)).await?;
+        // Held by the work itself: a client that leaves does not end it.
+        let look = Arc::clone(&self.looks).acquire_owned().await.map_err(Error::internal)?;
+        let found = act(&self.app, move |app| {
+            let read = action::deliveries(app, &auth.0, place, state, page);
+            drop(look);
+            read
+        })
+        .await?;
         Ok(Json(DeliveryListAnswer::new(found)))
     }
 
@@ -255,7 +272,7 @@ impl WebhookApi {
     ) -> Result<Json<Done>, SendFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
         let delivery = DeliveryId::parse(&delivery);
-        act(&self.0, move |app| action::replay(app, &auth.0, place, delivery)).await?;
+        act(&self.app, move |app| action::replay(app, &auth.0, place, delivery)).await?;
         Ok(Json(Done::because("Delivery is on its way again")))
     }
 
@@ -280,7 +297,15 @@ impl WebhookApi {
         body: Body<ReplayRequest>,
     ) -> Result<Json<ReplayedAnswer>, SendManyFail> {
         let (place, since) = ((OrgId::parse(&org), WebhookId::parse(&id)), body.0.parse()?);
-        let (count, more) = act(&self.0, move |app| action::replay_failed(app, &auth.0, place, since)).await?;
+        let (count, more) = act(&self.app, move |app| action::replay_failed(app, &auth.0, place, since)).await?;
         Ok(Json(ReplayedAnswer::new(count, more)))
+    }
+}
+
+impl WebhookApi {
+    /// The operations, over an app.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, looks: Arc::new(Semaphore::new(LOOKS)) }
     }
 }

@@ -31,6 +31,10 @@ pub const KEPT: Duration = Duration::from_hours(30 * 24);
 /// How much that has ended is kept of a webhook.
 pub const MOST_KEPT: u32 = 1_000;
 
+/// How much may be on its way to a webhook. What comes beyond switches it off: it would fill the disk for a receiver that
+/// has taken nothing for long.
+pub const MOST_PENDING: u32 = 10_000;
+
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -107,10 +111,33 @@ pub struct Attempt {
     pub webhook: WebhookId,
     /// Where it goes.
     pub url: String,
+    /// How often it was tried before.
+    pub attempts: u32,
     /// The keys that sign it, at least one; two while one takes the other's place.
     pub secrets: Vec<SecretSlice<u8>>,
     /// The event, as JSON.
     pub body: Vec<u8>,
+}
+
+/// A try that has ended, with what was known when it began: much may have changed meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Where it went.
+    pub url: String,
+    /// How often it was tried before.
+    pub attempts: u32,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Attempt {
+    /// The try with what came of it.
+    #[must_use]
+    pub fn ended(&self, outcome: Outcome) -> Tried {
+        Tried { id: self.id, url: self.url.clone(), attempts: self.attempts, outcome }
+    }
 }
 
 /// What came of a try.

@@ -13,7 +13,7 @@ use super::api_key::Standing;
 use super::id::{ApiKeyId, DeliveryId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId, WebhookId};
 use super::role::Role;
 use super::time::Time;
-use super::webhook::Numbers;
+use super::webhook::{Disabled, Numbers};
 
 /// What an event is about; the numbers are those of the published platform, whose clients send them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,10 +229,11 @@ pub enum Event {
     DeliveryReplayed { webhook: WebhookId, delivery: DeliveryId },
     /// So many deliveries that had failed since then are sent once more.
     DeliveriesReplayed { webhook: WebhookId, since: Time, count: usize },
-    /// An event was given up after its last try; `of_failure` where that event said the same of another webhook.
-    DeliveryFailed { webhook: WebhookId, delivery: DeliveryId, event: i64, of_failure: bool },
-    /// A receiver said that it is gone, so its webhook was switched off, and what was on its way has failed.
-    WebhookDisabled { webhook: WebhookId, failed: usize },
+    /// So many events were given up, after their last try or because retention removes them, with the delivery and its event
+    /// where it is one that was tried; `of_failure` where these events said no more than the same of other webhooks.
+    DeliveryFailed { webhook: WebhookId, count: usize, only: Option<(DeliveryId, i64)>, of_failure: bool },
+    /// A webhook was switched off, since its receiver is gone or too much was on its way, and what was on its way has failed.
+    WebhookDisabled { webhook: WebhookId, why: Disabled, failed: usize },
     /// The command line listed so many organizations, users or tokens.
     Listed { what: &'static str, count: usize },
     /// A backup was made at `at`.

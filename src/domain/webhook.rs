@@ -23,13 +23,15 @@ pub const OVERLAP: Duration = Duration::from_hours(24);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers(u16);
 
-/// Who switched a webhook off.
+/// Why a webhook is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disabled {
-    /// An administrator.
+    /// An administrator switched it off.
     Administrator,
-    /// Its receiver, which said that it is gone.
+    /// Its receiver said that it is gone.
     Gone,
+    /// Too much was on its way to it.
+    Overfull,
 }
 
 /// What a webhook is to be.
@@ -43,7 +45,7 @@ pub struct Terms {
     pub contexts: Numbers,
     /// What must have happened.
     pub changes: Numbers,
-    /// Who switched it off; `None` while it is on.
+    /// Why it is off; `None` while it is on.
     pub disabled: Option<Disabled>,
 }
 
@@ -110,13 +112,24 @@ impl Disabled {
         match self {
             Self::Administrator => "administrator",
             Self::Gone => "gone",
+            Self::Overfull => "overfull",
+        }
+    }
+
+    /// Why what was on its way was given up, in a few words for an administrator.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Administrator => "the webhook was switched off",
+            Self::Gone => "the receiver said that it is gone",
+            Self::Overfull => "too much was on its way",
         }
     }
 
     /// What the word means.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Administrator, Self::Gone].into_iter().find(|disabled| disabled.name() == name)
+        [Self::Administrator, Self::Gone, Self::Overfull].into_iter().find(|disabled| disabled.name() == name)
     }
 }
 

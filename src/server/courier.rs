@@ -6,7 +6,7 @@ mod desk;
 mod resolver;
 mod rests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub use resolver::{Resolver, System};
 use rests::Rests;
 
 use crate::actions::delivery::Due;
-use crate::domain::delivery::{Attempt, Outcome};
-use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::delivery::{Attempt, Outcome, Tried};
+use crate::domain::id::WebhookId;
 
 /// The most tries at once: of all webhooks, of those that failed last time, and of one.
 const MOST: usize = 32;
@@ -49,9 +49,11 @@ pub struct Courier {
     bell: Doorbell,
     rests: Rests,
     tries: JoinSet<Outcome>,
-    under_way: HashMap<Id, (DeliveryId, WebhookId)>,
+    under_way: HashMap<Id, Arc<Attempt>>,
     /// What came of tries and is not on disk yet. While there is some nothing new is tried: it could not be remembered.
-    unsettled: Vec<(DeliveryId, Outcome)>,
+    unsettled: Vec<Tried>,
+    /// The webhooks that wait since their secret cannot be opened, which was said once.
+    unopened: HashSet<WebhookId>,
 }
 
 impl Courier {
@@ -67,6 +69,7 @@ impl Courier {
             tries,
             under_way,
             unsettled: Vec::new(),
+            unopened: HashSet::new(),
         }
     }
 
@@ -114,7 +117,7 @@ impl Courier {
             return now + LOOK;
         }
         let mut alone = self.rests.now(now);
-        alone.extend(self.under_way.values().map(|(_, webhook)| *webhook).filter(|webhook| !self.has_place(*webhook)));
+        alone.extend(self.webhooks().filter(|webhook| !self.has_place(*webhook)));
         while self.tries.len() < MOST {
             let most = MOST - self.tries.len();
             let due = match self.ask(&alone, most).await {
@@ -124,6 +127,7 @@ impl Courier {
                     return now + LOOK;
                 }
             };
+            self.warn(due.unopened);
             let before = alone.len();
             for attempt in due.attempts {
                 if alone.contains(&attempt.webhook) {
@@ -148,46 +152,86 @@ impl Courier {
     }
 
     async fn ask(&self, alone: &[WebhookId], most: usize) -> Result<Due, String> {
-        let being_tried: Vec<_> = self.under_way.values().map(|(delivery, _)| *delivery).collect();
+        let being_tried: Vec<_> = self.under_way.values().map(|attempt| attempt.id).collect();
         let (desk, alone) = (Arc::clone(&self.desk), alone.to_vec());
         let asked = spawn_blocking(move || desk.due(&being_tried, &alone, most)).await;
         asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
+    /// Says of each webhook whose secret cannot be opened that it waits, once until that changes.
+    fn warn(&mut self, unopened: Vec<WebhookId>) {
+        for webhook in news(&mut self.unopened, unopened) {
+            tracing::warn!(%webhook, "a webhook waits: its secret was changed in the database; rotate it");
+        }
+    }
+
+    /// The webhook of each try that is under way.
+    fn webhooks(&self) -> impl Iterator<Item = WebhookId> {
+        self.under_way.values().map(|attempt| attempt.webhook)
+    }
+
     /// Whether one more of this webhook may be tried. One that failed last time is asked by one try whether it is back.
     fn has_place(&self, webhook: WebhookId) -> bool {
-        let webhooks = || self.under_way.values().map(|(_, webhook)| *webhook);
-        let own = webhooks().filter(|other| *other == webhook).count();
+        let own = self.webhooks().filter(|other| *other == webhook).count();
         if self.rests.is_doubtful(webhook) {
-            own == 0 && webhooks().filter(|other| self.rests.is_doubtful(*other)).count() < MOST_DOUBTFUL
+            own == 0 && self.webhooks().filter(|other| self.rests.is_doubtful(*other)).count() < MOST_DOUBTFUL
         } else {
             own < MOST_OF_ONE
         }
     }
 
     fn begin(&mut self, attempt: Attempt) {
-        let (carrier, names) = (Arc::clone(&self.carrier), (attempt.id, attempt.webhook));
-        let task = self.tries.spawn(async move { carrier.carry(&attempt).await });
-        self.under_way.insert(task.id(), names);
+        let (carrier, attempt) = (Arc::clone(&self.carrier), Arc::new(attempt));
+        let own = Arc::clone(&attempt);
+        let task = self.tries.spawn(async move { carrier.carry(&own).await });
+        self.under_way.insert(task.id(), attempt);
     }
 
     fn take_in(&mut self, ended: Result<(Id, Outcome), JoinError>) {
         let (task, outcome) = ended.unwrap_or_else(|error| (error.id(), BROKEN));
-        let Some((delivery, webhook)) = self.under_way.remove(&task) else { return };
-        tracing::debug!(%delivery, %webhook, ?outcome, "a webhook was tried");
-        self.rests.learn(webhook, &outcome, Instant::now());
-        self.unsettled.push((delivery, outcome));
+        let Some(attempt) = self.under_way.remove(&task) else { return };
+        tracing::debug!(delivery = %attempt.id, webhook = %attempt.webhook, ?outcome, "a webhook was tried");
+        self.rests.learn(attempt.webhook, &outcome, Instant::now());
+        self.unsettled.push(attempt.ended(outcome));
     }
 
     async fn settle(&mut self) {
         if self.unsettled.is_empty() {
             return;
         }
-        let (desk, outcomes) = (Arc::clone(&self.desk), self.unsettled.clone());
-        let settled = spawn_blocking(move || desk.settle(outcomes)).await;
+        let (desk, tries) = (Arc::clone(&self.desk), self.unsettled.clone());
+        let settled = spawn_blocking(move || desk.settle(tries)).await;
         match settled.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| error.to_string())) {
             Ok(()) => self.unsettled.clear(),
             Err(problem) => tracing::warn!(problem, "what came of webhooks could not be written; it is tried again"),
+        }
+    }
+}
+
+/// What is now and was not before, which is forgotten.
+fn news(before: &mut HashSet<WebhookId>, now: Vec<WebhookId>) -> Vec<WebhookId> {
+    let before = std::mem::replace(before, now.iter().copied().collect());
+    now.into_iter().filter(|webhook| !before.contains(webhook)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_stays_as_it_is_is_said_once() {
+        let [one, two] = [1, 2].map(|number| WebhookId::from(Uuid::from_u128(number)));
+        let mut known = HashSet::new();
+        for (now, said) in [
+            (vec![one], vec![one]),
+            (vec![one], vec![]),
+            (vec![two, one], vec![two]),
+            (vec![two], vec![]),
+            (vec![one, two], vec![one]),
+        ] {
+            assert_eq!(news(&mut known, now), said);
         }
     }
 }

@@ -23,15 +23,15 @@ use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
 use crate::actions::retention::Retention;
-use crate::actions::{api_key, backup, clock as time, key_file, node, refusals};
+use crate::actions::{api_key, backup, clock as time, delivery, key_file, node, refusals};
 use crate::api::stream::Manner;
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
 use crate::store::{Options, Room, Store};
 
-/// How often the last uses of API keys are written and the clock is looked at. At every second time, the counts of refused
-/// calls are recorded, a new backup is noticed, what is too old leaves the audit log, and it is announced which API keys
-/// end soon and which nodes are silent.
+/// How often the last uses of API keys are written and the clock is looked at. At every second time, beginning with the
+/// first, the counts of refused calls are recorded, a new backup is noticed, what is too old leaves the audit log and the
+/// outbox, and it is announced which API keys end soon and which nodes are silent.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
 
 /// Why the server cannot start; the text says what to do.
@@ -227,7 +227,8 @@ pub fn every_minute(app: &App) -> Result<(), ActionError> {
     refusals::flush(app, false)?;
     backup::notice(app)?;
     api_key::ending::announce(app)?;
-    node::silence::announce(app)
+    node::silence::announce(app)?;
+    delivery::forget::keep(app)
 }
 
 /// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.
@@ -242,7 +243,7 @@ fn take_key(app: &App, path: Option<&Path>) -> Result<(), ActionError> {
 async fn keep_house(app: Arc<App>, retention: Arc<Retention>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     ticks.tick().await;
-    let mut whole_minute = false;
+    let mut whole_minute = true;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let (app, retention) = (Arc::clone(&app), Arc::clone(&retention));
         let kept = spawn_blocking(move || {

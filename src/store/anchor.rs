@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::audit::{chain_name, last};
+use super::delivery::forget::of_first;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::chain::{Hash, hex};
 use crate::domain::event;
@@ -78,10 +79,14 @@ pub fn is_unswept(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<bool, StoreErro
     Ok(tx.row(sql, params![org.as_ref().map(OrgId::as_bytes), anchor.seq], |_| Ok(()))?.is_some())
 }
 
-/// Removes the first entries of a chain up to its anchor, at most so many, and with them what readers marked of them.
-/// Gives how many.
+/// Removes the first entries of a chain up to its anchor, at most so many, and with them what readers marked of them; but
+/// their deliveries first, of which there may be several times as many: again at most so many, and no entry before the last
+/// of them. Gives how many entries.
 pub fn sweep(tx: &WriteTx<'_>, org: Option<OrgId>, most: u32) -> Result<usize, StoreError> {
     let Some(anchor) = find(tx, org)? else { return Ok(0) };
+    if of_first(tx, org, anchor.seq, most)? == most as usize {
+        return Ok(0);
+    }
     let sql = "DELETE FROM audit WHERE id IN
         (SELECT id FROM audit WHERE org IS ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3)";
     tx.execute(sql, params![org.as_ref().map(OrgId::as_bytes), anchor.seq, most])

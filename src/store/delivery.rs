@@ -1,21 +1,52 @@
 //! What is remembered of a delivery? That it is on its way, how often it was tried, and what came of it.
 
+pub mod forget;
+
 use rusqlite::{Row, params};
 
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
+use crate::domain::webhook::Disabled;
 
 const COLUMNS: &str = "delivery.id, webhook, event, state, due_at, attempts, delivery.last_status, delivery.last_why, \
     delivery.created_at, ended_at";
 
-/// Puts an event on its way to a webhook that is on; whether it is.
-pub fn insert(tx: &WriteTx<'_>, id: DeliveryId, webhook: WebhookId, event: i64, now: Time) -> Result<bool, StoreError> {
+/// In this order, since the first finds few.
+const ON_ITS_WAY: &str = "SELECT delivery.id, webhook, event, state, due_at, attempts, delivery.last_status, \
+    delivery.last_why, delivery.created_at, ended_at, webhook.org, webhook.url, webhook.last_failed, \
+    audit.action IN ('webhook.failed', 'webhook.disabled') \
+    FROM delivery CROSS JOIN webhook ON webhook.id = webhook CROSS JOIN audit ON audit.id = event \
+    WHERE state = 'pending'";
+
+/// A delivery that is on its way, with what its webhook and its event say of it.
+#[derive(Clone, Debug)]
+pub struct OnItsWay {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The organization of its webhook.
+    pub org: OrgId,
+    /// Where it goes now.
+    pub url: String,
+    /// The delivery to the same webhook whose try failed last, if nothing was taken since.
+    pub last_failed: Option<DeliveryId>,
+    /// Whether its event says no more than that another delivery failed.
+    pub of_failure: bool,
+}
+
+/// Puts an event that happened at `now` on its way to a webhook that is on, to be tried from `due` on; whether it is.
+pub fn insert(
+    tx: &WriteTx<'_>,
+    id: DeliveryId,
+    webhook: WebhookId,
+    event: i64,
+    (now, due): (Time, Time),
+) -> Result<bool, StoreError> {
     let added = tx.execute(
         "INSERT INTO delivery (id, webhook, event, state, due_at, attempts, created_at)
-         SELECT ?1, ?2, ?3, 'pending', ?4, 0, ?4 FROM webhook WHERE id = ?2 AND disabled IS NULL",
-        params![id.as_bytes(), webhook.as_bytes(), event, now.millis()],
+         SELECT ?1, ?2, ?3, 'pending', ?5, 0, ?4 FROM webhook WHERE id = ?2 AND disabled IS NULL",
+        params![id.as_bytes(), webhook.as_bytes(), event, now.millis(), due.millis()],
     )?;
     Ok(added == 1)
 }
@@ -27,14 +58,15 @@ pub fn due(tx: &ReadTx<'_>, webhook: WebhookId, most: usize) -> Result<Vec<Deliv
     tx.rows(&sql, params![webhook.as_bytes(), i64::try_from(most).unwrap_or(i64::MAX)], delivery)
 }
 
-/// A delivery that is on its way, with the organization of its webhook and whether its event says of another that it failed.
-pub fn pending(tx: &ReadTx<'_>, id: DeliveryId) -> Result<Option<(Delivery, OrgId, bool)>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS}, webhook.org, audit.action = 'webhook.failed'
-         FROM delivery JOIN webhook ON webhook.id = webhook JOIN audit ON audit.id = event
-         WHERE delivery.id = ?1 AND state = 'pending'"
-    );
-    tx.row(&sql, [id.as_bytes()], |row| Ok((delivery(row)?, OrgId::from_bytes(row.get(10)?), row.get(11)?)))
+/// The delivery with this id, if it is on its way.
+pub fn pending(tx: &ReadTx<'_>, id: DeliveryId) -> Result<Option<OnItsWay>, StoreError> {
+    tx.row(&format!("{ON_ITS_WAY} AND delivery.id = ?1"), [id.as_bytes()], on_its_way)
+}
+
+/// What is due of a webhook at `by`, the longest due first and at most `most`.
+pub fn overdue(tx: &ReadTx<'_>, webhook: WebhookId, by: Time, most: usize) -> Result<Vec<OnItsWay>, StoreError> {
+    let sql = format!("{ON_ITS_WAY} AND webhook = ?1 AND due_at <= ?2 ORDER BY due_at, delivery.id LIMIT ?3");
+    tx.rows(&sql, params![webhook.as_bytes(), by.millis(), i64::try_from(most).unwrap_or(i64::MAX)], on_its_way)
 }
 
 /// Writes what a try made of a delivery: its state, its times, its tries and what came of the last.
@@ -55,12 +87,13 @@ pub fn save(tx: &WriteTx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Gives up everything that is on its way to a webhook; how many that were.
-pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, why: &str, now: Time) -> Result<usize, StoreError> {
+/// Gives up what is on its way to a webhook that is off for this reason, at most so many; how many that were.
+pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, off: Disabled, now: Time, most: u32) -> Result<usize, StoreError> {
     tx.execute(
-        "UPDATE delivery SET state = 'failed', last_status = NULL, last_why = ?2, ended_at = ?3
-         WHERE webhook = ?1 AND state = 'pending'",
-        params![webhook.as_bytes(), why, now.millis()],
+        "UPDATE delivery SET state = 'failed', last_status = NULL, last_why = ?2, ended_at = ?3 WHERE id IN (
+             SELECT delivery.id FROM webhook JOIN delivery ON webhook = webhook.id
+             WHERE webhook.id = ?1 AND disabled = ?5 AND state = 'pending' ORDER BY due_at, delivery.id LIMIT ?4)",
+        params![webhook.as_bytes(), off.why(), now.millis(), most, off.name()],
     )
 }
 
@@ -69,14 +102,14 @@ pub fn replay_failed(
     tx: &WriteTx<'_>,
     webhook: WebhookId,
     since: Time,
-    now: Time,
+    due: Time,
     most: u32,
 ) -> Result<usize, StoreError> {
     tx.execute(
         "UPDATE delivery SET state = 'pending', due_at = ?3, attempts = 0, ended_at = NULL WHERE id IN (
              SELECT id FROM delivery WHERE webhook = ?1 AND ended_at >= ?2 AND state = 'failed'
              ORDER BY ended_at, id LIMIT ?4)",
-        params![webhook.as_bytes(), since.millis(), now.millis(), most],
+        params![webhook.as_bytes(), since.millis(), due.millis(), most],
     )
 }
 
@@ -84,22 +117,6 @@ pub fn replay_failed(
 pub fn has_failed(tx: &ReadTx<'_>, webhook: WebhookId, since: Time) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM delivery WHERE webhook = ?1 AND ended_at >= ?2 AND state = 'failed' LIMIT 1";
     Ok(tx.row(sql, params![webhook.as_bytes(), since.millis()], |_| Ok(()))?.is_some())
-}
-
-/// Forgets up to `most` that ended before `before`, and up to as many beyond the last `kept`.
-pub fn prune(tx: &WriteTx<'_>, webhook: WebhookId, before: Time, kept: u32, most: u32) -> Result<usize, StoreError> {
-    let old = tx.execute(
-        "DELETE FROM delivery WHERE id IN (
-             SELECT id FROM delivery WHERE webhook = ?1 AND ended_at < ?2 ORDER BY ended_at, id LIMIT ?3)",
-        params![webhook.as_bytes(), before.millis(), most],
-    )?;
-    let beyond = tx.execute(
-        "DELETE FROM delivery WHERE id IN (
-             SELECT id FROM delivery WHERE webhook = ?1 AND ended_at IS NOT NULL
-             ORDER BY ended_at DESC, id DESC LIMIT ?3 OFFSET ?2)",
-        params![webhook.as_bytes(), kept, most],
-    )?;
-    Ok(old + beyond)
 }
 
 /// The delivery of a webhook with this id.
@@ -122,6 +139,16 @@ pub fn list(
         tx.row(&format!("SELECT count(*) {fits}"), params![webhook.as_bytes(), state], |row| row.get(0))?.unwrap_or(0);
     let sql = format!("SELECT {COLUMNS} {fits} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
     Ok((tx.rows(&sql, params![webhook.as_bytes(), state, take, skip], delivery)?, total))
+}
+
+fn on_its_way(row: &Row<'_>) -> rusqlite::Result<OnItsWay> {
+    Ok(OnItsWay {
+        delivery: delivery(row)?,
+        org: OrgId::from_bytes(row.get(10)?),
+        url: row.get(11)?,
+        last_failed: row.get::<_, Option<_>>(12)?.map(DeliveryId::from_bytes),
+        of_failure: row.get(13)?,
+    })
 }
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {

@@ -24,7 +24,8 @@ const ROWS: &str = "
     INSERT INTO audit VALUES (12, x'0102030405060708090A0B0C0D0E0F10', 2, 0, 'system', 's', NULL, 'audit.trim', NULL, NULL,
         NULL, NULL, 'done', NULL, NULL, json_object('seq', 1, 'hash', hex(zeroblob(32))), zeroblob(32), zeroblob(32));
     INSERT INTO read_mark VALUES (zeroblob(16), 11);
-    INSERT INTO webhook VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL);
+    INSERT INTO webhook VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL,
+        NULL, 0, 0);
 ";
 
 const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'01020304050607080910111213141516', %, 0)";
@@ -37,7 +38,7 @@ const KEY: &str = "INSERT INTO org_key VALUES (x'0102030405060708091011121314151
 const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
 const ANCHOR: &str = "INSERT INTO anchor VALUES (x'0102030405060708090A0B0C0D0E0F10', %)";
-const WEBHOOK: &str = "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %)";
+const WEBHOOK: &str = "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL, 0, 0)";
 const DELIVERY: &str = "INSERT INTO delivery VALUES (x'01020304050607080910111213141516', %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
@@ -151,7 +152,7 @@ const LIMITS: [(&str, &str, &str); 61] = [
     ),
     (
         WEBHOOK,
-        "'u', '', 0, 0, 'gone', zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
+        "'u', '', 0, 0, 'overfull', zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
         "'u', '', 0, 0, 'away', zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
     ),
     (
@@ -167,7 +168,7 @@ const LIMITS: [(&str, &str, &str); 61] = [
     (
         DELIVERY,
         "zeroblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
-        "randomblob(16), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
+        "zeroblob(15), 1, 'pending', 0, 0, NULL, NULL, 0, NULL",
     ),
     (
         DELIVERY,
@@ -274,6 +275,42 @@ fn an_anchor_lets_go_of_what_it_covers_and_of_nothing_else() {
     assert_eq!(marks, 1, "what readers marked of it went with it");
 }
 
+/// The bound of what may be on its way is looked at with every event, so it must not be counted.
+#[test]
+fn what_is_on_its_way_to_a_webhook_is_counted_whatever_becomes_of_it() {
+    let (_folder, conn) = database();
+    conn.execute(&ANCHOR.replacen('%', "1, zeroblob(32)", 1), []).expect("an entry covers it");
+    let insert = |id: &str, event: u8, state: &str, ended: &str| {
+        format!(
+            "INSERT INTO delivery VALUES (x'{id:0>32}', zeroblob(16), {event}, '{state}', 0, 0, NULL, NULL, 0, {ended})"
+        )
+    };
+    for (statement, pending) in [
+        (insert("1", 1, "pending", "NULL"), 1),
+        (insert("2", 1, "failed", "5"), 1),
+        (insert("3", 1, "pending", "NULL"), 2),
+        (insert("4", 11, "pending", "NULL"), 3),
+        ("UPDATE delivery SET state = 'delivered', ended_at = 1 WHERE state = 'pending' AND event = 1".to_owned(), 1),
+        ("UPDATE delivery SET state = 'failed' WHERE state = 'delivered'".to_owned(), 1),
+        ("UPDATE delivery SET state = 'pending', ended_at = NULL WHERE state = 'failed'".to_owned(), 4),
+        ("UPDATE delivery SET state = 'pending', due_at = 7".to_owned(), 4),
+        ("DELETE FROM audit WHERE id = 11".to_owned(), 3),
+        (
+            "UPDATE delivery SET state = 'failed', ended_at = 1 WHERE id = x'00000000000000000000000000000002'"
+                .to_owned(),
+            2,
+        ),
+        ("DELETE FROM delivery WHERE state = 'failed'".to_owned(), 2),
+        ("DELETE FROM delivery".to_owned(), 0),
+    ] {
+        conn.execute(&statement, []).expect(&statement);
+        let counted: i64 = conn.query_row("SELECT pending FROM webhook", [], |row| row.get(0)).expect("the webhook");
+        assert_eq!(counted, pending, "{statement}");
+    }
+    conn.execute(&insert("5", 1, "pending", "NULL"), []).expect("on its way");
+    assert_eq!(conn.execute("DELETE FROM webhook", []).expect("deleted with it"), 1);
+}
+
 /// With every event the webhooks of its organization are looked at, so that must be a look into an index.
 #[test]
 fn the_outbox_is_read_by_its_indexes_alone() {
@@ -287,11 +324,15 @@ fn the_outbox_is_read_by_its_indexes_alone() {
     let waiting = "SELECT count(*), min(created_at) FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending'";
     let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
         ORDER BY ended_at DESC, id DESC LIMIT 5 OFFSET 1000";
+    let until = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+        AND (ended_at, id) <= (5, zeroblob(16)) ORDER BY ended_at, id LIMIT 5";
     for (sql, index) in [
         ("SELECT id FROM webhook WHERE org = zeroblob(16) AND disabled IS NULL", "webhook_by_org"),
         (due, "delivery_due"),
         (waiting, "COVERING INDEX delivery_due"),
         (ended, "delivery_ended"),
+        (until, "delivery_ended"),
+        ("SELECT min(webhook) FROM delivery WHERE webhook > zeroblob(16)", "COVERING INDEX delivery_"),
     ] {
         let plan = plan(sql);
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE") && !plan.contains("SCAN"), "{sql}: {plan}");

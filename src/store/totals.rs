@@ -37,9 +37,12 @@ pub fn deliveries(tx: &ReadTx<'_>) -> Result<(i64, Option<Time>), StoreError> {
     Ok(found.unwrap_or_default())
 }
 
-/// How many webhooks there are, and of how many that are on the last try failed.
+/// How many webhooks there are, and how many fail: they are on and their last try failed, or no administrator switched them off.
 pub fn webhooks(tx: &ReadTx<'_>) -> Result<(i64, i64), StoreError> {
-    let sql = format!("SELECT count(*), count(*) FILTER (WHERE disabled IS NULL AND {FAILING}) FROM webhook");
+    let sql = format!(
+        "SELECT count(*), count(*) FILTER (WHERE disabled IS NOT 'administrator' AND (disabled IS NOT NULL OR {FAILING}))
+         FROM webhook"
+    );
     Ok(tx.row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default())
 }
 

@@ -6,7 +6,8 @@ use rusqlite::{Row, params};
 
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::sealed::KeyId;
-use crate::domain::id::{OrgId, WebhookId};
+use crate::domain::delivery::MOST_PENDING;
+use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
 use crate::domain::webhook::{Disabled, Last, Numbers, Terms, Webhook};
 pub use ailing::{Ailing, ailing};
@@ -56,10 +57,11 @@ pub fn insert(tx: &WriteTx<'_>, webhook: &Webhook, secret: &[u8], most: u32) -> 
     Ok(added == 1)
 }
 
-/// Makes a webhook into what `terms` say.
+/// Makes a webhook into what `terms` say. What another receiver did says nothing of the one at a new URL.
 pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &Terms) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE webhook SET url = ?2, name = ?3, contexts = ?4, changes = ?5, disabled = ?6 WHERE id = ?1",
+        "UPDATE webhook SET url = ?2, name = ?3, contexts = ?4, changes = ?5, disabled = ?6,
+             last_failed = iif(url = ?2, last_failed, NULL), told = iif(url = ?2, told, 0) WHERE id = ?1",
         params![
             id.as_bytes(),
             terms.url,
@@ -81,22 +83,44 @@ pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time
     .map(drop)
 }
 
-/// Switches a webhook off because its receiver is gone; `false` when it is off already.
-pub fn gone(tx: &WriteTx<'_>, id: WebhookId) -> Result<bool, StoreError> {
-    let sql = "UPDATE webhook SET disabled = ?2 WHERE id = ?1 AND disabled IS NULL";
-    Ok(tx.execute(sql, params![id.as_bytes(), Disabled::Gone.name()])? == 1)
+/// Switches a webhook off; how much is on its way to it, or `None` when it is off already.
+pub fn switch_off(tx: &WriteTx<'_>, id: WebhookId, why: Disabled) -> Result<Option<usize>, StoreError> {
+    let sql = "UPDATE webhook SET disabled = ?2 WHERE id = ?1 AND disabled IS NULL RETURNING pending";
+    tx.row(sql, params![id.as_bytes(), why.name()], |row| Ok(row.get::<_, u32>(0)? as usize))
 }
 
-/// Remembers what came of a try.
-pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last) -> Result<(), StoreError> {
+/// The webhooks that the server switched off, and to which something is on its way still.
+pub fn off_with_pending(tx: &ReadTx<'_>) -> Result<Vec<(WebhookId, Disabled)>, StoreError> {
+    let sql = "SELECT id, disabled FROM webhook WHERE disabled IN (?1, ?2) AND pending > 0";
+    tx.rows(sql, [Disabled::Gone.name(), Disabled::Overfull.name()], |row| {
+        // The schema allows no word that is none.
+        let why = Disabled::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
+        Ok((WebhookId::from_bytes(row.get(0)?), why))
+    })
+}
+
+/// Remembers what came of a try, and of which delivery if that failed.
+pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last, failed: Option<DeliveryId>) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4 WHERE id = ?1",
-        params![id.as_bytes(), last.at.millis(), last.status, last.why],
+        "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4, last_failed = ?5,
+             told = iif(?5 IS NULL, 0, told) WHERE id = ?1",
+        params![id.as_bytes(), last.at.millis(), last.status, last.why, failed.map(|delivery| *delivery.as_bytes())],
     )
     .map(drop)
 }
 
-/// Deletes a webhook with everything that was sent to it, or is on its way.
+/// Remembers that the log says that the webhook fails to take what says of others that they failed; `false` when it does already.
+pub fn tell(tx: &WriteTx<'_>, id: WebhookId) -> Result<bool, StoreError> {
+    Ok(tx.execute("UPDATE webhook SET told = 1 WHERE id = ?1 AND told = 0", [id.as_bytes()])? == 1)
+}
+
+/// How much more may be on its way to a webhook.
+pub fn room(tx: &ReadTx<'_>, id: WebhookId) -> Result<u32, StoreError> {
+    let pending = tx.row("SELECT pending FROM webhook WHERE id = ?1", [id.as_bytes()], |row| row.get::<_, u32>(0))?;
+    Ok(MOST_PENDING.saturating_sub(pending.unwrap_or(0)))
+}
+
+/// Deletes a webhook. Nobody asks for what was sent to it, or is on its way, any more; that goes by and by.
 pub fn delete(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM webhook WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
@@ -112,13 +136,13 @@ pub fn find(tx: &ReadTx<'_>, org: OrgId, id: WebhookId) -> Result<Option<Webhook
     tx.row(&sql, [id.as_bytes(), org.as_bytes()], webhook)
 }
 
-/// The webhooks of an organization that are on and ask for such an event.
-pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Result<Vec<WebhookId>, StoreError> {
+/// The webhooks of an organization that are on and ask for such an event, and whether there is room for it on the way to each.
+pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Result<Vec<(WebhookId, bool)>, StoreError> {
     tx.rows(
-        "SELECT id FROM webhook WHERE org = ?1 AND disabled IS NULL
+        "SELECT id, pending < ?4 FROM webhook WHERE org = ?1 AND disabled IS NULL
              AND (contexts = 0 OR contexts & (1 << ?2)) AND (changes = 0 OR changes & (1 << ?3))",
-        params![org.as_bytes(), context, change],
-        |row| Ok(WebhookId::from_bytes(row.get(0)?)),
+        params![org.as_bytes(), context, change, MOST_PENDING],
+        |row| Ok((WebhookId::from_bytes(row.get(0)?), row.get(1)?)),
     )
 }
 
@@ -144,6 +168,12 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
             })
         },
     )
+}
+
+/// Whether the secret of a webhook is sealed under this key.
+pub fn is_sealed_under(tx: &ReadTx<'_>, id: WebhookId, key: KeyId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM webhook WHERE id = ?1 AND substr(secret, 1, 8) = ?2";
+    Ok(tx.row(sql, params![id.as_bytes(), key], |_| Ok(()))?.is_some())
 }
 
 /// How many webhooks have a secret, and how many of these one that is not sealed under this key.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use hyper::Method;
 use orgkeys::actions::{audit, delivery};
 use orgkeys::domain::audit::Entry;
-use orgkeys::domain::delivery::Outcome;
+use orgkeys::domain::delivery::{Outcome, Tried};
 use orgkeys::domain::id::DeliveryId;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
@@ -108,7 +108,8 @@ impl Scene {
         {
             // It arrives, so that it has ended.
             let id = DeliveryId::parse(&sent).expect("an id");
-            delivery::settle(&self.server.app, vec![(id, Outcome::Taken { status: 204 })]).expect("settled");
+            let tried = Tried { id, url: String::new(), attempts: 0, outcome: Outcome::Taken { status: 204 } };
+            delivery::settle(&self.server.app, vec![tried]).expect("settled");
             self.words.insert("SENT", sent);
         }
         if name == "createUser" {

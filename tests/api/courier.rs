@@ -1,5 +1,6 @@
 //! One try of a delivery, against receivers that behave, misbehave and lie.
 
+mod down;
 mod hostile_urls;
 mod receiver;
 mod rounds;
@@ -80,6 +81,7 @@ pub fn attempt(number: u128, url: &str) -> Attempt {
         id: DeliveryId::from(Uuid::from_u128(number)),
         webhook: WebhookId::from(Uuid::from_u128(1)),
         url: url.to_owned(),
+        attempts: 0,
         secrets: vec![SecretSlice::from(SECRET.to_vec())],
         body: BODY.as_bytes().to_vec(),
     }

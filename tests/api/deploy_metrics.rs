@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::harness::Server;
 use crate::metrics::metrics;
+use crate::missing::has;
 
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
@@ -105,8 +106,8 @@ fn every_alert_has_a_summary_a_remedy_and_a_test() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn promtool_takes_the_alerts_their_tests_and_the_metrics() {
-    if !Command::new("promtool").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: promtool is not installed (Debian: apt-get install prometheus)");
+    // Debian has it in the package prometheus.
+    if !has("promtool") {
         return;
     }
     let text = crate::harness::blocking({

@@ -1,5 +1,8 @@
 //! What users, nodes and attackers see: one server per test, in this process, on a port of the system's choice.
 
+#[path = "../shared/missing.rs"]
+mod missing;
+
 mod access;
 mod accounts;
 mod announcements;
@@ -13,6 +16,7 @@ mod audit_chain;
 mod audit_pages;
 mod audit_refusals;
 mod clock;
+mod clock_ahead;
 mod courier;
 mod credentials;
 mod crowd;
@@ -31,9 +35,13 @@ mod openapi;
 mod org_keys;
 mod orgs;
 mod outbox;
+mod outbox_bound;
+mod outbox_down;
 mod outbox_full;
+mod outbox_kept;
 mod outbox_keys;
 mod outbox_places;
+mod outbox_races;
 mod password_work;
 mod people;
 mod people_at_random;

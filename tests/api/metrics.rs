@@ -148,4 +148,8 @@ async fn what_is_on_its_way_to_webhooks_is_counted_and_the_oldest_has_an_age() {
     shows(2, 70, 1).await;
     settle(&server, vec![(old, Outcome::Taken { status: 200 })]).await;
     shows(1, 10, 0).await;
+    // Whoever is switched off because nothing is taken any more has not become well by that.
+    let last = first.tested(&server, &owner).await;
+    settle(&server, vec![(last, Outcome::Gone)]).await;
+    shows(1, 10, 1).await;
 }

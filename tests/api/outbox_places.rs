@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
-use orgkeys::domain::delivery::Outcome;
+use orgkeys::domain::delivery::{Attempt, Outcome};
 use serde_json::json;
 
 use crate::harness::{Server, blocking};
@@ -60,5 +60,76 @@ async fn at_most_ten_thousand_deliveries_are_passed_over() {
     for (skip, status) in [(10_000, 200), (10_001, 400)] {
         let path = format!("/organization/{}/webhooks/{}/deliveries?skip={skip}", owner.org, hook.id);
         assert_eq!(server.call_as(&owner, Method::GET, &path, None).await.status, status, "{skip}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn organizations_with_slow_receivers_leave_places_to_others_and_take_turns() {
+    let server = Server::start().await;
+    let waiting = async |name: &str, hooks: usize, each: usize| {
+        let owner = server.owner_of(name).await;
+        for _ in 0..hooks {
+            let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [1] })).await;
+            for _ in 0..each {
+                hook.tested(&server, &owner).await;
+            }
+        }
+        Hook::all(&server, &owner).await
+    };
+    let mut busy = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        busy.push(waiting(name, 5, 4).await);
+    }
+    let of = |attempts: &[Attempt], hooks: &[Hook]| {
+        attempts.iter().filter(|attempt| hooks.iter().any(|hook| hook.id == attempt.webhook.to_string())).count()
+    };
+    let (first, _) = due(&server, &[], 32).await;
+    assert_eq!(busy.iter().map(|hooks| of(&first, hooks)).collect::<Vec<_>>(), [6; 4], "as many of each");
+    let mut tried: Vec<_> = first.iter().map(|attempt| attempt.id).collect();
+    assert_eq!(due(&server, &tried, 8).await.0.len(), 0, "the last places are not for them");
+    server.pass(60_000);
+    let quiet = waiting("quiet", 1, 3).await;
+    let (next, _) = due(&server, &tried, 8).await;
+    assert_eq!((next.len(), of(&next, &quiet)), (1, 1), "though all others have been due for longer");
+    tried.push(next[0].id);
+    assert_eq!(due(&server, &tried, 7).await.0.len(), 0);
+    // Three of the first have ended: whoever has fewest under way comes first.
+    settle(&server, first[..3].iter().map(|ended| (ended.id.to_string(), Outcome::Taken { status: 200 })).collect())
+        .await;
+    let (next, _) = due(&server, &tried[3..], 10).await;
+    assert_eq!((next.len(), of(&next, &quiet)), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_go_on_while_the_clock_was_set_back() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let early = hook.tested(&server, &owner).await;
+    let refused = Outcome::Refused { status: 500, retry_after: None };
+    settle(&server, vec![(early.clone(), refused.clone())]).await;
+    server.pass(-3_600_000);
+    let late = hook.tested(&server, &owner).await;
+    let now_due = async || due(&server, &[], 32).await;
+    let ids = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&now_due().await.0), [late.as_str()], "what comes now goes out now");
+    let keep = async || {
+        let app = Arc::clone(&server.app);
+        blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+    };
+    for _ in 0..2 {
+        keep().await;
+    }
+    assert_eq!(now_due().await.0.len(), 2, "what waited does not wait for the hour");
+    for (attempts, least) in [(1, 5_000), (2, 300_000), (3, 1_800_000)] {
+        for id in [&early, &late] {
+            settle(&server, vec![(id.clone(), refused.clone())]).await;
+        }
+        keep().await;
+        let (tries, next) = now_due().await;
+        let next = next.expect("another try");
+        assert!(tries.is_empty() && next <= 18_000_000 / 10 * 11, "nor at once again: {attempts} {next}");
+        assert!(next >= least, "{attempts}: {next}");
+        server.pass(18_000_000 / 10 * 11);
+        assert_eq!(now_due().await.0.len(), 2);
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::{Home, Server, has, keys, objects, run};
+use crate::harness::{Home, Server, keys, objects, run};
+use crate::missing::has;
 
 #[test]
 fn an_administrator_who_is_locked_out_makes_organization_user_and_token() {

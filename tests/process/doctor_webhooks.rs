@@ -75,6 +75,8 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
     finds(&home, &["--quick"], "webhooks", "something has been on its way to it since 2", "Start the server");
     change(&home, "UPDATE webhook SET disabled = 'gone'");
     finds(&home, &["--quick"], "webhooks", "its receiver said that it is gone", &replay);
+    change(&home, "UPDATE webhook SET disabled = 'overfull'");
+    finds(&home, &["--quick"], "webhooks", "is switched off: 10000 deliveries were on their way to it", &replay);
     let said = home.run(&["doctor", "--quick"]);
     assert!(!said.stdout.contains("a.example") && !said.stdout.contains("hidden-path"), "{said:?}");
 }
@@ -113,7 +115,7 @@ fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
     }
     is_well(&home, &["--quick", "--key-file", "right"]);
     let another = "it is not the key that their secrets are sealed under";
-    finds(&home, &["--quick", "--key-file", "wrong"], "key_file", another, "rotate their secrets");
+    finds(&home, &["--quick", "--key-file", "wrong"], "key_file", another, "rotate the secret of every webhook");
     finds(&home, &["--quick", "--key-file", "empty"], "key_file", "it holds no key", "openssl rand -base64 32");
     fs::create_dir(home.path("folder")).expect("a folder");
     fs::set_permissions(home.path("folder"), Permissions::from_mode(0o700)).expect("a mode");

@@ -316,16 +316,6 @@ pub fn registration(org: &str, pem: &str, ip: &str, timestamp: i64) -> Value {
     })
 }
 
-/// Whether a program is there; says so when it is not.
-pub fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
-        || Command::new(program).arg("version").output().is_ok_and(|output| output.status.success());
-    if !found {
-        eprintln!("skipped: {program} is not installed");
-    }
-    found
-}
-
 /// The permissions of a file.
 pub fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;

@@ -5,11 +5,12 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::commands::certificate;
-use crate::harness::{Home, Ran, has, mode, run};
+use crate::harness::{Home, Ran, mode, run};
+use crate::missing::has;
 
 /// What the installer's lines need.
 fn tools() -> bool {
-    ["sh", "openssl", "base64", "curl"].iter().all(|tool| *tool == "sh" || has(tool))
+    ["openssl", "base64", "curl"].into_iter().all(has)
 }
 
 /// Runs lines of shell in a home's folder, with the settings that an installer has.

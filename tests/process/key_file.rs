@@ -1,9 +1,15 @@
 //! The key file: made once, for its owner alone; without it, or with another, the server runs and webhooks wait.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use orgkeys::server::clock::system_seed;
+use serde_json::{Value, json};
 
+use crate::courier::{PATIENCE, receiver};
+use crate::doctor::{examined, finds};
 use crate::harness::{Answer, Home, Owner, Server, mode};
 
 fn hooks(owner: &Owner) -> String {
@@ -23,7 +29,7 @@ fn rotate(server: &Server, owner: &Owner) -> Answer {
 
 /// Webhooks cannot be made nor rotated, and everything else goes on.
 fn waits(server: &Server, owner: &Owner) {
-    let message = "The key file is missing or cannot be read, so webhooks wait: put it back and restart the server";
+    let message = "The key file is missing or cannot be read, so webhooks wait: whoever runs the server puts it back and restarts the server, or learns from `orgkeys doctor` what to do if it is lost";
     let expected = json!({ "success": false, "message": message, "errorCode": "KEY_FILE_MISSING" });
     for answer in [create(server, owner), rotate(server, owner)] {
         assert_eq!((answer.status, answer.json()), (503, expected.clone()));
@@ -102,6 +108,51 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
     server.stop();
     let server = fresh.start_with(fresh.serve(&[]).env("ORGKEYS_KEY_FILE", "elsewhere"));
     assert_eq!((create(&server, &owner).status, mode(&fresh.path("elsewhere"))), (201, 0o600));
+    server.stop();
+}
+
+#[test]
+fn a_key_file_that_is_lost_for_ever_is_left_behind_as_the_doctor_says() {
+    let (home, (address, told)) = (Home::new(), receiver());
+    let start = || home.start_with(&mut home.serve(&["--webhook-allow", "127.0.0.0/8"]));
+    let server = start();
+    let owner = server.owner();
+    let made = json!({ "url": format!("http://{address}/"), "contexts": [1] });
+    let made = server.call("POST", &hooks(&owner), Some(&owner.token), Some(&made)).json();
+    let path = format!("{}/{}", hooks(&owner), made["data"]["id"].as_str().expect("an id"));
+    let test = |server: &Server| {
+        let tested = server.call_as(&owner, "POST", &format!("{path}/test")).json();
+        tested["data"]["deliveryId"].as_str().expect("an id").to_owned()
+    };
+    let first = test(&server);
+    assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, first);
+    home.done(&["backup", "copy.db"]);
+    server.stop();
+    fs::remove_file(home.path("orgkeys.db.key")).expect("lost");
+    let server = start();
+    waits(&server, &owner);
+    let waiting = test(&server);
+    let lost = "if it is lost, write a new one with `openssl rand -base64 32` (mode 0600), restart, rotate the secret of \
+        every webhook, and give it to its receiver: what waits goes out then";
+    finds(&home, &["--quick"], "key_file", "opens nothing for 1 webhook: it is not there", lost);
+    assert!(home.log().contains(lost), "{}", home.log());
+    server.stop();
+
+    let line = STANDARD.encode(system_seed()) + "\n";
+    fs::set_permissions(home.write("orgkeys.db.key", line), Permissions::from_mode(0o600)).expect("a mode");
+    let server = start();
+    let rotate = "if it is lost, rotate the secret of every webhook that was made before, and give it to its receiver";
+    finds(&home, &["--quick"], "key_file", "it is not the key that their secrets are sealed under", rotate);
+    assert!(home.log().contains(rotate), "{}", home.log());
+    let rotated = server.call("POST", &format!("{path}/rotate-secret"), Some(&owner.token), Some(&json!({})));
+    assert_eq!(
+        (rotated.status, &rotated.json()["data"]["previousSecretUntil"]),
+        (200, &Value::Null),
+        "it signs no more"
+    );
+    assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, waiting, "what waited goes out");
+    let found = examined(&home, &["--quick"]);
+    assert!(found.iter().any(|finding| finding["check"] == "key_file" && finding["ok"] == true), "{found:?}");
     server.stop();
 }
 

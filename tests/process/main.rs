@@ -1,9 +1,13 @@
 //! The program as a process: killed, stopped, damaged, backed up, and asked from a shell.
 
+#[path = "../shared/missing.rs"]
+mod missing;
+
 mod audit;
 mod backup;
 mod canary;
 mod commands;
+mod courier;
 mod damage;
 mod doctor;
 mod doctor_webhooks;

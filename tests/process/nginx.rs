@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Home, Owner, Server, answer_of};
+use crate::missing::has;
 
 /// A proxy, and a static file behind it.
 struct Nginx {
@@ -30,9 +31,7 @@ fn lines(home: &Home, server: &Server, org: &str) -> String {
 impl Nginx {
     /// Starts it; `None` when it is not installed.
     fn start(home: &Home, server: &Server, org: &str) -> Option<Self> {
-        let there = Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        if !there {
-            eprintln!("skipped: nginx is not installed");
+        if !has("nginx") {
             return None;
         }
         let folder = home.path("");

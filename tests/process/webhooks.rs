@@ -10,6 +10,7 @@ use orgkeys::crypto::webhook_signature;
 use secrecy::SecretSlice;
 
 use crate::harness::now;
+use crate::missing::missing;
 
 const SECRET: [u8; 32] = [7; 32];
 const ID: &str = "delivery-018d0c4e-0000-7000-8000-000000000000";
@@ -36,7 +37,7 @@ fn verify(language: &str, signature: &str, timestamp: i64, body: &str) -> Option
     });
     match status {
         None | Some(3) => {
-            eprintln!("skipped: {language} with the library standardwebhooks is not installed");
+            missing(&format!("{language} with the library standardwebhooks"));
             None
         }
         status => status,

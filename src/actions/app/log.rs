@@ -112,7 +112,10 @@ pub(super) fn append(
     // What clients are not shown is not sent out.
     if let (Some(org), Some(context), Some(change)) = (org, draft.context, draft.change) {
         let sent = delivery::Sent { id, org, context, change, at: now };
-        delivery::post(tx, outside, event.audience(), &sent)?;
+        for event in delivery::post(tx, outside, event.audience(), &sent)? {
+            // Each of these has switched a webhook off, so this ends.
+            append(tx, outside, &Caller::system(), Some(org), &event, now)?;
+        }
     }
     Ok(id)
 }

@@ -1,87 +1,155 @@
 //! What comes of a try? It is taken, or waits for the next one, or is given up, which is an event itself.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rand::Rng;
 
 use super::super::error::Error;
-use crate::domain::delivery::{Delivery, KEPT, MOST_KEPT, Outcome, State, wait};
+use super::super::outside::Outside;
+use crate::domain::delivery::{Delivery, Outcome, State, Tried, wait};
 use crate::domain::event::Event;
-use crate::domain::id::{DeliveryId, OrgId, WebhookId};
+use crate::domain::id::{OrgId, WebhookId};
 use crate::domain::time::Time;
-use crate::domain::webhook::Last;
+use crate::domain::webhook::{Disabled, Last};
+use crate::store::delivery::OnItsWay;
 use crate::store::{self, WriteTx};
 
-/// At most so many that ended long ago are forgotten of a webhook at once: no write pays for many.
-const FORGOTTEN: u32 = 16;
+/// At most so many other deliveries of a webhook count a try of theirs when its receiver is known to be down, and of all
+/// webhooks that are settled together, which share it: no request waits long for this.
+const TOGETHER: usize = 500;
+const TOGETHER_OF_ALL: usize = 2_000;
 
-/// What everything else on its way to a receiver that is gone failed of.
-const GONE: &str = "the receiver said that it is gone";
+/// Who writes what came of tries: in one transaction and at one moment, which the clock shows as `shown`.
+struct Clerk<'t, 'c, R> {
+    tx: &'t WriteTx<'c>,
+    rng: R,
+    now: Time,
+    shown: Time,
+}
+
+/// What came of one webhook's tries that are settled together.
+#[derive(Default)]
+struct Account {
+    taken: bool,
+    /// What came of the last one, if it failed after another delivery had.
+    down: Option<Outcome>,
+    given_up: Vec<OnItsWay>,
+}
 
 /// Writes what came of tries, and gives what is to be recorded of it. What was deleted or has ended meanwhile is passed over.
 pub(super) fn settle(
     tx: &WriteTx<'_>,
-    rng: &mut impl Rng,
+    outside: &Outside,
     now: Time,
-    outcomes: Vec<(DeliveryId, Outcome)>,
+    tries: Vec<Tried>,
 ) -> Result<Vec<(OrgId, Event)>, Error> {
-    let (mut events, mut webhooks) = (Vec::new(), BTreeSet::new());
-    for (id, outcome) in outcomes {
-        let Some((delivery, org, of_failure)) = store::delivery::pending(tx, id)? else { continue };
-        webhooks.insert(delivery.webhook);
-        let event = one(tx, rng, now, &delivery, of_failure, &outcome)?;
-        events.extend(event.map(|event| (org, event)));
+    let mut clerk = Clerk { tx, rng: outside.rng(), now, shown: outside.shown() };
+    let (mut events, mut accounts) = (Vec::new(), BTreeMap::<_, Account>::new());
+    for tried in tries {
+        let Some(sent) = store::delivery::pending(tx, tried.id)? else { continue };
+        let account = accounts.entry((sent.delivery.webhook, sent.org)).or_default();
+        let org = sent.org;
+        events.extend(clerk.settle(account, sent, tried)?.map(|event| (org, event)));
     }
-    for webhook in webhooks {
-        store::delivery::prune(tx, webhook, now.minus(KEPT), MOST_KEPT, FORGOTTEN)?;
+    let down = accounts.values().filter(|account| account.is_down()).count().max(1);
+    for ((webhook, org), mut account) in accounts {
+        if account.is_down() {
+            clerk.count(webhook, &mut account, TOGETHER.min(TOGETHER_OF_ALL / down))?;
+        }
+        events.extend(clerk.say(webhook, &account.given_up)?.map(|event| (org, event)));
     }
     Ok(events)
 }
 
-fn one(
-    tx: &WriteTx<'_>,
-    rng: &mut impl Rng,
-    now: Time,
-    delivery: &Delivery,
-    of_failure: bool,
-    outcome: &Outcome,
-) -> Result<Option<Event>, Error> {
-    let (id, webhook, event) = (delivery.id, delivery.webhook, delivery.event);
-    let attempts = delivery.attempts + 1;
-    let (status, why, asked) = match outcome {
-        Outcome::Taken { status } => (Some(*status), None, None),
-        Outcome::Gone => (Some(410), None, None),
-        Outcome::Refused { status, retry_after } => (Some(*status), None, *retry_after),
-        Outcome::Failed { why } => (None, Some(cut(why)), None),
-    };
-    let next = match outcome {
-        Outcome::Taken { .. } | Outcome::Gone => None,
-        Outcome::Refused { .. } | Outcome::Failed { .. } => wait(attempts, asked, rng).map(|wait| now.plus(wait)),
-    };
-    let state = match (outcome, next) {
-        (Outcome::Taken { .. }, _) => State::Delivered,
-        (_, Some(_)) => State::Pending,
-        (_, None) => State::Failed,
-    };
-    store::webhook::set_last(tx, webhook, &Last { at: now, status, why: why.clone() })?;
-    let ended_at = (state != State::Pending).then_some(now);
-    let due_at = next.unwrap_or(delivery.due_at);
-    let tried = Delivery { state, due_at, attempts, last_status: status, last_why: why, ended_at, ..delivery.clone() };
-    store::delivery::save(tx, &tried)?;
-    match (outcome, state) {
-        (Outcome::Gone, _) => gone(tx, webhook, now),
-        (_, State::Failed) => Ok(Some(Event::DeliveryFailed { webhook, delivery: id, event, of_failure })),
-        (_, State::Pending | State::Delivered) => Ok(None),
+impl Account {
+    /// What was taken meanwhile shows that the receiver is up.
+    fn is_down(&self) -> bool {
+        self.down.is_some() && !self.taken
     }
 }
 
-/// Switches the webhook off. One that an administrator has switched off meanwhile stays as it is.
-fn gone(tx: &WriteTx<'_>, webhook: WebhookId, now: Time) -> Result<Option<Event>, Error> {
-    if !store::webhook::gone(tx, webhook)? {
-        return Ok(None);
+impl<R: Rng> Clerk<'_, '_, R> {
+    fn settle(&mut self, account: &mut Account, sent: OnItsWay, tried: Tried) -> Result<Option<Event>, Error> {
+        let (id, webhook) = (sent.delivery.id, sent.delivery.webhook);
+        let (taken, gone) = (matches!(tried.outcome, Outcome::Taken { .. }), tried.outcome == Outcome::Gone);
+        // Where it went says nothing of where it goes now. And what was counted while the try was under way is not counted twice.
+        if !taken && (tried.url != sent.url || (!gone && tried.attempts != sent.delivery.attempts)) {
+            return Ok(None);
+        }
+        let (status, why) = said(&tried.outcome);
+        let ended = self.write(&sent.delivery, &tried.outcome)?;
+        store::webhook::set_last(self.tx, webhook, &Last { at: self.now, status, why }, (!taken).then_some(id))?;
+        account.taken |= taken;
+        if gone && let Some(others) = store::webhook::switch_off(self.tx, webhook, Disabled::Gone)? {
+            return Ok(Some(Event::WebhookDisabled { webhook, why: Disabled::Gone, failed: others + 1 }));
+        }
+        // The same delivery again may be one that its receiver does not like; another one shows that it is down.
+        if !taken && !gone && sent.last_failed.is_some_and(|before| before != id) {
+            account.down = Some(tried.outcome);
+        }
+        if ended && !taken {
+            account.given_up.push(sent);
+        }
+        Ok(None)
     }
-    let others = store::delivery::give_up(tx, webhook, GONE, now)?;
-    Ok(Some(Event::WebhookDisabled { webhook, failed: others + 1 }))
+
+    /// Has what else is due of a webhook that is down count its try as theirs: each keeps its schedule, however many they are.
+    fn count(&mut self, webhook: WebhookId, account: &mut Account, most: usize) -> Result<(), Error> {
+        let Some(outcome) = account.down.take() else { return Ok(()) };
+        for sent in store::delivery::overdue(self.tx, webhook, self.shown, most)? {
+            if self.write(&sent.delivery, &outcome)? {
+                account.given_up.push(sent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a try made of a delivery; whether it has ended.
+    fn write(&mut self, delivery: &Delivery, outcome: &Outcome) -> Result<bool, Error> {
+        let attempts = delivery.attempts + 1;
+        let asked = match outcome {
+            Outcome::Refused { retry_after, .. } => *retry_after,
+            Outcome::Taken { .. } | Outcome::Gone | Outcome::Failed { .. } => None,
+        };
+        let next = match outcome {
+            Outcome::Taken { .. } | Outcome::Gone => None,
+            Outcome::Refused { .. } | Outcome::Failed { .. } => wait(attempts, asked, &mut self.rng),
+        };
+        let state = match (outcome, next) {
+            (Outcome::Taken { .. }, _) => State::Delivered,
+            (_, Some(_)) => State::Pending,
+            (_, None) => State::Failed,
+        };
+        let due_at = next.map_or(delivery.due_at, |wait| self.shown.plus(wait));
+        let ended_at = (state != State::Pending).then_some(self.now);
+        let (last_status, last_why) = said(outcome);
+        let tried = Delivery { state, due_at, attempts, last_status, last_why, ended_at, ..delivery.clone() };
+        store::delivery::save(self.tx, &tried)?;
+        Ok(state != State::Pending)
+    }
+
+    /// What is to be recorded of what was given up. Of events that themselves say that others failed it is recorded once,
+    /// until the webhook takes something: webhooks that are all down would else fill the log with each other's failures.
+    fn say(&self, webhook: WebhookId, given_up: &[OnItsWay]) -> Result<Option<Event>, Error> {
+        let of_failure = given_up.iter().all(|sent| sent.of_failure);
+        if given_up.is_empty() || (of_failure && !store::webhook::tell(self.tx, webhook)?) {
+            return Ok(None);
+        }
+        let only = match given_up {
+            [sent] => Some((sent.delivery.id, sent.delivery.event)),
+            _ => None,
+        };
+        Ok(Some(Event::DeliveryFailed { webhook, count: given_up.len(), only, of_failure }))
+    }
+}
+
+/// The status that a try was answered with, or why there was none.
+fn said(outcome: &Outcome) -> (Option<u16>, Option<String>) {
+    match outcome {
+        Outcome::Taken { status } | Outcome::Refused { status, .. } => (Some(*status), None),
+        Outcome::Gone => (Some(410), None),
+        Outcome::Failed { why } => (None, Some(cut(why))),
+    }
 }
 
 /// As much of a reason as is kept.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Finding, unreadable};
 use crate::actions::key_file::{self, Problem, Standing};
+use crate::domain::delivery::MOST_PENDING;
 use crate::domain::time::Time;
+use crate::domain::webhook::Disabled;
 use crate::store::backup::Snapshot;
 use crate::store::totals;
 use crate::store::webhook::{self, Ailing};
@@ -64,14 +66,20 @@ pub(super) fn ailing(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
 }
 
 fn one(webhook: &Ailing) -> Finding {
-    let Ailing { id, org, gone, last, failed, waiting } = webhook;
+    let Ailing { id, org, off, last, failed, waiting } = webhook;
     let at = format!("/organization/{org}/webhooks/{id}");
-    if *gone {
-        return Finding::act(
-            "webhooks",
-            format!("Webhook {id} of {org} is switched off: its receiver said that it is gone"),
-            format!("DELETE {at}; or give it a URL that is there and switch it on (PUT), then POST {at}/replay"),
-        );
+    if let Some(why) = off {
+        let (why, mend) = match why {
+            Disabled::Overfull => (
+                format!("{MOST_PENDING} deliveries were on their way to it"),
+                "mend its receiver and switch it on (PUT)",
+            ),
+            Disabled::Gone | Disabled::Administrator => {
+                ("its receiver said that it is gone".to_owned(), "give it a URL that is there and switch it on (PUT)")
+            }
+        };
+        let message = format!("Webhook {id} of {org} is switched off: {why}");
+        return Finding::act("webhooks", message, format!("DELETE {at}; or {mend}, then POST {at}/replay"));
     }
     let mut what = Vec::new();
     if let Some(last) = last {

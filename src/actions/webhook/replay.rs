@@ -5,7 +5,7 @@ use super::super::app::App;
 use super::super::caller::Caller;
 use super::super::error::{Error, Kind};
 use super::super::pending::Pending;
-use super::{find, find_on};
+use super::{find, find_open};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
@@ -38,30 +38,33 @@ pub fn replay(
     (org, id): (Option<OrgId>, Option<WebhookId>),
     delivery: Option<DeliveryId>,
 ) -> Pending<()> {
+    let outside = app.outside.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
-        let webhook = find_on(tx, grant, id)?.id;
+        let (webhook, _) = find_open(tx, grant, id)?;
         let missing = || Error::new(Kind::Missing, "DELIVERY_NOT_FOUND", "Delivery not found");
         let delivery = store::delivery::find(tx, webhook, delivery.ok_or_else(missing)?)?.ok_or_else(missing)?;
         if delivery.state == State::Pending {
             let message = "The delivery is on its way already: it is tried until it is taken or given up";
             return Err(Error::new(Kind::Conflict, "DELIVERY_PENDING", message));
         }
-        let again = Delivery { state: State::Pending, due_at: grant.at, attempts: 0, ended_at: None, ..delivery };
+        let again =
+            Delivery { state: State::Pending, due_at: outside.shown(), attempts: 0, ended_at: None, ..delivery };
         store::delivery::save(tx, &again)?;
         Ok(((), Event::DeliveryReplayed { webhook, delivery: again.id }))
     })
 }
 
-/// Sends what failed from `since` on once more, the oldest first; gives how many, and whether there are more.
+/// Sends what failed from `since` on once more, the oldest first and as far as there is room; gives how many, and whether there are more.
 pub fn replay_failed(
     app: &App,
     caller: &Caller,
     (org, id): (Option<OrgId>, Option<WebhookId>),
     since: Time,
 ) -> Pending<(usize, bool)> {
+    let outside = app.outside.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
-        let webhook = find_on(tx, grant, id)?.id;
-        let count = store::delivery::replay_failed(tx, webhook, since, grant.at, MOST_REPLAYED)?;
+        let (webhook, room) = find_open(tx, grant, id)?;
+        let count = store::delivery::replay_failed(tx, webhook, since, outside.shown(), room.min(MOST_REPLAYED))?;
         let more = store::delivery::has_failed(tx, webhook, since)?;
         Ok(((count, more), Event::DeliveriesReplayed { webhook, since, count }))
     })

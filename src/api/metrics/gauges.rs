@@ -119,7 +119,10 @@ impl Gauges {
                 "webhook_oldest_pending_seconds",
                 "Age of the oldest event on its way to a webhook that is on; 0 if none",
             ),
-            failing: gauge("webhooks_failing", "Webhooks whose last delivery failed"),
+            failing: gauge(
+                "webhooks_failing",
+                "Webhooks whose last delivery failed, or that were switched off since they took nothing or are gone",
+            ),
             counted: Mutex::default(),
             carried: Mutex::default(),
         }

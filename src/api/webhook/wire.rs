@@ -83,7 +83,8 @@ pub(super) struct WebhookItem {
     events: Vec<u8>,
     /// Whether it is off.
     disabled: bool,
-    /// Who switched it off: `administrator`, or `gone`, its receiver, which answered 410.
+    /// Why it is off: an `administrator` switched it off; its receiver answered 410, so it is `gone`; or it was `overfull`,
+    /// since 10,000 deliveries were on their way to it.
     #[oai(nullable)]
     disabled_why: Option<String>,
     /// When it was made.

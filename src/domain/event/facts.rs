@@ -229,13 +229,15 @@ impl Event {
                 Facts::updated("webhook.replay", OrgSettings, webhook)
                     .with(json!({ "since": since.to_string(), "count": count }))
             }
-            Self::DeliveryFailed { webhook, delivery, event, .. } => {
-                Facts::updated("webhook.failed", OrgSettings, webhook)
-                    .with(json!({ "deliveryId": delivery.to_string(), "eventId": event }))
+            Self::DeliveryFailed { webhook, count, only, .. } => {
+                let mut detail = json!({ "count": count });
+                if let Some((delivery, event)) = only {
+                    (detail["deliveryId"], detail["eventId"]) = (json!(delivery.to_string()), json!(event));
+                }
+                Facts::updated("webhook.failed", OrgSettings, webhook).with(detail)
             }
-            Self::WebhookDisabled { webhook, failed } => {
-                Facts::updated("webhook.disabled", OrgSettings, webhook).with(json!({ "failed": failed }))
-            }
+            Self::WebhookDisabled { webhook, why, failed } => Facts::updated("webhook.disabled", OrgSettings, webhook)
+                .with(json!({ "failed": failed, "why": why.name() })),
             Self::Listed { what, count } => Facts::server("server.list").with(json!({ "what": what, "count": count })),
             Self::BackedUp { at, heads } => {
                 Facts::server("server.backup").with(json!({ "at": at.to_string(), "heads": heads }))

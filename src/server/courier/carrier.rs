@@ -39,6 +39,7 @@ const LISTEN: Duration = Duration::from_secs(2);
 /// Carries a delivery to its receiver.
 pub struct Carrier {
     connector: Connector,
+    /// For what the clock shows: receivers compare that with their own, so it must not wait after the clock was set back.
     outside: Outside,
 }
 
@@ -84,7 +85,7 @@ impl Carrier {
     }
 
     fn request(&self, attempt: &Attempt, target: &Target) -> Result<Request<Full<Bytes>>, &'static str> {
-        let (id, seconds) = (attempt.id.to_string(), self.outside.now().millis().div_euclid(1_000));
+        let (id, seconds) = (attempt.id.to_string(), self.outside.shown().millis().div_euclid(1_000));
         let signature = webhook_signature::sign(&attempt.secrets, &id, seconds, &attempt.body);
         let request = Request::builder()
             .method(Method::POST)
@@ -104,7 +105,7 @@ impl Carrier {
             status if status.is_success() => Outcome::Taken { status: status.as_u16() },
             StatusCode::GONE => Outcome::Gone,
             status => {
-                let retry_after = retry_after(response.headers(), self.outside.now());
+                let retry_after = retry_after(response.headers(), self.outside.shown());
                 Outcome::Refused { status: status.as_u16(), retry_after }
             }
         }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::actions::app::App;
 use crate::actions::delivery::{self, Due};
 use crate::actions::error::Error;
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::Tried;
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Time;
 
@@ -17,7 +17,7 @@ pub trait Desk: Send + Sync {
     /// As [`delivery::due`].
     fn due(&self, being_tried: &[DeliveryId], left_alone: &[WebhookId], most: usize) -> Result<Due, Error>;
     /// As [`delivery::settle`].
-    fn settle(&self, outcomes: Vec<(DeliveryId, Outcome)>) -> Result<(), Error>;
+    fn settle(&self, tries: Vec<Tried>) -> Result<(), Error>;
     /// The time in which deliveries are due.
     fn now(&self) -> Time;
 }
@@ -30,12 +30,12 @@ impl Desk for Office {
         delivery::due(&self.0, being_tried, left_alone, most)
     }
 
-    fn settle(&self, outcomes: Vec<(DeliveryId, Outcome)>) -> Result<(), Error> {
-        delivery::settle(&self.0, outcomes)
+    fn settle(&self, tries: Vec<Tried>) -> Result<(), Error> {
+        delivery::settle(&self.0, tries)
     }
 
     fn now(&self) -> Time {
-        self.0.now()
+        delivery::now(&self.0)
     }
 }
 

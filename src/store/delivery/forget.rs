@@ -1,0 +1,97 @@
+//! Which deliveries are remembered no longer? What ended long ago or beyond the last of its webhook, what a deleted webhook left behind, and what goes with its event.
+
+use rusqlite::params;
+
+use crate::domain::id::{DeliveryId, OrgId, WebhookId};
+use crate::domain::time::Time;
+use crate::store::{ReadTx, StoreError, WriteTx};
+
+/// What goes of a webhook's deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All of them: the webhook is not there any more.
+    All,
+    /// Those that ended no later than this one, which ended at that moment.
+    Until(Time, DeliveryId),
+}
+
+/// What is on its way to a webhook, of events that are about to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Doomed {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// How many deliveries they are.
+    pub count: u32,
+    /// Whether all of their events say no more than that another delivery failed.
+    pub of_failure: bool,
+}
+
+/// Every webhook that has deliveries, those that were deleted too.
+pub fn webhooks(tx: &ReadTx<'_>) -> Result<Vec<WebhookId>, StoreError> {
+    // From each to the next by one look into an index: its many deliveries are not read.
+    let sql = "WITH RECURSIVE found (id) AS (
+            SELECT min(webhook) FROM delivery
+            UNION ALL SELECT (SELECT min(webhook) FROM delivery WHERE webhook > found.id) FROM found WHERE id IS NOT NULL)
+        SELECT id FROM found WHERE id IS NOT NULL";
+    tx.rows(sql, [], |row| Ok(WebhookId::from_bytes(row.get(0)?)))
+}
+
+/// What goes of a webhook's deliveries: what ended before `before`, and all but the last `kept` that have ended.
+pub fn share(tx: &ReadTx<'_>, webhook: WebhookId, before: Time, kept: u32) -> Result<Option<Share>, StoreError> {
+    let id = webhook.as_bytes();
+    if tx.row("SELECT 1 FROM webhook WHERE id = ?1", [id], |_| Ok(()))?.is_none() {
+        return Ok(Some(Share::All));
+    }
+    let until = tx.row(
+        "SELECT ended_at, id FROM (
+             SELECT * FROM (SELECT ended_at, id FROM delivery WHERE webhook = ?1 AND ended_at < ?2
+                 ORDER BY ended_at DESC, id DESC LIMIT 1)
+             UNION ALL SELECT * FROM (SELECT ended_at, id FROM delivery WHERE webhook = ?1 AND ended_at IS NOT NULL
+                 ORDER BY ended_at DESC, id DESC LIMIT 1 OFFSET ?3))
+         ORDER BY ended_at DESC, id DESC LIMIT 1",
+        params![id, before.millis(), kept],
+        |row| Ok(Share::Until(Time::from_millis(row.get(0)?), DeliveryId::from_bytes(row.get(1)?))),
+    )?;
+    Ok(until)
+}
+
+/// Forgets at most so many of a webhook's share; how many that were.
+pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Share, most: u32) -> Result<usize, StoreError> {
+    match share {
+        Share::All => tx.execute(
+            "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE webhook = ?1 ORDER BY id LIMIT ?2)",
+            params![webhook.as_bytes(), most],
+        ),
+        Share::Until(ended, last) => tx.execute(
+            "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery
+                 WHERE webhook = ?1 AND ended_at IS NOT NULL AND (ended_at, id) <= (?2, ?3)
+                 ORDER BY ended_at, id LIMIT ?4)",
+            params![webhook.as_bytes(), ended.millis(), last.as_bytes(), most],
+        ),
+    }
+}
+
+/// What is on its way of the events of an organization up to a place in its chain, for each webhook.
+pub fn doomed(tx: &ReadTx<'_>, org: OrgId, seq: i64) -> Result<Vec<Doomed>, StoreError> {
+    let sql = "SELECT webhook.id, count(*), sum(audit.action NOT IN ('webhook.failed', 'webhook.disabled')) = 0
+        FROM webhook CROSS JOIN delivery ON webhook = webhook.id AND state = 'pending' CROSS JOIN audit ON audit.id = event
+        WHERE webhook.org = ?1 AND seq <= ?2 GROUP BY webhook.id";
+    tx.rows(sql, params![org.as_bytes(), seq], |row| {
+        Ok(Doomed { webhook: WebhookId::from_bytes(row.get(0)?), count: row.get(1)?, of_failure: row.get(2)? })
+    })
+}
+
+/// Forgets the deliveries of the first entries of a chain up to `seq`, of at most `most` entries and at most as many; how
+/// many these were.
+pub(in crate::store) fn of_first(
+    tx: &WriteTx<'_>,
+    org: Option<OrgId>,
+    seq: i64,
+    most: u32,
+) -> Result<usize, StoreError> {
+    tx.execute(
+        "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE event IN (
+             SELECT id FROM audit WHERE org IS ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3) LIMIT ?3)",
+        params![org.as_ref().map(OrgId::as_bytes), seq, most],
+    )
+}

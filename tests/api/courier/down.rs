@@ -1,0 +1,53 @@
+//! A receiver that stays down, the whole way: the real courier walks all its deliveries through the schedule and gives them up in time.
+
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use serde_json::json;
+
+use super::nobody;
+use crate::harness::Server;
+use crate::outbox_bound::number;
+use crate::outbox_down::details;
+use crate::webhooks::Hook;
+
+const MANY: i64 = 300;
+const MINUTE: i64 = 60_000;
+
+/// The schedule, in minutes, with all its jitter.
+const WHOLE: i64 = (5 + 30 + 120 + 300 + 600 + 840 + 1_200 + 1_440) * 11 / 10 + 1;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_deliveries_to_nobody_have_all_ended_after_their_schedule() {
+    let server = Server::with(|flags| flags.with("webhook_allow", "127.0.0.0/8")).await;
+    let owner = server.owner_of("acme").await;
+    let url = format!("http://{}/", nobody().await);
+    // Only what it is tested with, and not that it was made.
+    let hook = Hook::make(&server, &owner, &json!({ "url": url, "contexts": [1], "disabled": true })).await;
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
+    for _ in 0..MANY {
+        hook.tested(&server, &owner).await;
+    }
+    let (began, start) = (Instant::now(), server.now());
+    while number(&server, "SELECT count(*) FROM delivery WHERE state = 'pending'").await > 0 {
+        let due = format!("SELECT count(*) FROM delivery WHERE state = 'pending' AND due_at <= {}", server.now());
+        while number(&server, &due).await > 0 {
+            assert!(began.elapsed() < Duration::from_mins(2), "not yet");
+            server.courier.hurry();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Ten minutes after the next is due: nobody looks more often, and nothing is later than that.
+        let next = number(&server, "SELECT coalesce(min(due_at), 0) FROM delivery WHERE state = 'pending'").await;
+        server.pass((next - server.now()).max(0) + 10 * MINUTE);
+    }
+    let took = (server.now() - start) / MINUTE;
+    // Each of the nine waits may be met ten minutes late.
+    assert!(took <= WHOLE + 10 * 10, "{took} minutes of {WHOLE}");
+    assert!(took >= WHOLE * 10 / 11 - 1, "{took} minutes: none was given up early");
+    let tried = "SELECT count(*) FROM delivery WHERE state = 'failed' AND attempts = 10";
+    assert_eq!(number(&server, tried).await, MANY);
+    let said = details(&server, "webhook.failed").await;
+    let counts = said.iter().map(|detail| detail["count"].as_i64().expect("a number"));
+    assert!(counts.sum::<i64>() == MANY && said.len() < 100, "{said:?}");
+    server.stop().await;
+}

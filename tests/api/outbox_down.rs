@@ -1,0 +1,201 @@
+//! A receiver that is down: what is due counts its failures, keeps its schedule and is given up in few words; what is well beside it goes out.
+
+use std::sync::Arc;
+
+use orgkeys::actions::delivery;
+use orgkeys::domain::delivery::Outcome;
+use serde_json::{Value, json};
+
+use crate::harness::{Identity, Server, blocking, entries};
+use crate::outbox::{due, owner_and_hook, tell};
+use crate::outbox_bound::{change, fill, number};
+use crate::webhooks::Hook;
+
+const REFUSED: Outcome = Outcome::Refused { status: 500, retry_after: None };
+const TAKEN: Outcome = Outcome::Taken { status: 204 };
+const HOUR: i64 = 3_600_000;
+
+/// The deliveries that are on their way, oldest first.
+async fn pending(server: &Server, owner: &Identity, hook: &Hook) -> Vec<Value> {
+    let mut listed = hook.deliveries(server, owner, "?state=pending&take=100").await["data"].clone();
+    listed.as_array_mut().expect("a list").reverse();
+    listed.as_array().expect("a list").clone()
+}
+
+/// The details of the entries with this action.
+pub async fn details(server: &Server, action: &str) -> Vec<Value> {
+    let of = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
+    of.map(|entry| serde_json::from_str(&entry.detail.expect("a detail")).expect("JSON")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_counts_the_failure_of_a_receiver_that_is_down_as_its_own_try() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    for _ in 0..20 {
+        hook.tested(&server, &owner).await;
+    }
+    let (tries, _) = due(&server, &[], 32).await;
+    tell(&server, vec![tries[0].ended(REFUSED)]).await;
+    let attempts = async || pending(&server, &owner, &hook).await.iter().filter(|sent| sent["attempts"] == 1).count();
+    assert_eq!(attempts().await, 1, "it may be that one alone");
+    tell(&server, vec![tries[1].ended(Outcome::Failed { why: "no answer within 15 s" })]).await;
+    let all = pending(&server, &owner, &hook).await;
+    assert_eq!(attempts().await, 20);
+    assert!(all[2..].iter().all(|sent| sent["lastWhy"] == "no answer within 15 s"), "{all:?}");
+    let waits: Vec<&str> = all.iter().map(|sent| sent["nextAttemptAt"].as_str().expect("a time")).collect();
+    assert!(waits.iter().all(|at| ("2024-01-15T10:30:05.000Z"..="2024-01-15T10:30:05.500Z").contains(at)), "{waits:?}");
+    assert!(waits.iter().any(|at| *at != waits[0]), "not all at the same moment");
+    // It comes back, and gets everything.
+    server.pass(5_500);
+    let mut arrived = 0;
+    for _ in 0..5 {
+        let (tries, _) = due(&server, &[], 32).await;
+        arrived += tries.len();
+        tell(&server, tries.iter().map(|attempt| attempt.ended(TAKEN)).collect()).await;
+    }
+    assert_eq!((arrived, pending(&server, &owner, &hook).await.len()), (20, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_count_a_failure_together_and_no_more() {
+    let server = Server::start().await;
+    let (_, hook) = owner_and_hook(&server).await;
+    fill(&server, &hook, 502, "pending").await;
+    change(&server, "UPDATE delivery SET due_at = due_at + 1 WHERE id = (SELECT max(id) FROM delivery)").await;
+    let (tries, _) = due(&server, &[], 32).await;
+    tell(&server, vec![tries[0].ended(REFUSED), tries[1].ended(REFUSED)]).await;
+    let once = "SELECT count(*) FROM delivery WHERE state = 'pending' AND attempts = 1";
+    assert_eq!(number(&server, once).await, 501, "all that is due");
+    fill(&server, &hook, 502, "pending").await;
+    let (tries, _) = due(&server, &[], 32).await;
+    tell(&server, vec![tries[0].ended(REFUSED)]).await;
+    assert_eq!(number(&server, once).await, 501 + 501, "one tried and five hundred with it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_that_are_down_together_share_what_is_counted_at_once() {
+    let server = Server::start().await;
+    let (owner, first) = owner_and_hook(&server).await;
+    let mut hooks = vec![first];
+    for _ in 0..4 {
+        hooks.push(Hook::make(&server, &owner, &json!({ "url": "https://b.example" })).await);
+    }
+    change(&server, "DELETE FROM delivery").await;
+    let (mut tries, mut others) = (Vec::new(), Vec::new());
+    for hook in &hooks {
+        fill(&server, hook, 600, "pending").await;
+        let (app, alone) = (Arc::clone(&server.app), others.clone());
+        let found = blocking(move || delivery::due(&app, &[], &alone, 1_000).expect("what is due")).await;
+        others.push(found.attempts[0].webhook);
+        tries.extend(found.attempts.into_iter().take(2));
+    }
+    tell(&server, tries.iter().map(|attempt| attempt.ended(REFUSED)).collect()).await;
+    let counted = "SELECT count(*) FROM delivery WHERE attempts = 1";
+    assert_eq!((tries.len(), number(&server, counted).await), (10, 10 + 2_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_its_receiver_does_not_like_holds_up_no_other() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let poison = hook.tested(&server, &owner).await;
+    for round in 0..5 {
+        let (tries, _) = due(&server, &[], 32).await;
+        assert_eq!((tries.len(), tries[0].id.to_string()), (1, poison.clone()), "{round}");
+        tell(&server, vec![tries[0].ended(REFUSED)]).await;
+        server.pass(27 * HOUR);
+        let well = hook.tested(&server, &owner).await;
+        let (tries, _) = due(&server, &[], 32).await;
+        assert_eq!((tries.len(), tries[0].id.to_string()), (2, poison.clone()), "{round}");
+        // Twice in a row, while the other is due.
+        tell(&server, vec![tries[0].ended(REFUSED)]).await;
+        let (tries, _) = due(&server, &[], 32).await;
+        assert_eq!((tries.len(), tries[0].id.to_string(), tries[0].attempts), (1, well, 0), "{round}");
+        tell(&server, vec![tries[0].ended(TAKEN)]).await;
+        server.pass(27 * HOUR);
+    }
+    let taken = hook.deliveries(&server, &owner, "?state=delivered&take=100").await;
+    let firsts = taken["data"].as_array().expect("a list").iter().filter(|sent| sent["attempts"] == 1).count();
+    assert!(firsts >= 5, "each at its own first try: {taken}");
+    // Two of them at once beside one that is taken: the receiver is up.
+    for _ in 0..4 {
+        hook.tested(&server, &owner).await;
+    }
+    let (tries, _) = due(&server, &[], 32).await;
+    tell(&server, vec![tries[0].ended(TAKEN), tries[1].ended(REFUSED), tries[2].ended(REFUSED)]).await;
+    assert_eq!(due(&server, &[], 32).await.0[0].attempts, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_was_counted_while_a_try_was_under_way_is_not_counted_twice() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    for _ in 0..4 {
+        hook.tested(&server, &owner).await;
+    }
+    let (tries, _) = due(&server, &[], 32).await;
+    let first: Vec<_> = tries[..2].iter().map(|attempt| attempt.ended(REFUSED)).collect();
+    tell(&server, first.clone()).await;
+    tell(&server, vec![tries[2].ended(REFUSED)]).await;
+    // As after a settling of which nobody heard.
+    tell(&server, first).await;
+    let all = pending(&server, &owner, &hook).await;
+    assert!(all.len() == 4 && all.iter().all(|sent| sent["attempts"] == 1), "{all:?}");
+    tell(&server, vec![tries[3].ended(TAKEN)]).await;
+    assert_eq!(pending(&server, &owner, &hook).await.len(), 3, "what was taken was taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_together_is_said_once() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    for _ in 0..20 {
+        hook.tested(&server, &owner).await;
+    }
+    for round in 0..10 {
+        assert_eq!(details(&server, "webhook.failed").await, Vec::<Value>::new(), "{round}");
+        let (tries, _) = due(&server, &[], 32).await;
+        assert_eq!(tries.len(), 4);
+        tell(&server, tries.iter().map(|attempt| attempt.ended(REFUSED)).collect()).await;
+        server.pass(27 * HOUR);
+    }
+    assert_eq!(details(&server, "webhook.failed").await, [json!({ "count": 20 })]);
+    assert_eq!(hook.deliveries(&server, &owner, "?state=failed").await["total"], 20);
+}
+
+/// Everything fails until nothing is on its way.
+async fn fail_all(server: &Server) {
+    for _ in 0..5_000 {
+        let (tries, next) = due(server, &[], 1_000).await;
+        if tries.is_empty() {
+            let Some(next) = next else { return };
+            server.pass(next);
+        }
+        tell(server, tries.iter().map(|attempt| attempt.ended(REFUSED)).collect()).await;
+    }
+    panic!("it never ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_dead_webhooks_say_of_one_event_little_more_than_that_each_failed() {
+    let server = Server::start().await;
+    let (owner, first) = owner_and_hook(&server).await;
+    for number in 1..10 {
+        Hook::make(&server, &owner, &json!({ "url": format!("https://{number}.example") })).await;
+    }
+    change(&server, "DELETE FROM delivery").await;
+    server.project(&owner, "a").await;
+    fail_all(&server).await;
+    let said = details(&server, "webhook.failed").await;
+    assert!((10..=20).contains(&said.len()), "{}", said.len());
+    assert_eq!(said.iter().filter(|detail| detail["count"] != 1 || detail["deliveryId"].is_null()).count(), 0);
+    assert!(number(&server, "SELECT count(*) FROM delivery WHERE state = 'failed'").await >= 100, "all was tried");
+    // One that took something meanwhile says so again.
+    first.tested(&server, &owner).await;
+    let (tries, _) = due(&server, &[], 32).await;
+    tell(&server, tries.iter().map(|attempt| attempt.ended(TAKEN)).collect()).await;
+    server.project(&owner, "b").await;
+    fail_all(&server).await;
+    assert!((said.len() + 11..=said.len() + 21).contains(&details(&server, "webhook.failed").await.len()));
+}

@@ -1,0 +1,243 @@
+//! What is kept of deliveries and for how long: what has ended, what was on its way to somebody who is gone, and what goes with its event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use orgkeys::actions::delivery::forget::{self, AT_ONCE, STEPS};
+use orgkeys::actions::retention::Retention;
+use orgkeys::domain::delivery::Outcome;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::harness::{Identity, Server, blocking, entries};
+use crate::outbox::{due, owner_and_hook, settle};
+use crate::webhooks::Hook;
+
+const DAY: i64 = 86_400_000;
+
+/// What the housekeeping does every minute; gives how many writes that took.
+async fn keep_house(server: &Server) -> u64 {
+    let (app, writes) = (Arc::clone(&server.app), server.app.writer_figures().writes);
+    blocking(move || forget::keep(&app).expect("kept")).await;
+    server.app.writer_figures().writes - writes
+}
+
+/// Lets days pass, as a server that runs sees them.
+async fn days(server: &Server, count: i64) {
+    for _ in 0..count {
+        server.pass(DAY);
+        let app = Arc::clone(&server.app);
+        blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+    }
+}
+
+async fn number(server: &Server, sql: &'static str) -> i64 {
+    let database = server.database.clone();
+    blocking(move || {
+        let conn = Connection::open(database).expect("the file");
+        conn.query_row(sql, [], |row| row.get(0)).expect("a number")
+    })
+    .await
+}
+
+/// Writes so many deliveries of the newest event to every webhook, beside the server.
+async fn fill(server: &Server, count: u32, state: &'static str) {
+    let (database, now) = (server.database.clone(), server.now());
+    blocking(move || {
+        let conn = Connection::open(database).expect("the file");
+        conn.busy_timeout(Duration::from_secs(30)).expect("a timeout");
+        let ended = if state == "pending" { "NULL".to_owned() } else { now.to_string() };
+        let sql = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             INSERT INTO delivery (id, webhook, event, state, due_at, attempts, created_at, ended_at)
+             SELECT unhex(printf('01%014x', i) || hex(randomblob(8))), webhook.id, (SELECT max(id) FROM audit), '{state}', {now}, 1, {now}, {ended}
+             FROM webhook, n"
+        );
+        conn.execute_batch(&sql).expect("filled");
+    })
+    .await;
+}
+
+async fn total(server: &Server, owner: &Identity, hook: &Hook, query: &str) -> i64 {
+    hook.deliveries(server, owner, query).await["total"].as_i64().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_is_forgotten_after_thirty_days_and_beyond_a_thousand_though_nothing_is_sent() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let first = total(&server, &owner, &hook, "").await;
+    assert_eq!(first, 1, "its own making");
+    fill(&server, 999, "delivered").await;
+    assert_eq!(keep_house(&server).await, 0, "exactly a thousand");
+    server.pass(1);
+    let id = hook.tested(&server, &owner).await;
+    settle(&server, vec![(id.clone(), Outcome::Taken { status: 200 })]).await;
+    assert_eq!(total(&server, &owner, &hook, "").await, 1_001, "no write pays for what is forgotten");
+    hook.tested(&server, &owner).await;
+    assert_eq!(keep_house(&server).await, 1);
+    assert_eq!(total(&server, &owner, &hook, "?state=delivered").await, 1_000);
+    let kept = hook.deliveries(&server, &owner, "?state=delivered&take=1000").await["data"].clone();
+    assert!(kept.as_array().expect("a list").iter().any(|delivery| delivery["id"] == id), "one of the oldest goes");
+
+    days(&server, 30).await;
+    assert_eq!(keep_house(&server).await, 2, "999 in two steps");
+    assert_eq!(total(&server, &owner, &hook, "?state=delivered").await, 1, "exactly thirty days old");
+    server.pass(1);
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "").await, 1, "what is on its way stays, however old");
+    assert_eq!(total(&server, &owner, &hook, "?state=pending").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_leaps_ahead_forgets_nothing() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    server.pass(3_652 * DAY);
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_forgets_so_much_and_the_next_one_goes_on() {
+    let server = Server::start().await;
+    let (_, _) = owner_and_hook(&server).await;
+    let most = AT_ONCE * STEPS;
+    fill(&server, most + 1_499, "delivered").await;
+    assert_eq!(keep_house(&server).await, u64::from(STEPS));
+    assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, 1_500);
+    assert_eq!(keep_house(&server).await, 2, "500, and a look whether there is more");
+    assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_webhook_is_gone_at_once_and_what_was_sent_to_it_goes_in_steps() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let other = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
+    fill(&server, 1_200, "pending").await;
+    let (before, _) = due(&server, &[], 100).await;
+    assert!(before.iter().any(|attempt| attempt.webhook.to_string() == hook.id));
+    let kept = total(&server, &owner, &other, "").await;
+    let deleted = hook.call(&server, &owner, Method::DELETE, "", Value::Null).await;
+    assert_eq!(deleted.status, 200);
+    assert!(number(&server, "SELECT count(*) FROM delivery").await > 2_400, "its deletion keeps nobody waiting");
+    assert_eq!(hook.call(&server, &owner, Method::GET, "/deliveries", Value::Null).await.status, 404);
+    let (after, _) = due(&server, &[], 100).await;
+    assert!(!after.is_empty() && after.iter().all(|attempt| attempt.webhook.to_string() == other.id));
+    let id = before.iter().find(|attempt| attempt.webhook.to_string() == hook.id).expect("one").id.to_string();
+    settle(&server, vec![(id, Outcome::Gone)]).await;
+    assert_eq!(keep_house(&server).await, 3, "500, 500 and the rest");
+    assert_eq!(total(&server, &owner, &other, "").await, kept);
+    assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_to_a_receiver_that_is_gone_is_given_up_in_steps_also_after_a_crash() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let id = hook.tested(&server, &owner).await;
+    fill(&server, 1_200, "pending").await;
+    let writes = server.app.writer_figures().writes;
+    settle(&server, vec![(id, Outcome::Gone)]).await;
+    assert_eq!(due(&server, &[], 32).await.0.len(), 0);
+    assert_eq!(server.app.writer_figures().writes - writes, 4, "what came of the try, 500, 500 and the rest");
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, 1_201);
+    assert_eq!(server.events(&owner).await.remove(0)["jsonData"], r#"{"failed":1201,"why":"gone"}"#);
+    // As a server that was killed in between left it.
+    fill(&server, 2, "pending").await;
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=pending").await, 0);
+    // What an administrator has switched off waits.
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": true })).await;
+    let waits = total(&server, &owner, &hook, "?state=pending").await;
+    keep_house(&server).await;
+    assert_eq!((waits, total(&server, &owner, &hook, "?state=pending").await), (1, 1));
+}
+
+/// Makes two webhooks, of which the first is switched off with deliveries on their way, and lets eight days pass.
+async fn old() -> (Server, Identity, Hook, Hook) {
+    let server = Server::start().await;
+    let (owner, off) = owner_and_hook(&server).await;
+    let witness = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [8] })).await;
+    for name in ["a", "b"] {
+        server.project(&owner, name).await;
+    }
+    off.call(&server, &owner, Method::PUT, "", json!({ "disabled": true })).await;
+    let taken = due(&server, &[], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
+    settle(&server, taken.map(|id| (id, Outcome::Taken { status: 200 })).collect()).await;
+    days(&server, 8).await;
+    (server, owner, off, witness)
+}
+
+/// Housekeeping that keeps seven days of the audit log; gives how many writes that took.
+async fn retain(server: &Server) -> u64 {
+    let (app, writes) = (Arc::clone(&server.app), server.app.writer_figures().writes);
+    blocking(move || Retention::new(7).keep(&app).expect("kept")).await;
+    server.app.writer_figures().writes - writes
+}
+
+/// The details of all events that say that deliveries were given up, and the actions of the chain.
+async fn given_up(server: &Server, owner: &Identity) -> (Vec<Value>, Vec<String>) {
+    let chain = entries(&server.database).await.into_iter().filter(|entry| entry.org == owner.org);
+    let chain: Vec<_> = chain.collect();
+    let failed = chain.iter().filter(|entry| entry.action == "webhook.failed");
+    let details = failed.map(|entry| serde_json::from_str(entry.detail.as_deref().expect("a detail")).expect("JSON"));
+    (details.collect(), chain.iter().map(|entry| entry.action.clone()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event() {
+    let (server, owner, off, witness) = old().await;
+    let waits = total(&server, &owner, &off, "?state=pending").await;
+    assert_eq!(waits, 3, "the other webhook's making, and two projects");
+    retain(&server).await;
+    let (details, actions) = given_up(&server, &owner).await;
+    assert_eq!(details, [json!({ "count": 3 })], "one for the webhook");
+    assert_eq!(actions[actions.len() - 2..], ["webhook.failed", "audit.trim"]);
+    assert_eq!(total(&server, &owner, &off, "").await, 0);
+    let told = due(&server, &[], 100).await.0;
+    assert_eq!((told.len(), told[0].webhook.to_string()), (1, witness.id.clone()), "the other webhook hears of it");
+    // Now that does not arrive either: nobody hears of it, else two that fail would tell each other for ever.
+    off.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
+    let others = due(&server, &[told[0].id], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
+    settle(&server, others.map(|id| (id, Outcome::Taken { status: 200 })).collect()).await;
+    days(&server, 9).await;
+    retain(&server).await;
+    assert_eq!(given_up(&server, &owner).await.0, [json!({ "count": 1 })]);
+    assert_eq!(due(&server, &[], 100).await.0.len(), 0);
+    retain(&server).await;
+    assert_eq!(given_up(&server, &owner).await.0.len(), 1, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deliveries_of_events_that_go_are_removed_in_steps_of_their_own() {
+    let (server, owner, off, _) = old().await;
+    let plain = {
+        let (server, ..) = old().await;
+        retain(&server).await
+    };
+    fill_old(&server, 1_200).await;
+    assert_eq!(retain(&server).await - plain, 2, "500 and 500 more than the few that go with their events");
+    assert_eq!(total(&server, &owner, &off, "").await, 0);
+    assert_eq!(number(&server, "SELECT count(*) FROM delivery WHERE event NOT IN (SELECT id FROM audit)").await, 0);
+}
+
+/// Writes so many deliveries of the oldest event that is sent to the first webhook.
+async fn fill_old(server: &Server, count: u32) {
+    let database = server.database.clone();
+    blocking(move || {
+        let conn = Connection::open(database).expect("the file");
+        conn.busy_timeout(Duration::from_secs(30)).expect("a timeout");
+        let sql = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             INSERT INTO delivery (id, webhook, event, state, due_at, attempts, created_at, ended_at)
+             SELECT randomblob(16), webhook, event, 'delivered', due_at, 1, created_at, created_at
+             FROM (SELECT * FROM delivery ORDER BY event LIMIT 1), n"
+        );
+        conn.execute_batch(&sql).expect("filled");
+    })
+    .await;
+}

@@ -1,0 +1,65 @@
+// What is the page used with? A mouse, a keyboard alone, or a thumb: each presses, writes and chooses, in its own way.
+import assert from "node:assert/strict";
+
+export class Mouse {
+    press(target) {
+        return target.click();
+    }
+    write(target, text) {
+        return target.fill(text);
+    }
+    choose(target, option) {
+        return target.selectOption(option);
+    }
+}
+
+/** Nothing but Tab, Enter, arrows and letters. */
+export class Keyboard {
+    constructor(page) {
+        this.page = page;
+    }
+    async press(target) {
+        await this.#reach(target);
+        await this.page.keyboard.press("Enter");
+    }
+    async write(target, text) {
+        await this.#reach(target);
+        await this.page.keyboard.press("Control+A");
+        await this.page.keyboard.type(text);
+    }
+    async choose(target, option) {
+        await this.#reach(target);
+        for (let steps = 0; (await target.inputValue()) !== option; steps++) {
+            assert.ok(steps < 20, `arrows do not reach ${option}`);
+            await this.page.keyboard.press("ArrowDown");
+        }
+    }
+    async #reach(target) {
+        await target.waitFor();
+        for (let tabs = 0; ; tabs++) {
+            assert.ok(tabs < 400, `Tab does not reach ${target}`);
+            if (await target.evaluate((it) => it === document.activeElement)) break;
+            await this.page.keyboard.press("Tab");
+        }
+        const seen = await target.evaluate((it) => {
+            const { outlineStyle, outlineWidth } = getComputedStyle(it);
+            const { top, bottom } = it.getBoundingClientRect();
+            return { drawn: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2, there: bottom > 0 && top < innerHeight };
+        });
+        assert.deepEqual(seen, { drawn: true, there: true }, `whether the focus shows on ${target}`);
+    }
+}
+
+export class Thumb {
+    press(target) {
+        return target.tap();
+    }
+    async write(target, text) {
+        await target.tap();
+        await target.fill(text);
+    }
+    async choose(target, option) {
+        await target.tap();
+        await target.selectOption(option);
+    }
+}

@@ -1,0 +1,59 @@
+// What is the story told to? A server of its own, and a browser that is watched.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const { PROGRAM, CHROMIUM, NO_NAMES } = process.env;
+
+/** A fresh server, whose owner has the token. */
+export async function serve() {
+    const home = mkdtempSync(join(tmpdir(), "orgkeys-"));
+    const token = execFileSync(PROGRAM, ["token", "generate"], { encoding: "utf8" }).trim();
+    const child = spawn(PROGRAM, ["serve", "--database", join(home, "orgkeys.db"), "--listen", "127.0.0.1:0"], {
+        env: { ...process.env, ORGKEYS_BOOTSTRAP_TOKEN: token },
+        stdio: ["ignore", "pipe", openSync(join(home, "log"), "w")],
+    });
+    const gone = new Promise((done) => child.once("exit", done));
+    const stop = async () => {
+        child.kill();
+        await gone;
+        rmSync(home, { recursive: true });
+    };
+    for await (const line of createInterface({ input: child.stdout })) {
+        const url = line.match(/^listening on (\S+)/)?.[1];
+        if (url) return { url, token, stop };
+    }
+    throw new Error(`the server did not start: ${readFileSync(join(home, "log"), "utf8")}`);
+}
+
+/** Debian's Chromium, with an empty profile. */
+export async function browse() {
+    const near = Object.keys(networkInterfaces()).join() === "lo";
+    if (!near && !NO_NAMES) throw new Error("this machine's network can be reached from here");
+    const names = NO_NAMES ? ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"] : [];
+    return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", ...names] });
+}
+
+/** All that must not happen on a page, as it happens. */
+export async function watch(context, origin) {
+    const seen = [];
+    await context.addInitScript(() => {
+        addEventListener("securitypolicyviolation", (event) => {
+            console.error(`${event.violatedDirective} forbids ${event.blockedURI}`);
+        });
+    });
+    const ours = (url) => url.startsWith("data:") || url.replace(/^blob:/, "").startsWith(`${origin}/`);
+    context.on("request", (request) => ours(request.url()) || seen.push(`left the host: ${request.url()}`));
+    context.on("requestfailed", (request) => {
+        seen.push(`failed: ${request.url()}, ${request.failure()?.errorText}`);
+    });
+    context.on("response", (answer) => answer.status() < 400 || seen.push(`${answer.status()}: ${answer.url()}`));
+    context.on("weberror", (error) => seen.push(`thrown: ${error.error()}`));
+    context.on("console", (message) => {
+        if (["error", "warning", "assert"].includes(message.type())) seen.push(`console: ${message.text()}`);
+    });
+    return seen;
+}

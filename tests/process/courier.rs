@@ -1,0 +1,111 @@
+//! The courier and power cuts: every event arrives however often the server is killed, and a repeat is known by its id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use orgkeys::server::clock::system_seed;
+use serde_json::{Value, json};
+
+use crate::harness::{Home, Server, call, sqlite};
+
+/// Longer than anything here takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often the server is killed.
+const ROUNDS: usize = 6;
+
+/// What a receiver read: the delivery's id and the body.
+pub type Received = (String, Vec<u8>);
+
+/// A receiver that tells of each delivery before it takes it, so that the server can be killed in between.
+pub fn receiver() -> (SocketAddr, Receiver<Received>) {
+    let bound = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = bound.local_addr().expect("an address");
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        for stream in bound.incoming().flatten() {
+            let tell = tell.clone();
+            thread::spawn(move || take(&stream, &tell));
+        }
+    });
+    (address, told)
+}
+
+/// Takes one delivery; one that breaks off is none.
+fn take(mut stream: &TcpStream, tell: &Sender<Received>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let (mut id, mut length) = (None, 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end().split_once(": ") {
+            Some(("webhook-id", value)) => id = Some(value.to_owned()),
+            Some(("content-length", value)) => length = value.parse().ok()?,
+            _ if line == "\r\n" => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    tell.send((id?, body)).ok()?;
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()
+}
+
+fn start(home: &Home) -> Server {
+    home.start_with(&mut home.serve(&["--webhook-allow", "127.0.0.0/8"]))
+}
+
+/// Takes note of a delivery: the same id always comes with the same body.
+fn note(seen: &mut BTreeMap<String, (Vec<u8>, usize)>, (id, body): Received) {
+    let known = seen.entry(id).or_insert_with(|| (body.clone(), 0));
+    assert_eq!(known.0, body, "a repeat is the same");
+    known.1 += 1;
+}
+
+#[test]
+fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
+    let (home, (address, told)) = (Home::new(), receiver());
+    let mut server = start(&home);
+    let owner = server.owner();
+    let hook = json!({ "url": format!("http://{address}/hook"), "contexts": [0] });
+    let hooks = format!("/organization/{}/webhooks", owner.org);
+    assert_eq!(server.call("POST", &hooks, Some(&owner.token), Some(&hook)).status, 201);
+    let projects = format!("/api/organizations/{}/projects", owner.org);
+    let (mut seen, mut acknowledged) = (BTreeMap::new(), 0);
+    // The instants are random: the server is killed when it has carried so many more.
+    for (_, instant) in (0..ROUNDS).zip(system_seed()) {
+        let (path, token, at) = (projects.clone(), owner.token.clone(), server.address);
+        let client = thread::spawn(move || {
+            let body = json!({ "name": "a" });
+            let answers = std::iter::repeat_with(|| call(at, "POST", &path, Some(&token), Some(&body)));
+            answers.map_while(Result::ok).filter(|answer| answer.status == 201).count()
+        });
+        for _ in 0..=instant % 64 {
+            note(&mut seen, told.recv_timeout(PATIENCE).expect("the courier goes on"));
+        }
+        server.kill();
+        acknowledged += client.join().expect("a client");
+        server = start(&home);
+    }
+    let events = {
+        let conn = sqlite(&home.database);
+        let mut statement = conn.prepare("SELECT id FROM audit WHERE action = 'project.create'").expect("a statement");
+        let ids = statement.query_map([], |row| row.get::<_, i64>(0)).expect("rows");
+        ids.map(|id| id.expect("an id")).collect::<BTreeSet<_>>()
+    };
+    assert!(events.len() >= acknowledged && acknowledged > ROUNDS, "{acknowledged} of {}", events.len());
+    while seen.len() < events.len() {
+        note(&mut seen, told.recv_timeout(PATIENCE).expect("what is missing comes yet"));
+    }
+    let id = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON")["id"].as_i64().expect("an id");
+    let arrived: BTreeSet<i64> = seen.values().map(|(body, _)| id(body)).collect();
+    assert_eq!((&arrived, seen.len()), (&events, events.len()), "each under one id alone");
+    let repeats: usize = seen.values().map(|(_, times)| times - 1).sum();
+    assert!(repeats <= ROUNDS * 4, "{repeats} repeats: only what was under way when the server was killed");
+}
