@@ -15,6 +15,7 @@ mod audit;
 mod audit_chain;
 mod audit_pages;
 mod audit_refusals;
+mod breaking;
 mod clock;
 mod clock_ahead;
 mod courier;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::harness::Server;
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(document::text()).expect("JSON"));
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(document::text()).expect("JSON"));
 
 /// Every operation of the document with its method and path.
 pub fn operations() -> Vec<(&'static str, &'static str, &'static Value)> {
