@@ -3,6 +3,8 @@
 //! The framework's own writer emits a path once for each group that has it, and readers keep only the last. So this
 //! one works from the same registry, merges paths, and mends what generators stumble over.
 
+mod examples;
+
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -81,11 +83,14 @@ fn tags(registry: &Registry) -> Vec<&MetaTag> {
 }
 
 fn paths() -> Value {
-    let mut paths = Map::new();
+    let (mut paths, seen) = (Map::new(), examples::seen());
     for path in Apis::meta().into_iter().flat_map(|api| api.paths) {
+        let family = if path.path.starts_with("/api/") { "wrapped" } else { "plain" };
         let operations = paths.entry(path.path).or_insert_with(|| json!({}));
         for operation in &path.operations {
-            operations[operation.method.as_str().to_lowercase()] = self::operation(operation);
+            let mut written = self::operation(operation);
+            examples::show(&mut written, &seen, family);
+            operations[operation.method.as_str().to_lowercase()] = written;
         }
     }
     Value::Object(paths)

@@ -23,6 +23,7 @@ mod credentials;
 mod crowd;
 mod deploy_metrics;
 mod events;
+mod examples;
 mod full;
 mod guessing;
 mod harness;

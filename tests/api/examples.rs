@@ -1,0 +1,172 @@
+//! The examples of the document are what a server answers: one story, told to one world, is what they are written from.
+
+mod names;
+mod story;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::{env, fs};
+
+use hyper::Method;
+use orgkeys::actions::offline::{self, Ttl};
+use orgkeys::domain::delivery::Outcome;
+use orgkeys::domain::role::Role;
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs8::EncodePublicKey;
+use rusqlite::Connection;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+
+use self::names::Names;
+use self::story::{ADAS_TOKEN, KEY, ORG, Step};
+use crate::harness::{Answer, Server, blocking, sign, with_body};
+use crate::openapi::operations;
+use crate::outbox::carry;
+
+/// The private half of the key that the examples sign with. It stands here for everybody to read, and opens nothing.
+const TEST_ONLY_KEY: &str = include_str!("examples/test-only-key.pem");
+
+/// A server with one organization, its owner, and a key whose private half everybody knows.
+struct World {
+    server: Server,
+    names: Names,
+    /// What is written into the document: what was asked and answered, by operation.
+    seen: Map<String, Value>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let app = Arc::clone(&server.app);
+        let (org, secret) = blocking(move || {
+            let org = offline::create_org(&app, "acme").expect("an organization").id.to_string();
+            offline::create_user(&app, &org, "ada@example.org", Role::Owner, "Ada", "Lovelace").expect("a user");
+            let (secret, _) = offline::create_token(&app, "ada@example.org", Ttl::Never).expect("a token");
+            (org, secret.expose_secret().to_owned())
+        })
+        .await;
+        let minted = server.request(Method::POST, &format!("/organization/{org}/key?format=json"));
+        let minted = server.send(with_body(minted.header("authorization", format!("Bearer {secret}")), None)).await;
+        let key = minted.json()["data"]["id"].as_str().expect("an id").to_owned();
+        let database = server.database.clone();
+        blocking(move || {
+            let key = RsaPrivateKey::from_pkcs1_pem(TEST_ONLY_KEY).expect("a key");
+            let der = key.to_public_key().to_public_key_der().expect("its public half");
+            let beside = Connection::open(database).expect("opened beside the server");
+            assert_eq!(beside.execute("UPDATE org_key SET public_key = ?1", [der.as_bytes()]), Ok(1));
+        })
+        .await;
+        let mut names = Names::default();
+        assert_eq!([org, secret, key].map(|word| names.pretty(&word)), [ORG, ADAS_TOKEN, KEY]);
+        Self { server, names, seen: Map::new() }
+    }
+
+    /// Asks as a step says, and gives what was answered.
+    async fn ask(&self, step: &Step) -> Answer {
+        let (method, path, operation) = operations()
+            .into_iter()
+            .find(|(_, _, operation)| operation["operationId"] == step.operation)
+            .unwrap_or_else(|| panic!("there is no operation {}", step.operation));
+        let (mut path, mut query, mut headers) = (path.to_owned(), Vec::new(), Vec::new());
+        for (name, value) in step.parameters.as_object().into_iter().flatten() {
+            let known = operation["parameters"].as_array().into_iter().flatten().find(|known| known["name"] == **name);
+            let place = &known.unwrap_or_else(|| panic!("{} has no parameter {name}", step.operation))["in"];
+            let text = self.names.real(value.as_str().map_or_else(|| value.to_string(), str::to_owned).as_str());
+            match place.as_str() {
+                Some("path") => path = path.replace(&format!("{{{name}}}"), &text),
+                Some("query") => query.push(format!("{name}={text}")),
+                _ => headers.push((name.clone(), text)),
+            }
+        }
+        if !query.is_empty() {
+            path = format!("{path}?{}", query.join("&"));
+        }
+        let method = method.to_uppercase().parse::<Method>().expect("a method");
+        let mut request = self.server.request(method, &path);
+        let credential = self.names.real(step.credential);
+        request = match step.credential.get(..4) {
+            Some("oka_") => request.header("x-api-key", credential),
+            Some(_) => request.header("authorization", format!("Bearer {credential}")),
+            None => request,
+        };
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let body = step.body.as_ref().map(|body| serde_json::from_str(&self.names.real(&body.to_string())));
+        let body: Option<Value> = body.transpose().expect("JSON");
+        self.server.send(with_body(request, body.as_ref())).await
+    }
+
+    /// Asks, and writes down what was asked and answered.
+    async fn tell(&mut self, step: Step) {
+        let answer = self.ask(&step).await;
+        assert!(answer.status.is_success(), "{}: {answer:?}", step.operation);
+        let mut seen = json!({});
+        if step.parameters != json!({}) {
+            seen["parameters"] = step.parameters;
+        }
+        if let Some(body) = step.body {
+            seen["request"] = body;
+        }
+        if answer.headers.get("content-type").is_some_and(|of| of.to_str().is_ok_and(|of| of.contains("json"))) {
+            let answered = self.names.example(answer.json());
+            seen["answers"] = json!({ answer.status.as_str(): answered });
+        }
+        assert!(self.seen.insert(step.operation.to_owned(), seen).is_none(), "{} is told twice", step.operation);
+    }
+}
+
+/// What the story shows of every operation, and the refusals that many of them share.
+async fn told() -> Value {
+    let mut world = World::new().await;
+    for chapter in story::chapters(|message| sign(TEST_ONLY_KEY, message)) {
+        for step in chapter {
+            world.tell(step).await;
+        }
+        // What is on its way arrives between the chapters, and a minute passes.
+        carry(&world.server, &Outcome::Taken { status: 204 }).await;
+        world.server.pass(60_000);
+    }
+    let mut refusals = json!({});
+    for (family, step) in story::refused() {
+        let answer = world.ask(&step).await;
+        let status = answer.status.as_u16().to_string();
+        assert!(status.starts_with('4') && refusals[family].get(&status).is_none(), "{}: {answer:?}", step.operation);
+        refusals[family][status] = world.names.example(answer.json());
+    }
+    let mut seen = world.seen;
+    seen.insert("refusals".to_owned(), refusals);
+    seen.sort_keys();
+    seen.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_what_a_server_answers() {
+    let told = format!("{:#}\n", told().await);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/examples.json");
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, &told).expect("written");
+    }
+    let file = fs::read_to_string(&path).expect("the file");
+    let differs = file.lines().zip(told.lines()).find(|(file, told)| file != told);
+    assert!(
+        file == told,
+        "openapi/examples.json is not what a server answers: run this test with BLESS=1, then the one of the document: {differs:?}"
+    );
+}
+
+#[test]
+fn every_operation_has_been_told() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/examples.json");
+    let seen: Value = serde_json::from_slice(&fs::read(file).expect("the file")).expect("JSON");
+    for (method, path, operation) in operations() {
+        let id = operation["operationId"].as_str().expect("an id");
+        let own = seen.get(id).unwrap_or_else(|| panic!("{method} {path}: the story does not tell {id}"));
+        assert_eq!(own.get("request").is_some(), operation.get("requestBody").is_some(), "{id}");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().expect("a name");
+            assert!(own["parameters"].get(name).is_some() || parameter["required"] != true, "{id} has no {name}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the ids, secrets and hashes of a world are called in examples: the same each time, and a reader sees that they are made up.
+
+use serde_json::Value;
+
+/// The words before the `-` of an id.
+const KINDS: [&str; 8] = ["delivery", "key", "node", "org", "project", "token", "user", "webhook"];
+
+/// What secrets begin with, and what stands for the rest.
+const SECRETS: [(&str, &str); 5] = [
+    ("oka_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
+    ("oki_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
+    ("okp_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
+    ("okr_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
+    ("whsec_", "RXhhbXBsZUV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW"),
+];
+
+/// What was made anew, and is not worth to be read.
+const PEMS: [(&str, &str); 2] = [
+    ("privateKey", "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA...\n-----END RSA PRIVATE KEY-----\n"),
+    ("publicKey", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG...\n-----END PUBLIC KEY-----\n"),
+];
+
+/// The words of a world, each with what it is called.
+#[derive(Default)]
+pub struct Names(Vec<(String, String)>);
+
+impl Names {
+    /// What a word of the world is called; a new one gets the next name of its kind.
+    pub fn pretty(&mut self, word: &str) -> String {
+        if let Some((_, pretty)) = self.0.iter().find(|(known, _)| known == word) {
+            return pretty.clone();
+        }
+        let nth = |start: &str| self.0.iter().filter(|(_, pretty)| pretty.starts_with(start)).count() + 1;
+        let pretty = if let Some(kind) = KINDS.into_iter().find(|kind| is_id(word, kind)) {
+            format!("{kind}-018d0b6a-5c80-7000-8000-{:012}", nth(&format!("{kind}-")))
+        } else if let Some((start, rest)) = SECRETS.into_iter().find(|(start, _)| word.starts_with(start)) {
+            match word.split_once('…') {
+                Some(_) => format!("{start}EXAM…MPLE"),
+                None => format!("{start}{rest}{}", nth(start)),
+            }
+        } else if word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()) {
+            format!("{:064x}", nth("00000000000000000000"))
+        } else if is_uuid(word) {
+            format!("018d0b6a-5c80-7000-8000-{:012}", nth("018d0b6a"))
+        } else {
+            return word.to_owned();
+        };
+        self.0.push((word.to_owned(), pretty.clone()));
+        pretty
+    }
+
+    /// A text as an example shows it.
+    pub fn shown(&mut self, text: &str) -> String {
+        let in_word = |c: char| c.is_ascii_alphanumeric() || "-_+/=…".contains(c);
+        let mut shown = String::new();
+        for piece in text.split_inclusive(|c| !in_word(c)) {
+            let word = piece.trim_end_matches(|c| !in_word(c));
+            shown += &self.pretty(word);
+            shown += &piece[word.len()..];
+        }
+        shown
+    }
+
+    /// A value as an example shows it.
+    pub fn example(&mut self, value: Value) -> Value {
+        match value {
+            Value::String(text) => self.shown(&text).into(),
+            Value::Array(items) => items.into_iter().map(|item| self.example(item)).collect(),
+            Value::Object(fields) => fields
+                .into_iter()
+                .map(|(name, field)| match PEMS.iter().find(|(known, _)| *known == name) {
+                    Some((_, pem)) => (name, (*pem).into()),
+                    None => (name, self.example(field)),
+                })
+                .collect(),
+            other => other,
+        }
+    }
+
+    /// The text of an example, as this world knows it.
+    pub fn real(&self, example: &str) -> String {
+        // The last first: a name may begin as an earlier one does.
+        self.0.iter().rev().fold(example.to_owned(), |text, (word, pretty)| text.replace(pretty, word))
+    }
+}
+
+fn is_id(word: &str, kind: &str) -> bool {
+    word.strip_prefix(kind).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_uuid)
+}
+
+fn is_uuid(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok() && text.len() == 36
+}
