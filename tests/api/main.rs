@@ -47,6 +47,7 @@ mod sessions;
 mod slow;
 mod stream;
 mod stream_ends;
+mod truth;
 mod verification;
 mod webhook_addresses;
 mod webhooks;
