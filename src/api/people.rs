@@ -74,9 +74,10 @@ impl PeopleApi {
         /// How many to pass over.
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<UserList>, ListFail> {
-        let (skip, take) = page(skip.0, take.0)?;
+        let (skip, take) = page(skip.0, take.0);
         let page = Page { skip, take };
         let (users, total) = act(&self.app, move |app| user::list(app, &auth.0, page)).await?;
         let data = users.into_iter().map(wire::item).collect();

@@ -221,12 +221,13 @@ impl WebhookApi {
         #[oai(validator(maximum(value = "10000")))]
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
         /// Only those in this state.
         state: Query<Option<DeliveryState>>,
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
-        let (page, state) = (paging::page(skip.0, take.0)?, state.0.map(DeliveryState::state));
+        let (page, state) = (paging::page(skip.0, take.0), state.0.map(DeliveryState::state));
         let found = act(&self.0, move |app| action::deliveries(app, &auth.0, place, state, page)).await?;
         Ok(Json(DeliveryListAnswer::new(found)))
     }

@@ -24,6 +24,7 @@ mod harness;
 mod http;
 mod http_clients;
 mod keys_and_nodes;
+mod limits;
 mod logins;
 mod metrics;
 mod nodes;
