@@ -46,6 +46,7 @@ mod seeds;
 mod session_ends;
 mod sessions;
 mod slow;
+mod statuses;
 mod stream;
 mod stream_ends;
 mod truth;
