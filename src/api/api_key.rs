@@ -10,11 +10,11 @@ use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
 use self::wire::{
-    ApiKeyAnswer, ApiKeyDeletedAnswer, ApiKeyListAnswer, ApiKeySecretAnswer, ChangeRequest, CreateRequest,
-    RotateRequest, made, page,
+    ApiKeyAnswer, ApiKeyListAnswer, ApiKeySecretAnswer, ChangeRequest, CreateRequest, RotateRequest, made, page,
 };
 use super::auth::Auth;
 use super::body::Body;
+use super::envelope::DeletedAnswer;
 use super::error::{Fail, may};
 use super::{Group, act, paging};
 use crate::actions::api_key::{self, Place};
@@ -74,6 +74,7 @@ impl ApiKeyApi {
         /// How many to pass over.
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<ListResponse, ListFail> {
         Ok(self.listed(auth.0, Place::Org(OrgId::parse(&org)), skip.0, take.0).await?)
@@ -92,6 +93,7 @@ impl ApiKeyApi {
         /// How many to pass over.
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<ListResponse, ListOfFail> {
         Ok(self.listed(auth.0, Place::Project(ProjectId::parse(&project)), skip.0, take.0).await?)
@@ -162,10 +164,10 @@ impl ApiKeyApi {
         org: Path<String>,
         /// The key's id.
         id: Path<String>,
-    ) -> Result<Json<ApiKeyDeletedAnswer>, DeleteFail> {
+    ) -> Result<Json<DeletedAnswer>, DeleteFail> {
         let (org, id) = (OrgId::parse(&org), ApiKeyId::parse(&id));
         act(&self.0, move |app| api_key::delete(app, &auth.0, org, id)).await?;
-        Ok(Json(ApiKeyDeletedAnswer::new(200, "API key deleted successfully", true)))
+        Ok(Json(DeletedAnswer::because("API key deleted successfully")))
     }
 
     /// Rotate an API key
@@ -204,7 +206,7 @@ impl ApiKeyApi {
         skip: Option<u32>,
         take: Option<u32>,
     ) -> Result<ListResponse, Error> {
-        let (skip, take) = paging::page(skip, take)?;
+        let (skip, take) = paging::page(skip, take);
         let found = act(&self.0, move |app| api_key::list(app, &caller, place, skip, take)).await?;
         let total = found.total;
         let answer = ApiKeyListAnswer::new(200, "API keys retrieved successfully", page(found));

@@ -138,8 +138,8 @@ fn answer(response: &MetaResponse) -> Value {
     written
 }
 
-/// Mends a value all the way down: the bounds of whole numbers are whole, what may be null is required, references are
-/// plain, and no field is there twice.
+/// Mends a value all the way down: the bounds of whole numbers are whole and those of unsigned ones are there, what may be
+/// null is required, references are plain, and no field is there twice.
 fn mended(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -150,6 +150,7 @@ fn mended(value: Value) -> Value {
                 (key, mended(value))
             };
             let mut map: Map<_, _> = map.into_iter().map(mend).collect();
+            bound_unsigned(&mut map);
             require_nullable(&mut map);
             fold_aliases(&mut map);
             plain_reference(&map).unwrap_or_else(|| map.into())
@@ -157,6 +158,18 @@ fn mended(value: Value) -> Value {
         Value::Array(items) => items.into_iter().map(mended).collect(),
         other => other,
     }
+}
+
+/// The formats of unsigned numbers are the framework's own: their bounds say it to everybody.
+fn bound_unsigned(schema: &mut Map<String, Value>) {
+    let most = match schema.get("format").and_then(Value::as_str) {
+        Some("uint8") => u32::from(u8::MAX),
+        Some("uint16") => u32::from(u16::MAX),
+        Some("uint32") => u32::MAX,
+        _ => return,
+    };
+    schema.entry("minimum").or_insert(json!(0));
+    schema.entry("maximum").or_insert(json!(most));
 }
 
 /// What may be null is always there: only answers have it, and they leave nothing of it out.

@@ -152,6 +152,25 @@ macro_rules! wrapped {
 
 pub(super) use wrapped;
 
+wrapped!(
+    /// It is gone.
+    DeletedAnswer,
+    bool
+);
+
+impl DeletedAnswer {
+    /// It was taken away.
+    pub(super) fn because(message: &str) -> Self {
+        Self::new(200, message, true)
+    }
+}
+
+impl poem_openapi::types::Example for DeletedAnswer {
+    fn example() -> Self {
+        Self::because("API key deleted successfully")
+    }
+}
+
 /// The code of a failure, beside its response: it is counted.
 #[derive(Clone, Debug)]
 pub struct Code(pub String);

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::auth::{Auth, AuthOrKey};
 use super::body::{Body, OptionalBody};
 use super::error::{Fail, may};
-use super::timestamp::Timestamp;
+use super::timestamp::{Moment, Timestamp};
 use super::{Group, act};
 use crate::actions::app::App;
 use crate::actions::caller::Caller;
@@ -33,12 +33,6 @@ pub struct EventApi {
 /// How many look back at once.
 const LOOKS: usize = 2;
 
-/// The most events to pass over.
-const MOST_SKIPPED: u32 = 10_000;
-
-/// The most ids in one call.
-const MOST_IDS: usize = 1_000;
-
 /// Which events are asked for; everything left out is any.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
@@ -47,12 +41,13 @@ struct SystemEventQuery {
     /// From this moment on, RFC 3339 with an offset. Without both timestamps, the last 24 hours.
     #[oai(rename = "from_timestamp")]
     #[serde(rename = "from_timestamp")]
-    from_timestamp: Option<String>,
+    from_timestamp: Option<Moment>,
     /// Up to this moment.
     #[oai(rename = "to_timestamp")]
     #[serde(rename = "to_timestamp")]
-    to_timestamp: Option<String>,
+    to_timestamp: Option<Moment>,
     /// The id of what the event is about.
+    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     context_id: Option<String>,
     /// What it is about: 0 workspace, 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation.
     #[oai(validator(minimum(value = "0"), maximum(value = "13")))]
@@ -61,8 +56,10 @@ struct SystemEventQuery {
     #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
     event: Option<i64>,
     /// The id of who did it.
+    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     user_id: Option<String>,
     /// The id of the project it happened in.
+    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     workspace_id: Option<String>,
     /// Only what the caller has not read.
     show_unread: Option<bool>,
@@ -125,9 +122,10 @@ struct SystemEventPage {
 #[oai(skip_serializing_if_is_none, example)]
 struct SystemEventIds {
     /// One event.
+    #[oai(validator(minimum(value = "1")))]
     id: Option<i64>,
     /// Several events.
-    #[oai(validator(max_items = 1000))]
+    #[oai(validator(max_items = 1000, minimum(value = "1")))]
     ids: Option<Vec<i64>>,
 }
 
@@ -171,6 +169,7 @@ impl EventApi {
         &self,
         auth: Auth,
         /// The ids, separated by commas, for proxies that drop a body.
+        #[oai(validator(max_length = 12_000, pattern = r"^[0-9, ]*$"))]
         ids: Query<Option<String>>,
         body: OptionalBody<SystemEventIds>,
     ) -> Result<Json<Marked>, EventFail> {
@@ -185,6 +184,7 @@ impl EventApi {
         &self,
         auth: Auth,
         /// The ids, separated by commas, for proxies that drop a body.
+        #[oai(validator(max_length = 12_000, pattern = r"^[0-9, ]*$"))]
         ids: Query<Option<String>>,
         body: OptionalBody<SystemEventIds>,
     ) -> Result<Json<Marked>, EventFail> {
@@ -219,7 +219,7 @@ impl SystemEventQuery {
             return Err(invalid("take must be 1 to 100"));
         }
         let skip = self.skip.unwrap_or(0);
-        if skip > MOST_SKIPPED {
+        if skip > 10_000 {
             return Err(invalid("skip must be 0 to 10000: narrow the time instead"));
         }
         Ok(Wanted {
@@ -265,9 +265,9 @@ fn parse_ids(query: Option<&str>, body: SystemEventIds) -> Result<Vec<i64>, Erro
     for id in query.into_iter().flat_map(|ids| ids.split(',')).filter(|id| !id.trim().is_empty()) {
         ids.push(id.trim().parse().map_err(|_| invalid("ids must be numbers separated by commas"))?);
     }
-    ids.retain(|id| *id > 0);
     match ids.len() {
-        1..=MOST_IDS => Ok(ids),
+        _ if ids.iter().any(|id| *id < 1) => Err(invalid("ids must be numbers from 1")),
+        1..=1_000 => Ok(ids),
         0 => Err(invalid("id or ids must name at least one event")),
         _ => Err(invalid("ids must name at most 1000 events")),
     }
@@ -301,7 +301,7 @@ pub(super) fn shown(shown: Shown) -> SystemEvent {
 impl Example for SystemEventQuery {
     fn example() -> Self {
         Self {
-            from_timestamp: Some("2024-01-15T00:00:00.000Z".to_owned()),
+            from_timestamp: Some(Moment("2024-01-15T00:00:00.000Z".to_owned())),
             to_timestamp: None,
             context_id: None,
             context: Some(i64::from(Context::OrgKey.number())),

@@ -66,6 +66,7 @@ impl NodeApi {
         /// How many to pass over.
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {
         let org = OrgId::parse(&org);
@@ -121,11 +122,12 @@ impl NodeApi {
         &self,
         auth: AuthOrKey,
         /// The sum of STORAGE 1, AILLM 2 and CHAT 4; 0 is every node.
-        #[oai(name = "nodeServices")]
+        #[oai(name = "nodeServices", validator(minimum(value = "0"), maximum(value = "7")))]
         services: Query<Option<i64>>,
         /// How many to pass over.
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {
         let page = page(services.0.unwrap_or(0), skip.0, take.0)?;
@@ -144,7 +146,7 @@ fn advised(error: impl Into<Error>) -> Error {
 }
 
 fn page(services: i64, skip: Option<u32>, take: Option<u32>) -> Result<Page, Error> {
-    let (skip, take) = paging::page(skip, take)?;
+    let (skip, take) = paging::page(skip, take);
     Ok(Page { services: Services::parse(services)?, skip, take })
 }
 

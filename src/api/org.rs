@@ -79,34 +79,34 @@ struct OrganizationAnswer {
 #[serde(rename_all = "camelCase")]
 struct OrganizationChange {
     /// What people call it: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
     /// Its name on the internet: up to 253 characters. It decides nothing.
-    #[oai(validator(max_length = 253))]
+    #[oai(validator(max_length = 253, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     domain: Option<String>,
     /// Its pages: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     website: Option<String>,
     /// The first line of its address: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     address1: Option<String>,
     /// The second line of its address: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     address2: Option<String>,
     /// City: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     city: Option<String>,
     /// Postal code: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     zipcode: Option<String>,
     /// Telephone number: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     phone: Option<String>,
     /// State or province: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     state: Option<String>,
     /// Country: up to 200 characters.
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     country: Option<String>,
     /// Whether it is a business.
     #[oai(rename = "is_business")]

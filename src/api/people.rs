@@ -59,8 +59,7 @@ type ListFail = Fail<{ may::BE_INVALID | may::BE_REFUSED }>;
 type GetFail = Fail<{ may::BE_REFUSED | may::BE_MISSING }>;
 type CreateFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::CONFLICT | may::HAVE_A_BAD_BODY }>;
 type UpdateFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::BE_MISSING | may::CONFLICT | may::HAVE_A_BAD_BODY }>;
-type DeleteFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::BE_MISSING | may::CONFLICT }>;
-type ReviveFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::BE_MISSING }>;
+type ManageFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::BE_MISSING }>;
 
 #[OpenApi(tag = "Group::People")]
 impl PeopleApi {
@@ -74,9 +73,10 @@ impl PeopleApi {
         /// How many to pass over.
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<UserList>, ListFail> {
-        let (skip, take) = page(skip.0, take.0)?;
+        let (skip, take) = page(skip.0, take.0);
         let page = Page { skip, take };
         let (users, total) = act(&self.app, move |app| user::list(app, &auth.0, page)).await?;
         let data = users.into_iter().map(wire::item).collect();
@@ -152,7 +152,7 @@ impl PeopleApi {
         /// The person's id.
         #[oai(name = "userId")]
         user: Path<String>,
-    ) -> Result<Json<Done>, DeleteFail> {
+    ) -> Result<Json<Done>, ManageFail> {
         let id = UserId::parse(&user);
         act(&self.app, move |app| user::delete(app, &auth.0, id)).await?;
         Ok(Json(Done::because("User deleted successfully")))
@@ -169,7 +169,7 @@ impl PeopleApi {
         /// The person's id.
         #[oai(name = "userId")]
         user: Path<String>,
-    ) -> Result<Json<Done>, ReviveFail> {
+    ) -> Result<Json<Done>, ManageFail> {
         let id = UserId::parse(&user);
         act(&self.app, move |app| user::activate(app, &auth.0, id)).await?;
         Ok(Json(Done::because("User activated successfully")))
@@ -186,7 +186,7 @@ impl PeopleApi {
         /// The person's id.
         #[oai(name = "userId")]
         user: Path<String>,
-    ) -> Result<InvitationResponse, ReviveFail> {
+    ) -> Result<InvitationResponse, ManageFail> {
         let id = UserId::parse(&user);
         let secret = act(&self.app, move |app| invitation::resend(app, &auth.0, id)).await?;
         let (message, invitation_token) =

@@ -9,11 +9,11 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use self::wire::{
-    MemberAnswer, MemberRemovedAnswer, MemberRequest, ProjectAnswer, ProjectDeletedAnswer, ProjectListAnswer,
-    ProjectRequest, member, project, whole,
+    MemberAnswer, MemberRequest, ProjectAnswer, ProjectListAnswer, ProjectRequest, member, project, whole,
 };
 use super::auth::{Auth, AuthOrKey};
 use super::body::Body;
+use super::envelope::DeletedAnswer;
 use super::error::{Fail, may};
 use super::{Group, act};
 use crate::actions::app::App;
@@ -117,10 +117,10 @@ impl ProjectApi {
         /// The project's id.
         #[oai(name = "projectId")]
         id: Path<String>,
-    ) -> Result<Json<ProjectDeletedAnswer>, OneFail> {
+    ) -> Result<Json<DeletedAnswer>, OneFail> {
         let id = ProjectId::parse(&id);
         act(&self.0, move |app| action::delete(app, &auth.0, id)).await?;
-        Ok(Json(ProjectDeletedAnswer::new(200, "Project deleted successfully", true)))
+        Ok(Json(DeletedAnswer::because("Project deleted successfully")))
     }
 
     /// Add or change a member of a project
@@ -139,7 +139,7 @@ impl ProjectApi {
         user: Path<String>,
         body: Body<MemberRequest>,
     ) -> Result<Json<MemberAnswer>, ChangeFail> {
-        let (id, user, role) = (ProjectId::parse(&id), UserId::parse(&user), body.0.parse()?);
+        let (id, user, role) = (ProjectId::parse(&id), UserId::parse(&user), body.0.role());
         let put = act(&self.0, move |app| action::put_member(app, &auth.0, id, user, role)).await?;
         Ok(Json(MemberAnswer::new(200, "Project member saved successfully", member(&put))))
     }
@@ -157,9 +157,9 @@ impl ProjectApi {
         /// The person's id.
         #[oai(name = "userId")]
         user: Path<String>,
-    ) -> Result<Json<MemberRemovedAnswer>, OneFail> {
+    ) -> Result<Json<DeletedAnswer>, OneFail> {
         let (id, user) = (ProjectId::parse(&id), UserId::parse(&user));
         act(&self.0, move |app| action::remove_member(app, &auth.0, id, user)).await?;
-        Ok(Json(MemberRemovedAnswer::new(200, "Project member removed successfully", true)))
+        Ok(Json(DeletedAnswer::because("Project member removed successfully")))
     }
 }

@@ -77,7 +77,11 @@ impl<E> Enveloped<E> {
 /// The status, code and sentence of a refusal by the framework.
 fn describe(error: &poem::Error) -> (StatusCode, &'static str, String) {
     if let Some(param) = error.downcast_ref::<ParseParamError>() {
-        let message = format!("The parameter {} cannot be read: the document says what it takes", param.name);
+        let name = param.name;
+        let message = match broken_limit(&param.reason) {
+            Some(limit) => format!("{name} must {limit}"),
+            None => format!("The parameter {name} cannot be read: the document says what it takes"),
+        };
         return (StatusCode::BAD_REQUEST, "INVALID_FIELD", message);
     }
     let (code, message) = if error.is::<NotFoundError>() {
@@ -98,6 +102,19 @@ fn describe(error: &poem::Error) -> (StatusCode, &'static str, String) {
         }
     };
     (error.status(), code, message.to_owned())
+}
+
+/// What a parameter must be, from what the framework says of the limit that it breaks, such as `maximum(1000, exclusive: false)`.
+fn broken_limit(reason: &str) -> Option<String> {
+    let (limit, bound) = reason.strip_prefix("verification failed. ")?.split_once('(')?;
+    let bound = bound.split([',', ')']).next()?;
+    match limit {
+        "minimum" => Some(format!("be at least {bound}")),
+        "maximum" => Some(format!("be at most {bound}")),
+        "maxLength" => Some(format!("have at most {bound} characters")),
+        "pattern" => Some("have the form that the document gives".to_owned()),
+        _ => None,
+    }
 }
 
 /// Every path of the document with its methods.

@@ -132,19 +132,19 @@ impl StreamApi {
         #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
         event: Query<Option<i64>>,
         /// The id of what the event is about.
-        #[oai(name = "contextId")]
+        #[oai(name = "contextId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         context_id: Query<Option<String>>,
         /// The id of who did it.
-        #[oai(name = "userId")]
+        #[oai(name = "userId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         user_id: Query<Option<String>>,
         /// The id of the project it happened in.
-        #[oai(name = "workspaceId")]
+        #[oai(name = "workspaceId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         workspace_id: Query<Option<String>>,
         /// The `id` of the last message that was seen, for clients that cannot send the header.
-        #[oai(name = "after")]
+        #[oai(name = "after", validator(max_length = 19, pattern = r"^[0-9]*$"))]
         last_event_id: Query<Option<String>>,
         /// The `id` of the last message that was seen; wins over `after`.
-        #[oai(name = "Last-Event-ID")]
+        #[oai(name = "Last-Event-ID", validator(max_length = 19, pattern = r"^[0-9]*$"))]
         _last_event_id_header: Header<Option<String>>,
     ) -> Result<StreamResponse, StreamFail> {
         let wanted = Wanted {

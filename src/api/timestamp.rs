@@ -1,9 +1,11 @@
 //! How is a moment written? RFC 3339 in UTC with three decimals, always.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::time::Time;
@@ -12,27 +14,47 @@ use crate::domain::time::Time;
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamp(pub Time);
 
-impl Type for Timestamp {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
+/// A moment as it was sent: where it may be empty or does not count, it may be any text.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Moment(pub String);
 
-    fn name() -> Cow<'static, str> {
-        "string(date-time)".into()
-    }
+impl Deref for Moment {
+    type Target = str;
 
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "date-time")))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
+
+/// Both are documented alike.
+macro_rules! date_time {
+    ($name:ty) => {
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                "string(date-time)".into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "date-time")))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+    };
+}
+
+date_time!(Timestamp);
+date_time!(Moment);
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -43,6 +65,18 @@ impl serde::Serialize for Timestamp {
 impl ToJSON for Timestamp {
     fn to_json(&self) -> Option<Value> {
         Some(Value::String(self.0.to_string()))
+    }
+}
+
+impl ToJSON for Moment {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::String(self.0.clone()))
+    }
+}
+
+impl ParseFromJSON for Moment {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        Ok(serde_json::from_value(value.unwrap_or_default())?)
     }
 }
 

@@ -231,12 +231,13 @@ impl WebhookApi {
         #[oai(validator(maximum(value = "10000")))]
         skip: Query<Option<u32>>,
         /// How many to give: 1 to 1000.
+        #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
         /// Only those in this state.
         state: Query<Option<DeliveryState>>,
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
-        let (page, state) = (paging::page(skip.0, take.0)?, state.0.map(DeliveryState::state));
+        let (page, state) = (paging::page(skip.0, take.0), state.0.map(DeliveryState::state));
         // Held by the work itself: a client that leaves does not end it.
         let look = Arc::clone(&self.looks).acquire_owned().await.map_err(Error::internal)?;
         let found = act(&self.app, move |app| {

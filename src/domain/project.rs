@@ -59,8 +59,3 @@ impl MemberRole {
 pub fn parse_name(value: &str) -> Result<String, InvalidField> {
     text::parse("name", value, 1..=100)
 }
-
-/// Takes the role of a member.
-pub fn parse_role(value: &str) -> Result<MemberRole, InvalidField> {
-    MemberRole::parse(value).ok_or_else(|| InvalidField::new("role", "must be OWNER or EDITOR"))
-}

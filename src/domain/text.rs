@@ -33,6 +33,12 @@ pub fn parse(field: &'static str, value: &str, length: RangeInclusive<usize>) ->
     Ok(value.to_owned())
 }
 
+/// Takes a secret, which is compared and never kept: any text of up to `most` characters.
+pub fn at_most(field: &'static str, secret: &str, most: usize) -> Result<(), InvalidField> {
+    let fits = secret.chars().count() <= most;
+    fits.then_some(()).ok_or_else(|| InvalidField::new(field, format!("must have at most {most} characters")))
+}
+
 /// As [`parse`], for a field that is part of a signed message, where `|` separates.
 pub fn parse_signed(field: &'static str, value: &str, length: RangeInclusive<usize>) -> Result<String, InvalidField> {
     if value.contains('|') {

@@ -97,7 +97,10 @@ impl Numbers {
     }
 
     fn parse(field: &'static str, numbers: &[i64], count: usize) -> Result<Self, InvalidField> {
-        let wrong = || InvalidField::new(field, format!("must be numbers from 0 to {}", count - 1));
+        let wrong = || InvalidField::new(field, format!("must be up to 100 numbers from 0 to {}", count - 1));
+        if numbers.len() > 100 {
+            return Err(wrong());
+        }
         numbers.iter().try_fold(Self::default(), |set, number| {
             let number = usize::try_from(*number).ok().filter(|number| *number < count).ok_or_else(wrong)?;
             Ok(Self(set.0 | 1 << number))

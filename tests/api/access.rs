@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-pub use self::scene::token;
-use self::scene::{Credential, IP, Scene, filled};
+use self::scene::IP;
+pub use self::scene::{Column, Credential, Scene, filled, token};
 use crate::harness::{Answer, entries};
 use crate::openapi::operations;
 

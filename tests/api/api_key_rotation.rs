@@ -98,7 +98,8 @@ async fn both_are_valid_during_the_overlap_and_then_the_successor_alone() {
 async fn a_rotated_key_is_not_rotated_again_and_keeps_its_dates() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let old = create(&server, &owner, &[], None).await;
+    let project = server.project(&owner, "web").await;
+    let old = create(&server, &owner, &[&project], None).await;
     let new = rotate(&server, &owner, &old["id"], &json!(10)).await.result();
     let again = rotate(&server, &owner, &old["id"], &json!(10)).await;
     let message = "The API key has a successor already: rotate that one";
@@ -124,6 +125,11 @@ async fn a_rotated_key_is_not_rotated_again_and_keeps_its_dates() {
         let answer = server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&body(start, end))).await;
         assert_eq!(answer.refusal(), (409, "API_KEY_ALREADY_ROTATED".to_owned()));
     }
+    let mut in_project = body(start, Value::Null);
+    in_project["listProjectsId"] = json!([project]);
+    let path = format!("/api/projects/{project}/api-keys");
+    let answer = server.call_as(&owner, Method::PUT, &path, Some(&in_project)).await;
+    assert_eq!(answer.refusal(), (409, "API_KEY_ALREADY_ROTATED".to_owned()));
     let mut rest = body(start, json!(ends));
     server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&rest)).await.result();
     rest["disabled"] = json!(true);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::openapi::DOCUMENT;
+use crate::truth::DOCUMENT;
 
 /// A document before and after, compared from the side of a client that was made for the one before.
 struct Change<'a> {
@@ -31,7 +31,7 @@ fn breaks(before: &Value, after: &Value) -> Vec<(String, String)> {
     let mut change = Change { before, after, breaks: Vec::new(), operation: String::new() };
     for (path, item) in fields(&before["paths"]) {
         for (method, operation) in fields(item) {
-            change.operation = operation["operationId"].as_str().unwrap_or_default().to_owned();
+            operation["operationId"].as_str().unwrap_or_default().clone_into(&mut change.operation);
             match after["paths"].get(path).and_then(|item| item.get(method)) {
                 None => change.says(format!("{method} {path} is gone")),
                 Some(now) => change.operation(operation, now),

@@ -267,6 +267,7 @@ async fn at_most_a_thousand_ids_are_marked_in_a_call_and_at_least_one() {
             (String::new(), Some(json!({})), 400),
             (String::new(), Some(json!({ "ids": [] })), 400),
             (String::new(), Some(json!({ "id": 0, "ids": [-1] })), 400),
+            (String::new(), Some(json!({ "id": 1, "ids": [0] })), 400),
             (String::new(), Some(json!({ "id": "1" })), 400),
             ("?ids=".to_owned(), None, 400),
             ("?ids=1,x".to_owned(), None, 400),

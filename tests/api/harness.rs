@@ -31,6 +31,8 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::truth;
+
 /// When every test begins: 2024-01-15T10:30:00.000Z.
 pub const BEGIN: i64 = 1_705_314_600_000;
 
@@ -163,6 +165,7 @@ impl Server {
 
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.client.request(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         // A stream has no end: its head is the answer.
@@ -171,7 +174,7 @@ impl Server {
         } else {
             response.into_body().collect().await.expect("a whole body").to_bytes()
         };
-        Answer { status, headers, body }
+        truth::checked(&method, &path, Answer { status, headers, body })
     }
 
     /// A request to be added to.
@@ -306,6 +309,8 @@ pub fn with_body(request: hyper::http::request::Builder, body: Option<&Value>) -
 
 /// Sends bytes as they are and reads the one answer, until the server closes.
 pub async fn raw(address: SocketAddr, request: String) -> Answer {
+    let mut words = request.split([' ', '?']).map(str::to_owned);
+    let (method, path) = (words.next().expect("a method"), words.next().expect("a path"));
     let received = blocking(move || {
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
@@ -323,7 +328,8 @@ pub async fn raw(address: SocketAddr, request: String) -> Answer {
         (name.parse::<HeaderName>().expect("a name"), value.parse::<HeaderValue>().expect("a value"))
     });
     let (status, headers) = (status.parse().expect("a status"), headers.collect());
-    Answer { status, headers, body: Bytes::from(body.to_owned()) }
+    let answer = Answer { status, headers, body: Bytes::from(body.to_owned()) };
+    truth::checked(&method.parse().expect("a method"), &path, answer)
 }
 
 /// Every entry of the audit log, read from the database file.

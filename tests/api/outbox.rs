@@ -198,6 +198,8 @@ async fn a_delivery_is_tried_ten_times_over_three_days_and_then_given_up() {
     assert_eq!(due(&server, &[], 32).await.0.len(), 0);
     let recorded = entries(&server.database).await;
     assert_eq!(recorded.iter().filter(|entry| entry.action == "webhook.failed").count(), 2);
+    let rotated = hook.call(&server, &owner, Method::POST, "/rotate-secret", json!({})).await.json();
+    assert_eq!(rotated["data"]["lastWhy"], "no answer within 15 s");
 }
 
 #[tokio::test(flavor = "multi_thread")]

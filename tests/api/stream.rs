@@ -12,7 +12,8 @@ use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::harness::{Identity, Server, entries, with_body};
+use crate::harness::{Answer, Identity, Server, entries, with_body};
+use crate::truth;
 
 /// Far beyond everything here: reached only when something is lost.
 pub const BOUND: Duration = Duration::from_mins(1);
@@ -39,11 +40,14 @@ impl Reader {
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
+        let request = with_body(request, None);
+        let path = request.uri().path().to_owned();
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(with_body(request, None)).await.expect("an answer");
+        let response = client.request(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
+        let head = truth::checked(&Method::GET, &path, Answer { status, headers, body: Bytes::new() });
         assert_eq!(status, StatusCode::OK, "{query}");
-        Self { body: response.into_body(), text: String::new(), messages: VecDeque::new(), headers }
+        Self { body: response.into_body(), text: String::new(), messages: VecDeque::new(), headers: head.headers }
     }
 
     /// Follows as somebody.
@@ -79,7 +83,11 @@ impl Reader {
             let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
             let Some(data) = field("data: ") else { continue };
             let id = field("id: ").map_or(0, |id| id.parse().expect("a number"));
-            return (id, field("event: ").expect("a name"), serde_json::from_str(&data).expect("JSON"));
+            let (name, data) = (field("event: ").expect("a name"), serde_json::from_str(&data).expect("JSON"));
+            if name != "end" {
+                truth::check_event(&data);
+            }
+            return (id, name, data);
         }
     }
 

@@ -147,7 +147,20 @@ async fn a_service_is_told_everything_about_a_key_of_its_own_organization() {
     let request = server.request(Method::POST, VERIFY).header("x-api-key", &good.secret);
     let by_key = server.send(with_body(request, Some(&json!({ "apiKey": good.secret })))).await;
     assert_eq!(by_key.json(), expected);
-    for body in [json!({}), json!({ "apiKey": 7 }), json!({ "apiKey": good.secret, "role": 7 })] {
+    for (body, code) in [
+        (json!({ "apiKey": "o".repeat(200) }), "NOT_FOUND"),
+        (json!({ "apiKey": good.secret, "projectId": "p".repeat(100) }), "WRONG_PROJECT"),
+        (json!({ "apiKey": good.secret, "projectId": null, "role": null }), "VALID"),
+    ] {
+        assert_eq!(verdict(&server, &caller, body).await, code);
+    }
+    for body in [
+        json!({}),
+        json!({ "apiKey": 7 }),
+        json!({ "apiKey": "o".repeat(201) }),
+        json!({ "apiKey": good.secret, "role": 7 }),
+        json!({ "apiKey": good.secret, "projectId": "p".repeat(101) }),
+    ] {
         let answer = ask(&server, &caller, body).await;
         assert_eq!((answer.status, &answer.json()["resultInfo"]), (StatusCode::BAD_REQUEST, &json!("INVALID_FIELD")));
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::actions::api_key::{Change, Page, Request};
 use crate::api::envelope::wrapped;
-use crate::api::timestamp::Timestamp;
+use crate::api::timestamp::{Moment, Timestamp};
 use crate::domain::api_key::{
     ApiKey, Window, parse_name, parse_note, parse_overlap, parse_projects, parse_role, parse_time,
 };
@@ -23,7 +23,7 @@ use crate::domain::time::Time;
 #[serde(rename_all = "camelCase")]
 pub(super) struct CreateRequest {
     /// The ids of the projects that it is for, up to 100; an empty list: the whole organization.
-    #[oai(validator(max_items = 100))]
+    #[oai(validator(max_items = 100, max_length = 44))]
     list_projects_id: Vec<String>,
     /// What it may do: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254, at most the caller's own role.
     #[oai(validator(minimum(value = "0"), maximum(value = "254")))]
@@ -31,7 +31,7 @@ pub(super) struct CreateRequest {
     /// The key itself.
     user_api_key: UserApiKey,
     /// What people should know of it: up to 250 characters.
-    #[oai(validator(max_length = 250))]
+    #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     note: Option<String>,
 }
 
@@ -41,14 +41,14 @@ pub(super) struct CreateRequest {
 #[serde(rename_all = "camelCase")]
 struct UserApiKey {
     /// What people call it: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     api_name: String,
     /// Whether it ends at `expireDateTime`; false: it never ends by itself.
     has_expire_time: bool,
     /// It is valid from this moment on, RFC 3339 with an offset; from now on if left out.
-    start_date_time: Option<String>,
+    start_date_time: Option<Moment>,
     /// It is valid before this moment. Ignored where `hasExpireTime` is false.
-    expire_date_time: Option<String>,
+    expire_date_time: Option<Moment>,
 }
 
 /// What an API key is to be from now on.
@@ -57,26 +57,27 @@ struct UserApiKey {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChangeRequest {
     /// The key's id.
+    #[oai(validator(minimum(value = "1"), maximum(value = "2147483647")))]
     id: i64,
     /// What people call it: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: String,
     /// It is valid from this moment on, RFC 3339 with an offset.
-    start_date: String,
+    start_date: Moment,
     /// It is valid before this moment. Ignored where `hasExpireTime` is false.
-    expire_date: Option<String>,
+    expire_date: Option<Moment>,
     /// Whether it ends at `expireDate`; false: it never ends by itself.
     has_expire_time: bool,
     /// What it may do: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254, at most the caller's own role.
     #[oai(validator(minimum(value = "0"), maximum(value = "254")))]
     role_id: i64,
     /// The ids of the projects that it is for, up to 100; an empty list: the whole organization. As before if left out.
-    #[oai(validator(max_items = 100))]
+    #[oai(validator(max_items = 100, max_length = 44))]
     list_projects_id: Option<Vec<String>>,
     /// Whether it is switched off. As before if left out.
     disabled: Option<bool>,
     /// What people should know of it: up to 250 characters. As before if left out.
-    #[oai(validator(max_length = 250))]
+    #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     note: Option<String>,
 }
 
@@ -168,11 +169,6 @@ wrapped!(
     /// A new API key with its secret, which exists nowhere else.
     ApiKeySecretAnswer,
     ApiKeyMade
-);
-wrapped!(
-    /// The API key is gone.
-    ApiKeyDeletedAnswer,
-    bool
 );
 
 impl CreateRequest {
@@ -277,7 +273,7 @@ impl Example for ChangeRequest {
         Self {
             id: 7,
             name: "Deploys".to_owned(),
-            start_date: START.to_string(),
+            start_date: Moment(START.to_string()),
             expire_date: None,
             has_expire_time: false,
             role_id: 0,
@@ -335,11 +331,5 @@ impl Example for ApiKeyAnswer {
 impl Example for ApiKeySecretAnswer {
     fn example() -> Self {
         Self::new(201, "API key created successfully", example("oka_EXAMPLEexampleEXAMPLEexampleEXAMPLEe"))
-    }
-}
-
-impl Example for ApiKeyDeletedAnswer {
-    fn example() -> Self {
-        Self::new(200, "API key deleted successfully", true)
     }
 }

@@ -22,34 +22,46 @@ use crate::domain::time::Time;
 #[derive(Clone, Debug)]
 struct SignedText(String);
 
+/// The end of the year 9999.
+const LAST_MILLISECOND: f64 = 253_402_300_799_999.0;
+
 /// What a node sends to register, signed with a key of its organization.
 #[derive(Object, Deserialize)]
 #[oai(rename = "NodeRegistration", rename_all = "camelCase", skip_serializing_if_is_none, example)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Registration {
     /// The node's address, as signed: 1 to 253 printable characters without `|`.
+    #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     ip: String,
     /// Its region, as signed: 1 to 64 characters without `|`.
+    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     region: String,
     /// Unix seconds (or milliseconds) as signed; RFC 3339 and digits in a string are taken too. Within 300 s of the server's time.
     timestamp: SignedText,
     /// RSASSA-PKCS1-v1_5 with SHA-256 over `ip|region|timestamp`, in standard base64 with padding.
+    #[oai(validator(min_length = 344, max_length = 344, pattern = r"^[A-Za-z0-9+/]{342}==$"))]
     signature: String,
     /// The organization's id; may be left out where the server holds exactly one organization.
     #[oai(rename = "id_org")]
     #[serde(rename = "id_org")]
+    #[oai(validator(max_length = 40))]
     id_org: Option<String>,
     /// The same, as older installers call it.
     #[oai(rename = "org_id")]
     #[serde(rename = "org_id")]
+    #[oai(validator(max_length = 40))]
     org_id: Option<String>,
     /// S3, GCS, AZURE, AWS or GCP, in any letter case.
+    #[oai(validator(max_length = 5))]
     provider: Option<String>,
     /// Free text, up to 32 characters.
+    #[oai(validator(max_length = 32, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     status: String,
     /// The version of the node's software, up to 64 characters.
+    #[oai(validator(max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     version: String,
     /// The sum of STORAGE 1, AILLM 2 and CHAT 4.
+    #[oai(validator(minimum(value = "0"), maximum(value = "7")))]
     node_services: Option<i64>,
 }
 
@@ -58,16 +70,21 @@ pub(super) struct Registration {
 #[oai(rename = "NodeUnregistration", skip_serializing_if_is_none, example)]
 pub(super) struct Unregistration {
     /// The node's address, as signed.
+    #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     ip: String,
     /// Its region, as signed; the stored one if left out.
+    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     region: Option<String>,
     /// As for registering.
     timestamp: SignedText,
     /// As for registering.
+    #[oai(validator(min_length = 344, max_length = 344, pattern = r"^[A-Za-z0-9+/]{342}==$"))]
     signature: String,
     /// The organization's id; may be left out where the server holds exactly one organization.
+    #[oai(validator(max_length = 40))]
     id_org: Option<String>,
     /// The same, as older installers call it.
+    #[oai(validator(max_length = 40))]
     org_id: Option<String>,
 }
 
@@ -201,7 +218,8 @@ impl Type for SignedText {
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("integer", "int64")))
+        let bounds = MetaSchema { minimum: Some(0.0), maximum: Some(LAST_MILLISECOND), ..MetaSchema::ANY };
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("integer", "int64"))).merge(bounds)
     }
 
     fn as_raw_value(&self) -> Option<&Self> {

@@ -73,16 +73,20 @@ pub(in crate::api) struct UserList {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserBody {
     /// Email address, unique on the server in any letter case: 3 to 254 characters.
-    #[oai(validator(min_length = 3, max_length = 254))]
+    #[oai(validator(
+        min_length = 3,
+        max_length = 254,
+        pattern = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$"
+    ))]
     email: String,
     /// 12 to 1024 bytes that are no common password. Not needed, and not used, with `sendInvite`.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
     /// First name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     first_name: String,
     /// Last name: up to 100 characters.
-    #[oai(validator(max_length = 100))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     last_name: String,
     /// USER 0 (if left out), BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
@@ -123,10 +127,10 @@ pub(in crate::api) struct RenewedInvitation {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct UserChange {
     /// First name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
     /// Last name: up to 100 characters.
-    #[oai(validator(max_length = 100))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     last_name: Option<String>,
     /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]

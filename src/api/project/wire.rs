@@ -2,7 +2,8 @@
 
 use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
-use serde::Deserialize;
+use serde::de::Unexpected;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::actions::project::Whole;
 use crate::api::envelope::wrapped;
@@ -16,7 +17,7 @@ use crate::domain::time::Time;
 #[oai(example)]
 pub(super) struct ProjectRequest {
     /// Its name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: String,
 }
 
@@ -25,8 +26,7 @@ pub(super) struct ProjectRequest {
 #[oai(rename = "ProjectMemberRequest", example)]
 pub(super) struct MemberRequest {
     /// OWNER or EDITOR, in any letter case.
-    #[oai(validator(max_length = 6))]
-    role: String,
+    role: MemberRoleName,
 }
 
 /// A project.
@@ -90,19 +90,9 @@ wrapped!(
     ProjectWhole
 );
 wrapped!(
-    /// The project is gone.
-    ProjectDeletedAnswer,
-    bool
-);
-wrapped!(
     /// The member, as it is now.
     MemberAnswer,
     MemberItem
-);
-wrapped!(
-    /// The person is no member any more.
-    MemberRemovedAnswer,
-    bool
 );
 
 impl ProjectRequest {
@@ -112,8 +102,11 @@ impl ProjectRequest {
 }
 
 impl MemberRequest {
-    pub(super) fn parse(self) -> Result<MemberRole, InvalidField> {
-        project::parse_role(&self.role)
+    pub(super) const fn role(&self) -> MemberRole {
+        match self.role {
+            MemberRoleName::Owner => MemberRole::Owner,
+            MemberRoleName::Editor => MemberRole::Editor,
+        }
     }
 }
 
@@ -133,11 +126,25 @@ pub(super) fn whole(whole: Whole) -> ProjectWhole {
 }
 
 pub(super) fn member(member: &Member) -> MemberItem {
-    let role = match member.role {
-        MemberRole::Owner => MemberRoleName::Owner,
-        MemberRole::Editor => MemberRoleName::Editor,
-    };
-    MemberItem { user_id: member.user.to_string(), role }
+    MemberItem { user_id: member.user.to_string(), role: member.role.into() }
+}
+
+impl From<MemberRole> for MemberRoleName {
+    fn from(role: MemberRole) -> Self {
+        match role {
+            MemberRole::Owner => Self::Owner,
+            MemberRole::Editor => Self::Editor,
+        }
+    }
+}
+
+/// In any letter case, which the document does not say: it would be an enumeration no more.
+impl<'de> Deserialize<'de> for MemberRoleName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let known = MemberRole::parse(&text).map(Self::from);
+        known.ok_or_else(|| de::Error::invalid_value(Unexpected::Other("another text"), &"OWNER or EDITOR"))
+    }
 }
 
 fn example_project() -> ProjectItem {
@@ -161,7 +168,7 @@ impl Example for ProjectRequest {
 
 impl Example for MemberRequest {
     fn example() -> Self {
-        Self { role: "EDITOR".to_owned() }
+        Self { role: MemberRoleName::Editor }
     }
 }
 
@@ -180,20 +187,8 @@ impl Example for ProjectAnswer {
     }
 }
 
-impl Example for ProjectDeletedAnswer {
-    fn example() -> Self {
-        Self::new(200, "Project deleted successfully", true)
-    }
-}
-
 impl Example for MemberAnswer {
     fn example() -> Self {
         Self::new(200, "Project member saved successfully", example_member())
-    }
-}
-
-impl Example for MemberRemovedAnswer {
-    fn example() -> Self {
-        Self::new(200, "Project member removed successfully", true)
     }
 }

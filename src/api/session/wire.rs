@@ -13,6 +13,7 @@ use crate::actions::login::{LoggedIn, Login, Tokens};
 use crate::api::timestamp::Timestamp;
 use crate::domain::role::Role;
 use crate::domain::session::{self, OwnToken};
+use crate::domain::text;
 use crate::domain::time::Time;
 
 /// What somebody signs in with.
@@ -38,10 +39,12 @@ pub(super) struct Credentials {
 #[serde(rename_all = "camelCase")]
 pub(super) struct RefreshToken {
     /// The refresh token, `okr_...`. Under the name `refresh_token` it is taken as well.
+    #[oai(validator(max_length = 200))]
     refresh_token: Option<String>,
     /// The same, as other clients call it.
     #[oai(rename = "refresh_token")]
     #[serde(rename = "refresh_token")]
+    #[oai(validator(max_length = 200))]
     snake_case: Option<String>,
 }
 
@@ -186,7 +189,9 @@ impl RefreshToken {
             (Some(token), _) | (None, Some(token)) => Ok(SecretString::from(token)),
             (None, None) => Err("refreshToken is missing"),
         };
-        given.map_err(|message| Error::new(Kind::Invalid, "INVALID_FIELD", message))
+        let given = given.map_err(|message| Error::new(Kind::Invalid, "INVALID_FIELD", message))?;
+        text::at_most("refreshToken", given.expose_secret(), 200)?;
+        Ok(given)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 use crate::domain::org::Org;
 use crate::domain::password;
 use crate::domain::role::Role;
-use crate::domain::text::InvalidField;
+use crate::domain::text::{self, InvalidField};
 use crate::domain::user::User;
 
 /// What a caller knows of itself.
@@ -71,10 +71,10 @@ pub(super) struct RoleChange {
 #[serde(rename_all = "camelCase")]
 pub(super) struct AccountChange {
     /// First name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
     /// Last name: up to 100 characters.
-    #[oai(validator(max_length = 100))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     last_name: Option<String>,
     /// The password to have: 12 to 1024 bytes that are no common password.
     #[oai(validator(max_length = 1024))]
@@ -89,6 +89,7 @@ pub(super) struct AccountChange {
 #[oai(example)]
 pub(super) struct InvitationTaken {
     /// The one-time token, `oki_...`.
+    #[oai(validator(max_length = 200))]
     token: String,
     /// The password to have: 12 to 1024 bytes that are no common password.
     #[oai(validator(max_length = 1024))]
@@ -145,6 +146,7 @@ impl AccountChange {
 
 impl InvitationTaken {
     pub(super) fn parse(self) -> Result<(SecretString, SecretString), Error> {
+        text::at_most("token", &self.token, 200)?;
         Ok((SecretString::from(self.token), password::parse("password", &self.password)?))
     }
 }

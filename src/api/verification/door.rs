@@ -199,7 +199,11 @@ impl ApiResponse for Door {
             status: Some(status),
             status_range: None,
             content: vec![MetaMediaType { content_type: "application/json", schema }],
-            headers: HEADERS.iter().map(|(name, description)| documented(name.as_str(), description)).collect(),
+            headers: [(header::CACHE_CONTROL, "Never to be kept on the way.")]
+                .iter()
+                .chain(&HEADERS)
+                .map(|(name, description)| documented(name.as_str(), description))
+                .collect(),
         };
         let refused = Json::<WrappedFailure>::schema_ref;
         let responses = vec![

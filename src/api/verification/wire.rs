@@ -10,6 +10,7 @@ use crate::api::timestamp::Timestamp;
 use crate::domain::api_key::Verdict;
 use crate::domain::id::ProjectId;
 use crate::domain::role::Role;
+use crate::domain::text;
 
 /// A key, and what it is to be good for.
 #[derive(Object, Deserialize)]
@@ -23,12 +24,15 @@ pub struct VerifyRequest {
     #[oai(validator(max_length = 100))]
     pub project_id: Option<String>,
     /// The least role that the key must have: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
+    #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
     pub role: Option<i64>,
 }
 
 impl VerifyRequest {
     /// What is asked of the key.
     pub fn asked(&self) -> Result<Asked, Error> {
+        text::at_most("apiKey", &self.api_key, 200)?;
+        text::at_most("projectId", self.project_id.as_deref().unwrap_or_default(), 100)?;
         let role = self.role.map(|number| {
             let invalid = || Error::new(Kind::Invalid, "INVALID_FIELD", "role must be 0, 1, 2, 254 or 255");
             Role::from_number(number).ok_or_else(invalid)

@@ -4,7 +4,7 @@ use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use serde::Deserialize;
 
-use crate::api::timestamp::Timestamp;
+use crate::api::timestamp::{Moment, Timestamp};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::text::InvalidField;
@@ -15,8 +15,7 @@ use crate::domain::time::Time;
 #[oai(rename = "ReplayWebhookRequest", example)]
 pub(super) struct ReplayRequest {
     /// What was given up from this moment on, RFC 3339 with an offset.
-    #[oai(validator(min_length = 1, max_length = 64))]
-    since: String,
+    since: Moment,
 }
 
 /// What became of a delivery.
@@ -176,7 +175,7 @@ const ID: &str = "delivery-018d0b6a-5c80-7000-8000-000000000008";
 
 impl Example for ReplayRequest {
     fn example() -> Self {
-        Self { since: "2024-01-15T00:00:00.000Z".to_owned() }
+        Self { since: Moment("2024-01-15T00:00:00.000Z".to_owned()) }
     }
 }
 

@@ -23,13 +23,13 @@ pub(super) struct WebhookRequest {
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: String,
     /// What people call it: up to 100 characters.
-    #[oai(validator(max_length = 100))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
     /// The contexts of the events to send, as in `/systemevent`, 0 to 13; all if left out or empty.
-    #[oai(validator(max_items = 100))]
+    #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
     /// What must have happened: 0 created, 1 updated, 2 deleted; all if left out or empty.
-    #[oai(validator(max_items = 100))]
+    #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "2")))]
     events: Option<Vec<i64>>,
     /// Whether it is off at first.
     disabled: Option<bool>,
@@ -43,13 +43,13 @@ pub(super) struct ChangeRequest {
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: Option<String>,
     /// What people call it: up to 100 characters.
-    #[oai(validator(max_length = 100))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
     /// The contexts of the events to send, as in `/systemevent`, 0 to 13; all if empty.
-    #[oai(validator(max_items = 100))]
+    #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
     /// What must have happened: 0 created, 1 updated, 2 deleted; all if empty.
-    #[oai(validator(max_items = 100))]
+    #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "2")))]
     events: Option<Vec<i64>>,
     /// Whether it is off.
     disabled: Option<bool>,

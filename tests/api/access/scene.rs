@@ -49,6 +49,12 @@ pub struct Column {
     user: String,
 }
 
+impl Column {
+    pub fn new(credential: Credential, user: &str) -> Self {
+        Self { credential, user: user.to_owned() }
+    }
+}
+
 impl Scene {
     pub async fn new() -> Self {
         let server = Server::with(|flags| flags.with("max", "100")).await;
@@ -87,9 +93,8 @@ impl Scene {
         let nobodys = [malformed, expired, revoked].map(Credential::Token);
         let keys = [administrator, user, self.project_key.1.clone(), disabled].map(Credential::ApiKey);
         let nobodys = std::iter::once(Credential::Nothing).chain(nobodys);
-        let owners = |credential| Column { credential, user: owner.user.clone() };
-        let members =
-            roles.into_iter().map(|role| Column { credential: Credential::Token(role.token), user: role.user });
+        let owners = |credential| Column::new(credential, &owner.user);
+        let members = roles.into_iter().map(|role| Column::new(Credential::Token(role.token), &role.user));
         nobodys.map(owners).chain(members).chain(keys.into_iter().map(owners)).collect()
     }
 

@@ -8,7 +8,6 @@ pub const ADAS_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE1";
 pub const KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000001";
 
 const GRACES_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE3";
-const ADA: &str = "user-018d0b6a-5c80-7000-8000-000000000001";
 const GRACE: &str = "user-018d0b6a-5c80-7000-8000-000000000002";
 const SESSION: &str = "token-018d0b6a-5c80-7000-8000-000000000001";
 const SECOND_KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000002";
@@ -77,6 +76,7 @@ fn people() -> Vec<Step> {
         ada("updateAccount", json!({ "id": GRACE }))
             .by(GRACES_TOKEN)
             .with(json!({ "name": "Grace", "lastName": "Murray Hopper" })),
+        ada("deleteToken", json!({ "tokenId": SESSION })).by(GRACES_TOKEN),
         ada("logoutUser", json!({})).by("").with(json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE2" })),
         ada("getAccount", json!({ "id": GRACE })),
         ada("updateUserRole", json!({ "id": GRACE })).with(json!({ "orgRole": 254 })),

@@ -1,0 +1,94 @@
+//! Every limit that the document gives of an input is kept: what lies just beyond it is refused.
+
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{Identity, Server};
+use crate::openapi::operations;
+use crate::truth::resolve;
+
+/// Limits that are not kept by a 400, each with the reason: operation, field.
+const OTHERWISE: [(&str, &str); 4] = [
+    // A number that no key can have names no key.
+    ("updateApiKey", "id"),
+    ("updateProjectApiKey", "id"),
+    // The example invites: then no password is looked at.
+    ("createUser", "password"),
+    // A proxy is told yes or no, never that it asked wrongly.
+    ("verifyPresentedApiKey", ""),
+];
+
+/// Values that lie just beyond what a schema takes.
+fn beyond(schema: &'static Value) -> Vec<Value> {
+    let schema = resolve(schema);
+    let size = |word: &str| schema[word].as_u64().and_then(|size| usize::try_from(size).ok());
+    let mut values = Vec::new();
+    values.extend(size("maxLength").map(|most| json!("1".repeat(most + 1))));
+    values.extend(size("minLength").map(|least| json!("1".repeat(least - 1))));
+    values.extend(schema.get("pattern").map(|_| json!("\u{1}".repeat(size("minLength").unwrap_or(1)))));
+    values.extend(schema.get("enum").map(|_| json!("ANOTHER")));
+    values.extend(schema["minimum"].as_i64().map(|least| json!(least - 1)));
+    values.extend(schema["maximum"].as_i64().map(|most| json!(most + 1)));
+    values.extend(size("maxItems").map(|most| json!(vec![1; most + 1])));
+    if schema["type"] == "array" {
+        values.extend(beyond(&schema["items"]).into_iter().map(|value| json!([value])));
+    }
+    values
+}
+
+/// Bodies that are as the example but for one field, each with the field's name.
+fn bodies(example: &Value, schema: &'static Value) -> Vec<(&'static str, Value)> {
+    let mut bodies = Vec::new();
+    for (name, property) in resolve(schema)["properties"].as_object().into_iter().flatten() {
+        let with = |name: &'static str, value: Value| {
+            let mut body = example.clone();
+            body[name] = value;
+            body
+        };
+        bodies.extend(beyond(property).into_iter().map(|value| (name.as_str(), with(name, value))));
+        let inner = self::bodies(&example[name], property).into_iter();
+        bodies.extend(inner.map(|(field, value)| (field, with(name, value))));
+    }
+    bodies
+}
+
+async fn is_refused(server: &Server, owner: &Identity, (method, path): (&Method, &str), body: Option<&Value>) -> bool {
+    let answer = server.call_as(owner, method.clone(), path, body).await;
+    answer.status == StatusCode::BAD_REQUEST
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_beyond_a_limit_of_the_document_is_refused() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (mut fields, mut parameters) = (0, 0);
+    for (method, path, operation) in operations() {
+        let name = operation["operationId"].as_str().expect("an id");
+        let excused = |field: &str| OTHERWISE.iter().any(|(of, one)| *of == name && [field, ""].contains(one));
+        let method: Method = method.to_uppercase().parse().expect("a method");
+        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
+        let path = segments.collect::<Vec<_>>().join("/");
+        let media = &operation["requestBody"]["content"]["application/json"];
+        if media.is_object() {
+            let example = media.get("example").unwrap_or_else(|| &resolve(&media["schema"])["example"]);
+            for (field, body) in bodies(example, &media["schema"]) {
+                let refused = excused(field) || is_refused(&server, &owner, (&method, &path), Some(&body)).await;
+                assert!(refused, "{name} takes {field} of {body}");
+                fields += 1;
+            }
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let field = parameter["name"].as_str().expect("a name");
+            if parameter["in"] != "query" || excused(field) {
+                continue;
+            }
+            for value in beyond(&parameter["schema"]) {
+                let text = value.as_str().map_or_else(|| value.to_string(), |text| text.replace('\u{1}', "%01"));
+                let refused = is_refused(&server, &owner, (&method, &format!("{path}?{field}={text}")), None).await;
+                assert!(refused, "{name} takes {field}={text}");
+                parameters += 1;
+            }
+        }
+    }
+    assert!(fields > 150 && parameters > 40, "only {fields} fields and {parameters} parameters were looked at");
+}

@@ -1,0 +1,118 @@
+//! What may happen to any operation does happen to it: each failure that the document promises of many can be had of each.
+
+use std::sync::atomic::Ordering;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::access::{Column, Credential, Scene, filled};
+use crate::harness::{Answer, Identity, Server};
+use crate::openapi::operations;
+
+/// Every operation that documents a status, with something in the place of each variable.
+fn with_status(status: &str) -> impl Iterator<Item = (Method, String, &'static Value)> {
+    let documented =
+        operations().into_iter().filter(move |(.., operation)| operation["responses"].get(status).is_some());
+    documented.map(|(method, path, operation)| {
+        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
+        let path = segments.collect::<Vec<_>>().join("/");
+        (method.to_uppercase().parse().expect("a method"), path, operation)
+    })
+}
+
+async fn send(server: &Server, who: &Identity, (method, path): (Method, &str), media: &str, body: Vec<u8>) -> Answer {
+    let request = server.request(method, path).header("authorization", format!("Bearer {}", who.token));
+    let request = request.header("content-type", media).body(Full::new(Bytes::from(body)));
+    server.send(request.expect("a request")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_that_takes_a_body_takes_64_kib_of_json_at_most() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut seen = 0;
+    for (method, path, operation) in with_status("415") {
+        assert!(operation["requestBody"].is_object(), "{method} {path}");
+        let large =
+            send(&server, &owner, (method.clone(), &path), "application/json", vec![b' '; 64 * 1_024 + 1]).await;
+        assert_eq!(large.refusal(), (413, "BODY_TOO_LARGE".to_owned()), "{method} {path}");
+        let text = send(&server, &owner, (method.clone(), &path), "text/plain", b"{}".to_vec()).await;
+        assert_eq!(text.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE".to_owned()), "{method} {path}");
+        seen += 1;
+    }
+    assert!(seen > 20, "only {seen} were looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_that_asks_who_calls_limits_how_often() {
+    let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
+    let owner = server.owner_of("acme").await;
+    let limited = with_status("429").filter(|(.., operation)| operation["security"] != json!([]));
+    let mut seen = 0;
+    for (method, path, _) in limited {
+        // What the credential had left, and what came back meanwhile, is used up first.
+        let mut answers = Vec::new();
+        while answers.last() != Some(&StatusCode::TOO_MANY_REQUESTS) {
+            assert!(answers.len() < 50, "{method} {path}: {answers:?}");
+            answers.push(server.call_as(&owner, method.clone(), &path, None).await.status);
+        }
+        seen += 1;
+    }
+    assert!(seen > 40, "only {seen} were looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_is_refused_too_often_can_neither_register_nor_unregister() {
+    let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "2")).await;
+    let body = json!({
+        "ip": "1", "region": "1", "timestamp": 1, "status": "", "version": "", "signature": format!("{}==", "A".repeat(342)),
+    });
+    for path in ["/register", "/unregister"] {
+        let mut answers = Vec::new();
+        while answers.last() != Some(&(429, "TOO_MANY_REQUESTS".to_owned())) {
+            assert!(answers.len() < 50, "{path}: {answers:?}");
+            answers.push(server.call(Method::POST, path, Some(&body)).await.refusal());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_that_writes_says_that_there_is_no_room() {
+    let mut scene = Scene::new().await;
+    let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
+    for (method, path, operation) in operations() {
+        let name = operation["operationId"].as_str().expect("an id");
+        // These write nothing: only a fault of the server's own could make them fail.
+        if ["verifyApiKey", "verifyPresentedApiKey", "getServer", "getHealth", "getMetrics"].contains(&name) {
+            continue;
+        }
+        let mut refused = false;
+        // What is written less of than by whoever filled the file may fit once more.
+        for _ in 0..50 {
+            scene.server.room.store(0, Ordering::Relaxed);
+            let (ids, body) = scene.ready(name, &column).await;
+            fill(&scene.server, &scene.other).await;
+            let answer = scene.call(method, &filled(path, &ids), &column.credential, body.as_ref()).await;
+            refused = !answer.status.is_success();
+            if refused {
+                assert_eq!(answer.refusal(), (503, "STORAGE_FULL".to_owned()), "{name}");
+                break;
+            }
+        }
+        assert!(refused, "{name} always finds room");
+    }
+}
+
+/// Gives the file not a page more, and uses up what is left of those that it has.
+async fn fill(server: &Server, other: &Identity) {
+    server.room.store(4_096, Ordering::Relaxed);
+    let keys = format!("/organization/{}/key", other.org);
+    for _ in 0..1_000 {
+        if server.call_as(other, Method::DELETE, &keys, None).await.status != StatusCode::OK {
+            return;
+        }
+    }
+    panic!("there is always room");
+}

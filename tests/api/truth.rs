@@ -1,0 +1,175 @@
+//! Does the document tell the truth? Every answer that a test gets is held against it, and whatever it does not say is a fault.
+
+mod schema;
+mod seen;
+mod tests;
+
+use std::collections::BTreeMap;
+use std::str;
+use std::sync::LazyLock;
+
+use hyper::Method;
+use hyper::header::HeaderName;
+use serde_json::Value;
+
+pub use self::schema::{DOCUMENT, misfit, resolve};
+use self::seen::{note, note_fields};
+use crate::harness::Answer;
+
+/// Headers that any answer may have: those of HTTP itself, of browsers, and of every request.
+const COMMON_HEADERS: [&str; 10] = [
+    "allow",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "retry-after",
+    "transfer-encoding",
+    "vary",
+    "www-authenticate",
+    "x-request-id",
+];
+
+/// An operation of the document.
+struct Operation {
+    method: Method,
+    path: &'static str,
+    said: &'static Value,
+}
+
+/// Every operation by its path, where a fixed word comes before a variable: there the router takes the word.
+static OPERATIONS: LazyLock<Vec<(&'static str, Vec<Operation>)>> = LazyLock::new(|| {
+    let said = |path: &'static str, item: &'static Value| {
+        let methods = item.as_object().expect("operations").iter();
+        let operation = |(method, said): (&'static String, _)| {
+            let method = method.to_uppercase().parse().expect("a method");
+            Operation { method, path, said }
+        };
+        methods.map(operation).collect::<Vec<_>>()
+    };
+    let mut places = BTreeMap::<_, (_, Vec<_>)>::new();
+    for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
+        // `/organization/{idOrg}/key` and `/organization/{orgId}/nodes` name one variable differently.
+        let shape: Vec<_> =
+            path.split('/').map(|word| if variable(word) { (true, "") } else { (false, word) }).collect();
+        places.entry(shape).or_insert_with(|| (path.as_str(), Vec::new())).1.extend(said(path, item));
+    }
+    places.into_values().collect()
+});
+
+/// Fails unless the document says that this request may be answered like this.
+pub fn checked(method: &Method, path: &str, answer: Answer) -> Answer {
+    if let Err(fault) = judge(method, path, &answer) {
+        panic!("the document does not say this of {method} {path}: {fault}\n{answer:?}");
+    }
+    answer
+}
+
+/// As [`checked`], for the data of a message on a stream.
+pub fn check_event(event: &Value) {
+    let stream = "/paths/~1organization~1{orgId}~1events~1stream/get/responses/200/content/text~1event-stream/schema";
+    let schema = DOCUMENT.pointer(stream).expect("the stream's schema");
+    assert_eq!(misfit("", event, schema), None);
+}
+
+fn judge(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
+    let Some(operation) = operation(method, path) else { return beside(method, path, answer) };
+    let status = answer.status.as_str();
+    let responses = &operation.said["responses"];
+    let range = format!("{}XX", &status[..1]);
+    let Some((key, said)) = [status, &range].into_iter().find_map(|key| Some((key, responses.get(key)?))) else {
+        return if is_early(answer) { Ok(()) } else { Err(format!("the status {status}")) };
+    };
+    headers(said, answer)?;
+    body(method, said, answer)?;
+    note(&format!("{} {} {key}", operation.method, operation.path));
+    Ok(())
+}
+
+fn variable(segment: &str) -> bool {
+    segment.starts_with('{')
+}
+
+/// The methods that the document has for a path.
+fn methods(path: &str) -> &'static [Operation] {
+    let given: Vec<_> = path.split('/').collect();
+    let fits = |known: &str| {
+        let known: Vec<_> = known.split('/').collect();
+        let fit = |(known, given): (&&str, &&str)| known == given || variable(known) && !given.is_empty();
+        known.len() == given.len() && known.iter().zip(&given).all(fit)
+    };
+    OPERATIONS.iter().find(|(known, _)| fits(known)).map_or(&[], |(_, operations)| operations)
+}
+
+/// HEAD is GET without the body.
+fn operation(method: &Method, path: &str) -> Option<&'static Operation> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    methods(path).iter().find(|operation| operation.method == *method)
+}
+
+/// What is no operation, and how it is answered.
+fn beside(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
+    let refused = |code: &str| answer.refusal().1 == code;
+    let known = match (answer.status.as_u16(), path) {
+        // For people: the document itself, and the pages that show it.
+        (200 | 303 | 304 | 404, path) if path == "/openapi.json" || path.starts_with("/docs") => true,
+        // A browser asks whether it may ask.
+        (204, _) if method == Method::OPTIONS => answer.headers.contains_key("access-control-allow-methods"),
+        (404, path) => methods(path).is_empty() && (method == Method::HEAD || refused("NO_SUCH_PATH")),
+        (405, _) => answer.headers.contains_key("allow") && (method == Method::HEAD || refused("METHOD_NOT_ALLOWED")),
+        _ => false,
+    };
+    if known || is_early(answer) { Ok(()) } else { Err("neither an operation nor known beside them".to_owned()) }
+}
+
+/// What any request may be told before it is known what it asks for: it did not arrive in time, it is too large (also
+/// where no body is taken), or its head cannot be read, which hyper says without a body.
+fn is_early(answer: &Answer) -> bool {
+    match answer.status.as_u16() {
+        400 | 414 | 431 => answer.body.is_empty(),
+        408 => answer.refusal().1 == "REQUEST_TIMEOUT",
+        413 => answer.refusal().1 == "BODY_TOO_LARGE",
+        _ => false,
+    }
+}
+
+fn headers(said: &'static Value, answer: &Answer) -> Result<(), String> {
+    let known: BTreeMap<String, &'static Value> =
+        said["headers"].as_object().into_iter().flatten().map(|(name, of)| (name.to_lowercase(), of)).collect();
+    for (name, header) in &known {
+        let Some(value) = answer.headers.get(name) else {
+            if header["required"] == true {
+                return Err(format!("the header {name} is missing"));
+            }
+            continue;
+        };
+        let text = value.to_str().map_err(|_| format!("the header {name} is no text"))?;
+        let schema = resolve(&header["schema"]);
+        let value = if schema["type"] == "string" { text.into() } else { text.parse().unwrap_or(Value::Null) };
+        misfit(&format!("the header {name}"), &value, schema).map_or(Ok(()), Err)?;
+    }
+    let common = |name: &str| COMMON_HEADERS.contains(&name) || name.starts_with("access-control-");
+    let mut names = answer.headers.keys().map(HeaderName::as_str);
+    let unknown = names.find(|name| !common(name) && !known.contains_key(*name));
+    unknown.map_or(Ok(()), |name| Err(format!("the header {name}")))
+}
+
+fn body(method: &Method, said: &'static Value, answer: &Answer) -> Result<(), String> {
+    let Some(content) = said["content"].as_object().filter(|_| method != Method::HEAD) else {
+        return if answer.body.is_empty() { Ok(()) } else { Err("a body".to_owned()) };
+    };
+    let full = answer.headers.get("content-type").and_then(|of| of.to_str().ok()).unwrap_or_default();
+    let media = full.split(';').next().unwrap_or_default().trim();
+    let schema = &content.get(media).ok_or_else(|| format!("the media type {full:?}"))?["schema"];
+    let value = match media {
+        "application/json" => {
+            serde_json::from_slice(&answer.body).map_err(|error| format!("a body that is {error}"))?
+        }
+        // What comes on a stream is looked at where it is read.
+        "text/event-stream" => return Ok(()),
+        _ => str::from_utf8(&answer.body).map_err(|error| error.to_string())?.into(),
+    };
+    misfit("", &value, schema).map_or(Ok(()), Err)?;
+    note_fields(&value, schema);
+    Ok(())
+}

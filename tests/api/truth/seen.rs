@@ -1,0 +1,43 @@
+//! What was answered in any test? Written down for `tests/documented`, which asks whether all that is documented was.
+
+use std::collections::HashSet;
+use std::env;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::{LazyLock, Mutex};
+
+use serde_json::Value;
+
+use super::schema::resolve;
+
+/// Notes of each field whether it was null, left out or given.
+pub fn note_fields(value: &Value, schema: &'static Value) {
+    let schema = resolve(schema);
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| note_fields(item, &schema["items"])),
+        Value::Object(fields) => {
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                let (how, value) = match fields.get(name) {
+                    None => ("absent", &Value::Null),
+                    Some(Value::Null) => ("null", &Value::Null),
+                    Some(value) => ("given", value),
+                };
+                note(&format!("{} {name} {how}", schema["title"].as_str().unwrap_or_default()));
+                note_fields(value, property);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Writes down what was seen for the first time, for `tests/documented`.
+pub fn note(what: &str) {
+    static SEEN: LazyLock<Option<Mutex<HashSet<String>>>> =
+        LazyLock::new(|| env::var_os("ORGKEYS_SEEN").map(|_| Mutex::default()));
+    let Some(seen) = &*SEEN else { return };
+    if seen.lock().expect("a set").insert(what.to_owned()) {
+        let file = env::var_os("ORGKEYS_SEEN").expect("a file");
+        let mut file = OpenOptions::new().create(true).append(true).open(file).expect("a file to note in");
+        file.write_all(format!("{what}\n").as_bytes()).expect("noted");
+    }
+}
