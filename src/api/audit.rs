@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use tokio::sync::Semaphore;
 
@@ -83,7 +82,6 @@ struct AuditEntry {
 
 /// A page of the audit log.
 #[derive(Object)]
-#[oai(example)]
 struct AuditPage {
     /// Always true.
     success: bool,
@@ -101,7 +99,6 @@ struct AuditPage {
 
 /// Where the audit log ends: to be kept elsewhere, one a line, for `orgkeys audit verify --head`.
 #[derive(Object)]
-#[oai(example)]
 struct AuditHead {
     /// The organization's id.
     org: String,
@@ -207,38 +204,5 @@ fn shown(entry: Entry) -> AuditEntry {
         detail,
         prev_hash,
         hash,
-    }
-}
-
-impl Example for AuditPage {
-    fn example() -> Self {
-        let entry = AuditEntry {
-            id: 7,
-            org: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-            seq: 5,
-            at: 1_705_314_600_000,
-            actor_kind: "user".to_owned(),
-            actor_id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
-            actor_name: None,
-            action: "org_key.create".to_owned(),
-            context: Some(10),
-            context_id: Some("key-018d0b6a-5c80-7000-8000-000000000002".to_owned()),
-            project: None,
-            change: Some(0),
-            outcome: "done".to_owned(),
-            address: Some("192.0.2.7".to_owned()),
-            request_id: Some("018d0b6a-5c80-7000-8000-000000000004".to_owned()),
-            detail: None,
-            prev_hash: "3f".repeat(32),
-            hash: "a9".repeat(32),
-        };
-        let message = "Audit entries retrieved successfully".to_owned();
-        Self { success: true, message, data: vec![entry], next: 5, last: 5, removed: 0 }
-    }
-}
-
-impl Example for AuditHead {
-    fn example() -> Self {
-        Self { org: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(), seq: 5, hash: "a9".repeat(32) }
     }
 }

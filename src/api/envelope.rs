@@ -125,7 +125,7 @@ macro_rules! wrapped {
     ($(#[$doc:meta])* $name:ident, $result:ty) => {
         $(#[$doc])*
         #[derive(poem_openapi::Object)]
-        #[oai(rename_all = "camelCase", example)]
+        #[oai(rename_all = "camelCase")]
         pub struct $name {
             /// Always true.
             success: bool,
@@ -162,12 +162,6 @@ impl DeletedAnswer {
     /// It was taken away.
     pub(super) fn because(message: &str) -> Self {
         Self::new(200, message, true)
-    }
-}
-
-impl poem_openapi::types::Example for DeletedAnswer {
-    fn example() -> Self {
-        Self::because("API key deleted successfully")
     }
 }
 

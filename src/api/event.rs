@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -12,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::auth::{Auth, AuthOrKey};
 use super::body::{Body, OptionalBody};
 use super::error::{Fail, may};
-use super::timestamp::{Moment, Timestamp};
+use super::timestamp::Timestamp;
 use super::{Group, act};
 use crate::actions::app::App;
 use crate::actions::caller::Caller;
@@ -35,17 +34,19 @@ const LOOKS: usize = 2;
 
 /// Which events are asked for; everything left out is any.
 #[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 struct SystemEventQuery {
-    /// From this moment on, RFC 3339 with an offset. Without both timestamps, the last 24 hours.
+    /// From this moment on, RFC 3339 with an offset. An empty one is none. Without both timestamps, the last 24 hours.
     #[oai(rename = "from_timestamp")]
     #[serde(rename = "from_timestamp")]
-    from_timestamp: Option<Moment>,
-    /// Up to this moment.
+    #[oai(validator(max_length = 64))]
+    from_timestamp: Option<String>,
+    /// Up to this moment, RFC 3339 with an offset. An empty one is none.
     #[oai(rename = "to_timestamp")]
     #[serde(rename = "to_timestamp")]
-    to_timestamp: Option<Moment>,
+    #[oai(validator(max_length = 64))]
+    to_timestamp: Option<String>,
     /// The id of what the event is about.
     #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     context_id: Option<String>,
@@ -105,7 +106,6 @@ pub(super) struct SystemEvent {
 
 /// A page of events.
 #[derive(Object)]
-#[oai(example)]
 struct SystemEventPage {
     /// The events, newest first.
     events: Vec<SystemEvent>,
@@ -119,7 +119,7 @@ struct SystemEventPage {
 
 /// Which events to mark: one id, or up to 1000.
 #[derive(Default, Object, Deserialize)]
-#[oai(skip_serializing_if_is_none, example)]
+#[oai(skip_serializing_if_is_none)]
 struct SystemEventIds {
     /// One event.
     #[oai(validator(minimum(value = "1")))]
@@ -131,7 +131,6 @@ struct SystemEventIds {
 
 /// It was done.
 #[derive(Object)]
-#[oai(example)]
 struct Marked {
     /// Always true.
     success: bool,
@@ -295,54 +294,5 @@ pub(super) fn shown(shown: Shown) -> SystemEvent {
         workspace_id: told.workspace_id,
         json_data: told.json_data,
         show_unread,
-    }
-}
-
-impl Example for SystemEventQuery {
-    fn example() -> Self {
-        Self {
-            from_timestamp: Some(Moment("2024-01-15T00:00:00.000Z".to_owned())),
-            to_timestamp: None,
-            context_id: None,
-            context: Some(i64::from(Context::OrgKey.number())),
-            event: None,
-            user_id: None,
-            workspace_id: None,
-            show_unread: Some(false),
-            skip: Some(0),
-            take: Some(20),
-        }
-    }
-}
-
-impl Example for SystemEventPage {
-    fn example() -> Self {
-        let event = SystemEvent {
-            id: 7,
-            timestamp: Timestamp(Time::from_millis(1_705_314_600_000)),
-            context_id: "key-018d0b6a-5c80-7000-8000-000000000002".to_owned(),
-            context: "orgkey".to_owned(),
-            event: "created".to_owned(),
-            org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-            user_id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
-            user_name: "Ada Lovelace".to_owned(),
-            user_email: "ada@example.org".to_owned(),
-            workspace_id: None,
-            json_data: None,
-            show_unread: true,
-        };
-        Self { events: vec![event], total: 1, skip: 0, take: 20 }
-    }
-}
-
-impl Example for SystemEventIds {
-    fn example() -> Self {
-        Self { id: None, ids: Some(vec![7, 8]) }
-    }
-}
-
-impl Example for Marked {
-    fn example() -> Self {
-        Self { success: true }
     }
 }

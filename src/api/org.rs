@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
@@ -63,7 +62,6 @@ struct Organization {
 
 /// An organization, as it is now.
 #[derive(Object)]
-#[oai(example)]
 struct OrganizationAnswer {
     /// Always true.
     success: bool,
@@ -75,7 +73,7 @@ struct OrganizationAnswer {
 
 /// What an organization is to say of itself. What is left out stays as it is; an empty text takes it back.
 #[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 struct OrganizationChange {
     /// What people call it: 1 to 100 characters.
@@ -219,46 +217,4 @@ fn answer(message: &str, org: Org) -> OrganizationAnswer {
         mfa_enforced: false,
     };
     OrganizationAnswer { success: true, message: message.to_owned(), data }
-}
-
-impl Example for OrganizationAnswer {
-    fn example() -> Self {
-        let data = Organization {
-            id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-            name: "acme".to_owned(),
-            domain: "example.org".to_owned(),
-            website: "https://example.org".to_owned(),
-            address1: "1 High Street".to_owned(),
-            address2: String::new(),
-            city: "London".to_owned(),
-            zipcode: "SW1A 1AA".to_owned(),
-            phone: "+44 20 7946 0000".to_owned(),
-            state: String::new(),
-            country: "United Kingdom".to_owned(),
-            deleted_at: None,
-            repos_disabled: false,
-            is_business: true,
-            mfa_enforced: false,
-        };
-        Self { success: true, message: "Organization retrieved successfully".to_owned(), data }
-    }
-}
-
-impl Example for OrganizationChange {
-    fn example() -> Self {
-        Self {
-            name: Some("acme".to_owned()),
-            domain: Some("example.org".to_owned()),
-            website: None,
-            address1: None,
-            address2: None,
-            city: Some("London".to_owned()),
-            zipcode: None,
-            phone: None,
-            state: None,
-            country: None,
-            is_business: Some(true),
-            mfa_enforced: Some(false),
-        }
-    }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use poem::web::Accept;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Json, PlainText};
-use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
@@ -23,7 +22,6 @@ use crate::actions::org_key;
 use crate::crypto::rsa::{KeyPair, public_pem};
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::org_key::OrgKey;
-use crate::domain::time::Time;
 
 /// Callers that may wait for their turn to make a key; a turn takes up to 170 ms.
 const WAITING: usize = 128;
@@ -65,7 +63,7 @@ struct NodeKey {
 
 /// The keys of an organization.
 #[derive(Object)]
-#[oai(rename = "OrganizationKeyList", example)]
+#[oai(rename = "OrganizationKeyList")]
 struct OrgKeyList {
     /// Always true.
     success: bool,
@@ -93,7 +91,6 @@ struct NewOrgKey {
 
 /// The answer that makes a key.
 #[derive(Object)]
-#[oai(example)]
 struct NewOrgKeyAnswer {
     /// Always true.
     success: bool,
@@ -279,36 +276,5 @@ fn item(key: &OrgKey, node_keys: Vec<NodeKey>) -> OrgKeyItem {
         public_key: public_pem(&key.public_key),
         created_at: Timestamp(key.created_at),
         node_keys,
-    }
-}
-
-const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
-const KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000002";
-const WHEN: Time = Time::from_millis(1_705_314_600_000);
-
-impl Example for OrgKeyList {
-    fn example() -> Self {
-        let node = NodeKey { key_id: KEY.to_owned(), node_id: "203.0.113.7".to_owned() };
-        let key = OrgKeyItem {
-            id: KEY.to_owned(),
-            org_id: ORG.to_owned(),
-            public_key: "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkq...\n-----END PUBLIC KEY-----\n".to_owned(),
-            created_at: Timestamp(WHEN),
-            node_keys: vec![node],
-        };
-        Self { success: true, message: "Organization keys retrieved successfully".to_owned(), data: vec![key] }
-    }
-}
-
-impl Example for NewOrgKeyAnswer {
-    fn example() -> Self {
-        let data = NewOrgKey {
-            id: KEY.to_owned(),
-            org_id: ORG.to_owned(),
-            public_key: "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkq...\n-----END PUBLIC KEY-----\n".to_owned(),
-            created_at: Timestamp(WHEN),
-            private_key: "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKC...\n-----END RSA PRIVATE KEY-----\n".to_owned(),
-        };
-        Self { success: true, message: "Organization key created successfully".to_owned(), data }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamp(pub Time);
 
-/// A moment as it was sent: where it may be empty or does not count, it may be any text.
+/// A moment as it was sent. Where an empty one is taken as well, or it does not count, it is a text.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Moment(pub String);
 

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{env, fs};
 
+use http_body_util::Full;
 use hyper::Method;
+use hyper::body::Bytes;
 use orgkeys::actions::offline::{self, Ttl};
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
@@ -129,10 +131,19 @@ async fn told() -> Value {
         world.server.pass(60_000);
     }
     let mut refusals = json!({});
+    let mut refused = Vec::new();
     for (family, step) in story::refused() {
-        let answer = world.ask(&step).await;
+        refused.push((family, world.ask(&step).await));
+    }
+    for (family, path) in [("plain", "/user/login"), ("wrapped", "/api/api-keys/verify")] {
+        let request = world.server.request(Method::POST, path).header("content-type", "text/plain");
+        let request = request.header("authorization", format!("Bearer {}", world.names.real(ADAS_TOKEN)));
+        let request = request.body(Full::new(Bytes::from("name=x"))).expect("a request");
+        refused.push((family, world.server.send(request).await));
+    }
+    for (family, answer) in refused {
         let status = answer.status.as_u16().to_string();
-        assert!(status.starts_with('4') && refusals[family].get(&status).is_none(), "{}: {answer:?}", step.operation);
+        assert!(status.starts_with('4') && refusals[family].get(&status).is_none(), "{family}: {answer:?}");
         refusals[family][status] = world.names.example(answer.json());
     }
     let mut seen = world.seen;

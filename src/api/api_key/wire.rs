@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 use serde::Deserialize;
 
 use crate::actions::api_key::{Change, Page, Request};
@@ -13,13 +12,13 @@ use crate::domain::api_key::{
     ApiKey, Window, parse_name, parse_note, parse_overlap, parse_projects, parse_role, parse_time,
 };
 use crate::domain::id::ApiKeyId;
-use crate::domain::role::Role;
+use crate::domain::text;
 use crate::domain::text::InvalidField;
 use crate::domain::time::Time;
 
 /// What a new API key is to be.
 #[derive(Object, Deserialize)]
-#[oai(rename = "NewApiKeyRequest", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "NewApiKeyRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CreateRequest {
     /// The ids of the projects that it is for, up to 100; an empty list: the whole organization.
@@ -47,13 +46,14 @@ struct UserApiKey {
     has_expire_time: bool,
     /// It is valid from this moment on, RFC 3339 with an offset; from now on if left out.
     start_date_time: Option<Moment>,
-    /// It is valid before this moment. Ignored where `hasExpireTime` is false.
-    expire_date_time: Option<Moment>,
+    /// It is valid before this moment, RFC 3339 with an offset. Ignored where `hasExpireTime` is false.
+    #[oai(validator(max_length = 64))]
+    expire_date_time: Option<String>,
 }
 
 /// What an API key is to be from now on.
 #[derive(Object, Deserialize)]
-#[oai(rename = "ApiKeyChangeRequest", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "ApiKeyChangeRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChangeRequest {
     /// The key's id.
@@ -64,8 +64,9 @@ pub(super) struct ChangeRequest {
     name: String,
     /// It is valid from this moment on, RFC 3339 with an offset.
     start_date: Moment,
-    /// It is valid before this moment. Ignored where `hasExpireTime` is false.
-    expire_date: Option<Moment>,
+    /// It is valid before this moment, RFC 3339 with an offset. Ignored where `hasExpireTime` is false.
+    #[oai(validator(max_length = 64))]
+    expire_date: Option<String>,
     /// Whether it ends at `expireDate`; false: it never ends by itself.
     has_expire_time: bool,
     /// What it may do: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254, at most the caller's own role.
@@ -83,7 +84,7 @@ pub(super) struct ChangeRequest {
 
 /// How an API key is rotated.
 #[derive(Object, Deserialize)]
-#[oai(rename = "ApiKeyRotateRequest", rename_all = "camelCase", example)]
+#[oai(rename = "ApiKeyRotateRequest", rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RotateRequest {
     /// For how many seconds both keys are valid: 0 to 2592000, which is 30 days.
@@ -211,7 +212,8 @@ impl RotateRequest {
 /// The end of a key that has one.
 fn end(field: &'static str, has_end: bool, value: Option<&str>) -> Result<Option<Time>, InvalidField> {
     match (has_end, value) {
-        (false, _) => Ok(None),
+        // It does not count, but it has a limit.
+        (false, value) => text::at_most(field, value.unwrap_or_default(), 64).map(|()| None),
         (true, Some(time)) => parse_time(field, time).map(Some),
         (true, None) => Err(InvalidField::new(field, "must be given where hasExpireTime is true")),
     }
@@ -249,87 +251,5 @@ pub(super) fn made(key: &ApiKey, secret: &str) -> ApiKeyMade {
         expire_date: key.standing.expire.map(Timestamp),
         has_expire_time: key.standing.expire.is_some(),
         role_id: key.standing.role.number(),
-    }
-}
-
-const PROJECT: &str = "project-018d0b6a-5c80-7000-8000-000000000005";
-const START: Time = Time::from_millis(1_705_314_600_000);
-const END: Time = Time::from_millis(1_736_937_000_000);
-
-impl Example for CreateRequest {
-    fn example() -> Self {
-        let user_api_key = UserApiKey {
-            api_name: "Deploys".to_owned(),
-            has_expire_time: false,
-            start_date_time: None,
-            expire_date_time: None,
-        };
-        Self { list_projects_id: Vec::new(), role_id: 0, user_api_key, note: None }
-    }
-}
-
-impl Example for ChangeRequest {
-    fn example() -> Self {
-        Self {
-            id: 7,
-            name: "Deploys".to_owned(),
-            start_date: Moment(START.to_string()),
-            expire_date: None,
-            has_expire_time: false,
-            role_id: 0,
-            list_projects_id: None,
-            disabled: Some(false),
-            note: None,
-        }
-    }
-}
-
-impl Example for RotateRequest {
-    fn example() -> Self {
-        Self { overlap_seconds: 86_400 }
-    }
-}
-
-impl Example for ApiKeyListAnswer {
-    fn example() -> Self {
-        let key = ApiKeyItem {
-            api_key_id: 7,
-            api_key_name: "Deploys".to_owned(),
-            api_key: "oka_1a2b…9xYz".to_owned(),
-            start_date: Timestamp(START),
-            expire_date: Some(Timestamp(END)),
-            has_expire_time: true,
-            projects_name_list: vec![ProjectName { public_id: PROJECT.to_owned(), name: "Website".to_owned() }],
-            role_id: Role::User.number(),
-            last_used: None,
-            last_used_address: None,
-            disabled: false,
-            note: String::new(),
-        };
-        Self::new(200, "API keys retrieved successfully", vec![key])
-    }
-}
-
-fn example(api_key: &str) -> ApiKeyMade {
-    ApiKeyMade {
-        id: 7,
-        name: "Deploys".to_owned(),
-        api_key: api_key.to_owned(),
-        start_date: Timestamp(START),
-        expire_date: Some(Timestamp(END)),
-        has_expire_time: true,
-        role_id: Role::User.number(),
-    }
-}
-
-impl Example for ApiKeyAnswer {
-    fn example() -> Self {
-        Self::new(200, "API key updated successfully", example("oka_1a2b…9xYz"))
-    }
-}
-
-impl Example for ApiKeySecretAnswer {
-    fn example() -> Self {
-        Self::new(201, "API key created successfully", example("oka_EXAMPLEexampleEXAMPLEexampleEXAMPLEe"))
     }
 }

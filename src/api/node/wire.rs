@@ -5,7 +5,7 @@ use std::fmt;
 
 use poem_openapi::Object;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{Example, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
@@ -16,7 +16,6 @@ use crate::domain::node::{
     Node, Profile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version,
 };
 use crate::domain::text::InvalidField;
-use crate::domain::time::Time;
 
 /// A signed timestamp as it was sent: the text that the node signed.
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ const LAST_MILLISECOND: f64 = 253_402_300_799_999.0;
 
 /// What a node sends to register, signed with a key of its organization.
 #[derive(Object, Deserialize)]
-#[oai(rename = "NodeRegistration", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "NodeRegistration", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Registration {
     /// The node's address, as signed: 1 to 253 printable characters without `|`.
@@ -67,7 +66,7 @@ pub(super) struct Registration {
 
 /// What a node sends to leave the registry, signed with a key of its organization.
 #[derive(Object, Deserialize)]
-#[oai(rename = "NodeUnregistration", skip_serializing_if_is_none, example)]
+#[oai(rename = "NodeUnregistration", skip_serializing_if_is_none)]
 pub(super) struct Unregistration {
     /// The node's address, as signed.
     #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
@@ -123,7 +122,6 @@ pub(super) struct NodeInfo {
 
 /// The node, as it is in the registry now.
 #[derive(Object)]
-#[oai(example)]
 pub(super) struct NodeAnswer {
     /// Always true.
     pub success: bool,
@@ -135,7 +133,6 @@ pub(super) struct NodeAnswer {
 
 /// Nodes of an organization.
 #[derive(Object)]
-#[oai(example)]
 pub(super) struct NodeList {
     /// Always true.
     pub success: bool,
@@ -264,72 +261,5 @@ impl<'de> Deserialize<'de> for SignedText {
         }
 
         deserializer.deserialize_any(Visitor)
-    }
-}
-
-const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
-const SECONDS: &str = "1705314600";
-
-fn example_signature() -> String {
-    format!("{}==", "A".repeat(342))
-}
-
-fn example_node() -> NodeInfo {
-    NodeInfo {
-        id: "node-018d0b6a-5c80-7000-8000-000000000004".to_owned(),
-        ip: "203.0.113.7".to_owned(),
-        region: "eu-central-1".to_owned(),
-        version: "1.4.2".to_owned(),
-        provider: "AWS".to_owned(),
-        status: "active".to_owned(),
-        url: "https://203.0.113.7".to_owned(),
-        id_org: ORG.to_owned(),
-        node_services: 1,
-        latency_ms: None,
-        key_id: Some("key-018d0b6a-5c80-7000-8000-000000000002".to_owned()),
-        last_updated: Timestamp(Time::from_millis(1_705_314_600_000)),
-    }
-}
-
-impl Example for Registration {
-    fn example() -> Self {
-        Self {
-            ip: "203.0.113.7".to_owned(),
-            region: "eu-central-1".to_owned(),
-            timestamp: SignedText(SECONDS.to_owned()),
-            signature: example_signature(),
-            id_org: Some(ORG.to_owned()),
-            org_id: None,
-            provider: Some("AWS".to_owned()),
-            status: "active".to_owned(),
-            version: "1.4.2".to_owned(),
-            node_services: Some(1),
-        }
-    }
-}
-
-impl Example for Unregistration {
-    fn example() -> Self {
-        Self {
-            ip: "203.0.113.7".to_owned(),
-            region: Some("eu-central-1".to_owned()),
-            timestamp: SignedText(SECONDS.to_owned()),
-            signature: example_signature(),
-            id_org: Some(ORG.to_owned()),
-            org_id: None,
-        }
-    }
-}
-
-impl Example for NodeAnswer {
-    fn example() -> Self {
-        Self { success: true, message: "Node registered successfully".to_owned(), data: example_node() }
-    }
-}
-
-impl Example for NodeList {
-    fn example() -> Self {
-        let (data, total) = (vec![example_node()], 1);
-        Self { success: true, message: "Nodes retrieved successfully".to_owned(), data, total }
     }
 }

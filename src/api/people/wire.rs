@@ -1,7 +1,6 @@
 //! What is said of the people of an organization, and what do callers send of them? The wire's own types, so that a new column cannot leak.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -16,7 +15,7 @@ use crate::domain::user::{User, parse_email, parse_last_name, parse_name};
 
 /// A person of an organization.
 #[derive(Object)]
-#[oai(rename = "OrganizationUser", rename_all = "camelCase", example)]
+#[oai(rename = "OrganizationUser", rename_all = "camelCase")]
 pub(in crate::api) struct UserItem {
     /// The person's id.
     pub id: String,
@@ -43,7 +42,6 @@ pub(in crate::api) struct UserItem {
 
 /// A person, as they are now.
 #[derive(Object)]
-#[oai(example)]
 pub(in crate::api) struct UserAnswer {
     /// Always true.
     pub success: bool,
@@ -55,7 +53,7 @@ pub(in crate::api) struct UserAnswer {
 
 /// The people of an organization.
 #[derive(Object)]
-#[oai(rename = "OrganizationUserList", example)]
+#[oai(rename = "OrganizationUserList")]
 pub(in crate::api) struct UserList {
     /// Always true.
     pub success: bool,
@@ -69,7 +67,7 @@ pub(in crate::api) struct UserList {
 
 /// Somebody to be added to the organization.
 #[derive(Object, Deserialize)]
-#[oai(rename = "OrganizationUserInput", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "OrganizationUserInput", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserBody {
     /// Email address, unique on the server in any letter case: 3 to 254 characters.
@@ -97,7 +95,7 @@ pub(in crate::api) struct NewUserBody {
 
 /// Somebody who was added.
 #[derive(Object)]
-#[oai(rename = "NewOrganizationUserAnswer", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "NewOrganizationUserAnswer", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(in crate::api) struct NewUserAnswer {
     /// Always true.
     pub success: bool,
@@ -111,7 +109,7 @@ pub(in crate::api) struct NewUserAnswer {
 
 /// A new invitation.
 #[derive(Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase")]
 pub(in crate::api) struct RenewedInvitation {
     /// Always true.
     pub success: bool,
@@ -123,7 +121,7 @@ pub(in crate::api) struct RenewedInvitation {
 
 /// What is to be different about a person; what is left out stays as it is.
 #[derive(Object, Deserialize)]
-#[oai(rename = "OrganizationUserChange", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "OrganizationUserChange", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct UserChange {
     /// First name: 1 to 100 characters.
@@ -197,70 +195,4 @@ pub(in crate::api) fn item(user: User) -> UserItem {
 /// A person, with what was done.
 pub(in crate::api) fn answer(message: &str, user: User) -> UserAnswer {
     UserAnswer { success: true, message: message.to_owned(), data: item(user) }
-}
-
-impl Example for UserItem {
-    fn example() -> Self {
-        Self {
-            id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
-            email: "ada@example.org".to_owned(),
-            name: "Ada".to_owned(),
-            last_name: "Lovelace".to_owned(),
-            org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-            org_role: Role::Workspaces.number(),
-            validated: true,
-            deleted_at: None,
-            org_role_description: Role::Workspaces.name().to_owned(),
-            org_roles: Role::Workspaces.numbers_up_to(),
-        }
-    }
-}
-
-impl Example for UserAnswer {
-    fn example() -> Self {
-        Self { success: true, message: "User retrieved successfully".to_owned(), data: UserItem::example() }
-    }
-}
-
-impl Example for UserList {
-    fn example() -> Self {
-        let message = "Users retrieved successfully".to_owned();
-        Self { success: true, message, data: vec![UserItem::example()], total: 1 }
-    }
-}
-
-pub(in crate::api) const INVITATION: &str = "oki_0123456789ABCDEFGHIJKLMNOPQRST000000";
-
-impl Example for NewUserBody {
-    fn example() -> Self {
-        Self {
-            email: "ada@example.org".to_owned(),
-            password: None,
-            first_name: "Ada".to_owned(),
-            last_name: "Lovelace".to_owned(),
-            org_role: Some(i64::from(Role::Workspaces.number())),
-            send_invite: Some(true),
-        }
-    }
-}
-
-impl Example for NewUserAnswer {
-    fn example() -> Self {
-        let data = UserItem { validated: false, ..UserItem::example() };
-        let message = "User created successfully".to_owned();
-        Self { success: true, message, data, invitation_token: Some(INVITATION.to_owned()) }
-    }
-}
-
-impl Example for RenewedInvitation {
-    fn example() -> Self {
-        let message = "Invitation renewed successfully".to_owned();
-        Self { success: true, message, invitation_token: INVITATION.to_owned() }
-    }
-}
-
-impl Example for UserChange {
-    fn example() -> Self {
-        Self { name: Some("Ada".to_owned()), last_name: None, org_role: None }
-    }
 }

@@ -1,6 +1,5 @@
 //! What is sent and said of projects?
 
-use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, de};
@@ -10,11 +9,9 @@ use crate::api::envelope::wrapped;
 use crate::api::timestamp::Timestamp;
 use crate::domain::project::{self, Member, MemberRole, Project};
 use crate::domain::text::InvalidField;
-use crate::domain::time::Time;
 
 /// What a project is to be called.
 #[derive(Object, Deserialize)]
-#[oai(example)]
 pub(super) struct ProjectRequest {
     /// Its name: 1 to 100 characters.
     #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
@@ -23,7 +20,7 @@ pub(super) struct ProjectRequest {
 
 /// What somebody is to be in a project.
 #[derive(Object, Deserialize)]
-#[oai(rename = "ProjectMemberRequest", example)]
+#[oai(rename = "ProjectMemberRequest")]
 pub(super) struct MemberRequest {
     /// OWNER or EDITOR, in any letter case.
     role: MemberRoleName,
@@ -144,51 +141,5 @@ impl<'de> Deserialize<'de> for MemberRoleName {
         let text = String::deserialize(deserializer)?;
         let known = MemberRole::parse(&text).map(Self::from);
         known.ok_or_else(|| de::Error::invalid_value(Unexpected::Other("another text"), &"OWNER or EDITOR"))
-    }
-}
-
-fn example_project() -> ProjectItem {
-    ProjectItem {
-        public_id: "project-018d0b6a-5c80-7000-8000-000000000005".to_owned(),
-        name: "Website".to_owned(),
-        organization_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-        created_at: Timestamp(Time::from_millis(1_705_314_600_000)),
-    }
-}
-
-fn example_member() -> MemberItem {
-    MemberItem { user_id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(), role: MemberRoleName::Owner }
-}
-
-impl Example for ProjectRequest {
-    fn example() -> Self {
-        Self { name: "Website".to_owned() }
-    }
-}
-
-impl Example for MemberRequest {
-    fn example() -> Self {
-        Self { role: MemberRoleName::Editor }
-    }
-}
-
-impl Example for ProjectListAnswer {
-    fn example() -> Self {
-        Self::new(200, "Projects retrieved successfully", vec![example_project()])
-    }
-}
-
-impl Example for ProjectAnswer {
-    fn example() -> Self {
-        let ProjectItem { public_id, name, organization_id, created_at } = example_project();
-        let members = vec![example_member()];
-        let whole = ProjectWhole { public_id, name, organization_id, created_at, members };
-        Self::new(200, "Project retrieved successfully", whole)
-    }
-}
-
-impl Example for MemberAnswer {
-    fn example() -> Self {
-        Self::new(200, "Project member saved successfully", example_member())
     }
 }

@@ -1,7 +1,6 @@
 //! What is sent to sign in, and what is said of sessions? The wire's own types, so that a new column cannot leak.
 
 use poem_openapi::payload::Json;
-use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -11,14 +10,13 @@ use crate::actions::caller::{Caller, Identity};
 use crate::actions::error::{Error, Kind};
 use crate::actions::login::{LoggedIn, Login, Tokens};
 use crate::api::timestamp::Timestamp;
-use crate::domain::role::Role;
 use crate::domain::session::{self, OwnToken};
 use crate::domain::text;
 use crate::domain::time::Time;
 
 /// What somebody signs in with.
 #[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Credentials {
     /// The email address of the account, in any letter case.
@@ -35,7 +33,7 @@ pub(super) struct Credentials {
 
 /// A refresh token, under either name.
 #[derive(Object, Deserialize)]
-#[oai(rename = "RefreshTokenBody", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "RefreshTokenBody", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RefreshToken {
     /// The refresh token, `okr_...`. Under the name `refresh_token` it is taken as well.
@@ -66,7 +64,7 @@ struct LoginUser {
 
 /// A session that has begun.
 #[derive(Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase")]
 pub(super) struct LoginAnswer {
     /// Always true.
     success: bool,
@@ -86,7 +84,7 @@ pub(super) struct LoginAnswer {
 
 /// A session that goes on.
 #[derive(Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase")]
 pub(super) struct RefreshAnswer {
     /// Always true.
     success: bool,
@@ -162,7 +160,6 @@ struct TokenItem {
 
 /// The caller's sessions and access tokens.
 #[derive(Object)]
-#[oai(example)]
 pub(super) struct TokenList {
     /// Always true.
     success: bool,
@@ -257,75 +254,5 @@ impl TokenList {
             last_used: token.last_used.map(Timestamp),
         });
         Self { success: true, message: "Tokens retrieved successfully".to_owned(), tokens: tokens.collect() }
-    }
-}
-
-const ACCESS: &str = "okp_...";
-const REFRESH: &str = "okr_...";
-const SESSION: &str = "token-018d0b6a-5c80-7000-8000-000000000004";
-const WHEN: Time = Time::from_millis(1_705_314_600_000);
-
-impl Example for Credentials {
-    fn example() -> Self {
-        Self {
-            email: "ada@example.org".to_owned(),
-            password: "correct horse battery staple".to_owned(),
-            device_info: Some("Firefox on Linux".to_owned()),
-        }
-    }
-}
-
-impl Example for RefreshToken {
-    fn example() -> Self {
-        Self { refresh_token: Some(REFRESH.to_owned()), snake_case: None }
-    }
-}
-
-impl Example for LoginAnswer {
-    fn example() -> Self {
-        let user = LoginUser {
-            id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
-            email: "ada@example.org".to_owned(),
-            name: "Ada".to_owned(),
-            org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-            org_role: Role::Administrator.number(),
-        };
-        Self {
-            success: true,
-            message: "Signed in successfully".to_owned(),
-            access_token: ACCESS.to_owned(),
-            refresh_token: REFRESH.to_owned(),
-            token_id: SESSION.to_owned(),
-            expires_at: seconds(WHEN.plus(session::ACCESS_TTL)),
-            user,
-        }
-    }
-}
-
-impl Example for RefreshAnswer {
-    fn example() -> Self {
-        Self {
-            success: true,
-            message: "Session renewed successfully".to_owned(),
-            token: ACCESS.to_owned(),
-            access_token: ACCESS.to_owned(),
-            refresh_token: REFRESH.to_owned(),
-            expires_at: seconds(WHEN.plus(session::ACCESS_TTL)),
-        }
-    }
-}
-
-impl Example for TokenList {
-    fn example() -> Self {
-        let session = TokenItem {
-            id: SESSION.to_owned(),
-            kind: TokenType::Session,
-            device_info: Some("Firefox on Linux".to_owned()),
-            created_at: Timestamp(WHEN),
-            expires_at: Some(Timestamp(WHEN.plus(session::REFRESH_TTL))),
-            last_used: Some(Timestamp(WHEN)),
-            current: true,
-        };
-        Self { success: true, message: "Tokens retrieved successfully".to_owned(), tokens: vec![session] }
     }
 }

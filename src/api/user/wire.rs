@@ -1,13 +1,12 @@
 //! What is said of one's own account, and what do callers send of it? The wire's own types, so that a new column cannot leak.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::actions::account::Names;
 use crate::actions::error::Error;
-use crate::api::people::wire::{INVITATION, names, parse_role};
+use crate::api::people::wire::{names, parse_role};
 use crate::domain::id::UserId;
 use crate::domain::org::Org;
 use crate::domain::password;
@@ -45,7 +44,6 @@ struct Profile {
 
 /// The caller's profile.
 #[derive(Object)]
-#[oai(example)]
 pub(super) struct ProfileAnswer {
     /// Always true.
     success: bool,
@@ -57,7 +55,7 @@ pub(super) struct ProfileAnswer {
 
 /// The role that a person is to have.
 #[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RoleChange {
     /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
@@ -67,7 +65,7 @@ pub(super) struct RoleChange {
 
 /// What is to be different about one's own account; what is left out stays as it is.
 #[derive(Object, Deserialize)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AccountChange {
     /// First name: 1 to 100 characters.
@@ -86,7 +84,6 @@ pub(super) struct AccountChange {
 
 /// An invitation that is taken.
 #[derive(Object, Deserialize)]
-#[oai(example)]
 pub(super) struct InvitationTaken {
     /// The one-time token, `oki_...`.
     #[oai(validator(max_length = 200))]
@@ -112,7 +109,6 @@ struct RoleGiven {
 
 /// A role that was given, with what was done.
 #[derive(Object)]
-#[oai(example)]
 pub(super) struct RoleAnswer {
     /// Always true.
     success: bool,
@@ -186,58 +182,4 @@ pub(super) fn role(user: UserId, previous: Role, new: Role) -> RoleAnswer {
         message: message.clone(),
     };
     RoleAnswer { success: true, message, data }
-}
-
-impl Example for ProfileAnswer {
-    fn example() -> Self {
-        let data = Profile {
-            id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
-            name: "Ada".to_owned(),
-            last_name: "Lovelace".to_owned(),
-            email: "ada@example.org".to_owned(),
-            org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-            org_role: Role::Administrator.number(),
-            org_role_description: Role::Administrator.name().to_owned(),
-            org_roles: Role::Administrator.numbers_up_to(),
-            validated: true,
-            mfa_required: false,
-            is_business: false,
-        };
-        Self { success: true, message: "Profile retrieved successfully".to_owned(), data }
-    }
-}
-
-impl Example for RoleChange {
-    fn example() -> Self {
-        Self { org_role: i64::from(Role::Workspaces.number()) }
-    }
-}
-
-impl Example for AccountChange {
-    fn example() -> Self {
-        Self {
-            name: Some("Ada".to_owned()),
-            last_name: Some("King".to_owned()),
-            password: None,
-            current_password: None,
-        }
-    }
-}
-
-impl Example for RoleAnswer {
-    fn example() -> Self {
-        let data = RoleGiven {
-            user_id: "user-018d0b6a-5c80-7000-8000-000000000003".to_owned(),
-            previous_role: Role::User.number(),
-            new_role: Role::Workspaces.number(),
-            message: "User role updated successfully".to_owned(),
-        };
-        Self { success: true, message: data.message.clone(), data }
-    }
-}
-
-impl Example for InvitationTaken {
-    fn example() -> Self {
-        Self { token: INVITATION.to_owned(), password: "a long password of one's own".to_owned() }
-    }
 }

@@ -1,7 +1,6 @@
 //! What goes over the wire of a verification? A question, and a verdict.
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::error::{Error, Kind};
@@ -14,7 +13,7 @@ use crate::domain::text;
 
 /// A key, and what it is to be good for.
 #[derive(Object, Deserialize)]
-#[oai(rename = "VerifyApiKey", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "VerifyApiKey", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyRequest {
     /// The key, `oka_...`.
@@ -69,7 +68,7 @@ struct Verification {
 
 /// The verdict on a key.
 #[derive(Object, Serialize)]
-#[oai(rename = "ApiKeyVerificationAnswer", rename_all = "camelCase", example)]
+#[oai(rename = "ApiKeyVerificationAnswer", rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationAnswer {
     /// Always true: the question was answered. The verdict is in the result.
@@ -107,29 +106,6 @@ impl VerificationAnswer {
             result_info: code,
             status_code: 200,
         }
-    }
-}
-
-impl Example for VerifyRequest {
-    fn example() -> Self {
-        let api_key = "oka_0123456789abcdefghijABCDEFGHIJ0dYE1d".to_owned();
-        Self { api_key, project_id: None, role: Some(0) }
-    }
-}
-
-impl Example for VerificationAnswer {
-    fn example() -> Self {
-        let result = Verification {
-            valid: true,
-            code: "VALID".to_owned(),
-            api_key_id: Some(7),
-            organization_id: Some("org-018d0b6a-5c80-7000-8000-000000000001".to_owned()),
-            role_id: Some(0),
-            projects: vec!["project-018d0b6a-5c80-7000-8000-000000000004".to_owned()],
-            expire_date: None,
-        };
-        let messages = vec![sentence(Verdict::Valid).to_owned()];
-        Self { success: true, errors: Vec::new(), messages, result, result_info: "VALID".to_owned(), status_code: 200 }
     }
 }
 

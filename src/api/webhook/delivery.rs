@@ -1,6 +1,5 @@
 //! What is said of what was sent to a webhook?
 
-use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object};
 use serde::Deserialize;
 
@@ -12,7 +11,7 @@ use crate::domain::time::Time;
 
 /// Since when what failed is sent once more.
 #[derive(Object, Deserialize)]
-#[oai(rename = "ReplayWebhookRequest", example)]
+#[oai(rename = "ReplayWebhookRequest")]
 pub(super) struct ReplayRequest {
     /// What was given up from this moment on, RFC 3339 with an offset.
     since: Moment,
@@ -60,7 +59,7 @@ struct DeliveryItem {
 
 /// The deliveries, newest first.
 #[derive(Object)]
-#[oai(rename = "WebhookDeliveryList", example)]
+#[oai(rename = "WebhookDeliveryList")]
 pub(super) struct DeliveryListAnswer {
     /// Always true.
     success: bool,
@@ -84,7 +83,7 @@ struct Replayed {
 
 /// What is sent once more.
 #[derive(Object)]
-#[oai(rename = "ReplayedWebhookDeliveriesAnswer", example)]
+#[oai(rename = "ReplayedWebhookDeliveriesAnswer")]
 pub(super) struct ReplayedAnswer {
     /// Always true.
     success: bool,
@@ -104,7 +103,7 @@ struct Tested {
 
 /// A test is on its way.
 #[derive(Object)]
-#[oai(rename = "TestedWebhookAnswer", example)]
+#[oai(rename = "TestedWebhookAnswer")]
 pub(super) struct TestedAnswer {
     /// Always true.
     success: bool,
@@ -168,44 +167,5 @@ fn item(delivery: Delivery) -> DeliveryItem {
         last_why: delivery.last_why,
         created_at: Timestamp(delivery.created_at),
         ended_at: delivery.ended_at.map(Timestamp),
-    }
-}
-
-const ID: &str = "delivery-018d0b6a-5c80-7000-8000-000000000008";
-
-impl Example for ReplayRequest {
-    fn example() -> Self {
-        Self { since: Moment("2024-01-15T00:00:00.000Z".to_owned()) }
-    }
-}
-
-impl Example for DeliveryListAnswer {
-    fn example() -> Self {
-        let delivery = DeliveryItem {
-            id: ID.to_owned(),
-            event_id: 7,
-            state: DeliveryState::Delivered,
-            attempts: 1,
-            next_attempt_at: None,
-            last_status: Some(204),
-            last_why: None,
-            created_at: Timestamp(Time::from_millis(1_705_314_600_000)),
-            ended_at: Some(Timestamp(Time::from_millis(1_705_314_601_000))),
-        };
-        let message = "Webhook deliveries retrieved successfully".to_owned();
-        Self { success: true, message, data: vec![delivery], total: 1 }
-    }
-}
-
-impl Example for ReplayedAnswer {
-    fn example() -> Self {
-        Self::new(3, false)
-    }
-}
-
-impl Example for TestedAnswer {
-    fn example() -> Self {
-        let data = Tested { delivery_id: ID.to_owned() };
-        Self { success: true, message: "A test event is on its way".to_owned(), data }
     }
 }

@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use poem_openapi::Object;
-use poem_openapi::types::Example;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::actions::webhook::Change;
 use crate::api::timestamp::Timestamp;
 use crate::domain::text::InvalidField;
-use crate::domain::time::Time;
 use crate::domain::webhook::{
-    Disabled, Numbers, Terms, Webhook, parse_changes, parse_contexts, parse_name, parse_overlap, parse_url,
+    Disabled, Terms, Webhook, parse_changes, parse_contexts, parse_name, parse_overlap, parse_url,
 };
 
 /// What a new webhook is to be.
 #[derive(Object, Deserialize)]
-#[oai(rename = "WebhookInput", skip_serializing_if_is_none, example)]
+#[oai(rename = "WebhookInput", skip_serializing_if_is_none)]
 pub(super) struct WebhookRequest {
     /// Where events are sent: https, or http to a network that the server's `webhook_allow` opens, and so any private address. Shown to administrators, never in the audit log.
     #[oai(validator(min_length = 1, max_length = 2048))]
@@ -37,7 +35,7 @@ pub(super) struct WebhookRequest {
 
 /// What a webhook is to be from now on; what is left out stays.
 #[derive(Object, Deserialize)]
-#[oai(rename = "WebhookChangeRequest", skip_serializing_if_is_none, example)]
+#[oai(rename = "WebhookChangeRequest", skip_serializing_if_is_none)]
 pub(super) struct ChangeRequest {
     /// Where events are sent: https, or http to a network that the server's `webhook_allow` opens, and so any private address.
     #[oai(validator(min_length = 1, max_length = 2048))]
@@ -57,7 +55,7 @@ pub(super) struct ChangeRequest {
 
 /// For how long two secrets sign.
 #[derive(Default, Object, Deserialize)]
-#[oai(rename = "RotateWebhookSecretRequest", rename_all = "camelCase", skip_serializing_if_is_none, example)]
+#[oai(rename = "RotateWebhookSecretRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RotateRequest {
     /// For how many seconds the secret before signs too: 0 to 604800, which is 7 days; 86400 if left out.
@@ -116,7 +114,6 @@ pub(super) struct WebhookWithSecret {
 
 /// The webhook, as it is now.
 #[derive(Object)]
-#[oai(example)]
 pub(super) struct WebhookAnswer {
     /// Always true.
     success: bool,
@@ -128,7 +125,7 @@ pub(super) struct WebhookAnswer {
 
 /// The webhooks, newest first.
 #[derive(Object)]
-#[oai(rename = "WebhookList", example)]
+#[oai(rename = "WebhookList")]
 pub(super) struct WebhookListAnswer {
     /// Always true.
     success: bool,
@@ -140,7 +137,6 @@ pub(super) struct WebhookListAnswer {
 
 /// The webhook with its secret, this once.
 #[derive(Object)]
-#[oai(example)]
 pub(super) struct WebhookSecretAnswer {
     /// Always true.
     success: bool,
@@ -218,65 +214,5 @@ fn item(webhook: Webhook) -> WebhookItem {
         last_at,
         last_status,
         last_why,
-    }
-}
-
-fn example_item() -> WebhookItem {
-    WebhookItem {
-        id: "webhook-018d0b6a-5c80-7000-8000-000000000007".to_owned(),
-        org_id: "org-018d0b6a-5c80-7000-8000-000000000001".to_owned(),
-        url: URL.to_owned(),
-        name: "Chat room".to_owned(),
-        contexts: Numbers::from_mask(1 << 10).list(),
-        events: vec![2],
-        disabled: false,
-        disabled_why: None,
-        created_at: Timestamp(Time::from_millis(1_705_314_600_000)),
-        previous_secret_until: None,
-        last_at: Some(Timestamp(Time::from_millis(1_705_314_601_000))),
-        last_status: Some(204),
-        last_why: None,
-    }
-}
-
-const URL: &str = "https://hooks.example.org/orgkeys";
-
-impl Example for WebhookRequest {
-    fn example() -> Self {
-        let name = Some("Chat room".to_owned());
-        Self { url: URL.to_owned(), name, contexts: Some(vec![10]), events: Some(vec![2]), disabled: None }
-    }
-}
-
-impl Example for ChangeRequest {
-    fn example() -> Self {
-        Self { url: None, name: None, contexts: Some(Vec::new()), events: None, disabled: Some(false) }
-    }
-}
-
-impl Example for RotateRequest {
-    fn example() -> Self {
-        Self { overlap_seconds: Some(86_400) }
-    }
-}
-
-impl Example for WebhookAnswer {
-    fn example() -> Self {
-        Self { success: true, message: "Webhook retrieved successfully".to_owned(), data: example_item() }
-    }
-}
-
-impl Example for WebhookListAnswer {
-    fn example() -> Self {
-        let message = "Webhooks retrieved successfully".to_owned();
-        Self { success: true, message, data: vec![example_item()] }
-    }
-}
-
-impl Example for WebhookSecretAnswer {
-    fn example() -> Self {
-        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=".to_owned();
-        let data = WebhookWithSecret { webhook: example_item(), secret };
-        Self { success: true, message: "Webhook created successfully".to_owned(), data }
     }
 }

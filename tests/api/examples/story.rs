@@ -197,5 +197,7 @@ pub fn refused() -> Vec<(&'static str, Step)> {
         ("wrapped", ada("listProjects", json!({ "organizationId": ORG })).by("")),
         ("wrapped", ada("listProjects", json!({ "organizationId": nobody }))),
         ("wrapped", ada("getProject", json!({ "projectId": PROJECT }))),
+        ("plain", ada("loginUser", json!({})).by("").with(json!({ "email": "x".repeat(65_536), "password": "" }))),
+        ("wrapped", ada("createProject", json!({ "organizationId": ORG })).with(json!({ "name": "x".repeat(65_536) }))),
     ]
 }

@@ -3,7 +3,8 @@
 use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, DOCUMENT, judge, misfit, operation};
+use super::{Answer, judge, misfit, operation};
+use crate::openapi::operations;
 
 const KEYS: &str = "/api/organizations/org-1/api-keys";
 
@@ -19,8 +20,12 @@ fn json_answer(status: u16, body: &Value) -> Answer {
     answer(status, &[("content-type", "application/json; charset=utf-8")], body)
 }
 
+/// An answer of this schema, as the document shows it.
 fn example(schema: &str) -> Value {
-    DOCUMENT["components"]["schemas"][schema]["example"].clone()
+    let reference = format!("#/components/schemas/{schema}");
+    let answers = operations().into_iter().filter_map(|(_, _, operation)| operation["responses"].as_object());
+    let mut media = answers.flat_map(|answers| answers.values()).map(|answer| &answer["content"]["application/json"]);
+    media.find(|media| media["schema"]["$ref"] == *reference).expect("an answer")["example"].clone()
 }
 
 fn fault(method: &Method, path: &str, answer: &Answer) -> String {
