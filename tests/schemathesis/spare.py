@@ -1,0 +1,13 @@
+"""Drops the requests by which an identity would end itself: what follows would prove nothing."""
+
+import os
+
+import schemathesis
+
+OWN = set(os.environ["OWN"].split())
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    named = {str(value) for value in (case.path_parameters or {}).values()}
+    return case.method == "GET" or not OWN & named
