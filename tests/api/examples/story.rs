@@ -50,7 +50,7 @@ pub fn chapters(sign: impl Fn(&str) -> String) -> [Vec<Step>; 6] {
 }
 
 fn people() -> Vec<Step> {
-    let password = "a cat on 3 roofs";
+    let password = "two teapots and a kite";
     vec![
         ada("getServer", json!({})).by(""),
         ada("getHealth", json!({})).by(""),
