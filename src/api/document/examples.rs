@@ -11,7 +11,9 @@ const SEEN: &str = include_str!("../../../openapi/examples.json");
 pub(super) fn show(operation: &mut Value, seen: &Value, family: &str) {
     let Some(id) = operation["operationId"].as_str() else { return };
     let (own, refusals) = (&seen[id], &seen["refusals"][family]);
-    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
+    // Swagger UI fills examples in: what may be left out would be sent by somebody who never chose it.
+    for parameter in parameters.filter(|parameter| parameter["required"] == true) {
         let name = parameter["name"].as_str().unwrap_or_default();
         if let Some(example) = own["parameters"].get(name).cloned() {
             parameter["example"] = example;
