@@ -5,11 +5,12 @@ mod story;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::{env, fs};
 
 use http_body_util::Full;
-use hyper::Method;
 use hyper::body::Bytes;
+use hyper::{Method, StatusCode};
 use orgkeys::actions::offline::{self, Ttl};
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
@@ -22,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use self::names::Names;
 use self::story::{ADAS_TOKEN, KEY, ORG, Step};
-use crate::harness::{Answer, Server, blocking, sign, with_body};
+use crate::harness::{Answer, Identity, Server, blocking, sign, with_body};
 use crate::openapi::operations;
 use crate::outbox::carry;
 
@@ -141,15 +142,47 @@ async fn told() -> Value {
         let request = request.body(Full::new(Bytes::from("name=x"))).expect("a request");
         refused.push((family, world.server.send(request).await));
     }
+    refused.extend(pressed().await);
     for (family, answer) in refused {
-        let status = answer.status.as_u16().to_string();
-        assert!(status.starts_with('4') && refusals[family].get(&status).is_none(), "{family}: {answer:?}");
+        let status = answer.status.as_u16();
+        let status = if status == 503 { "5XX".to_owned() } else { status.to_string() };
+        assert!(status.starts_with(['4', '5']) && refusals[family].get(&status).is_none(), "{family}: {answer:?}");
         refusals[family][status] = world.names.example(answer.json());
     }
     let mut seen = world.seen;
     seen.insert("refusals".to_owned(), refusals);
     seen.sort_keys();
     seen.into()
+}
+
+/// What is answered to who asks too often, and where there is no room: every call leaves an entry.
+async fn pressed() -> Vec<(&'static str, Answer)> {
+    let hurried = Server::with(|flags| flags.with("caller_rate", "1")).await;
+    let full = Server::start().await;
+    let mut answers = Vec::new();
+    for (server, status) in [(hurried, StatusCode::TOO_MANY_REQUESTS), (full, StatusCode::SERVICE_UNAVAILABLE)] {
+        let owner = server.owner_of("acme").await;
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            server.room.store(4_096, Ordering::Relaxed);
+        }
+        let paths = [("plain", format!("/organization/{}", owner.org)), ("wrapped", projects(&owner))];
+        for (family, path) in paths {
+            let mut answer = server.call_as(&owner, Method::GET, &path, None).await;
+            for _ in 0..1_000 {
+                if answer.status == status {
+                    break;
+                }
+                answer = server.call_as(&owner, Method::GET, &path, None).await;
+            }
+            assert_eq!(answer.status, status, "{path}: {answer:?}");
+            answers.push((family, answer));
+        }
+    }
+    answers
+}
+
+fn projects(owner: &Identity) -> String {
+    format!("/api/organizations/{}/projects", owner.org)
 }
 
 #[tokio::test(flavor = "multi_thread")]
