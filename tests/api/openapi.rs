@@ -131,6 +131,11 @@ fn every_operation_lists_the_ways_in_which_it_fails() {
 fn what_goes_in_and_out_as_json_has_an_example_that_fits_its_schema() {
     let mut seen = 0;
     for (method, path, operation) in operations() {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if let Some(example) = parameter.get("example") {
+                assert_eq!(misfit("", example, &parameter["schema"]), None, "{method} {path}: {}", parameter["name"]);
+            }
+        }
         let bodies = operation.get("requestBody").into_iter();
         let answers = operation["responses"].as_object().expect("answers").values();
         for media in bodies.chain(answers).filter_map(|holder| holder["content"].get("application/json")) {

@@ -140,8 +140,8 @@ fn projects() -> Vec<Step> {
         ada("updateProjectApiKey", json!({ "projectId": PROJECT })).with(change),
         ada("listApiKeys", page),
         ada("listProjectApiKeys", json!({ "projectId": PROJECT, "skip": 0, "take": 20 })),
-        ada("rotateApiKey", json!({ "organizationId": ORG, "id": 1 })).with(json!({ "overlapSeconds": 86_400 })),
-        ada("deleteApiKey", json!({ "organizationId": ORG, "id": 1 })),
+        ada("rotateApiKey", json!({ "organizationId": ORG, "id": "1" })).with(json!({ "overlapSeconds": 86_400 })),
+        ada("deleteApiKey", json!({ "organizationId": ORG, "id": "1" })),
         ada("deleteProject", json!({ "projectId": PROJECT })),
     ]
 }
