@@ -1,6 +1,7 @@
 //! How is the audit log followed over HTTP? As Server-Sent Events that go on until one side ends them.
 
 mod live;
+mod message;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::live::Live;
+use self::message::Message;
 use self::places::Places;
 use super::auth::AuthOrKey;
 use super::error::{Fail, may};
-use super::event::{SystemEvent, id, number};
+use super::event::{id, number};
 use super::metrics::Metrics;
 use super::{Group, act, blocking};
 use crate::actions::app::App;
@@ -67,11 +69,11 @@ impl Payload for Lines {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn schema_ref() -> MetaSchemaRef {
-        <SystemEvent as types::Type>::schema_ref()
+        <Message as types::Type>::schema_ref()
     }
 
     fn register(registry: &mut Registry) {
-        <SystemEvent as types::Type>::register(registry);
+        <Message as types::Type>::register(registry);
     }
 }
 
@@ -83,7 +85,7 @@ impl IntoResponse for Lines {
 
 #[derive(ApiResponse)]
 enum StreamResponse {
-    /// Messages until one side ends it; the schema is that of the `data` of each.
+    /// Messages until one side ends it; the schema is that of one of them, read field by field.
     #[oai(status = 200)]
     Opened(
         Lines,

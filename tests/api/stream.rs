@@ -82,11 +82,9 @@ impl Reader {
             let message = self.message().await.expect("the stream goes on");
             let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
             let Some(data) = field("data: ") else { continue };
-            let id = field("id: ").map_or(0, |id| id.parse().expect("a number"));
-            let (name, data) = (field("event: ").expect("a name"), serde_json::from_str(&data).expect("JSON"));
-            if name != "end" {
-                truth::check_event(&data);
-            }
+            let (id, name) = (field("id: ").expect("an id"), field("event: ").expect("a name"));
+            truth::check_message(&id, &name, &data);
+            let (id, data) = (id.parse().expect("a number"), serde_json::from_str(&data).expect("JSON"));
             return (id, name, data);
         }
     }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use hyper::Method;
 use hyper::header::HeaderName;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::schema::{DOCUMENT, misfit, resolve};
 use self::seen::{note, note_fields};
@@ -65,11 +65,15 @@ pub fn checked(method: &Method, path: &str, answer: Answer) -> Answer {
     answer
 }
 
-/// As [`checked`], for the data of a message on a stream.
-pub fn check_event(event: &Value) {
+/// As [`checked`], for a message on a stream, whose data is an event unless it is the last.
+pub fn check_message(id: &str, event: &str, data: &str) {
     let stream = "/paths/~1organization~1{orgId}~1events~1stream/get/responses/200/content/text~1event-stream/schema";
     let schema = DOCUMENT.pointer(stream).expect("the stream's schema");
-    assert_eq!(misfit("", event, schema), None);
+    assert_eq!(misfit("", &json!({ "id": id, "event": event, "data": data }), schema), None);
+    if event != "end" {
+        let data = serde_json::from_str(data).expect("JSON");
+        assert_eq!(misfit("", &data, &DOCUMENT["components"]["schemas"]["SystemEvent"]), None);
+    }
 }
 
 fn judge(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {

@@ -1,6 +1,5 @@
 //! What does one stream say? What is new in the audit log, one page at a time and only when its reader has taken the one before.
 
-use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::message::Message;
 use super::places::Place;
 use super::{Hub, blocking};
 use crate::actions::app::App;
@@ -180,8 +180,10 @@ impl Live {
                 (reason(error.kind), error.message)
             }
         };
-        let data = json!({ "reason": reason, "message": message, "resumeFrom": self.told });
-        format!("event: end\ndata: {data}\n\n")
+        let data = json!({ "reason": reason, "message": message, "resumeFrom": self.told }).to_string();
+        let mut text = String::new();
+        Message { id: self.told.to_string(), event: "end".to_owned(), data }.write(&mut text);
+        text
     }
 }
 
@@ -210,10 +212,9 @@ impl Messages {
                 messages.cut = true;
                 break;
             }
-            let (id, name, data) = (event.id, &event.event, event.to_json_string());
-            // Compact JSON is one line: what breaks lines is escaped in it. Writing to a string never fails.
-            let _ = write!(messages.text, "id: {id}\nevent: {name}\ndata: {data}\n\n");
-            messages.last = Some(id);
+            messages.last = Some(event.id);
+            let (id, data) = (event.id.to_string(), event.to_json_string());
+            Message { id, event: event.event, data }.write(&mut messages.text);
         }
         messages
     }

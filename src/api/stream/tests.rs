@@ -90,7 +90,7 @@ async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
     let message = "Too little was taken in while events waited: go on from resumeFrom";
     assert_eq!(
         last,
-        format!("event: end\ndata: {{\"reason\":\"slow\",\"message\":\"{message}\",\"resumeFrom\":0}}\n\n")
+        format!("id: 0\nevent: end\ndata: {{\"reason\":\"slow\",\"message\":\"{message}\",\"resumeFrom\":0}}\n\n")
     );
     assert!(pieces.next().await.is_none());
 }
