@@ -68,12 +68,19 @@ pub fn checked(method: &Method, path: &str, answer: Answer) -> Answer {
 /// As [`checked`], for a message on a stream, whose data is an event unless it is the last.
 pub fn check_message(id: &str, event: &str, data: &str) {
     let stream = "/paths/~1organization~1{orgId}~1events~1stream/get/responses/200/content/text~1event-stream/schema";
-    let schema = DOCUMENT.pointer(stream).expect("the stream's schema");
-    assert_eq!(misfit("", &json!({ "id": id, "event": event, "data": data }), schema), None);
+    fits(&json!({ "id": id, "event": event, "data": data }), DOCUMENT.pointer(stream).expect("the stream's schema"))
+        .expect("a message");
     if event != "end" {
         let data = serde_json::from_str(data).expect("JSON");
-        assert_eq!(misfit("", &data, &DOCUMENT["components"]["schemas"]["SystemEvent"]), None);
+        fits(&data, &DOCUMENT["components"]["schemas"]["SystemEvent"]).expect("an event");
     }
+}
+
+/// What is wrong with a value, or nothing, and then its fields were seen.
+fn fits(value: &Value, schema: &'static Value) -> Result<(), String> {
+    misfit("", value, schema).map_or(Ok(()), Err)?;
+    note_fields(value, schema);
+    Ok(())
 }
 
 fn judge(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
@@ -173,7 +180,5 @@ fn body(method: &Method, said: &'static Value, answer: &Answer) -> Result<(), St
         "text/event-stream" => return Ok(()),
         _ => str::from_utf8(&answer.body).map_err(|error| error.to_string())?.into(),
     };
-    misfit("", &value, schema).map_or(Ok(()), Err)?;
-    note_fields(&value, schema);
-    Ok(())
+    fits(&value, schema)
 }
