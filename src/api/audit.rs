@@ -52,11 +52,9 @@ struct AuditEntry {
     /// What was done: a noun and a verb.
     action: String,
     /// The number of what it is about, as in system events.
-    #[oai(nullable)]
-    context: Option<i64>,
+    context: i64,
     /// The id of what it is about.
-    #[oai(nullable)]
-    context_id: Option<String>,
+    context_id: String,
     /// The id of the project that it happened in.
     #[oai(nullable)]
     project: Option<String>,
@@ -148,7 +146,7 @@ impl AuditApi {
         Ok(Json(AuditPage {
             success: true,
             message: "Audit entries retrieved successfully".to_owned(),
-            data: page.entries.into_iter().map(shown).collect(),
+            data: page.entries.into_iter().map(shown).collect::<Result<_, _>>()?,
             next: page.next,
             last: page.last,
             removed: page.removed,
@@ -182,10 +180,12 @@ impl AuditApi {
     }
 }
 
-fn shown(entry: Entry) -> AuditEntry {
+/// Only entries of the server's own chain may be about nothing that has a context, and no organization sees those.
+fn shown(entry: Entry) -> Result<AuditEntry, Error> {
     let Entry { id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, .. } = entry;
     let Entry { project, change, outcome, address, request_id, detail, prev_hash, hash, .. } = entry;
-    AuditEntry {
+    let about_nothing = || Error::internal(format!("entry {id} of an organization is about nothing"));
+    Ok(AuditEntry {
         id,
         org,
         seq,
@@ -194,8 +194,8 @@ fn shown(entry: Entry) -> AuditEntry {
         actor_id,
         actor_name,
         action,
-        context,
-        context_id,
+        context: context.ok_or_else(about_nothing)?,
+        context_id: context_id.ok_or_else(about_nothing)?,
         project,
         change,
         outcome,
@@ -204,5 +204,5 @@ fn shown(entry: Entry) -> AuditEntry {
         detail,
         prev_hash,
         hash,
-    }
+    })
 }

@@ -30,7 +30,7 @@ impl Family {
 
 /// A failure, the same for every call.
 #[derive(Clone, Debug, Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase")]
 pub struct Failure {
     /// Always false.
     pub success: bool,
@@ -53,15 +53,8 @@ impl Failure {
     }
 }
 
-impl poem_openapi::types::Example for Failure {
-    fn example() -> Self {
-        Self::new("ACCESS_DENIED", "Access denied: you can only view keys for your own organization".to_owned())
-    }
-}
-
 /// The success of a call that has nothing to give but its word.
 #[derive(Clone, Debug, Object)]
-#[oai(example)]
 pub struct Done {
     /// Always true.
     pub success: bool,
@@ -76,15 +69,9 @@ impl Done {
     }
 }
 
-impl poem_openapi::types::Example for Done {
-    fn example() -> Self {
-        Self::because("Organization key deleted successfully")
-    }
-}
-
 /// A failure under `/api/`, the same for every call there.
 #[derive(Clone, Debug, Object)]
-#[oai(rename_all = "camelCase", example)]
+#[oai(rename_all = "camelCase")]
 pub struct WrappedFailure {
     /// Always false.
     pub success: bool,
@@ -111,12 +98,6 @@ impl WrappedFailure {
             result_info: failure.error_code.clone(),
             status_code: status.as_u16(),
         }
-    }
-}
-
-impl poem_openapi::types::Example for WrappedFailure {
-    fn example() -> Self {
-        Self::of(StatusCode::FORBIDDEN, &Failure::example())
     }
 }
 

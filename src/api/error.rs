@@ -18,7 +18,7 @@ pub mod may {
     pub const BE_REFUSED: u32 = 1 << 1;
     /// 404: there is no such thing.
     pub const BE_MISSING: u32 = 1 << 2;
-    /// 413 and 415: the body is too large or not JSON.
+    /// 408, 413 and 415: the body does not arrive in time, is too large or not JSON.
     pub const HAVE_A_BAD_BODY: u32 = 1 << 3;
     /// 429: too many calls.
     pub const BE_LIMITED: u32 = 1 << 4;
@@ -98,6 +98,7 @@ impl<const MAY: u32> ApiResponse for Fail<MAY> {
             (may::BE_REFUSED | may::BE_UNKNOWN, 401, "No credential, or not a good one."),
             (may::BE_REFUSED, 403, "The caller may not; other organizations and missing ones answer alike."),
             (may::BE_MISSING, 404, "There is no such thing."),
+            (may::HAVE_A_BAD_BODY, 408, "The request was not received in time."),
             (may::CONFLICT, 409, "It stands against something that is there; the message says what."),
             (may::HAVE_A_BAD_BODY, 413, "The body is larger than 64 KiB."),
             (may::HAVE_A_BAD_BODY, 415, "The body is not application/json."),

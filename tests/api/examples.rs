@@ -22,8 +22,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use self::names::Names;
-use self::story::{ADAS_TOKEN, KEY, ORG, Step};
-use crate::harness::{Answer, Identity, Server, blocking, sign, with_body};
+use self::story::{ADAS_TOKEN, BOBS_TOKEN, KEY, LESSER_KEY, ORG, Shows, Step};
+use crate::harness::{Answer, Identity, Server, blocking, raw, sign, with_body};
 use crate::openapi::operations;
 use crate::outbox::carry;
 
@@ -42,11 +42,13 @@ impl World {
     async fn new() -> Self {
         let server = Server::start().await;
         let app = Arc::clone(&server.app);
-        let (org, secret) = blocking(move || {
+        let (org, [secret, bobs]) = blocking(move || {
             let org = offline::create_org(&app, "acme").expect("an organization").id.to_string();
             offline::create_user(&app, &org, "ada@example.org", Role::Owner, "Ada", "Lovelace").expect("a user");
-            let (secret, _) = offline::create_token(&app, "ada@example.org", Ttl::Never).expect("a token");
-            (org, secret.expose_secret().to_owned())
+            offline::create_user(&app, &org, "bob@example.org", Role::User, "Bob", "Kahn").expect("a user");
+            let token = |email: &str| offline::create_token(&app, email, Ttl::Never).expect("a token").0;
+            let secrets = ["ada@example.org", "bob@example.org"].map(token);
+            (org, secrets.map(|secret| secret.expose_secret().to_owned()))
         })
         .await;
         let minted = server.request(Method::POST, &format!("/organization/{org}/key?format=json"));
@@ -61,7 +63,8 @@ impl World {
         })
         .await;
         let mut names = Names::default();
-        assert_eq!([org, secret, key].map(|word| names.pretty(&word)), [ORG, ADAS_TOKEN, KEY]);
+        let words = [org, secret, bobs, key].map(|word| names.pretty(&word));
+        assert_eq!(words, [ORG, ADAS_TOKEN, BOBS_TOKEN, KEY]);
         Self { server, names, seen: Map::new() }
     }
 
@@ -101,26 +104,70 @@ impl World {
         self.server.send(with_body(request, body.as_ref())).await
     }
 
-    /// Asks, and writes down what was asked and answered.
+    /// Asks, and writes down what the step is an example of.
     async fn tell(&mut self, step: Step) {
         let answer = self.ask(&step).await;
-        assert!(answer.status.is_success(), "{}: {answer:?}", step.operation);
-        let mut seen = json!({});
-        if step.parameters != json!({}) {
-            seen["parameters"] = step.parameters;
+        let is_so = step.shows == Shows::Nothing || answer.status.is_success() == (step.shows == Shows::Success);
+        assert!(is_so, "{}: {answer:?}", step.operation);
+        let is_json =
+            answer.headers.get("content-type").is_some_and(|of| of.to_str().is_ok_and(|of| of.contains("json")));
+        let answered = if is_json { self.names.example(answer.json()) } else { Value::Null };
+        if step.shows == Shows::Nothing {
+            return;
         }
-        if let Some(body) = step.body {
-            seen["request"] = body;
+        let seen = self.seen.entry(step.operation.clone()).or_insert_with(|| json!({}));
+        if step.shows == Shows::Success {
+            if step.parameters != json!({}) {
+                seen["parameters"] = step.parameters;
+            }
+            if let Some(body) = step.body {
+                seen["request"] = body;
+            }
         }
-        if answer.headers.get("content-type").is_some_and(|of| of.to_str().is_ok_and(|of| of.contains("json"))) {
-            let answered = self.names.example(answer.json());
-            seen["answers"] = json!({ answer.status.as_str(): answered });
+        if is_json {
+            let before = std::mem::replace(&mut seen["answers"][answer.status.as_str()], answered);
+            assert!(before.is_null(), "{} is told {} twice", step.operation, answer.status);
         }
-        assert!(self.seen.insert(step.operation.to_owned(), seen).is_none(), "{} is told twice", step.operation);
+    }
+
+    /// The operations for which a refusal is documented that the story has not told, each as it was asked there.
+    fn untold(&self, status: &str) -> Vec<Step> {
+        let ids = operations().into_iter().filter(|(_, _, operation)| operation["responses"].get(status).is_some());
+        let ids = ids.filter_map(|(_, _, operation)| operation["operationId"].as_str());
+        let untold = ids.filter(|id| self.seen[*id]["answers"].get(status).is_none());
+        untold.map(|id| story::again(id, &self.seen[id])).collect()
+    }
+
+    /// Tells of every operation how it is refused to who may not, and where there is no such thing.
+    async fn refuse(&mut self) {
+        for step in story::lesser_key() {
+            self.tell(step).await;
+        }
+        for step in self.untold("403") {
+            // Those that every member may are refused to other organizations, and some to keys alone.
+            let tries = [step.clone().by(BOBS_TOKEN), step.clone().of_nobody().by(BOBS_TOKEN), step.by(LESSER_KEY)];
+            self.tell_first(tries, StatusCode::FORBIDDEN).await;
+        }
+        for step in self.untold("404") {
+            self.tell_first([step.of_nothing()], StatusCode::NOT_FOUND).await;
+        }
+    }
+
+    /// Tells the first of these that is answered so.
+    async fn tell_first<const N: usize>(&mut self, tries: [Step; N], status: StatusCode) {
+        let mut answers = Vec::new();
+        for step in tries {
+            let answer = self.ask(&step).await;
+            if answer.status == status {
+                return self.tell(step.refused()).await;
+            }
+            answers.push((step.operation, answer));
+        }
+        panic!("nothing was answered {status}: {answers:?}");
     }
 }
 
-/// What the story shows of every operation, and the refusals that many of them share.
+/// What the story shows of every operation, and the refusals that all of them share.
 async fn told() -> Value {
     let mut world = World::new().await;
     for chapter in story::chapters(|message| sign(TEST_ONLY_KEY, message)) {
@@ -131,18 +178,24 @@ async fn told() -> Value {
         carry(&world.server, &Outcome::Taken { status: 204 }).await;
         world.server.pass(60_000);
     }
+    world.refuse().await;
     let mut refusals = json!({});
     let mut refused = Vec::new();
     for (family, step) in story::refused() {
         refused.push((family, world.ask(&step).await));
     }
-    for (family, path) in [("plain", "/user/login"), ("wrapped", "/api/api-keys/verify")] {
+    for (family, path) in [("plain", "/user/verify-email"), ("wrapped", "/api/api-keys/verify")] {
         let request = world.server.request(Method::POST, path).header("content-type", "text/plain");
         let request = request.header("authorization", format!("Bearer {}", world.names.real(ADAS_TOKEN)));
         let request = request.body(Full::new(Bytes::from("name=x"))).expect("a request");
         refused.push((family, world.server.send(request).await));
     }
     refused.extend(pressed().await);
+    let impatient = Server::with(|flags| flags.with("request_timeout", "300ms")).await;
+    for (family, path) in [("plain", "/user/verify-email"), ("wrapped", "/api/api-keys/verify")] {
+        let half = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{");
+        refused.push((family, raw(impatient.address, half).await));
+    }
     for (family, answer) in refused {
         let status = answer.status.as_u16();
         let status = if status == 503 { "5XX".to_owned() } else { status.to_string() };
@@ -150,6 +203,11 @@ async fn told() -> Value {
         refusals[family][status] = world.names.example(answer.json());
     }
     let mut seen = world.seen;
+    let [plain, wrapped] = faults().await;
+    for (id, fault) in story::FAULTLESS.map(|id| (id, if id == "verifyApiKey" { &wrapped } else { &plain })) {
+        assert_eq!(fault.status, StatusCode::INTERNAL_SERVER_ERROR, "{fault:?}");
+        seen[id]["answers"]["5XX"] = world.names.example(fault.json());
+    }
     seen.insert("refusals".to_owned(), refusals);
     seen.sort_keys();
     seen.into()
@@ -179,6 +237,21 @@ async fn pressed() -> Vec<(&'static str, Answer)> {
         }
     }
     answers
+}
+
+/// What is answered where something is wrong with the server itself: a table is missing.
+async fn faults() -> [Answer; 2] {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let database = server.database.clone();
+    blocking(move || {
+        let beside = Connection::open(database).expect("opened beside the server");
+        beside.execute_batch("ALTER TABLE org RENAME TO lost; ALTER TABLE project RENAME TO gone;").expect("broken");
+    })
+    .await;
+    let plain = server.call_as(&owner, Method::GET, &format!("/organization/{}", owner.org), None).await;
+    let wrapped = server.call_as(&owner, Method::GET, &projects(&owner), None).await;
+    [plain, wrapped]
 }
 
 fn projects(owner: &Identity) -> String {

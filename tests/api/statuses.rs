@@ -6,9 +6,10 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::access::{Column, Credential, Scene, filled};
-use crate::harness::{Answer, Identity, Server};
+use crate::harness::{Answer, Identity, Server, raw};
 use crate::openapi::operations;
 
 /// Every operation that documents a status, with something in the place of each variable.
@@ -43,6 +44,19 @@ async fn every_operation_that_takes_a_body_takes_64_kib_of_json_at_most() {
         seen += 1;
     }
     assert!(seen > 20, "only {seen} were looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_that_takes_a_body_takes_one_that_arrives_in_time() {
+    let server = Server::with(|flags| flags.with("request_timeout", "300ms")).await;
+    let mut asked = JoinSet::new();
+    for (method, path, _) in with_status("408") {
+        // The second half never comes.
+        asked.spawn(raw(server.address, format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{")));
+    }
+    let answers = asked.join_all().await;
+    assert!(answers.iter().all(|answer| answer.refusal() == (408, "REQUEST_TIMEOUT".to_owned())), "{answers:?}");
+    assert!(answers.len() > 20, "only {} were looked at", answers.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

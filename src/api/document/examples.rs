@@ -1,10 +1,10 @@
 //! What examples does the document give? Those that were seen: a test tells a story to a server and writes down what it
-//! asked and what was answered, and fails when that changes.
+//! asked and what was answered, how it was refused too, and fails when that changes.
 
 use serde_json::Value;
 
 /// By operation: `parameters` by name, the body that was sent as `request`, and the bodies that were answered by status as
-/// `answers`. Under `refusals`, by family (`plain`, `wrapped`), bodies by status.
+/// `answers`. Under `refusals`, by family (`plain`, `wrapped`), those that every operation has in common, by status.
 const SEEN: &str = include_str!("../../../openapi/examples.json");
 
 /// Writes into an operation of the document what was seen of it.

@@ -36,7 +36,7 @@ impl Names {
         } else if let Some((start, rest)) = SECRETS.into_iter().find(|(start, _)| word.starts_with(start)) {
             match word.split_once('…') {
                 Some(_) => format!("{start}EXAM…MPLE"),
-                None => format!("{start}{rest}{}", nth(start)),
+                None => format!("{start}{rest}{}", nth(&format!("{start}{rest}"))),
             }
         } else if word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit()) {
             format!("{:064x}", nth("00000000000000000000"))

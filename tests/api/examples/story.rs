@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 pub const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
 pub const ADAS_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE1";
+/// Of Bob, who is a USER and may do little.
+pub const BOBS_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE2";
 /// The key whose private half everybody knows.
 pub const KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000001";
 
-const GRACES_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE3";
+const GRACES_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE4";
+const ADA: &str = "user-018d0b6a-5c80-7000-8000-000000000001";
 const GRACE: &str = "user-018d0b6a-5c80-7000-8000-000000000002";
 const SESSION: &str = "token-018d0b6a-5c80-7000-8000-000000000001";
 const SECOND_KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000002";
@@ -21,17 +24,30 @@ const IP: &str = "203.0.113.7";
 /// When a minute of the story has passed, in Unix seconds.
 const BEGIN: i64 = 1_705_314_600;
 
+/// What ends the ids that nothing has.
+const NOBODY: &str = "000000000999";
+
 /// One call: of an operation, with parameters by name and perhaps a body, as somebody or nobody.
+#[derive(Clone)]
 pub struct Step {
-    pub operation: &'static str,
+    pub operation: String,
     pub credential: &'static str,
     pub parameters: Value,
     pub body: Option<Value>,
+    pub shows: Shows,
+}
+
+/// What a call is an example of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    Success,
+    Refusal,
+    Nothing,
 }
 
 /// A call as Ada.
-fn ada(operation: &'static str, parameters: Value) -> Step {
-    Step { operation, credential: ADAS_TOKEN, parameters, body: None }
+fn ada(operation: &str, parameters: Value) -> Step {
+    Step { operation: operation.to_owned(), credential: ADAS_TOKEN, parameters, body: None, shows: Shows::Success }
 }
 
 impl Step {
@@ -39,8 +55,33 @@ impl Step {
         Self { body: Some(body), ..self }
     }
 
-    fn by(self, credential: &'static str) -> Self {
+    pub fn by(self, credential: &'static str) -> Self {
         Self { credential, ..self }
+    }
+
+    pub fn refused(self) -> Self {
+        Self { shows: Shows::Refusal, ..self }
+    }
+
+    fn unseen(self) -> Self {
+        Self { shows: Shows::Nothing, ..self }
+    }
+
+    /// The same of an organization that there is not.
+    pub fn of_nobody(mut self) -> Self {
+        for (_, value) in self.parameters.as_object_mut().into_iter().flatten().filter(|(_, value)| **value == ORG) {
+            *value = json!(ORG.replace("000000000001", NOBODY));
+        }
+        self
+    }
+
+    /// The same of a thing that there is not: what the path names last.
+    pub fn of_nothing(mut self) -> Self {
+        if let Some((_, value)) = self.parameters.as_object_mut().into_iter().flatten().last() {
+            let start = value.as_str().and_then(|id| Some(id.rsplit_once('-')?.0));
+            *value = json!(start.map_or_else(|| "999".to_owned(), |start| format!("{start}-{NOBODY}")));
+        }
+        self
     }
 }
 
@@ -51,7 +92,13 @@ pub fn chapters(sign: impl Fn(&str) -> String) -> [Vec<Step>; 6] {
 
 fn people() -> Vec<Step> {
     let password = "two teapots and a kite";
-    vec![
+    let grace = json!({
+        "email": "grace@example.org", "firstName": "Grace", "lastName": "Hopper", "orgRole": 2, "sendInvite": true,
+    });
+    let invitation = json!({ "token": "oki_EXAMPLEexampleEXAMPLEexampleEXAMPLE2", "password": password });
+    let guess = json!({ "email": "grace@example.org", "password": "three teapots and a kite" });
+    let renewal = json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE1" });
+    let mut steps = vec![
         ada("getServer", json!({})).by(""),
         ada("getHealth", json!({})).by(""),
         ada("getReadiness", json!({})).by(""),
@@ -59,60 +106,105 @@ fn people() -> Vec<Step> {
         ada("getOrganization", json!({ "orgId": ORG })),
         ada("updateOrganization", json!({ "orgId": ORG }))
             .with(json!({ "name": "acme", "domain": "example.org", "city": "London", "is_business": true })),
-        ada("createUser", json!({})).with(json!({
-            "email": "grace@example.org", "firstName": "Grace", "lastName": "Hopper", "orgRole": 2, "sendInvite": true,
-        })),
+        ada("updateOrganization", json!({ "orgId": ORG }))
+            .with(json!({ "name": "acme", "mfaEnforced": true }))
+            .refused(),
+        ada("createUser", json!({})).with(grace.clone()),
+        ada("createUser", json!({})).with(grace).refused(),
+        ada("createUser", json!({}))
+            .with(json!({
+                "email": "alan@example.org", "password": "12345678", "firstName": "Alan", "lastName": "Turing",
+            }))
+            .refused(),
         ada("resendInvitation", json!({ "userId": GRACE })),
-        ada("verifyEmail", json!({}))
-            .by("")
-            .with(json!({ "token": "oki_EXAMPLEexampleEXAMPLEexampleEXAMPLE2", "password": password })),
+        ada("verifyEmail", json!({})).by("").with(invitation.clone()),
+        ada("verifyEmail", json!({})).by("").with(invitation).refused(),
+        ada("resendInvitation", json!({ "userId": GRACE })).refused(),
+        ada("loginUser", json!({})).by("").with(json!({ "email": "grace@example.org" })).refused(),
+        ada("loginUser", json!({})).by("").with(guess.clone()).refused(),
         ada("loginUser", json!({}))
             .by("")
             .with(json!({ "email": "grace@example.org", "password": password, "deviceInfo": "Firefox on Linux" })),
-        ada("refreshSession", json!({}))
-            .by("")
-            .with(json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE1" })),
+        ada("refreshSession", json!({})).by("").with(json!({})).refused(),
+        ada("refreshSession", json!({})).by("").with(renewal),
         ada("listTokens", json!({})).by(GRACES_TOKEN),
         ada("updateAccount", json!({ "id": GRACE }))
             .by(GRACES_TOKEN)
             .with(json!({ "name": "Grace", "lastName": "Murray Hopper" })),
+        ada("updateAccount", json!({ "id": GRACE }))
+            .by(GRACES_TOKEN)
+            .with(json!({ "password": "four teapots and a kite" }))
+            .refused(),
         ada("deleteToken", json!({ "tokenId": SESSION })).by(GRACES_TOKEN),
         ada("logoutUser", json!({})).by("").with(json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE2" })),
+        ada("logoutUser", json!({})).by("").with(json!({})).refused(),
+        ada("refreshSession", json!({}))
+            .by("")
+            .with(json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE2" }))
+            .refused(),
         ada("getAccount", json!({ "id": GRACE })),
         ada("updateUserRole", json!({ "id": GRACE })).with(json!({ "orgRole": 254 })),
+        ada("updateUserRole", json!({ "id": GRACE })).with(json!({ "orgRole": 3 })).refused(),
+        ada("updateUserRole", json!({ "id": ADA })).with(json!({ "orgRole": 254 })).refused(),
         ada("listUsers", json!({ "skip": 0, "take": 20 })),
+        ada("listUsers", json!({ "skip": 0, "take": 1_001 })).refused(),
         ada("getUser", json!({ "userId": GRACE })),
         ada("updateUser", json!({ "userId": GRACE })).with(json!({ "name": "Grace" })),
+        ada("updateUser", json!({ "userId": ADA })).with(json!({ "orgRole": 254 })).refused(),
+        ada("deleteUser", json!({ "userId": ADA })).refused(),
         ada("deleteUser", json!({ "userId": GRACE })),
+        ada("updateUser", json!({ "userId": GRACE })).with(json!({ "name": "Grace" })).refused(),
         ada("activateUser", json!({ "userId": GRACE })),
-    ]
+        ada("activateUser", json!({ "userId": GRACE })).refused(),
+    ];
+    steps.extend((0..10).map(|_| ada("loginUser", json!({})).by("").with(guess.clone()).unseen()));
+    steps.push(ada("loginUser", json!({})).by("").with(guess).refused());
+    steps
+}
+
+/// What a node sends of itself, signed at a moment; `more` is what it says beside that.
+fn signed(sign: &impl Fn(&str) -> String, timestamp: i64, more: &Value) -> Value {
+    let signature = sign(&format!("{IP}|eu-central-1|{timestamp}"));
+    let mut body = json!({
+        "ip": IP, "region": "eu-central-1", "timestamp": timestamp, "signature": signature, "id_org": ORG,
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    body
 }
 
 fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
-    let timestamp = BEGIN + 60;
-    vec![
+    let node = json!({ "provider": "AWS", "status": "active", "version": "1.4.2", "nodeServices": 1 });
+    let registration = signed(sign, BEGIN + 60, &node);
+    let mut forged = registration.clone();
+    forged["region"] = json!("eu-central-2");
+    let mut steps = vec![
         ada("createOrganizationKey", json!({ "idOrg": ORG, "format": "json" })),
-        ada("registerNode", json!({})).by("").with(json!({
-            "ip": IP, "region": "eu-central-1", "timestamp": timestamp,
-            "signature": sign(&format!("{IP}|eu-central-1|{timestamp}")), "id_org": ORG, "provider": "AWS",
-            "status": "active", "version": "1.4.2", "nodeServices": 1,
-        })),
+        ada("registerNode", json!({})).by("").with(forged).refused(),
+        ada("registerNode", json!({})).by("").with(registration),
         ada("listOrganizationKeys", json!({ "idOrg": ORG })),
         ada("deleteOrganizationKey", json!({ "idOrg": ORG, "idKey": SECOND_KEY })),
         ada("listNodes", json!({ "orgId": ORG, "skip": 0, "take": 20 })),
+        ada("listNodes", json!({ "orgId": ORG, "skip": 0, "take": 0 })).refused(),
         ada("findNodes", json!({ "nodeServices": 1, "skip": 0, "take": 20 })),
+        ada("findNodes", json!({ "nodeServices": 8, "skip": 0, "take": 20 })).refused(),
         ada("deleteNode", json!({ "orgId": ORG, "nodeId": NODE })),
+        ada("deleteNode", json!({ "orgId": ORG, "nodeId": NODE })).refused(),
         ada("activateNode", json!({ "orgId": ORG, "nodeId": NODE })),
-    ]
+        ada("activateNode", json!({ "orgId": ORG, "nodeId": NODE })).refused(),
+    ];
+    steps.extend((0..4).map(|_| ada("createOrganizationKey", json!({ "idOrg": ORG })).unseen()));
+    steps.push(ada("createOrganizationKey", json!({ "idOrg": ORG, "format": "json" })).refused());
+    steps
 }
 
 fn nodes(sign: &impl Fn(&str) -> String) -> Vec<Step> {
-    let timestamp = BEGIN + 120;
+    let unregister = |timestamp| ada("unregisterNode", json!({})).by("").with(signed(sign, timestamp, &json!({})));
     vec![
-        ada("unregisterNode", json!({})).by("").with(json!({
-            "ip": IP, "region": "eu-central-1", "timestamp": timestamp,
-            "signature": sign(&format!("{IP}|eu-central-1|{timestamp}")), "id_org": ORG,
-        })),
+        unregister(BEGIN - 600).refused(),
+        unregister(BEGIN + 120),
+        unregister(BEGIN + 121).refused(),
         ada("deleteOrganizationKeys", json!({ "idOrg": ORG })),
     ]
 }
@@ -123,24 +215,47 @@ fn projects() -> Vec<Step> {
         "id": 1, "name": "Deploys", "startDate": "2024-01-15T10:30:00.000Z", "expireDate": "2025-01-15T10:30:00.000Z",
         "hasExpireTime": true, "roleId": 0, "listProjectsId": [PROJECT], "disabled": false, "note": "for the pipeline",
     });
+    let mut backwards = change.clone();
+    let mut unknown = change.clone();
+    unknown["id"] = json!(999);
+    backwards["expireDate"] = json!("2023-01-15T10:30:00.000Z");
     vec![
+        ada("createProject", json!({ "organizationId": ORG })).with(json!({ "name": "" })).refused(),
         ada("createProject", json!({ "organizationId": ORG })).with(json!({ "name": "Website" })),
         ada("listProjects", json!({ "organizationId": ORG })),
         ada("getProject", json!({ "projectId": PROJECT })),
         ada("updateProject", json!({ "projectId": PROJECT })).with(json!({ "name": "Website and shop" })),
+        ada("updateProject", json!({ "projectId": PROJECT })).with(json!({ "name": "" })).refused(),
         ada("putProjectMember", json!({ "projectId": PROJECT, "userId": GRACE })).with(json!({ "role": "EDITOR" })),
+        ada("putProjectMember", json!({ "projectId": PROJECT, "userId": GRACE })).with(json!({ "role": "READER" })).refused(),
         ada("removeProjectMember", json!({ "projectId": PROJECT, "userId": GRACE })),
         ada("createApiKey", json!({ "organizationId": ORG })).with(json!({
             "listProjectsId": [PROJECT], "roleId": 0,
             "userApiKey": { "apiName": "Deploys", "hasExpireTime": true, "expireDateTime": "2025-01-15T10:30:00.000Z" },
         })),
+        ada("createApiKey", json!({ "organizationId": ORG })).with(json!({
+            "listProjectsId": [PROJECT], "roleId": 0,
+            "userApiKey": { "apiName": "Deploys", "hasExpireTime": true, "expireDateTime": "2023-01-15T10:30:00.000Z" },
+        })).refused(),
+        ada("verifyApiKey", json!({})).with(json!({ "projectId": PROJECT })).refused(),
+        ada("verifyPresentedApiKey", json!({ "organization": ORG })).by("oka_EXAMPLEexampleEXAMPLEexampleEXAMPLE0").refused(),
+        ada("verifyPresentedApiKey", json!({ "organization": ORG, "role": 254 })).by(API_KEY).refused(),
         ada("verifyApiKey", json!({})).with(json!({ "apiKey": API_KEY, "projectId": PROJECT, "role": 0 })),
         ada("verifyPresentedApiKey", json!({ "organization": ORG, "project": PROJECT, "role": 0 })).by(API_KEY),
         ada("updateApiKey", json!({ "organizationId": ORG })).with(change.clone()),
-        ada("updateProjectApiKey", json!({ "projectId": PROJECT })).with(change),
+        ada("updateApiKey", json!({ "organizationId": ORG })).with(backwards.clone()).refused(),
+        ada("updateApiKey", json!({ "organizationId": ORG })).with(unknown).refused(),
+        ada("updateProjectApiKey", json!({ "projectId": PROJECT })).with(change.clone()),
+        ada("updateProjectApiKey", json!({ "projectId": PROJECT })).with(backwards).refused(),
         ada("listApiKeys", page),
+        ada("listApiKeys", json!({ "organizationId": ORG, "skip": 0, "take": 0 })).refused(),
         ada("listProjectApiKeys", json!({ "projectId": PROJECT, "skip": 0, "take": 20 })),
+        ada("listProjectApiKeys", json!({ "projectId": PROJECT, "skip": 0, "take": 0 })).refused(),
+        ada("rotateApiKey", json!({ "organizationId": ORG, "id": "1" })).with(json!({ "overlapSeconds": -1 })).refused(),
         ada("rotateApiKey", json!({ "organizationId": ORG, "id": "1" })).with(json!({ "overlapSeconds": 86_400 })),
+        ada("rotateApiKey", json!({ "organizationId": ORG, "id": "1" })).with(json!({ "overlapSeconds": 86_400 })).refused(),
+        ada("updateApiKey", json!({ "organizationId": ORG })).with(change.clone()).refused(),
+        ada("updateProjectApiKey", json!({ "projectId": PROJECT })).with(change).refused(),
         ada("deleteApiKey", json!({ "organizationId": ORG, "id": "1" })),
         ada("deleteProject", json!({ "projectId": PROJECT })),
     ]
@@ -152,6 +267,7 @@ fn webhooks() -> Vec<Step> {
         ada("createWebhook", json!({ "orgId": ORG })).with(json!({
             "url": "https://hooks.example.org/orgkeys", "name": "Chat room", "contexts": [10], "events": [2],
         })),
+        ada("createWebhook", json!({ "orgId": ORG })).with(json!({ "url": "http://169.254.169.254/" })).refused(),
         ada("testWebhook", hook()),
     ]
 }
@@ -163,41 +279,68 @@ fn watching() -> Vec<Step> {
         ada("listWebhooks", json!({ "orgId": ORG })),
         ada("getWebhook", hook()),
         ada("updateWebhook", hook()).with(json!({ "contexts": [], "disabled": false })),
+        ada("updateWebhook", hook()).with(json!({ "contexts": [14] })).refused(),
         ada("listWebhookDeliveries", json!({ "orgId": ORG, "webhookId": WEBHOOK, "state": "delivered", "skip": 0, "take": 20 })),
+        ada("listWebhookDeliveries", json!({ "orgId": ORG, "webhookId": WEBHOOK, "take": 0 })).refused(),
         ada("replayWebhookDelivery", json!({ "orgId": ORG, "webhookId": WEBHOOK, "deliveryId": DELIVERY })),
+        ada("replayWebhookDelivery", json!({ "orgId": ORG, "webhookId": WEBHOOK, "deliveryId": DELIVERY })).refused(),
         ada("replayWebhookDeliveries", hook()).with(json!({ "since": "2024-01-15T10:30:00.000Z" })),
+        ada("replayWebhookDeliveries", hook()).with(json!({ "since": "yesterday" })).refused(),
         ada("rotateWebhookSecret", hook()).with(json!({ "overlapSeconds": 86_400 })),
+        ada("rotateWebhookSecret", hook()).with(json!({ "overlapSeconds": 86_400 })).refused(),
+        ada("rotateWebhookSecret", hook()).with(json!({ "overlapSeconds": -1 })).refused(),
+        ada("updateWebhook", hook()).with(json!({ "disabled": true })).unseen(),
+        ada("testWebhook", hook()).refused(),
+        ada("replayWebhookDeliveries", hook()).with(json!({ "since": "2024-01-15T10:30:00.000Z" })).refused(),
         ada("deleteWebhook", hook()),
         ada("listSystemEvents", json!({}))
             .with(json!({ "from_timestamp": "2024-01-15T10:30:00.000Z", "context": 10, "showUnread": true, "skip": 0, "take": 1 })),
+        ada("listSystemEvents", json!({})).with(json!({ "context": 14 })).refused(),
         ada("markSystemEventsRead", json!({})).with(json!({ "ids": [7, 8] })),
+        ada("markSystemEventsRead", json!({})).with(json!({ "ids": [] })).refused(),
         ada("markSystemEventsUnread", json!({})).with(json!({ "ids": [7, 8] })),
+        ada("markSystemEventsUnread", json!({})).with(json!({ "ids": [] })).refused(),
         ada("streamEvents", json!({ "orgId": ORG, "context": 10, "event": 2 })),
+        ada("streamEvents", json!({ "orgId": ORG, "Last-Event-ID": "999999" })).refused(),
         ada("listAuditEntries", json!({ "orgId": ORG, "after": 0, "limit": 1 })),
+        ada("listAuditEntries", json!({ "orgId": ORG, "after": 0, "limit": 0 })).refused(),
         ada("getAuditHead", json!({ "orgId": ORG })),
         ada("getMetrics", json!({})).by(""),
     ]
 }
 
-/// Calls that are refused, each with another status, in the two shapes that refusals have.
-pub fn refused() -> Vec<(&'static str, Step)> {
-    let (nobody, org) = ("org-018d0b6a-5c80-7000-8000-000000000009", json!({ "orgId": ORG }));
-    vec![
-        ("plain", ada("updateOrganization", org.clone()).with(json!({ "name": "" }))),
-        ("plain", ada("getOrganization", org).by("")),
-        ("plain", ada("getOrganization", json!({ "orgId": nobody }))),
-        ("plain", ada("deleteNode", json!({ "orgId": ORG, "nodeId": NODE }))),
-        (
-            "plain",
-            ada("createUser", json!({})).with(json!({
-                "email": "grace@example.org", "firstName": "Grace", "lastName": "Hopper", "sendInvite": true,
-            })),
-        ),
-        ("wrapped", ada("createProject", json!({ "organizationId": ORG })).with(json!({ "name": "" }))),
-        ("wrapped", ada("listProjects", json!({ "organizationId": ORG })).by("")),
-        ("wrapped", ada("listProjects", json!({ "organizationId": nobody }))),
-        ("wrapped", ada("getProject", json!({ "projectId": PROJECT }))),
-        ("plain", ada("loginUser", json!({})).by("").with(json!({ "email": "x".repeat(65_536), "password": "" }))),
-        ("wrapped", ada("createProject", json!({ "organizationId": ORG })).with(json!({ "name": "x".repeat(65_536) }))),
+/// What neither writes nor waits fails by a fault of the server's own alone.
+pub const FAULTLESS: [&str; 4] = ["getServer", "getHealth", "getMetrics", "verifyApiKey"];
+
+/// An operation as Ada asked it before, by what was seen of it.
+pub fn again(operation: &str, seen: &Value) -> Step {
+    let (parameters, body) = (seen.get("parameters").cloned(), seen.get("request").cloned());
+    Step { body, ..ada(operation, parameters.unwrap_or_else(|| json!({}))) }
+}
+
+/// A project and a key that is for it alone and so may do little: what they are called.
+pub const LESSER_KEY: &str = "oka_EXAMPLEexampleEXAMPLEexampleEXAMPLE3";
+
+/// What makes them.
+pub fn lesser_key() -> [Step; 2] {
+    let project = "project-018d0b6a-5c80-7000-8000-000000000002";
+    let key = json!({ "apiName": "Deploys", "hasExpireTime": false });
+    [
+        ada("createProject", json!({ "organizationId": ORG })).with(json!({ "name": "Shop" })).unseen(),
+        ada("createApiKey", json!({ "organizationId": ORG }))
+            .with(json!({ "listProjectsId": [project], "roleId": 0, "userApiKey": key }))
+            .unseen(),
+    ]
+}
+
+/// Calls that are refused alike whatever is asked for, in the two shapes that refusals have.
+pub fn refused() -> [(&'static str, Step); 4] {
+    let (org, organization) = (json!({ "orgId": ORG }), json!({ "organizationId": ORG }));
+    let large = json!({ "name": "x".repeat(65_536) });
+    [
+        ("plain", ada("getOrganization", org.clone()).by("")),
+        ("wrapped", ada("listProjects", organization.clone()).by("")),
+        ("plain", ada("updateOrganization", org).with(large.clone())),
+        ("wrapped", ada("createProject", organization).with(large)),
     ]
 }
