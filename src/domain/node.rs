@@ -15,6 +15,9 @@ const SERVICES: i64 = 0b111;
 /// Integer timestamps from here on count milliseconds, below it seconds (10^11 s is the year 5138).
 const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
+/// The end of the year 9999, in milliseconds: no later moment can be stated.
+const LAST_MILLISECOND: i64 = 253_402_300_799_999;
+
 /// A node of the registry.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -88,6 +91,7 @@ impl SignedAt {
             (text.len() <= 40).then(|| Time::parse_rfc3339(text)).flatten()
         };
         let problem = "must be Unix seconds or milliseconds, or RFC 3339 with an offset such as 2024-01-15T10:30:00Z";
+        let time = time.filter(|time| time.millis() <= LAST_MILLISECOND);
         let time = time.ok_or_else(|| InvalidField::new("timestamp", problem))?;
         Ok(Self { text: text.to_owned(), time })
     }

@@ -1,4 +1,5 @@
-//! Every limit that the document gives of an input is kept: what lies just beyond it is refused.
+//! Every limit that the document gives of an input is kept: what lies just beyond it is refused by its name. And null is as
+//! good as nothing where the document says so.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -8,7 +9,10 @@ use crate::openapi::operations;
 use crate::truth::resolve;
 
 /// Limits that are not kept by a 400, each with the reason: operation, field.
-const OTHERWISE: [(&str, &str); 4] = [
+const OTHERWISE: [(&str, &str); 6] = [
+    // What cannot be an id names no organization.
+    ("registerNode", "id_org"),
+    ("unregisterNode", "id_org"),
     // A number that no key can have names no key.
     ("updateApiKey", "id"),
     ("updateProjectApiKey", "id"),
@@ -17,6 +21,9 @@ const OTHERWISE: [(&str, &str); 4] = [
     // A proxy is told yes or no, never that it asked wrongly.
     ("verifyPresentedApiKey", ""),
 ];
+
+/// Fields without which the example says that it wants another, or them.
+const WANTING: [&str; 4] = ["sendInvite", "expireDate", "expireDateTime", "ids"];
 
 /// Values that lie just beyond what a schema takes.
 fn beyond(schema: &'static Value) -> Vec<Value> {
@@ -29,15 +36,29 @@ fn beyond(schema: &'static Value) -> Vec<Value> {
     values.extend(schema.get("enum").map(|_| json!("ANOTHER")));
     values.extend(schema["minimum"].as_i64().map(|least| json!(least - 1)));
     values.extend(schema["maximum"].as_i64().map(|most| json!(most + 1)));
-    values.extend(size("maxItems").map(|most| json!(vec![1; most + 1])));
+    values.extend(size("maxItems").map(|most| json!(vec![within(&schema["items"]); most + 1])));
     if schema["type"] == "array" {
         values.extend(beyond(&schema["items"]).into_iter().map(|value| json!([value])));
     }
     values
 }
 
-/// Bodies that are as the example but for one field, each with the field's name.
-fn bodies(example: &Value, schema: &'static Value) -> Vec<(&'static str, Value)> {
+/// A value that a schema of things in a list takes.
+fn within(schema: &'static Value) -> Value {
+    let schema = resolve(schema);
+    match schema["type"].as_str() {
+        Some("string") => json!("1"),
+        Some("integer") => schema.get("minimum").cloned().unwrap_or_else(|| json!(1)),
+        other => panic!("a list of {other:?}"),
+    }
+}
+
+/// Bodies that are as the example but for one field, each with the field's name; `values` gives those of a field.
+fn bodies(
+    example: &Value,
+    schema: &'static Value,
+    values: fn(&'static Value) -> Vec<Value>,
+) -> Vec<(&'static str, Value)> {
     let mut bodies = Vec::new();
     for (name, property) in resolve(schema)["properties"].as_object().into_iter().flatten() {
         let with = |name: &'static str, value: Value| {
@@ -45,16 +66,30 @@ fn bodies(example: &Value, schema: &'static Value) -> Vec<(&'static str, Value)>
             body[name] = value;
             body
         };
-        bodies.extend(beyond(property).into_iter().map(|value| (name.as_str(), with(name, value))));
-        let inner = self::bodies(&example[name], property).into_iter();
+        bodies.extend(values(property).into_iter().map(|value| (name.as_str(), with(name, value))));
+        let inner = self::bodies(&example[name], property, values).into_iter();
         bodies.extend(inner.map(|(field, value)| (field, with(name, value))));
     }
     bodies
 }
 
-async fn is_refused(server: &Server, owner: &Identity, (method, path): (&Method, &str), body: Option<&Value>) -> bool {
+/// Whether a call is refused because of a field.
+async fn is_refused(
+    server: &Server,
+    owner: &Identity,
+    (method, path): (&Method, &str),
+    body: Option<&Value>,
+    field: &str,
+) -> bool {
     let answer = server.call_as(owner, method.clone(), path, body).await;
-    answer.status == StatusCode::BAD_REQUEST
+    let invalid = answer.status == StatusCode::BAD_REQUEST && answer.refusal().1 == "INVALID_FIELD";
+    invalid && String::from_utf8_lossy(&answer.body).contains(field)
+}
+
+/// An operation with something in the place of each variable.
+fn filled(method: &str, path: &str) -> (Method, String) {
+    let segments = path.split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
+    (method.to_uppercase().parse().expect("a method"), segments.collect::<Vec<_>>().join("/"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,13 +100,11 @@ async fn what_lies_beyond_a_limit_of_the_document_is_refused() {
     for (method, path, operation) in operations() {
         let name = operation["operationId"].as_str().expect("an id");
         let excused = |field: &str| OTHERWISE.iter().any(|(of, one)| *of == name && [field, ""].contains(one));
-        let method: Method = method.to_uppercase().parse().expect("a method");
-        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
-        let path = segments.collect::<Vec<_>>().join("/");
+        let (method, path) = filled(method, path);
         let media = &operation["requestBody"]["content"]["application/json"];
         if media.is_object() {
-            for (field, body) in bodies(&media["example"], &media["schema"]) {
-                let refused = excused(field) || is_refused(&server, &owner, (&method, &path), Some(&body)).await;
+            for (field, body) in bodies(&media["example"], &media["schema"], beyond) {
+                let refused = excused(field) || is_refused(&server, &owner, (&method, &path), Some(&body), field).await;
                 assert!(refused, "{name} takes {field} of {body}");
                 fields += 1;
             }
@@ -83,11 +116,31 @@ async fn what_lies_beyond_a_limit_of_the_document_is_refused() {
             }
             for value in beyond(&parameter["schema"]) {
                 let text = value.as_str().map_or_else(|| value.to_string(), |text| text.replace('\u{1}', "%01"));
-                let refused = is_refused(&server, &owner, (&method, &format!("{path}?{field}={text}")), None).await;
+                let asked = format!("{path}?{field}={text}");
+                let refused = is_refused(&server, &owner, (&method, &asked), None, field).await;
                 assert!(refused, "{name} takes {field}={text}");
                 parameters += 1;
             }
         }
     }
     assert!(fields > 150 && parameters > 40, "only {fields} fields and {parameters} parameters were looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_null_is_not_refused_for_it() {
+    let null = |schema: &'static Value| if schema["nullable"] == true { vec![Value::Null] } else { vec![] };
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut fields = 0;
+    for (method, path, operation) in operations() {
+        let (method, path) = filled(method, path);
+        let media = &operation["requestBody"]["content"]["application/json"];
+        for (field, body) in bodies(&media["example"], &media["schema"], null) {
+            let refused =
+                !WANTING.contains(&field) && is_refused(&server, &owner, (&method, &path), Some(&body), field).await;
+            assert!(!refused, "{method} {path} does not take {body}");
+            fields += 1;
+        }
+    }
+    assert!(fields > 30, "only {fields} were looked at");
 }

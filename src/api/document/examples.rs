@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// By operation: `parameters` by name, the body that was sent as `request`, and the bodies that were answered by status as
-/// `answers`. Under `refusals`, by family (`plain`, `wrapped`), those that every operation has in common, by status.
+/// `answers`, or, where they were not JSON, by media type as `texts`. Under `refusals`, by family (`plain`, `wrapped`), those that every operation has in common, by status.
 const SEEN: &str = include_str!("../../../openapi/examples.json");
 
 /// Writes into an operation of the document what was seen of it.
@@ -22,6 +22,11 @@ pub(super) fn show(operation: &mut Value, seen: &Value, family: &str) {
     set(operation.get_mut("requestBody"), own.get("request"));
     for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
         set(Some(answer), own["answers"].get(status).or_else(|| refusals.get(status)));
+        for (media, text) in own["texts"].as_object().into_iter().flatten() {
+            if let Some(media) = answer["content"].get_mut(media) {
+                media["example"] = text.clone();
+            }
+        }
     }
 }
 

@@ -57,6 +57,8 @@ impl<'a> Comparison<'a> {
             return self.unless(false, place, "is gone");
         }
         self.unless(old["operationId"] == new["operationId"], place, "has another operationId");
+        // Generated clients have a class or a module for each.
+        self.unless(old["tags"] == new["tags"], place, "has another tag");
         let (before, now) = (alternatives(self.old, old), alternatives(self.new, new));
         let enough = |had: &HashSet<&str>| now.iter().any(|asked| asked.is_subset(had));
         self.unless(before.iter().all(enough), place, "asks for another credential");
@@ -142,6 +144,7 @@ impl<'a> Comparison<'a> {
         for key in ["type", "format"] {
             self.unless(old[key] == new[key], place, &format!("has another {key}"));
         }
+        self.unless(old["x-alias"].is_null() || old["x-alias"] == new["x-alias"], place, "lost a spelling");
         self.known_values(place, &old["enum"], &new["enum"], way);
         match way {
             Way::In => self.limits(place, old, new),

@@ -25,7 +25,7 @@ fn small() -> Value {
         "security": [{ "bearer": [] }],
         "paths": { "/things": {
             "get": {
-                "operationId": "listThings", "security": [{ "bearer": [] }, { "key": [] }], "parameters": [parameter],
+                "operationId": "listThings", "tags": ["Things"], "security": [{ "bearer": [] }, { "key": [] }], "parameters": [parameter],
                 "responses": { "200": answer("Thing"), "400": answer("Failure") },
             },
             "post": {
@@ -37,7 +37,7 @@ fn small() -> Value {
         "components": { "schemas": {
             "Failure": { "type": "object", "properties": { "code": { "type": "string" } } },
             "NewThing": { "type": "object", "required": ["name"], "properties": {
-                "name": { "type": "string", "minLength": 1, "maxLength": 9, "pattern": "^a" },
+                "name": { "type": "string", "minLength": 1, "maxLength": 9, "pattern": "^a", "x-alias": "thing_name" },
                 "count": { "type": "integer", "format": "int32", "minimum": 0, "maximum": 9, "nullable": true },
                 "kind": { "$ref": "#/components/schemas/Kind" },
                 "tags": { "type": "array", "maxItems": 9, "items": { "type": "string", "maxLength": 9 } },
@@ -95,6 +95,7 @@ fn an_operation_that_goes_or_asks_for_more_breaks() {
         ("/paths/~1things".to_owned(), None, "is gone"),
         (GET.to_owned(), None, "GET /things is gone"),
         (format!("{GET}/operationId"), Some(json!("getThings")), "has another operationId"),
+        (format!("{GET}/tags/0"), None, "has another tag"),
         (format!("{GET}/security"), bearer.clone(), "asks for another credential"),
         (format!("{GET}/security/1/bearer"), Some(json!([])), "asks for another credential"),
         ("/paths/~1things/post/security".to_owned(), bearer, "asks for another credential"),
@@ -123,6 +124,7 @@ fn a_request_that_is_taken_less_often_breaks() {
         (format!("{IN}/properties/count/exclusiveMaximum"), Some(json!(true)), "has another exclusiveMaximum"),
         (format!("{IN}/properties/count/format"), Some(json!("int64")), "has another format"),
         (format!("{IN}/properties/name/type"), Some(json!("integer")), "has another type"),
+        (format!("{IN}/properties/name/x-alias"), None, ".name lost a spelling"),
         (format!("{IN}/properties/name/minLength"), Some(json!(2)), "has a larger minLength"),
         (format!("{IN}/properties/name/pattern"), Some(json!("^b")), "has another pattern"),
         (format!("{IN}/properties/name/enum"), Some(json!(["a"])), "has another enum"),
@@ -176,6 +178,7 @@ fn what_helps_or_only_explains_passes() {
         ("/components/schemas/NewThing/properties/name/pattern", None),
         ("/components/schemas/NewThing/properties/name/minLength", Some(json!(0))),
         ("/components/schemas/NewThing/properties/count/maximum", Some(json!(10))),
+        ("/components/schemas/NewThing/properties/count/x-alias", Some(json!("number"))),
         ("/components/schemas/NewThing/properties/kind", Some(json!({ "type": "string", "enum": ["A", "B", "C"] }))),
         ("/components/schemas/NewThing/required/0", None),
         ("/components/schemas/Kind/enum/-", Some(json!("C"))),

@@ -14,9 +14,12 @@ const SECRETS: [(&str, &str); 5] = [
     ("whsec_", "RXhhbXBsZUV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW"),
 ];
 
+/// A private key, as a PEM file has it.
+pub const PRIVATE_KEY: &str = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA...\n-----END RSA PRIVATE KEY-----\n";
+
 /// What was made anew, and is not worth to be read.
 const PEMS: [(&str, &str); 2] = [
-    ("privateKey", "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA...\n-----END RSA PRIVATE KEY-----\n"),
+    ("privateKey", PRIVATE_KEY),
     ("publicKey", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG...\n-----END PUBLIC KEY-----\n"),
 ];
 

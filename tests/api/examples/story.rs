@@ -180,6 +180,7 @@ fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
     let mut forged = registration.clone();
     forged["region"] = json!("eu-central-2");
     let mut steps = vec![
+        ada("createOrganizationKey", json!({ "idOrg": ORG })),
         ada("createOrganizationKey", json!({ "idOrg": ORG, "format": "json" })),
         ada("registerNode", json!({})).by("").with(forged).refused(),
         ada("registerNode", json!({})).by("").with(registration),
@@ -194,7 +195,7 @@ fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
         ada("activateNode", json!({ "orgId": ORG, "nodeId": NODE })),
         ada("activateNode", json!({ "orgId": ORG, "nodeId": NODE })).refused(),
     ];
-    steps.extend((0..4).map(|_| ada("createOrganizationKey", json!({ "idOrg": ORG })).unseen()));
+    steps.extend((0..3).map(|_| ada("createOrganizationKey", json!({ "idOrg": ORG })).unseen()));
     steps.push(ada("createOrganizationKey", json!({ "idOrg": ORG, "format": "json" })).refused());
     steps
 }
