@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use types::*;
 
-progenitor::generate_api!(spec = "orgkeys.json");
+progenitor::generate_api!(spec = "openapi/orgkeys.json");
 
 const PASSWORD: &str = "five quiet owls";
 
