@@ -26,6 +26,7 @@ use self::story::{ADAS_TOKEN, BOBS_TOKEN, KEY, LESSER_KEY, ORG, Shows, Step};
 use crate::harness::{Answer, Identity, Server, blocking, raw, sign, with_body};
 use crate::openapi::operations;
 use crate::outbox::carry;
+use crate::stream::Reader;
 
 /// The private half of the key that the examples sign with. It stands here for everybody to read, and opens nothing.
 const TEST_ONLY_KEY: &str = include_str!("examples/test-only-key.pem");
@@ -124,13 +125,24 @@ impl World {
                 seen["request"] = body;
             }
         }
-        if media == "application/x-pem-file" {
-            seen["texts"][media] = names::PRIVATE_KEY.into();
+        if let Some(text) = shown(media, &answer) {
+            seen["texts"][media.split(';').next().unwrap_or_default()] = text.into();
         }
         if is_json {
             let before = std::mem::replace(&mut seen["answers"][answer.status.as_str()], answered);
             assert!(before.is_null(), "{} is told {} twice", step.operation, answer.status);
         }
+    }
+
+    /// Shows what comes on a stream.
+    async fn follow(&mut self) {
+        let bearer = format!("Bearer {}", self.names.real(ADAS_TOKEN));
+        let (org, credential) = (self.names.real(ORG), ("authorization", &*bearer));
+        let mut reader = Reader::open(&self.server, credential, &org, "?context=10", Some("1")).await;
+        let (id, event, data) = reader.event().await;
+        let data = self.names.example(data).to_string();
+        self.seen["streamEvents"]["texts"]["text/event-stream"] =
+            json!({ "id": id.to_string(), "event": event, "data": data });
     }
 
     /// The operations for which a refusal is documented that the story has not told, each as it was asked there.
@@ -170,6 +182,15 @@ impl World {
     }
 }
 
+/// What is shown of an answer that is not JSON: of metrics one that is the same each time.
+fn shown(media: &str, answer: &Answer) -> Option<String> {
+    if media == "application/x-pem-file" {
+        return Some(names::PRIVATE_KEY.to_owned());
+    }
+    let text = std::str::from_utf8(&answer.body).ok().filter(|_| media.starts_with("text/plain"))?;
+    Some(text.lines().filter(|line| line.contains("orgkeys_nodes ")).fold(String::new(), |all, line| all + line + "\n"))
+}
+
 /// What the story shows of every operation, and the refusals that all of them share.
 async fn told() -> Value {
     let mut world = World::new().await;
@@ -181,6 +202,7 @@ async fn told() -> Value {
         carry(&world.server, &Outcome::Taken { status: 204 }).await;
         world.server.pass(60_000);
     }
+    world.follow().await;
     world.refuse().await;
     let mut refusals = json!({});
     let mut refused = Vec::new();
