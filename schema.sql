@@ -179,14 +179,18 @@ CREATE TABLE server (
     probed_at         INTEGER NOT NULL CHECK (probed_at >= 0),
     -- The latest moment that has surely come: the clock's, unless it leapt ahead. Nothing is judged by an earlier one.
     high_water        INTEGER NOT NULL CHECK (high_water >= 0),
+    -- How far the clock came while it ran more than a day ahead of high_water; 0: it did not. Its steps back of up to a day
+    -- bring nothing back either.
+    clock_ahead       INTEGER NOT NULL CHECK (clock_ahead >= 0),
     -- What the clock showed when it was last looked at: a step back is seen across a restart too.
     clock_seen        INTEGER NOT NULL CHECK (clock_seen >= 0),
     -- Since when, by the clock itself, it has run more than a day ahead of high_water; 0: it does not.
     leapt_at          INTEGER NOT NULL CHECK (leapt_at >= 0)
 ) STRICT;
 
-INSERT INTO server (id, signed_after, unannounced_token, backup_recorded, probed_at, high_water, clock_seen, leapt_at)
-VALUES (1, 0, NULL, 0, 0, 0, 0, 0);
+INSERT INTO server
+    (id, signed_after, unannounced_token, backup_recorded, probed_at, high_water, clock_ahead, clock_seen, leapt_at)
+VALUES (1, 0, NULL, 0, 0, 0, 0, 0, 0);
 
 -- The public halves of key pairs, as SubjectPublicKeyInfo DER. The private halves were never here.
 CREATE TABLE org_key (

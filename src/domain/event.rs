@@ -242,8 +242,8 @@ pub enum Event {
     Restored { old_heads: Vec<Head>, new_heads: Vec<Head>, tokens_ended: usize },
     /// The clock stepped back.
     ClockWentBack { from: Time, to: Time },
-    /// The clock leapt ahead by more than a day since it was last looked at, or the server stood still that long.
-    ClockLeapt { from: Time, to: Time },
+    /// The clock leapt ahead by more than a day since it was last looked at, or the server was down for so long.
+    ClockLeapt { from: Time, to: Time, at_start: bool },
     /// The command line said that the clock is right.
     ClockAccepted { high_water: Time },
     /// The schema was upgraded.

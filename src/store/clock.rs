@@ -14,6 +14,8 @@ use crate::domain::time::Time;
 pub struct Kept {
     /// The latest moment that has surely come.
     pub high_water: Time,
+    /// How far the clock came while it was not believed; the beginning of time: it did not.
+    pub ahead: Time,
     /// What the clock showed when it was last looked at.
     pub seen: Time,
     /// Since when the clock has run ahead without being believed.
@@ -22,7 +24,8 @@ pub struct Kept {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { high_water: Time::from_millis(0), seen: Time::from_millis(0), leapt_at: None }
+        let never = Time::from_millis(0);
+        Self { high_water: never, ahead: never, seen: never, leapt_at: None }
     }
 }
 
@@ -38,9 +41,10 @@ pub struct Lives {
 
 /// What the last process kept.
 pub fn kept(tx: &ReadTx<'_>) -> Result<Kept, StoreError> {
-    let kept = tx.row("SELECT high_water, clock_seen, leapt_at FROM server", [], |row| {
-        let leapt_at = Some(row.get(2)?).filter(|millis| *millis > 0).map(Time::from_millis);
-        Ok(Kept { high_water: Time::from_millis(row.get(0)?), seen: Time::from_millis(row.get(1)?), leapt_at })
+    let kept = tx.row("SELECT high_water, clock_ahead, clock_seen, leapt_at FROM server", [], |row| {
+        let [high_water, ahead, seen] = [row.get(0)?, row.get(1)?, row.get(2)?].map(Time::from_millis);
+        let leapt_at = Some(row.get(3)?).filter(|millis| *millis > 0).map(Time::from_millis);
+        Ok(Kept { high_water, ahead, seen, leapt_at })
     })?;
     Ok(kept.unwrap_or_default())
 }
@@ -49,8 +53,8 @@ pub fn kept(tx: &ReadTx<'_>) -> Result<Kept, StoreError> {
 pub fn keep(tx: &WriteTx<'_>, kept: Kept) -> Result<(), StoreError> {
     let millis = |time: Time| time.millis().max(0);
     tx.execute(
-        "UPDATE server SET high_water = ?1, clock_seen = ?2, leapt_at = ?3",
-        params![millis(kept.high_water), millis(kept.seen), kept.leapt_at.map_or(0, millis)],
+        "UPDATE server SET high_water = ?1, clock_ahead = ?2, clock_seen = ?3, leapt_at = ?4",
+        params![millis(kept.high_water), millis(kept.ahead), millis(kept.seen), kept.leapt_at.map_or(0, millis)],
     )
     .map(drop)
 }

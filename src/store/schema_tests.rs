@@ -43,7 +43,7 @@ const DELIVERY: &str = "INSERT INTO delivery VALUES (x'0102030405060708091011121
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it takes, and the first that it does not.
-const LIMITS: [(&str, &str, &str); 61] = [
+const LIMITS: [(&str, &str, &str); 62] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -127,6 +127,7 @@ const LIMITS: [(&str, &str, &str); 61] = [
     ("INSERT INTO read_mark VALUES (%)", "zeroblob(16), 2", "zeroblob(16), 3"),
     ("UPDATE server SET %", "signed_after = 0", "signed_after = -1"),
     ("UPDATE server SET %", "high_water = 0, clock_seen = 0, leapt_at = 0", "high_water = -1"),
+    ("UPDATE server SET %", "clock_ahead = 0", "clock_ahead = -1"),
     (ANCHOR, "1, zeroblob(32)", "1, zeroblob(31)"),
     (ANCHOR, "1, zeroblob(32)", "2, zeroblob(32)"),
     (ANCHOR, "1, zeroblob(32)", "1, randomblob(32)"),
@@ -201,7 +202,7 @@ const NEVER: [(&str, &str); 9] = [
         change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1", "append-only"),
     ("DELETE FROM audit WHERE id = 11", "append-only"),
     ("INSERT INTO anchor VALUES (zeroblob(16), 1, zeroblob(32))", "no entry covers"),
-    ("INSERT INTO server VALUES (2, 0, NULL, 0, 0, 0, 0, 0)", "CHECK"),
+    ("INSERT INTO server VALUES (2, 0, NULL, 0, 0, 0, 0, 0, 0)", "CHECK"),
     ("INSERT INTO org (id, name, created_at) VALUES (NULL, 'a', 0)", "NOT NULL"),
     ("DELETE FROM org", "FOREIGN KEY"),
 ];

@@ -247,9 +247,8 @@ impl Event {
             Self::ClockWentBack { from, to } => {
                 Facts::server("clock.backwards").with(json!({ "from": from.to_string(), "to": to.to_string() }))
             }
-            Self::ClockLeapt { from, to } => {
-                Facts::server("clock.forwards").with(json!({ "from": from.to_string(), "to": to.to_string() }))
-            }
+            Self::ClockLeapt { from, to, at_start } => Facts::server("clock.forwards")
+                .with(json!({ "from": from.to_string(), "to": to.to_string(), "atStart": at_start })),
             Self::ClockAccepted { high_water } => {
                 Facts::server("clock.accept").with(json!({ "highWater": high_water.to_string() }))
             }
