@@ -17,10 +17,10 @@ use crate::store::clock::{self as kept, Kept, Lives};
 use crate::store::replay::KEPT;
 
 /// A clock that is further ahead than this is believed only once it has run on for as long.
-const LEAP: Duration = Duration::from_hours(24);
+pub(super) const LEAP: Duration = Duration::from_hours(24);
 
 /// Time servers pull the clock back by less than this all the time, which is no event.
-const STEP: i64 = 1_000;
+pub(super) const STEP: i64 = 1_000;
 
 /// Steps that wait to be recorded; a clock that jumps to and fro must not fill the memory.
 const MOST_STEPS: usize = 64;
@@ -230,7 +230,10 @@ pub fn accept(app: &App) -> Result<Time, Error> {
     let (judged, shown, high_water) = (app.outside.now(), app.outside.shown(), water.mark());
     let next = Kept { high_water: shown, seen: shown, ..Kept::default() };
     let goes_back = shown < high_water;
-    app.note(move |tx| {
+    // Before it is recorded: an entry that states the later moment would bring it back at the next start.
+    let ahead = water.ahead.swap(0, Ordering::Relaxed);
+    water.mark.store(shown.millis(), Ordering::Relaxed);
+    let written = app.note(move |tx| {
         kept::keep(tx, next)?;
         if shown < judged {
             kept::pull_back(tx, shown, shown, LIVES)?;
@@ -239,9 +242,12 @@ pub fn accept(app: &App) -> Result<Time, Error> {
             store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;
         }
         Ok(vec![Event::ClockAccepted { high_water }])
-    })?;
-    water.mark.store(shown.millis(), Ordering::Relaxed);
-    water.ahead.store(0, Ordering::Relaxed);
+    });
+    if let Err(error) = written {
+        water.mark.store(high_water.millis(), Ordering::Relaxed);
+        water.ahead.store(ahead, Ordering::Relaxed);
+        return Err(error);
+    }
     if goes_back {
         // Until the next start, which refuses the signatures around now.
         water.forgotten.store(shown.plus(WIDEST_WINDOW).millis(), Ordering::Relaxed);

@@ -8,6 +8,7 @@ use orgkeys::domain::time::Time;
 use orgkeys::server::every_minute;
 use serde_json::{Value, json};
 
+use crate::clock::{HOUR, ending_key, key_status, said};
 use crate::harness::{Server, blocking, entries};
 use crate::outbox::{due, owner_and_hook};
 
@@ -69,4 +70,20 @@ async fn a_secret_that_was_rotated_while_the_clock_ran_ahead_signs_for_seven_day
     assert_eq!(secrets().await, 2);
     set(&server, 1).await;
     assert_eq!((secrets().await, until().await), (1, Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_accepted_stays_so_across_a_restart() {
+    for ahead in [12 * HOUR, TEN_YEARS] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let key = ending_key(&server, &owner, 6 * HOUR).await;
+        set(&server, ahead).await;
+        set(&server, -ahead).await;
+        let app = Arc::clone(&server.app);
+        blocking(move || clock::accept(&app).expect("accepted")).await;
+        let server = server.restart().await;
+        assert_eq!(key_status(&server, &key).await, 200, "{ahead}");
+        assert_eq!(said(&server, "clock.backwards").await.len(), 1, "{ahead}");
+    }
 }
