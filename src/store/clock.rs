@@ -9,6 +9,8 @@ use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Time;
 
+const DAY: i64 = 86_400_000;
+
 /// What is kept of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -82,6 +84,14 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, shown: Time, lives: Lives) -> Resu
     tx.execute("UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1", [shown.millis()])?;
     tx.execute("UPDATE webhook SET previous_until = ?1 WHERE previous_until > ?1", [until(lives.overlap)])?;
     tx.execute("UPDATE node SET last_contact = ?1 WHERE last_contact > ?1", [now])?;
+    // What was announced too early is announced again when it comes.
+    tx.execute("UPDATE node SET silent_at = NULL WHERE silent_at > ?1", [now])?;
+    tx.execute(
+        "UPDATE api_key SET announced =
+             CASE WHEN expire_at > ?1 + 30 * ?2 THEN NULL WHEN expire_at > ?1 + 7 * ?2 THEN 30 ELSE 7 END
+         WHERE expire_at > ?1 + announced * ?2",
+        [now, DAY],
+    )?;
     // The end of any other API key is a date that somebody chose; that of a rotated one was counted from the clock.
     let rotated = tx.rows("SELECT id FROM api_key WHERE rotated_at > ?1 AND expire_at IS NOT NULL", [now], |row| {
         row.get::<_, i64>(0)
