@@ -291,12 +291,13 @@ CREATE TABLE anchor (
     hash  BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT, WITHOUT ROWID;
 
--- An anchor is set only where the chain's last entry says so, so that what stays tells what was removed; and since that
--- entry comes after the anchor, no chain loses its last one.
+-- An anchor is set only where the chain's last entry says so, so that what stays tells what was removed; and only before
+-- that entry, so that no chain loses its last one.
 CREATE TRIGGER anchor_is_covered_when_set BEFORE INSERT ON anchor
 WHEN NOT EXISTS (
-    SELECT 1 FROM (SELECT action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
-    WHERE last.action = 'audit.trim' AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
+    SELECT 1 FROM (SELECT seq, action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
+    WHERE last.action = 'audit.trim' AND NEW.seq < last.seq
+    AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
 )
 BEGIN
     SELECT RAISE(ABORT, 'no entry covers the anchor');
@@ -304,8 +305,9 @@ END;
 
 CREATE TRIGGER anchor_is_covered_when_moved BEFORE UPDATE ON anchor
 WHEN NEW.chain <> OLD.chain OR NEW.seq <= OLD.seq OR NOT EXISTS (
-    SELECT 1 FROM (SELECT action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
-    WHERE last.action = 'audit.trim' AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
+    SELECT 1 FROM (SELECT seq, action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
+    WHERE last.action = 'audit.trim' AND NEW.seq < last.seq
+    AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
 )
 BEGIN
     SELECT RAISE(ABORT, 'an anchor only moves forward, and only to where an entry covers it');
