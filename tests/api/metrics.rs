@@ -27,6 +27,30 @@ async fn expect(server: &Server, lines: &[&str]) {
     }
 }
 
+/// The samples of one metric: their labels and their values, in order.
+fn samples(text: &str, name: &str) -> Vec<(String, f64)> {
+    let all = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+    all.map(|(labels, value)| (labels.to_owned(), value.parse().expect("a number"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_outcome_is_there_from_the_start_so_that_its_first_shows_as_a_rise() {
+    let server = Server::start().await;
+    let text = metrics(&server).await;
+    let labels = |name: &str| samples(&text, name).into_iter().map(|(labels, value)| (labels, value.to_string()));
+    let mut found: Vec<_> = labels("orgkeys_api_key_verifications_total").collect();
+    found.sort();
+    let verdicts = ["DISABLED", "EXPIRED", "INSUFFICIENT_ROLE", "NOT_FOUND", "NOT_YET_VALID", "VALID", "WRONG_PROJECT"];
+    assert_eq!(found, verdicts.map(|verdict| (format!("outcome=\"{verdict}\""), "0".to_owned())));
+    let signed: Vec<_> = labels("orgkeys_signed_calls_total").collect();
+    for call in ["register", "unregister"] {
+        for outcome in ["accepted", "BAD_SIGNATURE", "SIGNATURE_REPLAYED", "NODE_DELETED", "STORAGE_FULL"] {
+            let sample = (format!("call=\"{call}\",outcome=\"{outcome}\""), "0".to_owned());
+            assert!(signed.contains(&sample), "{sample:?} is not in {signed:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signed_calls_are_counted_by_what_became_of_them() {
     let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "4")).await;
