@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::Server;
 use crate::metrics::metrics;
@@ -98,30 +98,55 @@ fn every_alert_has_a_summary_a_remedy_and_a_test() {
     assert!(seen >= 10, "{seen}");
 }
 
+/// Every expression of the dashboard as a rule, which is what promtool reads; an interval stands for what Grafana puts there.
+fn dashboard_rules() -> Value {
+    let dashboard: Value = serde_json::from_str(&read("grafana-dashboard.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    let rules = targets.enumerate().map(|(number, target)| {
+        let expr = target["expr"].as_str().expect("an expression").replace("$__rate_interval", "5m");
+        json!({ "record": format!("panel:{number}"), "expr": expr })
+    });
+    let rules: Vec<_> = rules.collect();
+    assert!(rules.len() > 20, "{rules:?}");
+    json!({ "groups": [{ "name": "dashboard", "rules": rules }] })
+}
+
+/// The README's lines for Prometheus.
+fn scraping() -> &'static str {
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```yaml\n").filter_map(|rest| rest.split("```").next());
+    blocks.find(|block| block.starts_with("scrape_configs:")).expect("a block")
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn promtool_takes_the_alerts_their_tests_and_the_metrics() {
+async fn promtool_takes_the_alerts_their_tests_the_dashboard_the_metrics_and_the_readme() {
     // Debian has it in the package prometheus.
     if !has("promtool") {
         return;
     }
-    let text = crate::harness::blocking({
-        let text = measured().await;
-        move || {
-            let folder = tempfile::TempDir::new().expect("a folder");
-            let file = folder.path().join("metrics.txt");
-            fs::write(&file, text).expect("written");
-            let metrics = Stdio::from(fs::File::open(&file).expect("a file"));
-            let rules = deploy("prometheus-alerts.yml");
-            let tests = deploy("prometheus-alerts.test.yml");
-            let runs = [
-                Command::new("promtool").args(["check", "rules"]).arg(rules).output(),
-                Command::new("promtool").args(["test", "rules"]).arg(tests).output(),
-                Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output(),
-            ];
-            runs.map(|run| run.expect("it runs"))
-        }
+    let text = measured().await;
+    let runs = crate::harness::blocking(move || {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("written");
+            path
+        };
+        let metrics = Stdio::from(fs::File::open(file("metrics.txt", &text)).expect("a file"));
+        let dashboard = file("dashboard.yml", &dashboard_rules().to_string());
+        let config = file("prometheus.yml", scraping());
+        let promtool = |words: &[&str], file: PathBuf| Command::new("promtool").args(words).arg(file).output();
+        let runs = [
+            promtool(&["check", "rules"], deploy("prometheus-alerts.yml")),
+            promtool(&["test", "rules"], deploy("prometheus-alerts.test.yml")),
+            promtool(&["check", "rules"], dashboard),
+            promtool(&["check", "config", "--syntax-only"], config),
+            Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output(),
+        ];
+        runs.map(|run| run.expect("it runs"))
     });
-    for output in text.await {
+    for output in runs.await {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
     }
 }
