@@ -119,6 +119,11 @@ fn scraping() -> &'static str {
     blocks.find(|block| block.starts_with("scrape_configs:")).expect("a block")
 }
 
+#[test]
+fn the_token_for_metrics_is_sent_to_nobody_in_the_clear() {
+    assert!(scraping().contains("scheme: https") && scraping().contains("authorization:"), "{}", scraping());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn promtool_takes_the_alerts_their_tests_the_dashboard_the_metrics_and_the_readme() {
     // Debian has it in the package prometheus.
