@@ -179,14 +179,18 @@ CREATE TABLE server (
     probed_at         INTEGER NOT NULL CHECK (probed_at >= 0),
     -- The latest moment that has surely come: the clock's, unless it leapt ahead. Nothing is judged by an earlier one.
     high_water        INTEGER NOT NULL CHECK (high_water >= 0),
+    -- How far the clock came while it ran more than a day ahead of high_water; 0: it did not. Its steps back of up to a day
+    -- bring nothing back either.
+    clock_ahead       INTEGER NOT NULL CHECK (clock_ahead >= 0),
     -- What the clock showed when it was last looked at: a step back is seen across a restart too.
     clock_seen        INTEGER NOT NULL CHECK (clock_seen >= 0),
     -- Since when, by the clock itself, it has run more than a day ahead of high_water; 0: it does not.
     leapt_at          INTEGER NOT NULL CHECK (leapt_at >= 0)
 ) STRICT;
 
-INSERT INTO server (id, signed_after, unannounced_token, backup_recorded, probed_at, high_water, clock_seen, leapt_at)
-VALUES (1, 0, NULL, 0, 0, 0, 0, 0);
+INSERT INTO server
+    (id, signed_after, unannounced_token, backup_recorded, probed_at, high_water, clock_ahead, clock_seen, leapt_at)
+VALUES (1, 0, NULL, 0, 0, 0, 0, 0, 0);
 
 -- The public halves of key pairs, as SubjectPublicKeyInfo DER. The private halves were never here.
 CREATE TABLE org_key (
@@ -287,12 +291,13 @@ CREATE TABLE anchor (
     hash  BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT, WITHOUT ROWID;
 
--- An anchor is set only where the chain's last entry says so, so that what stays tells what was removed; and since that
--- entry comes after the anchor, no chain loses its last one.
+-- An anchor is set only where the chain's last entry says so, so that what stays tells what was removed; and only before
+-- that entry, so that no chain loses its last one.
 CREATE TRIGGER anchor_is_covered_when_set BEFORE INSERT ON anchor
 WHEN NOT EXISTS (
-    SELECT 1 FROM (SELECT action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
-    WHERE last.action = 'audit.trim' AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
+    SELECT 1 FROM (SELECT seq, action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
+    WHERE last.action = 'audit.trim' AND NEW.seq < last.seq
+    AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
 )
 BEGIN
     SELECT RAISE(ABORT, 'no entry covers the anchor');
@@ -300,8 +305,9 @@ END;
 
 CREATE TRIGGER anchor_is_covered_when_moved BEFORE UPDATE ON anchor
 WHEN NEW.chain <> OLD.chain OR NEW.seq <= OLD.seq OR NOT EXISTS (
-    SELECT 1 FROM (SELECT action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
-    WHERE last.action = 'audit.trim' AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
+    SELECT 1 FROM (SELECT seq, action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
+    WHERE last.action = 'audit.trim' AND NEW.seq < last.seq
+    AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
 )
 BEGIN
     SELECT RAISE(ABORT, 'an anchor only moves forward, and only to where an entry covers it');

@@ -66,7 +66,7 @@ impl App {
         if let Some(from) = app.store.upgraded_from() {
             app.note(move |_| Ok(vec![Event::Upgraded { from, to: store::migrate::VERSION }]))?;
         }
-        clock::keep(&app)?;
+        clock::start(&app)?;
         Ok(app)
     }
 

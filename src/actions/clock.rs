@@ -17,18 +17,21 @@ use crate::store::clock::{self as kept, Kept, Lives};
 use crate::store::replay::KEPT;
 
 /// A clock that is further ahead than this is believed only once it has run on for as long.
-const LEAP: Duration = Duration::from_hours(24);
+pub(super) const LEAP: Duration = Duration::from_hours(24);
 
 /// Time servers pull the clock back by less than this all the time, which is no event.
-const STEP: i64 = 1_000;
+pub(super) const STEP: i64 = 1_000;
 
 /// Steps that wait to be recorded; a clock that jumps to and fro must not fill the memory.
 const MOST_STEPS: usize = 64;
 
-/// The latest moment that has surely come, and what the clock showed when it was last looked at.
+/// The latest moment that has surely come, the latest that a clock showed which ran ahead of it, and what the clock showed
+/// when it was last looked at.
 #[derive(Debug, Default)]
 pub struct HighWater {
     mark: AtomicI64,
+    /// How far the clock came while it was not believed: after a leap, or an outage, of more than a day. 0: it did not.
+    ahead: AtomicI64,
     seen: AtomicI64,
     /// The latest moment that a forgotten signature states: up to it a used one cannot be told from a fresh one.
     forgotten: AtomicI64,
@@ -55,7 +58,8 @@ impl HighWater {
             last if last > kept.high_water && last <= kept.high_water.plus(LEAP) => last,
             _ => kept.high_water,
         };
-        let unkept = last > kept.high_water && last > kept.seen;
+        let ahead = if last > mark.plus(LEAP) { kept.ahead.max(last) } else { kept.ahead };
+        let unkept = last > kept.high_water && last > kept.seen && last > kept.ahead;
         let seen = if unkept {
             last
         } else if never {
@@ -65,6 +69,7 @@ impl HighWater {
         };
         Self {
             mark: AtomicI64::new(mark.millis()),
+            ahead: AtomicI64::new(ahead.millis()),
             seen: AtomicI64::new(seen.millis()),
             // What the last process forgot is not known: all that it may have.
             forgotten: AtomicI64::new(mark.minus(KEPT).millis()),
@@ -73,17 +78,34 @@ impl HighWater {
         }
     }
 
-    /// The moment to judge by: what the clock shows, but never before the mark, which follows it unless it leaps.
+    /// The moment to judge by: what the clock shows, but never before the mark, which follows it unless it leaps. And as long
+    /// as the clock runs ahead of the mark, its steps back of up to a day bring nothing back to life either.
     pub(super) fn judge(&self, clock: &dyn Clock) -> Time {
         let now = clock.now().millis();
         if self.seen.load(Ordering::Relaxed) != now {
             self.see(now, clock);
         }
         let mark = self.mark.load(Ordering::Relaxed);
-        if now > mark && Time::from_millis(now) <= Time::from_millis(mark).plus(LEAP) {
+        let believed = now <= reach(mark);
+        if now > mark && believed {
             self.mark.fetch_max(now, Ordering::Relaxed);
         }
-        Time::from_millis(now.max(mark))
+        let ahead = self.hold(now, if believed { 0 } else { now });
+        Time::from_millis(now.max(mark).max(ahead))
+    }
+
+    /// How far the clock came ahead of the mark. A step back of more than a day is the end of a leap, and lets go of it: a
+    /// clock that was ten years ahead for a moment locks nobody out.
+    fn hold(&self, now: i64, unbelieved: i64) -> i64 {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        if ahead > reach(now) {
+            let _ = self.ahead.compare_exchange(ahead, unbelieved, Ordering::Relaxed, Ordering::Relaxed);
+            return unbelieved;
+        }
+        if unbelieved > ahead {
+            self.ahead.fetch_max(unbelieved, Ordering::Relaxed);
+        }
+        ahead.max(unbelieved)
     }
 
     /// The latest moment that has surely come.
@@ -125,29 +147,46 @@ impl HighWater {
     }
 }
 
+/// The last moment that follows `millis` without a leap.
+fn reach(millis: i64) -> i64 {
+    Time::from_millis(millis).plus(LEAP).millis()
+}
+
 /// Looks at the clock, records its steps and leaps in the server's own chain, and keeps on disk how far it has come. What
 /// was made while it ran ahead ends as long after the step back as it would have ended after it was made.
 pub fn keep(app: &App) -> Result<(), Error> {
+    look(app, false)
+}
+
+/// The same when the server starts: where the clock is more than a day on, the server may as well have been down so long.
+pub(super) fn start(app: &App) -> Result<(), Error> {
+    look(app, true)
+}
+
+fn look(app: &App, at_start: bool) -> Result<(), Error> {
     let water = &app.outside.high_water;
     let judged = app.outside.now();
     let (shown, mark) = (app.outside.shown(), water.mark());
     let steps = water.take_steps();
     let mut kept = water.kept.lock().unwrap_or_else(PoisonError::into_inner);
     let mut events: Vec<Event> = steps.iter().map(|(from, to)| Event::ClockWentBack { from: *from, to: *to }).collect();
-    let mut next = Kept { high_water: mark, seen: shown, leapt_at: kept.leapt_at };
-    if shown <= mark.plus(LEAP) {
-        next.leapt_at = None;
-    } else if kept.leapt_at.is_none_or(|since| shown < since) || shown > kept.seen.plus(LEAP) {
-        next.leapt_at = Some(shown);
-        events.push(Event::ClockLeapt { from: kept.seen, to: shown });
-    } else if kept.leapt_at.is_some_and(|since| shown >= since.plus(LEAP)) {
-        (next.high_water, next.leapt_at) = (shown, None);
+    let ahead = Time::from_millis(water.ahead.load(Ordering::Relaxed));
+    let mut next = Kept { high_water: mark, ahead, seen: shown, leapt_at: None };
+    if shown > mark.plus(LEAP) {
+        match kept.leapt_at.filter(|_| shown <= kept.seen.plus(LEAP)) {
+            None => {
+                next.leapt_at = Some(shown);
+                events.push(Event::ClockLeapt { from: kept.seen, to: shown, at_start });
+            }
+            Some(since) if shown >= since.plus(LEAP) => next.high_water = shown,
+            Some(since) => next.leapt_at = Some(since.min(shown)),
+        }
     }
     if next == *kept && events.is_empty() {
         return Ok(());
     }
     for event in &events {
-        tracing::warn!(?event, "the clock was set, or is wrong: see that it shows the right time");
+        warn(event);
     }
     let stepped = !steps.is_empty();
     let written = app.note(move |tx| {
@@ -170,6 +209,14 @@ pub fn keep(app: &App) -> Result<(), Error> {
     }
 }
 
+fn warn(event: &Event) {
+    if let Event::ClockLeapt { from, to, at_start: true } = event {
+        tracing::info!(%from, %to, "the server was down for longer than a day, or the clock was set: see that it shows the right time");
+    } else {
+        tracing::warn!(?event, "the clock was set, or is wrong: see that it shows the right time");
+    }
+}
+
 /// How long what begins now lives.
 const LIVES: Lives =
     Lives { access: ACCESS_TTL, refresh: REFRESH_TTL, invitation: invitation::LIFE, overlap: webhook::LONGEST_OVERLAP };
@@ -180,18 +227,27 @@ const LIVES: Lives =
 pub fn accept(app: &App) -> Result<Time, Error> {
     keep(app)?;
     let water = &app.outside.high_water;
-    let (shown, high_water) = (app.outside.shown(), water.mark());
-    let next = Kept { high_water: shown, seen: shown, leapt_at: None };
+    let (judged, shown, high_water) = (app.outside.now(), app.outside.shown(), water.mark());
+    let next = Kept { high_water: shown, seen: shown, ..Kept::default() };
     let goes_back = shown < high_water;
-    app.note(move |tx| {
+    // Before it is recorded: an entry that states the later moment would bring it back at the next start.
+    let ahead = water.ahead.swap(0, Ordering::Relaxed);
+    water.mark.store(shown.millis(), Ordering::Relaxed);
+    let written = app.note(move |tx| {
         kept::keep(tx, next)?;
-        if goes_back {
+        if shown < judged {
             kept::pull_back(tx, shown, shown, LIVES)?;
+        }
+        if goes_back {
             store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;
         }
         Ok(vec![Event::ClockAccepted { high_water }])
-    })?;
-    water.mark.store(shown.millis(), Ordering::Relaxed);
+    });
+    if let Err(error) = written {
+        water.mark.store(high_water.millis(), Ordering::Relaxed);
+        water.ahead.store(ahead, Ordering::Relaxed);
+        return Err(error);
+    }
     if goes_back {
         // Until the next start, which refuses the signatures around now.
         water.forgotten.store(shown.plus(WIDEST_WINDOW).millis(), Ordering::Relaxed);

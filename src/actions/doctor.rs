@@ -1,5 +1,6 @@
 //! Is a database well? Looked at beside a running server too: its file, its disk, its clock, its log and its backups.
 
+mod clock;
 mod files;
 mod webhooks;
 
@@ -83,7 +84,7 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
         }
     }
     let snapshot = Snapshot::open(database)?;
-    found.push(clock(&snapshot, now));
+    found.push(clock::clock(&snapshot, now));
     found.push(integrity(&snapshot, patient.quick));
     found.push(chains(database));
     found.push(webhooks::key_file(&snapshot, key_file));
@@ -112,21 +113,6 @@ fn file(database: &Path) -> Result<Finding, Finding> {
         Err(error) => {
             Err(Finding::act("file", error.to_string(), "Keep the file aside, then do what the sentence says"))
         }
-    }
-}
-
-/// Whether the clock is behind what the log has seen already.
-fn clock(snapshot: &Snapshot, now: Time) -> Finding {
-    match snapshot.read(store::audit::last_at) {
-        Ok(Some(last)) if last > now => Finding::act(
-            "clock",
-            format!("The clock shows {now}, but the last entry of the audit log was made at {last}"),
-            "Set the clock right (timedatectl set-ntp true), then start the server again",
-        ),
-        Ok(_) => {
-            Finding::well("clock", format!("The clock shows {now}, which is after the last entry of the audit log"))
-        }
-        Err(error) => unreadable("clock", &error.into()),
     }
 }
 

@@ -119,7 +119,8 @@ impl AuditApi {
     ///
     /// Reading is recorded as `audit.read`, so a page ends with, or is followed by, the entry of the reading before. A
     /// reading that shows nothing but readings leaves no entry of its own for up to an hour: it is counted, and the
-    /// reader's next entry says how many there were (`quietReads`). Needs ADMINISTRATOR, and no API key may.
+    /// reader's next entry says how many there were (`quietReads`), or an `audit.polled` when the server stops. Needs
+    /// ADMINISTRATOR, and no API key may.
     #[oai(path = "/organization/:orgId/audit", method = "get", operation_id = "listAuditEntries")]
     async fn list(
         &self,

@@ -23,6 +23,28 @@ pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregiste
 /// The outcome of a signed call that was not refused.
 pub const ACCEPTED: &str = "accepted";
 
+/// Everything that a signed call can come to: accepted, or the code of a refusal.
+const OUTCOMES: [&str; 18] = [
+    ACCEPTED,
+    "BAD_SIGNATURE",
+    "BODY_TOO_LARGE",
+    "INTERNAL_ERROR",
+    "INVALID_FIELD",
+    "INVALID_REQUEST",
+    "NODE_DELETED",
+    "NODE_NOT_FOUND",
+    "NO_KEYS",
+    "REQUEST_TIMEOUT",
+    "SIGNATURE_REPLAYED",
+    "STORAGE_BUSY",
+    "STORAGE_FULL",
+    "TIMESTAMP_IN_FUTURE",
+    "TIMESTAMP_TOO_OLD",
+    "TOO_MANY_REQUESTS",
+    "UNKNOWN_ORGANIZATION",
+    "UNSUPPORTED_MEDIA_TYPE",
+];
+
 /// What a request was and what became of it. Never an organization: that would tell them apart to whoever may see metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -90,7 +112,12 @@ impl Metrics {
             Self { registry: all, requests, times, verifications, signed_calls, connections, streams, gauges };
         // There from the start, so that the first one shows as a rise.
         for (_, call) in SIGNED {
-            drop(metrics.signed_calls.get_or_create(&Signed { call, outcome: ACCEPTED.to_owned() }));
+            for outcome in OUTCOMES {
+                drop(metrics.signed_calls.get_or_create(&Signed { call, outcome: outcome.to_owned() }));
+            }
+        }
+        for verdict in Verdict::ALL {
+            drop(metrics.verifications.get_or_create(&Outcome { outcome: verdict.code() }));
         }
         metrics
     }
@@ -108,6 +135,7 @@ impl Metrics {
 
     /// Counts a signed call.
     pub fn signed_call(&self, call: &'static str, outcome: &str) {
+        debug_assert!(OUTCOMES.contains(&outcome), "{outcome} is missing from the start");
         self.signed_calls.get_or_create(&Signed { call, outcome: outcome.to_owned() }).inc();
     }
 

@@ -132,6 +132,17 @@ impl Window {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Valid,
+        Self::NotFound,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::Disabled,
+        Self::WrongProject,
+        Self::InsufficientRole,
+    ];
+
     /// The stable word for it.
     #[must_use]
     pub const fn code(self) -> &'static str {

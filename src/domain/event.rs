@@ -203,6 +203,8 @@ pub enum Event {
     AuditRead { org: OrgId, after: i64, count: usize, quiet: u64 },
     /// Somebody asked where the audit log ends, after so many by the same reader that showed nothing but readings.
     AuditHeadRead { org: OrgId, quiet: u64 },
+    /// The server stops; so many readings by somebody that showed nothing but readings were only counted.
+    AuditPolled { org: OrgId, reader: UserId, quiet: u64 },
     /// The first `count` entries of a chain that were left are removed; the last of them had this place and this hash.
     AuditTrimmed { org: Option<OrgId>, seq: i64, hash: String, count: i64 },
     /// Somebody with a valid credential asked for what they may not do.
@@ -242,8 +244,8 @@ pub enum Event {
     Restored { old_heads: Vec<Head>, new_heads: Vec<Head>, tokens_ended: usize },
     /// The clock stepped back.
     ClockWentBack { from: Time, to: Time },
-    /// The clock leapt ahead by more than a day since it was last looked at, or the server stood still that long.
-    ClockLeapt { from: Time, to: Time },
+    /// The clock leapt ahead by more than a day since it was last looked at, or the server was down for so long.
+    ClockLeapt { from: Time, to: Time, at_start: bool },
     /// The command line said that the clock is right.
     ClockAccepted { high_water: Time },
     /// The schema was upgraded.

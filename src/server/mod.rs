@@ -23,7 +23,7 @@ use crate::actions::error::Error as ActionError;
 use crate::actions::limits::Limits;
 use crate::actions::outside::Outside;
 use crate::actions::retention::Retention;
-use crate::actions::{api_key, backup, clock as time, delivery, key_file, node, refusals};
+use crate::actions::{api_key, audit, backup, clock as time, delivery, key_file, node, refusals};
 use crate::api::stream::Manner;
 use crate::api::{self, Face, metrics::Metrics};
 use crate::config::Settings;
@@ -200,6 +200,9 @@ impl Server {
         let closed = spawn_blocking(move || {
             if let Err(error) = refusals::flush(&app, true) {
                 tracing::error!(%error, "the last counts of refused calls could not be recorded");
+            }
+            if let Err(error) = audit::page::flush(&app) {
+                tracing::error!(%error, "the last readings of the audit log could not be recorded");
             }
             if let Err(error) = api_key::flush_uses(&app) {
                 tracing::error!(%error, "the last uses of API keys could not be written");

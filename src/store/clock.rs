@@ -9,11 +9,15 @@ use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Time;
 
+const DAY: i64 = 86_400_000;
+
 /// What is kept of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The latest moment that has surely come.
     pub high_water: Time,
+    /// How far the clock came while it was not believed; the beginning of time: it did not.
+    pub ahead: Time,
     /// What the clock showed when it was last looked at.
     pub seen: Time,
     /// Since when the clock has run ahead without being believed.
@@ -22,7 +26,8 @@ pub struct Kept {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { high_water: Time::from_millis(0), seen: Time::from_millis(0), leapt_at: None }
+        let never = Time::from_millis(0);
+        Self { high_water: never, ahead: never, seen: never, leapt_at: None }
     }
 }
 
@@ -38,9 +43,10 @@ pub struct Lives {
 
 /// What the last process kept.
 pub fn kept(tx: &ReadTx<'_>) -> Result<Kept, StoreError> {
-    let kept = tx.row("SELECT high_water, clock_seen, leapt_at FROM server", [], |row| {
-        let leapt_at = Some(row.get(2)?).filter(|millis| *millis > 0).map(Time::from_millis);
-        Ok(Kept { high_water: Time::from_millis(row.get(0)?), seen: Time::from_millis(row.get(1)?), leapt_at })
+    let kept = tx.row("SELECT high_water, clock_ahead, clock_seen, leapt_at FROM server", [], |row| {
+        let [high_water, ahead, seen] = [row.get(0)?, row.get(1)?, row.get(2)?].map(Time::from_millis);
+        let leapt_at = Some(row.get(3)?).filter(|millis| *millis > 0).map(Time::from_millis);
+        Ok(Kept { high_water, ahead, seen, leapt_at })
     })?;
     Ok(kept.unwrap_or_default())
 }
@@ -49,8 +55,8 @@ pub fn kept(tx: &ReadTx<'_>) -> Result<Kept, StoreError> {
 pub fn keep(tx: &WriteTx<'_>, kept: Kept) -> Result<(), StoreError> {
     let millis = |time: Time| time.millis().max(0);
     tx.execute(
-        "UPDATE server SET high_water = ?1, clock_seen = ?2, leapt_at = ?3",
-        params![millis(kept.high_water), millis(kept.seen), kept.leapt_at.map_or(0, millis)],
+        "UPDATE server SET high_water = ?1, clock_ahead = ?2, clock_seen = ?3, leapt_at = ?4",
+        params![millis(kept.high_water), millis(kept.ahead), millis(kept.seen), kept.leapt_at.map_or(0, millis)],
     )
     .map(drop)
 }
@@ -78,6 +84,14 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, shown: Time, lives: Lives) -> Resu
     tx.execute("UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1", [shown.millis()])?;
     tx.execute("UPDATE webhook SET previous_until = ?1 WHERE previous_until > ?1", [until(lives.overlap)])?;
     tx.execute("UPDATE node SET last_contact = ?1 WHERE last_contact > ?1", [now])?;
+    // What was announced too early is announced again when it comes.
+    tx.execute("UPDATE node SET silent_at = NULL WHERE silent_at > ?1", [now])?;
+    tx.execute(
+        "UPDATE api_key SET announced =
+             CASE WHEN expire_at > ?1 + 30 * ?2 THEN NULL WHEN expire_at > ?1 + 7 * ?2 THEN 30 ELSE 7 END
+         WHERE expire_at > ?1 + announced * ?2",
+        [now, DAY],
+    )?;
     // The end of any other API key is a date that somebody chose; that of a rotated one was counted from the clock.
     let rotated = tx.rows("SELECT id FROM api_key WHERE rotated_at > ?1 AND expire_at IS NOT NULL", [now], |row| {
         row.get::<_, i64>(0)

@@ -1,6 +1,8 @@
 //! What is remembered? One SQLite file: many readers on snapshots, one writer that commits in groups.
 
 pub mod anchor;
+#[cfg(test)]
+mod anchor_tests;
 pub mod api_key;
 pub mod audit;
 pub mod backup;

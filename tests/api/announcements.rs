@@ -193,8 +193,10 @@ async fn a_silence_is_announced_once_and_a_node_that_is_heard_again_may_fall_sil
     let said = |last: i64| (node.clone(), json!({ "ip": "10.0.0.1", "lastContact": time(last) }));
     assert_eq!(announced(&server, "node.silent").await, [said(BEGIN)]);
     let server = server.restart().await;
-    server.pass(7 * DAY);
-    keep_house(&server).await;
+    for _ in 0..7 {
+        server.pass(DAY);
+        keep_house(&server).await;
+    }
     assert_eq!(announced(&server, "node.silent").await, [said(BEGIN)], "one silence");
     let heard = server.now();
     assert_eq!(register(&server, "10.0.0.1").await, node);

@@ -172,6 +172,30 @@ async fn a_quiet_reader_is_recorded_once_an_hour_and_two_readers_do_not_feed_eac
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_polled_before_a_clean_stop_is_recorded_by_it() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let other = server.member_of(&owner.org, Role::Administrator).await;
+    let after = page(&server, &owner, "").await["last"].as_i64().expect("a number") + 1;
+    page(&server, &other, &format!("?after={after}")).await;
+    for _ in 0..5 {
+        page(&server, &owner, &format!("?after={after}")).await;
+    }
+    let begun = length(&server, &owner).await;
+    let server = server.restart().await;
+    assert_eq!(length(&server, &owner).await, begun + 1, "nothing of whoever polled nothing");
+    let polled = entries(&server.database).await.into_iter().rfind(|entry| entry.org == owner.org).expect("an entry");
+    assert_eq!((polled.action.as_str(), polled.change), ("audit.polled", None));
+    let detail = polled.detail.expect("a detail");
+    assert_eq!(detail, json!({ "quietReads": 5, "userId": owner.user }).to_string());
+    let seen = page(&server, &owner, &format!("?after={after}")).await;
+    assert_eq!(actions(&seen), ["audit.read", "audit.polled"]);
+    let again = page(&server, &owner, &format!("?after={}", seen["next"])).await;
+    let length = length(&server, &owner).await;
+    assert_eq!((actions(&again), length), (vec!["audit.read"], begun + 2), "it is a reading as well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_read_while_others_write_are_whole_and_in_order() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;

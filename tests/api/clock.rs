@@ -14,21 +14,21 @@ use crate::access::token;
 use crate::harness::{Identity, Server, blocking, entries, registration};
 use crate::sessions;
 
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
-const TEN_YEARS: i64 = 3_652 * DAY;
+pub const MINUTE: i64 = 60_000;
+pub const HOUR: i64 = 60 * MINUTE;
+pub const DAY: i64 = 24 * HOUR;
+pub const TEN_YEARS: i64 = 3_652 * DAY;
 
 const IP: &str = "203.0.113.7";
 
 /// What housekeeping does of the clock.
-async fn look(server: &Server) {
+pub async fn look(server: &Server) {
     let app = server.app.clone();
     blocking(move || clock::keep(&app).expect("kept")).await;
 }
 
 /// Sets the clock, at run time or across a restart.
-async fn set(server: Server, millis: i64, restart: bool) -> Server {
+pub async fn set(server: Server, millis: i64, restart: bool) -> Server {
     look(&server).await;
     if !restart {
         server.pass(millis);
@@ -41,22 +41,22 @@ async fn set(server: Server, millis: i64, restart: bool) -> Server {
 }
 
 /// The server's own entries with this action.
-async fn said(server: &Server, action: &str) -> Vec<Entry> {
+pub async fn said(server: &Server, action: &str) -> Vec<Entry> {
     let all = entries(&server.database).await;
     all.into_iter().filter(|entry| entry.org == "server" && entry.action == action).collect()
 }
 
-async fn status(server: &Server, token: &str) -> u16 {
+pub async fn status(server: &Server, token: &str) -> u16 {
     let request = server.request(Method::GET, "/user/profile").header("authorization", format!("Bearer {token}"));
     server.send(crate::harness::with_body(request, None)).await.status.as_u16()
 }
 
-async fn key_status(server: &Server, key: &str) -> u16 {
+pub async fn key_status(server: &Server, key: &str) -> u16 {
     server.call_with_key(key, Method::GET, "/node", None).await.status.as_u16()
 }
 
 /// An API key that ends so long after now.
-async fn ending_key(server: &Server, owner: &Identity, millis: i64) -> String {
+pub async fn ending_key(server: &Server, owner: &Identity, millis: i64) -> String {
     let end = Time::from_millis(server.now() + millis).to_string();
     let times = json!({ "apiName": "a", "hasExpireTime": true, "startDateTime": null, "expireDateTime": end });
     let body = json!({ "listProjectsId": [], "roleId": 254, "userApiKey": times });

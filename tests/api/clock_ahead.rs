@@ -8,6 +8,7 @@ use orgkeys::domain::time::Time;
 use orgkeys::server::every_minute;
 use serde_json::{Value, json};
 
+use crate::clock::{HOUR, ending_key, key_status, said};
 use crate::harness::{Server, blocking, entries};
 use crate::outbox::{due, owner_and_hook};
 
@@ -22,6 +23,14 @@ async fn set(server: &Server, millis: i64) {
     blocking(move || clock::keep(&app).expect("kept")).await;
 }
 
+/// What housekeeping has announced so far: the detail of each.
+async fn announced(server: &Server, action: &str) -> Vec<String> {
+    let app = Arc::clone(&server.app);
+    blocking(move || every_minute(&app).expect("kept")).await;
+    let said = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
+    said.map(|entry| entry.detail.expect("a detail")).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_heard_of_while_the_clock_ran_ahead_can_fall_silent() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
@@ -31,13 +40,7 @@ async fn a_node_that_was_heard_of_while_the_clock_ran_ahead_can_fall_silent() {
     assert_eq!(server.register(&owner.org, &pem, "10.0.0.1").await.status, 200);
     set(&server, -TEN_YEARS).await;
     let right = server.now();
-    let silences = async || {
-        let app = Arc::clone(&server.app);
-        blocking(move || every_minute(&app).expect("kept")).await;
-        let all = entries(&server.database).await;
-        let said = all.into_iter().filter(|entry| entry.action == "node.silent");
-        said.map(|entry| entry.detail.expect("a detail")).collect::<Vec<_>>()
-    };
+    let silences = async || announced(&server, "node.silent").await;
     server.pass(10 * MINUTE - 1);
     assert!(silences().await.is_empty());
     server.pass(1);
@@ -69,4 +72,78 @@ async fn a_secret_that_was_rotated_while_the_clock_ran_ahead_signs_for_seven_day
     assert_eq!(secrets().await, 2);
     set(&server, 1).await;
     assert_eq!((secrets().await, until().await), (1, Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_accepted_stays_so_across_a_restart() {
+    for ahead in [12 * HOUR, TEN_YEARS] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let key = ending_key(&server, &owner, 6 * HOUR).await;
+        set(&server, ahead).await;
+        set(&server, -ahead).await;
+        let app = Arc::clone(&server.app);
+        blocking(move || clock::accept(&app).expect("accepted")).await;
+        let server = server.restart().await;
+        assert_eq!(key_status(&server, &key).await, 200, "{ahead}");
+        assert_eq!(said(&server, "clock.backwards").await.len(), 1, "{ahead}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leap_of_the_clock_announces_no_silence_and_hides_none() {
+    let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let heard = server.now();
+    assert_eq!(server.register(&owner.org, &pem, "10.0.0.1").await.status, 200);
+    set(&server, TEN_YEARS).await;
+    assert!(announced(&server, "node.silent").await.is_empty());
+    set(&server, -TEN_YEARS).await;
+    set(&server, 10 * MINUTE).await;
+    let expected = json!({ "ip": "10.0.0.1", "lastContact": Time::from_millis(heard).to_string() });
+    assert_eq!(announced(&server, "node.silent").await, [expected.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_by_a_clock_that_was_believed_is_announced_anew_once_another_is_accepted() {
+    let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    assert_eq!(server.register(&owner.org, &pem, "10.0.0.1").await.status, 200);
+    for millis in [TEN_YEARS, DAY / 2, DAY / 2] {
+        assert!(announced(&server, "node.silent").await.is_empty());
+        set(&server, millis).await;
+    }
+    assert_eq!(announced(&server, "node.silent").await.len(), 1, "it is believed");
+    set(&server, -TEN_YEARS).await;
+    let app = Arc::clone(&server.app);
+    blocking(move || clock::accept(&app).expect("accepted")).await;
+    assert_eq!(announced(&server, "node.silent").await.len(), 2, "nothing was heard for a day");
+    assert_eq!(announced(&server, "node.silent").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_key_that_came_near_by_a_leap_is_announced_again_when_it_does() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    // (when the key ends, which leads are yet to come)
+    for (days, leads) in [(40, &[1, 30, 7, 1][..]), (20, &[30, 1, 7, 1])] {
+        let end = Time::from_millis(server.now() + days * DAY).to_string();
+        ending_key(&server, &owner, days * DAY).await;
+        let expected: Vec<_> = leads.iter().map(|lead| json!({ "days": lead, "ends": end }).to_string()).collect();
+        let mine = async || {
+            let said = announced(&server, "apikey.expiring").await;
+            said.into_iter().filter(|detail| detail.contains(&end)).collect::<Vec<_>>()
+        };
+        mine().await;
+        set(&server, (days - 1) * DAY).await;
+        mine().await;
+        set(&server, (1 - days) * DAY).await;
+        for _ in 1..days {
+            set(&server, DAY).await;
+            mine().await;
+        }
+        assert_eq!(mine().await, expected, "{days}");
+    }
 }

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::Server;
 use crate::metrics::metrics;
@@ -27,15 +26,10 @@ fn named(text: &str) -> BTreeSet<String> {
     ours.map(str::to_owned).collect()
 }
 
-/// A server that was asked for one of everything that is counted.
+/// What a server measures that was asked for nothing but this.
 async fn measured() -> String {
     let server = Server::start().await;
-    let owner = server.owner_of("acme").await;
-    let (_, secret) = server.api_key(&owner, orgkeys::domain::role::Role::User, &[]).await;
-    let door = format!("/api/api-keys/verify?organization={}", owner.org);
-    server.call_with_key(&secret, Method::GET, &door, None).await;
-    let asked = serde_json::json!({ "apiKey": secret });
-    server.call_as(&owner, Method::POST, "/api/api-keys/verify", Some(&asked)).await;
+    metrics(&server).await;
     metrics(&server).await
 }
 
@@ -104,30 +98,60 @@ fn every_alert_has_a_summary_a_remedy_and_a_test() {
     assert!(seen >= 10, "{seen}");
 }
 
+/// Every expression of the dashboard as a rule, which is what promtool reads; an interval stands for what Grafana puts there.
+fn dashboard_rules() -> Value {
+    let dashboard: Value = serde_json::from_str(&read("grafana-dashboard.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    let rules = targets.enumerate().map(|(number, target)| {
+        let expr = target["expr"].as_str().expect("an expression").replace("$__rate_interval", "5m");
+        json!({ "record": format!("panel:{number}"), "expr": expr })
+    });
+    let rules: Vec<_> = rules.collect();
+    assert!(rules.len() > 20, "{rules:?}");
+    json!({ "groups": [{ "name": "dashboard", "rules": rules }] })
+}
+
+/// The README's lines for Prometheus.
+fn scraping() -> &'static str {
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```yaml\n").filter_map(|rest| rest.split("```").next());
+    blocks.find(|block| block.starts_with("scrape_configs:")).expect("a block")
+}
+
+#[test]
+fn the_token_for_metrics_is_sent_to_nobody_in_the_clear() {
+    assert!(scraping().contains("scheme: https") && scraping().contains("authorization:"), "{}", scraping());
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn promtool_takes_the_alerts_their_tests_and_the_metrics() {
+async fn promtool_takes_the_alerts_their_tests_the_dashboard_the_metrics_and_the_readme() {
     // Debian has it in the package prometheus.
     if !has("promtool") {
         return;
     }
-    let text = crate::harness::blocking({
-        let text = measured().await;
-        move || {
-            let folder = tempfile::TempDir::new().expect("a folder");
-            let file = folder.path().join("metrics.txt");
-            fs::write(&file, text).expect("written");
-            let metrics = Stdio::from(fs::File::open(&file).expect("a file"));
-            let rules = deploy("prometheus-alerts.yml");
-            let tests = deploy("prometheus-alerts.test.yml");
-            let runs = [
-                Command::new("promtool").args(["check", "rules"]).arg(rules).output(),
-                Command::new("promtool").args(["test", "rules"]).arg(tests).output(),
-                Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output(),
-            ];
-            runs.map(|run| run.expect("it runs"))
-        }
+    let text = measured().await;
+    let runs = crate::harness::blocking(move || {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("written");
+            path
+        };
+        let metrics = Stdio::from(fs::File::open(file("metrics.txt", &text)).expect("a file"));
+        let dashboard = file("dashboard.yml", &dashboard_rules().to_string());
+        let config = file("prometheus.yml", scraping());
+        let promtool = |words: &[&str], file: PathBuf| Command::new("promtool").args(words).arg(file).output();
+        let runs = [
+            promtool(&["check", "rules"], deploy("prometheus-alerts.yml")),
+            promtool(&["test", "rules"], deploy("prometheus-alerts.test.yml")),
+            promtool(&["check", "rules"], dashboard),
+            promtool(&["check", "config", "--syntax-only"], config),
+            Command::new("promtool").args(["check", "metrics"]).stdin(metrics).output(),
+        ];
+        runs.map(|run| run.expect("it runs"))
     });
-    for output in text.await {
+    for output in runs.await {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
     }
 }

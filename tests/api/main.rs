@@ -18,6 +18,8 @@ mod audit_refusals;
 mod breaking;
 mod clock;
 mod clock_ahead;
+mod clock_doctor;
+mod clock_outage;
 mod courier;
 mod credentials;
 mod crowd;

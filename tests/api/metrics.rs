@@ -1,12 +1,15 @@
 //! What a collector of metrics reads: numbers that say how the server does, and never of whom.
 
+use std::sync::Arc;
+
 use hyper::Method;
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::time::Time;
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::api_keys::keys_of;
-use crate::harness::{BEGIN, Server, new_api_key, registration};
+use crate::harness::{BEGIN, Identity, Server, new_api_key, registration};
 use crate::outbox::settle;
 use crate::webhooks::Hook;
 
@@ -25,6 +28,86 @@ async fn expect(server: &Server, lines: &[&str]) {
     for line in lines {
         assert!(text.lines().any(|found| found == *line), "{line} is not in {text}");
     }
+}
+
+/// The samples of one metric: their labels and their values, in order.
+fn samples(text: &str, name: &str) -> Vec<(String, f64)> {
+    let all = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+    all.map(|(labels, value)| (labels.to_owned(), value.parse().expect("a number"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_outcome_is_there_from_the_start_so_that_its_first_shows_as_a_rise() {
+    let server = Server::start().await;
+    let text = metrics(&server).await;
+    let labels = |name: &str| samples(&text, name).into_iter().map(|(labels, value)| (labels, value.to_string()));
+    let mut found: Vec<_> = labels("orgkeys_api_key_verifications_total").collect();
+    found.sort();
+    let verdicts = ["DISABLED", "EXPIRED", "INSUFFICIENT_ROLE", "NOT_FOUND", "NOT_YET_VALID", "VALID", "WRONG_PROJECT"];
+    assert_eq!(found, verdicts.map(|verdict| (format!("outcome=\"{verdict}\""), "0".to_owned())));
+    let signed: Vec<_> = labels("orgkeys_signed_calls_total").collect();
+    for call in ["register", "unregister"] {
+        for outcome in ["accepted", "BAD_SIGNATURE", "SIGNATURE_REPLAYED", "NODE_DELETED", "STORAGE_FULL"] {
+            let sample = (format!("call=\"{call}\",outcome=\"{outcome}\""), "0".to_owned());
+            assert!(signed.contains(&sample), "{sample:?} is not in {signed:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_and_their_times_are_counted_by_operation_and_status() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let keys = format!("/organization/{}/key", owner.org);
+    for (count, token, status) in [(3, &owner, 200), (2, &Identity { token: "okp_x".to_owned(), ..owner.clone() }, 401)]
+    {
+        for _ in 0..count {
+            assert_eq!(server.call_as(token, Method::GET, &keys, None).await.status.as_u16(), status);
+        }
+    }
+    assert_eq!(server.call(Method::GET, "/nowhere", None).await.status.as_u16(), 404);
+    let text = metrics(&server).await;
+    let mut requests = samples(&text, "orgkeys_requests_total");
+    requests.sort_by(|a, b| a.0.cmp(&b.0));
+    let labelled = |operation: &str, status: u16| format!("operation=\"{operation}\",status=\"{status}\"");
+    let expected = [
+        (labelled("listOrganizationKeys", 200), 3.0),
+        (labelled("listOrganizationKeys", 401), 2.0),
+        (labelled("none", 404), 1.0),
+    ];
+    assert_eq!(requests, expected);
+    let label = "operation=\"listOrganizationKeys\"";
+    let of =
+        |name: &str| samples(&text, name).into_iter().filter(|(labels, _)| labels.contains(label)).collect::<Vec<_>>();
+    assert_eq!(of("orgkeys_request_seconds_count"), [(label.to_owned(), 5.0)]);
+    assert!(of("orgkeys_request_seconds_sum")[0].1 > 0.0, "{text}");
+    let buckets = of("orgkeys_request_seconds_bucket");
+    assert!(buckets.len() == 15 && buckets.is_sorted_by(|a, b| a.1 <= b.1), "{buckets:?}");
+    assert_eq!(buckets.last().expect("a bucket"), &(format!("le=\"+Inf\",{label}"), 5.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_writer_is_counted() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    expect(&server, &["orgkeys_writer_waiting 0"]).await;
+    let holder = Connection::open(&server.database).expect("the file");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let (server, owner) = (Arc::clone(&server), owner.clone());
+            tokio::spawn(async move { server.events(&owner).await })
+        })
+        .collect();
+    while server.app.writer_figures().waiting < 3 {
+        tokio::task::yield_now().await;
+    }
+    expect(&server, &["orgkeys_writer_waiting 3"]).await;
+    holder.execute_batch("COMMIT").expect("let go");
+    for call in calls {
+        call.await.expect("an answer");
+    }
+    expect(&server, &["orgkeys_writer_waiting 0"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

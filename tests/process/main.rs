@@ -22,4 +22,5 @@ mod outbox;
 mod restore;
 mod retention;
 mod stop;
+mod unit;
 mod webhooks;

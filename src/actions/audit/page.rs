@@ -18,6 +18,9 @@ use crate::store;
 /// How long a reader who learns nothing new goes unrecorded.
 const QUIET: Duration = Duration::from_hours(1);
 
+/// Entries of one change, so that it stays within the room that a change may need.
+const AT_ONCE: usize = 128;
+
 /// Readers who are remembered; beyond it all are forgotten, and so recorded again.
 const REMEMBERED: usize = 10_000;
 
@@ -36,19 +39,20 @@ pub struct Page {
 
 /// Which readings were not recorded. A reader who polls sees the entry of the reading before; if each reading left one,
 /// they would feed themselves, and two of them each other. So one that shows nothing but readings is counted, and recorded
-/// with the reader's next that shows something, or after an hour.
+/// with the reader's next that shows something, or after an hour, or at a clean stop.
 #[derive(Default)]
 pub struct Polls(Mutex<HashMap<UserId, Poll>>);
 
 #[derive(Clone, Copy)]
 struct Poll {
+    org: OrgId,
     recorded: Time,
     quiet: u64,
 }
 
 impl Polls {
     /// How many readings before went unrecorded, if this one is to be recorded.
-    fn see(&self, reader: UserId, is_quiet: bool, now: Time) -> Option<u64> {
+    fn see(&self, reader: UserId, org: OrgId, is_quiet: bool, now: Time) -> Option<u64> {
         let mut polls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(poll) = polls.get_mut(&reader)
             && is_quiet
@@ -60,7 +64,14 @@ impl Polls {
         if polls.len() >= REMEMBERED {
             polls.clear();
         }
-        Some(polls.insert(reader, Poll { recorded: now, quiet: 0 }).map_or(0, |poll| poll.quiet))
+        Some(polls.insert(reader, Poll { org, recorded: now, quiet: 0 }).map_or(0, |poll| poll.quiet))
+    }
+
+    /// Takes out who read what was not recorded, and how often.
+    fn take(&self) -> Vec<(OrgId, Event)> {
+        let polls = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let quiet = polls.into_iter().filter(|(_, poll)| poll.quiet > 0);
+        quiet.map(|(reader, Poll { org, quiet, .. })| (org, Event::AuditPolled { org, reader, quiet })).collect()
     }
 }
 
@@ -91,9 +102,19 @@ pub fn head(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Head> {
     })
 }
 
+/// Records the readings that were only counted so far: the server stops, and its memory with it.
+pub fn flush(app: &App) -> Result<(), Error> {
+    let mut taken = app.polls.take();
+    while !taken.is_empty() {
+        let rest = taken.split_off(taken.len().min(AT_ONCE));
+        app.append_counted(std::mem::replace(&mut taken, rest))?;
+    }
+    Ok(())
+}
+
 /// How many readings before went unrecorded, if one that shows `entries` is to be recorded.
 fn unrecorded(app: &App, grant: &Grant, entries: &[Entry]) -> Result<Option<u64>, Error> {
     let reader = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
-    let is_reading = |entry: &Entry| matches!(entry.action.as_str(), "audit.read" | "audit.head");
-    Ok(app.polls.see(reader, entries.iter().all(is_reading), grant.at))
+    let is_reading = |entry: &Entry| matches!(entry.action.as_str(), "audit.read" | "audit.head" | "audit.polled");
+    Ok(app.polls.see(reader, grant.org, entries.iter().all(is_reading), grant.at))
 }

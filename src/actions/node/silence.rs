@@ -1,4 +1,4 @@
-//! Who hears that nothing is heard of a node? The organization's log says it, once for each silence.
+//! Who hears that nothing is heard of a node? The organization's log says it, once for each silence, by a moment that has surely come: a clock that leaps ahead must not announce every node.
 
 use crate::actions::app::App;
 use crate::actions::error::Error;
@@ -17,16 +17,17 @@ const CHANGES: usize = 8;
 pub fn announce(app: &App) -> Result<(), Error> {
     for _ in 0..CHANGES {
         // Nearly always there is nothing to say, and then nothing is written.
-        if app.identify(|tx| Ok(store::node::silent(tx, since(app), 1)?))?.is_empty() {
+        let since = app.outside.certain().minus(app.limits.node_silent);
+        if app.identify(|tx| Ok(store::node::silent(tx, since, 1)?))?.is_empty() {
             break;
         }
-        let since = since(app);
         app.by_itself(move |tx, _, now| Ok(((), say(tx, since, now)?)))?;
     }
     Ok(())
 }
 
-/// A node that was last heard of at this moment, or before, is silent.
+/// A node that was last heard of at this moment, or before, is silent as far as the clock is to be believed: what is only
+/// counted may be wrong for a while.
 #[must_use]
 pub fn since(app: &App) -> Time {
     app.now().minus(app.limits.node_silent)

@@ -194,6 +194,9 @@ impl Event {
             Self::AuditHeadRead { org, quiet } => {
                 Facts::seen("audit.head", Org, org).with(json!({ "quietReads": quiet }))
             }
+            Self::AuditPolled { org, reader, quiet } => {
+                Facts::seen("audit.polled", Org, org).with(json!({ "quietReads": quiet, "userId": reader.to_string() }))
+            }
             Self::AuditTrimmed { org, seq, hash, count } => {
                 let facts = org.map_or_else(|| Facts::server("audit.trim"), |org| Facts::seen("audit.trim", Org, org));
                 facts.with(json!({ "seq": seq, "hash": hash, "count": count }))
@@ -247,9 +250,8 @@ impl Event {
             Self::ClockWentBack { from, to } => {
                 Facts::server("clock.backwards").with(json!({ "from": from.to_string(), "to": to.to_string() }))
             }
-            Self::ClockLeapt { from, to } => {
-                Facts::server("clock.forwards").with(json!({ "from": from.to_string(), "to": to.to_string() }))
-            }
+            Self::ClockLeapt { from, to, at_start } => Facts::server("clock.forwards")
+                .with(json!({ "from": from.to_string(), "to": to.to_string(), "atStart": at_start })),
             Self::ClockAccepted { high_water } => {
                 Facts::server("clock.accept").with(json!({ "highWater": high_water.to_string() }))
             }

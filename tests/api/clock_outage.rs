@@ -1,0 +1,106 @@
+//! A server that was down for longer than a day cannot know whether its clock is right: it goes by it, and still nothing comes back to life.
+
+use std::time::Duration;
+
+use orgkeys::actions::clock;
+use orgkeys::actions::offline::Ttl;
+use orgkeys::domain::role::Role;
+use orgkeys::domain::time::Time;
+use serde_json::{Value, json};
+
+use crate::access::token;
+use crate::clock::{DAY, HOUR, MINUTE, TEN_YEARS, ending_key, key_status, look, said, set, status};
+use crate::harness::{Server, blocking};
+use crate::sessions;
+
+/// Stops the server, and starts it again after three days.
+async fn down(server: Server) -> Server {
+    let stopped = server.stop().await;
+    stopped.pass(3 * DAY);
+    stopped.start().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expired_after_an_outage_stays_so_when_the_clock_steps_back() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let person = sessions::person(&server, &owner.org, Role::User).await;
+        let key = ending_key(&server, &owner, 3 * DAY + 30 * MINUTE).await;
+        let brief = token(&server, &owner, Ttl::For(Duration::from_mins(3 * 24 * 60 + 30))).await;
+        let server = down(server).await;
+        let session = person.session(&server).await.identity.token;
+        let all = async |server: &Server| {
+            let (brief, session) = (status(server, &brief).await, status(server, &session).await);
+            [key_status(server, &key).await, brief, session]
+        };
+        assert_eq!(all(&server).await, [200; 3]);
+        server.pass(HOUR);
+        assert_eq!(all(&server).await, [401; 3]);
+        let server = set(server, -HOUR, restart).await;
+        assert_eq!(all(&server).await, [401; 3], "{restart}");
+        let server = set(server, -MINUTE, restart).await;
+        assert_eq!(all(&server).await, [401; 3], "{restart}");
+        let server = server.restart().await;
+        assert_eq!(all(&server).await, [401; 3], "{restart}");
+        assert_eq!(status(&server, &owner.token).await, 200, "what has no end goes on");
+        let again = person.session(&server).await.identity.token;
+        assert_eq!(status(&server, &again).await, 200, "and people sign in");
+        assert_eq!(said(&server, "clock.backwards").await.len(), 2, "{restart}");
+        assert_eq!(said(&server, "clock.forwards").await.len(), 1, "{restart}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leap_within_the_first_day_after_an_outage_locks_nobody_out() {
+    for restart in [false, true] {
+        let server = Server::start().await;
+        let owner = server.owner_of("acme").await;
+        let key = ending_key(&server, &owner, 4 * DAY).await;
+        let server = set(down(server).await, TEN_YEARS, restart).await;
+        assert_eq!(key_status(&server, &key).await, 401, "while the clock is ahead, what it says has ended has ended");
+        let server = set(server, MINUTE - TEN_YEARS, restart).await;
+        assert_eq!(key_status(&server, &key).await, 200, "{restart}");
+        let server = server.restart().await;
+        assert_eq!(key_status(&server, &key).await, 200, "{restart}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_after_an_outage_can_be_accepted_at_once() {
+    let server = down(Server::start().await).await;
+    let owner = server.owner_of("acme").await;
+    let key = ending_key(&server, &owner, 6 * HOUR).await;
+    let server = set(server, 12 * HOUR, false).await;
+    let ahead = token(&server, &owner, Ttl::For(Duration::from_hours(1))).await;
+    let server = set(server, -12 * HOUR, false).await;
+    assert_eq!(key_status(&server, &key).await, 401, "half a day may have passed");
+    let app = server.app.clone();
+    blocking(move || clock::accept(&app).expect("accepted")).await;
+    assert_eq!((key_status(&server, &key).await, status(&server, &ahead).await), (200, 200));
+    server.pass(HOUR);
+    assert_eq!(status(&server, &ahead).await, 401, "an hour is an hour");
+    let server = server.restart().await;
+    assert_eq!(key_status(&server, &key).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_after_an_outage_is_told_from_a_leap_at_run_time() {
+    let server = Server::start().await;
+    let begin = Time::from_millis(server.now());
+    let server = down(server).await;
+    let started = server.now();
+    server.pass(MINUTE);
+    look(&server).await;
+    server.pass(2 * DAY);
+    look(&server).await;
+    let time = |millis| Time::from_millis(millis).to_string();
+    let details = said(&server, "clock.forwards").await.into_iter().map(|entry| entry.detail.expect("a detail"));
+    let details: Vec<Value> = details.map(|detail| serde_json::from_str(&detail).expect("JSON")).collect();
+    let (leapt, to) = (started + MINUTE, started + MINUTE + 2 * DAY);
+    let expected = [
+        json!({ "from": begin.to_string(), "to": time(started), "atStart": true }),
+        json!({ "from": time(leapt), "to": time(to), "atStart": false }),
+    ];
+    assert_eq!(details, expected);
+}
