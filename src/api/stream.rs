@@ -114,9 +114,9 @@ impl StreamApi {
     /// first message has no data but an `id` from which to go on. A comment comes when nothing else did for 15 s.
     ///
     /// A message with the `event` `end` is the last: its `data` has a `reason`, a `message`, and `resumeFrom`, the `id` to go
-    /// on from. The reasons are `stopped` (the server stops), `slow` (too little was taken in while events waited),
-    /// `credential` (it ended or was revoked), `role` (it has changed, or the right was taken away) and `server` (a fault,
-    /// or it is too busy). A reader that takes in nothing for 30 s is cut off without it. At most 20 streams are open for
+    /// on from. The reasons are `stopped` (the server stops), `slow` (for 15 s too little was taken in while
+    /// events waited), `credential` (it ended or was revoked), `role` (it has changed, or the right was taken away) and
+    /// `server` (a fault, or it is too busy). A reader that takes in nothing for 30 s is cut off without it. At most 20 streams are open for
     /// one credential, 200 for an organization, and 1000 in all.
     #[oai(path = "/organization/:orgId/events/stream", method = "get", operation_id = "streamEvents")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]

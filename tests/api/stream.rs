@@ -120,7 +120,7 @@ pub async fn happen(server: &Server, who: &Identity, what: &str) {
 }
 
 /// The ids of the changes of an organization, as the audit log has them.
-async fn changes(server: &Server, org: &str) -> Vec<i64> {
+pub async fn changes(server: &Server, org: &str) -> Vec<i64> {
     let all = entries(&server.database).await;
     all.into_iter().filter(|entry| entry.org == org && entry.action == "org.update").map(|entry| entry.id).collect()
 }
