@@ -42,6 +42,8 @@ pub struct Page {
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
     pub upto: i64,
+    /// Whether no more events have room in it.
+    pub full: bool,
     /// Whether the log goes on after it.
     pub more: bool,
     /// When the follower's credential ends by itself.
@@ -83,13 +85,13 @@ pub fn page(app: &App, follower: &Follower, after: i64) -> Result<Page, Error> {
         }
         let Some(filter) = filter(grant, &follower.wanted)? else {
             let upto = store::stream::last_id(tx)?.max(after);
-            return Ok(Page { events: Vec::new(), upto, more: false, ends: grant.ends });
+            return Ok(Page { events: Vec::new(), upto, full: false, more: false, ends: grant.ends });
         };
-        let mut page = store::stream::page(tx, &filter, after)?;
-        for event in &mut page.events {
+        let store::stream::Page { mut events, upto, full, more } = store::stream::page(tx, &filter, after)?;
+        for event in &mut events {
             name_actor(tx, event)?;
         }
-        Ok(Page { events: page.events, upto: page.upto, more: page.more, ends: grant.ends })
+        Ok(Page { events, upto, full, more, ends: grant.ends })
     })
 }
 

@@ -3,6 +3,7 @@
 mod live;
 mod message;
 mod places;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::live::Live;
 use self::message::Message;
 use self::places::Places;
+use self::search::Searches;
 use super::auth::AuthOrKey;
 use super::error::{Fail, may};
 use super::event::{id, number};
@@ -57,6 +59,7 @@ struct Hub {
     /// Changes with every new entry of the audit log. It only says that there is something to read.
     bell: watch::Receiver<i64>,
     looks: Arc<Semaphore>,
+    searches: Searches,
     places: Arc<Places>,
     manner: Manner,
     stop: CancellationToken,
@@ -175,7 +178,7 @@ impl StreamApi {
             ring.send_replace(last);
         });
         let (looks, places) = (Arc::new(Semaphore::new(LOOKS)), Arc::new(Places::new(metrics)));
-        Self { app, hub: Arc::new(Hub { bell, looks, places, manner, stop }) }
+        Self { app, hub: Arc::new(Hub { bell, looks, searches: Searches::new(), places, manner, stop }) }
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Page {
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
     pub upto: i64,
+    /// Whether no more events have room in it.
+    pub full: bool,
     /// Whether the log goes on after it.
     pub more: bool,
 }
@@ -72,6 +74,7 @@ pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreE
         MOST
     ];
     let events = tx.rows(sql, values, |row| shown_event(row, filter.org))?;
-    let upto = events.last().filter(|_| events.len() == MOST as usize).map_or(upto, |event| event.id);
-    Ok(Page { events, upto, more: upto < last })
+    let full = events.len() == MOST as usize;
+    let upto = events.last().filter(|_| full).map_or(upto, |event| event.id);
+    Ok(Page { events, upto, full, more: upto < last })
 }
