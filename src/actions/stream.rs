@@ -42,6 +42,8 @@ pub struct Page {
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
     pub upto: i64,
+    /// The last one of the organization among them.
+    pub own: Option<i64>,
     /// Whether no more events have room in it.
     pub full: bool,
     /// Whether the log goes on after it.
@@ -83,15 +85,15 @@ pub fn page(app: &App, follower: &Follower, after: i64) -> Result<Page, Error> {
             let message = "Your role has changed: begin again to be shown what it lets you see";
             return Err(Error::new(Kind::Conflict, "ROLE_CHANGED", message));
         }
-        let Some(filter) = filter(grant, &follower.wanted)? else {
-            let upto = store::stream::last_id(tx)?.max(after);
-            return Ok(Page { events: Vec::new(), upto, full: false, more: false, ends: grant.ends });
+        let page = match filter(grant, &follower.wanted)? {
+            Some(filter) => store::stream::page(tx, &filter, after)?,
+            None => store::stream::blank(tx, grant.org, after)?,
         };
-        let store::stream::Page { mut events, upto, full, more } = store::stream::page(tx, &filter, after)?;
+        let store::stream::Page { mut events, upto, own, full, more } = page;
         for event in &mut events {
             name_actor(tx, event)?;
         }
-        Ok(Page { events, upto, full, more, ends: grant.ends })
+        Ok(Page { events, upto, own, full, more, ends: grant.ends })
     })
 }
 

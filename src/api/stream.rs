@@ -114,7 +114,8 @@ impl StreamApi {
     /// Each message has as `id` the event's number, as `event` `created`, `updated` or `deleted`, and as `data` one line of
     /// JSON: the event as `listSystemEvents` shows it. Whoever sends the last `id` they have seen as `Last-Event-ID` (or
     /// `after`) goes on from there without a gap; without it, it begins with what is recorded from now on, and the
-    /// first message has no data but an `id` from which to go on. A comment comes when nothing else did for 15 s.
+    /// first message has no data but an `id` from which to go on. When nothing else did for 15 s, a comment comes, with such an
+    /// `id` too: so a stream that shows little goes on from what was looked at, not from what was shown.
     ///
     /// A message with the `event` `end` is the last: its `data` has a `reason`, a `message`, and `resumeFrom`, the `id` to go
     /// on from. The reasons are `stopped` (the server stops), `slow` (for 15 s too little was taken in while

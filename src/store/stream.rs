@@ -33,6 +33,8 @@ pub struct Page {
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
     pub upto: i64,
+    /// The last one of the organization among them.
+    pub own: Option<i64>,
     /// Whether no more events have room in it.
     pub full: bool,
     /// Whether the log goes on after it.
@@ -49,10 +51,28 @@ pub fn first_id(tx: &ReadTx<'_>, org: OrgId) -> Result<Option<i64>, StoreError> 
     tx.row("SELECT id FROM audit WHERE org = ?1 ORDER BY seq LIMIT 1", [org.as_bytes()], |row| row.get(0))
 }
 
+/// The last entry of a page that begins after `after`, if it is not full before, and the last of the log.
+fn ends(tx: &ReadTx<'_>, after: i64) -> Result<(i64, i64), StoreError> {
+    let last = last_id(tx)?;
+    Ok((after.saturating_add(SPAN).min(last).max(after), last))
+}
+
+/// The last entry of an organization from behind `after` on up to `upto`, which are not far apart.
+fn last_own(tx: &ReadTx<'_>, org: OrgId, after: i64, upto: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id FROM audit NOT INDEXED WHERE id > ?1 AND id <= ?2 AND org = ?3 ORDER BY id DESC LIMIT 1";
+    tx.row(sql, params![after, upto, org.as_bytes()], |row| row.get(0))
+}
+
+/// A page for somebody who is shown nothing.
+pub fn blank(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<Page, StoreError> {
+    let (upto, last) = ends(tx, after)?;
+    let own = last_own(tx, org, after, upto)?;
+    Ok(Page { events: Vec::new(), upto, own, full: false, more: upto < last })
+}
+
 /// What fits of the entries that follow `after`.
 pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreError> {
-    let last = last_id(tx)?;
-    let upto = after.saturating_add(SPAN).min(last).max(after);
+    let (upto, last) = ends(tx, after)?;
     // By their ids and no other index: those that follow are few and lie together.
     let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
              NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?9 AND event = audit.id)
@@ -75,6 +95,8 @@ pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreE
     ];
     let events = tx.rows(sql, values, |row| shown_event(row, filter.org))?;
     let full = events.len() == MOST as usize;
-    let upto = events.last().filter(|_| full).map_or(upto, |event| event.id);
-    Ok(Page { events, upto, full, more: upto < last })
+    let shown = events.last().map(|event| event.id);
+    let upto = shown.filter(|_| full).unwrap_or(upto);
+    let own = last_own(tx, filter.org, shown.unwrap_or(after), upto)?.or(shown);
+    Ok(Page { events, upto, own, full, more: upto < last })
 }

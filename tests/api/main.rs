@@ -59,6 +59,7 @@ mod slow;
 mod statuses;
 mod stream;
 mod stream_ends;
+mod stream_quiet;
 mod truth;
 mod verification;
 mod webhook_addresses;

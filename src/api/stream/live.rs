@@ -40,7 +40,8 @@ pub struct Live {
     bell: watch::Receiver<i64>,
     /// The last entry that was looked at.
     position: i64,
-    /// The last id that the reader was told, the one to go on from. Never the position: that counts everybody's entries.
+    /// The id to go on from, which the reader is told: the last entry of their organization that was looked at, shown or
+    /// not. Never the position: that counts everybody's entries.
     told: i64,
     phase: Phase,
     /// When the log was last looked at.
@@ -129,7 +130,9 @@ impl Live {
             match said {
                 Err(error) => return Some(self.end(End::Refused(error))),
                 Ok(lines) if !lines.is_empty() => return Some(lines),
-                Ok(_) if self.given.elapsed() >= self.hub.manner.comment => return Some(": still here\n\n".to_owned()),
+                Ok(_) if self.given.elapsed() >= self.hub.manner.comment => {
+                    return Some(format!(": still here\nid: {}\n\n", self.told));
+                }
                 Ok(_) => {}
             }
         }
@@ -178,7 +181,7 @@ impl Live {
             Ok((page, messages))
         });
         let (page, messages) = read.await?;
-        let told = messages.last.unwrap_or(self.told);
+        let told = if messages.cut { messages.last } else { page.own }.unwrap_or(self.told);
         (self.told, self.ends, self.looked) = (told, page.ends, Instant::now());
         self.position = if messages.cut { told } else { page.upto };
         self.phase = match page.more {

@@ -140,7 +140,7 @@ async fn who_looks_through_what_shows_nothing_waits_for_a_turn_and_says_meanwhil
     let mut next = async || pieces.next().await.expect("more").expect("in order");
     assert_eq!(next().await, "retry: 2000\nid: 0\n\n");
     for _ in 0..10 {
-        assert_eq!(next().await, ": still here\n\n");
+        assert_eq!(next().await, ": still here\nid: 0\n\n");
     }
     drop(turn);
     let mut said = next().await;
