@@ -51,10 +51,13 @@ pub fn first_id(tx: &ReadTx<'_>, org: OrgId) -> Result<Option<i64>, StoreError> 
     tx.row("SELECT id FROM audit WHERE org = ?1 ORDER BY seq LIMIT 1", [org.as_bytes()], |row| row.get(0))
 }
 
-/// The last entry of a page that begins after `after`, if it is not full before, and the last of the log.
+/// The last entry of a page that begins after `after`, if it is not full before, and the last of the log. Ids that no entry
+/// has, since a restore passed over them or retention removed them, are no part of it.
 fn ends(tx: &ReadTx<'_>, after: i64) -> Result<(i64, i64), StoreError> {
+    let first =
+        tx.row("SELECT id FROM audit WHERE id > ?1 ORDER BY id LIMIT 1", [after], |row| row.get::<_, i64>(0))?;
     let last = last_id(tx)?;
-    Ok((after.saturating_add(SPAN).min(last).max(after), last))
+    Ok((first.map_or(after, |first| first.saturating_add(SPAN - 1).min(last)), last))
 }
 
 /// The last entry of an organization from behind `after` on up to `upto`, which are not far apart.

@@ -15,7 +15,10 @@ async fn told(reader: &mut Reader, id: i64) -> Vec<i64> {
         while told.last() != Some(&id) {
             let message = reader.message().await.expect("the stream goes on");
             told.extend(
-                message.lines().find_map(|line| line.strip_prefix("id: ")).map(|id| id.parse::<i64>().unwrap()),
+                message
+                    .lines()
+                    .find_map(|line| line.strip_prefix("id: "))
+                    .map(|id| id.parse::<i64>().expect("a number")),
             );
         }
     };
