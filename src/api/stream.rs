@@ -16,7 +16,7 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::{ApiResponse, OpenApi, types};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::live::Live;
@@ -26,6 +26,7 @@ use self::search::Searches;
 use super::auth::AuthOrKey;
 use super::error::{Fail, may};
 use super::event::{id, number};
+use super::looks::Looks;
 use super::metrics::Metrics;
 use super::{Group, act, blocking};
 use crate::actions::app::App;
@@ -33,9 +34,6 @@ use crate::actions::error::{Error, Kind};
 use crate::actions::stream::{self, Wanted};
 use crate::domain::event::{Change, Context};
 use crate::domain::id::OrgId;
-
-/// How many streams read at once: many of them must not keep the readers and the threads from everybody else.
-const LOOKS: usize = 2;
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -58,7 +56,7 @@ pub struct StreamApi {
 struct Hub {
     /// Changes with every new entry of the audit log. It only says that there is something to read.
     bell: watch::Receiver<i64>,
-    looks: Arc<Semaphore>,
+    looks: Looks,
     searches: Searches,
     places: Arc<Places>,
     manner: Manner,
@@ -173,12 +171,12 @@ impl StreamApi {
 impl StreamApi {
     /// The operation, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, manner: Manner, stop: CancellationToken) -> Self {
+    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, looks: Looks, manner: Manner, stop: CancellationToken) -> Self {
         let (ring, bell) = watch::channel(0);
         app.hear(move |last| {
             ring.send_replace(last);
         });
-        let (looks, places) = (Arc::new(Semaphore::new(LOOKS)), Arc::new(Places::new(metrics)));
+        let places = Arc::new(Places::new(metrics));
         Self { app, hub: Arc::new(Hub { bell, looks, searches: Searches::new(), places, manner, stop }) }
     }
 }

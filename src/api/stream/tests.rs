@@ -104,7 +104,8 @@ impl Site {
         offline::create_user(&app, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
         let (secret, _) = offline::create_token(&app, "a@example.org", Ttl::Never).expect("a token");
         let caller = session::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
-        let api = StreamApi::new(Arc::clone(&app), metrics(), Manner { comment, patience }, CancellationToken::new());
+        let (manner, stop) = (Manner { comment, patience }, CancellationToken::new());
+        let api = StreamApi::new(Arc::clone(&app), metrics(), Looks::default(), manner, stop);
         Self { app, api, caller: caller.expect("a caller"), org: Some(org), _folder: folder }
     }
 
