@@ -105,9 +105,9 @@ type StreamFail = Fail<{ may::BE_INVALID | may::BE_REFUSED }>;
 impl StreamApi {
     /// Follow system events
     ///
-    /// What is created, updated and deleted in an organization, as it happens: Server-Sent Events, each within a second of
-    /// its commit, in the order of the audit log, none left out. ADMINISTRATOR and OWNER see everything, others what they
-    /// did themselves; the filters are those of `listSystemEvents`.
+    /// What is created, updated and deleted in an organization, as it happens: Server-Sent Events, each normally within a
+    /// second of its commit, in the order of the audit log, none left out. ADMINISTRATOR and OWNER see everything, others
+    /// what they did themselves; the filters are those of `listSystemEvents`.
     ///
     /// Each message has as `id` the event's number, as `event` `created`, `updated` or `deleted`, and as `data` one line of
     /// JSON: the event as `listSystemEvents` shows it. Whoever sends the last `id` they have seen as `Last-Event-ID` (or
@@ -116,9 +116,9 @@ impl StreamApi {
     /// `id` too: so a stream that shows little goes on from what was looked at, not from what was shown.
     ///
     /// A message with the `event` `end` is the last: its `data` has a `reason`, a `message`, and `resumeFrom`, the `id` to go
-    /// on from. The reasons are `stopped` (the server stops), `slow` (for 15 s too little was taken in while
-    /// events waited), `credential` (it ended or was revoked), `role` (it has changed, or the right was taken away) and
-    /// `server` (a fault, or it is too busy). A reader that takes in nothing for 30 s is cut off without it. At most 20 streams are open for
+    /// on from. The reasons are `stopped` (the server stops), `slow` (for 15 s too little was taken in while events waited),
+    /// `credential` (it ended or was revoked), `role` (it has changed, or the right was taken away) and `server` (a fault,
+    /// or it is too busy). A reader that takes in nothing for 30 s is cut off without it. At most 20 streams are open for
     /// one credential, 200 for an organization, and 1000 in all.
     #[oai(path = "/organization/:orgId/events/stream", method = "get", operation_id = "streamEvents")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
