@@ -46,7 +46,7 @@ pub struct Page {
     pub own: Option<i64>,
     /// Whether no more events have room in it.
     pub full: bool,
-    /// Whether the log goes on after it.
+    /// Whether there is more of the organization after it.
     pub more: bool,
     /// When the follower's credential ends by itself.
     pub ends: Option<Time>,
