@@ -242,7 +242,8 @@ CREATE TABLE used_signature (
     PRIMARY KEY (signed_at, digest)
 ) STRICT, WITHOUT ROWID;
 
--- The audit log: append-only, one hash chain per organization and one for the server itself (org is null).
+-- The audit log: append-only, one hash chain per organization and one for the server itself (org is null). Ids rise in
+-- the order of recording over all chains; a restore leaves a gap, so that none is given out twice.
 CREATE TABLE audit (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     org        BLOB REFERENCES org (id),

@@ -12,6 +12,7 @@ mod program;
 mod reads;
 mod registrations;
 mod report;
+mod searches;
 mod size;
 mod streams;
 mod webhooks;
@@ -80,7 +81,7 @@ const QUICK: Scale = Scale {
 type Group = fn(Scale) -> Vec<Row>;
 
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, Group); 10] = [
+const GROUPS: [(&str, Group); 11] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
@@ -91,6 +92,7 @@ const GROUPS: [(&str, Group); 10] = [
     ("audit", size::audit),
     ("connections", size::connections),
     ("streams", streams::rows),
+    ("searches", searches::rows),
 ];
 
 fn main() {

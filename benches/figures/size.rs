@@ -85,7 +85,7 @@ fn call_once(server: &Program, request: &[u8]) -> TcpStream {
 }
 
 /// Writes so many entries of registrations, in large transactions.
-fn fill(site: &Site, org: OrgId, entries: u32) {
+pub fn fill(site: &Site, org: OrgId, entries: u32) {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
     let store = store.expect("a store");
     for from in (0..entries).step_by(BATCH as usize) {

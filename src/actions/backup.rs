@@ -32,6 +32,10 @@ pub struct Restored {
     pub used_known: bool,
 }
 
+/// How many ids of the audit log are passed over where nobody knows which ones were given out since the backup: more than
+/// are given in a day of nothing else, and few enough for clients that count in doubles.
+const IDS_PASSED_OVER: i64 = 1_000_000_000;
+
 /// Copies a database, beside a running server too. Beside the copy: why the server will not learn of it, if it will not.
 pub fn make(database: &Path, file: &Path, outside: &Outside) -> Result<(Made, Option<StoreError>), Error> {
     let (made, noted) = backup::make(database, file, outside.now())?;
@@ -79,6 +83,14 @@ pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: b
     }
 }
 
+/// The last id of an entry that anybody may have seen, as the old database knows it. One that ended before the backup, or
+/// cannot be read, does not.
+fn ids_seen(draft: &Path, database: &Path) -> Result<i64, StoreError> {
+    let kept = Snapshot::open(draft)?.read(store::stream::last_id)?;
+    let seen = Snapshot::open(database).and_then(|old| old.read(store::stream::last_id));
+    Ok(seen.ok().filter(|seen| *seen >= kept).unwrap_or(kept.saturating_add(IDS_PASSED_OVER)))
+}
+
 /// Checks the staged copy whole and writes into it that it was restored.
 fn prepare(
     draft: &Path,
@@ -100,6 +112,7 @@ fn prepare(
     let now = outside.now();
     let used = Snapshot::open(database).and_then(|old| old.read(|tx| store::replay::used_since(tx, now)));
     let seen = Snapshot::open(database).and_then(|old| old.read(store::clock::kept)).unwrap_or_default();
+    let ids_seen = ids_seen(draft, database)?;
     let store = Store::open(&Options { path: draft.to_owned(), ..options.clone() })?;
     let app = App::new(store, outside.clone(), Limits::default())?;
     let (heads, used_known) = ((old_heads.clone(), new_heads.clone()), used.is_ok());
@@ -114,6 +127,8 @@ fn prepare(
         // A backup knows less of how far time has come.
         let kept = store::clock::kept(tx)?;
         store::clock::keep(tx, Kept { high_water: kept.high_water.max(seen.high_water), ..kept })?;
+        // Who follows the log has seen ids that the backup knows nothing of; what is new must come after them.
+        store::audit::pass_over(tx, ids_seen)?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };
         let (old_heads, new_heads) = heads;
         Ok(((tokens_ended, signed_after), Event::Restored { old_heads, new_heads, tokens_ended }))

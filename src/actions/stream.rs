@@ -42,7 +42,11 @@ pub struct Page {
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
     pub upto: i64,
-    /// Whether the log goes on after it.
+    /// The last one of the organization among them.
+    pub own: Option<i64>,
+    /// Whether no more events have room in it.
+    pub full: bool,
+    /// Whether there is more of the organization after it.
     pub more: bool,
     /// When the follower's credential ends by itself.
     pub ends: Option<Time>,
@@ -81,15 +85,15 @@ pub fn page(app: &App, follower: &Follower, after: i64) -> Result<Page, Error> {
             let message = "Your role has changed: begin again to be shown what it lets you see";
             return Err(Error::new(Kind::Conflict, "ROLE_CHANGED", message));
         }
-        let Some(filter) = filter(grant, &follower.wanted)? else {
-            let upto = store::stream::last_id(tx)?.max(after);
-            return Ok(Page { events: Vec::new(), upto, more: false, ends: grant.ends });
+        let page = match filter(grant, &follower.wanted)? {
+            Some(filter) => store::stream::page(tx, &filter, after)?,
+            None => store::stream::blank(tx, grant.org, after)?,
         };
-        let mut page = store::stream::page(tx, &filter, after)?;
-        for event in &mut page.events {
+        let store::stream::Page { mut events, upto, own, full, more } = page;
+        for event in &mut events {
             name_actor(tx, event)?;
         }
-        Ok(Page { events: page.events, upto: page.upto, more: page.more, ends: grant.ends })
+        Ok(Page { events, upto, own, full, more, ends: grant.ends })
     })
 }
 

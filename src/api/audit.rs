@@ -5,14 +5,13 @@ use std::sync::Arc;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use tokio::sync::Semaphore;
 
 use super::auth::Auth;
 use super::error::{Fail, may};
+use super::looks::Looks;
 use super::{Group, act};
 use crate::actions::app::App;
 use crate::actions::audit::page;
-use crate::actions::error::Error;
 use crate::domain::audit::Entry;
 use crate::domain::event::Head;
 use crate::domain::id::OrgId;
@@ -21,11 +20,8 @@ use crate::domain::id::OrgId;
 pub struct AuditApi {
     app: Arc<App>,
     /// Held while a page is read: long pages must not keep the readers from everybody else.
-    looks: Arc<Semaphore>,
+    looks: Looks,
 }
-
-/// How many pages are read at once.
-const LOOKS: usize = 2;
 
 /// The number of entries without `limit`.
 const LIMIT: u32 = 100;
@@ -136,8 +132,7 @@ impl AuditApi {
         limit: Query<Option<u32>>,
     ) -> Result<Json<AuditPage>, PageFail> {
         let (org, after, limit) = (OrgId::parse(&org), after.0.unwrap_or(0), limit.0.unwrap_or(LIMIT));
-        // Held by the work itself: a client that leaves does not end it.
-        let look = Arc::clone(&self.looks).acquire_owned().await.map_err(Error::internal)?;
+        let look = self.looks.begin().await?;
         let page = act(&self.app, move |app| {
             let read = page::list(app, &auth.0, org, after, limit);
             drop(look);
@@ -176,8 +171,8 @@ impl AuditApi {
 impl AuditApi {
     /// The operations, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app, looks: Arc::new(Semaphore::new(LOOKS)) }
+    pub fn new(app: Arc<App>, looks: Looks) -> Self {
+        Self { app, looks }
     }
 }
 

@@ -6,11 +6,11 @@ use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use super::auth::{Auth, AuthOrKey};
 use super::body::{Body, OptionalBody};
 use super::error::{Fail, may};
+use super::looks::Looks;
 use super::timestamp::Timestamp;
 use super::{Group, act};
 use crate::actions::app::App;
@@ -26,11 +26,8 @@ use crate::store::audit::Shown;
 pub struct EventApi {
     app: Arc<App>,
     /// Held while events are listed: a long look back must not keep the readers from everybody else.
-    looks: Arc<Semaphore>,
+    looks: Looks,
 }
-
-/// How many look back at once.
-const LOOKS: usize = 2;
 
 /// Which events are asked for; everything left out is any.
 #[derive(Object, Deserialize)]
@@ -149,8 +146,7 @@ impl EventApi {
         let query = body.0;
         let wanted = query.parse()?;
         let (skip, take) = (wanted.skip, wanted.take);
-        // Held by the work itself: a client that leaves does not end it.
-        let look = Arc::clone(&self.looks).acquire_owned().await.map_err(Error::internal)?;
+        let look = self.looks.begin().await?;
         let (events, total) = act(&self.app, move |app| {
             let found = event::list(app, &auth.0, wanted);
             drop(look);
@@ -194,8 +190,8 @@ impl EventApi {
 impl EventApi {
     /// The operations, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app, looks: Arc::new(Semaphore::new(LOOKS)) }
+    pub fn new(app: Arc<App>, looks: Looks) -> Self {
+        Self { app, looks }
     }
 
     async fn marked(

@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod error;
 pub mod event;
 pub mod health;
+pub mod looks;
 pub mod metrics;
 pub mod node;
 pub mod observe;
@@ -117,6 +118,7 @@ pub type Apis = (
 pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
     let app = &face.app;
     let passwords = password_work::PasswordWork::default();
+    let looks = looks::Looks::default();
     let apis: Apis = (
         user::UserApi::new(Arc::clone(app), passwords.clone()),
         session::SessionApi::new(Arc::clone(app), passwords.clone()),
@@ -127,10 +129,16 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         project::ProjectApi(Arc::clone(app)),
         api_key::ApiKeyApi(Arc::clone(app)),
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),
-        event::EventApi::new(Arc::clone(app)),
-        stream::StreamApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.streams, face.stop),
-        audit::AuditApi::new(Arc::clone(app)),
-        webhook::WebhookApi::new(Arc::clone(app)),
+        event::EventApi::new(Arc::clone(app), looks.of_another_kind()),
+        stream::StreamApi::new(
+            Arc::clone(app),
+            Arc::clone(&face.metrics),
+            looks.of_another_kind(),
+            face.streams,
+            face.stop,
+        ),
+        audit::AuditApi::new(Arc::clone(app), looks.of_another_kind()),
+        webhook::WebhookApi::new(Arc::clone(app), looks.of_another_kind()),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));

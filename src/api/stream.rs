@@ -3,6 +3,7 @@
 mod live;
 mod message;
 mod places;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -15,15 +16,17 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::{ApiResponse, OpenApi, types};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::live::Live;
 use self::message::Message;
 use self::places::Places;
+use self::search::Searches;
 use super::auth::AuthOrKey;
 use super::error::{Fail, may};
 use super::event::{id, number};
+use super::looks::Looks;
 use super::metrics::Metrics;
 use super::{Group, act, blocking};
 use crate::actions::app::App;
@@ -31,9 +34,6 @@ use crate::actions::error::{Error, Kind};
 use crate::actions::stream::{self, Wanted};
 use crate::domain::event::{Change, Context};
 use crate::domain::id::OrgId;
-
-/// How many streams read at once: many of them must not keep the readers and the threads from everybody else.
-const LOOKS: usize = 2;
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -56,7 +56,8 @@ pub struct StreamApi {
 struct Hub {
     /// Changes with every new entry of the audit log. It only says that there is something to read.
     bell: watch::Receiver<i64>,
-    looks: Arc<Semaphore>,
+    looks: Looks,
+    searches: Searches,
     places: Arc<Places>,
     manner: Manner,
     stop: CancellationToken,
@@ -104,17 +105,18 @@ type StreamFail = Fail<{ may::BE_INVALID | may::BE_REFUSED }>;
 impl StreamApi {
     /// Follow system events
     ///
-    /// What is created, updated and deleted in an organization, as it happens: Server-Sent Events, each within a second of
-    /// its commit, in the order of the audit log, none left out. ADMINISTRATOR and OWNER see everything, others what they
-    /// did themselves; the filters are those of `listSystemEvents`.
+    /// What is created, updated and deleted in an organization, as it happens: Server-Sent Events, each normally within a
+    /// second of its commit, in the order of the audit log, none left out. ADMINISTRATOR and OWNER see everything, others
+    /// what they did themselves; the filters are those of `listSystemEvents`.
     ///
     /// Each message has as `id` the event's number, as `event` `created`, `updated` or `deleted`, and as `data` one line of
     /// JSON: the event as `listSystemEvents` shows it. Whoever sends the last `id` they have seen as `Last-Event-ID` (or
     /// `after`) goes on from there without a gap; without it, it begins with what is recorded from now on, and the
-    /// first message has no data but an `id` from which to go on. A comment comes when nothing else did for 15 s.
+    /// first message has no data but an `id` from which to go on. When nothing else did for 15 s, a comment comes, with such an
+    /// `id` too: so a stream that shows little goes on from what was looked at, not from what was shown.
     ///
     /// A message with the `event` `end` is the last: its `data` has a `reason`, a `message`, and `resumeFrom`, the `id` to go
-    /// on from. The reasons are `stopped` (the server stops), `slow` (too little was taken in while events waited),
+    /// on from. The reasons are `stopped` (the server stops), `slow` (for 15 s too little was taken in while events waited),
     /// `credential` (it ended or was revoked), `role` (it has changed, or the right was taken away) and `server` (a fault,
     /// or it is too busy). A reader that takes in nothing for 30 s is cut off without it. At most 20 streams are open for
     /// one credential, 200 for an organization, and 1000 in all.
@@ -169,13 +171,13 @@ impl StreamApi {
 impl StreamApi {
     /// The operation, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, manner: Manner, stop: CancellationToken) -> Self {
+    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, looks: Looks, manner: Manner, stop: CancellationToken) -> Self {
         let (ring, bell) = watch::channel(0);
         app.hear(move |last| {
             ring.send_replace(last);
         });
-        let (looks, places) = (Arc::new(Semaphore::new(LOOKS)), Arc::new(Places::new(metrics)));
-        Self { app, hub: Arc::new(Hub { bell, looks, places, manner, stop }) }
+        let places = Arc::new(Places::new(metrics));
+        Self { app, hub: Arc::new(Hub { bell, looks, searches: Searches::new(), places, manner, stop }) }
     }
 }
 

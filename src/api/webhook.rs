@@ -8,7 +8,6 @@ use std::sync::Arc;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
-use tokio::sync::Semaphore;
 
 use self::delivery::{DeliveryListAnswer, DeliveryState, ReplayRequest, ReplayedAnswer, TestedAnswer};
 use self::wire::{ChangeRequest, RotateRequest, WebhookAnswer, WebhookListAnswer, WebhookRequest, WebhookSecretAnswer};
@@ -16,9 +15,9 @@ use super::auth::Auth;
 use super::body::{Body, OptionalBody};
 use super::envelope::Done;
 use super::error::{Fail, may};
+use super::looks::Looks;
 use super::{Group, act, paging};
 use crate::actions::app::App;
-use crate::actions::error::Error;
 use crate::actions::webhook as action;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 
@@ -26,11 +25,8 @@ use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 pub struct WebhookApi {
     app: Arc<App>,
     /// Held while deliveries are listed: going through thousands must not keep the readers from everybody else.
-    looks: Arc<Semaphore>,
+    looks: Looks,
 }
-
-/// How many lists of deliveries are read at once.
-const LOOKS: usize = 2;
 
 #[derive(ApiResponse)]
 enum CreateResponse {
@@ -238,8 +234,7 @@ impl WebhookApi {
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
         let (page, state) = (paging::page(skip.0, take.0), state.0.map(DeliveryState::state));
-        // Held by the work itself: a client that leaves does not end it.
-        let look = Arc::clone(&self.looks).acquire_owned().await.map_err(Error::internal)?;
+        let look = self.looks.begin().await?;
         let found = act(&self.app, move |app| {
             let read = action::deliveries(app, &auth.0, place, state, page);
             drop(look);
@@ -306,7 +301,7 @@ impl WebhookApi {
 impl WebhookApi {
     /// The operations, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app, looks: Arc::new(Semaphore::new(LOOKS)) }
+    pub fn new(app: Arc<App>, looks: Looks) -> Self {
+        Self { app, looks }
     }
 }

@@ -128,7 +128,8 @@ impl Server {
             trusted_proxies: settings.trusted_proxy.clone(),
             cors_origins: settings.cors_origins.clone(),
             metrics_token: settings.metrics_token.clone(),
-            streams: Manner { comment: settings.stream_comment, patience: settings.request_timeout },
+            // Half of it, since who takes nothing in for all of it is cut off and can be told nothing.
+            streams: Manner { comment: settings.stream_comment, patience: settings.request_timeout / 2 },
             stop: stopping.clone(),
         };
         let listener = listener::Listener::new(bound, tls, api::endpoint(face), metrics, &settings);

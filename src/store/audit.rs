@@ -3,7 +3,7 @@
 use rusqlite::{Row, Statement, ToSql, params};
 
 use super::heads::Head;
-use super::{ReadTx, StoreError, WriteTx};
+use super::{ReadTx, StoreError, WriteTx, stream};
 use crate::crypto::chain::{self, Hash};
 use crate::domain::audit::{Draft, Entry, SERVER};
 use crate::domain::event;
@@ -19,11 +19,7 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
         Some(head) => head,
         None => last(tx, draft.org)?.unwrap_or((0, chain::START)),
     };
-    let last_id = match tx.heads.last_id() {
-        Some(id) => id,
-        None => tx.row("SELECT max(id) FROM audit", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0),
-    };
-    let (id, seq) = (last_id + 1, seq + 1);
+    let (id, seq) = (last_id(tx)? + 1, seq + 1);
     let hash = chain::hash_draft(&prev, id, &chain_name(draft.org), seq, draft);
     tx.execute(
         "INSERT INTO audit (id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project,
@@ -52,6 +48,16 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
     )?;
     tx.heads.advance(draft.org, (seq, hash), id);
     Ok(id)
+}
+
+/// Lets no further entry have an id up to `seen`; what is appended next, in the same transaction, makes it last.
+pub fn pass_over(tx: &WriteTx<'_>, seen: i64) -> Result<(), StoreError> {
+    tx.heads.pass_over(last_id(tx)?.max(seen));
+    Ok(())
+}
+
+fn last_id(tx: &WriteTx<'_>) -> Result<i64, StoreError> {
+    tx.heads.last_id().map_or_else(|| stream::last_id(tx), Ok)
 }
 
 /// What a chain is called: its organization's id, or `server`.

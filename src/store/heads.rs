@@ -35,6 +35,11 @@ impl Heads {
         self.last_id.set(Some(id));
     }
 
+    /// Lets the next entry have an id after `id`.
+    pub(super) fn pass_over(&self, id: i64) {
+        self.last_id.set(Some(id));
+    }
+
     pub(super) fn begin(&self) {
         self.undo.borrow_mut().clear();
         self.undo_last_id.set(self.last_id.get());

@@ -33,7 +33,11 @@ pub struct Page {
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
     pub upto: i64,
-    /// Whether the log goes on after it.
+    /// The last one of the organization among them.
+    pub own: Option<i64>,
+    /// Whether no more events have room in it.
+    pub full: bool,
+    /// Whether there is more of the organization after it.
     pub more: bool,
 }
 
@@ -47,10 +51,31 @@ pub fn first_id(tx: &ReadTx<'_>, org: OrgId) -> Result<Option<i64>, StoreError> 
     tx.row("SELECT id FROM audit WHERE org = ?1 ORDER BY seq LIMIT 1", [org.as_bytes()], |row| row.get(0))
 }
 
+/// How far a page that begins after `after` may look, and the newest entry of the organization: behind it nothing is looked
+/// at. Ids that no entry has, since a restore passed over them or retention removed them, are no part of a page.
+fn reach(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<(i64, i64), StoreError> {
+    let sql = "SELECT id FROM audit WHERE org = ?1 ORDER BY seq DESC LIMIT 1";
+    let newest = tx.row(sql, [org.as_bytes()], |row| row.get(0))?.unwrap_or(0);
+    let sql = "SELECT id FROM audit WHERE id > ?1 ORDER BY id LIMIT 1";
+    let first: i64 = tx.row(sql, [after], |row| row.get(0))?.unwrap_or(after);
+    Ok((first.saturating_add(SPAN - 1).min(newest), newest))
+}
+
+/// The last entry of an organization from behind `after` on up to `upto`, which are not far apart.
+fn last_own(tx: &ReadTx<'_>, org: OrgId, after: i64, upto: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id FROM audit NOT INDEXED WHERE id > ?1 AND id <= ?2 AND org = ?3 ORDER BY id DESC LIMIT 1";
+    tx.row(sql, params![after, upto, org.as_bytes()], |row| row.get(0))
+}
+
+/// A page for somebody who is shown nothing.
+pub fn blank(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<Page, StoreError> {
+    let reach = reach(tx, org, after)?;
+    whole(tx, org, after, Vec::new(), reach)
+}
+
 /// What fits of the entries that follow `after`.
 pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreError> {
-    let last = last_id(tx)?;
-    let upto = after.saturating_add(SPAN).min(last).max(after);
+    let (upto, newest) = reach(tx, filter.org, after)?;
     // By their ids and no other index: those that follow are few and lie together.
     let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
              NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?9 AND event = audit.id)
@@ -72,6 +97,23 @@ pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreE
         MOST
     ];
     let events = tx.rows(sql, values, |row| shown_event(row, filter.org))?;
-    let upto = events.last().filter(|_| events.len() == MOST as usize).map_or(upto, |event| event.id);
-    Ok(Page { events, upto, more: upto < last })
+    whole(tx, filter.org, after, events, (upto, newest))
+}
+
+/// The page that has these events.
+fn whole(
+    tx: &ReadTx<'_>,
+    org: OrgId,
+    after: i64,
+    events: Vec<Shown>,
+    (upto, newest): (i64, i64),
+) -> Result<Page, StoreError> {
+    let full = events.len() == MOST as usize;
+    let shown = events.last().map(|event| event.id);
+    let upto = shown.filter(|_| full).unwrap_or(upto);
+    let own = last_own(tx, org, shown.unwrap_or(after), upto)?.or(shown);
+    let more = upto < newest;
+    // What follows the newest is others'.
+    let upto = if more { upto } else { last_id(tx)?.max(after) };
+    Ok(Page { events, upto, own, full, more })
 }

@@ -61,6 +61,7 @@ mod slow;
 mod statuses;
 mod stream;
 mod stream_ends;
+mod stream_quiet;
 mod truth;
 mod verification;
 mod webhook_addresses;

@@ -26,19 +26,19 @@ async fn pass(server: &Server, millis: i64) {
 }
 
 /// Lets days pass, as a server that runs sees them.
-async fn days(server: &Server, count: i64) {
+pub async fn days(server: &Server, count: i64) {
     for _ in 0..count {
         pass(server, DAY).await;
     }
 }
 
 /// Housekeeping with so many days to keep; gives how many entries were removed.
-async fn keep(server: &Server, days: u32) -> usize {
+pub async fn keep(server: &Server, days: u32) -> usize {
     let app = server.app.clone();
     blocking(move || Retention::new(days).keep(&app).expect("kept")).await
 }
 
-async fn chain_of(server: &Server, org: &str) -> Vec<Entry> {
+pub async fn chain_of(server: &Server, org: &str) -> Vec<Entry> {
     entries(&server.database).await.into_iter().filter(|entry| entry.org == org).collect()
 }
 

@@ -198,6 +198,17 @@ impl Server {
         assert_eq!(answer.status, 200, "{answer:?}");
         (answer.header("x-key-id").expect("an id"), String::from_utf8(answer.body).expect("text"))
     }
+
+    /// The first event that a stream shows which goes on after `last`.
+    pub fn followed(&self, owner: &Owner, last: i64) -> String {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+        let path = format!("/organization/{}/events/stream", owner.org);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {last}\r\n");
+        stream.write_all(format!("{head}Authorization: Bearer {}\r\n\r\n", owner.token).as_bytes()).expect("sent");
+        let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+        lines.find(|line| line.starts_with("data: ")).expect("an event")
+    }
 }
 
 impl Drop for Server {

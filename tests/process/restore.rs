@@ -179,6 +179,49 @@ fn a_restore_works_where_the_database_is_lost_or_damaged() {
     assert_eq!(home.start().call("GET", "/ready", None, None).status, 200);
 }
 
+/// The ids of all entries of the audit log.
+fn ids(home: &Home) -> Vec<i64> {
+    let export = home.done(&["audit", "export"]);
+    let id = |line| serde_json::from_str::<Value>(line).expect("JSON")["id"].as_i64().expect("a number");
+    export.lines().map(id).collect()
+}
+
+#[test]
+fn what_is_recorded_after_a_restore_has_ids_that_nobody_has_seen() {
+    let Site { home, owner, .. } = site();
+    let seen = *ids(&home).last().expect("an entry");
+    // At first the old database knows what was seen; then there is none, and then one that cannot be read.
+    home.done(&["restore", "copy.db", "--keep-tokens"]);
+    let restored = ids(&home);
+    let (new, old) = restored.split_last().expect("an entry");
+    assert_eq!((*new, old.last() < Some(&seen)), (seen + 1, true), "{restored:?}");
+    let server = home.start();
+    let (key, _) = server.mint(&owner);
+    assert_eq!(ids(&home).last(), Some(&(seen + 2)));
+    // Whoever followed the old log goes on, and is shown what is new.
+    let shown = server.followed(&owner, seen);
+    assert!(shown.contains(&format!("\"id\":{},", seen + 2)) && shown.contains(&key), "{shown}");
+    drop(server);
+    let other = Home::new();
+    assert_eq!(other.first_start().0.stop().0, Some(0));
+    // One that is short of the backup was not the one that went on.
+    let short = fs::read(&other.database).expect("bytes");
+    for left in [None, Some(b"SQLite format 3\0 and nothing else".to_vec()), Some(short)] {
+        match &left {
+            None => fs::remove_file(&home.database).expect("removed"),
+            Some(bytes) => fs::write(&home.database, bytes).expect("written"),
+        }
+        home.done(&["restore", "copy.db", "--keep-tokens"]);
+        let last = *ids(&home).last().expect("an entry");
+        assert_eq!(last, old.last().expect("an entry") + 1_000_000_001);
+        home.done(&["audit", "verify"]);
+    }
+    let server = home.start();
+    let (key, _) = server.mint(&owner);
+    let shown = server.followed(&owner, *old.last().expect("an entry"));
+    assert!(shown.contains(&key), "{shown}");
+}
+
 #[test]
 fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken() {
     let Site { home, owner, pem, .. } = site();

@@ -8,10 +8,11 @@ use futures_util::Stream;
 use poem_openapi::types::ToJSON;
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::message::Message;
 use super::places::Place;
+use super::search::Turn;
 use super::{Hub, blocking};
 use crate::actions::app::App;
 use crate::actions::error::{Error, Kind};
@@ -39,7 +40,8 @@ pub struct Live {
     bell: watch::Receiver<i64>,
     /// The last entry that was looked at.
     position: i64,
-    /// The last id that the reader was told, the one to go on from. Never the position: that counts everybody's entries.
+    /// The id to go on from, which the reader is told: the last entry of their organization that was looked at, shown or
+    /// not. Never the position: that counts everybody's entries.
     told: i64,
     phase: Phase,
     /// When the log was last looked at.
@@ -57,6 +59,8 @@ enum Phase {
     New,
     /// The log goes on.
     Behind,
+    /// The log goes on, and a whole look at it did not fill a page.
+    Searching,
     /// The log had no more.
     Waiting,
     /// The last message was said.
@@ -106,25 +110,38 @@ impl Live {
                 self.phase = Phase::Behind;
                 return Some(format!("retry: {RETRY}\nid: {}\n\n", self.told));
             }
-            Phase::Behind | Phase::Waiting if self.given.elapsed() >= self.hub.manner.patience => {
-                return Some(self.end(End::Slow));
-            }
-            Phase::Behind | Phase::Waiting => {}
+            _ if self.given.elapsed() >= self.hub.manner.patience => return Some(self.end(End::Slow)),
+            Phase::Behind | Phase::Searching | Phase::Waiting => {}
         }
         loop {
-            if self.phase == Phase::Waiting {
-                self.wait().await;
-            }
+            let turn = match self.phase {
+                Phase::Searching => self.turn().await,
+                Phase::Waiting => {
+                    self.wait().await;
+                    None
+                }
+                Phase::New | Phase::Behind | Phase::Over => None,
+            };
             if self.hub.stop.is_cancelled() {
                 return Some(self.end(End::Stopped));
             }
-            match self.look().await {
+            let stands = self.phase == Phase::Searching && turn.is_none();
+            let said = if stands { Ok(String::new()) } else { self.look(turn).await };
+            match said {
                 Err(error) => return Some(self.end(End::Refused(error))),
                 Ok(lines) if !lines.is_empty() => return Some(lines),
-                Ok(_) if self.given.elapsed() >= self.hub.manner.comment => return Some(": still here\n\n".to_owned()),
+                Ok(_) if self.given.elapsed() >= self.hub.manner.comment => {
+                    return Some(format!(": still here\nid: {}\n\n", self.told));
+                }
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Waits for a turn to search, but no longer than until something must be said.
+    async fn turn(&self) -> Option<Turn> {
+        let turn = timeout_at(self.given + self.hub.manner.comment, self.hub.searches.turn());
+        self.hub.stop.run_until_cancelled(turn).await?.ok()
     }
 
     /// Waits until there may be something to say, and a little longer, so that what comes close together is read at once.
@@ -148,22 +165,31 @@ impl Live {
     }
 
     /// Reads a page, on a thread that may block, and gives it as messages.
-    async fn look(&mut self) -> Result<String, Error> {
-        let look = Arc::clone(&self.hub.looks).acquire_owned().await.map_err(Error::internal)?;
+    async fn look(&mut self, turn: Option<Turn>) -> Result<String, Error> {
+        let look = self.hub.looks.begin().await?;
         // Before the page is read: what is recorded after it rings again.
         self.bell.mark_unchanged();
         let (follower, after) = (self.follower.clone(), self.position);
         let read = blocking(&self.app, move |app| {
-            let page = stream::page(app, &follower, after)?;
-            let messages = Messages::of(page.events);
+            let began = Instant::now();
+            let mut page = stream::page(app, &follower, after)?;
+            let messages = Messages::of(std::mem::take(&mut page.events));
+            if let Some(turn) = turn {
+                turn.over(began.elapsed());
+            }
             drop(look);
-            Ok((page.upto, page.more, page.ends, messages))
+            Ok((page, messages))
         });
-        let (upto, more, ends, messages) = read.await?;
-        let told = messages.last.unwrap_or(self.told);
-        (self.told, self.ends, self.looked) = (told, ends, Instant::now());
-        self.position = if messages.cut { told } else { upto };
-        self.phase = if more || messages.cut { Phase::Behind } else { Phase::Waiting };
+        let (page, messages) = read.await?;
+        let told = if messages.cut { messages.last } else { page.own }.unwrap_or(self.told);
+        (self.told, self.ends, self.looked) = (told, page.ends, Instant::now());
+        self.position = if messages.cut { told } else { page.upto };
+        self.phase = match page.more {
+            _ if messages.cut => Phase::Behind,
+            true if page.full => Phase::Behind,
+            true => Phase::Searching,
+            false => Phase::Waiting,
+        };
         Ok(messages.text)
     }
 

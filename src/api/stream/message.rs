@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use poem_openapi::Object;
 
-/// A message on a stream of system events. Between messages come comments, and at the beginning an `id` without data.
+/// A message on a stream of system events. At the beginning, and with each comment between messages, comes an `id` without data.
 #[derive(Object)]
 #[oai(rename = "SystemEventMessage")]
 pub(super) struct Message {

@@ -1,8 +1,8 @@
-//! Streams without a wire: how many there may be, and what is said to a reader that is too slow.
+//! Streams without a wire: how many there may be, what is said to a reader that is too slow, and whose turn it is to search.
 
 use std::pin::pin;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -12,10 +12,11 @@ use crate::actions::limits::Limits;
 use crate::actions::offline::{self, Ttl};
 use crate::actions::outside::Outside;
 use crate::actions::session::{self, Credential};
+use crate::domain::audit::{Actor, Draft};
 use crate::domain::id::{TokenId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::{Clock, Time};
-use crate::store::{Options, Room, Store};
+use crate::store::{Options, Room, Store, audit};
 
 struct Still;
 
@@ -67,23 +68,60 @@ fn an_organization_has_two_hundred_streams_at_most() {
     places.take(&of_one(200)).map(drop).expect("there is a place again");
 }
 
+/// An organization, its owner, and streams of its log. The log begins with so many entries that nobody is shown.
+struct Site {
+    app: Arc<App>,
+    api: StreamApi,
+    caller: Caller,
+    org: Option<OrgId>,
+    _folder: TempDir,
+}
+
+impl Site {
+    fn new(unseen: u32, comment: Duration, patience: Duration) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let options = Options { path: folder.path().join("a.db"), readers: 1, room: Room::new(0, 0) };
+        let store = Store::open(&options).expect("a store");
+        let entry = Draft {
+            org: None,
+            at: Still.now().millis(),
+            actor: Actor { kind: "system", id: "system".to_owned(), name: None },
+            action: "server.backup",
+            context: None,
+            context_id: None,
+            project: None,
+            change: None,
+            outcome: "done",
+            address: None,
+            request_id: None,
+            detail: None,
+        };
+        let written = store.write(move |tx| (0..unseen).try_for_each(|_| audit::append(tx, &entry).map(drop)));
+        written.wait().expect("written");
+        let outside = Outside::new(Arc::new(Still), || [7; 32]);
+        let app = Arc::new(App::new(store, outside, Limits::default()).expect("an app"));
+        let org = offline::create_org(&app, "acme").expect("an organization").id;
+        offline::create_user(&app, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
+        let (secret, _) = offline::create_token(&app, "a@example.org", Ttl::Never).expect("a token");
+        let caller = session::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
+        let (manner, stop) = (Manner { comment, patience }, CancellationToken::new());
+        let api = StreamApi::new(Arc::clone(&app), metrics(), Looks::default(), manner, stop);
+        Self { app, api, caller: caller.expect("a caller"), org: Some(org), _folder: folder }
+    }
+
+    /// A stream of everything.
+    async fn pieces(&self) -> impl futures_util::Stream<Item = std::io::Result<String>> + use<> {
+        let opened = stream::open(&self.app, &self.caller, self.org, Wanted::default(), Some(0)).await;
+        let place = self.api.hub.places.take(&self.caller).expect("a place");
+        let (app, hub) = (Arc::clone(&self.app), Arc::clone(&self.api.hub));
+        Live::new(app, hub, place, opened.expect("a follower").0, 0).pieces()
+    }
+}
+
 #[tokio::test]
 async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
-    let folder = TempDir::new().expect("a folder");
-    let options = Options { path: folder.path().join("a.db"), readers: 1, room: Room::new(0, 0) };
-    let outside = Outside::new(Arc::new(Still), || [7; 32]);
-    let app = App::new(Store::open(&options).expect("a store"), outside, Limits::default()).expect("an app");
-    let app = Arc::new(app);
-    let org = offline::create_org(&app, "acme").expect("an organization").id;
-    offline::create_user(&app, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
-    let (secret, _) = offline::create_token(&app, "a@example.org", Ttl::Never).expect("a token");
-    let caller = session::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
-    let caller = caller.expect("a caller");
-    let manner = Manner { comment: Duration::from_secs(15), patience: Duration::ZERO };
-    let api = StreamApi::new(Arc::clone(&app), metrics(), manner, CancellationToken::new());
-    let opened = stream::open(&app, &caller, Some(org), Wanted::default(), Some(0)).await.expect("a follower");
-    let place = api.hub.places.take(&caller).expect("a place");
-    let mut pieces = pin!(Live::new(app, Arc::clone(&api.hub), place, opened.0, 0).pieces());
+    let site = Site::new(0, Duration::from_secs(15), Duration::ZERO);
+    let mut pieces = pin!(site.pieces().await);
     let first = pieces.next().await.expect("the beginning").expect("in order");
     assert_eq!(first, "retry: 2000\nid: 0\n\n");
     let last = pieces.next().await.expect("the end").expect("in order");
@@ -93,4 +131,33 @@ async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
         format!("id: 0\nevent: end\ndata: {{\"reason\":\"slow\",\"message\":\"{message}\",\"resumeFrom\":0}}\n\n")
     );
     assert!(pieces.next().await.is_none());
+}
+
+#[tokio::test]
+async fn who_looks_through_what_shows_nothing_waits_for_a_turn_and_says_meanwhile_that_it_is_there() {
+    let site = Site::new(25_000, Duration::ZERO, Duration::from_hours(1));
+    let mut pieces = pin!(site.pieces().await);
+    let turn = site.api.hub.searches.turn().await;
+    let mut next = async || pieces.next().await.expect("more").expect("in order");
+    assert_eq!(next().await, "retry: 2000\nid: 0\n\n");
+    for _ in 0..10 {
+        assert_eq!(next().await, ": still here\nid: 0\n\n");
+    }
+    drop(turn);
+    let mut said = next().await;
+    while said.starts_with(':') {
+        said = next().await;
+    }
+    assert!(said.starts_with("id: 25001\nevent: created\n"), "{said}");
+}
+
+#[tokio::test]
+async fn nobody_else_searches_before_the_pause_after_a_search_is_over() {
+    let searches = Searches::new();
+    let turn = searches.turn().await;
+    assert!(searches.turn().now_or_never().is_none(), "two at once");
+    turn.over(Duration::ZERO);
+    let turn = searches.turn().await;
+    turn.over(Duration::from_hours(1));
+    assert!(searches.turn().now_or_never().is_none(), "without a pause");
 }
