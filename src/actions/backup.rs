@@ -126,7 +126,8 @@ fn prepare(
         store::server::set_unannounced_token(tx, None)?;
         // A backup knows less of how far time has come.
         let kept = store::clock::kept(tx)?;
-        store::clock::keep(tx, Kept { high_water: kept.high_water.max(seen.high_water), ..kept })?;
+        let (high_water, ahead) = (kept.high_water.max(seen.high_water), kept.ahead.max(seen.ahead));
+        store::clock::keep(tx, Kept { high_water, ahead, ..kept })?;
         // Who follows the log has seen ids that the backup knows nothing of; what is new must come after them.
         store::audit::pass_over(tx, ids_seen)?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };

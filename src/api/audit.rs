@@ -12,6 +12,7 @@ use super::looks::Looks;
 use super::{Group, act};
 use crate::actions::app::App;
 use crate::actions::audit::page;
+use crate::actions::error::Error;
 use crate::domain::audit::Entry;
 use crate::domain::event::Head;
 use crate::domain::id::OrgId;
