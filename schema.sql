@@ -384,8 +384,8 @@ CREATE INDEX delivery_by_webhook ON delivery (webhook, id);
 -- What is due of a webhook, the longest due first; with its beginning, so that counting what waits needs no row.
 CREATE INDEX delivery_due ON delivery (webhook, due_at, id, created_at) WHERE state = 'pending';
 
--- What has ended, to be replayed or forgotten.
-CREATE INDEX delivery_ended ON delivery (webhook, ended_at, id) WHERE ended_at IS NOT NULL;
+-- What has ended, to be replayed or forgotten: of what failed more is kept than of what was delivered.
+CREATE INDEX delivery_ended ON delivery (webhook, state, ended_at, id) WHERE ended_at IS NOT NULL;
 
 -- What goes with an entry of the audit log.
 CREATE INDEX delivery_by_event ON delivery (event);

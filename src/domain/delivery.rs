@@ -28,12 +28,16 @@ const LONGEST_REST: Duration = Duration::from_hours(24);
 /// For how long what has ended is kept.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// How much that has ended is kept of a webhook.
-pub const MOST_KEPT: u32 = 1_000;
+/// How much that was taken is kept of a webhook: it only tells what happened.
+pub const MOST_DELIVERED: u32 = 1_000;
 
 /// How much may be on its way to a webhook. What comes beyond switches it off: it would fill the disk for a receiver that
 /// has taken nothing for long.
 pub const MOST_PENDING: u32 = 10_000;
+
+/// How much that was given up is kept of a webhook: all that was on its way at once can be replayed, however much was taken
+/// since.
+pub const MOST_FAILED: u32 = MOST_PENDING;
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -322,15 +322,18 @@ fn the_outbox_is_read_by_its_indexes_alone() {
     };
     let due = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending' ORDER BY due_at, id LIMIT 5";
     let waiting = "SELECT count(*), min(created_at) FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending'";
-    let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+    let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'delivered' AND ended_at IS NOT NULL
         ORDER BY ended_at DESC, id DESC LIMIT 5 OFFSET 1000";
-    let until = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+    let failed = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at >= 5 AND state = 'failed'
+        ORDER BY ended_at, id LIMIT 5";
+    let until = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'failed' AND ended_at IS NOT NULL
         AND (ended_at, id) <= (5, zeroblob(16)) ORDER BY ended_at, id LIMIT 5";
     for (sql, index) in [
         ("SELECT id FROM webhook WHERE org = zeroblob(16) AND disabled IS NULL", "webhook_by_org"),
         (due, "delivery_due"),
         (waiting, "COVERING INDEX delivery_due"),
-        (ended, "delivery_ended"),
+        (ended, "COVERING INDEX delivery_ended"),
+        (failed, "COVERING INDEX delivery_ended"),
         (until, "delivery_ended"),
         ("SELECT min(webhook) FROM delivery WHERE webhook > zeroblob(16)", "COVERING INDEX delivery_"),
     ] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use orgkeys::actions::delivery::forget::{self, AT_ONCE, STEPS};
 use orgkeys::actions::retention::Retention;
-use orgkeys::domain::delivery::Outcome;
+use orgkeys::domain::delivery::{MOST_PENDING, Outcome};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -88,6 +88,46 @@ async fn what_ended_is_forgotten_after_thirty_days_and_beyond_a_thousand_though_
     keep_house(&server).await;
     assert_eq!(total(&server, &owner, &hook, "").await, 1, "what is on its way stays, however old");
     assert_eq!(total(&server, &owner, &hook, "?state=pending").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_can_be_replayed_though_much_was_delivered_since() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let id = hook.tested(&server, &owner).await;
+    fill(&server, 2_999, "pending").await;
+    settle(&server, vec![(id, Outcome::Gone)]).await;
+    due(&server, &[], 32).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, 3_000);
+    keep_house(&server).await;
+    server.pass(1);
+    fill(&server, 1_500, "delivered").await;
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=delivered").await, 1_000);
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false, "contexts": [0] })).await;
+    let mut replayed = Vec::new();
+    for _ in 0..4 {
+        let since = json!({ "since": "2024-01-15T00:00:00Z" });
+        replayed.push(hook.call(&server, &owner, Method::POST, "/replay", since).await.json()["data"].clone());
+    }
+    let (page, last, none) = ((1_000, true), (1_000, false), (0, false));
+    let pages = [page, page, last, none].map(|(count, more)| json!({ "count": count, "more": more }));
+    assert_eq!(replayed, pages);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_much_that_failed_is_kept_as_may_be_on_its_way_and_no_longer_than_thirty_days() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    fill(&server, MOST_PENDING + 1, "failed").await;
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, i64::from(MOST_PENDING));
+    days(&server, 30).await;
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, i64::from(MOST_PENDING));
+    server.pass(1);
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
