@@ -349,8 +349,8 @@ CREATE TABLE webhook (
     last_at         INTEGER,
     last_status     INTEGER,
     last_why        TEXT CHECK (length(last_why) <= 200),
-    -- The delivery whose try failed last; null once something was taken, or the URL was changed. Two in a row that are not
-    -- the same show that it is the receiver that fails.
+    -- The delivery whose try found the receiver down last; null once it answered anything else, or the URL was changed. Two in
+    -- a row that are not the same show that it is the receiver that fails.
     last_failed     BLOB CHECK (length(last_failed) = 16),
     -- Whether the log says already that it fails to take events that say of others that they failed; until it takes something.
     told            INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
@@ -370,6 +370,7 @@ CREATE TABLE delivery (
     state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
     -- When the next try is due.
     due_at      INTEGER NOT NULL,
+    -- How often it was tried: at first by itself, then also by the try of another delivery that found the receiver down.
     attempts    INTEGER NOT NULL CHECK (attempts >= 0),
     -- What came of the last try.
     last_status INTEGER,

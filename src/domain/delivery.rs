@@ -63,7 +63,7 @@ pub struct Delivery {
     pub state: State,
     /// When the next try is due.
     pub due_at: Time,
-    /// How often it was tried.
+    /// How often it was tried, or was due while another delivery's try found the receiver down; the first try is its own.
     pub attempts: u32,
     /// The status of the last try.
     pub last_status: Option<u16>,
@@ -166,6 +166,19 @@ pub enum Outcome {
         /// Why, in a few words for an administrator; nothing of what the other side sent.
         why: &'static str,
     },
+}
+
+impl Outcome {
+    /// Whether it shows that the receiver is down: no answer, or one that says that it takes nothing now. Any other answer is
+    /// its verdict on this event alone.
+    #[must_use]
+    pub const fn is_down(&self) -> bool {
+        match self {
+            Self::Failed { .. } => true,
+            Self::Refused { status, .. } => matches!(*status, 408 | 429 | 500..=599),
+            Self::Taken { .. } | Self::Gone => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::actions::delivery::Due;
 use crate::domain::delivery::{Attempt, Outcome, Tried};
 use crate::domain::id::WebhookId;
 
-/// The most tries at once: of all webhooks, of those that failed last time, and of one.
+/// The most tries at once: of all webhooks, of those that were down last time, and of one.
 const MOST: usize = 32;
 const MOST_DOUBTFUL: usize = 16;
 const MOST_OF_ONE: usize = 4;
@@ -170,7 +170,7 @@ impl Courier {
         self.under_way.values().map(|attempt| attempt.webhook)
     }
 
-    /// Whether one more of this webhook may be tried. One that failed last time is asked by one try whether it is back.
+    /// Whether one more of this webhook may be tried. One that was down last time is asked by one try whether it is back.
     fn has_place(&self, webhook: WebhookId) -> bool {
         let own = self.webhooks().filter(|other| *other == webhook).count();
         if self.rests.is_doubtful(webhook) {

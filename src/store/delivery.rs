@@ -29,7 +29,7 @@ pub struct OnItsWay {
     pub org: OrgId,
     /// Where it goes now.
     pub url: String,
-    /// The delivery to the same webhook whose try failed last, if nothing was taken since.
+    /// The delivery to the same webhook whose try found the receiver down last, if it answered nothing else since.
     pub last_failed: Option<DeliveryId>,
     /// Whether its event says no more than that another delivery failed.
     pub of_failure: bool,
@@ -63,9 +63,11 @@ pub fn pending(tx: &ReadTx<'_>, id: DeliveryId) -> Result<Option<OnItsWay>, Stor
     tx.row(&format!("{ON_ITS_WAY} AND delivery.id = ?1"), [id.as_bytes()], on_its_way)
 }
 
-/// What is due of a webhook at `by`, the longest due first and at most `most`.
-pub fn overdue(tx: &ReadTx<'_>, webhook: WebhookId, by: Time, most: usize) -> Result<Vec<OnItsWay>, StoreError> {
-    let sql = format!("{ON_ITS_WAY} AND webhook = ?1 AND due_at <= ?2 ORDER BY due_at, delivery.id LIMIT ?3");
+/// What was tried before and is due of a webhook at `by`, the longest due first and at most `most`.
+pub fn due_again(tx: &ReadTx<'_>, webhook: WebhookId, by: Time, most: usize) -> Result<Vec<OnItsWay>, StoreError> {
+    let sql = format!(
+        "{ON_ITS_WAY} AND webhook = ?1 AND due_at <= ?2 AND attempts > 0 ORDER BY due_at, delivery.id LIMIT ?3"
+    );
     tx.rows(&sql, params![webhook.as_bytes(), by.millis(), i64::try_from(most).unwrap_or(i64::MAX)], on_its_way)
 }
 

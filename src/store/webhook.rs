@@ -99,11 +99,11 @@ pub fn off_with_pending(tx: &ReadTx<'_>) -> Result<Vec<(WebhookId, Disabled)>, S
     })
 }
 
-/// Remembers what came of a try, and of which delivery if that failed.
+/// Remembers what came of a try, and of which delivery if that found the receiver down.
 pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last, failed: Option<DeliveryId>) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4, last_failed = ?5,
-             told = iif(?5 IS NULL, 0, told) WHERE id = ?1",
+             told = iif(?3 BETWEEN 200 AND 299, 0, told) WHERE id = ?1",
         params![id.as_bytes(), last.at.millis(), last.status, last.why, failed.map(|delivery| *delivery.as_bytes())],
     )
     .map(drop)

@@ -1,4 +1,4 @@
-//! Which webhooks are left alone for now? Those that failed a moment ago: their deliveries wait, however many there are, at no cost.
+//! Which webhooks are left alone for now? Those that were down a moment ago: their deliveries wait, however many there are, at no cost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A webhook that was heard of failing so long ago is as good as any.
 const FORGET: Duration = Duration::from_mins(5);
 
-/// The webhooks that failed last time; in memory only, since a start is a fresh look.
+/// The webhooks that were down last time; in memory only, since a start is a fresh look.
 #[derive(Debug, Default)]
 pub(super) struct Rests(HashMap<WebhookId, Rest>);
 
@@ -28,13 +28,13 @@ struct Rest {
 impl Rests {
     /// Learns what came of a try.
     pub fn learn(&mut self, webhook: WebhookId, outcome: &Outcome, now: Instant) {
+        if !outcome.is_down() {
+            self.0.remove(&webhook);
+            return;
+        }
         let asked = match outcome {
-            Outcome::Taken { .. } => {
-                self.0.remove(&webhook);
-                return;
-            }
             Outcome::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
-            Outcome::Gone | Outcome::Failed { .. } => Duration::ZERO,
+            Outcome::Taken { .. } | Outcome::Gone | Outcome::Failed { .. } => Duration::ZERO,
         };
         let length = match self.0.get(&webhook) {
             // Tries that were under way together are one failure.
@@ -91,10 +91,13 @@ mod tests {
             assert!(rests.is_doubtful(webhook));
             now = end;
         }
-        rests.learn(webhook, &Outcome::Taken { status: 204 }, now);
-        assert!(!rests.is_doubtful(webhook));
-        rests.learn(webhook, &FAILED, now);
-        assert_eq!(rests.next(now), Some(now + FIRST));
+        let verdict = Outcome::Refused { status: 422, retry_after: Some(FIRST) };
+        for up in [Outcome::Taken { status: 204 }, verdict] {
+            rests.learn(webhook, &up, now);
+            assert!(!rests.is_doubtful(webhook));
+            rests.learn(webhook, &FAILED, now);
+            assert_eq!(rests.next(now), Some(now + FIRST));
+        }
     }
 
     #[test]

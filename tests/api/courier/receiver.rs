@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 enum Manner {
     /// Writes these bytes and hangs up.
     Answer(Vec<u8>),
+    /// Writes the first if the request has this word, else the second, and hangs up.
+    Choose(&'static str, [Vec<u8>; 2]),
     /// Writes the first, and then the second again and again.
     Endless(Vec<u8>, Vec<u8>),
     /// Writes these bytes, and then one a while.
@@ -43,6 +45,12 @@ impl Receiver {
 
     pub async fn answering_at(address: &str, answer: &str) -> Self {
         Self::start(address, Manner::Answer(answer.into())).await
+    }
+
+    /// Takes what has this word in it, and answers all else so.
+    pub async fn liking(word: &'static str, other: &str) -> Self {
+        Self::start("127.0.0.1:0", Manner::Choose(word, [b"HTTP/1.1 204 No Content\r\n\r\n".into(), other.into()]))
+            .await
     }
 
     pub async fn endless(first: &str, again: String) -> Self {
@@ -99,10 +107,13 @@ impl Drop for Receiver {
 
 async fn serve(mut stream: TcpStream, manner: Arc<Manner>, seen: Arc<Seen>) {
     let Some(request) = read(&mut stream).await else { return seen.ended.notify_one() };
-    seen.requests.lock().expect("not poisoned").push(request);
+    seen.requests.lock().expect("not poisoned").push(request.clone());
     match &*manner {
         Manner::Answer(bytes) => {
             let _ = stream.write_all(bytes).await;
+        }
+        Manner::Choose(word, [liked, other]) => {
+            let _ = stream.write_all(if request.contains(word) { liked } else { other }).await;
         }
         Manner::Endless(first, again) => {
             let _ = stream.write_all(first).await;

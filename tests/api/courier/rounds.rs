@@ -188,6 +188,16 @@ async fn a_webhook_that_failed_is_left_alone_until_somebody_is_in_a_hurry() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_answers_what_it_thinks_of_each_event_is_not_left_alone() {
+    let (receiver, paper) = (Receiver::answering("HTTP/1.1 422 X\r\n\r\n").await, Paper::default());
+    paper.add(1, &receiver.url(), 0..1);
+    let running = Running::start(paper);
+    // What fails stays due here. Left alone it would be tried five times in as long as this may take.
+    running.until("it was tried often", |paper| paper.failed().len() >= 40).await;
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_is_kept_and_nothing_new_is_tried_meanwhile() {
     let (receiver, paper) = (good().await, Paper::default());
     paper.with(|papers| papers.disk_is_full = true);

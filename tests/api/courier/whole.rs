@@ -25,7 +25,7 @@ async fn webhook(server: &Server, owner: &Identity, url: &str) -> (String, Secre
     (format!("{path}/{id}"), SecretSlice::from(STANDARD.decode(secret).expect("base64")))
 }
 
-async fn until(server: &Server, what: &str, so: impl AsyncFn() -> bool) {
+pub(super) async fn until(server: &Server, what: &str, so: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !so().await {
         assert!(began.elapsed() < Duration::from_secs(10), "not yet: {what}");
@@ -34,7 +34,7 @@ async fn until(server: &Server, what: &str, so: impl AsyncFn() -> bool) {
     }
 }
 
-fn header<'a>(request: &'a str, name: &str) -> &'a str {
+pub(super) fn header<'a>(request: &'a str, name: &str) -> &'a str {
     let line = request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     line.unwrap_or_else(|| panic!("no {name}: {request}"))
 }
