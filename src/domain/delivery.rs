@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 use secrecy::SecretSlice;
 
-use super::id::{DeliveryId, WebhookId};
+use super::id::{DeliveryId, OrgId, WebhookId};
 use super::time::Time;
 
 /// How long each try waits after the one before; the first goes out at once.
@@ -113,6 +113,8 @@ pub struct Attempt {
     pub id: DeliveryId,
     /// The webhook that it is for.
     pub webhook: WebhookId,
+    /// The organization of the webhook.
+    pub org: OrgId,
     /// Where it goes.
     pub url: String,
     /// How often it was tried before.
@@ -136,7 +138,24 @@ pub struct Tried {
     pub outcome: Outcome,
 }
 
+/// A try that has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The webhook that it is for.
+    pub webhook: WebhookId,
+    /// The organization of the webhook.
+    pub org: OrgId,
+}
+
 impl Attempt {
+    /// The try once it has begun.
+    #[must_use]
+    pub const fn begun(&self) -> UnderWay {
+        UnderWay { delivery: self.id, webhook: self.webhook, org: self.org }
+    }
+
     /// The try with what came of it.
     #[must_use]
     pub fn ended(&self, outcome: Outcome) -> Tried {

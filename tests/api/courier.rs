@@ -2,6 +2,7 @@
 
 mod down;
 mod hostile_urls;
+mod places;
 mod receiver;
 mod rounds;
 mod tls;
@@ -18,7 +19,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use orgkeys::actions::outside::Outside;
 use orgkeys::domain::delivery::{Attempt, Outcome};
-use orgkeys::domain::id::{DeliveryId, WebhookId};
+use orgkeys::domain::id::{DeliveryId, OrgId, WebhookId};
 use orgkeys::domain::time::{Clock, Time};
 use orgkeys::server::clock;
 use orgkeys::server::courier::{Carrier, Resolver};
@@ -80,6 +81,7 @@ pub fn attempt(number: u128, url: &str) -> Attempt {
     Attempt {
         id: DeliveryId::from(Uuid::from_u128(number)),
         webhook: WebhookId::from(Uuid::from_u128(1)),
+        org: OrgId::from(Uuid::from_u128(1)),
         url: url.to_owned(),
         attempts: 0,
         secrets: vec![SecretSlice::from(SECRET.to_vec())],

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use orgkeys::actions::delivery;
+use orgkeys::actions::delivery::{self, Hands};
 use orgkeys::domain::delivery::Outcome;
 use serde_json::{Value, json};
 
@@ -151,8 +151,8 @@ async fn receivers_that_are_down_together_share_what_is_counted_at_once() {
     for hook in &hooks {
         fill(&server, hook, 600, "pending").await;
         change(&server, "UPDATE delivery SET attempts = 1").await;
-        let (app, alone) = (Arc::clone(&server.app), others.clone());
-        let found = blocking(move || delivery::due(&app, &[], &alone, 1_000).expect("what is due")).await;
+        let (app, hands) = (Arc::clone(&server.app), Hands { left_alone: others.clone(), ..Hands::default() });
+        let found = blocking(move || delivery::due(&app, &hands, 1_000).expect("what is due")).await;
         others.push(found.attempts[0].webhook);
         tries.extend(found.attempts.into_iter().take(2));
     }

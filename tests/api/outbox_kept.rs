@@ -242,7 +242,7 @@ async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event
     assert_eq!((told.len(), told[0].webhook.to_string()), (1, witness.id.clone()), "the other webhook hears of it");
     // Now that does not arrive either: nobody hears of it, else two that fail would tell each other for ever.
     off.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
-    let others = due(&server, &[told[0].id], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
+    let others = due(&server, &[told[0].begun()], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
     settle(&server, others.map(|id| (id, Outcome::Taken { status: 200 })).collect()).await;
     days(&server, 9).await;
     retain(&server).await;

@@ -27,6 +27,8 @@ enum Manner {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
+    open: AtomicUsize,
+    most: AtomicUsize,
     requests: Mutex<Vec<String>>,
     ended: Notify,
 }
@@ -73,7 +75,13 @@ impl Receiver {
             loop {
                 let (stream, _) = bound.accept().await.expect("a connection");
                 noting.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, Arc::clone(&manner), Arc::clone(&noting)));
+                noting.most.fetch_max(noting.open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let (manner, noting) = (Arc::clone(&manner), Arc::clone(&noting));
+                tokio::spawn(async move {
+                    serve(stream, &manner, &noting).await;
+                    noting.open.fetch_sub(1, Ordering::SeqCst);
+                    noting.ended.notify_one();
+                });
             }
         });
         Self { address, seen, accepting }
@@ -86,6 +94,16 @@ impl Receiver {
     /// How often it was connected to.
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.seen.open.load(Ordering::SeqCst)
+    }
+
+    /// How many were open at once.
+    pub fn most(&self) -> usize {
+        self.seen.most.load(Ordering::SeqCst)
     }
 
     /// The requests that it read.
@@ -105,10 +123,10 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, manner: Arc<Manner>, seen: Arc<Seen>) {
-    let Some(request) = read(&mut stream).await else { return seen.ended.notify_one() };
+async fn serve(mut stream: TcpStream, manner: &Manner, seen: &Seen) {
+    let Some(request) = read(&mut stream).await else { return };
     seen.requests.lock().expect("not poisoned").push(request.clone());
-    match &*manner {
+    match manner {
         Manner::Answer(bytes) => {
             let _ = stream.write_all(bytes).await;
         }
@@ -129,7 +147,6 @@ async fn serve(mut stream: TcpStream, manner: Arc<Manner>, seen: Arc<Seen>) {
             let _ = stream.read(&mut [0]).await;
         }
     }
-    seen.ended.notify_one();
 }
 
 /// A whole request; nothing if the other side ended before.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use orgkeys::actions::delivery::Due;
+use orgkeys::actions::delivery::{Due, Hands};
 use orgkeys::actions::error::Error;
 use orgkeys::domain::delivery::{Outcome, Tried};
 use orgkeys::domain::id::{DeliveryId, WebhookId};
@@ -58,13 +58,14 @@ impl Paper {
 }
 
 impl Desk for Paper {
-    fn due(&self, being_tried: &[DeliveryId], left_alone: &[WebhookId], most: usize) -> Result<Due, Error> {
+    fn due(&self, hands: &Hands, most: usize) -> Result<Due, Error> {
         self.with(|papers| {
             papers.asked += 1;
             let attempts = papers.waiting.iter().filter_map(|(number, webhook, url)| {
                 let webhook = WebhookId::from(Uuid::from_u128(*webhook));
-                let waits = || !being_tried.contains(&DeliveryId::from(Uuid::from_u128(*number)));
-                let mut attempt = (!left_alone.contains(&webhook) && waits()).then(|| attempt(*number, url))?;
+                let id = DeliveryId::from(Uuid::from_u128(*number));
+                let waits = || hands.under_way.iter().all(|tried| tried.delivery != id);
+                let mut attempt = (!hands.left_alone.contains(&webhook) && waits()).then(|| attempt(*number, url))?;
                 attempt.webhook = webhook;
                 Some(attempt)
             });
