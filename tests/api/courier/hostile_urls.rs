@@ -193,3 +193,8 @@ async fn in_the_clear_nothing_leaves_the_opened_networks() {
     let why = "http:// goes only to networks that webhook_allow opens; use https://";
     assert_eq!(outcome, Outcome::Failed { why });
 }
+        "http://[fd00:ec2:1::254]/",
+        "http://[fd00:a9fe:a9fe::1]/",
+        "http://[fd00:c1::a9fe:a9fe]/",
+        "http://[fd00:100::100:200]/",
+        "http://[fe80::a9fe:a9fe]/",
