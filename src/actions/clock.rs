@@ -150,10 +150,11 @@ pub fn keep(app: &App) -> Result<(), Error> {
         tracing::warn!(?event, "the clock was set, or is wrong: see that it shows the right time");
     }
     let stepped = !steps.is_empty();
+    let back = steps.iter().map(|(from, to)| Duration::from_millis(from.millis().abs_diff(to.millis()))).sum();
     let written = app.note(move |tx| {
         kept::keep(tx, next)?;
         if stepped {
-            kept::pull_back(tx, judged, shown, LIVES)?;
+            kept::pull_back(tx, judged, back, LIVES)?;
         }
         Ok(events)
     });
@@ -186,7 +187,8 @@ pub fn accept(app: &App) -> Result<Time, Error> {
     app.note(move |tx| {
         kept::keep(tx, next)?;
         if goes_back {
-            kept::pull_back(tx, shown, shown, LIVES)?;
+            // Deliveries went back with the clock when it did.
+            kept::pull_back(tx, shown, Duration::ZERO, LIVES)?;
             store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;
         }
         Ok(vec![Event::ClockAccepted { high_water }])

@@ -40,7 +40,7 @@ async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
     let ahead = 12 * 3_600_000;
     server.pass(ahead);
     hook.call(&server, &owner, Method::POST, "/rotate-secret", json!({ "overlapSeconds": 604_800 })).await;
-    let id = hook.tested(&server, &owner).await;
+    let (id, fresh) = (hook.tested(&server, &owner).await, hook.tested(&server, &owner).await);
     settle(&server, vec![(id.clone(), Outcome::Refused { status: 503, retry_after: Some(Duration::from_hours(20)) })])
         .await;
     server.pass(-ahead);
@@ -50,8 +50,12 @@ async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
         let app = Arc::clone(&app);
         blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
     }
-    let (attempts, _) = due(&server, &[], 100).await;
-    assert!(attempts.iter().any(|attempt| attempt.id.to_string() == id), "it is tried again at once");
+    let of = |attempts: &[Attempt], id: &str| attempts.iter().any(|attempt| attempt.id.to_string() == id);
+    let (attempts, next) = due(&server, &[], 100).await;
+    assert!(of(&attempts, &fresh) && !of(&attempts, &id));
+    assert_eq!(next, Some(20 * 3_600_000), "as long as was asked for, and no longer");
+    server.pass(20 * 3_600_000);
+    assert!(of(&due(&server, &[], 100).await.0, &id));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,6 +145,7 @@ async fn tries_go_on_while_the_clock_was_set_back() {
     for _ in 0..2 {
         keep().await;
     }
+    server.pass(5_500);
     assert_eq!(now_due().await.0.len(), 2, "what waited does not wait for the hour");
     for (attempts, least) in [(1, 5_000), (2, 300_000), (3, 1_800_000)] {
         for id in [&early, &late] {
@@ -154,4 +159,29 @@ async fn tries_go_on_while_the_clock_was_set_back() {
         server.pass(18_000_000 / 10 * 11);
         assert_eq!(now_due().await.0.len(), 2);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_back_of_the_clock_use_up_no_tries() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let id = hook.tested(&server, &owner).await;
+    let refused = Outcome::Refused { status: 503, retry_after: None };
+    for _ in 0..2 {
+        assert_eq!(due(&server, &[], 32).await.0.len(), 1);
+        settle(&server, vec![(id.clone(), refused.clone())]).await;
+        server.pass(5_500);
+    }
+    let next = due(&server, &[], 32).await.1.expect("another try");
+    for round in 0..8 {
+        server.pass(-5_000);
+        for _ in 0..2 {
+            let app = Arc::clone(&server.app);
+            blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+        }
+        assert_eq!(due(&server, &[], 32).await.0.len(), 0, "{round}");
+    }
+    assert_eq!(due(&server, &[], 32).await.1, Some(next), "as long as before");
+    server.pass(next);
+    assert_eq!(due(&server, &[], 32).await.0[0].attempts, 2);
 }
