@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Identity, Server, blocking, entries};
 use crate::outbox::{due, owner_and_hook, settle};
+use crate::outbox_bound::change;
 use crate::webhooks::Hook;
 
 const DAY: i64 = 86_400_000;
@@ -250,6 +251,37 @@ async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event
     assert_eq!(due(&server, &[], 100).await.0.len(), 0);
     retain(&server).await;
     assert_eq!(given_up(&server, &owner).await.0.len(), 1, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retention_has_let_go_of_cannot_be_replayed() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let old = hook.tested(&server, &owner).await;
+    settle(&server, vec![(old.clone(), Outcome::Gone)]).await;
+    days(&server, 8).await;
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false, "contexts": [1] })).await;
+    let young = hook.tested(&server, &owner).await;
+    settle(&server, vec![(young.clone(), Outcome::Gone)]).await;
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
+    // As a server that was killed between letting go and removing left it.
+    let killed = "CREATE TRIGGER killed BEFORE DELETE ON audit WHEN OLD.action = 'webhook.test'
+        BEGIN SELECT RAISE(ABORT, 'killed'); END";
+    change(&server, killed).await;
+
+    let app = Arc::clone(&server.app);
+    blocking(move || Retention::new(7).keep(&app).expect_err("killed")).await;
+    let one = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{old}/replay"), Value::Null).await;
+    assert_eq!(one.refusal(), (404, "DELIVERY_NOT_FOUND".to_owned()));
+    let since = json!({ "since": "2024-01-15T00:00:00Z" });
+    let all = hook.call(&server, &owner, Method::POST, "/replay", since).await.json();
+    assert_eq!(all["data"], json!({ "count": 1, "more": false }));
+    let again = due(&server, &[], 32).await.0;
+    assert_eq!(again.iter().map(|attempt| attempt.id.to_string()).collect::<Vec<_>>(), [young]);
+    change(&server, "DROP TRIGGER killed").await;
+    retain(&server).await;
+    assert_eq!(given_up(&server, &owner).await.0, Vec::<Value>::new(), "nothing on its way was lost");
+    assert_eq!(total(&server, &owner, &hook, "").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
