@@ -355,7 +355,10 @@ CREATE TABLE webhook (
     -- Whether the log says already that it fails to take events that say of others that they failed; until it takes something.
     told            INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
     -- How much is on its way to it, as the triggers below count it: the bound is looked at with every event.
-    pending         INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0)
+    pending         INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0),
+    -- How often somebody did what may have mended its receiver, or wants to know: gave it another URL or secret, switched it
+    -- on, tested it, or sent something once more. A rest that its receiver asked for before is over then.
+    roused          INTEGER NOT NULL DEFAULT 0 CHECK (roused >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- The webhooks of an organization, newest first; looked at with every event.

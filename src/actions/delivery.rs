@@ -17,8 +17,10 @@ pub(super) use post::{Sent, post};
 pub struct Hands {
     /// The tries that are under way, those of deliveries too that were deleted meanwhile: each holds a place.
     pub under_way: Vec<UnderWay>,
-    /// The webhooks that are left alone for now.
-    pub left_alone: Vec<WebhookId>,
+    /// The webhooks that are left alone for now, until they are roused more often than so.
+    pub resting: Vec<(WebhookId, u32)>,
+    /// The webhooks that have no place for more.
+    pub full: Vec<WebhookId>,
 }
 
 /// What is to be tried now.
@@ -42,9 +44,8 @@ pub fn now(app: &App) -> Time {
     app.outside.shown()
 }
 
-/// Deliveries that are due, as far as there are so many `places`, none that is under way, and none of a webhook that is left
-/// alone for now: the many of one that fails must not hide the few of another. What is left alone does not count as next
-/// either. Nothing while there is no key. What is on its way to a webhook that was switched off is given up first.
+/// Deliveries that are due, as far as there are so many `places`, none that is under way, and none of a webhook that rests or
+/// has no place: the many of one that fails must not hide the few of another. Nor do these count as next. Nothing while there is no key. What is on its way to a webhook that was switched off is given up first.
 pub fn due(app: &App, hands: &Hands, places: usize) -> Result<Due, Error> {
     forget::give_up(app)?;
     let Some(key) = app.key.get() else { return Ok(Due::default()) };

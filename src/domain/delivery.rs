@@ -23,7 +23,7 @@ const WAITS: [Duration; 10] = [
 ];
 
 /// The longest that a receiver may ask to be left alone.
-const LONGEST_REST: Duration = Duration::from_hours(24);
+pub const LONGEST_REST: Duration = Duration::from_hours(24);
 
 /// For how long what has ended is kept.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -119,6 +119,8 @@ pub struct Attempt {
     pub url: String,
     /// How often it was tried before.
     pub attempts: u32,
+    /// How often somebody had done what ends a rest of the webhook.
+    pub roused: u32,
     /// The keys that sign it, at least one; two while one takes the other's place.
     pub secrets: Vec<SecretSlice<u8>>,
     /// The event, as JSON.

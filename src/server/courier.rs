@@ -116,11 +116,10 @@ impl Courier {
         if !self.unsettled.is_empty() {
             return now + LOOK;
         }
-        let mut alone = self.rests.now(now);
-        alone.extend(self.webhooks().filter(|webhook| !self.has_place(*webhook)));
+        let mut full: Vec<_> = self.webhooks().filter(|webhook| !self.has_place(*webhook)).collect();
         while self.under_way.len() < MOST {
             let most = MOST - self.under_way.len();
-            let due = match self.ask(&alone, most).await {
+            let due = match self.ask(now, &full, most).await {
                 Ok(due) => due,
                 Err(problem) => {
                     tracing::warn!(problem, "what is due for webhooks could not be read; it is tried again");
@@ -129,19 +128,20 @@ impl Courier {
             };
             self.warn(due.unopened);
             self.break_off(&due.over);
-            let before = alone.len();
+            let before = full.len();
             for attempt in due.attempts {
-                if alone.contains(&attempt.webhook) {
+                if full.contains(&attempt.webhook) {
                     continue;
                 }
+                self.rests.rouse(attempt.webhook, attempt.roused);
                 if self.has_place(attempt.webhook) {
                     self.begin(attempt);
                 } else {
-                    alone.push(attempt.webhook);
+                    full.push(attempt.webhook);
                 }
             }
             // One webhook's many must not hide another's few.
-            if alone.len() == before {
+            if full.len() == before {
                 if let Some(due) = due.next {
                     let millis = due.millis().saturating_sub(self.desk.now().millis());
                     next = next.min(now + Duration::from_millis(u64::try_from(millis).unwrap_or(0)).max(TOGETHER));
@@ -152,9 +152,10 @@ impl Courier {
         next
     }
 
-    async fn ask(&self, alone: &[WebhookId], most: usize) -> Result<Due, String> {
+    async fn ask(&mut self, now: Instant, full: &[WebhookId], most: usize) -> Result<Due, String> {
         let under_way = self.under_way.values().map(|(attempt, _)| attempt.begun()).collect();
-        let (desk, hands) = (Arc::clone(&self.desk), Hands { under_way, left_alone: alone.to_vec() });
+        let (desk, hands) =
+            (Arc::clone(&self.desk), Hands { under_way, resting: self.rests.now(now), full: full.to_vec() });
         let asked = spawn_blocking(move || desk.due(&hands, most)).await;
         asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
@@ -203,7 +204,7 @@ impl Courier {
         let (task, outcome) = ended.unwrap_or_else(|error| (error.id(), BROKEN));
         let Some((attempt, _)) = self.under_way.remove(&task) else { return };
         tracing::debug!(delivery = %attempt.id, webhook = %attempt.webhook, ?outcome, "a webhook was tried");
-        self.rests.learn(attempt.webhook, &outcome, Instant::now());
+        self.rests.learn(&attempt, &outcome, Instant::now());
         self.unsettled.push(attempt.ended(outcome));
     }
 

@@ -1,5 +1,6 @@
 //! One try of a delivery, against receivers that behave, misbehave and lie.
 
+mod asked;
 mod down;
 mod hostile_urls;
 mod places;
@@ -84,6 +85,7 @@ pub fn attempt(number: u128, url: &str) -> Attempt {
         org: OrgId::from(Uuid::from_u128(1)),
         url: url.to_owned(),
         attempts: 0,
+        roused: 0,
         secrets: vec![SecretSlice::from(SECRET.to_vec())],
         body: BODY.as_bytes().to_vec(),
     }

@@ -42,7 +42,7 @@ impl Gathering<'_, '_> {
         let mut found = BTreeMap::<OrgId, Vec<(usize, Vec<Next<'_>>)>>::new();
         let mut due = Due { over: self.over(hands)?, ..Due::default() };
         let webhooks = store::webhook::ready(self.tx, self.key.id())?;
-        for webhook in webhooks.iter().filter(|webhook| !hands.left_alone.contains(&webhook.id)) {
+        for webhook in webhooks.iter().filter(|webhook| !hands.leave_alone(webhook)) {
             let tried = hands.under_way.iter().filter(|tried| tried.webhook == webhook.id).count();
             if tried >= AT_ONCE || hands.of(webhook.org) >= AT_ONCE_OF_ORG {
                 // When one of its tries ends, there is a place, and that is when to ask again.
@@ -87,6 +87,7 @@ impl Gathering<'_, '_> {
             org: webhook.org,
             url: webhook.url.clone(),
             attempts: delivery.attempts,
+            roused: webhook.roused,
             secrets,
             body: serde_json::to_vec(&event).map_err(Error::internal)?,
         }))
@@ -107,6 +108,10 @@ impl Hands {
     /// How much of an organization is under way.
     fn of(&self, org: OrgId) -> usize {
         self.under_way.iter().filter(|tried| tried.org == org).count()
+    }
+
+    fn leave_alone(&self, webhook: &Ready) -> bool {
+        self.full.contains(&webhook.id) || self.resting.contains(&(webhook.id, webhook.roused))
     }
 
     fn hold(&self, delivery: DeliveryId) -> bool {

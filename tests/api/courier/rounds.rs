@@ -65,7 +65,8 @@ impl Desk for Paper {
                 let webhook = WebhookId::from(Uuid::from_u128(*webhook));
                 let id = DeliveryId::from(Uuid::from_u128(*number));
                 let waits = || hands.under_way.iter().all(|tried| tried.delivery != id);
-                let mut attempt = (!hands.left_alone.contains(&webhook) && waits()).then(|| attempt(*number, url))?;
+                let alone = hands.full.contains(&webhook) || hands.resting.contains(&(webhook, 0));
+                let mut attempt = (!alone && waits()).then(|| attempt(*number, url))?;
                 attempt.webhook = webhook;
                 Some(attempt)
             });
