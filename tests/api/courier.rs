@@ -102,6 +102,15 @@ async fn outcome_of(answer: impl Into<Vec<u8>>) -> Outcome {
     at_home().carry(&attempt(1, &receiver.url())).await
 }
 
+/// The headers of a request's head.
+fn headers(head: &str) -> HeaderMap {
+    let lines = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    let header = |(name, value): (&str, &str)| {
+        (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))
+    };
+    lines.map(header).collect()
+}
+
 fn refused(status: u16) -> Outcome {
     Outcome::Refused { status, retry_after: None }
 }
@@ -148,11 +157,7 @@ async fn a_third_partys_library_knows_a_delivery_by_either_secret() {
     assert_eq!(carrier.carry(&attempt).await, Outcome::Taken { status: 204 });
     let requests = receiver.requests();
     let (head, body) = requests[0].split_once("\r\n\r\n").expect("a head and a body");
-    let headers: HeaderMap = (head.lines().skip(1).filter_map(|line| line.split_once(": ")))
-        .map(|(name, value)| {
-            (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))
-        })
-        .collect();
+    let headers = headers(head);
     for (secret, right) in [(SECRET, true), (OTHER, true), ([8; 32], false)] {
         let verifier = Webhook::from_bytes(secret.to_vec()).expect("a secret");
         assert_eq!(verifier.verify(body.as_bytes(), &headers).is_ok(), right);
