@@ -356,13 +356,16 @@ CREATE TABLE webhook (
     last_at         INTEGER,
     last_status     INTEGER,
     last_why        TEXT CHECK (length(last_why) <= 200),
-    -- The delivery whose try failed last; null once something was taken, or the URL was changed. Two in a row that are not
-    -- the same show that it is the receiver that fails.
+    -- The delivery whose try found the receiver down last; null once it answered anything else, or the URL was changed. Two in
+    -- a row that are not the same show that it is the receiver that fails.
     last_failed     BLOB CHECK (length(last_failed) = 16),
     -- Whether the log says already that it fails to take events that say of others that they failed; until it takes something.
     told            INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
     -- How much is on its way to it, as the triggers below count it: the bound is looked at with every event.
-    pending         INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0)
+    pending         INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0),
+    -- How often somebody did what may have mended its receiver, or wants to know: gave it another URL or secret, switched it
+    -- on, tested it, or sent something once more. A rest that its receiver asked for before is over then.
+    roused          INTEGER NOT NULL DEFAULT 0 CHECK (roused >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- The webhooks of an organization, newest first; looked at with every event.
@@ -377,6 +380,7 @@ CREATE TABLE delivery (
     state       TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'failed')),
     -- When the next try is due.
     due_at      INTEGER NOT NULL,
+    -- How often it was tried: at first by itself, then also by the try of another delivery that found the receiver down.
     attempts    INTEGER NOT NULL CHECK (attempts >= 0),
     -- What came of the last try.
     last_status INTEGER,
@@ -391,8 +395,8 @@ CREATE INDEX delivery_by_webhook ON delivery (webhook, id);
 -- What is due of a webhook, the longest due first; with its beginning, so that counting what waits needs no row.
 CREATE INDEX delivery_due ON delivery (webhook, due_at, id, created_at) WHERE state = 'pending';
 
--- What has ended, to be replayed or forgotten.
-CREATE INDEX delivery_ended ON delivery (webhook, ended_at, id) WHERE ended_at IS NOT NULL;
+-- What has ended, to be replayed or forgotten: of what failed more is kept than of what was delivered.
+CREATE INDEX delivery_ended ON delivery (webhook, state, ended_at, id) WHERE ended_at IS NOT NULL;
 
 -- What goes with an entry of the audit log.
 CREATE INDEX delivery_by_event ON delivery (event);

@@ -242,11 +242,11 @@ impl App {
         &self,
         chain: Option<OrgId>,
         last: store::anchor::Anchor,
-        events: Vec<Event>,
+        events: impl FnOnce(&WriteTx<'_>) -> Result<Vec<Event>, Error> + Send + 'static,
     ) -> Result<(), Error> {
         let (outside, now) = (self.outside.clone(), self.outside.now());
         let write = move |tx: &WriteTx<'_>| {
-            for event in events {
+            for event in events(tx)? {
                 append(tx, &outside, &Caller::system(), chain, &event, now)?;
             }
             Ok(store::anchor::advance(tx, chain, last)?)

@@ -189,10 +189,11 @@ fn look(app: &App, at_start: bool) -> Result<(), Error> {
         warn(event);
     }
     let stepped = !steps.is_empty();
+    let back = steps.iter().map(|(from, to)| Duration::from_millis(from.millis().abs_diff(to.millis()))).sum();
     let written = app.note(move |tx| {
         kept::keep(tx, next)?;
         if stepped {
-            kept::pull_back(tx, judged, shown, LIVES)?;
+            kept::pull_back(tx, judged, back, LIVES)?;
         }
         Ok(events)
     });
@@ -236,7 +237,8 @@ pub fn accept(app: &App) -> Result<Time, Error> {
     let written = app.note(move |tx| {
         kept::keep(tx, next)?;
         if shown < judged {
-            kept::pull_back(tx, shown, shown, LIVES)?;
+            // Deliveries went back with the clock when it did.
+            kept::pull_back(tx, shown, Duration::ZERO, LIVES)?;
         }
         if goes_back {
             store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;

@@ -7,10 +7,21 @@ mod settle;
 
 use super::app::App;
 use super::error::Error;
-use crate::domain::delivery::{Attempt, Tried};
+use crate::domain::delivery::{Attempt, Tried, UnderWay};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Time;
 pub(super) use post::{Sent, post};
+
+/// What whoever carries deliveries out has in its hands when it asks for more.
+#[derive(Clone, Debug, Default)]
+pub struct Hands {
+    /// The tries that are under way, those of deliveries too that were deleted meanwhile: each holds a place.
+    pub under_way: Vec<UnderWay>,
+    /// The webhooks that are left alone for now, until they are roused more often than so.
+    pub resting: Vec<(WebhookId, u32)>,
+    /// The webhooks that have no place for more.
+    pub full: Vec<WebhookId>,
+}
 
 /// What is to be tried now.
 #[derive(Debug, Default)]
@@ -20,6 +31,8 @@ pub struct Due {
     /// When something is due that is not due yet; `None` while nothing waits so. What found no place is not counted: it
     /// waits until a try ends.
     pub next: Option<Time>,
+    /// What is under way and for nothing: it was deleted, or has ended otherwise.
+    pub over: Vec<DeliveryId>,
     /// The webhooks that wait since their secret cannot be opened.
     pub unopened: Vec<WebhookId>,
 }
@@ -31,14 +44,13 @@ pub fn now(app: &App) -> Time {
     app.outside.shown()
 }
 
-/// Deliveries that are due, as far as there are so many `places`, not among those that are being tried, and not of a webhook
-/// that is left alone for now: the many of one that fails must not hide the few of another. What is left alone does not
-/// count as next either. Nothing while there is no key. What is on its way to a webhook that was switched off is given up first.
-pub fn due(app: &App, being_tried: &[DeliveryId], left_alone: &[WebhookId], places: usize) -> Result<Due, Error> {
+/// Deliveries that are due, as far as there are so many `places`, none that is under way, and none of a webhook that rests or
+/// has no place: the many of one that fails must not hide the few of another. Nor do these count as next. Nothing while there is no key. What is on its way to a webhook that was switched off is given up first.
+pub fn due(app: &App, hands: &Hands, places: usize) -> Result<Due, Error> {
     forget::give_up(app)?;
     let Some(key) = app.key.get() else { return Ok(Due::default()) };
     let (now, by) = (app.now(), now(app));
-    app.identify(|tx| gather::Gathering { tx, key, now, by }.gather(being_tried, left_alone, places))
+    app.identify(|tx| gather::Gathering { tx, key, now, by }.gather(hands, places))
 }
 
 /// Remembers what came of tries. It is on disk when this returns, so nothing that was taken is tried again after.

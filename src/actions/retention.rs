@@ -10,7 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
 use crate::store::delivery::forget::{Doomed, doomed};
-use crate::store::{self, anchor};
+use crate::store::{self, ReadTx, WriteTx, anchor};
 
 /// Entries removed in one transaction: what else is written waits no longer than these take.
 pub const AT_ONCE: u32 = 500;
@@ -53,8 +53,13 @@ impl Retention {
         let (mut removed, mut steps) = (0, 0);
         for chain in app.identify(|tx| Ok(store::audit::chains(tx)?))? {
             if let Some((last, count)) = app.identify(|tx| Ok(anchor::removable(tx, chain, cutoff, now)?))? {
-                let mut events = given_up(app, chain, last.seq)?;
-                events.push(Event::AuditTrimmed { org: chain, seq: last.seq, hash: hex(&last.hash), count });
+                let trimmed = Event::AuditTrimmed { org: chain, seq: last.seq, hash: hex(&last.hash), count };
+                // Counted where it is written: what is replayed before counts, and nothing of it is replayed after.
+                let events = move |tx: &WriteTx<'_>| {
+                    let mut events = given_up(tx, chain, last.seq)?;
+                    events.push(trimmed);
+                    Ok(events)
+                };
                 app.let_go(chain, last, events)?;
             }
             while app.identify(|tx| Ok(anchor::is_unswept(tx, chain)?))? {
@@ -71,14 +76,13 @@ impl Retention {
 }
 
 /// What is to be said of deliveries that never arrive, since their events go: once for each webhook.
-fn given_up(app: &App, chain: Option<OrgId>, seq: i64) -> Result<Vec<Event>, Error> {
+fn given_up(tx: &ReadTx<'_>, chain: Option<OrgId>, seq: i64) -> Result<Vec<Event>, Error> {
     let Some(org) = chain else { return Ok(Vec::new()) };
-    let doomed = app.identify(|tx| Ok(doomed(tx, org, seq)?))?;
     let event = |Doomed { webhook, count, of_failure }| Event::DeliveryFailed {
         webhook,
         count: count as usize,
         only: None,
         of_failure,
     };
-    Ok(doomed.into_iter().map(event).collect())
+    Ok(doomed(tx, org, seq)?.into_iter().map(event).collect())
 }

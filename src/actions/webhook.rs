@@ -147,6 +147,7 @@ pub fn test(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId
     let outside = app.outside.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (webhook, _) = find_open(tx, grant, id)?;
+        store::webhook::rouse(tx, webhook)?;
         let delivery = outside.id();
         Ok((delivery, Event::WebhookTested { webhook, delivery }))
     })

@@ -208,7 +208,8 @@ impl WebhookApi {
 
     /// List a webhook's deliveries
     ///
-    /// Newest first. Those that have ended are kept for 30 days, at most 1000 of them. Needs ADMINISTRATOR.
+    /// Newest first. Those that have ended are kept for 30 days, at most 1000 that were delivered and 10000 that failed.
+    /// Needs ADMINISTRATOR.
     #[oai(
         path = "/organization/:orgId/webhooks/:webhookId/deliveries",
         method = "get",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 use secrecy::SecretSlice;
 
-use super::id::{DeliveryId, WebhookId};
+use super::id::{DeliveryId, OrgId, WebhookId};
 use super::time::Time;
 
 /// How long each try waits after the one before; the first goes out at once.
@@ -23,17 +23,21 @@ const WAITS: [Duration; 10] = [
 ];
 
 /// The longest that a receiver may ask to be left alone.
-const LONGEST_REST: Duration = Duration::from_hours(24);
+pub const LONGEST_REST: Duration = Duration::from_hours(24);
 
 /// For how long what has ended is kept.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// How much that has ended is kept of a webhook.
-pub const MOST_KEPT: u32 = 1_000;
+/// How much that was taken is kept of a webhook: it only tells what happened.
+pub const MOST_DELIVERED: u32 = 1_000;
 
 /// How much may be on its way to a webhook. What comes beyond switches it off: it would fill the disk for a receiver that
 /// has taken nothing for long.
 pub const MOST_PENDING: u32 = 10_000;
+
+/// How much that was given up is kept of a webhook: all that was on its way at once can be replayed, however much was taken
+/// since.
+pub const MOST_FAILED: u32 = MOST_PENDING;
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +63,7 @@ pub struct Delivery {
     pub state: State,
     /// When the next try is due.
     pub due_at: Time,
-    /// How often it was tried.
+    /// How often it was tried, or was due while another delivery's try found the receiver down; the first try is its own.
     pub attempts: u32,
     /// The status of the last try.
     pub last_status: Option<u16>,
@@ -109,10 +113,14 @@ pub struct Attempt {
     pub id: DeliveryId,
     /// The webhook that it is for.
     pub webhook: WebhookId,
+    /// The organization of the webhook.
+    pub org: OrgId,
     /// Where it goes.
     pub url: String,
     /// How often it was tried before.
     pub attempts: u32,
+    /// How often somebody had done what ends a rest of the webhook.
+    pub roused: u32,
     /// The keys that sign it, at least one; two while one takes the other's place.
     pub secrets: Vec<SecretSlice<u8>>,
     /// The event, as JSON.
@@ -132,7 +140,24 @@ pub struct Tried {
     pub outcome: Outcome,
 }
 
+/// A try that has begun and not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The webhook that it is for.
+    pub webhook: WebhookId,
+    /// The organization of the webhook.
+    pub org: OrgId,
+}
+
 impl Attempt {
+    /// The try once it has begun.
+    #[must_use]
+    pub const fn begun(&self) -> UnderWay {
+        UnderWay { delivery: self.id, webhook: self.webhook, org: self.org }
+    }
+
     /// The try with what came of it.
     #[must_use]
     pub fn ended(&self, outcome: Outcome) -> Tried {
@@ -162,6 +187,19 @@ pub enum Outcome {
         /// Why, in a few words for an administrator; nothing of what the other side sent.
         why: &'static str,
     },
+}
+
+impl Outcome {
+    /// Whether it shows that the receiver is down: no answer, or one that says that it takes nothing now. Any other answer is
+    /// its verdict on this event alone.
+    #[must_use]
+    pub const fn is_down(&self) -> bool {
+        match self {
+            Self::Failed { .. } => true,
+            Self::Refused { status, .. } => matches!(*status, 408 | 429 | 500..=599),
+            Self::Taken { .. } | Self::Gone => false,
+        }
+    }
 }
 
 #[cfg(test)]

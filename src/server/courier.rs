@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +19,11 @@ pub use desk::{Desk, Doorbell, Office};
 pub use resolver::{Resolver, System};
 use rests::Rests;
 
-use crate::actions::delivery::Due;
+use crate::actions::delivery::{Due, Hands};
 use crate::domain::delivery::{Attempt, Outcome, Tried};
-use crate::domain::id::WebhookId;
+use crate::domain::id::{DeliveryId, WebhookId};
 
-/// The most tries at once: of all webhooks, of those that failed last time, and of one.
+/// The most tries at once: of all webhooks, of those that were down last time, and of one.
 const MOST: usize = 32;
 const MOST_DOUBTFUL: usize = 16;
 const MOST_OF_ONE: usize = 4;
@@ -49,7 +49,7 @@ pub struct Courier {
     bell: Doorbell,
     rests: Rests,
     tries: JoinSet<Outcome>,
-    under_way: HashMap<Id, Arc<Attempt>>,
+    under_way: HashMap<Id, (Arc<Attempt>, AbortHandle)>,
     /// What came of tries and is not on disk yet. While there is some nothing new is tried: it could not be remembered.
     unsettled: Vec<Tried>,
     /// The webhooks that wait since their secret cannot be opened, which was said once.
@@ -116,11 +116,10 @@ impl Courier {
         if !self.unsettled.is_empty() {
             return now + LOOK;
         }
-        let mut alone = self.rests.now(now);
-        alone.extend(self.webhooks().filter(|webhook| !self.has_place(*webhook)));
-        while self.tries.len() < MOST {
-            let most = MOST - self.tries.len();
-            let due = match self.ask(&alone, most).await {
+        let mut full: Vec<_> = self.webhooks().filter(|webhook| !self.has_place(*webhook)).collect();
+        while self.under_way.len() < MOST {
+            let most = MOST - self.under_way.len();
+            let due = match self.ask(now, &full, most).await {
                 Ok(due) => due,
                 Err(problem) => {
                     tracing::warn!(problem, "what is due for webhooks could not be read; it is tried again");
@@ -128,19 +127,21 @@ impl Courier {
                 }
             };
             self.warn(due.unopened);
-            let before = alone.len();
+            self.break_off(&due.over);
+            let before = full.len();
             for attempt in due.attempts {
-                if alone.contains(&attempt.webhook) {
+                if full.contains(&attempt.webhook) {
                     continue;
                 }
+                self.rests.rouse(attempt.webhook, attempt.roused);
                 if self.has_place(attempt.webhook) {
                     self.begin(attempt);
                 } else {
-                    alone.push(attempt.webhook);
+                    full.push(attempt.webhook);
                 }
             }
             // One webhook's many must not hide another's few.
-            if alone.len() == before {
+            if full.len() == before {
                 if let Some(due) = due.next {
                     let millis = due.millis().saturating_sub(self.desk.now().millis());
                     next = next.min(now + Duration::from_millis(u64::try_from(millis).unwrap_or(0)).max(TOGETHER));
@@ -151,10 +152,11 @@ impl Courier {
         next
     }
 
-    async fn ask(&self, alone: &[WebhookId], most: usize) -> Result<Due, String> {
-        let being_tried: Vec<_> = self.under_way.values().map(|attempt| attempt.id).collect();
-        let (desk, alone) = (Arc::clone(&self.desk), alone.to_vec());
-        let asked = spawn_blocking(move || desk.due(&being_tried, &alone, most)).await;
+    async fn ask(&mut self, now: Instant, full: &[WebhookId], most: usize) -> Result<Due, String> {
+        let under_way = self.under_way.values().map(|(attempt, _)| attempt.begun()).collect();
+        let (desk, hands) =
+            (Arc::clone(&self.desk), Hands { under_way, resting: self.rests.now(now), full: full.to_vec() });
+        let asked = spawn_blocking(move || desk.due(&hands, most)).await;
         asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
@@ -167,10 +169,10 @@ impl Courier {
 
     /// The webhook of each try that is under way.
     fn webhooks(&self) -> impl Iterator<Item = WebhookId> {
-        self.under_way.values().map(|attempt| attempt.webhook)
+        self.under_way.values().map(|(attempt, _)| attempt.webhook)
     }
 
-    /// Whether one more of this webhook may be tried. One that failed last time is asked by one try whether it is back.
+    /// Whether one more of this webhook may be tried. One that was down last time is asked by one try whether it is back.
     fn has_place(&self, webhook: WebhookId) -> bool {
         let own = self.webhooks().filter(|other| *other == webhook).count();
         if self.rests.is_doubtful(webhook) {
@@ -184,14 +186,25 @@ impl Courier {
         let (carrier, attempt) = (Arc::clone(&self.carrier), Arc::new(attempt));
         let own = Arc::clone(&attempt);
         let task = self.tries.spawn(async move { carrier.carry(&own).await });
-        self.under_way.insert(task.id(), attempt);
+        self.under_way.insert(task.id(), (attempt, task));
+    }
+
+    /// Breaks off tries that nobody waits for any more, so that they hold no place; nothing is told of them.
+    fn break_off(&mut self, over: &[DeliveryId]) {
+        self.under_way.retain(|_, (attempt, task)| {
+            let goes_on = !over.contains(&attempt.id);
+            if !goes_on {
+                task.abort();
+            }
+            goes_on
+        });
     }
 
     fn take_in(&mut self, ended: Result<(Id, Outcome), JoinError>) {
         let (task, outcome) = ended.unwrap_or_else(|error| (error.id(), BROKEN));
-        let Some(attempt) = self.under_way.remove(&task) else { return };
+        let Some((attempt, _)) = self.under_way.remove(&task) else { return };
         tracing::debug!(delivery = %attempt.id, webhook = %attempt.webhook, ?outcome, "a webhook was tried");
-        self.rests.learn(attempt.webhook, &outcome, Instant::now());
+        self.rests.learn(&attempt, &outcome, Instant::now());
         self.unsettled.push(attempt.ended(outcome));
     }
 

@@ -62,8 +62,9 @@ pub fn keep(tx: &WriteTx<'_>, kept: Kept) -> Result<(), StoreError> {
 }
 
 /// Ends what was made while the clock ran ahead of `now` as long after `now` as it would have ended after it was made, and
-/// lets nothing else state a later moment that would hold somebody up. Deliveries are due by what the clock shows.
-pub fn pull_back(tx: &WriteTx<'_>, now: Time, shown: Time, lives: Lives) -> Result<(), StoreError> {
+/// lets nothing else state a later moment that would hold somebody up. Deliveries are due by what the clock shows, which went
+/// `back` by so much, so each waits as long as it would have.
+pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> Result<(), StoreError> {
     let until = |life| now.plus(life).millis();
     let now = now.millis();
     tx.execute(
@@ -81,7 +82,8 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, shown: Time, lives: Lives) -> Resu
     tx.execute("UPDATE invitation SET expires_at = ?1 WHERE expires_at > ?1", [until(lives.invitation)])?;
     tx.execute("UPDATE wrong_password SET at = ?1 WHERE at > ?1", [now])?;
     tx.execute("UPDATE known_network SET at = ?1 WHERE at > ?1", [now])?;
-    tx.execute("UPDATE delivery SET due_at = ?1 WHERE state = 'pending' AND due_at > ?1", [shown.millis()])?;
+    let back = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+    tx.execute("UPDATE delivery SET due_at = max(0, due_at - ?1) WHERE state = 'pending' AND ?1 > 0", [back])?;
     tx.execute("UPDATE webhook SET previous_until = ?1 WHERE previous_until > ?1", [until(lives.overlap)])?;
     tx.execute("UPDATE node SET last_contact = ?1 WHERE last_contact > ?1", [now])?;
     // What was announced too early is announced again when it comes.

@@ -29,7 +29,7 @@ pub struct OnItsWay {
     pub org: OrgId,
     /// Where it goes now.
     pub url: String,
-    /// The delivery to the same webhook whose try failed last, if nothing was taken since.
+    /// The delivery to the same webhook whose try found the receiver down last, if it answered nothing else since.
     pub last_failed: Option<DeliveryId>,
     /// Whether its event says no more than that another delivery failed.
     pub of_failure: bool,
@@ -63,9 +63,11 @@ pub fn pending(tx: &ReadTx<'_>, id: DeliveryId) -> Result<Option<OnItsWay>, Stor
     tx.row(&format!("{ON_ITS_WAY} AND delivery.id = ?1"), [id.as_bytes()], on_its_way)
 }
 
-/// What is due of a webhook at `by`, the longest due first and at most `most`.
-pub fn overdue(tx: &ReadTx<'_>, webhook: WebhookId, by: Time, most: usize) -> Result<Vec<OnItsWay>, StoreError> {
-    let sql = format!("{ON_ITS_WAY} AND webhook = ?1 AND due_at <= ?2 ORDER BY due_at, delivery.id LIMIT ?3");
+/// What was tried before and is due of a webhook at `by`, the longest due first and at most `most`.
+pub fn due_again(tx: &ReadTx<'_>, webhook: WebhookId, by: Time, most: usize) -> Result<Vec<OnItsWay>, StoreError> {
+    let sql = format!(
+        "{ON_ITS_WAY} AND webhook = ?1 AND due_at <= ?2 AND attempts > 0 ORDER BY due_at, delivery.id LIMIT ?3"
+    );
     tx.rows(&sql, params![webhook.as_bytes(), by.millis(), i64::try_from(most).unwrap_or(i64::MAX)], on_its_way)
 }
 
@@ -97,6 +99,9 @@ pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, off: Disabled, now: Time, m
     )
 }
 
+/// An event that retention has not let go of: with any other its deliveries go, those on their way too.
+const STANDS: &str = "audit.seq > coalesce((SELECT seq FROM anchor WHERE chain = audit.org), 0)";
+
 /// Sends once more what failed from `since` on, the oldest first and at most `most`; how many these are.
 pub fn replay_failed(
     tx: &WriteTx<'_>,
@@ -105,23 +110,30 @@ pub fn replay_failed(
     due: Time,
     most: u32,
 ) -> Result<usize, StoreError> {
-    tx.execute(
+    let sql = format!(
         "UPDATE delivery SET state = 'pending', due_at = ?3, attempts = 0, ended_at = NULL WHERE id IN (
-             SELECT id FROM delivery WHERE webhook = ?1 AND ended_at >= ?2 AND state = 'failed'
-             ORDER BY ended_at, id LIMIT ?4)",
-        params![webhook.as_bytes(), since.millis(), due.millis(), most],
-    )
+             SELECT delivery.id FROM delivery CROSS JOIN audit ON audit.id = event
+             WHERE webhook = ?1 AND ended_at >= ?2 AND state = 'failed' AND {STANDS}
+             ORDER BY ended_at, delivery.id LIMIT ?4)"
+    );
+    tx.execute(&sql, params![webhook.as_bytes(), since.millis(), due.millis(), most])
 }
 
-/// Whether something failed from `since` on.
+/// Whether something failed from `since` on that can be sent once more.
 pub fn has_failed(tx: &ReadTx<'_>, webhook: WebhookId, since: Time) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM delivery WHERE webhook = ?1 AND ended_at >= ?2 AND state = 'failed' LIMIT 1";
-    Ok(tx.row(sql, params![webhook.as_bytes(), since.millis()], |_| Ok(()))?.is_some())
+    let sql = format!(
+        "SELECT 1 FROM delivery CROSS JOIN audit ON audit.id = event
+         WHERE webhook = ?1 AND ended_at >= ?2 AND state = 'failed' AND {STANDS} LIMIT 1"
+    );
+    Ok(tx.row(&sql, params![webhook.as_bytes(), since.millis()], |_| Ok(()))?.is_some())
 }
 
-/// The delivery of a webhook with this id.
+/// The delivery of a webhook with this id, unless retention has let go of it.
 pub fn find(tx: &ReadTx<'_>, webhook: WebhookId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE delivery.id = ?1 AND webhook = ?2");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM delivery CROSS JOIN audit ON audit.id = event
+         WHERE delivery.id = ?1 AND webhook = ?2 AND {STANDS}"
+    );
     tx.row(&sql, [id.as_bytes(), webhook.as_bytes()], delivery)
 }
 

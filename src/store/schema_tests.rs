@@ -25,7 +25,7 @@ const ROWS: &str = "
         NULL, NULL, 'done', NULL, NULL, json_object('seq', 1, 'hash', hex(zeroblob(32))), zeroblob(32), zeroblob(32));
     INSERT INTO read_mark VALUES (zeroblob(16), 11);
     INSERT INTO webhook VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL,
-        NULL, 0, 0);
+        NULL, 0, 0, 0);
 ";
 
 const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'01020304050607080910111213141516', %, 0)";
@@ -38,7 +38,8 @@ const KEY: &str = "INSERT INTO org_key VALUES (x'0102030405060708091011121314151
 const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
 pub const ANCHOR: &str = "INSERT INTO anchor VALUES (x'0102030405060708090A0B0C0D0E0F10', %)";
-const WEBHOOK: &str = "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL, 0, 0)";
+const WEBHOOK: &str =
+    "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL, 0, 0, 0)";
 const DELIVERY: &str = "INSERT INTO delivery VALUES (x'01020304050607080910111213141516', %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
@@ -301,15 +302,18 @@ fn the_outbox_is_read_by_its_indexes_alone() {
     };
     let due = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending' ORDER BY due_at, id LIMIT 5";
     let waiting = "SELECT count(*), min(created_at) FROM delivery WHERE webhook = zeroblob(16) AND state = 'pending'";
-    let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+    let ended = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'delivered' AND ended_at IS NOT NULL
         ORDER BY ended_at DESC, id DESC LIMIT 5 OFFSET 1000";
-    let until = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at IS NOT NULL
+    let failed = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND ended_at >= 5 AND state = 'failed'
+        ORDER BY ended_at, id LIMIT 5";
+    let until = "SELECT id FROM delivery WHERE webhook = zeroblob(16) AND state = 'failed' AND ended_at IS NOT NULL
         AND (ended_at, id) <= (5, zeroblob(16)) ORDER BY ended_at, id LIMIT 5";
     for (sql, index) in [
         ("SELECT id FROM webhook WHERE org = zeroblob(16) AND disabled IS NULL", "webhook_by_org"),
         (due, "delivery_due"),
         (waiting, "COVERING INDEX delivery_due"),
-        (ended, "delivery_ended"),
+        (ended, "COVERING INDEX delivery_ended"),
+        (failed, "COVERING INDEX delivery_ended"),
         (until, "delivery_ended"),
         ("SELECT min(webhook) FROM delivery WHERE webhook > zeroblob(16)", "COVERING INDEX delivery_"),
     ] {

@@ -33,6 +33,8 @@ pub struct Ready {
     pub previous: Option<(Vec<u8>, Time)>,
     /// When its first delivery is due.
     pub due: Time,
+    /// How often somebody did what ends a rest.
+    pub roused: u32,
 }
 
 /// Adds a webhook unless the organization has `most` of them; whether it did.
@@ -61,7 +63,8 @@ pub fn insert(tx: &WriteTx<'_>, webhook: &Webhook, secret: &[u8], most: u32) -> 
 pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &Terms) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET url = ?2, name = ?3, contexts = ?4, changes = ?5, disabled = ?6,
-             last_failed = iif(url = ?2, last_failed, NULL), told = iif(url = ?2, told, 0) WHERE id = ?1",
+             last_failed = iif(url = ?2, last_failed, NULL), told = iif(url = ?2, told, 0),
+             roused = roused + (url <> ?2 OR (disabled IS NOT NULL AND ?6 IS NULL)) WHERE id = ?1",
         params![
             id.as_bytes(),
             terms.url,
@@ -77,10 +80,16 @@ pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &Terms) -> Result<(), Stor
 /// Gives a webhook another secret; the one before signs too until `until`, if that is given.
 pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time>) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE webhook SET secret = ?2, previous_secret = iif(?3 IS NULL, NULL, secret), previous_until = ?3 WHERE id = ?1",
+        "UPDATE webhook SET secret = ?2, previous_secret = iif(?3 IS NULL, NULL, secret), previous_until = ?3,
+             roused = roused + 1 WHERE id = ?1",
         params![id.as_bytes(), secret, until.map(Time::millis)],
     )
     .map(drop)
+}
+
+/// Ends the rest that a webhook's receiver may have asked for: somebody wants to know whether it is back.
+pub fn rouse(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
+    tx.execute("UPDATE webhook SET roused = roused + 1 WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 /// Switches a webhook off; how much is on its way to it, or `None` when it is off already.
@@ -99,11 +108,11 @@ pub fn off_with_pending(tx: &ReadTx<'_>) -> Result<Vec<(WebhookId, Disabled)>, S
     })
 }
 
-/// Remembers what came of a try, and of which delivery if that failed.
+/// Remembers what came of a try, and of which delivery if that found the receiver down.
 pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last, failed: Option<DeliveryId>) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4, last_failed = ?5,
-             told = iif(?5 IS NULL, 0, told) WHERE id = ?1",
+             told = iif(?3 BETWEEN 200 AND 299, 0, told) WHERE id = ?1",
         params![id.as_bytes(), last.at.millis(), last.status, last.why, failed.map(|delivery| *delivery.as_bytes())],
     )
     .map(drop)
@@ -149,8 +158,8 @@ pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Resul
 /// The webhooks that are on, have something on its way, and whose secret is sealed under this key; the longest due first.
 pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
     tx.rows(
-        "SELECT id, url, secret, previous_secret, previous_until, due, org FROM (
-             SELECT id, org, url, secret, previous_secret, previous_until, (
+        "SELECT id, url, secret, previous_secret, previous_until, due, org, roused FROM (
+             SELECT id, org, url, secret, previous_secret, previous_until, roused, (
                  SELECT min(due_at) FROM delivery WHERE webhook = webhook.id AND state = 'pending') AS due
              FROM webhook WHERE disabled IS NULL AND substr(secret, 1, 8) = ?1)
          WHERE due IS NOT NULL ORDER BY due, id",
@@ -165,6 +174,7 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
                 previous: previous.zip(until.map(Time::from_millis)),
                 due: Time::from_millis(row.get(5)?),
                 org: OrgId::from_bytes(row.get(6)?),
+                roused: row.get(7)?,
             })
         },
     )

@@ -1,7 +1,9 @@
 //! One try of a delivery, against receivers that behave, misbehave and lie.
 
+mod asked;
 mod down;
 mod hostile_urls;
+mod places;
 mod receiver;
 mod rounds;
 mod tls;
@@ -18,7 +20,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use orgkeys::actions::outside::Outside;
 use orgkeys::domain::delivery::{Attempt, Outcome};
-use orgkeys::domain::id::{DeliveryId, WebhookId};
+use orgkeys::domain::id::{DeliveryId, OrgId, WebhookId};
 use orgkeys::domain::time::{Clock, Time};
 use orgkeys::server::clock;
 use orgkeys::server::courier::{Carrier, Resolver};
@@ -80,8 +82,10 @@ pub fn attempt(number: u128, url: &str) -> Attempt {
     Attempt {
         id: DeliveryId::from(Uuid::from_u128(number)),
         webhook: WebhookId::from(Uuid::from_u128(1)),
+        org: OrgId::from(Uuid::from_u128(1)),
         url: url.to_owned(),
         attempts: 0,
+        roused: 0,
         secrets: vec![SecretSlice::from(SECRET.to_vec())],
         body: BODY.as_bytes().to_vec(),
     }
@@ -96,6 +100,15 @@ async fn nobody() -> SocketAddr {
 async fn outcome_of(answer: impl Into<Vec<u8>>) -> Outcome {
     let receiver = Receiver::answering(answer).await;
     at_home().carry(&attempt(1, &receiver.url())).await
+}
+
+/// The headers of a request's head.
+fn headers(head: &str) -> HeaderMap {
+    let lines = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    let header = |(name, value): (&str, &str)| {
+        (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))
+    };
+    lines.map(header).collect()
 }
 
 fn refused(status: u16) -> Outcome {
@@ -144,11 +157,7 @@ async fn a_third_partys_library_knows_a_delivery_by_either_secret() {
     assert_eq!(carrier.carry(&attempt).await, Outcome::Taken { status: 204 });
     let requests = receiver.requests();
     let (head, body) = requests[0].split_once("\r\n\r\n").expect("a head and a body");
-    let headers: HeaderMap = (head.lines().skip(1).filter_map(|line| line.split_once(": ")))
-        .map(|(name, value)| {
-            (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))
-        })
-        .collect();
+    let headers = headers(head);
     for (secret, right) in [(SECRET, true), (OTHER, true), ([8; 32], false)] {
         let verifier = Webhook::from_bytes(secret.to_vec()).expect("a secret");
         assert_eq!(verifier.verify(body.as_bytes(), &headers).is_ok(), right);

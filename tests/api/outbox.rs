@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hyper::{Method, StatusCode};
-use orgkeys::actions::delivery;
-use orgkeys::domain::delivery::{Attempt, Outcome, Tried};
+use orgkeys::actions::delivery::{self, Hands};
+use orgkeys::domain::delivery::{Attempt, Outcome, Tried, UnderWay};
 use orgkeys::domain::id::DeliveryId;
 use rusqlite::{Connection, OptionalExtension};
 use secrecy::ExposeSecret;
@@ -40,9 +40,9 @@ pub async fn tell(server: &Server, tries: Vec<Tried>) {
 }
 
 /// What is due now, and when the next is.
-pub async fn due(server: &Server, tried: &[DeliveryId], most: usize) -> (Vec<Attempt>, Option<i64>) {
-    let (app, tried) = (Arc::clone(&server.app), tried.to_vec());
-    let due = blocking(move || delivery::due(&app, &tried, &[], most).expect("what is due")).await;
+pub async fn due(server: &Server, tried: &[UnderWay], most: usize) -> (Vec<Attempt>, Option<i64>) {
+    let (app, hands) = (Arc::clone(&server.app), Hands { under_way: tried.to_vec(), ..Hands::default() });
+    let due = blocking(move || delivery::due(&app, &hands, most).expect("what is due")).await;
     (due.attempts, due.next.map(|next| next.millis() - server.now()))
 }
 
@@ -285,11 +285,11 @@ async fn a_receiver_that_hangs_takes_four_places_and_no_more() {
     let of = |attempts: &[Attempt], hook: &Hook| attempts.iter().filter(|a| a.webhook.to_string() == hook.id).count();
     assert_eq!((of(&first, &hangs), of(&first, &quick)), (4, 1));
     assert_eq!(first.last().expect("the newest").id.to_string(), late, "the longest due first");
-    let tried: Vec<_> = first.iter().map(|attempt| attempt.id).collect();
+    let tried: Vec<_> = first.iter().map(Attempt::begun).collect();
     assert_eq!(due(&server, &tried, 100).await.0.len(), 0);
     let (more, next) = due(&server, &tried[..2], 9).await;
     assert_eq!((more.len(), next), (1, None), "what found no room waits until a try ends");
-    assert!(!tried[..2].contains(&more[0].id));
+    assert!(!tried[..2].contains(&more[0].begun()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,14 @@
 //! A receiver that is down: what is due counts its failures, keeps its schedule and is given up in few words; what is well beside it goes out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use orgkeys::actions::delivery;
+use orgkeys::actions::delivery::{self, Hands};
 use orgkeys::domain::delivery::Outcome;
 use serde_json::{Value, json};
 
 use crate::harness::{Identity, Server, blocking, entries};
-use crate::outbox::{due, owner_and_hook, tell};
+use crate::outbox::{carry, due, owner_and_hook, tell};
 use crate::outbox_bound::{change, fill, number};
 use crate::webhooks::Hook;
 
@@ -28,33 +29,95 @@ pub async fn details(server: &Server, action: &str) -> Vec<Value> {
     of.map(|entry| serde_json::from_str(&entry.detail.expect("a detail")).expect("JSON")).collect()
 }
 
+/// Has each delivery that is due tried and refused once.
+async fn refuse_all(server: &Server) {
+    assert!(carry(server, &REFUSED).await > 0);
+    server.pass(5_500);
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_counts_the_failure_of_a_receiver_that_is_down_as_its_own_try() {
+async fn what_is_due_again_counts_the_failure_of_a_receiver_that_is_down_as_its_own_try() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     for _ in 0..20 {
         hook.tested(&server, &owner).await;
     }
+    refuse_all(&server).await;
+    tell(&server, vec![due(&server, &[], 32).await.0[0].ended(TAKEN)]).await;
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, vec![tries[0].ended(REFUSED)]).await;
-    let attempts = async || pending(&server, &owner, &hook).await.iter().filter(|sent| sent["attempts"] == 1).count();
+    let attempts = async || pending(&server, &owner, &hook).await.iter().filter(|sent| sent["attempts"] == 2).count();
     assert_eq!(attempts().await, 1, "it may be that one alone");
     tell(&server, vec![tries[1].ended(Outcome::Failed { why: "no answer within 15 s" })]).await;
     let all = pending(&server, &owner, &hook).await;
-    assert_eq!(attempts().await, 20);
-    assert!(all[2..].iter().all(|sent| sent["lastWhy"] == "no answer within 15 s"), "{all:?}");
+    assert_eq!(attempts().await, 19);
+    assert_eq!(all.iter().filter(|sent| sent["lastWhy"] == "no answer within 15 s").count(), 18, "{all:?}");
     let waits: Vec<&str> = all.iter().map(|sent| sent["nextAttemptAt"].as_str().expect("a time")).collect();
-    assert!(waits.iter().all(|at| ("2024-01-15T10:30:05.000Z"..="2024-01-15T10:30:05.500Z").contains(at)), "{waits:?}");
+    assert!(waits.iter().all(|at| ("2024-01-15T10:35:05.500Z"..="2024-01-15T10:35:35.500Z").contains(at)), "{waits:?}");
     assert!(waits.iter().any(|at| *at != waits[0]), "not all at the same moment");
     // It comes back, and gets everything.
-    server.pass(5_500);
-    let mut arrived = 0;
-    for _ in 0..5 {
-        let (tries, _) = due(&server, &[], 32).await;
-        arrived += tries.len();
-        tell(&server, tries.iter().map(|attempt| attempt.ended(TAKEN)).collect()).await;
+    server.pass(330_000);
+    assert_eq!((carry(&server, &TAKEN).await, pending(&server, &owner, &hook).await.len()), (19, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_sent_counts_no_failure_of_another() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    for _ in 0..20 {
+        hook.tested(&server, &owner).await;
     }
-    assert_eq!((arrived, pending(&server, &owner, &hook).await.len()), (20, 0));
+    let mut sent = BTreeSet::new();
+    while number(&server, "SELECT count(*) FROM delivery WHERE state = 'pending'").await > 0 {
+        let (tries, _) = due(&server, &[], 32).await;
+        // One at a time, as the courier asks a receiver that is down.
+        if let Some(first) = tries.first() {
+            sent.insert(first.id);
+            tell(&server, vec![first.ended(REFUSED)]).await;
+        } else {
+            server.pass(27 * HOUR);
+        }
+    }
+    assert_eq!(sent.len(), 20, "each was sent");
+    assert_eq!(hook.deliveries(&server, &owner, "?state=failed").await["total"], 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_a_verdict_on_one_event_counts_for_no_other() {
+    for (status, counts) in [(408, true), (429, true), (500, true), (599, true)]
+        .into_iter()
+        .chain([302, 400, 401, 403, 404, 409, 413, 422, 499].map(|status| (status, false)))
+    {
+        let server = Server::start().await;
+        let (owner, hook) = owner_and_hook(&server).await;
+        for _ in 0..6 {
+            hook.tested(&server, &owner).await;
+        }
+        refuse_all(&server).await;
+        let (tries, _) = due(&server, &[], 32).await;
+        let refused = Outcome::Refused { status, retry_after: None };
+        tell(&server, vec![tries[0].ended(refused.clone())]).await;
+        tell(&server, vec![tries[1].ended(refused)]).await;
+        let counted = pending(&server, &owner, &hook).await.iter().filter(|sent| sent["attempts"] == 2).count();
+        assert_eq!(counted, if counts { 6 } else { 2 }, "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_shows_that_the_receiver_is_up() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    for _ in 0..6 {
+        hook.tested(&server, &owner).await;
+    }
+    refuse_all(&server).await;
+    let (tries, _) = due(&server, &[], 32).await;
+    let verdict = Outcome::Refused { status: 422, retry_after: None };
+    tell(&server, vec![tries[0].ended(verdict.clone())]).await;
+    tell(&server, vec![tries[1].ended(REFUSED)]).await;
+    tell(&server, vec![tries[2].ended(REFUSED), tries[3].ended(verdict)]).await;
+    let counted = pending(&server, &owner, &hook).await.iter().filter(|sent| sent["attempts"] == 2).count();
+    assert_eq!(counted, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,15 +125,17 @@ async fn five_hundred_count_a_failure_together_and_no_more() {
     let server = Server::start().await;
     let (_, hook) = owner_and_hook(&server).await;
     fill(&server, &hook, 502, "pending").await;
+    change(&server, "UPDATE delivery SET attempts = 1 WHERE state = 'pending'").await;
     change(&server, "UPDATE delivery SET due_at = due_at + 1 WHERE id = (SELECT max(id) FROM delivery)").await;
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, vec![tries[0].ended(REFUSED), tries[1].ended(REFUSED)]).await;
-    let once = "SELECT count(*) FROM delivery WHERE state = 'pending' AND attempts = 1";
-    assert_eq!(number(&server, once).await, 501, "all that is due");
+    let twice = "SELECT count(*) FROM delivery WHERE state = 'pending' AND attempts = 2";
+    assert_eq!(number(&server, twice).await, 501, "all that is due");
     fill(&server, &hook, 502, "pending").await;
+    change(&server, "UPDATE delivery SET attempts = 1 WHERE attempts = 0").await;
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, vec![tries[0].ended(REFUSED)]).await;
-    assert_eq!(number(&server, once).await, 501 + 501, "one tried and five hundred with it");
+    assert_eq!(number(&server, twice).await, 501 + 501, "one tried and five hundred with it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,13 +150,14 @@ async fn receivers_that_are_down_together_share_what_is_counted_at_once() {
     let (mut tries, mut others) = (Vec::new(), Vec::new());
     for hook in &hooks {
         fill(&server, hook, 600, "pending").await;
-        let (app, alone) = (Arc::clone(&server.app), others.clone());
-        let found = blocking(move || delivery::due(&app, &[], &alone, 1_000).expect("what is due")).await;
+        change(&server, "UPDATE delivery SET attempts = 1").await;
+        let (app, hands) = (Arc::clone(&server.app), Hands { full: others.clone(), ..Hands::default() });
+        let found = blocking(move || delivery::due(&app, &hands, 1_000).expect("what is due")).await;
         others.push(found.attempts[0].webhook);
         tries.extend(found.attempts.into_iter().take(2));
     }
     tell(&server, tries.iter().map(|attempt| attempt.ended(REFUSED)).collect()).await;
-    let counted = "SELECT count(*) FROM delivery WHERE attempts = 1";
+    let counted = "SELECT count(*) FROM delivery WHERE attempts = 2";
     assert_eq!((tries.len(), number(&server, counted).await), (10, 10 + 2_000));
 }
 
@@ -134,6 +200,7 @@ async fn a_failure_that_was_counted_while_a_try_was_under_way_is_not_counted_twi
     for _ in 0..4 {
         hook.tested(&server, &owner).await;
     }
+    refuse_all(&server).await;
     let (tries, _) = due(&server, &[], 32).await;
     let first: Vec<_> = tries[..2].iter().map(|attempt| attempt.ended(REFUSED)).collect();
     tell(&server, first.clone()).await;
@@ -141,7 +208,7 @@ async fn a_failure_that_was_counted_while_a_try_was_under_way_is_not_counted_twi
     // As after a settling of which nobody heard.
     tell(&server, first).await;
     let all = pending(&server, &owner, &hook).await;
-    assert!(all.len() == 4 && all.iter().all(|sent| sent["attempts"] == 1), "{all:?}");
+    assert!(all.len() == 4 && all.iter().all(|sent| sent["attempts"] == 2), "{all:?}");
     tell(&server, vec![tries[3].ended(TAKEN)]).await;
     assert_eq!(pending(&server, &owner, &hook).await.len(), 3, "what was taken was taken");
 }
@@ -153,7 +220,8 @@ async fn what_is_given_up_together_is_said_once() {
     for _ in 0..20 {
         hook.tested(&server, &owner).await;
     }
-    for round in 0..10 {
+    refuse_all(&server).await;
+    for round in 1..10 {
         assert_eq!(details(&server, "webhook.failed").await, Vec::<Value>::new(), "{round}");
         let (tries, _) = due(&server, &[], 32).await;
         assert_eq!(tries.len(), 4);

@@ -6,12 +6,13 @@ use std::time::Duration;
 use hyper::Method;
 use orgkeys::actions::delivery::forget::{self, AT_ONCE, STEPS};
 use orgkeys::actions::retention::Retention;
-use orgkeys::domain::delivery::Outcome;
+use orgkeys::domain::delivery::{MOST_PENDING, Outcome};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::harness::{Identity, Server, blocking, entries};
 use crate::outbox::{due, owner_and_hook, settle};
+use crate::outbox_bound::change;
 use crate::webhooks::Hook;
 
 const DAY: i64 = 86_400_000;
@@ -88,6 +89,46 @@ async fn what_ended_is_forgotten_after_thirty_days_and_beyond_a_thousand_though_
     keep_house(&server).await;
     assert_eq!(total(&server, &owner, &hook, "").await, 1, "what is on its way stays, however old");
     assert_eq!(total(&server, &owner, &hook, "?state=pending").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_can_be_replayed_though_much_was_delivered_since() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let id = hook.tested(&server, &owner).await;
+    fill(&server, 2_999, "pending").await;
+    settle(&server, vec![(id, Outcome::Gone)]).await;
+    due(&server, &[], 32).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, 3_000);
+    keep_house(&server).await;
+    server.pass(1);
+    fill(&server, 1_500, "delivered").await;
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=delivered").await, 1_000);
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false, "contexts": [0] })).await;
+    let mut replayed = Vec::new();
+    for _ in 0..4 {
+        let since = json!({ "since": "2024-01-15T00:00:00Z" });
+        replayed.push(hook.call(&server, &owner, Method::POST, "/replay", since).await.json()["data"].clone());
+    }
+    let (page, last, none) = ((1_000, true), (1_000, false), (0, false));
+    let pages = [page, page, last, none].map(|(count, more)| json!({ "count": count, "more": more }));
+    assert_eq!(replayed, pages);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_much_that_failed_is_kept_as_may_be_on_its_way_and_no_longer_than_thirty_days() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    fill(&server, MOST_PENDING + 1, "failed").await;
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, i64::from(MOST_PENDING));
+    days(&server, 30).await;
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, i64::from(MOST_PENDING));
+    server.pass(1);
+    keep_house(&server).await;
+    assert_eq!(total(&server, &owner, &hook, "?state=failed").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,7 +243,7 @@ async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event
     assert_eq!((told.len(), told[0].webhook.to_string()), (1, witness.id.clone()), "the other webhook hears of it");
     // Now that does not arrive either: nobody hears of it, else two that fail would tell each other for ever.
     off.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
-    let others = due(&server, &[told[0].id], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
+    let others = due(&server, &[told[0].begun()], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
     settle(&server, others.map(|id| (id, Outcome::Taken { status: 200 })).collect()).await;
     days(&server, 9).await;
     retain(&server).await;
@@ -210,6 +251,37 @@ async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event
     assert_eq!(due(&server, &[], 100).await.0.len(), 0);
     retain(&server).await;
     assert_eq!(given_up(&server, &owner).await.0.len(), 1, "once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retention_has_let_go_of_cannot_be_replayed() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let old = hook.tested(&server, &owner).await;
+    settle(&server, vec![(old.clone(), Outcome::Gone)]).await;
+    days(&server, 8).await;
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false, "contexts": [1] })).await;
+    let young = hook.tested(&server, &owner).await;
+    settle(&server, vec![(young.clone(), Outcome::Gone)]).await;
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
+    // As a server that was killed between letting go and removing left it.
+    let killed = "CREATE TRIGGER killed BEFORE DELETE ON audit WHEN OLD.action = 'webhook.test'
+        BEGIN SELECT RAISE(ABORT, 'killed'); END";
+    change(&server, killed).await;
+
+    let app = Arc::clone(&server.app);
+    blocking(move || Retention::new(7).keep(&app).expect_err("killed")).await;
+    let one = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{old}/replay"), Value::Null).await;
+    assert_eq!(one.refusal(), (404, "DELIVERY_NOT_FOUND".to_owned()));
+    let since = json!({ "since": "2024-01-15T00:00:00Z" });
+    let all = hook.call(&server, &owner, Method::POST, "/replay", since).await.json();
+    assert_eq!(all["data"], json!({ "count": 1, "more": false }));
+    let again = due(&server, &[], 32).await.0;
+    assert_eq!(again.iter().map(|attempt| attempt.id.to_string()).collect::<Vec<_>>(), [young]);
+    change(&server, "DROP TRIGGER killed").await;
+    retain(&server).await;
+    assert_eq!(given_up(&server, &owner).await.0, Vec::<Value>::new(), "nothing on its way was lost");
+    assert_eq!(total(&server, &owner, &hook, "").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
+use orgkeys::actions::delivery::{self, Hands};
 use orgkeys::domain::delivery::{Attempt, Outcome};
 use serde_json::json;
 
@@ -28,7 +29,7 @@ async fn the_many_webhooks_of_one_organization_leave_places_to_others() {
     let (first, _) = due(&server, &[], 32).await;
     assert_eq!(first.len(), 9);
     assert!(first.iter().any(|attempt| attempt.id.to_string() == late));
-    let tried: Vec<_> = first.iter().map(|attempt| attempt.id).collect();
+    let tried: Vec<_> = first.iter().map(Attempt::begun).collect();
     assert_eq!(due(&server, &tried, 32).await.0.len(), 0, "nor more while those are being tried");
 }
 
@@ -39,7 +40,7 @@ async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
     let ahead = 12 * 3_600_000;
     server.pass(ahead);
     hook.call(&server, &owner, Method::POST, "/rotate-secret", json!({ "overlapSeconds": 604_800 })).await;
-    let id = hook.tested(&server, &owner).await;
+    let (id, fresh) = (hook.tested(&server, &owner).await, hook.tested(&server, &owner).await);
     settle(&server, vec![(id.clone(), Outcome::Refused { status: 503, retry_after: Some(Duration::from_hours(20)) })])
         .await;
     server.pass(-ahead);
@@ -49,8 +50,12 @@ async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
         let app = Arc::clone(&app);
         blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
     }
-    let (attempts, _) = due(&server, &[], 100).await;
-    assert!(attempts.iter().any(|attempt| attempt.id.to_string() == id), "it is tried again at once");
+    let of = |attempts: &[Attempt], id: &str| attempts.iter().any(|attempt| attempt.id.to_string() == id);
+    let (attempts, next) = due(&server, &[], 100).await;
+    assert!(of(&attempts, &fresh) && !of(&attempts, &id));
+    assert_eq!(next, Some(20 * 3_600_000), "as long as was asked for, and no longer");
+    server.pass(20 * 3_600_000);
+    assert!(of(&due(&server, &[], 100).await.0, &id));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,19 +90,40 @@ async fn organizations_with_slow_receivers_leave_places_to_others_and_take_turns
     };
     let (first, _) = due(&server, &[], 32).await;
     assert_eq!(busy.iter().map(|hooks| of(&first, hooks)).collect::<Vec<_>>(), [6; 4], "as many of each");
-    let mut tried: Vec<_> = first.iter().map(|attempt| attempt.id).collect();
+    let mut tried: Vec<_> = first.iter().map(Attempt::begun).collect();
     assert_eq!(due(&server, &tried, 8).await.0.len(), 0, "the last places are not for them");
     server.pass(60_000);
     let quiet = waiting("quiet", 1, 3).await;
     let (next, _) = due(&server, &tried, 8).await;
     assert_eq!((next.len(), of(&next, &quiet)), (1, 1), "though all others have been due for longer");
-    tried.push(next[0].id);
+    tried.push(next[0].begun());
     assert_eq!(due(&server, &tried, 7).await.0.len(), 0);
     // Three of the first have ended: whoever has fewest under way comes first.
     settle(&server, first[..3].iter().map(|ended| (ended.id.to_string(), Outcome::Taken { status: 200 })).collect())
         .await;
     let (next, _) = due(&server, &tried[3..], 10).await;
     assert_eq!((next.len(), of(&next, &quiet)), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_holds_a_place_of_its_organization_though_its_webhook_was_deleted() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut tried = Vec::new();
+    for number in 0..8 {
+        let url = format!("https://{number}.example");
+        let hook = Hook::make(&server, &owner, &json!({ "url": url, "contexts": [1] })).await;
+        hook.tested(&server, &owner).await;
+        tried.push(due(&server, &tried, 32).await.0.remove(0).begun());
+        hook.call(&server, &owner, Method::DELETE, "", json!(null)).await;
+    }
+    let left = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
+    left.tested(&server, &owner).await;
+    let app = Arc::clone(&server.app);
+    let hands = Hands { under_way: tried.clone(), ..Hands::default() };
+    let looked = blocking(move || delivery::due(&app, &hands, 32).expect("what is due")).await;
+    assert_eq!((looked.attempts.len(), looked.over.len()), (0, 8), "and is for nothing");
+    assert_eq!(due(&server, &tried[1..], 32).await.0.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,6 +145,7 @@ async fn tries_go_on_while_the_clock_was_set_back() {
     for _ in 0..2 {
         keep().await;
     }
+    server.pass(5_500);
     assert_eq!(now_due().await.0.len(), 2, "what waited does not wait for the hour");
     for (attempts, least) in [(1, 5_000), (2, 300_000), (3, 1_800_000)] {
         for id in [&early, &late] {
@@ -132,4 +159,29 @@ async fn tries_go_on_while_the_clock_was_set_back() {
         server.pass(18_000_000 / 10 * 11);
         assert_eq!(now_due().await.0.len(), 2);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_back_of_the_clock_use_up_no_tries() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let id = hook.tested(&server, &owner).await;
+    let refused = Outcome::Refused { status: 503, retry_after: None };
+    for _ in 0..2 {
+        assert_eq!(due(&server, &[], 32).await.0.len(), 1);
+        settle(&server, vec![(id.clone(), refused.clone())]).await;
+        server.pass(5_500);
+    }
+    let next = due(&server, &[], 32).await.1.expect("another try");
+    for round in 0..8 {
+        server.pass(-5_000);
+        for _ in 0..2 {
+            let app = Arc::clone(&server.app);
+            blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+        }
+        assert_eq!(due(&server, &[], 32).await.0.len(), 0, "{round}");
+    }
+    assert_eq!(due(&server, &[], 32).await.1, Some(next), "as long as before");
+    server.pass(next);
+    assert_eq!(due(&server, &[], 32).await.0[0].attempts, 2);
 }

@@ -1,6 +1,7 @@
 //! What changes while a try is under way: what a receiver says of itself is not believed of another, and nothing ends unsaid.
 
 use hyper::Method;
+use orgkeys::actions::delivery::Hands;
 use orgkeys::domain::delivery::Outcome;
 use serde_json::json;
 
@@ -83,7 +84,8 @@ async fn a_webhook_whose_secret_cannot_be_opened_takes_no_place() {
     let well = Hook::make(&server, &quiet, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     well.tested(&server, &quiet).await;
     let app = std::sync::Arc::clone(&server.app);
-    let looked = crate::harness::blocking(move || orgkeys::actions::delivery::due(&app, &[], &[], 1).expect("due"));
+    let looked =
+        crate::harness::blocking(move || orgkeys::actions::delivery::due(&app, &Hands::default(), 1).expect("due"));
     let looked = looked.await;
     let tried: Vec<_> = looked.attempts.iter().map(|attempt| attempt.webhook.to_string()).collect();
     assert_eq!((tried, looked.unopened.len()), (vec![well.id], 1));

@@ -30,8 +30,8 @@ struct Clerk<'t, 'c, R> {
 /// What came of one webhook's tries that are settled together.
 #[derive(Default)]
 struct Account {
-    taken: bool,
-    /// What came of the last one, if it failed after another delivery had.
+    up: bool,
+    /// What came of the last one, if it found the receiver down as another delivery's had before.
     down: Option<Outcome>,
     given_up: Vec<OnItsWay>,
 }
@@ -62,9 +62,9 @@ pub(super) fn settle(
 }
 
 impl Account {
-    /// What was taken meanwhile shows that the receiver is up.
+    /// What was answered meanwhile shows that the receiver is up.
     fn is_down(&self) -> bool {
-        self.down.is_some() && !self.taken
+        self.down.is_some() && !self.up
     }
 }
 
@@ -76,15 +76,15 @@ impl<R: Rng> Clerk<'_, '_, R> {
         if !taken && (tried.url != sent.url || (!gone && tried.attempts != sent.delivery.attempts)) {
             return Ok(None);
         }
-        let (status, why) = said(&tried.outcome);
+        let ((status, why), down) = (said(&tried.outcome), tried.outcome.is_down());
         let ended = self.write(&sent.delivery, &tried.outcome)?;
-        store::webhook::set_last(self.tx, webhook, &Last { at: self.now, status, why }, (!taken).then_some(id))?;
-        account.taken |= taken;
+        store::webhook::set_last(self.tx, webhook, &Last { at: self.now, status, why }, down.then_some(id))?;
+        account.up |= !down;
         if gone && let Some(others) = store::webhook::switch_off(self.tx, webhook, Disabled::Gone)? {
             return Ok(Some(Event::WebhookDisabled { webhook, why: Disabled::Gone, failed: others + 1 }));
         }
         // The same delivery again may be one that its receiver does not like; another one shows that it is down.
-        if !taken && !gone && sent.last_failed.is_some_and(|before| before != id) {
+        if down && sent.last_failed.is_some_and(|before| before != id) {
             account.down = Some(tried.outcome);
         }
         if ended && !taken {
@@ -94,9 +94,11 @@ impl<R: Rng> Clerk<'_, '_, R> {
     }
 
     /// Has what else is due of a webhook that is down count its try as theirs: each keeps its schedule, however many they are.
+    /// What was never sent waits for its own first try, so nothing is given up unsent, and all of it goes out as soon as the
+    /// receiver is back.
     fn count(&mut self, webhook: WebhookId, account: &mut Account, most: usize) -> Result<(), Error> {
         let Some(outcome) = account.down.take() else { return Ok(()) };
-        for sent in store::delivery::overdue(self.tx, webhook, self.shown, most)? {
+        for sent in store::delivery::due_again(self.tx, webhook, self.shown, most)? {
             if self.write(&sent.delivery, &outcome)? {
                 account.given_up.push(sent);
             }

@@ -50,6 +50,7 @@ pub fn replay(
         let again =
             Delivery { state: State::Pending, due_at: outside.shown(), attempts: 0, ended_at: None, ..delivery };
         store::delivery::save(tx, &again)?;
+        store::webhook::rouse(tx, webhook)?;
         Ok(((), Event::DeliveryReplayed { webhook, delivery: again.id }))
     })
 }
@@ -65,6 +66,7 @@ pub fn replay_failed(
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (webhook, room) = find_open(tx, grant, id)?;
         let count = store::delivery::replay_failed(tx, webhook, since, outside.shown(), room.min(MOST_REPLAYED))?;
+        store::webhook::rouse(tx, webhook)?;
         let more = store::delivery::has_failed(tx, webhook, since)?;
         Ok(((count, more), Event::DeliveriesReplayed { webhook, since, count }))
     })

@@ -39,7 +39,8 @@ struct DeliveryItem {
     event_id: i64,
     /// What became of it.
     state: DeliveryState,
-    /// How often it was tried.
+    /// How often it was tried, 10 at most. The first try is always its own; later, when it is due while its receiver is
+    /// down (no answer, 408, 429 or 5xx), the failed try of another delivery counts for it too.
     attempts: u32,
     /// When the next try is due.
     #[oai(nullable)]

@@ -204,7 +204,12 @@ fn metadata_services_are_never_opened_in_any_spelling() {
         "192.0.0.192",
         "fd00:ec2::254",
         "fd00:ec2::23",
+        "fd00:ec2:1::254",
+        "fd00:a9fe:a9fe::1",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:100::100:200",
         "fd20:ce::254",
+        "fe80::a9fe:a9fe",
         "::ffff:169.254.169.254",
         "::169.254.169.254",
         "::ffff:0:169.254.169.254",
@@ -217,8 +222,9 @@ fn metadata_services_are_never_opened_in_any_spelling() {
         "fe80::5efe:169.254.169.254",
         "::ffff:100.100.100.200",
     ] {
-        assert!(reach(address, &["0.0.0.0/0", "::/0"]).is_err(), "{address}");
-        assert!(reach(address, &[]).is_err(), "{address}");
+        for opened in [&["0.0.0.0/0", "::/0"][..], &["fc00::/7", "fe80::/10"], &[]] {
+            assert!(reach(address, opened).is_err(), "{address}: {opened:?}");
+        }
     }
 }
 

@@ -6,16 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 use crate::actions::app::App;
-use crate::actions::delivery::{self, Due};
+use crate::actions::delivery::{self, Due, Hands};
 use crate::actions::error::Error;
 use crate::domain::delivery::Tried;
-use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Time;
 
 /// What is to be carried and what came of it; a test of the courier alone has one of its own. All of it may block.
 pub trait Desk: Send + Sync {
     /// As [`delivery::due`].
-    fn due(&self, being_tried: &[DeliveryId], left_alone: &[WebhookId], most: usize) -> Result<Due, Error>;
+    fn due(&self, hands: &Hands, most: usize) -> Result<Due, Error>;
     /// As [`delivery::settle`].
     fn settle(&self, tries: Vec<Tried>) -> Result<(), Error>;
     /// The time in which deliveries are due.
@@ -26,8 +25,8 @@ pub trait Desk: Send + Sync {
 pub struct Office(pub Arc<App>);
 
 impl Desk for Office {
-    fn due(&self, being_tried: &[DeliveryId], left_alone: &[WebhookId], most: usize) -> Result<Due, Error> {
-        delivery::due(&self.0, being_tried, left_alone, most)
+    fn due(&self, hands: &Hands, most: usize) -> Result<Due, Error> {
+        delivery::due(&self.0, hands, most)
     }
 
     fn settle(&self, tries: Vec<Tried>) -> Result<(), Error> {

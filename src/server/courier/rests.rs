@@ -1,58 +1,73 @@
-//! Which webhooks are left alone for now? Those that failed a moment ago: their deliveries wait, however many there are, at no cost.
+//! Which webhooks are left alone for now? Those that were down a moment ago, or asked for it: their deliveries wait, however many there are, at no cost.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::{Attempt, LONGEST_REST, Outcome};
 use crate::domain::id::WebhookId;
 
-/// The first rest and the longest; each failure after a rest doubles it.
+/// The first rest and the longest that nobody asked for; each failure after a rest doubles it.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A webhook that was heard of failing so long ago is as good as any.
 const FORGET: Duration = Duration::from_mins(5);
 
-/// The webhooks that failed last time; in memory only, since a start is a fresh look.
+/// The webhooks that were down last time; in memory only, since a start is a fresh look.
 #[derive(Debug, Default)]
 pub(super) struct Rests(HashMap<WebhookId, Rest>);
 
 #[derive(Debug)]
 struct Rest {
+    /// How often the webhook had been roused before: more often, and the rest is over.
+    roused: u32,
     length: Duration,
     until: Instant,
+    /// Until when its receiver asked for it, which what was under way meanwhile does not end.
+    asked: Instant,
 }
 
 impl Rests {
     /// Learns what came of a try.
-    pub fn learn(&mut self, webhook: WebhookId, outcome: &Outcome, now: Instant) {
+    pub fn learn(&mut self, attempt: &Attempt, outcome: &Outcome, now: Instant) {
+        let before = self.0.get(&attempt.webhook);
+        if before.is_some_and(|rest| attempt.roused < rest.roused || (now < rest.asked && !outcome.is_down())) {
+            return;
+        }
+        if !outcome.is_down() {
+            self.0.remove(&attempt.webhook);
+            return;
+        }
         let asked = match outcome {
-            Outcome::Taken { .. } => {
-                self.0.remove(&webhook);
-                return;
-            }
-            Outcome::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
-            Outcome::Gone | Outcome::Failed { .. } => Duration::ZERO,
+            Outcome::Refused { retry_after, .. } => retry_after.unwrap_or_default().min(LONGEST_REST),
+            Outcome::Taken { .. } | Outcome::Gone | Outcome::Failed { .. } => Duration::ZERO,
         };
-        let length = match self.0.get(&webhook) {
+        let (length, until) = match before {
             // Tries that were under way together are one failure.
-            Some(rest) if now < rest.until => return,
-            Some(rest) => rest.length * 2,
-            None => FIRST,
+            Some(rest) if now < rest.until => (rest.length, rest.until),
+            Some(rest) => ((rest.length * 2).min(LONGEST), now + (rest.length * 2).min(LONGEST)),
+            None => (FIRST, now + FIRST),
         };
-        let length = length.max(asked).min(LONGEST);
-        self.0.insert(webhook, Rest { length, until: now + length });
+        let asked = before.map_or(now, |rest| rest.asked).max(now + asked);
+        self.0.insert(attempt.webhook, Rest { roused: attempt.roused, length, until: until.max(asked), asked });
     }
 
-    /// Those that are left alone.
-    pub fn now(&mut self, now: Instant) -> Vec<WebhookId> {
+    /// Those that are left alone, and how often each had been roused.
+    pub fn now(&mut self, now: Instant) -> Vec<(WebhookId, u32)> {
         self.0.retain(|_, rest| now < rest.until + FORGET);
-        self.0.iter().filter(|(_, rest)| now < rest.until).map(|(webhook, _)| *webhook).collect()
+        self.0.iter().filter(|(_, rest)| now < rest.until).map(|(webhook, rest)| (*webhook, rest.roused)).collect()
     }
 
-    /// Whether it failed last time: one try will tell whether it is back.
+    /// Ends the rest of a webhook that has been roused since it began.
+    pub fn rouse(&mut self, webhook: WebhookId, roused: u32) {
+        if self.0.get(&webhook).is_some_and(|rest| rest.roused < roused) {
+            self.0.remove(&webhook);
+        }
+    }
+
+    /// Whether it was down last time: one try will tell whether it is back.
     pub fn is_doubtful(&self, webhook: WebhookId) -> bool {
         self.0.contains_key(&webhook)
     }
@@ -75,39 +90,82 @@ mod tests {
     use super::*;
 
     const FAILED: Outcome = Outcome::Failed { why: "the connection was refused" };
+    const TAKEN: Outcome = Outcome::Taken { status: 204 };
 
-    #[test]
-    fn a_webhook_that_keeps_failing_rests_twice_as_long_each_time_up_to_30_seconds() {
-        let (mut rests, webhook) = (Rests::default(), WebhookId::from(Uuid::from_u128(1)));
-        let mut now = Instant::now();
-        for seconds in [1, 2, 4, 8, 16, 30, 30] {
-            rests.learn(webhook, &FAILED, now);
-            // A second one that was under way with the first.
-            rests.learn(webhook, &FAILED, now + Duration::from_millis(500));
-            let end = now + Duration::from_secs(seconds);
-            assert_eq!(rests.next(now), Some(end));
-            assert_eq!(rests.now(end - Duration::from_millis(1)), [webhook]);
-            assert_eq!(rests.now(end), []);
-            assert!(rests.is_doubtful(webhook));
-            now = end;
-        }
-        rests.learn(webhook, &Outcome::Taken { status: 204 }, now);
-        assert!(!rests.is_doubtful(webhook));
-        rests.learn(webhook, &FAILED, now);
-        assert_eq!(rests.next(now), Some(now + FIRST));
+    fn attempt(roused: u32) -> Attempt {
+        let (id, one) = (Uuid::from_u128(1).into(), Uuid::from_u128(1));
+        let (webhook, org) = (one.into(), one.into());
+        Attempt { id, webhook, org, url: String::new(), attempts: 0, roused, secrets: Vec::new(), body: Vec::new() }
+    }
+
+    fn asks(seconds: u64) -> Outcome {
+        Outcome::Refused { status: 429, retry_after: Some(Duration::from_secs(seconds)) }
     }
 
     #[test]
-    fn a_webhook_rests_as_long_as_it_asks_within_bounds_and_is_forgotten_in_the_end() {
-        let (mut rests, webhook) = (Rests::default(), WebhookId::from(Uuid::from_u128(1)));
+    fn a_webhook_that_keeps_failing_rests_twice_as_long_each_time_up_to_30_seconds() {
+        let (mut rests, attempt) = (Rests::default(), attempt(0));
+        let mut now = Instant::now();
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            rests.learn(&attempt, &FAILED, now);
+            // A second one that was under way with the first.
+            rests.learn(&attempt, &FAILED, now + Duration::from_millis(500));
+            let end = now + Duration::from_secs(seconds);
+            assert_eq!(rests.next(now), Some(end));
+            assert_eq!(rests.now(end - Duration::from_millis(1)), [(attempt.webhook, 0)]);
+            assert_eq!(rests.now(end), []);
+            assert!(rests.is_doubtful(attempt.webhook));
+            now = end;
+        }
+        for up in [TAKEN, Outcome::Refused { status: 422, retry_after: Some(FIRST) }] {
+            rests.learn(&attempt, &up, now);
+            assert!(!rests.is_doubtful(attempt.webhook));
+            rests.learn(&attempt, &FAILED, now);
+            assert_eq!(rests.next(now), Some(now + FIRST));
+        }
+    }
+
+    #[test]
+    fn a_webhook_rests_as_long_as_it_asks_up_to_a_day_and_is_forgotten_in_the_end() {
+        let (mut rests, attempt) = (Rests::default(), attempt(0));
         let now = Instant::now();
-        let asks = |seconds| Outcome::Refused { status: 429, retry_after: Some(Duration::from_secs(seconds)) };
-        rests.learn(webhook, &asks(20), now);
+        rests.learn(&attempt, &asks(20), now);
         assert_eq!(rests.next(now), Some(now + Duration::from_secs(20)));
         let later = now + Duration::from_secs(20);
-        rests.learn(webhook, &asks(3_600), later);
-        assert_eq!(rests.next(later), Some(later + LONGEST));
-        assert_eq!(rests.now(later + LONGEST + FORGET), []);
-        assert!(!rests.is_doubtful(webhook));
+        for (seconds, rested) in [(3_600, 3_600), (90_000, 86_400)] {
+            rests.learn(&attempt, &asks(seconds), later);
+            assert_eq!(rests.next(later), Some(later + Duration::from_secs(rested)));
+        }
+        let end = later + LONGEST_REST;
+        rests.learn(&attempt, &FAILED, end);
+        assert_eq!(rests.next(end), Some(end + FIRST * 4), "what was asked for once is not doubled");
+        assert_eq!(rests.now(end + FIRST * 4 + FORGET), []);
+        assert!(!rests.is_doubtful(attempt.webhook));
+    }
+
+    #[test]
+    fn what_was_under_way_with_it_neither_ends_nor_hides_a_rest_that_was_asked_for() {
+        let (mut rests, attempt) = (Rests::default(), attempt(0));
+        let now = Instant::now();
+        for outcome in [FAILED, asks(60), TAKEN, FAILED] {
+            rests.learn(&attempt, &outcome, now);
+        }
+        assert_eq!(rests.next(now), Some(now + Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn a_webhook_that_was_roused_begins_anew_and_hears_nothing_of_before() {
+        let (mut rests, before, after) = (Rests::default(), attempt(1), attempt(2));
+        let (now, webhook) = (Instant::now(), before.webhook);
+        rests.learn(&before, &asks(3_600), now);
+        rests.rouse(webhook, 1);
+        assert_eq!(rests.now(now), [(webhook, 1)]);
+        rests.rouse(webhook, 2);
+        assert_eq!(rests.now(now), []);
+        rests.learn(&after, &FAILED, now);
+        for outcome in [asks(3_600), TAKEN] {
+            rests.learn(&before, &outcome, now);
+            assert_eq!((rests.now(now), rests.next(now)), (vec![(webhook, 2)], Some(now + FIRST)));
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! Which deliveries are remembered no longer? What ended long ago or beyond the last of its webhook, what a deleted webhook left behind, and what goes with its event.
+//! Which deliveries are remembered no longer? What ended long ago or beyond the last of its kind, what a deleted webhook left behind, and what goes with its event.
 
 use rusqlite::params;
 
+use crate::domain::delivery::State;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
 use crate::store::{ReadTx, StoreError, WriteTx};
@@ -11,8 +12,8 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 pub enum Share {
     /// All of them: the webhook is not there any more.
     All,
-    /// Those that ended no later than this one, which ended at that moment.
-    Until(Time, DeliveryId),
+    /// Those that ended so, and no later than this one, which ended at that moment.
+    Until(State, Time, DeliveryId),
 }
 
 /// What is on its way to a webhook, of events that are about to go.
@@ -36,23 +37,31 @@ pub fn webhooks(tx: &ReadTx<'_>) -> Result<Vec<WebhookId>, StoreError> {
     tx.rows(sql, [], |row| Ok(WebhookId::from_bytes(row.get(0)?)))
 }
 
-/// What goes of a webhook's deliveries: what ended before `before`, and all but the last `kept` that have ended.
-pub fn share(tx: &ReadTx<'_>, webhook: WebhookId, before: Time, kept: u32) -> Result<Option<Share>, StoreError> {
+/// What goes of a webhook's deliveries: what ended before `before`, and all but the last so many that ended in each way.
+pub fn shares(
+    tx: &ReadTx<'_>,
+    webhook: WebhookId,
+    before: Time,
+    kept: &[(State, u32)],
+) -> Result<Vec<Share>, StoreError> {
     let id = webhook.as_bytes();
     if tx.row("SELECT 1 FROM webhook WHERE id = ?1", [id], |_| Ok(()))?.is_none() {
-        return Ok(Some(Share::All));
+        return Ok(vec![Share::All]);
     }
-    let until = tx.row(
-        "SELECT ended_at, id FROM (
-             SELECT * FROM (SELECT ended_at, id FROM delivery WHERE webhook = ?1 AND ended_at < ?2
+    let sql = "SELECT ended_at, id FROM (
+             SELECT * FROM (SELECT ended_at, id FROM delivery WHERE webhook = ?1 AND state = ?4 AND ended_at < ?2
                  ORDER BY ended_at DESC, id DESC LIMIT 1)
-             UNION ALL SELECT * FROM (SELECT ended_at, id FROM delivery WHERE webhook = ?1 AND ended_at IS NOT NULL
+             UNION ALL SELECT * FROM (SELECT ended_at, id FROM delivery
+                 WHERE webhook = ?1 AND state = ?4 AND ended_at IS NOT NULL
                  ORDER BY ended_at DESC, id DESC LIMIT 1 OFFSET ?3))
-         ORDER BY ended_at DESC, id DESC LIMIT 1",
-        params![id, before.millis(), kept],
-        |row| Ok(Share::Until(Time::from_millis(row.get(0)?), DeliveryId::from_bytes(row.get(1)?))),
-    )?;
-    Ok(until)
+         ORDER BY ended_at DESC, id DESC LIMIT 1";
+    let mut shares = Vec::new();
+    for (state, most) in kept {
+        shares.extend(tx.row(sql, params![id, before.millis(), most, state.name()], |row| {
+            Ok(Share::Until(*state, Time::from_millis(row.get(0)?), DeliveryId::from_bytes(row.get(1)?)))
+        })?);
+    }
+    Ok(shares)
 }
 
 /// Forgets at most so many of a webhook's share; how many that were.
@@ -62,11 +71,11 @@ pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Share, most: u32) -> 
             "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE webhook = ?1 ORDER BY id LIMIT ?2)",
             params![webhook.as_bytes(), most],
         ),
-        Share::Until(ended, last) => tx.execute(
+        Share::Until(state, ended, last) => tx.execute(
             "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery
-                 WHERE webhook = ?1 AND ended_at IS NOT NULL AND (ended_at, id) <= (?2, ?3)
+                 WHERE webhook = ?1 AND state = ?5 AND ended_at IS NOT NULL AND (ended_at, id) <= (?2, ?3)
                  ORDER BY ended_at, id LIMIT ?4)",
-            params![webhook.as_bytes(), ended.millis(), last.as_bytes(), most],
+            params![webhook.as_bytes(), ended.millis(), last.as_bytes(), most, state.name()],
         ),
     }
 }

@@ -1,11 +1,14 @@
 //! A receiver that stays down, the whole way: the real courier walks all its deliveries through the schedule and gives them up in time.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::json;
 
 use super::nobody;
+use super::receiver::Receiver;
+use super::whole::{header, until};
 use crate::harness::Server;
 use crate::outbox_bound::number;
 use crate::outbox_down::details;
@@ -50,4 +53,34 @@ async fn three_hundred_deliveries_to_nobody_have_all_ended_after_their_schedule(
     let counts = said.iter().map(|detail| detail["count"].as_i64().expect("a number"));
     assert!(counts.sum::<i64>() == MANY && said.len() < 100, "{said:?}");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receiver_likes_arrives_in_the_middle_of_much_that_it_refuses() {
+    for answer in ["HTTP/1.1 422 X\r\n\r\n", "HTTP/1.1 500 X\r\n\r\n"] {
+        let server = Server::with(|flags| flags.with("webhook_allow", "127.0.0.0/8")).await;
+        let owner = server.owner_of("acme").await;
+        let receiver = Receiver::liking("project.update", answer).await;
+        let hook = Hook::make(&server, &owner, &json!({ "url": receiver.url(), "contexts": [0] })).await;
+        let mut projects = Vec::new();
+        for _ in 0..60 {
+            projects.push(server.project(&owner, "a").await);
+        }
+        let path = format!("/api/projects/{}", projects[0]);
+        let renamed = server.call_as(&owner, Method::PUT, &path, Some(&json!({ "name": "b" }))).await;
+        assert_eq!(renamed.status, 200, "{renamed:?}");
+        for _ in 0..60 {
+            server.project(&owner, "a").await;
+        }
+        until(&server, "it is taken", async || {
+            hook.deliveries(&server, &owner, "?state=delivered").await["total"] == 1
+        })
+        .await;
+        let tried = "SELECT count(*) FROM delivery WHERE attempts > 0";
+        until(&server, "each was sent", async || number(&server, tried).await == 121).await;
+        let sent: HashSet<_> =
+            receiver.requests().into_iter().map(|request| header(&request, "webhook-id").to_owned()).collect();
+        assert_eq!(sent.len(), 121);
+        server.stop().await;
+    }
 }

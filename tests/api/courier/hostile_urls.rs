@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use orgkeys::domain::delivery::Outcome;
 
 use super::receiver::Receiver;
-use super::{Lying, attempt, carrier};
+use super::{Lying, attempt, carrier, why};
 
 /// `{}` is the port of the canary, which listens on 127.0.0.1 and [`::1`].
 const URLS: [&str; 98] = [
@@ -132,9 +132,40 @@ async fn no_url_leads_to_this_machine() {
     let liar = Lying::new(&[&["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0"]]);
     let carrier = carrier(liar, &[]);
     for (number, url) in URLS.iter().enumerate() {
-        let url = url.replace("{}", &canary.address.port().to_string());
-        let outcome = carrier.carry(&attempt(number as u128, &url)).await;
-        assert!(matches!(outcome, Outcome::Failed { .. }), "{url:?}: {outcome:?}");
+        let plain = url.replace("{}", &canary.address.port().to_string());
+        // In the clear the scheme alone would be refused, whatever the address; the canary sees a handshake too.
+        for url in [plain.replacen("http:", "https:", 1), plain] {
+            let outcome = carrier.carry(&attempt(number as u128, &url)).await;
+            assert!(matches!(outcome, Outcome::Failed { .. }), "{url:?}: {outcome:?}");
+        }
+    }
+    assert_eq!((canary.connections(), canary6.map_or(0, |canary| canary.connections())), (0, 0));
+}
+
+#[tokio::test]
+async fn a_network_that_is_opened_in_the_clear_too_opens_no_other() {
+    let (canary, canary6) = canaries().await;
+    let port = canary.address.port();
+    let liar = Lying::new(&[&["127.0.0.1", "::1", "::ffff:127.0.0.1"]]);
+    // Documentation's network stands for one of the administrator's own, and all that is written as IPv6 but ::1 and its like.
+    let opened = ["192.0.2.0/24", "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "::7f00:0/104"];
+    let carrier = carrier(liar, &opened);
+    for host in [
+        "127.0.0.1",
+        "0x7f.1",
+        "localhost",
+        "[::1]",
+        "[::]",
+        "[::127.0.0.1]",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[2002:7f00:1::]",
+    ] {
+        for scheme in ["http", "https"] {
+            let url = format!("{scheme}://{host}:{port}/");
+            let outcome = carrier.carry(&attempt(1, &url)).await;
+            assert!(why(&outcome).starts_with("the address "), "{url}: {outcome:?}");
+        }
     }
     assert_eq!((canary.connections(), canary6.map_or(0, |canary| canary.connections())), (0, 0));
 }
@@ -173,6 +204,11 @@ async fn metadata_services_are_not_reached_though_everything_is_opened() {
         "http://[::ffff:169.254.169.254]/",
         "http://[::ffff:a9fe:a9fe]/",
         "http://[fd00:ec2::254]/",
+        "http://[fd00:ec2:1::254]/",
+        "http://[fd00:a9fe:a9fe::1]/",
+        "http://[fd00:c1::a9fe:a9fe]/",
+        "http://[fd00:100::100:200]/",
+        "http://[fe80::a9fe:a9fe]/",
         "http://169.254.170.2/v2/credentials",
         "http://100.100.100.200/",
         "http://metadata.google.internal/",

@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 enum Manner {
     /// Writes these bytes and hangs up.
     Answer(Vec<u8>),
+    /// Writes the first if the request has this word, else the second, and hangs up.
+    Choose(&'static str, [Vec<u8>; 2]),
     /// Writes the first, and then the second again and again.
     Endless(Vec<u8>, Vec<u8>),
     /// Writes these bytes, and then one a while.
@@ -25,6 +27,8 @@ enum Manner {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
+    open: AtomicUsize,
+    most: AtomicUsize,
     requests: Mutex<Vec<String>>,
     ended: Notify,
 }
@@ -43,6 +47,12 @@ impl Receiver {
 
     pub async fn answering_at(address: &str, answer: &str) -> Self {
         Self::start(address, Manner::Answer(answer.into())).await
+    }
+
+    /// Takes what has this word in it, and answers all else so.
+    pub async fn liking(word: &'static str, other: &str) -> Self {
+        Self::start("127.0.0.1:0", Manner::Choose(word, [b"HTTP/1.1 204 No Content\r\n\r\n".into(), other.into()]))
+            .await
     }
 
     pub async fn endless(first: &str, again: String) -> Self {
@@ -65,7 +75,13 @@ impl Receiver {
             loop {
                 let (stream, _) = bound.accept().await.expect("a connection");
                 noting.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, Arc::clone(&manner), Arc::clone(&noting)));
+                noting.most.fetch_max(noting.open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let (manner, noting) = (Arc::clone(&manner), Arc::clone(&noting));
+                tokio::spawn(async move {
+                    serve(stream, &manner, &noting).await;
+                    noting.open.fetch_sub(1, Ordering::SeqCst);
+                    noting.ended.notify_one();
+                });
             }
         });
         Self { address, seen, accepting }
@@ -78,6 +94,16 @@ impl Receiver {
     /// How often it was connected to.
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.seen.open.load(Ordering::SeqCst)
+    }
+
+    /// How many were open at once.
+    pub fn most(&self) -> usize {
+        self.seen.most.load(Ordering::SeqCst)
     }
 
     /// The requests that it read.
@@ -97,12 +123,15 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, manner: Arc<Manner>, seen: Arc<Seen>) {
-    let Some(request) = read(&mut stream).await else { return seen.ended.notify_one() };
-    seen.requests.lock().expect("not poisoned").push(request);
-    match &*manner {
+async fn serve(mut stream: TcpStream, manner: &Manner, seen: &Seen) {
+    let Some(request) = read(&mut stream).await else { return };
+    seen.requests.lock().expect("not poisoned").push(request.clone());
+    match manner {
         Manner::Answer(bytes) => {
             let _ = stream.write_all(bytes).await;
+        }
+        Manner::Choose(word, [liked, other]) => {
+            let _ = stream.write_all(if request.contains(word) { liked } else { other }).await;
         }
         Manner::Endless(first, again) => {
             let _ = stream.write_all(first).await;
@@ -118,7 +147,6 @@ async fn serve(mut stream: TcpStream, manner: Arc<Manner>, seen: Arc<Seen>) {
             let _ = stream.read(&mut [0]).await;
         }
     }
-    seen.ended.notify_one();
 }
 
 /// A whole request; nothing if the other side ended before.

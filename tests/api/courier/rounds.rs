@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use orgkeys::actions::delivery::Due;
+use orgkeys::actions::delivery::{Due, Hands};
 use orgkeys::actions::error::Error;
 use orgkeys::domain::delivery::{Outcome, Tried};
 use orgkeys::domain::id::{DeliveryId, WebhookId};
@@ -58,13 +58,15 @@ impl Paper {
 }
 
 impl Desk for Paper {
-    fn due(&self, being_tried: &[DeliveryId], left_alone: &[WebhookId], most: usize) -> Result<Due, Error> {
+    fn due(&self, hands: &Hands, most: usize) -> Result<Due, Error> {
         self.with(|papers| {
             papers.asked += 1;
             let attempts = papers.waiting.iter().filter_map(|(number, webhook, url)| {
                 let webhook = WebhookId::from(Uuid::from_u128(*webhook));
-                let waits = || !being_tried.contains(&DeliveryId::from(Uuid::from_u128(*number)));
-                let mut attempt = (!left_alone.contains(&webhook) && waits()).then(|| attempt(*number, url))?;
+                let id = DeliveryId::from(Uuid::from_u128(*number));
+                let waits = || hands.under_way.iter().all(|tried| tried.delivery != id);
+                let alone = hands.full.contains(&webhook) || hands.resting.contains(&(webhook, 0));
+                let mut attempt = (!alone && waits()).then(|| attempt(*number, url))?;
                 attempt.webhook = webhook;
                 Some(attempt)
             });
@@ -184,6 +186,16 @@ async fn a_webhook_that_failed_is_left_alone_until_somebody_is_in_a_hurry() {
     }
     // Left alone each time it would have taken 1 + 2 + 4 + 8 + ... seconds.
     assert!(began.elapsed() < SOON);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_answers_what_it_thinks_of_each_event_is_not_left_alone() {
+    let (receiver, paper) = (Receiver::answering("HTTP/1.1 422 X\r\n\r\n").await, Paper::default());
+    paper.add(1, &receiver.url(), 0..1);
+    let running = Running::start(paper);
+    // What fails stays due here. Left alone it would be tried five times in as long as this may take.
+    running.until("it was tried often", |paper| paper.failed().len() >= 40).await;
     running.stop().await;
 }
 
