@@ -5,9 +5,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use orgkeys::crypto::rsa;
 use orgkeys::crypto::secret::{self, Kind};
 use orgkeys::domain::api_key::{Terms, Window};
 use orgkeys::domain::id::OrgId;
+use orgkeys::domain::org::{About, Org};
+use orgkeys::domain::org_key::OrgKey;
 use orgkeys::domain::role::Role;
 use orgkeys::server::clock;
 use orgkeys::store::{self, Options, Room, Store, StoreError};
@@ -22,25 +25,36 @@ use crate::program::Site;
 use crate::registrations::{NODES, Signers};
 use crate::report::{Row, mib, ms};
 
+/// Organizations with streams: one may have 200.
+const ORGS: usize = 3;
+
 /// Streams that one credential may have open.
 const EACH: usize = 20;
 
-const KEYS: usize = 5;
+/// An organization with streams.
+struct Watched {
+    org: OrgId,
+    /// The private half of its key.
+    pem: String,
+    /// API keys of an administrator.
+    secrets: Vec<String>,
+}
 
-/// The time until every reader has seen every event, and the memory that the server had for it.
+/// The time until every reader has seen every event of its organization, and the memory that the server had for it.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
-    let server = site.start();
-    let org = server.org.clone();
-    let pems: Vec<String> = (0..KEYS).map(|_| server.mint(&org)).collect();
-    drop(server);
-    let secrets = fill(&site, OrgId::parse(&org).expect("an id"), scale.streams.div_ceil(EACH));
+    drop(site.start());
+    let watched: Vec<_> = (0..ORGS).map(|_| fill(&site, scale.streams.div_ceil(ORGS * EACH))).collect();
     let server = site.start();
     let events = (scale.stream_rounds * NODES) as usize;
-    let requests = Signers::new(&org, &pems).requests(0..scale.stream_rounds);
+    let requests = watched.iter().flat_map(|watched| {
+        Signers::new(&watched.org.to_string(), std::slice::from_ref(&watched.pem)).requests(0..scale.stream_rounds)
+    });
+    let mut requests = requests.collect::<Vec<_>>().into_iter();
     let heads: Vec<String> = (0..scale.streams)
         .map(|number| {
-            let key = &secrets[number / EACH];
+            let Watched { org, secrets, .. } = &watched[number % ORGS];
+            let key = &secrets[number / ORGS / EACH];
             format!("GET /organization/{org}/events/stream?context=9 HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n\r\n")
         })
         .collect();
@@ -49,7 +63,6 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let reading = thread::spawn(move || read(address, heads, events, &opened));
     all_open.recv().expect("all are open");
     let (before, cpu) = (server.kib("VmRSS"), server.cpu());
-    let mut requests = requests.into_iter();
     let began = Instant::now();
     let writing = load::run(&server, move || requests.next());
     let written = began.elapsed();
@@ -59,7 +72,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let quick = if scale.streams < 500 { " (fewer in a quick run)" } else { "" };
     vec![
         Row::new(
-            "500 live streams, 10,000 events: until all have seen all",
+            "500 live streams of 3 organizations, 10,000 events in each: until all have seen all",
             format!("{}, {} of a core{quick}", ms(took), ms(cpu)),
             "< 60 s",
             took < Duration::from_mins(1),
@@ -69,27 +82,29 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     ]
 }
 
-/// So many API keys of an administrator; gives their secrets.
-fn fill(site: &Site, org: OrgId, count: usize) -> Vec<String> {
+/// Makes an organization with so many API keys.
+fn fill(site: &Site, api_keys: usize) -> Watched {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
     let written = store.expect("a store").write(move |tx| {
         let outside = clock::system();
         let (at, mut rng) = (outside.now(), outside.rng());
+        let org: OrgId = outside.id();
+        store::org::insert(tx, &Org { id: org, name: "watched".to_owned(), created_at: at, about: About::default() })?;
+        let pair = rsa::generate(&mut rng).expect("a key");
+        let key = OrgKey { id: outside.id(), org, public_key: pair.public_der.into(), created_at: at };
+        store::org_key::insert(tx, &key, 1)?;
         let (window, role) = (Window { start: at, end: None }, Role::Administrator);
         let terms = Terms { name: "a reader".to_owned(), note: String::new(), role, window, disabled: false };
         let mut secrets = Vec::new();
-        for _ in 0..count {
+        for _ in 0..api_keys {
             let secret = Kind::ApiKey.fresh(&mut rng);
             let digest = Kind::ApiKey.digest(secret.expose_secret()).expect("a digest");
             let mask = secret::mask(&secret);
-            store::api_key::insert(
-                tx,
-                &store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at },
-                None,
-            )?;
+            let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at };
+            store::api_key::insert(tx, &new, None)?;
             secrets.push(secret.expose_secret().to_owned());
         }
-        Ok::<_, StoreError>(secrets)
+        Ok::<_, StoreError>(Watched { org, pem: pair.private_pem.expose_secret().to_owned(), secrets })
     });
     written.wait().expect("written")
 }
@@ -117,7 +132,7 @@ fn read(address: SocketAddr, heads: Vec<String>, events: usize, opened: &mpsc::S
 /// Reads so many events, each with a greater id than the one before.
 async fn follow(mut stream: TcpStream, events: usize) {
     let (mut buffer, mut filled) = (vec![0; 64 * 1_024], 0);
-    let (mut seen, mut last) = (0, 0);
+    let (mut seen, mut last, mut next) = (0, 0_i64, 0_i64);
     while seen < events {
         let read = stream.read(&mut buffer[filled..]).await.expect("more");
         assert_ne!(read, 0, "the stream ended early");
@@ -125,11 +140,10 @@ async fn follow(mut stream: TcpStream, events: usize) {
         let whole = buffer[..filled].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in buffer[..whole].split(|byte| *byte == b'\n') {
             if let Some(id) = line.strip_prefix(b"id: ") {
-                let id: i64 = std::str::from_utf8(id).expect("text").parse().expect("a number");
-                assert!(id > last, "{id} after {last}");
-                last = id;
+                next = std::str::from_utf8(id).expect("text").parse().expect("a number");
             } else if line.starts_with(b"data: ") {
-                seen += 1;
+                assert!(next > last, "{next} after {last}");
+                (seen, last) = (seen + 1, next);
             }
         }
         buffer.copy_within(whole..filled, 0);
