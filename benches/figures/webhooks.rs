@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use crate::Scale;
 use crate::load::{self, Load};
 use crate::program::{Program, Site};
@@ -13,26 +15,34 @@ use crate::report::{Row, ms};
 
 const KEYS: usize = 5;
 
-/// Webhooks of the organization: two to each kind of receiver. Each registration is a delivery to each.
-const WEBHOOKS: u32 = 6;
+/// What receivers answer that are there.
+const ANSWERS: [&str; 4] = ["500 Internal Server Error", "302 Found", "410 Gone", "429 Too Many Requests"];
+
+/// Webhooks: two to each kind of receiver. Those that hang are another organization's, since they would hold the places of
+/// the others.
+const WEBHOOKS: u32 = 12;
 
 /// A page of nodes, asked for with and without pending deliveries in turn; the best of each counts.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let (plain, busy) = (Site::new(), Site::new());
-    let lists = [(&plain, false), (&busy, true)].map(|(site, webhooks)| prepare(site, webhooks, scale.pending));
-    let mut loads: [Vec<Load>; 2] = [Vec::new(), Vec::new()];
+    let lists = [(&plain, false), (&busy, true)].map(|(site, webhooks)| prepare(site, webhooks));
+    let (mut loads, mut settled): ([Vec<Load>; 2], _) = ([Vec::new(), Vec::new()], Vec::new());
     for _ in 0..scale.turns {
+        make_due(&busy, scale.pending / WEBHOOKS);
         for ((site, path), loads) in [&plain, &busy].into_iter().zip(&lists).zip(&mut loads) {
             let server = start(site);
             loads.push(load::repeat(&server, &server.request("GET", path), scale.time / 2));
         }
+        settled.push(tries(&busy));
     }
+    let fewest = settled.into_iter().min().unwrap_or_default();
     let best = |loads: &[Load], figure: fn(&Load) -> Duration| loads.iter().map(figure).min().unwrap_or_default();
     let row = |what, figure: fn(&Load) -> Duration, most: f64| {
         let [without, with] = loads.each_ref().map(|loads| best(loads, figure));
         let share = with.as_secs_f64() / without.as_secs_f64();
         let measured = format!("{} with, {} without: {:+.0} %", ms(with), ms(without), (share - 1.0) * 100.0);
-        Row::new(what, measured, format!("<= +{:.0} %", (most - 1.0) * 100.0), share <= most)
+        let measured = format!("{measured}; {fewest} tries settled meanwhile, at least");
+        Row::new(what, measured, format!("<= +{:.0} %", (most - 1.0) * 100.0), share <= most && fewest > 0)
     };
     vec![
         row(
@@ -51,21 +61,51 @@ fn start(site: &Site) -> Program {
     })
 }
 
-/// Makes an organization with nodes and, if asked, webhooks that are told of each; gives the path of a page of them.
-fn prepare(site: &Site, webhooks: bool, pending: u32) -> String {
+/// Makes an organization with nodes and, if asked, webhooks; gives the path of a page of nodes.
+fn prepare(site: &Site, webhooks: bool) -> String {
     let server = start(site);
     let org = server.org.clone();
     let pems: Vec<String> = (0..KEYS).map(|_| server.mint(&org)).collect();
-    if webhooks {
-        let kinds = [refusing(), hanging(), failing()];
-        for address in kinds.iter().cycle().take(WEBHOOKS as usize) {
-            let body = format!("{{\"url\":\"http://{address}/hook\"}}");
-            server.create(&format!("/organization/{org}/webhooks"), &body);
-        }
-    }
-    let mut nodes = Signers::new(&org, &pems).requests(0..1).into_iter().take((pending / WEBHOOKS).min(NODES) as usize);
+    let mut nodes = Signers::new(&org, &pems).requests(0..1).into_iter().take(NODES as usize);
     load::run(&server, move || nodes.next());
+    if webhooks {
+        let make = |address: &SocketAddr| {
+            server.create(&format!("/organization/{org}/webhooks"), &format!("{{\"url\":\"http://{address}/hook\"}}"));
+        };
+        [hanging(), hanging()].iter().for_each(make);
+        let sql = "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'slow', 0);
+            UPDATE webhook SET org = zeroblob(16)";
+        change(site, sql);
+        let answering = ANSWERS.map(|status| [answering(status), answering(status)]);
+        [refusing(), refusing()].iter().chain(answering.as_flattened()).for_each(make);
+    }
     format!("/organization/{org}/nodes?take=10")
+}
+
+/// Makes so many deliveries to each webhook due now, as if none had been tried.
+fn make_due(site: &Site, each: u32) {
+    let sql = format!(
+        "DELETE FROM delivery;
+         UPDATE webhook SET disabled = NULL, last_failed = NULL;
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each})
+         INSERT INTO delivery (id, webhook, event, state, due_at, attempts, created_at)
+         SELECT randomblob(16), webhook.id, audit.id, 'pending', at, 0, at
+         FROM webhook, n, (SELECT id, at FROM audit WHERE action = 'webhook.create' LIMIT 1) AS audit"
+    );
+    change(site, &sql);
+}
+
+/// How many tries were settled since then, with what each counted for.
+fn tries(site: &Site) -> u32 {
+    let conn = Connection::open(site.database()).expect("the file");
+    conn.query_row("SELECT sum(attempts) FROM delivery", [], |row| row.get(0)).expect("a number")
+}
+
+/// Changes the database beside the server or without one.
+fn change(site: &Site, sql: &str) {
+    let conn = Connection::open(site.database()).expect("the file");
+    conn.busy_timeout(Duration::from_secs(30)).expect("a timeout");
+    conn.execute_batch(sql).expect("changed");
 }
 
 /// An address that listened a moment ago.
@@ -79,12 +119,12 @@ fn hanging() -> SocketAddr {
     serve(move |stream| held.push(stream))
 }
 
-/// Answers 500.
-fn failing() -> SocketAddr {
-    serve(|mut stream| {
+/// Answers so.
+fn answering(status: &'static str) -> SocketAddr {
+    serve(move |mut stream| {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
         let _ = stream.read(&mut [0; 16 * 1_024]);
-        let _ = stream.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+        let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
     })
 }
 
