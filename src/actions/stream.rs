@@ -63,14 +63,14 @@ pub fn open(
 ) -> Pending<(Follower, i64)> {
     app.begin(caller, &Rule::StreamsEvents(org), |tx, grant| {
         if after.is_some_and(|after| after < 0) || after > Some(store::stream::last_id(tx)?) {
-            let message = "Last-Event-ID is not the id of an event of this server: leave it out, or send the last one you have seen";
+            let message = "Last-Event-ID, or after, is not the id of an event of this server: leave it out, or send the last one you have seen";
             return Err(Error::new(Kind::Invalid, "INVALID_FIELD", message));
         }
         if let Some(after) = after.filter(|after| *after > 0)
             && store::anchor::find(tx, grant.org.into())?.is_some()
             && store::stream::first_id(tx, grant.org)? > Some(after)
         {
-            let message = "Last-Event-ID is older than what is kept of the audit log: leave it out, or send 0 for all that is kept";
+            let message = "Last-Event-ID, or after, is older than what is kept of the audit log: leave it out, or send 0 for all that is kept";
             return Err(Error::new(Kind::Invalid, "INVALID_FIELD", message));
         }
         let follower = Follower { caller: caller.clone(), org, wanted, role: grant.role };

@@ -94,11 +94,11 @@ impl ServerApi {
     /// Get the metrics
     ///
     /// In the Prometheus text format. A loopback peer may, unless a proxy sent it on; anyone else needs the token of
-    /// the setting `metrics-token` as a bearer.
+    /// the setting `metrics_token` as a bearer.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self, request: &Request) -> Result<PlainText<String>, MetricsFail> {
         if !self.may_see_metrics(request) {
-            let message = "Metrics are for a loopback peer, or for the bearer in the setting metrics-token";
+            let message = "Metrics are for a loopback peer, or for the bearer in the setting metrics_token";
             return Err(Error::unauthenticated("NO_CREDENTIAL", message).into());
         }
         let metrics = Arc::clone(&self.metrics);

@@ -109,6 +109,8 @@ impl StreamApi {
     /// second of its commit, in the order of the audit log, none left out. ADMINISTRATOR and OWNER see everything, others
     /// what they did themselves; the filters are those of `listSystemEvents`.
     ///
+    /// This page cannot show a stream, which has no end: use `curl -N`, or a library for `EventSource`.
+    ///
     /// Each message has as `id` the event's number, as `event` `created`, `updated` or `deleted`, and as `data` one line of
     /// JSON: the event as `listSystemEvents` shows it. Whoever sends the last `id` they have seen as `Last-Event-ID` (or
     /// `after`) goes on from there without a gap; without it, it begins with what is recorded from now on, and the
@@ -183,7 +185,8 @@ impl StreamApi {
 
 /// The last event that was seen, by the header, else by the parameter; an empty one is none.
 fn last_seen(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Error> {
-    let wrong = || Error::new(Kind::Invalid, "INVALID_FIELD", "Last-Event-ID must be the id of one event, a number");
+    let wrong =
+        || Error::new(Kind::Invalid, "INVALID_FIELD", "Last-Event-ID, or after, must be the id of one event, a number");
     let mut given = headers.get_all(LAST_EVENT_ID).iter();
     let header = given.next().map(|value| value.to_str().map_err(|_| wrong())).transpose()?;
     if given.next().is_some() {

@@ -228,6 +228,9 @@ async fn told() -> Value {
         refusals[family][status] = world.names.example(answer.json());
     }
     let mut seen = world.seen;
+    for (id, answer) in refused_often().await {
+        seen[id]["answers"]["429"] = world.names.example(answer.json());
+    }
     let [plain, wrapped] = faults().await;
     for (id, fault) in story::FAULTLESS.map(|id| (id, if id == "verifyApiKey" { &wrapped } else { &plain })) {
         assert_eq!(fault.status, StatusCode::INTERNAL_SERVER_ERROR, "{fault:?}");
@@ -262,6 +265,22 @@ async fn pressed() -> Vec<(&'static str, Answer)> {
         }
     }
     answers
+}
+
+/// What nodes are answered whose network was refused too often.
+async fn refused_often() -> [(&'static str, Answer); 2] {
+    let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "1")).await;
+    let body = json!({
+        "ip": "1", "region": "1", "timestamp": 1, "status": "", "version": "", "signature": format!("{}==", "A".repeat(342)),
+    });
+    let ask = async |path| {
+        let mut answer = server.call(Method::POST, path, Some(&body)).await;
+        while answer.status != StatusCode::TOO_MANY_REQUESTS {
+            answer = server.call(Method::POST, path, Some(&body)).await;
+        }
+        answer
+    };
+    [("registerNode", ask("/register").await), ("unregisterNode", ask("/unregister").await)]
 }
 
 /// What is answered where something is wrong with the server itself: a table is missing.

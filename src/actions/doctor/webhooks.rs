@@ -95,11 +95,16 @@ fn one(webhook: &Ailing) -> Finding {
     if let Some(since) = waiting {
         what.push(format!("something has been on its way to it since {since}"));
     }
-    let remedy = match (failed, last, waiting) {
-        (1.., ..) => format!("See what its receiver answered (GET {at}/deliveries), mend that, then POST {at}/replay"),
-        (0, Some(_), _) => format!("See what its receiver answered (GET {at}/deliveries) and mend that"),
-        (0, None, _) => "Start the server if it is stopped; if it runs, look at the key file and at its log".to_owned(),
+    let mend = match last {
+        Some(last) if last.status.is_none() => format!(
+            "See that its URL (GET {at}) is right, and that this machine reaches it: its name, its port, its certificate"
+        ),
+        None if *failed == 0 => {
+            "Start the server if it is stopped; if it runs, look at the key file and at its log".to_owned()
+        }
+        _ => format!("See what its receiver answered (GET {at}/deliveries) and mend that"),
     };
+    let remedy = if *failed > 0 { format!("{mend}; then POST {at}/replay") } else { mend };
     Finding::act("webhooks", format!("Webhook {id} of {org}: {}", what.join("; ")), remedy)
 }
 

@@ -23,7 +23,7 @@ pub(super) struct WebhookRequest {
     /// What people call it: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
-    /// The contexts of the events to send, as in `/systemevent`, 0 to 13; all if left out or empty.
+    /// What events to send are about: 0 workspace, 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation; all if left out or empty.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
     /// What must have happened: 0 created, 1 updated, 2 deleted; all if left out or empty.
@@ -43,7 +43,7 @@ pub(super) struct ChangeRequest {
     /// What people call it: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
-    /// The contexts of the events to send, as in `/systemevent`, 0 to 13; all if empty.
+    /// What events to send are about, by the numbers of `createWebhook`; all if empty.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
     /// What must have happened: 0 created, 1 updated, 2 deleted; all if empty.

@@ -178,7 +178,7 @@ fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
     let node = json!({ "provider": "AWS", "status": "active", "version": "1.4.2", "nodeServices": 1 });
     let registration = signed(sign, BEGIN + 60, &node);
     let mut forged = registration.clone();
-    forged["region"] = json!("eu-central-2");
+    forged["signature"] = json!(sign("what somebody else signed"));
     let mut steps = vec![
         ada("createOrganizationKey", json!({ "idOrg": ORG })),
         ada("createOrganizationKey", json!({ "idOrg": ORG, "format": "json" })),
