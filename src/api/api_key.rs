@@ -9,9 +9,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
-use self::wire::{
-    ApiKeyAnswer, ApiKeyListAnswer, ApiKeySecretAnswer, ChangeRequest, CreateRequest, RotateRequest, made, page,
-};
+use self::wire::{ApiKeyAnswer, ApiKeyListAnswer, ChangeRequest, CreateRequest, RotateRequest, made, page};
 use super::auth::Auth;
 use super::body::Body;
 use super::envelope::DeletedAnswer;
@@ -31,7 +29,7 @@ enum SecretResponse {
     /// The key with its secret, this once.
     #[oai(status = 201)]
     Made(
-        Json<ApiKeySecretAnswer>,
+        Json<ApiKeyAnswer>,
         /// Never to be kept on the way.
         #[oai(header = "Cache-Control")]
         String,
@@ -116,7 +114,7 @@ impl ApiKeyApi {
         let (org, request) = (OrgId::parse(&org), body.0.parse()?);
         let (key, secret) = act(&self.0, move |app| api_key::create(app, &auth.0, org, request)).await?;
         let result = made(&key, secret.expose_secret());
-        let answer = ApiKeySecretAnswer::new(201, "API key created successfully", result);
+        let answer = ApiKeyAnswer::new(201, "API key created successfully", result);
         Ok(SecretResponse::Made(Json(answer), "no-store".to_owned()))
     }
 
@@ -193,7 +191,7 @@ impl ApiKeyApi {
         let (org, id, overlap) = (OrgId::parse(&org), ApiKeyId::parse(&id), body.0.parse()?);
         let (key, secret) = act(&self.0, move |app| api_key::rotate(app, &auth.0, org, id, overlap)).await?;
         let result = made(&key, secret.expose_secret());
-        let answer = ApiKeySecretAnswer::new(201, "API key rotated successfully", result);
+        let answer = ApiKeyAnswer::new(201, "API key rotated successfully", result);
         Ok(SecretResponse::Made(Json(answer), "no-store".to_owned()))
     }
 }

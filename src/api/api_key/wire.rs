@@ -162,13 +162,8 @@ wrapped!(
     Vec<ApiKeyItem>
 );
 wrapped!(
-    /// The API key, as it is now.
+    /// An API key as it is now: a new one with its secret, which exists nowhere else.
     ApiKeyAnswer,
-    ApiKeyMade
-);
-wrapped!(
-    /// A new API key with its secret, which exists nowhere else.
-    ApiKeySecretAnswer,
     ApiKeyMade
 );
 

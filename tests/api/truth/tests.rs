@@ -34,7 +34,7 @@ fn fault(method: &Method, path: &str, answer: &Answer) -> String {
 
 #[test]
 fn an_answer_that_the_document_gives_is_no_fault() {
-    let secret = example("ApiKeySecretAnswer");
+    let secret = example("ApiKeyAnswer");
     let kept = [("content-type", "application/json"), ("cache-control", "no-store"), ("x-request-id", "1")];
     for (method, path, answer) in [
         (Method::GET, "/user/profile", json_answer(200, &example("ProfileAnswer"))),
@@ -69,7 +69,7 @@ fn whatever_the_document_does_not_say_of_an_answer_is_a_fault() {
     assert_eq!(fault(&get, "/user/profile", &answer(200, &[], &profile)), "the media type \"\"");
     let more = answer(200, &[("content-type", "application/json"), ("x-more", "1")], &profile);
     assert_eq!(fault(&get, "/user/profile", &more), "the header x-more");
-    let secret = json_answer(201, &example("ApiKeySecretAnswer"));
+    let secret = json_answer(201, &example("ApiKeyAnswer"));
     assert_eq!(fault(&post, KEYS, &secret), "the header cache-control is missing");
     let list = [("content-type", "application/json"), ("x-total-count", "many")];
     assert!(

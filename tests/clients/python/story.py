@@ -14,7 +14,7 @@ from orgkeys_client.api.people import create_user, get_profile
 from orgkeys_client.api.sessions import login_user
 from orgkeys_client.api.system_events import list_system_events
 from orgkeys_client.models import (
-    ApiKeySecretAnswer,
+    ApiKeyAnswer,
     ApiKeyVerificationAnswer,
     Credentials,
     Done,
@@ -86,7 +86,7 @@ assert [beside.node_id for beside in keys[0].node_keys] == ["203.0.113.7"]
 asked = NewApiKeyRequest(
     list_projects_id=[], role_id=0, user_api_key=UserApiKey(api_name="a service", has_expire_time=False)
 )
-made = expect(ApiKeySecretAnswer, create_api_key.sync(org, client=ada, body=asked)).result
+made = expect(ApiKeyAnswer, create_api_key.sync(org, client=ada, body=asked)).result
 question = VerifyApiKey(api_key=made.api_key)
 verdict = expect(ApiKeyVerificationAnswer, verify_api_key.sync(client=ada, body=question)).result
 assert (verdict.valid, verdict.code, verdict.api_key_id, verdict.expire_date) == (True, "VALID", made.id, None)
