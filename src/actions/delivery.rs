@@ -45,7 +45,8 @@ pub fn now(app: &App) -> Time {
 }
 
 /// Deliveries that are due, as far as there are so many `places`, none that is under way, and none of a webhook that rests or
-/// has no place: the many of one that fails must not hide the few of another. Nor do these count as next. Nothing while there is no key. What is on its way to a webhook that was switched off is given up first.
+/// has no place: the many of one that fails must not hide the few of another. Nor do these count as next. Nothing while there
+/// is no key. What is on its way to a webhook that was switched off is given up first.
 pub fn due(app: &App, hands: &Hands, places: usize) -> Result<Due, Error> {
     forget::give_up(app)?;
     let Some(key) = app.key.get() else { return Ok(Due::default()) };

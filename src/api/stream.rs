@@ -109,7 +109,7 @@ impl StreamApi {
     /// second of its commit, in the order of the audit log, none left out. ADMINISTRATOR and OWNER see everything, others
     /// what they did themselves; the filters are those of `listSystemEvents`.
     ///
-    /// This page cannot show a stream, which has no end: use `curl -N`, or a library for `EventSource`.
+    /// Swagger UI cannot show a stream, which has no end: use `curl -N`, or a library for `EventSource`.
     ///
     /// Each message has as `id` the event's number, as `event` `created`, `updated` or `deleted`, and as `data` one line of
     /// JSON: the event as `listSystemEvents` shows it. Whoever sends the last `id` they have seen as `Last-Event-ID` (or

@@ -1,4 +1,5 @@
-//! Who hears that nothing is heard of a node? The organization's log says it, once for each silence, by a moment that has surely come: a clock that leaps ahead must not announce every node.
+//! Who hears that nothing is heard of a node? The organization's log says it, once for each silence, by a moment that has
+//! surely come: a clock that leaps ahead must not announce every node.
 
 use crate::actions::app::App;
 use crate::actions::error::Error;

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 /// By operation: `parameters` by name, the body that was sent as `request`, and the bodies that were answered by status as
-/// `answers`, or, where they were not JSON, by media type as `texts`. Under `refusals`, by family (`plain`, `wrapped`), those that every operation has in common, by status.
+/// `answers`, or, where they were not JSON, by media type as `texts`. Under `refusals`, by family (`plain`, `wrapped`), those
+/// that every operation has in common, by status.
 const SEEN: &str = include_str!("../../../openapi/examples.json");
 
 /// Writes into an operation of the document what was seen of it.
