@@ -29,20 +29,21 @@ pub async fn details(server: &Server, action: &str) -> Vec<Value> {
     of.map(|entry| serde_json::from_str(&entry.detail.expect("a detail")).expect("JSON")).collect()
 }
 
-/// Has each delivery that is due tried and refused once.
-async fn refuse_all(server: &Server) {
-    assert!(carry(server, &REFUSED).await > 0);
+/// So many deliveries that their receiver refused once and that are due again, one as another.
+async fn refused(count: usize) -> (Server, Identity, Hook) {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    for _ in 0..count {
+        hook.tested(&server, &owner).await;
+    }
+    assert!(carry(&server, &REFUSED).await > 0);
     server.pass(5_500);
+    (server, owner, hook)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_due_again_counts_the_failure_of_a_receiver_that_is_down_as_its_own_try() {
-    let server = Server::start().await;
-    let (owner, hook) = owner_and_hook(&server).await;
-    for _ in 0..20 {
-        hook.tested(&server, &owner).await;
-    }
-    refuse_all(&server).await;
+    let (server, owner, hook) = refused(20).await;
     tell(&server, vec![due(&server, &[], 32).await.0[0].ended(TAKEN)]).await;
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, vec![tries[0].ended(REFUSED)]).await;
@@ -88,12 +89,7 @@ async fn an_answer_that_is_a_verdict_on_one_event_counts_for_no_other() {
         .into_iter()
         .chain([302, 400, 401, 403, 404, 409, 413, 422, 499].map(|status| (status, false)))
     {
-        let server = Server::start().await;
-        let (owner, hook) = owner_and_hook(&server).await;
-        for _ in 0..6 {
-            hook.tested(&server, &owner).await;
-        }
-        refuse_all(&server).await;
+        let (server, owner, hook) = refused(6).await;
         let (tries, _) = due(&server, &[], 32).await;
         let refused = Outcome::Refused { status, retry_after: None };
         tell(&server, vec![tries[0].ended(refused.clone())]).await;
@@ -105,12 +101,7 @@ async fn an_answer_that_is_a_verdict_on_one_event_counts_for_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_shows_that_the_receiver_is_up() {
-    let server = Server::start().await;
-    let (owner, hook) = owner_and_hook(&server).await;
-    for _ in 0..6 {
-        hook.tested(&server, &owner).await;
-    }
-    refuse_all(&server).await;
+    let (server, owner, hook) = refused(6).await;
     let (tries, _) = due(&server, &[], 32).await;
     let verdict = Outcome::Refused { status: 422, retry_after: None };
     tell(&server, vec![tries[0].ended(verdict.clone())]).await;
@@ -195,12 +186,7 @@ async fn a_message_that_its_receiver_does_not_like_holds_up_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_was_counted_while_a_try_was_under_way_is_not_counted_twice() {
-    let server = Server::start().await;
-    let (owner, hook) = owner_and_hook(&server).await;
-    for _ in 0..4 {
-        hook.tested(&server, &owner).await;
-    }
-    refuse_all(&server).await;
+    let (server, owner, hook) = refused(4).await;
     let (tries, _) = due(&server, &[], 32).await;
     let first: Vec<_> = tries[..2].iter().map(|attempt| attempt.ended(REFUSED)).collect();
     tell(&server, first.clone()).await;
@@ -215,12 +201,7 @@ async fn a_failure_that_was_counted_while_a_try_was_under_way_is_not_counted_twi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_up_together_is_said_once() {
-    let server = Server::start().await;
-    let (owner, hook) = owner_and_hook(&server).await;
-    for _ in 0..20 {
-        hook.tested(&server, &owner).await;
-    }
-    refuse_all(&server).await;
+    let (server, owner, hook) = refused(20).await;
     for round in 1..10 {
         assert_eq!(details(&server, "webhook.failed").await, Vec::<Value>::new(), "{round}");
         let (tries, _) = due(&server, &[], 32).await;
