@@ -3,6 +3,22 @@
 -- Times are milliseconds since 1970-01-01T00:00:00Z. Ids are the 16 bytes of a UUID version 7, so rows arrive in
 -- the order of their keys and each insert touches the last page only.
 
+-- Which file this is, and how far its write-ahead log has come: one row. Written at the beginning of each log and before
+-- each checkpoint, so that a log which another database or another state of this one left is told from the file's own.
+CREATE TABLE file_identity (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    -- Random, and renewed at every start of the server and in every backup.
+    file     BLOB NOT NULL CHECK (length(file) = 16),
+    -- What it was before it was renewed.
+    previous BLOB NOT NULL CHECK (length(previous) = 16),
+    -- Counts up, across renewals too.
+    mark     INTEGER NOT NULL CHECK (mark >= base),
+    -- The mark that the file itself had at least when the log that holds this row began.
+    base     INTEGER NOT NULL CHECK (base >= 0)
+) STRICT;
+
+INSERT INTO file_identity (id, file, previous, mark, base) VALUES (1, randomblob(16), zeroblob(16), 0, 0);
+
 CREATE TABLE org (
     id         BLOB PRIMARY KEY CHECK (length(id) = 16),
     name       TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 100),

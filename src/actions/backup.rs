@@ -12,8 +12,8 @@ use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::time::Time;
 use crate::store::backup::{self, Made, Snapshot};
 use crate::store::clock::Kept;
-use crate::store::open::Lock;
-use crate::store::{self, Options, Store, StoreError};
+use crate::store::lock::Lock;
+use crate::store::{self, Options, ReadTx, Room, Store, StoreError};
 
 /// What a restore did.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub fn notice(app: &App) -> Result<Option<Time>, Error> {
 /// Puts a backup in the place of `options.path`, which no server may use. Until the last step nothing of the old database is changed.
 pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: bool) -> Result<Restored, Error> {
     let database = store::open::real(&options.path)?;
-    let _lock = Lock::take(&database)?;
+    let lock = Lock::take(&database)?;
     // A damaged database may be replaced, another program's never.
     if database.try_exists().map_err(StoreError::from)?
         && let Err(foreign @ StoreError::Foreign { .. }) = store::open::check_header(&database)
@@ -70,7 +70,8 @@ pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: b
         return Err(foreign.into());
     }
     let draft = backup::stage(file, &database)?;
-    let result = prepare(&draft, &database, options, outside, keep_tokens);
+    let old = Snapshot::locked(&database, &lock).ok();
+    let result = prepare(&draft, old, options, outside, keep_tokens);
     match result {
         Ok(restored) => {
             let aside = backup::replace(&database, &draft, outside.now())?;
@@ -85,16 +86,21 @@ pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: b
 
 /// The last id of an entry that anybody may have seen, as the old database knows it. One that ended before the backup, or
 /// cannot be read, does not.
-fn ids_seen(draft: &Path, database: &Path) -> Result<i64, StoreError> {
+fn ids_seen(draft: &Path, old: Option<&Snapshot>) -> Result<i64, StoreError> {
     let kept = Snapshot::open(draft)?.read(store::stream::last_id)?;
-    let seen = Snapshot::open(database).and_then(|old| old.read(store::stream::last_id));
-    Ok(seen.ok().filter(|seen| *seen >= kept).unwrap_or(kept.saturating_add(IDS_PASSED_OVER)))
+    let seen = ask(old, store::stream::last_id);
+    Ok(seen.filter(|seen| *seen >= kept).unwrap_or(kept.saturating_add(IDS_PASSED_OVER)))
+}
+
+/// What the old database says, if it can be read.
+fn ask<T>(old: Option<&Snapshot>, work: impl FnOnce(&ReadTx<'_>) -> Result<T, StoreError>) -> Option<T> {
+    old?.read(work).ok()
 }
 
 /// Checks the staged copy whole and writes into it that it was restored.
 fn prepare(
     draft: &Path,
-    database: &Path,
+    old: Option<Snapshot>,
     options: &Options,
     outside: &Outside,
     keep_tokens: bool,
@@ -108,19 +114,21 @@ fn prepare(
     }
     audit::verify(draft, &[])?;
     let new_heads = audit::heads(draft)?;
-    let old_heads = audit::heads(database).unwrap_or_default();
     let now = outside.now();
-    let used = Snapshot::open(database).and_then(|old| old.read(|tx| store::replay::used_since(tx, now)));
-    let seen = Snapshot::open(database).and_then(|old| old.read(store::clock::kept)).unwrap_or_default();
-    let ids_seen = ids_seen(draft, database)?;
-    let store = Store::open(&Options { path: draft.to_owned(), ..options.clone() })?;
+    let old_heads = ask(old.as_ref(), store::audit::heads).unwrap_or_default();
+    let used = ask(old.as_ref(), |tx| store::replay::used_since(tx, now));
+    let seen = ask(old.as_ref(), store::clock::kept).unwrap_or_default();
+    let ids_seen = ids_seen(draft, old.as_ref())?;
+    drop(old);
+    // The reserve is the database's, not its draft's.
+    let store = Store::open(&Options { path: draft.to_owned(), room: Room::new(0, 0), ..options.clone() })?;
     let app = App::new(store, outside.clone(), Limits::default())?;
-    let (heads, used_known) = ((old_heads.clone(), new_heads.clone()), used.is_ok());
+    let (heads, used_known) = ((old_heads.clone(), new_heads.clone()), used.is_some());
     let (tokens_ended, signed_after) = app.administer(move |tx, now| {
         // Signatures that state a later moment are known from the old database; without it none can be told apart from a used one.
         let signed_after = match &used {
-            Ok(used) => store::replay::keep(tx, used).map(|()| now)?,
-            Err(_) => now.plus(WIDEST_WINDOW),
+            Some(used) => store::replay::keep(tx, used).map(|()| now)?,
+            None => now.plus(WIDEST_WINDOW),
         };
         store::server::set_signed_after(tx, signed_after)?;
         store::server::set_unannounced_token(tx, None)?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::audit;
 use super::error::Error;
 use crate::domain::time::Time;
-use crate::store::backup::{self, Snapshot};
+use crate::store::backup::{self, Checked, Snapshot};
 use crate::store::{self, StoreError, migrate, open};
 
 /// Without a backup for so long somebody must act.
@@ -76,14 +76,16 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     let key_file = patient.key_file.map_or_else(|| store::key_file::beside(database), Path::to_owned);
     found.extend(files::modes(database, &key_file));
     found.push(backups(database, now));
-    match file(database) {
-        Ok(well) => found.push(well),
+    let snapshot = match file(database) {
+        Ok((snapshot, well)) => {
+            found.push(well);
+            snapshot
+        }
         Err(finding) => {
             found.push(finding);
             return Ok(found);
         }
-    }
-    let snapshot = Snapshot::open(database)?;
+    };
     found.push(clock::clock(&snapshot, now));
     found.push(integrity(&snapshot, patient.quick));
     found.push(chains(database));
@@ -92,14 +94,14 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     Ok(found)
 }
 
-/// Whether the file is one of ours that this program reads.
-fn file(database: &Path) -> Result<Finding, Finding> {
-    let checked = open::check_header(database).and_then(|()| open::check_contents(database));
-    match checked {
-        Ok(migrate::VERSION) => {
-            Ok(Finding::well("file", format!("The schema is current: version {}", migrate::VERSION)))
+/// The file, if it is one of ours that this program reads.
+fn file(database: &Path) -> Result<(Snapshot, Finding), Finding> {
+    let opened = Snapshot::open(database).and_then(|snapshot| Ok((snapshot.version()?, snapshot)));
+    match opened {
+        Ok((migrate::VERSION, snapshot)) => {
+            Ok((snapshot, Finding::well("file", format!("The schema is current: version {}", migrate::VERSION))))
         }
-        Ok(older) => Err(Finding::act(
+        Ok((older, _)) => Err(Finding::act(
             "file",
             format!("The schema is version {older}, this program's is {}", migrate::VERSION),
             "Make a backup, then start this version of the server: it upgrades the file and keeps the old one aside",
@@ -119,10 +121,11 @@ fn file(database: &Path) -> Result<Finding, Finding> {
 fn integrity(snapshot: &Snapshot, quick: bool) -> Finding {
     let checked = if quick { snapshot.quick_integrity() } else { snapshot.integrity() };
     match checked {
-        Ok(Ok(())) if quick => {
-            Finding::well("integrity", "SQLite finds every page in order; indexes were not compared")
+        Ok(Ok(Checked { constraints: false })) => {
+            Finding::well("integrity", "SQLite finds every page in order; constraints were not checked, since the file is read-only")
         }
-        Ok(Ok(())) => Finding::well("integrity", "SQLite finds every page, index and constraint in order"),
+        Ok(Ok(_)) if quick => Finding::well("integrity", "SQLite finds every page in order; indexes were not compared"),
+        Ok(Ok(_)) => Finding::well("integrity", "SQLite finds every page, index and constraint in order"),
         Ok(Err(what)) => Finding::act(
             "integrity",
             format!("The database is damaged: {what}"),

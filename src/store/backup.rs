@@ -9,14 +9,16 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
-use super::{ReadTx, StoreError, audit, connection, open};
+use super::lock::Lock;
+use super::view::{self, View};
+use super::{ReadTx, StoreError, audit, connection, identity, open};
 use crate::crypto::chain::hex;
 use crate::domain::event::Head;
 use crate::domain::time::Time;
 
 /// A database that is read beside whoever serves it.
 pub struct Snapshot {
-    conn: Connection,
+    view: View,
 }
 
 /// What a backup holds, to keep elsewhere.
@@ -36,29 +38,46 @@ pub struct Made {
 impl Snapshot {
     /// Opens the database at `path` for reading, beside a running server too.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { conn: open::reader(&open::real(path)?)? })
+        Ok(Self { view: View::open(&open::real(path)?)? })
+    }
+
+    /// The same for whoever holds the database's lock.
+    pub fn locked(path: &Path, lock: &Lock) -> Result<Self, StoreError> {
+        Ok(Self { view: View::locked(&open::real(path)?, lock)? })
+    }
+
+    /// The version of the schema.
+    pub fn version(&self) -> Result<i32, StoreError> {
+        self.view.version()
     }
 
     /// Reads from one snapshot.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
-        let tx = self.conn.unchecked_transaction().map_err(StoreError::from)?;
+        let tx = self.view.unchecked_transaction().map_err(StoreError::from)?;
         work(&ReadTx { conn: &tx })
     }
 
     /// Whether SQLite finds every page, index and constraint in order; else what it says first.
-    pub fn integrity(&self) -> Result<Result<(), String>, StoreError> {
-        self.ask("PRAGMA integrity_check(1)")
+    pub fn integrity(&self) -> Result<Result<Checked, String>, StoreError> {
+        self.ask("integrity_check(1)")
     }
 
     /// The same without comparing indexes with their tables, which takes most of the time.
-    pub fn quick_integrity(&self) -> Result<Result<(), String>, StoreError> {
-        self.ask("PRAGMA quick_check(1)")
+    pub fn quick_integrity(&self) -> Result<Result<Checked, String>, StoreError> {
+        self.ask("quick_check(1)")
     }
 
-    fn ask(&self, pragma: &str) -> Result<Result<(), String>, StoreError> {
-        let verdict: String = self.conn.query_row(pragma, [], |row| row.get(0))?;
-        Ok(if verdict == "ok" { Ok(()) } else { Err(verdict) })
+    fn ask(&self, check: &str) -> Result<Result<Checked, String>, StoreError> {
+        let (verdict, constraints) = self.view.check(check)?;
+        Ok(if verdict == "ok" { Ok(Checked { constraints }) } else { Err(verdict) })
     }
+}
+
+/// A database that SQLite finds in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked {
+    /// Whether CHECK constraints were looked at, which SQLite cannot where a file is read-only.
+    pub constraints: bool,
 }
 
 /// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what. The second result is that of
@@ -67,10 +86,10 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(),
     let database = &open::real(database)?;
     let draft = open::beside(file, ".orgkeys-draft");
     refuse_target(database, file, &draft)?;
-    let source = open::reader(database)?;
+    let source = View::open(database)?;
     let marker = open::beside(database, ".backup");
     // Two at once would rename each other's half-written drafts.
-    let _lock = open::Lock::take_or_say(&open::beside(&marker, ".lock"), || {
+    let _lock = Lock::take_unless_read_only(&open::beside(&marker, ".lock"), || {
         format!("another backup of {} is being made: wait until it is done", database.display())
     })?;
     discard(&draft)?;
@@ -114,6 +133,8 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
     }
     // Without a write-ahead log of its own the copy is one file.
     target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    // The log of the database does not belong to its copy.
+    identity::renew(&target)?;
     let schema_version = target.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let heads = audit::heads(&ReadTx { conn: &target })?;
     target.close().map_err(|(_, error)| error)?;
@@ -124,7 +145,10 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     // A link may lead to a database in use, whose log lies beside that.
     let file = &open::real(file)?;
-    open::check_header(file).and_then(|()| open::check_contents(file)).map_err(no_backup)?;
+    if !file.try_exists()? {
+        return Err(StoreError::Unusable(format!("{} is not there: name a backup", file.display())));
+    }
+    View::open(file).map_err(no_backup)?;
     for log in ["-wal", "-journal"].map(|suffix| open::beside(file, suffix)) {
         if fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
             return Err(StoreError::Unusable(format!(
@@ -176,8 +200,7 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
     let kept = database.try_exists()?.then_some(aside);
     if let Some(aside) = &kept {
         // A damaged database cannot be checkpointed; its log then goes aside with it.
-        let checkpointed = open::check_header(database)
-            .and_then(|()| open::check_contents(database))
+        let checkpointed = view::check(database)
             .and_then(|_| connection::writing(database))
             .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
         fs::hard_link(database, aside)?;
@@ -244,7 +267,7 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (database, file) = (folder.path().join("orgkeys.db"), folder.path().join("copy.db"));
         open::prepare(&database).expect("made");
-        let other = open::Lock::take_or_say(&open::beside(&database, ".backup.lock"), String::new).expect("free");
+        let other = Lock::take_unless_read_only(&open::beside(&database, ".backup.lock"), String::new).expect("free");
         let refusal = make(&database, &file, Time::from_millis(0)).expect_err("refused").to_string();
         assert!(refusal.starts_with("another backup of "), "{refusal}");
         assert!(!file.exists() && !open::beside(&file, ".orgkeys-draft").exists());
@@ -264,6 +287,6 @@ mod tests {
             let refusal = make(&database, &folder.path().join(file), Time::from_millis(0)).expect_err("refused");
             assert!(refusal.to_string().contains("is the database itself"), "{refusal}");
         }
-        open::check_contents(&database).expect("untouched");
+        view::check(&database).expect("untouched");
     }
 }

@@ -11,6 +11,9 @@ use super::{StoreError, open};
 /// The oldest SQLite that is known to keep what it acknowledged (3.51.3 mended a lost write-ahead log reset).
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// How long a connection waits for another one.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+
 /// Each pragma with the value that must stand after it was set.
 const PRAGMAS: [(&str, &str, i64); 7] = [
     ("synchronous", "FULL", 2),
@@ -22,11 +25,12 @@ const PRAGMAS: [(&str, &str, i64); 7] = [
     ("busy_timeout", "5000", 5_000),
 ];
 
-/// The connection of the one writer. Only for a database that is known to be ours: its first line changes a foreign file.
+/// The connection of the one writer, which alone moves the log into the database, and only when it is told to. Only for a
+/// database that is known to be ours: its first line changes a foreign file.
 pub fn writing(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
-    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY)?;
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         let message = format!("SQLite keeps journal mode {mode} here: put the database on a local disk");
@@ -36,14 +40,24 @@ pub fn writing(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// A connection that reads.
+/// A connection that reads what nobody serves, by the URI that says how. It changes no file: in exclusive mode, which must
+/// be set before anything is read, SQLite keeps its index of the log in memory.
+pub fn view(uri: &str) -> Result<Connection, StoreError> {
+    let mut conn = Connection::open_with_flags(uri, reading_flags() | OpenFlags::SQLITE_OPEN_URI)?;
+    conn.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
+    prepare_reader(&mut conn)?;
+    Ok(conn)
+}
+
+/// A connection that reads beside the writer.
 pub fn reading(path: &Path) -> Result<Connection, StoreError> {
     let mut conn = Connection::open_with_flags(path, reading_flags())?;
     prepare_reader(&mut conn)?;
     Ok(conn)
 }
 
-/// The flags of a reader. Not read-only: such a connection could not recover the write-ahead log of a process that was killed.
+/// The flags of a reader. Not read-only: beside the writer, readers take part in the index of the log, and SQLite knows no
+/// CHECK constraint of a file that is opened read-only.
 pub fn reading_flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
@@ -54,6 +68,7 @@ pub fn prepare_reader(conn: &mut Connection) -> rusqlite::Result<()> {
     prepare(conn).map_err(|error| {
         rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR), Some(error.to_string()))
     })?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.pragma_update(None, "query_only", true)
 }
 
@@ -63,7 +78,7 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
         let message = format!("SQLite {} is too old: 3.51.3 is needed", rusqlite::version());
         return Err(StoreError::Unusable(message));
     }
-    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY)?;
     for (name, value, expected) in PRAGMAS {
         conn.execute_batch(&format!("PRAGMA {name} = {value}"))?;
         let stands: i64 = conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
@@ -75,6 +90,7 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
     if !conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)? {
         return Err(StoreError::Unusable("SQLite did not take its query planner stability guarantee".to_owned()));
     }
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(())
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::space::Urgency;
 use super::writer_tests::{RESERVE, Subject, add_large, id};
-use super::{StoreError, connection};
+use super::{StoreError, connection, reserve, space};
 
 /// A disk in memory that is unmounted when the test ends.
 struct Disk(PathBuf);
@@ -35,6 +35,15 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Takes what is free, after another file took some of it before.
+    fn fill_up(&self) -> fs::File {
+        let mut more = fs::File::create(self.0.join("more")).expect("a file");
+        while more.write_all(&[b'x'; 4_096]).is_ok() {}
+        more
+    }
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
         // Lazily: a test that failed may still have files open there.
@@ -51,7 +60,7 @@ fn what_revokes_stands_although_the_disk_is_full_when_the_changes_beside_it_are_
     };
     let subject = Subject::within(folder);
     subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
-    let mut filler = disk.fill(RESERVE + RESERVE / 2);
+    let mut filler = disk.fill(RESERVE / 2);
     let (release, held) = subject.hold();
     // Another program takes what is left while the change is made, after the look at the disk.
     let ordinary = subject.enqueue(Urgency::Ordinary, move |tx| {
@@ -69,4 +78,62 @@ fn what_revokes_stands_although_the_disk_is_full_when_the_changes_beside_it_are_
     fs::remove_file(disk.0.join("filler")).expect("removed");
     subject.store.write(|tx| add_large(tx, 3)).wait().expect("there is room again");
     assert_eq!(subject.orgs(), [2, 3, 200].map(id).into());
+}
+
+#[test]
+fn the_reserve_is_on_the_disk_given_to_revocations_and_filled_again() {
+    let folder = TempDir::new().expect("a folder");
+    let Some(disk) = Disk::on(&folder) else {
+        println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
+        return;
+    };
+    let database = disk.0.join("orgkeys.db");
+    let subject = Subject::within(folder);
+    subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
+    assert_eq!(reserve::held(&database), RESERVE);
+
+    drop(disk.fill(0));
+    assert_eq!((disk.free(), space::on_disk(&database)), (0, Some(RESERVE)));
+    assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
+    for number in 2..5 {
+        subject.store.revoke(move |tx| add_large(tx, number)).wait().expect("there is a reserve");
+    }
+    assert!(reserve::held(&database) < RESERVE);
+    assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
+
+    // With nothing left on the disk but the reserve, a store opens, and what revokes goes on.
+    let subject = subject.reopened();
+    let _ = subject.store.write(|_| Ok::<_, StoreError>(())).wait();
+    drop(disk.fill_up());
+    assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
+    subject.store.revoke(|tx| add_large(tx, 10)).wait().expect("there is a reserve");
+    let subject = subject.reopened();
+
+    fs::remove_file(disk.0.join("filler")).expect("removed");
+    fs::remove_file(disk.0.join("more")).expect("removed");
+    subject.store.write(|tx| add_large(tx, 1)).wait().expect("there is room again");
+    let subject = subject.reopened();
+    assert_eq!(reserve::held(&database), RESERVE);
+    assert_eq!(subject.orgs(), [1, 2, 3, 4, 10, 200].map(id).into());
+    drop((subject, disk));
+}
+
+#[test]
+fn a_disk_without_room_for_anything_is_named_when_a_store_cannot_be_opened() {
+    let folder = TempDir::new().expect("a folder");
+    let Some(disk) = Disk::on(&folder) else {
+        println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
+        return;
+    };
+    let subject = Subject::within(folder);
+    subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
+    let closed = subject.closed();
+    fs::remove_file(disk.0.join("orgkeys.db.reserve")).expect("removed");
+    drop(disk.fill(0));
+    let refusal = closed.open().err().expect("refused").to_string();
+    assert!(refusal.starts_with("the disk of "), "{refusal}");
+    assert!(refusal.contains("orgkeys.db is full (0 bytes are free): free at least"), "{refusal}");
+    fs::remove_file(disk.0.join("filler")).expect("removed");
+    drop(closed.open().expect("there is room again"));
+    drop(disk);
 }

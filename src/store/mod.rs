@@ -16,9 +16,11 @@ pub mod error;
 mod figures;
 pub mod guess;
 mod heads;
+mod identity;
 pub mod index;
 pub mod invitation;
 pub mod key_file;
+pub mod lock;
 pub mod migrate;
 pub mod node;
 pub mod open;
@@ -27,6 +29,7 @@ pub mod org_key;
 mod pending;
 pub mod project;
 pub mod replay;
+mod reserve;
 #[cfg(test)]
 mod schema_tests;
 pub mod server;
@@ -36,6 +39,10 @@ pub mod stream;
 pub mod token;
 pub mod totals;
 pub mod user;
+mod view;
+mod wal;
+#[cfg(test)]
+mod wal_tests;
 pub mod webhook;
 pub mod writer;
 #[cfg(test)]
@@ -50,12 +57,14 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
 use bell::Bell;
-pub use connection::disk_free;
 pub use error::StoreError;
 pub use figures::{SIZES, WriterFigures};
 use index::Index;
+use lock::Lock;
 pub use pending::{Answer, Pending};
+use reserve::Reserve;
 use space::Urgency;
+pub use space::on_disk;
 pub use writer::WriteTx;
 use writer::Writer;
 
@@ -93,17 +102,18 @@ impl Room {
 
 /// An open database. The process that opened it holds its lock.
 pub struct Store {
-    writer: Writer,
     readers: r2d2::Pool<SqliteConnectionManager>,
     /// For lookups that nobody may wait long for.
     door: Mutex<Connection>,
+    // Dropped after the connections that read: the last one to close the database removes its log.
+    writer: Writer,
     path: PathBuf,
     room: Room,
     index: Arc<Index>,
     bell: Arc<Bell>,
     upgraded_from: Option<i32>,
     // Declared last: the lock is let go only when every connection is closed.
-    _lock: open::Lock,
+    _lock: Lock,
 }
 
 /// A snapshot to read from. Every store function that only reads takes one.
@@ -122,21 +132,29 @@ pub struct Storage {
     pub most: u64,
     /// Bytes that the disk has free for this process.
     pub disk_free: Option<u64>,
-    /// Bytes of them that are kept for what revokes.
+    /// Bytes that are kept for what revokes.
     pub reserve: u64,
+    /// Bytes of them that the reserve's file holds; they are not among those that are free.
+    pub held: u64,
 }
 
 impl Store {
     /// Opens the database at `options.path`, or makes it; refuses what it cannot vouch for and then changes no byte.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let options = &Options { path: open::real(&options.path)?, ..options.clone() };
-        let lock = open::Lock::take(&options.path)?;
+        Self::open_real(options).map_err(|error| space::explain(error, &options.path))
+    }
+
+    fn open_real(options: &Options) -> Result<Self, StoreError> {
+        let lock = Lock::take(&options.path)?;
+        // Else a full disk could not be opened, and nothing on it be revoked.
+        Reserve::of(&options.path, options.room.reserve).make_room()?;
         let upgraded_from = open::prepare(&options.path)?;
-        let door = connection::reading(&options.path)?;
-        let index = Arc::new(Index::load(&Look::begin(&door)?.0)?);
+        let conn = connection::writing(&options.path)?;
+        let index = Arc::new(Index::load(&Look::begin(&conn)?.0)?);
         let bell = Arc::new(Bell::default());
-        let writer =
-            Writer::start(connection::writing(&options.path)?, Arc::clone(&index), Arc::clone(&bell), options)?;
+        let writer = Writer::start(conn, Arc::clone(&index), Arc::clone(&bell), options)?;
+        let door = connection::reading(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(connection::reading_flags())
             .with_init(connection::prepare_reader);
@@ -147,7 +165,7 @@ impl Store {
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
         let (door, path, room) = (Mutex::new(door), options.path.clone(), options.room.clone());
-        Ok(Self { writer, readers, door, path, room, index, bell, upgraded_from, _lock: lock })
+        Ok(Self { readers, door, writer, path, room, index, bell, upgraded_from, _lock: lock })
     }
 
     /// Reads from one snapshot.
@@ -220,6 +238,7 @@ impl Store {
             most: self.room.limit(),
             disk_free: connection::disk_free(&self.path),
             reserve: self.room.reserve,
+            held: reserve::held(&self.path),
         }
     }
 }

@@ -1,53 +1,16 @@
-//! May this file be opened? Its lock is taken and its header read before SQLite touches it, so that a refusal changes no byte.
+//! May this file be opened? Its header is read before SQLite touches it, so that a refusal changes no byte.
 
-use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, connection, migrate};
+use super::{StoreError, migrate, view};
 
 /// `okey` in ASCII: the application id (<https://www.sqlite.org/fileformat.html>, section 1.3) of our files.
 pub const APPLICATION_ID: i32 = 0x6f6b_6579;
-
-/// The right to be the only process that writes a database: an exclusive lock on `<database>.lock`.
-///
-/// The lock is never on the database itself: closing any descriptor of that would drop SQLite's own locks.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Takes the lock of a database by its real name, or says who else must stop first.
-    pub fn take(database: &Path) -> Result<Self, StoreError> {
-        Self::take_or_say(&beside(database, ".lock"), || {
-            format!("another orgkeys process uses {}: stop the server, run this, start it again", database.display())
-        })
-    }
-
-    /// Takes the lock on `path`, or says what `busy` says.
-    pub fn take_or_say(path: &Path, busy: impl FnOnce() -> String) -> Result<Self, StoreError> {
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-        let file = opened.map_err(|error| {
-            StoreError::Unusable(format!(
-                "cannot open {}: {error}. Make the folder exist and writable, or choose another with --database",
-                path.display()
-            ))
-        })?;
-        give_to_owner_of(folder(path), path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(StoreError::Unusable(busy())),
-            Err(fs::TryLockError::Error(error)) => Err(StoreError::Internal(error.to_string())),
-        }
-    }
-}
 
 /// The one name by which a file is known here and to SQLite, whatever links led to it: all that lies beside it lies beside that
 /// name. Of a file that is yet to be made, the folder's name is the real one.
@@ -90,13 +53,26 @@ pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
         create(path)?;
         return Ok(None);
     }
-    check_header(path)?;
-    let found = check_contents(path)?;
+    refuse_second_name(path)?;
+    let found = view::check(path)?;
     if found == migrate::VERSION {
         return Ok(None);
     }
     migrate::upgrade(path, found)?;
     Ok(Some(found))
+}
+
+/// Each name of a file has a lock and a log of its own: by two names two servers could write it at once.
+fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
+    let names = fs::metadata(path)?.nlink();
+    if names > 1 {
+        let (file, folder) = (path.display(), folder(path).display());
+        return Err(StoreError::Unusable(format!(
+            "{file} has {names} names (hard links), so two servers could write it at once: find them with \
+             `find {folder} -xdev -samefile {file}` and remove all but one"
+        )));
+    }
+    Ok(())
 }
 
 /// SQLite would play the log of a database that was taken away into the new one.
@@ -167,70 +143,14 @@ pub fn check_header(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Lets SQLite read the whole schema, sets no pragma, and gives the schema's version.
-pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
-    let conn = if beside(path, "-wal").try_exists()? || beside(path, "-journal").try_exists()? {
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?
-    } else {
-        // Nobody has it open and no process died with it. SQLite would lay a log and an index beside it, which a refusal would leave there.
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        Connection::open_with_flags(format!("{}?immutable=1", uri(path)), flags)?
-    };
-    // A refusal must leave the write-ahead log where it is.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
-    let version = conn
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
-        .and_then(|_| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
-        .map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
-            _ => damaged(path, &error.to_string()),
-        })?;
-    if version < 1 {
-        return Err(damaged(path, &format!("schema {version} was never released")));
-    }
-    if version > migrate::VERSION {
-        return Err(StoreError::Unusable(format!(
-            "{} was written by a newer orgkeys (schema {version}, this program knows {}): run that version, or restore a backup from before the upgrade",
-            path.display(),
-            migrate::VERSION
-        )));
-    }
-    Ok(version)
-}
-
-/// The path as SQLite reads it in a URI (<https://www.sqlite.org/uri.html>); with its slashes hidden, no part of it is taken for a host.
-fn uri(path: &Path) -> String {
-    path.as_os_str().as_bytes().iter().fold("file:".to_owned(), |mut uri, byte| {
-        if byte.is_ascii_alphanumeric() {
-            uri.push(char::from(*byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-        uri
-    })
-}
-
-fn damaged(path: &Path, how: &str) -> StoreError {
+pub(super) fn damaged(path: &Path, how: &str) -> StoreError {
     StoreError::Damaged { path: path.to_owned(), how: how.to_owned() }
-}
-
-/// Opens a finished database for reading beside a running server.
-pub fn reader(path: &Path) -> Result<Connection, StoreError> {
-    if !path.try_exists()? {
-        return Err(StoreError::Unusable(format!(
-            "{} is not there: name the database with --database",
-            path.display()
-        )));
-    }
-    check_header(path)?;
-    check_contents(path)?;
-    connection::reading(path)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::connection;
 
     #[test]
     fn the_log_of_a_database_that_was_taken_away_is_not_played_into_a_new_one() {

@@ -1,13 +1,17 @@
 //! How much may be written? Ordinary changes leave a reserve, so that what revokes still finds room on a full disk.
 
 use std::cell::Cell;
+use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Options, Room, StoreError, connection};
+use super::{Options, Room, StoreError, connection, reserve};
 
 /// Pages that one change may need at most; with fewer left there is no room for an ordinary one.
 const ONE_CHANGE: u64 = 16;
+
+/// Free bytes with which a database can be opened.
+const NEEDED_TO_OPEN: u64 = 4 << 20;
 
 /// Whether a change may use the reserve of a full disk. Those that may come last in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +38,7 @@ impl Space {
 
     pub(super) fn look(conn: &Connection, options: &Options, page_size: u32) -> Result<Self, StoreError> {
         let room: &Room = &options.room;
-        let on_disk = connection::disk_free(&options.path).is_none_or(|free| free > room.reserve);
+        let on_disk = on_disk(&options.path).is_none_or(|bytes| bytes > room.reserve);
         let (ordinary, revoking, in_file) = match room.limit() {
             0 => (Self::ALL, Self::ALL, true),
             limit => {
@@ -61,7 +65,28 @@ impl Space {
 
 /// Whether the disk has so little beyond the reserve that it may be full before a transaction that begins now is on it.
 pub(super) fn is_near_reserve(options: &Options) -> bool {
-    connection::disk_free(&options.path).is_some_and(|free| free <= options.room.reserve.saturating_mul(2))
+    on_disk(&options.path).is_some_and(|bytes| bytes <= options.room.reserve.saturating_mul(2))
+}
+
+/// Bytes that the disk has for this database: those that are free, and those that its reserve holds.
+pub fn on_disk(database: &Path) -> Option<u64> {
+    Some(connection::disk_free(database)?.saturating_add(reserve::held(database)))
+}
+
+/// Says so where a full disk is the reason why a database cannot be opened.
+pub(super) fn explain(error: StoreError, database: &Path) -> StoreError {
+    let free = connection::disk_free(database);
+    let is_full = matches!(error, StoreError::Full)
+        || matches!(error, StoreError::Internal(_)) && free.is_some_and(|free| free < NEEDED_TO_OPEN);
+    if !is_full {
+        return error;
+    }
+    StoreError::Unusable(format!(
+        "the disk of {} is full ({} bytes are free): free at least {} MiB on it, then run this again",
+        database.display(),
+        free.unwrap_or(0),
+        NEEDED_TO_OPEN >> 20
+    ))
 }
 
 /// Pages of the file that hold something.

@@ -5,8 +5,9 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -14,7 +15,9 @@ use super::bell::Bell;
 use super::figures::{Figures, WriterFigures};
 use super::heads::Heads;
 use super::index::{Index, Touches};
+use super::reserve::Reserve;
 use super::space::{self, Space, Urgency};
+use super::wal::Wal;
 use super::{Options, Pending, ReadTx, StoreError};
 
 /// Changes that may wait before a caller is told to come again.
@@ -22,6 +25,9 @@ pub(super) const QUEUE: usize = 4_096;
 
 /// Changes of one transaction.
 const BATCH: usize = 512;
+
+/// While nothing is written, the log and the reserve are looked after so often.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The right to write: only the writer's thread makes one, and what is written with it commits or is undone as a whole.
 pub struct WriteTx<'c> {
@@ -167,6 +173,8 @@ impl Writer {
         let figures = Arc::new(Figures::default());
         let thread = Thread {
             page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
+            wal: Wal::take_over(&conn, &options.path)?,
+            reserve: Reserve::of(&options.path, options.room.reserve),
             conn,
             heads: Heads::default(),
             touches: Touches::default(),
@@ -233,26 +241,47 @@ struct Thread {
     /// The last entry that was rung for.
     rung: Cell<i64>,
     page_size: u32,
+    wal: Wal,
+    reserve: Reserve,
     options: Options,
     figures: Arc<Figures>,
 }
 
 impl Thread {
     fn run(self, jobs: &Receiver<Box<dyn Job>>) {
-        while let Ok(first) = jobs.recv() {
+        self.fill_reserve();
+        loop {
+            let first = match jobs.recv_timeout(IDLE) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.wal.idle(&self.conn);
+                    self.fill_reserve();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(BATCH - 1));
             // A full file may end the transaction at an ordinary change; what revokes must not go down with it.
             batch.sort_by_key(|job| job.urgency());
             let ordinary = batch.partition_point(|job| job.urgency() == Urgency::Ordinary);
+            if ordinary < batch.len()
+                && let Err(error) = self.reserve.make_room()
+            {
+                tracing::error!(%error, "no room could be taken from the reserve of the disk");
+            }
             if (1..batch.len()).contains(&ordinary) && space::is_near_reserve(&self.options) {
                 // Nor at a COMMIT that finds the disk full, after which nothing can be run again: it has the disk first.
                 self.commit_all(batch.split_off(ordinary));
             }
             self.commit_all(batch);
         }
-        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the last checkpoint failed; the next start makes it");
+        self.wal.end(&self.conn);
+    }
+
+    fn fill_reserve(&self) {
+        if let Err(error) = self.reserve.fill() {
+            tracing::warn!(%error, "the reserve of the disk could not be filled; it is tried again");
         }
     }
 
@@ -284,17 +313,32 @@ impl Thread {
             self.ring();
             self.figures.committed(batch.len());
         }
+        let committed = lost.is_none();
         let fates = fates.into_iter().chain(std::iter::repeat(None));
         for (job, fate) in batch.into_iter().zip(fates) {
             self.figures.waited();
             job.answer(lost.or(fate));
         }
+        if committed {
+            self.wal.committed(&self.conn);
+        }
         again
     }
 
+    /// How much may be written now. On a full disk the log gives back what it does not need.
+    fn space(&self) -> Result<Space, StoreError> {
+        let space = Space::look(&self.conn, &self.options, self.page_size)?;
+        if space.beyond_reserve() {
+            return Ok(space);
+        }
+        self.wal.give_back(&self.conn);
+        Space::look(&self.conn, &self.options, self.page_size)
+    }
+
     fn transaction(&self, batch: &mut [Box<dyn Job>], fates: &mut Vec<Option<Lost>>) -> Result<(), Lost> {
-        let space = Space::look(&self.conn, &self.options, self.page_size).map_err(|error| self.log(&error))?;
+        let space = self.space().map_err(|error| self.log(&error))?;
         self.statement("BEGIN IMMEDIATE")?;
+        self.wal.mark(&self.conn).map_err(|error| self.log(&error.into()))?;
         for job in batch {
             fates.push(self.savepoint(job.as_mut(), &space)?);
         }

@@ -28,17 +28,40 @@ type Answer = Pending<OrgId, StoreError>;
 pub(super) struct Subject {
     pub(super) store: Store,
     options: Options,
+    folder: TempDir,
+}
+
+/// A subject whose store is closed.
+pub(super) struct Closed {
+    options: Options,
     _folder: TempDir,
 }
 
+impl Closed {
+    pub(super) fn open(&self) -> Result<Store, StoreError> {
+        Store::open(&self.options)
+    }
+}
+
 impl Subject {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::within(TempDir::new().expect("a folder"))
     }
 
     pub(super) fn within(folder: TempDir) -> Self {
         let options = Options { path: folder.path().join("orgkeys.db"), readers: 4, room: Room::new(RESERVE, 0) };
-        Self { store: Store::open(&options).expect("a store"), options, _folder: folder }
+        Self { store: Store::open(&options).expect("a store"), options, folder }
+    }
+
+    pub(super) fn closed(self) -> Closed {
+        drop(self.store);
+        Closed { options: self.options, _folder: self.folder }
+    }
+
+    pub(super) fn reopened(self) -> Self {
+        let Self { store, options, folder } = self;
+        drop(store);
+        Self { store: Store::open(&options).expect("a store"), options, folder }
     }
 
     /// Lets the file grow by so many pages before only what revokes is written.
@@ -99,7 +122,7 @@ pub(super) fn id(number: u8) -> OrgId {
 }
 
 /// A change of a few hundred bytes: a row, and its entry in the chain of `chain`.
-fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: usize) -> Result<OrgId, StoreError> {
+pub(super) fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: usize) -> Result<OrgId, StoreError> {
     let new =
         Org { id: id(number), name: "acme".to_owned(), created_at: Time::from_millis(0), about: About::default() };
     org::insert(tx, &new)?;

@@ -66,6 +66,7 @@ fn a_server_a_backup_and_a_restore_through_a_link_go_by_the_real_file() {
         name.as_str(),
         "orgkeys.db.key",
         "orgkeys.db.lock",
+        "orgkeys.db.reserve",
     ]
     .map(str::to_owned);
     assert_eq!(beside(&home), expected);
@@ -126,6 +127,6 @@ fn a_database_that_is_yet_to_be_made_in_a_linked_folder_is_made_there() {
     assert_eq!(server.stop().0, Some(0));
     assert_eq!(
         beside(&home),
-        ["orgkeys.db", "orgkeys.db.backup", "orgkeys.db.backup.lock", "orgkeys.db.key", "orgkeys.db.lock"]
+        ["orgkeys.db", "orgkeys.db.backup", "orgkeys.db.backup.lock", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve"]
     );
 }

@@ -12,6 +12,7 @@ mod damage;
 mod doctor;
 mod doctor_webhooks;
 mod first_start;
+mod foreign_log;
 mod harness;
 mod installer;
 mod key_file;

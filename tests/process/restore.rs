@@ -80,7 +80,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     assert!(fs::read(home.path(aside)).expect("bytes") == old, "the old database was changed");
     assert!(fs::read(home.path("copy.db")).expect("bytes") == copy, "the backup was changed");
     assert_eq!((mode(&home.database), mode(&home.path(aside))), (0o600, 0o600));
-    let locks = ["orgkeys.db.backup.lock", "orgkeys.db.lock"];
+    let locks = ["orgkeys.db.backup.lock", "orgkeys.db.lock", "orgkeys.db.reserve"];
     let mut names = vec!["copy.db", aside, "orgkeys.db", "orgkeys.db.backup", "orgkeys.db.key", "stderr.log"];
     names.extend(locks);
     names.sort_unstable();
@@ -150,7 +150,7 @@ fn what_a_killed_server_left_beside_the_database_goes_with_it() {
     server.kill();
     assert!(home.path("orgkeys.db-wal").metadata().expect("a log").len() > 0);
     let old_heads = heads(&home, "orgkeys.db");
-    // Reading the heads has put the log away; a server that is killed again leaves another.
+    // A start puts the log away; a server that is killed again leaves another.
     let server = home.start();
     server.call_as(&owner, "GET", "/user/profile");
     server.kill();

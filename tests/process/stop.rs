@@ -35,7 +35,7 @@ fn both_signals_stop_it_with_exit_code_0_and_the_log_is_put_away() {
         assert!(home.path("orgkeys.db-wal").metadata().expect("a log").len() > 0);
         server.signal(signal);
         assert_eq!(server.ended(), (Some(0), String::new()), "{signal:?}");
-        assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "stderr.log"], "{signal:?}");
+        assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"], "{signal:?}");
         assert_eq!(integrity(&home.database), "ok");
         assert_eq!(home.done(&["audit", "verify"]), "The audit log is whole: 4 entries in 1 chains\n");
     }
@@ -94,7 +94,7 @@ fn connections_that_sent_nothing_or_half_a_request_end_with_the_time_for_a_stop(
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(8), "it took {took:?}");
     drop((silent, half, body));
     assert!(home.log().contains("some connections did not end in time"), "{}", home.log());
-    assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "stderr.log"]);
+    assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::store::{self, open};
 /// Whether disk and file have room beyond the reserve.
 pub(super) fn disk(patient: &Patient<'_>, database: &Path) -> Finding {
     let Patient { reserve, most, .. } = *patient;
-    let Some(free) = store::disk_free(database) else {
+    let Some(free) = store::on_disk(database) else {
         return Finding::act("disk", "The disk does not say how much room it has", "Look at it with `df`");
     };
     if free <= reserve.saturating_mul(2) {

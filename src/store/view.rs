@@ -1,0 +1,178 @@
+//! How is a database read by whoever does not serve it? Beside a server as one of its readers; without one so that no byte of the
+//! database, its log and its index changes, on a read-only disk too.
+
+use std::fmt::Write;
+use std::fs;
+use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::identity::Identity;
+use super::lock::{self, Lock, Unserved};
+use super::open::{beside, check_header, damaged};
+use super::{StoreError, connection, migrate};
+
+/// A connection that reads a database, and what keeps others from changing it meanwhile.
+pub struct View {
+    conn: Connection,
+    // Dropped after the connection: a view of what nobody serves takes no lock that SQLite knows.
+    _unserved: Option<Unserved>,
+}
+
+impl Deref for View {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+impl View {
+    /// Opens the database at `path`, its real name, if it is one of ours that this program reads.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.try_exists()? {
+            return Err(StoreError::Unusable(format!(
+                "{} is not there: name the database with --database",
+                path.display()
+            )));
+        }
+        check_header(path)?;
+        let unserved = lock::unserved(path);
+        let conn = if unserved.is_some() { alone(path)? } else { beside_server(path)? };
+        Ok(Self { conn, _unserved: unserved })
+    }
+
+    /// The same for whoever holds the database's lock.
+    pub fn locked(path: &Path, _lock: &Lock) -> Result<Self, StoreError> {
+        check_header(path)?;
+        Ok(Self { conn: alone(path)?, _unserved: None })
+    }
+
+    /// What SQLite says about the file: `ok`, or what it finds first by the pragma `check`. The second is whether it looked at CHECK
+    /// constraints too, which it does only where the file can be written.
+    pub fn check(&self, check: &str) -> Result<(String, bool), StoreError> {
+        let ask = |conn: &Connection| {
+            let verdict = conn.query_row(&format!("PRAGMA {check}"), [], |row| row.get(0))?;
+            Ok((verdict, !conn.is_readonly("main")?))
+        };
+        let (true, Some(path)) = (self.conn.is_readonly("main")?, self.conn.path()) else { return ask(&self.conn) };
+        let (path, wal) = (Path::new(path), beside(Path::new(path), "-wal"));
+        let Ok(conn) = without_locks(path) else { return ask(&self.conn) };
+        let result = ask(&conn);
+        drop(conn);
+        // An empty log, which SQLite laid there.
+        if !has_bytes(&wal) {
+            super::open::remove(&wal)?;
+        }
+        result
+    }
+
+    /// The version of the schema.
+    pub fn version(&self) -> Result<i32, StoreError> {
+        Ok(self.conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+    }
+}
+
+/// Checks a database that nobody serves: its header, that its schema can be read, and that its log belongs to it. Gives the
+/// version of the schema and changes no byte.
+pub fn check(path: &Path) -> Result<i32, StoreError> {
+    check_header(path)?;
+    check_version(&alone(path)?, path)
+}
+
+fn beside_server(path: &Path) -> Result<Connection, StoreError> {
+    let conn = connection::reading(path)?;
+    check_version(&conn, path)?;
+    Ok(conn)
+}
+
+/// A connection to a database that nobody serves.
+fn alone(path: &Path) -> Result<Connection, StoreError> {
+    let journal = beside(path, "-journal");
+    if has_bytes(&journal) {
+        return Err(StoreError::Unusable(format!(
+            "{} has changes to {} that were not finished. orgkeys leaves no such file: put back the database that it belongs to, or move it away",
+            journal.display(),
+            path.display()
+        )));
+    }
+    let conn = if has_bytes(&beside(path, "-wal")) { with_log(path)? } else { without_log(path)? };
+    check_version(&conn, path)?;
+    Ok(conn)
+}
+
+fn has_bytes(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.len() > 0)
+}
+
+/// Reads the file alone. Of a database that was closed cleanly that is all there is.
+fn without_log(path: &Path) -> Result<Connection, StoreError> {
+    connection::view(&format!("{}?immutable=1", uri(path))).map_err(|error| unreadable(path, error))
+}
+
+/// Reads the file with a log that SQLite lays beside it if there is none.
+fn without_locks(path: &Path) -> Result<Connection, StoreError> {
+    connection::view(&format!("{}?vfs=unix-none", uri(path)))
+}
+
+/// Reads the file with its write-ahead log, once the log is known to belong to it. Without locks of SQLite's own, a read-only
+/// file will do.
+fn with_log(path: &Path) -> Result<Connection, StoreError> {
+    let conn = without_locks(path).map_err(|error| unreadable(path, error))?;
+    // A newer program may keep its identity elsewhere.
+    check_version(&conn, path)?;
+    let file = Identity::read(&without_log(path)?).map_err(|error| damaged(path, &error.to_string()))?;
+    if Identity::read(&conn).is_ok_and(|log| log.follows(&file)) {
+        return Ok(conn);
+    }
+    let (file, wal) = (path.display(), beside(path, "-wal"));
+    Err(StoreError::Unusable(format!(
+        "{wal} is not the write-ahead log of {file}: another database left it, or an earlier or later state of this one. \
+         If {file} is the database that you want, move {wal} away; else put back the database that the log belongs to",
+        wal = wal.display()
+    )))
+}
+
+/// Nobody else has the database open, so what SQLite cannot open is damaged.
+fn unreadable(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Internal(why) => damaged(path, &why),
+        other => other,
+    }
+}
+
+/// Lets SQLite read the whole schema, and gives its version.
+fn check_version(conn: &Connection, path: &Path) -> Result<i32, StoreError> {
+    let version = conn
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        .and_then(|_| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
+        .map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+            _ => damaged(path, &error.to_string()),
+        })?;
+    if version < 1 {
+        return Err(damaged(path, &format!("schema {version} was never released")));
+    }
+    if version > migrate::VERSION {
+        return Err(StoreError::Unusable(format!(
+            "{} was written by a newer orgkeys (schema {version}, this program knows {}): run that version, or restore a backup from before the upgrade",
+            path.display(),
+            migrate::VERSION
+        )));
+    }
+    Ok(version)
+}
+
+/// The path as SQLite reads it in a URI (<https://www.sqlite.org/uri.html>); with its slashes hidden, no part of it is taken for a host.
+fn uri(path: &Path) -> String {
+    path.as_os_str().as_bytes().iter().fold("file:".to_owned(), |mut uri, byte| {
+        if byte.is_ascii_alphanumeric() {
+            uri.push(char::from(*byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+        uri
+    })
+}

@@ -1,0 +1,198 @@
+//! How large may the write-ahead log grow? The writer alone moves it into the database, and has SQLite begin it anew in time.
+//!
+//! SQLite begins a log anew only when all of it is in the database and no reader needs it, a moment that overlapping readers
+//! never leave. A checkpoint in mode RESTART makes that moment: while the writer waits in it, each new reader sees the
+//! newest state, and then needs the log no more. So the writer waits about twice as long as the longest snapshot is held.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::{StoreError, connection, identity, open};
+
+/// Frames, each of a page, after which some are moved into the database, without waiting for anybody.
+const SOME: u32 = 1_000;
+
+/// Frames after which the log is begun anew, 16 MiB of usual pages; a try that fails is repeated after [`SOME`] more.
+const MANY: u32 = 4_096;
+
+/// How long a try waits for readers to end, and how long once the log is twice as long as it should be: a command that reads
+/// everything, such as a backup, then slows the writer down instead of filling the disk.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(300)];
+
+/// How long the writer waits between two tries to give the log's room back to a full disk.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Bytes that the log's file keeps while little is written.
+const KEPT: u64 = 6 << 20;
+
+/// How long after the last try to begin it anew the log counts as one to which little is written.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// On a full disk, a log of fewer bytes is not worth the try to cut it.
+const WORTH_CUTTING: u64 = 1 << 20;
+
+/// The write-ahead log, for the writer's connection.
+pub(super) struct Wal {
+    path: PathBuf,
+    /// Whether all of the log is in the database: then the next change may begin a new one.
+    moved: Cell<bool>,
+    /// Frames that the log has.
+    frames: Cell<u32>,
+    /// Frames that it had when some were moved into the database last.
+    moved_at: Cell<u32>,
+    /// Frames from which on it is to be begun anew.
+    restart_at: Cell<u32>,
+    /// When that, or to cut the file, was tried last.
+    tried: Cell<Instant>,
+    /// What is to be done after the transaction that runs now.
+    due: Cell<Option<Mode>>,
+}
+
+/// How a checkpoint goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Moves what it can without waiting.
+    Passive,
+    /// Moves all of it, and waits until no reader needs it.
+    Restart,
+    /// The same, and cuts the file.
+    Truncate,
+}
+
+impl Wal {
+    /// Takes over the log of `database`: all of it moves into the file, which then becomes another than any copy of it.
+    pub(super) fn take_over(conn: &Connection, database: &Path) -> Result<Self, StoreError> {
+        let wal = Self {
+            path: open::beside(database, "-wal"),
+            moved: Cell::new(false),
+            frames: Cell::new(0),
+            moved_at: Cell::new(0),
+            restart_at: Cell::new(MANY),
+            tried: Cell::new(Instant::now()),
+            due: Cell::new(None),
+        };
+        wal.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
+        // Beside a reader that needs the log it goes on, and the file stays the one that the log belongs to.
+        if wal.moved.get() {
+            identity::renew(conn)?;
+            wal.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
+        }
+        Ok(wal)
+    }
+
+    /// To be called within each transaction: marks the log where a new one begins, and before some of it moves.
+    pub(super) fn mark(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.due.set(self.next());
+        if self.moved.get() || self.due.get().is_some() {
+            identity::advance(conn, self.moved.get())?;
+        }
+        Ok(())
+    }
+
+    /// To be called after each commit: does what is due.
+    pub(super) fn committed(&self, conn: &Connection) {
+        self.moved.set(false);
+        if let Some(mode) = self.due.take() {
+            self.attempt(conn, mode);
+        }
+        if !self.moved.get() {
+            self.measure(conn);
+        }
+    }
+
+    /// To be called while nothing is written: cuts a log that has become long.
+    pub(super) fn idle(&self, conn: &Connection) {
+        if let Some(mode) = self.next() {
+            self.mark_alone(conn);
+            self.attempt(conn, mode);
+        }
+    }
+
+    /// Gives the log's room back to a full disk, where it is worth it.
+    pub(super) fn give_back(&self, conn: &Connection) {
+        if self.bytes() >= WORTH_CUTTING && self.tried.get().elapsed() >= RETRY {
+            self.attempt(conn, Mode::Truncate);
+        }
+    }
+
+    /// Moves all of the log into the database at a clean stop.
+    pub(super) fn end(&self, conn: &Connection) {
+        self.mark_alone(conn);
+        self.attempt(conn, Mode::Truncate);
+    }
+
+    /// What the log's length asks for.
+    fn next(&self) -> Option<Mode> {
+        if self.frames.get() >= self.restart_at.get() {
+            Some(Mode::Restart)
+        } else if self.frames.get() >= self.moved_at.get() + SOME {
+            Some(Mode::Passive)
+        } else {
+            let is_quiet = self.tried.get().elapsed() >= QUIET;
+            (is_quiet && self.bytes() > KEPT).then_some(Mode::Truncate)
+        }
+    }
+
+    fn attempt(&self, conn: &Connection, mode: Mode) {
+        let patience = PATIENCE[usize::from(self.frames.get() >= 2 * MANY)];
+        if let Err(error) = self.checkpoint(conn, mode, patience) {
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database; it is tried again");
+        }
+        if mode != Mode::Passive {
+            self.tried.set(Instant::now());
+        }
+        let frames = self.frames.get();
+        let (moved_at, restart_at) = match (self.moved.get(), mode) {
+            (true, _) => (0, MANY),
+            (false, Mode::Passive) => (frames, self.restart_at.get()),
+            (false, Mode::Restart | Mode::Truncate) => (frames, frames.max(MANY) + SOME),
+        };
+        self.moved_at.set(moved_at);
+        self.restart_at.set(restart_at);
+        if self.moved.get() {
+            self.frames.set(0);
+        }
+    }
+
+    fn checkpoint(&self, conn: &Connection, mode: Mode, patience: Duration) -> rusqlite::Result<()> {
+        let patience = if mode == Mode::Passive { Duration::ZERO } else { patience };
+        conn.busy_timeout(patience)?;
+        let done = conn.query_row(&format!("PRAGMA wal_checkpoint({mode:?})"), [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        });
+        conn.busy_timeout(connection::BUSY)?;
+        let (blocked, frames, moved) = done?;
+        self.moved.set(blocked == 0 && frames == moved);
+        Ok(())
+    }
+
+    /// Counts the frames; when there are fewer than before, SQLite has begun the log anew.
+    fn measure(&self, conn: &Connection) {
+        let frames = conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)").and_then(|mut look| {
+            look.query_row([], |row| row.get::<_, i64>(1))
+        });
+        let frames = frames.ok().and_then(|frames| u32::try_from(frames).ok()).unwrap_or(0);
+        if frames < self.frames.get() {
+            self.moved_at.set(0);
+            self.restart_at.set(MANY);
+        }
+        self.frames.set(frames);
+    }
+
+    /// Marks the log in a transaction of its own. On a full disk that fails, and the log is moved without.
+    fn mark_alone(&self, conn: &Connection) {
+        if let Err(error) = identity::advance(conn, self.moved.get()) {
+            tracing::debug!(%error, "the write-ahead log could not be marked");
+        } else {
+            self.moved.set(false);
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |meta| meta.len())
+    }
+}

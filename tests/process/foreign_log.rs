@@ -1,0 +1,220 @@
+//! Commands that read change nothing, and a write-ahead log is believed only where it belongs to the database beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{Home, Ran, run};
+
+/// Each command that only reads; `{copy}` is a file that a backup may make.
+const READING: [&[&str]; 6] = [
+    &["doctor"],
+    &["doctor", "--quick"],
+    &["audit", "verify"],
+    &["audit", "head"],
+    &["audit", "export"],
+    &["backup", "{copy}"],
+];
+
+/// Every other command that opens a database.
+const WRITING: [&[&str]; 5] = [
+    &["serve", "--listen", "127.0.0.1:0"],
+    &["org", "list"],
+    &["user", "list"],
+    &["token", "list"],
+    &["clock", "accept"],
+];
+
+/// The bytes of the database, its log and the index of the log.
+fn bytes(database: &Path) -> [Option<Vec<u8>>; 3] {
+    ["", "-wal", "-shm"].map(|suffix| fs::read(beside(database, suffix)).ok())
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", database.display()))
+}
+
+fn run_on(home: &Home, database: &Path, words: &[&str]) -> Ran {
+    let copy = home.path("copy.db").display().to_string();
+    let words: Vec<&str> = words.iter().map(|word| if *word == "{copy}" { copy.as_str() } else { word }).collect();
+    run(home.orgkeys(&words).args(["--database", &database.display().to_string()]))
+}
+
+/// A database whose server was stopped after an entry that only its log holds if the server is `killed`.
+fn left(killed: bool) -> Home {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    if killed {
+        server.kill();
+        assert!(fs::metadata(home.path("orgkeys.db-wal")).expect("a log").len() > 0);
+    } else {
+        assert_eq!(server.stop().0, Some(0));
+        assert!(!home.path("orgkeys.db-wal").exists());
+    }
+    home
+}
+
+/// Runs each command that reads on `database`; none may change a byte, and all must see four entries.
+fn read_everything(home: &Home, database: &Path) {
+    let before = bytes(database);
+    for words in READING {
+        let ran = run_on(home, database, words);
+        // The doctor may miss a backup; nothing else may be wrong.
+        let is_well = if words[0] == "doctor" { ran.stdout.contains("whole: 4 entries") } else { ran.code == Some(0) };
+        assert!(is_well, "{words:?}: {ran:?}");
+        assert!(bytes(database) == before, "{words:?} changed the database at {}", database.display());
+    }
+}
+
+#[test]
+fn commands_that_read_change_no_byte_after_a_clean_stop_and_after_a_kill() {
+    for killed in [false, true] {
+        let home = left(killed);
+        read_everything(&home, &home.database);
+        if killed {
+            // A copy is often made without the index of the log.
+            fs::remove_file(home.path("orgkeys.db-shm")).expect("removed");
+            read_everything(&home, &home.database);
+        }
+        // What they left is what a server goes on with.
+        let server = home.start();
+        assert_eq!(server.stop().0, Some(0));
+        assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+    }
+}
+
+/// A folder that is mounted again, read-only, until this is dropped.
+struct ReadOnly(PathBuf);
+
+impl ReadOnly {
+    /// `None` where this process may not mount.
+    fn of(folder: &Path, at: PathBuf) -> Option<Self> {
+        fs::create_dir(&at).expect("a folder");
+        let mount = |words: &[&str]| {
+            let ran = Command::new("mount").args(words).arg(&at).output();
+            ran.is_ok_and(|ran| ran.status.success())
+        };
+        let mounted = mount(&["--bind", &folder.display().to_string()]);
+        let guard = mounted.then(|| Self(at.clone()))?;
+        mount(&["-o", "remount,ro,bind"]).then_some(guard)
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn commands_that_read_do_so_on_a_read_only_disk_a_copy_of_a_live_database_too() {
+    let (mounts, live) = (Home::new(), Home::new());
+    let (server, owner) = live.first_start();
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    let copy = Home::new();
+    for suffix in ["", "-wal"] {
+        fs::copy(beside(&live.database, suffix), beside(&copy.database, suffix)).expect("copied");
+    }
+    for (name, home) in [("stopped", left(false)), ("killed", left(true)), ("copied", copy)] {
+        let folder = home.database.parent().expect("a folder");
+        let Some(disk) = ReadOnly::of(folder, mounts.path(name)) else {
+            println!("skipped: a read-only disk cannot be mounted here (it needs root and mount)");
+            return;
+        };
+        read_everything(&mounts, &disk.0.join("orgkeys.db"));
+        fs::remove_file(mounts.path("copy.db")).expect("removed");
+    }
+}
+
+/// Each command refuses the log beside `home`'s database, names both and changes nothing.
+fn is_refused(home: &Home, what: &str) {
+    let before = bytes(&home.database);
+    for words in READING.into_iter().chain(WRITING) {
+        let ran = run_on(home, &home.database, words);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, Some(1), "{what}: {words:?}: {ran:?}");
+        assert!(said.contains("orgkeys.db-wal is not the write-ahead log of "), "{what}: {words:?}: {ran:?}");
+        assert!(said.contains("is the database that you want, move "), "{what}: {words:?}: {ran:?}");
+        assert!(bytes(&home.database) == before, "{what}: {words:?} changed the database");
+    }
+    assert!(!home.path("copy.db").exists(), "{what}");
+}
+
+#[test]
+fn the_log_of_another_database_is_refused_and_the_way_out_works() {
+    let (stopped, killed) = (left(false), left(true));
+    let whole = stopped.done(&["audit", "head"]);
+    fs::copy(killed.path("orgkeys.db-wal"), stopped.path("orgkeys.db-wal")).expect("copied");
+    is_refused(&stopped, "another database's log");
+    fs::rename(stopped.path("orgkeys.db-wal"), stopped.path("foreign-wal")).expect("moved away");
+    assert_eq!(stopped.done(&["audit", "head"]), whole);
+    assert_eq!(stopped.start().stop().0, Some(0));
+}
+
+#[test]
+fn a_backup_or_a_copy_put_in_place_beside_a_later_log_is_refused() {
+    let home = left(false);
+    fs::copy(&home.database, home.path("stopped.db")).expect("copied");
+    let server = home.start();
+    home.done(&["backup", "backup.db"]);
+    server.kill();
+    let (database, log) = (home.database.clone(), home.path("orgkeys.db-wal"));
+    let later = fs::read(&log).expect("a log");
+    for earlier in ["backup.db", "stopped.db"] {
+        fs::copy(home.path(earlier), &database).expect("put in place");
+        is_refused(&home, earlier);
+    }
+    // A restore does the same as it should be done: the log goes aside with the database that it does not fit.
+    home.done(&["restore", "backup.db"]);
+    let aside = home.files().into_iter().find(|name| name.contains(".before-") && name.ends_with("-wal"));
+    assert!(fs::read(home.path(&aside.expect("a log"))).expect("bytes") == later);
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+}
+
+#[test]
+fn an_earlier_log_of_the_same_database_is_refused() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    server.mint(&owner);
+    let early = fs::read(home.path("orgkeys.db-wal")).expect("a log");
+    server.mint(&owner);
+    assert_eq!(server.stop().0, Some(0));
+    home.write("orgkeys.db-wal", &early);
+    is_refused(&home, "a log from before the stop");
+}
+
+#[test]
+fn a_database_with_a_second_name_is_refused_until_one_is_removed() {
+    let home = left(false);
+    fs::create_dir(home.path("other")).expect("a folder");
+    fs::hard_link(&home.database, home.path("other/orgkeys.db")).expect("a second name");
+    for name in ["orgkeys.db", "other/orgkeys.db"] {
+        let before = bytes(&home.path(name));
+        for words in WRITING {
+            let ran = run_on(&home, &home.path(name), words);
+            assert_eq!(ran.code, Some(1), "{name}: {words:?}: {ran:?}");
+            assert!(ran.stderr.contains("has 2 names (hard links)"), "{name}: {words:?}: {ran:?}");
+            assert!(ran.stderr.contains("remove all but one"), "{name}: {words:?}: {ran:?}");
+        }
+        assert!(bytes(&home.path(name)) == before);
+    }
+    fs::remove_file(home.path("other/orgkeys.db")).expect("removed");
+    assert_eq!(home.start().stop().0, Some(0));
+}
+
+#[test]
+fn a_start_waits_for_a_command_that_reads() {
+    let home = left(false);
+    let lock = fs::File::open(home.path("orgkeys.db.lock")).expect("a lock");
+    lock.lock_shared().expect("as a command that reads");
+    let (mut child, lines) = crate::harness::spawn(&mut home.serve(&[]), &home.path("stderr.log"));
+    // It is up as far as its first look at the lock when a second reader still gets in and a writer does not.
+    assert!(lines.try_recv().is_err(), "it listens although somebody reads");
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+    drop(lock);
+    let line = lines.recv_timeout(std::time::Duration::from_mins(1)).expect("it goes on");
+    assert!(line.starts_with("listening on "), "{line}");
+    child.kill().expect("killed");
+    child.wait().expect("waited");
+}
