@@ -85,7 +85,7 @@ settings! {
     signature_window: Duration = "300s";
     /// How long nothing may be heard of a node before it is silent, 1m to 30d
     node_silent: Duration = "15m";
-    /// Free disk space below which only what revokes is written
+    /// Disk space put aside for what revokes
     disk_reserve: Bytes = "64MiB";
     /// The most that the database file may grow to, the reserve included; 0 is as much as the disk holds
     database_max: Bytes = "0";

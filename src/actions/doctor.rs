@@ -18,8 +18,8 @@ use crate::store::{self, StoreError, migrate, open};
 /// Without a backup for so long somebody must act.
 const BACKUP_EVERY: Duration = Duration::from_hours(7 * 24);
 
-/// A log of so many bytes is not taken into the database any more.
-const WAL_TOO_LARGE: u64 = 256 << 20;
+/// The writer keeps its log far shorter than this, unless somebody reads for long.
+const WAL_TOO_LARGE: u64 = 64 << 20;
 
 /// What was found of one thing.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -121,9 +121,10 @@ fn file(database: &Path) -> Result<(Snapshot, Finding), Finding> {
 fn integrity(snapshot: &Snapshot, quick: bool) -> Finding {
     let checked = if quick { snapshot.quick_integrity() } else { snapshot.integrity() };
     match checked {
-        Ok(Ok(Checked { constraints: false })) => {
-            Finding::well("integrity", "SQLite finds every page in order; constraints were not checked, since the file is read-only")
-        }
+        Ok(Ok(Checked { constraints: false })) => Finding::well(
+            "integrity",
+            "SQLite finds every page in order; constraints were not checked, since the file is read-only",
+        ),
         Ok(Ok(_)) if quick => Finding::well("integrity", "SQLite finds every page in order; indexes were not compared"),
         Ok(Ok(_)) => Finding::well("integrity", "SQLite finds every page, index and constraint in order"),
         Ok(Err(what)) => Finding::act(

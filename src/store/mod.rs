@@ -148,7 +148,7 @@ impl Store {
     fn open_real(options: &Options) -> Result<Self, StoreError> {
         let lock = Lock::take(&options.path)?;
         // Else a full disk could not be opened, and nothing on it be revoked.
-        Reserve::of(&options.path, options.room.reserve).make_room()?;
+        Reserve::of(&options.path, options.room.reserve).give()?;
         let upgraded_from = open::prepare(&options.path)?;
         let conn = connection::writing(&options.path)?;
         let index = Arc::new(Index::load(&Look::begin(&conn)?.0)?);

@@ -30,14 +30,19 @@ impl Reserve {
         Self { database, file, wanted, looked: Cell::new(None) }
     }
 
-    /// Sees that a revocation finds free room on the disk, by cutting the file if need be.
-    pub(super) fn make_room(&self) -> Result<(), StoreError> {
+    /// Whether the disk has less free room than a revocation should find.
+    pub(super) fn is_needed(&self) -> bool {
+        self.free() < self.step()
+    }
+
+    /// Gives a revocation free room on the disk, by cutting the file if need be.
+    pub(super) fn give(&self) -> Result<(), StoreError> {
         let missing = self.step().saturating_sub(self.free());
         let length = length(&self.file);
         if missing > 0 && length > 0 {
             let file = OpenOptions::new().write(true).open(&self.file)?;
             file.set_len(length.saturating_sub(missing))?;
-            tracing::warn!(file = %self.file.display(), bytes = missing.min(length), "the disk is full: room was taken from the reserve");
+            tracing::warn!(file = %self.file.display(), bytes = missing.min(length), "the disk is full: a revocation takes room from the reserve");
         }
         Ok(())
     }

@@ -115,8 +115,13 @@ impl Wal {
     /// Gives the log's room back to a full disk, where it is worth it.
     pub(super) fn give_back(&self, conn: &Connection) {
         if self.bytes() >= WORTH_CUTTING && self.tried.get().elapsed() >= RETRY {
-            self.attempt(conn, Mode::Truncate);
+            self.cut(conn);
         }
+    }
+
+    /// Gives the log's room back at once.
+    pub(super) fn cut(&self, conn: &Connection) {
+        self.attempt(conn, Mode::Truncate);
     }
 
     /// Moves all of the log into the database at a clean stop.
@@ -142,19 +147,13 @@ impl Wal {
         if let Err(error) = self.checkpoint(conn, mode, patience) {
             tracing::warn!(%error, "the write-ahead log could not be moved into the database; it is tried again");
         }
+        let frames = self.frames.get();
+        self.moved_at.set(frames);
         if mode != Mode::Passive {
             self.tried.set(Instant::now());
-        }
-        let frames = self.frames.get();
-        let (moved_at, restart_at) = match (self.moved.get(), mode) {
-            (true, _) => (0, MANY),
-            (false, Mode::Passive) => (frames, self.restart_at.get()),
-            (false, Mode::Restart | Mode::Truncate) => (frames, frames.max(MANY) + SOME),
-        };
-        self.moved_at.set(moved_at);
-        self.restart_at.set(restart_at);
-        if self.moved.get() {
-            self.frames.set(0);
+            self.restart_at.set(if self.moved.get() { MANY } else { frames.max(MANY) + SOME });
+            // The next change begins the log anew.
+            self.frames.set(if self.moved.get() { 0 } else { frames });
         }
     }
 
@@ -172,11 +171,11 @@ impl Wal {
 
     /// Counts the frames; when there are fewer than before, SQLite has begun the log anew.
     fn measure(&self, conn: &Connection) {
-        let frames = conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)").and_then(|mut look| {
-            look.query_row([], |row| row.get::<_, i64>(1))
-        });
+        let frames = conn
+            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
+            .and_then(|mut look| look.query_row([], |row| row.get::<_, i64>(1)));
         let frames = frames.ok().and_then(|frames| u32::try_from(frames).ok()).unwrap_or(0);
-        if frames < self.frames.get() {
+        if frames < self.moved_at.get() {
             self.moved_at.set(0);
             self.restart_at.set(MANY);
         }

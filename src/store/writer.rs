@@ -265,10 +265,8 @@ impl Thread {
             // A full file may end the transaction at an ordinary change; what revokes must not go down with it.
             batch.sort_by_key(|job| job.urgency());
             let ordinary = batch.partition_point(|job| job.urgency() == Urgency::Ordinary);
-            if ordinary < batch.len()
-                && let Err(error) = self.reserve.make_room()
-            {
-                tracing::error!(%error, "no room could be taken from the reserve of the disk");
+            if ordinary < batch.len() && self.reserve.is_needed() {
+                self.make_room();
             }
             if (1..batch.len()).contains(&ordinary) && space::is_near_reserve(&self.options) {
                 // Nor at a COMMIT that finds the disk full, after which nothing can be run again: it has the disk first.
@@ -277,6 +275,17 @@ impl Thread {
             self.commit_all(batch);
         }
         self.wal.end(&self.conn);
+    }
+
+    /// Gives what revokes free room on a full disk: the log's, then the reserve's, then what the log has taken of that.
+    fn make_room(&self) {
+        self.wal.give_back(&self.conn);
+        if let Err(error) = self.reserve.give() {
+            tracing::error!(%error, "no room could be taken from the reserve of the disk");
+        }
+        if self.reserve.is_needed() {
+            self.wal.cut(&self.conn);
+        }
     }
 
     fn fill_reserve(&self) {

@@ -91,11 +91,11 @@ fn room_log_modes_and_backups_are_looked_at() {
     let wal = home.path("orgkeys.db-wal");
     let log = fs::File::create(&wal).expect("a file");
     chmod(&wal, 0o600);
-    log.set_len((256 << 20) - 1).expect("a length");
+    log.set_len((64 << 20) - 1).expect("a length");
     assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
-    fs::File::create(&wal).expect("a file").set_len(256 << 20).expect("a length");
+    fs::File::create(&wal).expect("a file").set_len(64 << 20).expect("a length");
     chmod(&wal, 0o600);
-    finds(&home, &[], "wal", "The write-ahead log has 256 MiB", "lsof");
+    finds(&home, &[], "wal", "The write-ahead log has 64 MiB", "lsof");
     let _ = fs::remove_file(&wal);
     chmod(&home.database, 0o640);
     finds(&home, &[], "modes", "orgkeys.db: its mode is 0640", "chmod 0600 ");

@@ -66,7 +66,10 @@ fn a_start_goes_on_after_one_that_was_killed_while_it_made_the_file() {
         assert_eq!(profile(&server, &owner.token), 200);
         assert_eq!(server.stop().0, Some(0));
         assert_eq!(integrity(&home.database), "ok");
-        assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"]);
+        assert_eq!(
+            home.files(),
+            ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"]
+        );
         fs::remove_file(&home.database).expect("removed");
     }
 }
@@ -147,7 +150,11 @@ fn twenty_first_starts_that_are_killed_at_random_moments_end_with_a_working_toke
         assert_eq!(server.call("GET", "/ready", None, None).status, 200, "{when}");
         assert_eq!(integrity(&home.database), "ok", "{when}");
         assert_eq!(server.stop().0, Some(0), "{when}");
-        assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"], "{when}");
+        assert_eq!(
+            home.files(),
+            ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"],
+            "{when}"
+        );
         assert_eq!(home.start().shown, "", "{when}");
         assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"), "{when}");
     }

@@ -89,14 +89,14 @@ struct ReadOnly(PathBuf);
 
 impl ReadOnly {
     /// `None` where this process may not mount.
-    fn of(folder: &Path, at: PathBuf) -> Option<Self> {
-        fs::create_dir(&at).expect("a folder");
+    fn of(folder: &Path, at: &Path) -> Option<Self> {
+        fs::create_dir(at).expect("a folder");
         let mount = |words: &[&str]| {
-            let ran = Command::new("mount").args(words).arg(&at).output();
+            let ran = Command::new("mount").args(words).arg(at).output();
             ran.is_ok_and(|ran| ran.status.success())
         };
         let mounted = mount(&["--bind", &folder.display().to_string()]);
-        let guard = mounted.then(|| Self(at.clone()))?;
+        let guard = mounted.then(|| Self(at.to_owned()))?;
         mount(&["-o", "remount,ro,bind"]).then_some(guard)
     }
 }
@@ -118,7 +118,7 @@ fn commands_that_read_do_so_on_a_read_only_disk_a_copy_of_a_live_database_too() 
     }
     for (name, home) in [("stopped", left(false)), ("killed", left(true)), ("copied", copy)] {
         let folder = home.database.parent().expect("a folder");
-        let Some(disk) = ReadOnly::of(folder, mounts.path(name)) else {
+        let Some(disk) = ReadOnly::of(folder, &mounts.path(name)) else {
             println!("skipped: a read-only disk cannot be mounted here (it needs root and mount)");
             return;
         };

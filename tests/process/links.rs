@@ -127,6 +127,13 @@ fn a_database_that_is_yet_to_be_made_in_a_linked_folder_is_made_there() {
     assert_eq!(server.stop().0, Some(0));
     assert_eq!(
         beside(&home),
-        ["orgkeys.db", "orgkeys.db.backup", "orgkeys.db.backup.lock", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve"]
+        [
+            "orgkeys.db",
+            "orgkeys.db.backup",
+            "orgkeys.db.backup.lock",
+            "orgkeys.db.key",
+            "orgkeys.db.lock",
+            "orgkeys.db.reserve"
+        ]
     );
 }

@@ -13,6 +13,7 @@ mod doctor;
 mod doctor_webhooks;
 mod first_start;
 mod foreign_log;
+mod full_disk;
 mod harness;
 mod installer;
 mod key_file;

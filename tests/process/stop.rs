@@ -35,7 +35,11 @@ fn both_signals_stop_it_with_exit_code_0_and_the_log_is_put_away() {
         assert!(home.path("orgkeys.db-wal").metadata().expect("a log").len() > 0);
         server.signal(signal);
         assert_eq!(server.ended(), (Some(0), String::new()), "{signal:?}");
-        assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"], "{signal:?}");
+        assert_eq!(
+            home.files(),
+            ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"],
+            "{signal:?}"
+        );
         assert_eq!(integrity(&home.database), "ok");
         assert_eq!(home.done(&["audit", "verify"]), "The audit log is whole: 4 entries in 1 chains\n");
     }

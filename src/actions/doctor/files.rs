@@ -16,7 +16,11 @@ pub(super) fn disk(patient: &Patient<'_>, database: &Path) -> Finding {
     if free <= reserve.saturating_mul(2) {
         return Finding::act(
             "disk",
-            format!("The disk has {} left, and below {} only what revokes is written", size(free), size(reserve)),
+            format!(
+                "The disk has {} left, the reserve included, and below {} only what revokes is written",
+                size(free),
+                size(reserve)
+            ),
             "Free room on the disk, or enlarge it",
         );
     }
@@ -37,10 +41,10 @@ pub(super) fn wal(database: &Path) -> Finding {
     match bytes(&wal) {
         large @ WAL_TOO_LARGE.. => Finding::act(
             "wal",
-            format!("The write-ahead log has {}: something keeps it from being taken into the database", size(large)),
+            format!("The write-ahead log has {}: a reader keeps the server from beginning it anew", size(large)),
             format!(
-                "Find out who reads the database without an end (`lsof {}`) and stop that; a restart of the server \
-                 takes the log in",
+                "Find the process that has read the database for long (`lsof {}`) and end it; the log is short again \
+                 within seconds",
                 wal.display()
             ),
         ),

@@ -62,6 +62,7 @@ pub struct Gauges {
     database_max: Gauge,
     disk_free: Gauge,
     disk_reserve: Gauge,
+    disk_reserve_held: Gauge,
     backup: Gauge,
     org_keys: Gauge,
     nodes: Gauge,
@@ -104,7 +105,11 @@ impl Gauges {
             wal: gauge("wal_bytes", "Size of its write-ahead log"),
             database_max: gauge("database_max_bytes", "The most that the database file may have; 0 is no limit"),
             disk_free: gauge("disk_free_bytes", "Free bytes on the disk of the database"),
-            disk_reserve: gauge("disk_reserve_bytes", "Free bytes below which only what revokes is written"),
+            disk_reserve: gauge("disk_reserve_bytes", "Bytes of the disk to put aside for what revokes"),
+            disk_reserve_held: gauge(
+                "disk_reserve_held_bytes",
+                "Bytes of the disk that are put aside for what revokes now",
+            ),
             backup: gauge("backup_timestamp_seconds", "Unix time of the last backup; 0 when there was none"),
             org_keys: gauge("org_keys", "Organization keys"),
             nodes: gauge("nodes", "Nodes in the registry, without the deleted ones"),
@@ -138,6 +143,7 @@ impl Gauges {
         set(&self.database_max, storage.most);
         set(&self.disk_free, storage.disk_free.unwrap_or(0));
         set(&self.disk_reserve, storage.reserve);
+        set(&self.disk_reserve_held, storage.held);
         match backup::notice(app) {
             Ok(at) => drop(self.backup.set(at.map_or(0, |at| at.millis() / 1_000))),
             Err(error) => tracing::warn!(%error, "the last backup could not be noticed"),
