@@ -31,7 +31,13 @@ pub fn writing(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY)?;
-    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    let journal = |pragma| conn.query_row(pragma, [], |row| row.get::<_, String>(0));
+    if journal("PRAGMA journal_mode")? != "wal" {
+        // A backup that was put in place. Its first page alone changes, and a journal on disk would be one that a killed
+        // process could leave, and that nobody could tell from another file's.
+        journal("PRAGMA journal_mode = MEMORY")?;
+    }
+    let mode = journal("PRAGMA journal_mode = WAL")?;
     if mode != "wal" {
         let message = format!("SQLite keeps journal mode {mode} here: put the database on a local disk");
         return Err(StoreError::Unusable(message));

@@ -100,6 +100,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
     conn.pragma_update(None, "user_version", migrate::VERSION)?;
     conn.execute_batch("COMMIT")?;
+    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     conn.close().map_err(|(_, error)| error)?;
     rename(&draft, path)
 }
