@@ -30,6 +30,7 @@ pub mod user;
 pub mod verification;
 pub mod webhook;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -178,5 +179,8 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let app = Arc::clone(app);
     let done = tokio::task::spawn_blocking(move || work(&app)).await;
-    done.unwrap_or_else(|panic| Err(Error::internal(panic)))
+    // What it may say of itself is decided where all panics of requests end.
+    done.unwrap_or_else(|ended| {
+        ended.try_into_panic().map_or_else(|_| Err(Error::internal("the server stops")), |panic| resume_unwind(panic))
+    })
 }

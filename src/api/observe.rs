@@ -1,6 +1,5 @@
 //! What is seen of a request? Its id, its client, one line in the log and one count, but never what it carried.
 
-use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::actions::app::App;
 use crate::actions::caller::Origin;
 use crate::actions::error::Error;
 use crate::crypto::secret;
+use crate::domain::panic;
 
 const REQUEST_ID: &str = "x-request-id";
 /// Operations that others ask for all day long; they are counted, and logged only at `debug`.
@@ -85,7 +85,9 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let mut response = match called {
             Ok(Ok(response)) => response.into_response(),
             Ok(Err(error)) => error.into_response(),
-            Err(panic) => error::respond(family, Error::internal(panic_text(&*panic))),
+            Err(panic) => {
+                error::respond(family, Error::internal(format!("a handler panicked: {}", panic::text(&*panic))))
+            }
         };
         if let Ok(id) = HeaderValue::from_str(&seen.id) {
             response.headers_mut().insert(REQUEST_ID, id);
@@ -165,12 +167,6 @@ fn known(method: &Method) -> &str {
 /// An address as proxies write it: alone, or with a port.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("a handler panicked: {}", text.unwrap_or("no message"))
 }
 
 impl Observer {

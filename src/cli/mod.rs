@@ -6,6 +6,7 @@ mod clock;
 mod doctor;
 mod healthcheck;
 mod log;
+mod memory;
 mod offline;
 mod serve;
 mod sign;
@@ -114,6 +115,11 @@ struct Context {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    memory::tell_panics();
+    if let Err(error) = memory::forbid_images() {
+        eprintln!("orgkeys: core dumps could not be switched off ({error}), and one would hold keys and passwords");
+        return ExitCode::FAILURE;
+    }
     let cli = Cli::parse();
     let environment: Texts = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

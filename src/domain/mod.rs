@@ -9,6 +9,7 @@ pub mod id;
 pub mod node;
 pub mod org;
 pub mod org_key;
+pub mod panic;
 pub mod password;
 pub mod project;
 pub mod role;

@@ -19,6 +19,7 @@ pub use desk::{Desk, Doorbell, Office};
 pub use resolver::{Resolver, System};
 use rests::Rests;
 
+use super::panicked;
 use crate::actions::delivery::{Due, Hands};
 use crate::domain::delivery::{Attempt, Outcome, Tried};
 use crate::domain::id::{DeliveryId, WebhookId};
@@ -157,7 +158,7 @@ impl Courier {
         let (desk, hands) =
             (Arc::clone(&self.desk), Hands { under_way, resting: self.rests.now(now), full: full.to_vec() });
         let asked = spawn_blocking(move || desk.due(&hands, most)).await;
-        asked.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        asked.map_err(|ended| panicked(&ended).to_owned())?.map_err(|error| error.to_string())
     }
 
     /// Says of each webhook whose secret cannot be opened that it waits, once until that changes.
@@ -214,7 +215,10 @@ impl Courier {
         }
         let (desk, tries) = (Arc::clone(&self.desk), self.unsettled.clone());
         let settled = spawn_blocking(move || desk.settle(tries)).await;
-        match settled.map_err(|error| error.to_string()).and_then(|done| done.map_err(|error| error.to_string())) {
+        match settled
+            .map_err(|ended| panicked(&ended).to_owned())
+            .and_then(|done| done.map_err(|error| error.to_string()))
+        {
             Ok(()) => self.unsettled.clear(),
             Err(problem) => tracing::warn!(problem, "what came of webhooks could not be written; it is tried again"),
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use self::courier::{Carrier, Courier, Doorbell, Office, System};
@@ -114,7 +114,7 @@ impl Server {
             take_key(&app, key_file.as_deref())?;
             Ok::<_, ActionError>((app, start))
         });
-        let opened = opened.await.map_err(|error| StartError(error.to_string()))?;
+        let opened = opened.await.map_err(|ended| StartError(panicked(&ended).to_owned()))?;
         let (app, start) = opened.map_err(|error| StartError(error.to_string()))?;
         if settings.bootstrap_token.is_some() && matches!(start, Start::Known) {
             tracing::info!("there is an organization already: the bootstrap settings are ignored");
@@ -179,7 +179,7 @@ impl Server {
         let Start::Show { org, .. } = self.start else { return Ok(()) };
         let app = Arc::clone(&self.app);
         let done = spawn_blocking(move || bootstrap::announced(&app, org)).await;
-        done.map_err(ActionError::internal)?
+        done.map_err(|ended| ActionError::internal(panicked(&ended)))?
     }
 
     /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
@@ -215,6 +215,11 @@ impl Server {
         });
         let _ = closed.await;
     }
+}
+
+/// What may be said of work that panicked: its own words may quote secrets.
+const fn panicked(_: &JoinError) -> &'static str {
+    "a thread panicked: the log says where"
 }
 
 /// A courier for what `app` has for it, called by each commit that recorded something.

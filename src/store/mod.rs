@@ -15,6 +15,7 @@ mod disk_tests;
 pub mod error;
 mod figures;
 pub mod guess;
+mod halt;
 mod heads;
 mod identity;
 pub mod index;

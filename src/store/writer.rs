@@ -1,6 +1,5 @@
 //! How is a change put on disk? One thread takes all that wait, runs each in a savepoint of one transaction, commits once, then answers all.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,12 +12,14 @@ use rusqlite::Connection;
 
 use super::bell::Bell;
 use super::figures::{Figures, WriterFigures};
+use super::halt::halt;
 use super::heads::Heads;
 use super::index::{Index, Touches};
 use super::reserve::Reserve;
 use super::space::{self, Space, Urgency};
 use super::wal::Wal;
 use super::{Options, Pending, ReadTx, StoreError};
+use crate::domain::panic;
 
 /// Changes that may wait before a caller is told to come again.
 pub(super) const QUEUE: usize = 4_096;
@@ -133,7 +134,7 @@ where
     fn run(&mut self, tx: &WriteTx<'_>) -> bool {
         let Some(work) = self.work.take() else { return false };
         let outcome = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|panic| {
-            Err(StoreError::Internal(format!("a change panicked: {}", panic_text(&*panic))).into())
+            Err(StoreError::Internal(format!("a change panicked: {}", panic::text(&*panic))).into())
         });
         self.outcome.insert(outcome).is_ok()
     }
@@ -148,11 +149,6 @@ where
         // Whoever asked may have gone; the change stands all the same.
         let _ = self.reply.send(outcome);
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// The handle of the writer's thread. Dropping it lets the queue run empty, checkpoints and joins.
@@ -353,9 +349,7 @@ impl Thread {
         }
         self.statement("COMMIT").inspect_err(|lost| {
             if matches!(lost, Lost::Internal) {
-                // Whether it reached the disk is unknown, so nobody may be told either way; the next start will know.
-                tracing::error!("the disk failed during a commit: stopping");
-                std::process::abort();
+                halt();
             }
         })
     }

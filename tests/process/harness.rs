@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -182,6 +182,11 @@ impl Server {
             printed.push_str(&line);
         }
         (self.child.wait().expect("waited").code(), printed)
+    }
+
+    /// Waits for its end by a signal that was sent to it.
+    pub fn crashed(mut self) -> ExitStatus {
+        self.child.wait().expect("waited")
     }
 
     pub fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {

@@ -5,8 +5,10 @@ mod missing;
 
 mod audit;
 mod backup;
+mod broken_disk;
 mod canary;
 mod commands;
+mod core_dumps;
 mod courier;
 mod damage;
 mod doctor;

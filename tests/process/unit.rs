@@ -39,6 +39,7 @@ fn the_unit_has_no_settings_that_the_doctor_would_not_see() {
         ["Environment=ORGKEYS_BOOTSTRAP_TOKEN_FILE=%d/bootstrap-token"],
         "for a first start"
     );
+    assert_eq!(line("LimitCORE="), ["LimitCORE=0"], "no image of its memory");
     assert!(!UNIT.contains("ORGKEYS_TLS"));
     assert_eq!(line("StateDirectory="), ["StateDirectory=orgkeys"], "which is /var/lib/orgkeys");
     assert!(UNIT.contains(&format!("install -m 0644 deploy/orgkeys.toml {INSTALLED}")));
