@@ -67,6 +67,7 @@ pub fn store_options(settings: &Settings) -> Options {
 pub fn limits(settings: &Settings) -> Limits {
     Limits {
         org_keys: settings.max,
+        nodes: settings.nodes_max,
         api_keys: settings.api_keys_max,
         signature_window: settings.signature_window,
         refused_rate: settings.refused_rate,

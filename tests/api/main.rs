@@ -35,6 +35,7 @@ mod keys_and_nodes;
 mod limits;
 mod logins;
 mod metrics;
+mod node_limit;
 mod nodes;
 mod openapi;
 mod org_keys;
