@@ -117,6 +117,8 @@ settings! {
     webhook_allow: Vec<IpNet> = "";
     /// Origins whose pages may call from a browser, separated by commas
     cors_origins: Vec<String> = "";
+    /// Accepted signed calls per second and organization before 429, sixty times as many at once; 0 is no limit
+    signed_rate: u32 = "200";
     /// Refused signed calls per second and client network before 429; 0 is no limit
     refused_rate: u32 = "20";
     /// How many refused signed calls at once

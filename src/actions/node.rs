@@ -64,6 +64,7 @@ fn put(
     } else if !store::node::insert(tx, &node, most)? {
         return Err(signed_call::no_room(tx, org, most)?);
     }
+    once.accept()?;
     Ok((node, Event::NodeRegistered { node: id, key, new, message: once.form.name() }))
 }
 
@@ -72,6 +73,7 @@ fn take_out(tx: &WriteTx<'_>, grant: &Grant, once: &Once, ip: &str) -> Result<((
     let node = node_at(tx, grant.org, ip)?;
     refuse_deleted(Some(&node))?;
     store::node::remove(tx, node.id)?;
+    once.accept()?;
     Ok(((), Event::NodeUnregistered { node: node.id, key, message: once.form.name() }))
 }
 

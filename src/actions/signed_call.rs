@@ -57,6 +57,7 @@ pub(super) struct Once {
     signature: Signature,
     signed_at: Time,
     outside: Outside,
+    limiter: Arc<Limiter>,
 }
 
 impl Once {
@@ -67,6 +68,13 @@ impl Once {
             self.outside.high_water.forget_used(forgotten);
         }
         if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(self.key) } else { Err(replayed()) }
+    }
+
+    /// Counts the call as accepted, or says how long it must wait. It comes last, since what is refused takes nothing: neither
+    /// strangers nor replays can use an organization's calls up. What was changed before is undone then, the use of the
+    /// signature too, so the same call can be sent again.
+    pub(super) fn accept(&self) -> Result<(), Error> {
+        self.limiter.take_signed(self.org)
     }
 
     /// Refuses a new node of an organization that has as many as it may, before the writer is asked: however often that is
@@ -159,7 +167,7 @@ pub(super) fn admit<T>(
     call: &SignedCall,
     work: impl FnOnce(Known) -> Result<Pending<T>, Error>,
 ) -> Pending<T> {
-    if let Err(error) = app.limiter.admit_signed(origin.address) {
+    if let Err(error) = app.limiter.admit_network(origin.address) {
         return Pending::refused(error);
     }
     let known = look_up(app, call);
@@ -170,7 +178,9 @@ pub(super) fn admit<T>(
         org: known.as_ref().ok().map(|known| known.org),
         address: origin.address,
     };
-    known.and_then(work).unwrap_or_else(Pending::refused).watched(watch)
+    // Without the writer, which an organization that calls too often would keep from others.
+    let admitted = known.and_then(|known| app.limiter.admit_signed(known.org).map(|()| known));
+    admitted.and_then(work).unwrap_or_else(Pending::refused).watched(watch)
 }
 
 fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
@@ -208,7 +218,8 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     let key = keys[index].id;
     let identity = Identity::Node { org, key, ip: call.ip.clone() };
     let (signed_at, outside) = (call.at.time, app.outside.clone());
-    let once = Once { form, org, key, signature: call.signature, signed_at, outside };
+    let once =
+        Once { form, org, key, signature: call.signature, signed_at, outside, limiter: Arc::clone(&app.limiter) };
     let caller = Caller { identity, origin: origin.clone() };
     Ok(Signed { caller, once, new })
 }

@@ -70,6 +70,7 @@ pub fn limits(settings: &Settings) -> Limits {
         nodes: settings.nodes_max,
         api_keys: settings.api_keys_max,
         signature_window: settings.signature_window,
+        signed_rate: settings.signed_rate,
         refused_rate: settings.refused_rate,
         refused_burst: settings.refused_burst,
         caller_rate: settings.caller_rate,

@@ -54,6 +54,7 @@ mod people_at_random;
 mod people_roles;
 mod projects;
 mod races;
+mod rates;
 mod retention;
 mod seeds;
 mod session_ends;
