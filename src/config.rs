@@ -123,8 +123,10 @@ settings! {
     refused_rate: u32 = "20";
     /// How many refused signed calls at once
     refused_burst: u32 = "100";
-    /// Calls per second and credential before 429, four times as many at once; 0 is no limit
+    /// Calls per second of a person or an API key before 429, four times as many at once; 0 is no limit
     caller_rate: u32 = "50";
+    /// Calls per second of all people and API keys of an organization before 429, four times as many at once; 0 is no limit
+    org_rate: u32 = "500";
     /// How long a client may take to send a request's head
     header_timeout: Duration = "10s";
     /// How long it may take to send the whole request, or to take in an answer

@@ -1,4 +1,4 @@
-//! How often may somebody ask? A bucket for each credential, one for the signed calls of each organization, one for each network whose signed calls are refused, and the guesses under way.
+//! How often may somebody ask? A bucket for each person and API key, two for each organization, one for each network whose signed calls are refused, and the guesses under way.
 
 mod buckets;
 
@@ -11,7 +11,7 @@ use self::buckets::Buckets;
 use super::error::Error;
 use super::guesses::Guesses;
 use crate::domain::event::network;
-use crate::domain::id::{ApiKeyId, OrgId, TokenId};
+use crate::domain::id::{ApiKeyId, OrgId, UserId};
 
 /// A bucket for calls holds four seconds of them.
 const CALLS_BURST: u32 = 4;
@@ -36,8 +36,10 @@ pub struct Limits {
     pub refused_rate: u32,
     /// How many of them at once.
     pub refused_burst: u32,
-    /// Calls per second and credential; 0 = no limit.
+    /// Calls per second of a person or an API key; 0 = no limit.
     pub caller_rate: u32,
+    /// Calls per second of all people and API keys of an organization; 0 = no limit.
+    pub org_rate: u32,
     /// How long nothing may be heard of a node before it is silent.
     pub node_silent: Duration,
     /// Networks that webhooks may reach although they are private, also in the clear.
@@ -52,18 +54,19 @@ impl Limits {
     }
 }
 
-/// What a caller's bucket belongs to.
+/// Whose calls are counted together. More sessions or access tokens give a person no more calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Credential {
-    /// An access token.
-    Token(TokenId),
+pub(super) enum Party {
+    /// A person.
+    Person(UserId),
     /// An API key.
     ApiKey(ApiKeyId),
 }
 
 /// The buckets; none where a limit is off.
 pub(super) struct Limiter {
-    callers: Option<Buckets<Credential>>,
+    callers: Option<Buckets<Party>>,
+    orgs: Option<Buckets<OrgId>>,
     signed: Option<Buckets<OrgId>>,
     refused: Option<Buckets<IpAddr>>,
     pub(super) guesses: Guesses,
@@ -74,17 +77,32 @@ impl Limiter {
         let calls = |rate: u32| rate.saturating_mul(CALLS_BURST);
         Self {
             callers: Buckets::new(limits.caller_rate, calls(limits.caller_rate)),
+            orgs: Buckets::new(limits.org_rate, calls(limits.org_rate)),
             signed: Buckets::new(limits.signed_rate, limits.signed_burst()),
             refused: Buckets::new(limits.refused_rate, limits.refused_burst),
             guesses: Guesses::default(),
         }
     }
 
-    /// Takes a call of a credential, or says how long it must wait.
-    pub(super) fn admit_caller(&self, credential: Credential) -> Result<(), Error> {
+    /// Takes a call of a person or an API key, or says how long it must wait.
+    pub(super) fn admit_caller(&self, org: OrgId, party: Party) -> Result<(), Error> {
+        // Their own bucket first: whoever has used it up takes nothing from the others of the organization.
+        self.take_own(party)?;
+        let Some(orgs) = &self.orgs else { return Ok(()) };
+        admitted(orgs.take(org, Instant::now()), || {
+            let limit = format!("the limit of {} calls a second, over all its people and API keys", orgs.rate);
+            (format!("This organization met {limit}"), "slow down", "org_rate")
+        })
+    }
+
+    fn take_own(&self, party: Party) -> Result<(), Error> {
         let Some(callers) = &self.callers else { return Ok(()) };
-        admitted(callers.take(credential, Instant::now()), || {
-            let what = format!("This credential met the limit of {} calls a second", callers.rate);
+        admitted(callers.take(party, Instant::now()), || {
+            let limit = format!("the limit of {} calls a second", callers.rate);
+            let what = match party {
+                Party::Person(_) => format!("This person met {limit}, over all their sessions and access tokens"),
+                Party::ApiKey(_) => format!("This API key met {limit}"),
+            };
             (what, "slow down", "caller_rate")
         })
     }

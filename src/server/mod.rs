@@ -74,6 +74,7 @@ pub fn limits(settings: &Settings) -> Limits {
         refused_rate: settings.refused_rate,
         refused_burst: settings.refused_burst,
         caller_rate: settings.caller_rate,
+        org_rate: settings.org_rate,
         node_silent: settings.node_silent,
         webhook_allow: settings.webhook_allow.clone(),
     }

@@ -94,7 +94,8 @@ impl Server {
             .with("listen", "127.0.0.1:0")
             .with("signed_rate", "0")
             .with("refused_rate", "0")
-            .with("caller_rate", "0");
+            .with("caller_rate", "0")
+            .with("org_rate", "0");
         Self::run(folder, set(flags), Arc::new(StillClock(AtomicI64::new(BEGIN)))).await
     }
 

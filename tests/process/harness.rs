@@ -113,6 +113,8 @@ impl Home {
             "0",
             "--caller-rate",
             "0",
+            "--org-rate",
+            "0",
         ]);
         command.args(flags);
         command
