@@ -1,5 +1,7 @@
 //! How slow may a client be? A connection that keeps its deadlines itself: head, idle time, taking in the answer, and its end.
 
+mod unasked;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +11,8 @@ use std::time::{Duration, Instant};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
+
+use self::unasked::Unasked;
 
 /// How long the rest of a refused request is read and thrown away after its answer. A connection that is closed with
 /// bytes unread is reset, and a reset can take away the answer too (RFC 9112, section 9.6).
@@ -109,6 +113,11 @@ impl Pace {
         matches!(*self.phase(), Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast)
     }
 
+    /// Whether nothing was asked that is yet to be answered: what is written then is hyper's own.
+    fn is_unasked(&self) -> bool {
+        matches!(*self.phase(), Phase::New(_) | Phase::Head(_) | Phase::Next(_))
+    }
+
     /// Whether a request was begun and will not be read to its end.
     fn is_refused(&self) -> bool {
         matches!(*self.phase(), Phase::Head(_) | Phase::SendingLast)
@@ -163,6 +172,7 @@ pub struct Paced<S> {
     read_alarm: Alarm,
     write_alarm: Alarm,
     write_stalled: Option<Instant>,
+    unasked: Unasked,
     /// Until when the rest of a refused request is thrown away, once our side is closed.
     lingers: Option<Instant>,
 }
@@ -171,7 +181,8 @@ impl<S> Paced<S> {
     /// Keeps `pace` over `stream`.
     pub fn new(stream: S, pace: Arc<Pace>) -> Self {
         let (read_alarm, write_alarm) = (Alarm::default(), Alarm::default());
-        Self { stream, pace, read_alarm, write_alarm, write_stalled: None, lingers: None }
+        let unasked = Unasked::default();
+        Self { stream, pace, read_alarm, write_alarm, write_stalled: None, unasked, lingers: None }
     }
 
     /// Passes a write's outcome on, unless nothing has moved for too long.
@@ -226,8 +237,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(context, outcome)
+        let this = &mut *self;
+        let outcome = if this.pace.is_unasked() {
+            this.unasked.poll_write(&mut this.stream, context, bytes)
+        } else {
+            Pin::new(&mut this.stream).poll_write(context, bytes)
+        };
+        this.written(context, outcome)
     }
 
     fn poll_write_vectored(
@@ -235,6 +251,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.pace.is_unasked() {
+            let first = bytes.iter().find(|bytes| !bytes.is_empty());
+            return self.poll_write(context, first.map_or(&[], |first| first));
+        }
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.written(context, outcome)
     }

@@ -37,6 +37,7 @@ mod logins;
 mod metrics;
 mod node_limit;
 mod nodes;
+mod nosniff;
 mod openapi;
 mod org_keys;
 mod orgs;
