@@ -1,17 +1,19 @@
 //! How slow may a client be? A connection that keeps its deadlines itself: head, idle time, taking in the answer, and its end.
 
+mod frames;
 mod unasked;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
 
+use self::frames::Frames;
 use self::unasked::Unasked;
 
 /// How long the rest of a refused request is read and thrown away after its answer. A connection that is closed with
@@ -52,13 +54,20 @@ enum Phase {
 #[derive(Debug)]
 pub struct Pace {
     phase: Mutex<Phase>,
+    frames: Mutex<Frames>,
     deadlines: Deadlines,
 }
 
 impl Pace {
     /// A connection that was opened now.
     pub fn new(deadlines: Deadlines) -> Arc<Self> {
-        Arc::new(Self { phase: Mutex::new(Phase::New(Instant::now())), deadlines })
+        Arc::new(Self { phase: Mutex::new(Phase::New(Instant::now())), frames: Mutex::new(Frames::new()), deadlines })
+    }
+
+    /// hyper has read a head, and this body follows; gives whether a line of the head ended in LF alone.
+    pub fn head_ended(&self, body: &impl Body) -> bool {
+        let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+        self.frames().head_ended(length)
     }
 
     /// A head is complete; gives the moment by which the body must be too.
@@ -86,6 +95,10 @@ impl Pace {
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn frames(&self) -> MutexGuard<'_, Frames> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes came in: the first, and the first after an answer, begin a head.
@@ -169,6 +182,8 @@ impl<B> Drop for Answer<B> {
 pub struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
+    /// What was received of the next part: a body, or another head.
+    ahead: Vec<u8>,
     read_alarm: Alarm,
     write_alarm: Alarm,
     write_stalled: Option<Instant>,
@@ -182,7 +197,7 @@ impl<S> Paced<S> {
     pub fn new(stream: S, pace: Arc<Pace>) -> Self {
         let (read_alarm, write_alarm) = (Alarm::default(), Alarm::default());
         let unasked = Unasked::default();
-        Self { stream, pace, read_alarm, write_alarm, write_stalled: None, unasked, lingers: None }
+        Self { stream, pace, ahead: Vec::new(), read_alarm, write_alarm, write_stalled: None, unasked, lingers: None }
     }
 
     /// Passes a write's outcome on, unless nothing has moved for too long.
@@ -197,6 +212,25 @@ impl<S> Paced<S> {
 }
 
 impl<S: AsyncRead + Unpin> Paced<S> {
+    /// Reads a head, or some of a body, and nothing of what follows it.
+    fn poll_part(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut frames = self.pace.frames();
+        if self.ahead.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let received = &buffer.filled()[before..];
+            let taken = frames.measure(received);
+            self.ahead = received[taken..].to_vec();
+            buffer.set_filled(before + taken);
+        } else {
+            let some = self.ahead.len().min(buffer.remaining());
+            let taken = frames.measure(&self.ahead[..some]);
+            buffer.put_slice(&self.ahead[..taken]);
+            self.ahead.drain(..taken);
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads until the client has closed its side too, at the latest until `until`.
     fn throw_away(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
         if self.read_alarm.check(context, Some(until)).is_ready() {
@@ -222,7 +256,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let outcome = this.poll_part(context, buffer);
         if buffer.filled().len() > before {
             this.pace.received();
         }

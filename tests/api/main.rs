@@ -65,6 +65,7 @@ mod statuses;
 mod stream;
 mod stream_ends;
 mod stream_quiet;
+mod strict_http;
 mod truth;
 mod verification;
 mod webhook_addresses;

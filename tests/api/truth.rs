@@ -147,9 +147,10 @@ fn is_of_a_body(answer: &Answer) -> bool {
 }
 
 /// What any request may be told before it is known what it asks for: it did not arrive in time, it is too large (also
-/// where no body is taken), or its head cannot be read, which hyper says without a body.
+/// where no body is taken), or its head cannot be read, which hyper says without a body, or is none that HTTP allows.
 fn is_early(answer: &Answer) -> bool {
     match answer.status.as_u16() {
+        400 if !answer.body.is_empty() => answer.refusal().1 == "INVALID_REQUEST",
         400 | 414 | 431 => answer.body.is_empty(),
         408 => answer.refusal().1 == "REQUEST_TIMEOUT",
         413 => answer.refusal().1 == "BODY_TOO_LARGE",
