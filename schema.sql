@@ -33,7 +33,9 @@ CREATE TABLE org (
     phone       TEXT NOT NULL DEFAULT '' CHECK (length(phone) <= 200),
     state       TEXT NOT NULL DEFAULT '' CHECK (length(state) <= 200),
     country     TEXT NOT NULL DEFAULT '' CHECK (length(country) <= 200),
-    is_business INTEGER NOT NULL DEFAULT 0 CHECK (is_business IN (0, 1))
+    is_business INTEGER NOT NULL DEFAULT 0 CHECK (is_business IN (0, 1)),
+    -- How many nodes it has, deleted ones too, as the triggers below count them: the limit is looked at with every new one.
+    nodes       INTEGER NOT NULL DEFAULT 0 CHECK (nodes >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- A person belongs to one organization for ever; deleting one keeps the row, so that the audit log can name them.
@@ -239,6 +241,16 @@ CREATE TABLE node (
     CHECK (deleted_at IS NULL OR key IS NULL),
     UNIQUE (org, ip)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER node_is_counted AFTER INSERT ON node
+BEGIN
+    UPDATE org SET nodes = nodes + 1 WHERE id = NEW.org;
+END;
+
+CREATE TRIGGER node_is_counted_no_more AFTER DELETE ON node
+BEGIN
+    UPDATE org SET nodes = nodes - 1 WHERE id = OLD.org;
+END;
 
 -- The nodes of an organization, newest first; with what leaves some out, so that counting all needs no row.
 CREATE INDEX node_by_org ON node (org, id, deleted_at);

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::domain::api_key::MOST_PER_ORG;
-use crate::domain::node::WIDEST_WINDOW;
+use crate::domain::node::{self, WIDEST_WINDOW};
 use crate::domain::org_key::MAX_QUOTA;
 
 pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
@@ -77,6 +77,8 @@ settings! {
     listen: SocketAddr = "127.0.0.1:3000";
     /// Keys that an organization may have, 1 to 100
     max: u32 = "5";
+    /// Nodes that an organization may have, deleted ones included, 1 to 1000000
+    nodes_max: u32 = "10000";
     /// API keys that an organization may have at once, ended ones not counted, 1 to 100000
     api_keys_max: u32 = "1000";
     /// Days that the audit log is kept, at least 7; 0 keeps all of it
@@ -115,12 +117,16 @@ settings! {
     webhook_allow: Vec<IpNet> = "";
     /// Origins whose pages may call from a browser, separated by commas
     cors_origins: Vec<String> = "";
+    /// Accepted signed calls per second and organization before 429, sixty times as many at once; 0 is no limit
+    signed_rate: u32 = "200";
     /// Refused signed calls per second and client network before 429; 0 is no limit
     refused_rate: u32 = "20";
     /// How many refused signed calls at once
     refused_burst: u32 = "100";
-    /// Calls per second and credential before 429, four times as many at once; 0 is no limit
+    /// Calls per second of a person or an API key before 429, four times as many at once; 0 is no limit
     caller_rate: u32 = "50";
+    /// Calls per second of all people and API keys of an organization before 429, four times as many at once; 0 is no limit
+    org_rate: u32 = "500";
     /// How long a client may take to send a request's head
     header_timeout: Duration = "10s";
     /// How long it may take to send the whole request, or to take in an answer
@@ -139,6 +145,7 @@ impl Settings {
     /// Checks what no single value can say.
     fn check(self) -> Result<Self, (&'static str, String)> {
         within("max", u64::from(self.max), 1..=u64::from(MAX_QUOTA))?;
+        within("nodes_max", u64::from(self.nodes_max), 1..=u64::from(node::MOST_PER_ORG))?;
         within("api_keys_max", u64::from(self.api_keys_max), 1..=u64::from(MOST_PER_ORG))?;
         let times = [
             ("header_timeout", self.header_timeout),

@@ -58,7 +58,10 @@ impl Site {
     pub fn start_with(&self, set: impl FnOnce(&mut Command)) -> Program {
         let mut command = Command::new(ORGKEYS);
         command.arg("serve").env("ORGKEYS_DATABASE", self.database()).env("ORGKEYS_LISTEN", "127.0.0.1:0");
-        command.env("ORGKEYS_REFUSED_RATE", "0").env("ORGKEYS_CALLER_RATE", "0").env("ORGKEYS_MAX", "100");
+        for unlimited in ["ORGKEYS_SIGNED_RATE", "ORGKEYS_REFUSED_RATE", "ORGKEYS_CALLER_RATE", "ORGKEYS_ORG_RATE"] {
+            command.env(unlimited, "0");
+        }
+        command.env("ORGKEYS_MAX", "100");
         command.env("ORGKEYS_BOOTSTRAP_TOKEN", &self.token);
         set(&mut command);
         Program::start(command, self.token.clone())

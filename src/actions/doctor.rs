@@ -2,6 +2,7 @@
 
 mod clock;
 mod files;
+mod nodes;
 mod webhooks;
 
 pub use files::readable;
@@ -55,6 +56,8 @@ pub struct Patient<'a> {
     pub reserve: u64,
     /// Bytes that the file may have; 0 = as many as the disk holds.
     pub most: u64,
+    /// Nodes that an organization may have.
+    pub nodes: u32,
     /// The key file; beside the database unless set.
     pub key_file: Option<&'a Path>,
     /// Whether indexes are not compared with their tables.
@@ -89,6 +92,7 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     found.push(clock::clock(&snapshot, now));
     found.push(integrity(&snapshot, patient.quick));
     found.push(chains(database));
+    found.push(nodes::limit(&snapshot, patient.nodes));
     found.push(webhooks::key_file(&snapshot, key_file));
     found.extend(webhooks::ailing(&snapshot, now));
     Ok(found)

@@ -69,7 +69,7 @@ impl Error {
 
     /// Too often; try again after `wait`.
     #[must_use]
-    pub fn too_many(wait: Duration, message: &str) -> Self {
+    pub fn too_many(wait: Duration, message: impl Into<String>) -> Self {
         Self { retry_after: Some(wait), ..Self::new(Kind::TooMany, "TOO_MANY_REQUESTS", message) }
     }
 

@@ -1,136 +1,156 @@
-//! How often may somebody ask? A bucket for each credential, one for each network whose signed calls are refused, and the guesses under way.
+//! How often may somebody ask? A bucket for each person and API key, two for each organization, one for each network whose signed calls are refused, and the guesses under way.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+mod buckets;
+
 use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use governor::clock::{Clock, DefaultClock};
-use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::HashMapStateStore;
-use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
 
+use self::buckets::Buckets;
 use super::error::Error;
 use super::guesses::Guesses;
 use crate::domain::event::network;
-use crate::domain::id::{ApiKeyId, TokenId};
+use crate::domain::id::{ApiKeyId, OrgId, UserId};
 
-/// Buckets that may lie around before the full ones are thrown away.
-const MANY: usize = 10_000;
+/// A bucket for calls holds four seconds of them.
+const CALLS_BURST: u32 = 4;
 
-/// A credential's bucket holds four seconds of calls.
-const CALLER_BURST: u32 = 4;
+/// A bucket for signed calls holds a minute of them: after an outage, all nodes of an organization come back at once.
+const SIGNED_BURST: u32 = 60;
 
 /// The limits that an administrator sets. By default nothing is allowed and nothing is counted.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
     /// Keys per organization, 1 to 100.
     pub org_keys: u32,
+    /// Nodes per organization, deleted ones included, 1 to 1,000,000.
+    pub nodes: u32,
     /// API keys per organization that have not ended, 1 to 100,000.
     pub api_keys: u32,
     /// How far a signed timestamp may lie from the server's time, 1 to 900 s.
     pub signature_window: Duration,
+    /// Accepted signed calls per second and organization; 0 = no limit.
+    pub signed_rate: u32,
     /// Refused signed calls per second and network; 0 = no limit.
     pub refused_rate: u32,
     /// How many of them at once.
     pub refused_burst: u32,
-    /// Calls per second and credential; 0 = no limit.
+    /// Calls per second of a person or an API key; 0 = no limit.
     pub caller_rate: u32,
+    /// Calls per second of all people and API keys of an organization; 0 = no limit.
+    pub org_rate: u32,
     /// How long nothing may be heard of a node before it is silent.
     pub node_silent: Duration,
     /// Networks that webhooks may reach although they are private, also in the clear.
     pub webhook_allow: Vec<IpNet>,
 }
 
-type Buckets<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+impl Limits {
+    /// How many signed calls of an organization are accepted at once; 0 = any number.
+    #[must_use]
+    pub const fn signed_burst(&self) -> u32 {
+        self.signed_rate.saturating_mul(SIGNED_BURST)
+    }
+}
 
-/// What a caller's bucket belongs to.
+/// Whose calls are counted together. More sessions or access tokens give a person no more calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Credential {
-    /// An access token.
-    Token(TokenId),
+pub(super) enum Party {
+    /// A person.
+    Person(UserId),
     /// An API key.
     ApiKey(ApiKeyId),
 }
 
 /// The buckets; none where a limit is off.
 pub(super) struct Limiter {
-    callers: Option<Buckets<Credential>>,
-    refused: Option<Refused>,
+    callers: Option<Buckets<Party>>,
+    orgs: Option<Buckets<OrgId>>,
+    signed: Option<Buckets<OrgId>>,
+    refused: Option<Buckets<IpAddr>>,
     pub(super) guesses: Guesses,
-}
-
-struct Refused {
-    buckets: Buckets<IpAddr>,
-    /// Networks whose bucket is empty, until it holds something again.
-    empty: Mutex<HashMap<IpAddr, Instant>>,
-    refill: Duration,
 }
 
 impl Limiter {
     pub(super) fn new(limits: &Limits) -> Self {
-        let refused = buckets(limits.refused_rate, limits.refused_burst).map(|buckets| Refused {
-            buckets,
-            empty: Mutex::default(),
-            refill: Duration::from_secs(1) / limits.refused_rate.max(1),
-        });
-        let callers = buckets(limits.caller_rate, limits.caller_rate.saturating_mul(CALLER_BURST));
-        Self { callers, refused, guesses: Guesses::default() }
+        let calls = |rate: u32| rate.saturating_mul(CALLS_BURST);
+        Self {
+            callers: Buckets::new(limits.caller_rate, calls(limits.caller_rate)),
+            orgs: Buckets::new(limits.org_rate, calls(limits.org_rate)),
+            signed: Buckets::new(limits.signed_rate, limits.signed_burst()),
+            refused: Buckets::new(limits.refused_rate, limits.refused_burst),
+            guesses: Guesses::default(),
+        }
     }
 
-    /// Takes a call of a credential, or says how long it must wait.
-    pub(super) fn admit_caller(&self, credential: Credential) -> Result<(), Error> {
+    /// Takes a call of a person or an API key, or says how long it must wait.
+    pub(super) fn admit_caller(&self, org: OrgId, party: Party) -> Result<(), Error> {
+        // Their own bucket first: whoever has used it up takes nothing from the others of the organization.
+        self.take_own(party)?;
+        let Some(orgs) = &self.orgs else { return Ok(()) };
+        admitted(orgs.take(org, Instant::now()), || {
+            let limit = format!("the limit of {} calls a second, over all its people and API keys", orgs.rate);
+            (format!("This organization met {limit}"), "slow down", "org_rate")
+        })
+    }
+
+    fn take_own(&self, party: Party) -> Result<(), Error> {
         let Some(callers) = &self.callers else { return Ok(()) };
-        clear(callers);
-        callers.check_key(&credential).map(drop).map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            Error::too_many(wait, "Too many calls with this credential: slow down")
+        admitted(callers.take(party, Instant::now()), || {
+            let limit = format!("the limit of {} calls a second", callers.rate);
+            let what = match party {
+                Party::Person(_) => format!("This person met {limit}, over all their sessions and access tokens"),
+                Party::ApiKey(_) => format!("This API key met {limit}"),
+            };
+            (what, "slow down", "caller_rate")
         })
     }
 
     /// Refuses a signed call from a network whose bucket is empty, before any signature is checked.
-    pub(super) fn admit_signed(&self, address: Option<IpAddr>) -> Result<(), Error> {
+    pub(super) fn admit_network(&self, address: Option<IpAddr>) -> Result<(), Error> {
         let (Some(refused), Some(address)) = (&self.refused, address) else { return Ok(()) };
-        let empty = refused.empty.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = empty.get(&network(address)).map(|until| until.saturating_duration_since(Instant::now()));
-        match wait {
-            Some(wait) if !wait.is_zero() => Err(Error::too_many(
-                wait,
-                "Too many refused signed calls from this network: mend the node, then try again",
-            )),
-            _ => Ok(()),
-        }
+        let wait = refused.wait(&network(address), Instant::now());
+        admitted(wait, || {
+            let what = format!("This network met the limit of {} refused signed calls a second", refused.rate);
+            (what, "correct the nodes that are refused, then try again", "refused_rate")
+        })
     }
 
     /// Counts a refused signed call against its network.
     pub(super) fn signed_call_refused(&self, address: Option<IpAddr>) {
-        let (Some(refused), Some(address)) = (&self.refused, address) else { return };
-        clear(&refused.buckets);
-        let network = network(address);
-        let wait = match refused.buckets.check_key(&network) {
-            Ok(bucket) if bucket.remaining_burst_capacity() > 0 => return,
-            Ok(_) => refused.refill,
-            Err(until) => until.wait_time_from(DefaultClock::default().now()),
-        };
-        let now = Instant::now();
-        let mut empty = refused.empty.lock().unwrap_or_else(PoisonError::into_inner);
-        if empty.len() >= MANY {
-            empty.retain(|_, until| *until > now);
+        if let (Some(refused), Some(address)) = (&self.refused, address) {
+            let _ = refused.take(network(address), Instant::now());
         }
-        empty.insert(network, now + wait);
+    }
+
+    /// Refuses a signed call of an organization whose bucket is empty, before anything is done for it.
+    pub(super) fn admit_signed(&self, org: OrgId) -> Result<(), Error> {
+        let Some(signed) = &self.signed else { return Ok(()) };
+        admitted(signed.wait(&org, Instant::now()), || too_many_signed(signed.rate))
+    }
+
+    /// Takes an accepted signed call of an organization, or says how long it must wait.
+    pub(super) fn take_signed(&self, org: OrgId) -> Result<(), Error> {
+        let Some(signed) = &self.signed else { return Ok(()) };
+        admitted(signed.take(org, Instant::now()), || too_many_signed(signed.rate))
     }
 }
 
-fn buckets<K: Hash + Eq + Clone>(rate: u32, burst: u32) -> Option<Buckets<K>> {
-    let quota = Quota::per_second(NonZeroU32::new(rate)?).allow_burst(NonZeroU32::new(burst.max(1))?);
-    Some(RateLimiter::hashmap(quota).with_middleware())
+/// What was met, what to do about it, and the setting that raises it.
+type Met = (String, &'static str, &'static str);
+
+/// Refuses what must wait.
+fn admitted(wait: Duration, met: impl FnOnce() -> Met) -> Result<(), Error> {
+    if wait.is_zero() {
+        return Ok(());
+    }
+    let (what, remedy, setting) = met();
+    let message = format!("{what}: {remedy}, or have the server's administrator raise {setting}");
+    Err(Error::too_many(wait, message))
 }
 
-fn clear<K: Hash + Eq + Clone>(buckets: &Buckets<K>) {
-    if buckets.len() >= MANY {
-        buckets.retain_recent();
-    }
+fn too_many_signed(rate: u32) -> Met {
+    let what = format!("This organization met the limit of {rate} accepted signed calls a second");
+    (what, "send the same call again later", "signed_rate")
 }

@@ -28,16 +28,19 @@ pub struct Page {
 /// Puts a node into the registry, or refreshes it, with the key that verified.
 pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Pending<Node> {
     signed_call::admit(app, origin, call, |known| {
-        let Signed { caller, once } = signed_call::verify(app, origin, known, call)?;
-        let outside = app.outside.clone();
-        Ok(app.record(&caller, Rule::SpeaksAsNode, move |tx, grant| put(tx, grant, &once, profile, &outside)))
+        let Signed { caller, once, new } = signed_call::verify(app, origin, known, call)?;
+        if new {
+            once.look_for_room(app)?;
+        }
+        let (outside, most) = (app.outside.clone(), app.limits.nodes);
+        Ok(app.record(&caller, Rule::SpeaksAsNode, move |tx, grant| put(tx, grant, &once, profile, (&outside, most))))
     })
 }
 
 /// Takes a node out of the registry at its own word.
 pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> {
     signed_call::admit(app, origin, call, |known| {
-        let Signed { caller, once } = signed_call::verify(app, origin, known, call)?;
+        let Signed { caller, once, .. } = signed_call::verify(app, origin, known, call)?;
         let ip = call.ip.clone();
         Ok(app.revoke(&caller, Rule::SpeaksAsNode, move |tx, grant| take_out(tx, grant, &once, &ip)))
     })
@@ -48,7 +51,7 @@ fn put(
     grant: &Grant,
     once: &Once,
     profile: Profile,
-    outside: &Outside,
+    (outside, most): (&Outside, u32),
 ) -> Result<(Node, Event), Error> {
     let (org, key) = (grant.org, once.spend(tx)?);
     let known = store::node::find_by_ip(tx, org, &profile.ip)?;
@@ -56,11 +59,12 @@ fn put(
     let new = known.is_none();
     let id = known.map_or_else(|| outside.id(), |node| node.id);
     let node = Node { id, org, profile, key: Some(key), last_contact: grant.at, deleted_at: None };
-    if new {
-        store::node::insert(tx, &node)?;
-    } else {
+    if !new {
         store::node::refresh(tx, id, &node.profile, key, grant.at)?;
+    } else if !store::node::insert(tx, &node, most)? {
+        return Err(signed_call::no_room(tx, org, most)?);
     }
+    once.accept()?;
     Ok((node, Event::NodeRegistered { node: id, key, new, message: once.form.name() }))
 }
 
@@ -69,6 +73,7 @@ fn take_out(tx: &WriteTx<'_>, grant: &Grant, once: &Once, ip: &str) -> Result<((
     let node = node_at(tx, grant.org, ip)?;
     refuse_deleted(Some(&node))?;
     store::node::remove(tx, node.id)?;
+    once.accept()?;
     Ok(((), Event::NodeUnregistered { node: node.id, key, message: once.form.name() }))
 }
 

@@ -21,6 +21,9 @@ use crate::store::{self, ReadTx, WriteTx};
 /// Public keys that are kept ready to verify; beyond it all are dropped and read anew.
 const READY: usize = 10_000;
 
+/// The refusal of a node that is one too many.
+const NODE_LIMIT: &str = "NODE_LIMIT_REACHED";
+
 const NO_SUCH_ORGANIZATION: &str =
     "This server has no organization with the id in id_org: copy it from GET /user/profile";
 
@@ -39,19 +42,22 @@ pub struct SignedCall {
     pub signature: Signature,
 }
 
-/// A verified call: the node as a caller, and its signature that is yet to be spent.
+/// A verified call: the node as a caller, its signature that is yet to be spent, and whether it was not in the registry.
 pub(super) struct Signed {
     pub(super) caller: Caller,
     pub(super) once: Once,
+    pub(super) new: bool,
 }
 
 /// A signature that counts once.
 pub(super) struct Once {
     pub(super) form: Form,
+    org: OrgId,
     key: OrgKeyId,
     signature: Signature,
     signed_at: Time,
     outside: Outside,
+    limiter: Arc<Limiter>,
 }
 
 impl Once {
@@ -62,6 +68,25 @@ impl Once {
             self.outside.high_water.forget_used(forgotten);
         }
         if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(self.key) } else { Err(replayed()) }
+    }
+
+    /// Counts the call as accepted, or says how long it must wait. It comes last, since what is refused takes nothing: neither
+    /// strangers nor replays can use an organization's calls up. What was changed before is undone then, the use of the
+    /// signature too, so the same call can be sent again.
+    pub(super) fn accept(&self) -> Result<(), Error> {
+        self.limiter.take_signed(self.org)
+    }
+
+    /// Refuses a new node of an organization that has as many as it may, before the writer is asked: however often that is
+    /// tried, it keeps nobody else waiting. Whether there is room is decided by the writer all the same.
+    pub(super) fn look_for_room(&self, app: &App) -> Result<(), Error> {
+        app.look_up(|tx| {
+            if store::node::count(tx, self.org)? < app.limits.nodes {
+                return Ok(());
+            }
+            let used = store::replay::is_used(tx, &self.signature, self.signed_at)?;
+            Err(if used { replayed() } else { no_room(tx, self.org, app.limits.nodes)? })
+        })
     }
 }
 
@@ -80,7 +105,10 @@ impl Watch {
         if error.kind != Kind::Invalid {
             return;
         }
-        self.limiter.signed_call_refused(self.address);
+        // Whoever meets the limit of nodes has signed rightly: the other nodes of its network must not wait for it.
+        if error.code != NODE_LIMIT {
+            self.limiter.signed_call_refused(self.address);
+        }
         if let Some(org) = self.org {
             self.refusals.count(org, error.code, self.address, self.outside.now());
         }
@@ -139,7 +167,7 @@ pub(super) fn admit<T>(
     call: &SignedCall,
     work: impl FnOnce(Known) -> Result<Pending<T>, Error>,
 ) -> Pending<T> {
-    if let Err(error) = app.limiter.admit_signed(origin.address) {
+    if let Err(error) = app.limiter.admit_network(origin.address) {
         return Pending::refused(error);
     }
     let known = look_up(app, call);
@@ -150,7 +178,9 @@ pub(super) fn admit<T>(
         org: known.as_ref().ok().map(|known| known.org),
         address: origin.address,
     };
-    known.and_then(work).unwrap_or_else(Pending::refused).watched(watch)
+    // Without the writer, which an organization that calls too often would keep from others.
+    let admitted = known.and_then(|known| app.limiter.admit_signed(known.org).map(|()| known));
+    admitted.and_then(work).unwrap_or_else(Pending::refused).watched(watch)
 }
 
 fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
@@ -178,6 +208,7 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     }
     // A node nearly always signs with the key of its last registration: tried first, it saves trying the others.
     let last = node.as_ref().and_then(|node| node.key);
+    let new = node.is_none();
     keys.sort_by_key(|key| Some(key.id) != last);
     let region = call.region.clone().or_else(|| node.map(|node| node.profile.region));
     let signer = region.and_then(|region| {
@@ -187,9 +218,10 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     let key = keys[index].id;
     let identity = Identity::Node { org, key, ip: call.ip.clone() };
     let (signed_at, outside) = (call.at.time, app.outside.clone());
-    let once = Once { form, key, signature: call.signature, signed_at, outside };
+    let once =
+        Once { form, org, key, signature: call.signature, signed_at, outside, limiter: Arc::clone(&app.limiter) };
     let caller = Caller { identity, origin: origin.clone() };
-    Ok(Signed { caller, once })
+    Ok(Signed { caller, once, new })
 }
 
 /// The organization that a node names, whether there is one or not, or the only one.
@@ -274,6 +306,17 @@ pub(super) fn key_is_gone() -> Error {
 pub(super) fn node_deleted(when: Time) -> Error {
     let advice = format!("An administrator deleted this node at {when}: ask an administrator to activate it");
     refusal("NODE_DELETED", "The node was deleted by an administrator", advice)
+}
+
+/// A refusal of a node that is one too many.
+pub(super) fn no_room(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<Error, Error> {
+    let count = store::node::count(tx, org)?;
+    let advice = format!(
+        "The organization has {count} nodes and nodes_max allows {most}. Unregister nodes that are gone (POST /unregister, \
+         signed with a key of the organization; `orgkeys sign` makes the body), or have the server's administrator raise \
+         nodes_max. A deleted node keeps its place: activate it, then unregister it"
+    );
+    Ok(refusal(NODE_LIMIT, &format!("Maximum number of nodes ({most}) has been reached"), advice))
 }
 
 fn refusal(code: &'static str, message: &str, advice: String) -> Error {

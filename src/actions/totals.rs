@@ -13,6 +13,10 @@ pub struct Totals {
     pub org_keys: i64,
     /// Nodes, without the deleted ones.
     pub nodes: i64,
+    /// Nodes of the organization that has the most, deleted ones included.
+    pub nodes_largest: i64,
+    /// Nodes that an organization may have.
+    pub nodes_max: u32,
     /// Nodes of which nothing is heard.
     pub nodes_silent: i64,
     /// API keys.
@@ -46,6 +50,8 @@ pub fn totals(app: &App) -> Result<Totals, Error> {
         Ok(Totals {
             org_keys: totals::org_keys(tx)?,
             nodes: totals::nodes(tx)?,
+            nodes_largest: totals::most_nodes(tx)?,
+            nodes_max: app.limits.nodes,
             nodes_silent: totals::silent_nodes(tx, node::silence::since(app))?,
             api_keys: totals::api_keys(tx)?,
             expiring: expiring.map(|(days, _, count)| (days, count)),

@@ -46,7 +46,6 @@ fn file(request: &Request) -> poem::Result<Response> {
         .header(header::ETAG, ETAG)
         .header(header::CACHE_CONTROL, "no-cache")
         .header(header::CONTENT_SECURITY_POLICY, CSP)
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::REFERRER_POLICY, "no-referrer");
     Ok(if known { response.status(StatusCode::NOT_MODIFIED).finish() } else { response.body(*bytes) })
 }

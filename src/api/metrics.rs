@@ -24,7 +24,7 @@ pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregiste
 pub const ACCEPTED: &str = "accepted";
 
 /// Everything that a signed call can come to: accepted, or the code of a refusal.
-const OUTCOMES: [&str; 18] = [
+const OUTCOMES: [&str; 19] = [
     ACCEPTED,
     "BAD_SIGNATURE",
     "BODY_TOO_LARGE",
@@ -32,6 +32,7 @@ const OUTCOMES: [&str; 18] = [
     "INVALID_FIELD",
     "INVALID_REQUEST",
     "NODE_DELETED",
+    "NODE_LIMIT_REACHED",
     "NODE_NOT_FOUND",
     "NO_KEYS",
     "REQUEST_TIMEOUT",

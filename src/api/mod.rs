@@ -10,6 +10,7 @@ pub mod document;
 pub mod envelope;
 pub mod error;
 pub mod event;
+pub mod head;
 pub mod health;
 pub mod looks;
 pub mod metrics;
@@ -115,7 +116,7 @@ pub type Apis = (
     health::ServerApi,
 );
 
-/// The whole way of a request: observed, cleared for browsers, received, answered, and refused in our own words.
+/// The whole way of a request: observed, its head looked at, cleared for browsers, received, answered, and refused in our own words.
 pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
     let app = &face.app;
     let passwords = password_work::PasswordWork::default();
@@ -152,6 +153,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         .with(refusals::Refusals)
         .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&face.metrics)))
         .with(cors::Cors(face.cors_origins))
+        .with(head::Strict)
         .with(observe::Observe::new(Arc::clone(app), face.metrics, face.trusted_proxies))
         .map_to_response()
         .boxed()

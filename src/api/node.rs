@@ -36,8 +36,8 @@ impl NodeApi {
     /// Puts the node into the registry, or refreshes it. The credential is the signature, by a key of the
     /// organization, over `ip|region|timestamp` (or `ip|region|timestamp|organization id`); `orgkeys sign` makes it.
     /// Each signature is accepted once. A refusal says in `errorMessage` what to do; its `errorCode` is `BAD_SIGNATURE`,
-    /// `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`, `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED` or
-    /// `INVALID_FIELD`.
+    /// `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`, `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED`,
+    /// `NODE_LIMIT_REACHED` or `INVALID_FIELD`.
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse().map_err(advised)?;

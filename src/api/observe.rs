@@ -1,4 +1,4 @@
-//! What is seen of a request? Its id, its client, one line in the log and one count, but never what it carried.
+//! What is seen of a request? Its id, its client, one line in the log and one count, but never what it carried. What every answer has is added here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use ipnet::IpNet;
-use poem::http::{HeaderValue, Method};
+use poem::http::{HeaderValue, Method, header};
 use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
 use poem_openapi::OperationId;
 
@@ -89,6 +89,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
                 error::respond(family, Error::internal(format!("a handler panicked: {}", panic::text(&*panic))))
             }
         };
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Ok(id) = HeaderValue::from_str(&seen.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }

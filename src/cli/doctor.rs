@@ -57,6 +57,7 @@ impl Doctor {
             database: &settings.database,
             reserve: settings.disk_reserve.0,
             most: settings.database_max.0,
+            nodes: settings.nodes_max,
             key_file: settings.key_file.as_deref(),
             quick: self.quick,
         };

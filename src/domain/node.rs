@@ -9,6 +9,9 @@ use super::time::Time;
 /// The widest window around the server's time that a setting may allow a signed timestamp.
 pub const WIDEST_WINDOW: Duration = Duration::from_mins(15);
 
+/// The most nodes that a setting may allow an organization.
+pub const MOST_PER_ORG: u32 = 1_000_000;
+
 /// The `nodeServices` bits that mean something: STORAGE 1, AILLM 2, CHAT 4.
 const SERVICES: i64 = 0b111;
 

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::pace::{Deadlines, Pace, Paced};
 use super::tls::Tls;
+use crate::api::head::BareLf;
 use crate::api::metrics::Metrics;
 use crate::api::receive::Deadline;
 use crate::config::Settings;
@@ -154,11 +155,16 @@ impl Service {
         let paced = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (service, pace, scheme) = (Arc::clone(self), Arc::clone(&pace), scheme.clone());
+            // Here and not within, so that it comes before anything more is read.
+            let bare = pace.head_ended(request.body());
             async move {
                 let deadline = pace.answering();
                 let addresses = (LocalAddr(Addr::from(local)), RemoteAddr(Addr::from(peer)));
                 let mut request = Request::from((request, addresses.0, addresses.1, scheme));
                 request.set_data(Deadline(deadline));
+                if bare {
+                    request.set_data(BareLf);
+                }
                 let response = service.endpoint.get_response(request).await;
                 let last = response.header(CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("close"));
                 Ok::<_, Infallible>(hyper::Response::from(response).map(|body| pace.answered(last, body)))

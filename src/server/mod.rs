@@ -67,11 +67,14 @@ pub fn store_options(settings: &Settings) -> Options {
 pub fn limits(settings: &Settings) -> Limits {
     Limits {
         org_keys: settings.max,
+        nodes: settings.nodes_max,
         api_keys: settings.api_keys_max,
         signature_window: settings.signature_window,
+        signed_rate: settings.signed_rate,
         refused_rate: settings.refused_rate,
         refused_burst: settings.refused_burst,
         caller_rate: settings.caller_rate,
+        org_rate: settings.org_rate,
         node_silent: settings.node_silent,
         webhook_allow: settings.webhook_allow.clone(),
     }

@@ -1,14 +1,20 @@
 //! How slow may a client be? A connection that keeps its deadlines itself: head, idle time, taking in the answer, and its end.
 
+mod frames;
+mod unasked;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
+
+use self::frames::Frames;
+use self::unasked::Unasked;
 
 /// How long the rest of a refused request is read and thrown away after its answer. A connection that is closed with
 /// bytes unread is reset, and a reset can take away the answer too (RFC 9112, section 9.6).
@@ -48,13 +54,20 @@ enum Phase {
 #[derive(Debug)]
 pub struct Pace {
     phase: Mutex<Phase>,
+    frames: Mutex<Frames>,
     deadlines: Deadlines,
 }
 
 impl Pace {
     /// A connection that was opened now.
     pub fn new(deadlines: Deadlines) -> Arc<Self> {
-        Arc::new(Self { phase: Mutex::new(Phase::New(Instant::now())), deadlines })
+        Arc::new(Self { phase: Mutex::new(Phase::New(Instant::now())), frames: Mutex::new(Frames::new()), deadlines })
+    }
+
+    /// hyper has read a head, and this body follows; gives whether a line of the head ended in LF alone.
+    pub fn head_ended(&self, body: &impl Body) -> bool {
+        let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+        self.frames().head_ended(length)
     }
 
     /// A head is complete; gives the moment by which the body must be too.
@@ -84,6 +97,10 @@ impl Pace {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn frames(&self) -> MutexGuard<'_, Frames> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Bytes came in: the first, and the first after an answer, begin a head.
     fn received(&self) {
         let mut phase = self.phase();
@@ -107,6 +124,11 @@ impl Pace {
     /// Whether a request was received that is yet to be answered, or an answer is on its way.
     pub fn is_busy(&self) -> bool {
         matches!(*self.phase(), Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast)
+    }
+
+    /// Whether nothing was asked that is yet to be answered: what is written then is hyper's own.
+    fn is_unasked(&self) -> bool {
+        matches!(*self.phase(), Phase::New(_) | Phase::Head(_) | Phase::Next(_))
     }
 
     /// Whether a request was begun and will not be read to its end.
@@ -160,9 +182,12 @@ impl<B> Drop for Answer<B> {
 pub struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
+    /// What was received of the next part: a body, or another head.
+    ahead: Vec<u8>,
     read_alarm: Alarm,
     write_alarm: Alarm,
     write_stalled: Option<Instant>,
+    unasked: Unasked,
     /// Until when the rest of a refused request is thrown away, once our side is closed.
     lingers: Option<Instant>,
 }
@@ -171,7 +196,8 @@ impl<S> Paced<S> {
     /// Keeps `pace` over `stream`.
     pub fn new(stream: S, pace: Arc<Pace>) -> Self {
         let (read_alarm, write_alarm) = (Alarm::default(), Alarm::default());
-        Self { stream, pace, read_alarm, write_alarm, write_stalled: None, lingers: None }
+        let unasked = Unasked::default();
+        Self { stream, pace, ahead: Vec::new(), read_alarm, write_alarm, write_stalled: None, unasked, lingers: None }
     }
 
     /// Passes a write's outcome on, unless nothing has moved for too long.
@@ -186,6 +212,25 @@ impl<S> Paced<S> {
 }
 
 impl<S: AsyncRead + Unpin> Paced<S> {
+    /// Reads a head, or some of a body, and nothing of what follows it.
+    fn poll_part(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut frames = self.pace.frames();
+        if self.ahead.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let received = &buffer.filled()[before..];
+            let taken = frames.measure(received);
+            self.ahead = received[taken..].to_vec();
+            buffer.set_filled(before + taken);
+        } else {
+            let some = self.ahead.len().min(buffer.remaining());
+            let taken = frames.measure(&self.ahead[..some]);
+            buffer.put_slice(&self.ahead[..taken]);
+            self.ahead.drain(..taken);
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads until the client has closed its side too, at the latest until `until`.
     fn throw_away(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
         if self.read_alarm.check(context, Some(until)).is_ready() {
@@ -211,7 +256,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let outcome = this.poll_part(context, buffer);
         if buffer.filled().len() > before {
             this.pace.received();
         }
@@ -226,8 +271,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(context, outcome)
+        let this = &mut *self;
+        let outcome = if this.pace.is_unasked() {
+            this.unasked.poll_write(&mut this.stream, context, bytes)
+        } else {
+            Pin::new(&mut this.stream).poll_write(context, bytes)
+        };
+        this.written(context, outcome)
     }
 
     fn poll_write_vectored(
@@ -235,6 +285,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.pace.is_unasked() {
+            let first = bytes.iter().find(|bytes| !bytes.is_empty());
+            return self.poll_write(context, first.map_or(&[], |first| first));
+        }
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.written(context, outcome)
     }

@@ -21,11 +21,16 @@ pub fn find(tx: &ReadTx<'_>, org: OrgId, id: NodeId) -> Result<Option<Node>, Sto
     tx.row(&sql, params![org.as_bytes(), id.as_bytes()], node)
 }
 
-/// Adds a node.
-pub fn insert(tx: &WriteTx<'_>, node: &Node) -> Result<(), StoreError> {
-    tx.execute(
+/// How many nodes an organization has, deleted ones too.
+pub fn count(tx: &ReadTx<'_>, org: OrgId) -> Result<u32, StoreError> {
+    Ok(tx.row("SELECT nodes FROM org WHERE id = ?1", [org.as_bytes()], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// Adds a node unless the organization has `most` of them; whether it did.
+pub fn insert(tx: &WriteTx<'_>, node: &Node, most: u32) -> Result<bool, StoreError> {
+    let added = tx.execute(
         "INSERT INTO node (id, org, ip, region, provider, status, version, services, key, last_contact)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE (SELECT nodes FROM org WHERE id = ?2) < ?11",
         params![
             node.id.as_bytes(),
             node.org.as_bytes(),
@@ -36,10 +41,11 @@ pub fn insert(tx: &WriteTx<'_>, node: &Node) -> Result<(), StoreError> {
             node.profile.version,
             node.profile.services.bits(),
             node.key.as_ref().map(OrgKeyId::as_bytes),
-            node.last_contact.millis()
+            node.last_contact.millis(),
+            most
         ],
-    )
-    .map(drop)
+    )?;
+    Ok(added == 1)
 }
 
 /// Takes over what a node says of itself now, and the key that vouched for it.

@@ -19,6 +19,12 @@ pub fn insert(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
     update(tx, org)
 }
 
+/// The organizations that have at least so many nodes, deleted ones too, the most first.
+pub fn with_nodes(tx: &ReadTx<'_>, at_least: u32) -> Result<Vec<(OrgId, u32)>, StoreError> {
+    let sql = "SELECT id, nodes FROM org WHERE nodes >= ?1 ORDER BY nodes DESC, id";
+    tx.rows(sql, [at_least], |row| Ok((OrgId::from_bytes(row.get(0)?), row.get(1)?)))
+}
+
 /// Takes over what an organization says of itself now.
 pub fn update(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
     let about = &org.about;

@@ -28,9 +28,18 @@ pub fn forget(tx: &WriteTx<'_>, now: Time) -> Result<Option<Time>, StoreError> {
 
 /// Uses a signature up; `false` when it was used before, on any call.
 pub fn spend(tx: &WriteTx<'_>, signature: &Signature, signed_at: Time) -> Result<bool, StoreError> {
-    let digest: [u8; 32] = Sha256::digest(signature).into();
     let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    Ok(tx.execute(sql, params![signed_at.millis(), digest])? == 1)
+    Ok(tx.execute(sql, params![signed_at.millis(), digest(signature)])? == 1)
+}
+
+/// Whether a signature was used, on any call.
+pub fn is_used(tx: &ReadTx<'_>, signature: &Signature, signed_at: Time) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM used_signature WHERE signed_at = ?1 AND digest = ?2";
+    Ok(tx.row(sql, params![signed_at.millis(), digest(signature)], |_| Ok(()))?.is_some())
+}
+
+fn digest(signature: &Signature) -> [u8; 32] {
+    Sha256::digest(signature).into()
 }
 
 /// A used signature: the moment that it states, in milliseconds, and its digest.

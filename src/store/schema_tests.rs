@@ -44,10 +44,11 @@ const DELIVERY: &str = "INSERT INTO delivery VALUES (x'0102030405060708091011121
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it takes, and the first that it does not.
-const LIMITS: [(&str, &str, &str); 62] = [
+const LIMITS: [(&str, &str, &str); 63] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
+    ("UPDATE org SET nodes = % WHERE id = zeroblob(16)", "0", "-1"),
     (USER, "'a@c', 'a@c', '', '', 255, 0", "'ac', 'ac', '', '', 255, 0"),
     (USER, "'a@c', 'a@c', '', '', 254, 0", "'a@c', 'a@c', '', '', 253, 0"),
     (USER, "'a@c', 'a@c', '', '', 2, 0", "'a@c', 'a@c', '', '', 3, 0"),
@@ -253,6 +254,25 @@ fn a_deleted_key_leaves_its_nodes_without_one() {
     conn.execute("DELETE FROM org_key", []).expect("deleted");
     let key: Option<Vec<u8>> = conn.query_row("SELECT key FROM node", [], |row| row.get(0)).expect("the node");
     assert_eq!(key, None);
+}
+
+/// The limit of nodes is looked at with every new one, so they must not be counted.
+#[test]
+fn the_nodes_of_an_organization_are_counted_whatever_becomes_of_them() {
+    let (_folder, conn) = database();
+    let another = NODE.replacen('%', "'i', 'r', '', '', '', 0, NULL, 0, NULL", 1);
+    let refresh = "UPDATE node SET region = 'x', last_contact = 9";
+    let delete = "UPDATE node SET deleted_at = 1, key = NULL";
+    for (statement, nodes) in [(another.as_str(), 2), (refresh, 2), (delete, 2), ("DELETE FROM node WHERE ip = 'i'", 1)]
+    {
+        conn.execute(statement, []).expect(statement);
+        let sql = "SELECT nodes FROM org WHERE id = zeroblob(16)";
+        let counted: i64 = conn.query_row(sql, [], |row| row.get(0)).expect("the organization");
+        assert_eq!(counted, nodes, "{statement}");
+    }
+    let others: i64 =
+        conn.query_row("SELECT max(nodes) FROM org WHERE id <> zeroblob(16)", [], |row| row.get(0)).expect("a number");
+    assert_eq!(others, 0);
 }
 
 /// The bound of what may be on its way is looked at with every event, so it must not be counted.

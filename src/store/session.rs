@@ -7,7 +7,7 @@ use rusqlite::{Row, params};
 use super::index::Touched;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::secret::{self, TokenDigest};
-use crate::domain::id::{TokenId, UserId};
+use crate::domain::id::{OrgId, TokenId, UserId};
 use crate::domain::session::{OwnToken, REFRESH_TTL, Session};
 use crate::domain::time::Time;
 
@@ -27,6 +27,8 @@ pub struct Refresh {
     pub session: TokenId,
     /// Whose session it is.
     pub user: UserId,
+    /// Their organization.
+    pub org: OrgId,
     /// Whether it was used before.
     pub used: bool,
     /// Whether the session was ended, or its user deleted.
@@ -70,7 +72,7 @@ pub fn insert(
 /// What the refresh token with this digest is worth.
 pub fn find_by_refresh(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<Refresh>, StoreError> {
     let sql = "SELECT token.id, token.user, used_at IS NOT NULL, revoked_at IS NOT NULL OR deleted_at IS NOT NULL,
-            refresh_until, refresh_token.digest
+            refresh_until, refresh_token.digest, org
         FROM refresh_token JOIN token ON token.id = refresh_token.session JOIN user ON user.id = token.user
         WHERE refresh_token.digest = ?1";
     let found = tx.row(sql, [digest], |row| Ok((refresh(row)?, row.get::<_, TokenDigest>(5)?)))?;
@@ -168,6 +170,7 @@ fn refresh(row: &Row<'_>) -> rusqlite::Result<Refresh> {
         used: row.get(2)?,
         ended: row.get(3)?,
         until: Time::from_millis(row.get(4)?),
+        org: OrgId::from_bytes(row.get(6)?),
     })
 }
 

@@ -19,7 +19,12 @@ pub fn nodes(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     count(tx, "SELECT count(*) FROM node WHERE deleted_at IS NULL")
 }
 
-/// How many of them were last heard of at `since` or before.
+/// How many nodes the organization has that has the most, deleted ones too.
+pub fn most_nodes(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
+    count(tx, "SELECT coalesce(max(nodes), 0) FROM org")
+}
+
+/// How many of the nodes were last heard of at `since` or before.
 pub fn silent_nodes(tx: &ReadTx<'_>, since: Time) -> Result<i64, StoreError> {
     // In two halves, since the index has those whose silence is yet to be announced first.
     let halves =

@@ -35,13 +35,13 @@ async fn behind_a_proxy() -> (Server, Identity, String) {
     (server, owner, pem)
 }
 
-async fn flush(server: &Server) {
+pub async fn flush(server: &Server) {
     let app = Arc::clone(&server.app);
     blocking(move || refusals::flush(&app, false).expect("flushed")).await;
 }
 
 /// The details of the counted refusals of an organization, in a set order.
-async fn counted(server: &Server, org: &str) -> Vec<Value> {
+pub async fn counted(server: &Server, org: &str) -> Vec<Value> {
     let found = entries(&server.database).await.into_iter().filter(|entry| entry.action == "node.refused");
     let found: Vec<Entry> = found.filter(|entry| entry.org == org).collect();
     for entry in &found {

@@ -92,8 +92,10 @@ impl Server {
         let flags = Flags::default()
             .with("database", database)
             .with("listen", "127.0.0.1:0")
+            .with("signed_rate", "0")
             .with("refused_rate", "0")
-            .with("caller_rate", "0");
+            .with("caller_rate", "0")
+            .with("org_rate", "0");
         Self::run(folder, set(flags), Arc::new(StillClock(AtomicI64::new(BEGIN)))).await
     }
 

@@ -17,7 +17,7 @@ use self::seen::{note, note_fields};
 use crate::harness::Answer;
 
 /// Headers that any answer may have: those of HTTP itself, of browsers, and of every request.
-const COMMON_HEADERS: [&str; 10] = [
+const COMMON_HEADERS: [&str; 11] = [
     "allow",
     "connection",
     "content-length",
@@ -27,6 +27,7 @@ const COMMON_HEADERS: [&str; 10] = [
     "transfer-encoding",
     "vary",
     "www-authenticate",
+    "x-content-type-options",
     "x-request-id",
 ];
 
@@ -59,6 +60,8 @@ static OPERATIONS: LazyLock<Vec<(&'static str, Vec<Operation>)>> = LazyLock::new
 
 /// Fails unless the document says that this request may be answered like this.
 pub fn checked(method: &Method, path: &str, answer: Answer) -> Answer {
+    let sniffed: Vec<_> = answer.headers.get_all("x-content-type-options").iter().collect();
+    assert_eq!(sniffed, ["nosniff"], "{method} {path}: {answer:?}");
     if let Err(fault) = judge(method, path, &answer) {
         panic!("the document does not say this of {method} {path}: {fault}\n{answer:?}");
     }
@@ -144,9 +147,10 @@ fn is_of_a_body(answer: &Answer) -> bool {
 }
 
 /// What any request may be told before it is known what it asks for: it did not arrive in time, it is too large (also
-/// where no body is taken), or its head cannot be read, which hyper says without a body.
+/// where no body is taken), or its head cannot be read, which hyper says without a body, or is none that HTTP allows.
 fn is_early(answer: &Answer) -> bool {
     match answer.status.as_u16() {
+        400 if !answer.body.is_empty() => answer.refusal().1 == "INVALID_REQUEST",
         400 | 414 | 431 => answer.body.is_empty(),
         408 => answer.refusal().1 == "REQUEST_TIMEOUT",
         413 => answer.refusal().1 == "BODY_TOO_LARGE",

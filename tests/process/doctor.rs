@@ -61,14 +61,27 @@ fn a_healthy_database_is_well_beside_its_server_and_without_it() {
     let checks: Vec<Value> = examined(&home, &[]).into_iter().map(|finding| finding["check"].clone()).collect();
     assert_eq!(
         checks,
-        ["disk", "wal", "modes", "backup", "file", "clock", "integrity", "audit", "key_file", "webhooks", "settings"]
+        [
+            "disk",
+            "wal",
+            "modes",
+            "backup",
+            "file",
+            "clock",
+            "integrity",
+            "audit",
+            "nodes",
+            "key_file",
+            "webhooks",
+            "settings"
+        ]
     );
     assert!(fs::read(&home.database).expect("bytes") == before, "it was changed");
     let _server = home.start();
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     let text = home.done(&["doctor"]);
-    assert_eq!(text.lines().count(), 12, "{text}");
-    assert!(text.lines().take(11).all(|line| line.starts_with("well  ")) && text.ends_with("All is well\n"), "{text}");
+    assert_eq!(text.lines().count(), 13, "{text}");
+    assert!(text.lines().take(12).all(|line| line.starts_with("well  ")) && text.ends_with("All is well\n"), "{text}");
 }
 
 #[test]
@@ -211,11 +224,24 @@ fn settings_that_open_the_server_are_found() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 11 need you\n"), "{text}");
+    assert!(text.ends_with("1 of 12 need you\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(home.path(""));
     command
+}
+
+#[test]
+fn an_organization_with_nearly_as_many_nodes_as_it_may_is_named() {
+    let home = healthy();
+    let seed = "INSERT INTO node (id, org, ip, region, provider, status, version, services, last_contact)
+        WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 8)
+        SELECT randomblob(16), org.id, n, 'eu', '', '', '', 0, 0 FROM number, org";
+    sqlite(&home.database).execute_batch(seed).expect("seeded");
+    assert!(examined(&home, &["--nodes-max", "10"]).iter().all(|finding| finding["ok"] == true));
+    finds(&home, &["--nodes-max", "8"], "nodes", " has 8 of the 8 nodes that it may", "POST /unregister");
+    sqlite(&home.database).execute_batch("UPDATE node SET deleted_at = 1 WHERE ip = '1'").expect("deleted");
+    finds(&home, &["--nodes-max", "5"], "nodes", " has 8 of the 5 nodes", "raise nodes_max");
 }

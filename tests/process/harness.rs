@@ -103,8 +103,19 @@ impl Home {
 
     /// The command that serves this database on a free port.
     pub fn serve(&self, flags: &[&str]) -> Command {
-        let mut command =
-            self.orgkeys(&["serve", "--listen", "127.0.0.1:0", "--refused-rate", "0", "--caller-rate", "0"]);
+        let mut command = self.orgkeys(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--signed-rate",
+            "0",
+            "--refused-rate",
+            "0",
+            "--caller-rate",
+            "0",
+            "--org-rate",
+            "0",
+        ]);
         command.args(flags);
         command
     }

@@ -66,6 +66,8 @@ pub struct Gauges {
     backup: Gauge,
     org_keys: Gauge,
     nodes: Gauge,
+    nodes_largest: Gauge,
+    nodes_max: Gauge,
     nodes_silent: Gauge,
     api_keys: Gauge,
     expiring: Family<Within, Gauge>,
@@ -113,6 +115,8 @@ impl Gauges {
             backup: gauge("backup_timestamp_seconds", "Unix time of the last backup; 0 when there was none"),
             org_keys: gauge("org_keys", "Organization keys"),
             nodes: gauge("nodes", "Nodes in the registry, without the deleted ones"),
+            nodes_largest: gauge("nodes_largest", "Nodes of the organization that has the most, deleted ones included"),
+            nodes_max: gauge("nodes_max", "Nodes that an organization may have, deleted ones included"),
             nodes_silent: gauge("nodes_silent", "Nodes of which nothing was heard for node_silent"),
             api_keys: gauge("api_keys", "API keys, ended ones included"),
             expiring,
@@ -171,6 +175,8 @@ impl Gauges {
     fn show(&self, totals: &totals::Totals) -> i64 {
         self.org_keys.set(totals.org_keys);
         self.nodes.set(totals.nodes);
+        self.nodes_largest.set(totals.nodes_largest);
+        self.nodes_max.set(totals.nodes_max.into());
         self.nodes_silent.set(totals.nodes_silent);
         self.api_keys.set(totals.api_keys);
         for (days, count) in totals.expiring {

@@ -1,0 +1,93 @@
+//! No browser guesses what an answer is: every one says so, whoever makes it.
+
+use hyper::{Method, StatusCode};
+
+use crate::access::{Column, Credential, Scene, filled};
+use crate::harness::{Answer, Server, raw, registration};
+use crate::openapi::operations;
+
+fn is_said(answer: &Answer, of: &str) {
+    let said: Vec<_> = answer.headers.get_all("x-content-type-options").iter().collect();
+    assert_eq!(said, ["nosniff"], "{of}: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_says_so_where_it_succeeds_and_where_it_is_refused() {
+    let mut scene = Scene::new().await;
+    let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
+    let (mut seen, mut done) = (0, 0);
+    for (method, path, operation) in operations() {
+        let name = operation["operationId"].as_str().expect("an id");
+        let (ids, body) = scene.ready(name, &column).await;
+        let path = filled(path, &ids);
+        let answer = scene.call(method, &path, &column.credential, body.as_ref()).await;
+        is_said(&answer, name);
+        done += usize::from(answer.status.is_success());
+        let method: Method = method.to_uppercase().parse().expect("a method");
+        is_said(&scene.server.call(method, &path, None).await, name);
+        seen += 1;
+    }
+    assert!(seen > 50 && done > 40, "{seen} were asked, {done} were done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_other_path_says_so() {
+    let server = Server::with(|flags| flags.with("cors_origins", "https://app.example.org")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&body)).await.status, StatusCode::OK);
+    let browser = "Accept: text/html\r\n";
+    let preflight = "Origin: https://app.example.org\r\nAccess-Control-Request-Method: POST\r\n";
+    let tag = format!("If-None-Match: \"{}\"\r\n", env!("CARGO_PKG_VERSION"));
+    let cases = [
+        ("GET", "/", "", 200),
+        ("GET", "/", browser, 302),
+        ("GET", "/docs", "", 200),
+        ("GET", "/docs/init.js", "", 200),
+        ("GET", "/docs/orgkeys.css", "", 200),
+        ("GET", "/docs/swagger-ui.css", "", 200),
+        ("GET", "/docs/swagger-ui-bundle.js", "", 200),
+        ("GET", "/docs/swagger-ui-bundle.js", &tag, 304),
+        ("GET", "/docs/nothing.js", "", 404),
+        ("GET", "/openapi.json", "", 200),
+        ("HEAD", "/openapi.json", "", 200),
+        ("GET", "/health", "", 200),
+        ("HEAD", "/health", "", 200),
+        ("GET", "/ready", "", 200),
+        ("GET", "/metrics", "", 200),
+        ("OPTIONS", "/register", preflight, 204),
+        ("OPTIONS", "/register", "", 405),
+        ("GET", "/register", "", 405),
+        ("GET", "/nowhere", "", 404),
+        ("GET", "/api/nowhere", "", 404),
+        ("POST", "/register", "Content-Length: 70000\r\n", 413),
+        ("GET", "/api/api-keys/verify", "", 401),
+        ("GET", "/api/api-keys/verify", "Content-Length: 3\r\n", 401),
+        ("CONNECT", "example.org:443", "", 404),
+    ];
+    for (method, path, headers, status) in cases {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n");
+        let answer = raw(server.address, request).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {path} {headers}: {answer:?}");
+        is_said(&answer, path);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_at_all_is_told_so_too() {
+    let server = Server::start().await;
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a: b\r\n".repeat(200));
+    for (request, status) in [
+        ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHost a\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_owned(), 400),
+        (many, 431),
+        (long, 431),
+    ] {
+        let answer = raw(server.address, request).await;
+        assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+        is_said(&answer, "hyper's own");
+    }
+}

@@ -1,0 +1,245 @@
+//! How often somebody may call: each person, each API key, each organization, and nobody at the cost of another.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use orgkeys::actions::offline::{self, Ttl};
+use orgkeys::config::{FIELDS, Flags, Texts, resolve};
+use orgkeys::domain::role::Role;
+use orgkeys::server::limits;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::harness::{Answer, Identity, Server, blocking, registration};
+
+/// Another access token of the same person.
+async fn another(server: &Server, person: &Identity) -> Identity {
+    let (app, mut person) = (Arc::clone(&server.app), person.clone());
+    blocking(move || {
+        let (secret, token) = offline::create_token(&app, &person.user, Ttl::Never).expect("a token");
+        (person.token, person.token_id) = (secret.expose_secret().to_owned(), token.id.to_string());
+        person
+    })
+    .await
+}
+
+/// How many came back of a bucket that gets one a second, at most, while something took so long.
+fn came_back(since: Instant) -> usize {
+    usize::try_from(since.elapsed().as_secs()).expect("a number") + 1
+}
+
+async fn profile(server: &Server, person: &Identity) -> Answer {
+    server.call_as(person, Method::GET, "/user/profile", None).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_access_tokens_give_a_person_no_more_calls() {
+    let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
+    let ada = server.owner_of("acme").await;
+    let mut tokens = vec![ada.clone()];
+    for _ in 0..11 {
+        tokens.push(another(&server, &ada).await);
+    }
+    let (began, mut taken) = (Instant::now(), 0);
+    for token in tokens.iter().cycle().take(48) {
+        taken += usize::from(profile(&server, token).await.status == StatusCode::OK);
+    }
+    assert!((4..=4 + came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_api_key_has_its_own_calls_beside_the_persons_who_made_it() {
+    let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, first) = server.api_key(&owner, Role::User, &[]).await;
+    let (_, second) = server.api_key(&owner, Role::User, &[]).await;
+    let began = Instant::now();
+    let (mut taken, mut held) = (0, None);
+    for _ in 0..40 {
+        let answer = server.call_with_key(&first, Method::GET, "/node", None).await;
+        if answer.status == StatusCode::OK {
+            taken += 1;
+        } else {
+            held = Some(answer);
+        }
+    }
+    assert!((4..=4 + came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
+    let said = "This API key met the limit of 1 calls a second: slow down, or have the server's administrator raise caller_rate";
+    assert_eq!(held.expect("one that was held").json()["message"], said);
+    assert_eq!(server.call_with_key(&second, Method::GET, "/node", None).await.status, StatusCode::OK);
+    assert_eq!(profile(&server, &owner).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_people_and_api_keys_of_an_organization_share_its_calls() {
+    let server = Server::with(|flags| flags.with("org_rate", "3")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, key) = server.api_key(&owner, Role::User, &[]).await;
+    let member = server.member_of(&owner.org, Role::User).await;
+    let began = Instant::now();
+    // The key was made by one call.
+    let (mut taken, mut held) = (1, None);
+    for round in 0..48 {
+        let answer = match round % 3 {
+            0 => profile(&server, &owner).await,
+            1 => profile(&server, &member).await,
+            _ => server.call_with_key(&key, Method::GET, "/node", None).await,
+        };
+        if answer.status == StatusCode::OK {
+            taken += 1;
+        } else {
+            held = Some(answer);
+        }
+    }
+    assert!((12..=12 + 3 * came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
+    let held = held.expect("one that was held");
+    assert_eq!(held.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
+    assert_eq!(held.headers["retry-after"], "1");
+    let said = "This organization met the limit of 3 calls a second, over all its people and API keys: slow down, or have the server's \
+        administrator raise org_rate";
+    assert_eq!(held.json()["message"], said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_that_spends_all_that_it_may_keeps_nobody_else_from_anything() {
+    let rates = [("caller_rate", "2"), ("org_rate", "5"), ("signed_rate", "1")];
+    let server =
+        Server::with(|flags| rates.into_iter().fold(flags, |flags, (name, rate)| flags.with(name, rate))).await;
+    let server = Arc::new(server);
+    let greedy = server.owner_of("greedy").await;
+    let (_, pem) = server.mint(&greedy).await;
+    let mut spending = JoinSet::new();
+    for _ in 0..8 {
+        let (server, member) = (Arc::clone(&server), server.member_of(&greedy.org, Role::User).await);
+        spending.spawn(async move {
+            let mut held = 0;
+            for _ in 0..40 {
+                held += usize::from(profile(&server, &member).await.status == StatusCode::TOO_MANY_REQUESTS);
+            }
+            held
+        });
+    }
+    let (_, _, answer) = until_held(&server, &greedy.org, &pem, "greedy").await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    let modest = server.owner_of("modest").await;
+    let (_, pem) = server.mint(&modest).await;
+    for number in 0..7 {
+        assert_eq!(profile(&server, &modest).await.status, StatusCode::OK, "call {number}");
+        let node = server.register(&modest.org, &pem, &format!("modest-{number}")).await;
+        assert_eq!(node.status, StatusCode::OK, "node {number}: {node:?}");
+    }
+    let held: usize = spending.join_all().await.into_iter().sum();
+    assert!(held > 100, "the greedy were held {held} times only");
+}
+
+/// Registers one node after the other until one must wait; gives how many did not, and the call that must.
+async fn until_held(server: &Server, org: &str, pem: &str, region: &str) -> (usize, Value, Answer) {
+    for number in 0..1_000 {
+        let (ip, now) = (format!("{region}-{number}"), server.now() / 1_000);
+        let body = registration(org, pem, &ip, now);
+        let answer = server.call(Method::POST, "/register", Some(&body)).await;
+        if answer.status != StatusCode::OK {
+            return (number, body, answer);
+        }
+    }
+    panic!("1,000 calls were not too many");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organizations_signed_calls_have_a_rate_and_what_must_wait_can_be_sent_again() {
+    let server = Server::with(|flags| flags.with("signed_rate", "2")).await;
+    let owner = server.owner_of("acme").await;
+    let other = server.owner_of("other").await;
+    let ((_, pem), (_, other_pem)) = (server.mint(&owner).await, server.mint(&other).await);
+    let began = Instant::now();
+    let (taken, held, answer) = until_held(&server, &owner.org, &pem, "a").await;
+    assert!((120..=120 + 2 * came_back(began)).contains(&taken), "{taken} in {:?}", began.elapsed());
+    assert_eq!(answer.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
+    assert_eq!(answer.headers["retry-after"], "1");
+    let advice = answer.json()["errorMessage"].as_str().expect("advice").to_owned();
+    assert!(advice.contains("2 accepted signed calls a second") && advice.contains("raise signed_rate"), "{advice}");
+    assert_eq!(server.register(&other.org, &other_pem, "b").await.status, StatusCode::OK, "another organization");
+    // Leaving is a signed call too.
+    server.pass(1_000);
+    let mut left = StatusCode::OK;
+    for number in 0..1_000 {
+        let leaving = registration(&owner.org, &pem, &format!("a-{number}"), server.now() / 1_000);
+        left = server.call(Method::POST, "/unregister", Some(&leaving)).await.status;
+        if left != StatusCode::OK {
+            break;
+        }
+    }
+    assert_eq!(left, StatusCode::TOO_MANY_REQUESTS);
+    let began = Instant::now();
+    let mut again = server.call(Method::POST, "/register", Some(&held)).await;
+    while again.status == StatusCode::TOO_MANY_REQUESTS {
+        assert!(began.elapsed() < Duration::from_secs(30), "nothing comes back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        again = server.call(Method::POST, "/register", Some(&held)).await;
+    }
+    assert_eq!(again.status, StatusCode::OK, "its signature was not used up: {again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_strangers_nor_replays_use_up_an_organizations_signed_calls() {
+    let server = Server::with(|flags| flags.with("signed_rate", "1").with("nodes_max", "80")).await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let captured = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    assert_eq!(server.call(Method::POST, "/register", Some(&captured)).await.status, StatusCode::OK);
+    let mut forged = captured.clone();
+    forged["region"] = "elsewhere".into();
+    for _ in 0..100 {
+        assert_eq!(server.call(Method::POST, "/register", Some(&captured)).await.refusal().1, "SIGNATURE_REPLAYED");
+        assert_eq!(server.call(Method::POST, "/unregister", Some(&captured)).await.refusal().1, "SIGNATURE_REPLAYED");
+        assert_eq!(server.call(Method::POST, "/register", Some(&forged)).await.refusal().1, "BAD_SIGNATURE");
+    }
+    let place = format!("/organization/{}/node/203.0.113.7", owner.org);
+    assert_eq!(server.call_as(&owner, Method::DELETE, &place, None).await.status, StatusCode::OK);
+    server.pass(1_000);
+    let deleted = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
+    for _ in 0..100 {
+        assert_eq!(server.call(Method::POST, "/register", Some(&deleted)).await.refusal().1, "NODE_DELETED");
+    }
+    let (taken, _, answer) = until_held(&server, &owner.org, &pem, "a").await;
+    assert!(taken >= 59, "only {taken} were left");
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[test]
+fn by_default_all_nodes_of_an_organization_may_register_at_once_or_every_minute() {
+    let settings = resolve(&Flags::default(), &Texts::new(), None).expect("settings").settings;
+    let limits = limits(&settings);
+    assert_eq!((limits.nodes, limits.signed_rate, limits.signed_burst()), (10_000, 200, 12_000));
+    assert!(limits.signed_rate * 60 >= limits.nodes && limits.signed_burst() >= limits.nodes);
+}
+
+/// A server as it is when nothing is set.
+async fn untouched() -> Server {
+    Server::with(|flags| {
+        let rates = FIELDS.iter().filter(|field| field.name.ends_with("_rate"));
+        rates.fold(flags, |flags, field| flags.with(field.name, field.default))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_that_comes_back_at_once_after_an_outage_meets_no_limit() {
+    let server = Arc::new(untouched().await);
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let pem = Arc::<str>::from(pem);
+    let mut calls = JoinSet::new();
+    for part in 0..16 {
+        let (server, org, pem) = (Arc::clone(&server), owner.org.clone(), Arc::clone(&pem));
+        calls.spawn(async move {
+            for number in 0..32 {
+                let answer = server.register(&org, &pem, &format!("node-{part}-{number}")).await;
+                assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+            }
+        });
+    }
+    calls.join_all().await;
+}
