@@ -295,7 +295,11 @@ CREATE TABLE audit (
     detail     TEXT CHECK (detail IS NULL OR json_valid(detail)),
     prev_hash  BLOB NOT NULL CHECK (length(prev_hash) = 32),
     -- SHA-256 of a version tag, prev_hash and every other column, each framed by its length.
-    hash       BLOB NOT NULL CHECK (length(hash) = 32)
+    hash       BLOB NOT NULL CHECK (length(hash) = 32),
+    -- What clients are shown is about something.
+    CHECK (change IS NULL OR context IS NOT NULL),
+    -- What a node does is about itself, so that it is found as what it did and as what is about it by one index.
+    CHECK (actor_kind <> 'node' OR actor_id = coalesce(context_id, ''))
 ) STRICT;
 
 -- The last entry of a chain, and the referee that no place in it is taken twice.
@@ -304,8 +308,15 @@ CREATE UNIQUE INDEX audit_chain ON audit (org, seq);
 -- The same for the server's own chain, since nulls are never equal.
 CREATE UNIQUE INDEX audit_server_chain ON audit (seq) WHERE org IS NULL;
 
--- What clients are shown of an organization, by time; with what they filter by, so that counting needs no row.
-CREATE INDEX audit_shown ON audit (org, at, actor_id, context, context_id, project, change) WHERE change IS NOT NULL;
+-- What clients are shown of an organization: all of it, by what kind of thing happened, by who did it, by what it is about, and by
+-- project. Each gives the newest first (by time, then by id) without sorting, so that a listing reads no more than it shows and
+-- counts. Entries arrive in order, so an insert touches the last page of an index only; but for those by nodes, which register all
+-- the time: each touches a page of its own by who did it, so they are not in the index by what they are about as well.
+CREATE INDEX audit_by_time ON audit (org, at) WHERE change IS NOT NULL;
+CREATE INDEX audit_by_class ON audit (org, context, change, at) WHERE change IS NOT NULL;
+CREATE INDEX audit_by_actor ON audit (org, actor_id, at) WHERE change IS NOT NULL;
+CREATE INDEX audit_by_object ON audit (org, context_id, at) WHERE change IS NOT NULL AND actor_kind <> 'node';
+CREATE INDEX audit_by_project ON audit (org, project, at) WHERE change IS NOT NULL AND project IS NOT NULL;
 
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN

@@ -109,7 +109,7 @@ fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
     for node in 0..NODES {
         let id: NodeId = ids.next(now, &mut rng);
         let (profile, key) = (profile(node), Some(key.id));
-        store::node::insert(tx, &Node { id, org, profile, key, last_contact: now, deleted_at: None })?;
+        store::node::insert(tx, &Node { id, org, profile, key, last_contact: now, deleted_at: None }, NODES)?;
     }
     Ok(Known { org, key: key.id })
 }

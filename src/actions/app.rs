@@ -1,6 +1,8 @@
 //! How is a thing done? Authorized and recorded, in one transaction, or not at all.
 
 mod log;
+#[cfg(test)]
+mod search_tests;
 
 use std::sync::{Arc, OnceLock};
 
@@ -77,7 +79,8 @@ impl App {
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, E), Error>,
     ) -> Pending<T> {
-        self.reading(caller, rule, work, |value, _| value)
+        let read = self.decided(caller, rule, |tx, grant| Ok((grant.clone(), work(tx, grant)?)));
+        self.answered(caller, rule, read, |value, _| value)
     }
 
     /// As [`App::read`], for a read that goes on by [`App::consult`]: with the id of its entry.
@@ -87,21 +90,35 @@ impl App {
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
     ) -> Pending<(T, i64)> {
-        self.reading(caller, rule, work, |value, id| (value, id))
+        let read = self.decided(caller, rule, |tx, grant| Ok((grant.clone(), work(tx, grant)?)));
+        self.answered(caller, rule, read, |value, id| (value, id))
     }
 
-    fn reading<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static, A: Send + 'static>(
+    /// As [`App::read`], for a read that would hold a snapshot for too long: `work` runs again, each time on a snapshot of its own
+    /// in which the right is decided anew, until it gives an answer. It is recorded once.
+    pub(super) fn search<T: Send + 'static>(
         &self,
         caller: &Caller,
         rule: &Rule,
-        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, E), Error>,
+        mut work: impl FnMut(&ReadTx<'_>, &Grant) -> Result<Option<(T, Event)>, Error>,
+    ) -> Pending<T> {
+        loop {
+            let slice = self.decided(caller, rule, |tx, grant| Ok(work(tx, grant)?.map(|done| (grant.clone(), done))));
+            if let Some(read) = slice.map(Result::transpose).transpose() {
+                return self.answered(caller, rule, read, |value, _| value);
+            }
+        }
+    }
+
+    /// Records a read, or its denial, and answers it.
+    fn answered<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static, A: Send + 'static>(
+        &self,
+        caller: &Caller,
+        rule: &Rule,
+        read: Result<Result<(Grant, (T, E)), Denial>, Error>,
         answer: impl FnOnce(T, i64) -> A + Send + 'static,
     ) -> Pending<A> {
-        let decided = self.decided(caller, rule, |tx, grant| {
-            let (value, events) = work(tx, grant)?;
-            Ok((grant.clone(), value, events))
-        });
-        let (grant, value, events) = match decided {
+        let (grant, (value, events)) = match read {
             Ok(Ok(read)) => read,
             Ok(Err(denial)) => return self.denied(caller, rule, denial),
             Err(error) => return Pending::refused(error),

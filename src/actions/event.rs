@@ -12,7 +12,8 @@ use crate::domain::event::{Change, Context, Event, Published, SystemEvent};
 use crate::domain::id::UserId;
 use crate::domain::role::Role;
 use crate::domain::time::Time;
-use crate::store::audit::{Chained, Filter, Shown};
+use crate::store::audit::{Chained, Shown};
+use crate::store::event::{Filter, Search};
 use crate::store::{self, ReadTx};
 
 /// Without timestamps, the last day is shown.
@@ -34,19 +35,34 @@ pub struct Query {
     pub take: u32,
 }
 
-/// The events that fit, newest first, and how many fit in all. Below ADMINISTRATOR these are the caller's own.
-pub fn list(app: &App, caller: &Caller, query: Query) -> Pending<(Vec<Shown>, i64)> {
-    app.read(caller, &Rule::SeesEvents, |tx, grant| {
-        let (mut events, total) = match filter(grant, query)? {
-            Some(filter) => store::audit::shown(tx, &filter)?,
-            None => (Vec::new(), 0),
+/// The events that fit, newest first, and how many fit in all, as far as they are counted ([`REACH`](store::event::REACH)).
+/// Below ADMINISTRATOR these are the caller's own.
+pub fn list(app: &App, caller: &Caller, query: Query) -> Pending<(Vec<Shown>, u32)> {
+    let mut begun: Option<(Role, Search)> = None;
+    app.search(caller, &Rule::SeesEvents, |tx, grant| {
+        let (role, mut search) = match begun.take() {
+            // With another role they would be shown more or less from there on.
+            Some(begun) if begun.0 == grant.role => begun,
+            _ => match filter(grant, query.clone())? {
+                Some(filter) => (grant.role, Search::new(filter)),
+                None => return Ok(Some(listed(grant, Vec::new(), 0))),
+            },
         };
+        if !search.slice(tx)? {
+            begun = Some((role, search));
+            return Ok(None);
+        }
+        let (mut events, total) = search.end();
         for event in &mut events {
             name_actor(tx, event)?;
         }
-        let recorded = Event::EventsListed { org: grant.org, count: events.len() };
-        Ok(((events, total), recorded))
+        Ok(Some(listed(grant, events, total)))
     })
+}
+
+fn listed(grant: &Grant, events: Vec<Shown>, total: u32) -> ((Vec<Shown>, u32), Event) {
+    let recorded = Event::EventsListed { org: grant.org, count: events.len() };
+    ((events, total), recorded)
 }
 
 /// Marks events as read, or as not read, by the caller; those of other organizations are passed over.

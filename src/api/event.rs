@@ -106,7 +106,7 @@ pub(super) struct SystemEvent {
 struct SystemEventPage {
     /// The events, newest first.
     events: Vec<SystemEvent>,
-    /// How many fit in all.
+    /// How many fit in all, as far as `skip` and `take` reach: exact up to 10100, and 10100 where more fit. Narrow the time to count more.
     total: i64,
     /// How many were passed over.
     skip: u32,
@@ -153,7 +153,8 @@ impl EventApi {
             found
         })
         .await?;
-        Ok(Json(SystemEventPage { events: events.into_iter().map(shown).collect(), total, skip, take }))
+        let events = events.into_iter().map(shown).collect();
+        Ok(Json(SystemEventPage { events, total: total.into(), skip, take }))
     }
 
     /// Mark system events as read

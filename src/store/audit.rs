@@ -1,6 +1,6 @@
 //! What is remembered of what was done? Entries that are only ever added, each chained to the one before it.
 
-use rusqlite::{Row, Statement, ToSql, params};
+use rusqlite::{Row, params};
 
 use super::heads::Head;
 use super::{ReadTx, StoreError, WriteTx, stream};
@@ -148,25 +148,6 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-/// Which events are asked for.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
-pub struct Filter {
-    pub org: OrgId,
-    pub from: Time,
-    pub to: Time,
-    pub actor_id: Option<String>,
-    pub context: Option<u8>,
-    pub context_id: Option<String>,
-    pub project: Option<String>,
-    pub change: Option<u8>,
-    pub unread_only: bool,
-    /// Whose marks count; an API key has none.
-    pub reader: Option<UserId>,
-    pub skip: u32,
-    pub take: u32,
-}
-
 /// An event as clients are shown it.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they come from")]
@@ -185,62 +166,7 @@ pub struct Shown {
     pub unread: bool,
 }
 
-/// The conditions that a filter needs and no others, so that the index alone can answer them.
-fn conditions(filter: &Filter) -> String {
-    let mut sql = "FROM audit WHERE org = ?1 AND change IS NOT NULL AND at BETWEEN ?2 AND ?3".to_owned();
-    let optional = [
-        (filter.actor_id.is_some(), " AND actor_id = ?4"),
-        (filter.context.is_some(), " AND context = ?5"),
-        (filter.context_id.is_some(), " AND context_id = ?6"),
-        (filter.change.is_some(), " AND change = ?7"),
-        (filter.project.is_some(), " AND project = ?11"),
-        (filter.unread_only, " AND NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?8 AND event = audit.id)"),
-    ];
-    sql.extend(optional.into_iter().filter(|(wanted, _)| *wanted).map(|(_, condition)| condition));
-    sql
-}
-
-/// The events that fit, newest first, and how many fit in all.
-pub fn shown(tx: &ReadTx<'_>, filter: &Filter) -> Result<(Vec<Shown>, i64), StoreError> {
-    let conditions = conditions(filter);
-    let count = format!("SELECT count(*) {conditions}");
-    let list = format!(
-        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
-             NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?8 AND event = audit.id)
-         {conditions} ORDER BY id DESC LIMIT ?9 OFFSET ?10"
-    );
-    let mut count = tx.conn.prepare_cached(&count)?;
-    bind(&mut count, filter)?;
-    let total = count.raw_query().next()?.map_or(Ok(0), |row| row.get(0))?;
-    let mut list = tx.conn.prepare_cached(&list)?;
-    bind(&mut list, filter)?;
-    let events = list.raw_query().mapped(|row| shown_event(row, filter.org)).collect::<rusqlite::Result<_>>()?;
-    Ok((events, total))
-}
-
-/// Binds every parameter that the statement has.
-fn bind(statement: &mut Statement<'_>, filter: &Filter) -> Result<(), StoreError> {
-    let reader = filter.reader.as_ref().map(UserId::as_bytes);
-    let values: [&dyn ToSql; 11] = [
-        filter.org.as_bytes(),
-        &filter.from.millis(),
-        &filter.to.millis(),
-        &filter.actor_id,
-        &filter.context,
-        &filter.context_id,
-        &filter.change,
-        &reader,
-        &filter.take,
-        &filter.skip,
-        &filter.project,
-    ];
-    for (index, value) in (1..=statement.parameter_count()).zip(values) {
-        statement.raw_bind_parameter(index, value)?;
-    }
-    Ok(())
-}
-
-/// Reads an event from the columns that [`shown`] selects, in their order.
+/// Reads an event from the columns that listings, streams and [`chained`] select, in their order.
 pub(super) fn shown_event(row: &Row<'_>, org: OrgId) -> rusqlite::Result<Shown> {
     Ok(Shown {
         id: row.get(0)?,

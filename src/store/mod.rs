@@ -13,6 +13,9 @@ pub mod delivery;
 #[cfg(test)]
 mod disk_tests;
 pub mod error;
+pub mod event;
+#[cfg(test)]
+mod event_tests;
 mod figures;
 pub mod guess;
 mod halt;

@@ -44,7 +44,7 @@ const DELIVERY: &str = "INSERT INTO delivery VALUES (x'0102030405060708091011121
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it takes, and the first that it does not.
-const LIMITS: [(&str, &str, &str); 63] = [
+const LIMITS: [(&str, &str, &str); 66] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -86,28 +86,43 @@ const LIMITS: [(&str, &str, &str); 63] = [
     (USED, "zeroblob(32)", "zeroblob(33)"),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "2, 0, 'robot', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'n', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'robot', 'n', 'i', 'a', 13, 'n', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "1, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'n', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "1, 0, 'node', 'n', 'i', 'a', 13, 'n', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, '[]', zeroblob(32), zeroblob(32)",
-        "2, 0, 'node', 'n', 'i', 'a', 13, 'c', NULL, 2, 'done', NULL, NULL, '[', zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'n', NULL, 2, 'done', NULL, NULL, '[]', zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 13, 'n', NULL, 2, 'done', NULL, NULL, '[', zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', NULL, 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "2, 0, 'node', 'n', 'i', 'a', 14, 'c', NULL, 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'n', NULL, 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 14, 'n', NULL, 2, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
         AUDIT,
-        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', NULL, 0, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
-        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', NULL, 3, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'n', NULL, 0, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'n', NULL, 3, 'refused', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+    ),
+    (
+        AUDIT,
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'n', NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, 'c', NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+    ),
+    (
+        AUDIT,
+        "2, 0, 'node', '', 'i', 'a', 0, NULL, NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'node', 'n', 'i', 'a', 0, NULL, NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+    ),
+    (
+        AUDIT,
+        "2, 0, 'user', 'u', NULL, 'a', NULL, 'c', NULL, NULL, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
+        "2, 0, 'user', 'u', NULL, 'a', NULL, 'c', NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",
     ),
     (
         "INSERT INTO audit SELECT 3, NULL, %, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, NULL, 'done', NULL, NULL, NULL,

@@ -1,10 +1,12 @@
 //! System events: the audit log as clients see it, and what each of them has read.
 
 use hyper::{Method, StatusCode};
+use orgkeys::domain::id::OrgId;
 use orgkeys::domain::role::Role;
+use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Identity, Server, entries, with_body};
+use crate::harness::{Answer, BEGIN, Identity, Server, blocking, entries, with_body};
 
 async fn query(server: &Server, who: &Identity, wanted: &Value) -> Answer {
     server.call_as(who, Method::POST, "/systemevent", Some(wanted)).await
@@ -193,6 +195,68 @@ async fn a_page_is_cut_by_skip_and_take() {
     for (skip, take) in [(None, Some(0)), (None, Some(101)), (None, Some(-1)), (Some(-1), None)] {
         assert_eq!(asked(skip, take).await.refusal(), (400, "INVALID_FIELD".to_owned()), "{skip:?} {take:?}");
     }
+}
+
+/// A server whose owner's organization has so many more events about each object, a deletion of a conversation each, all made at once.
+async fn with_more(server: Server, owner: &Identity, objects: &[(&str, u32)]) -> Server {
+    let (database, org) = (server.database.clone(), OrgId::parse(&owner.org).expect("an id"));
+    let objects: Vec<_> = objects.iter().map(|(object, count)| ((*object).to_owned(), *count)).collect();
+    let stopped = server.stop().await;
+    let add = move || {
+        let conn = Connection::open(database).expect("the file");
+        for (object, count) in objects {
+            let sql = "INSERT INTO audit SELECT last + n, ?1, seq + n, ?4, 'user', 'somebody', NULL, 'test', 13, ?2, NULL, 2, 'done',
+                    NULL, NULL, NULL, zeroblob(32), zeroblob(32)
+                FROM (SELECT max(id) AS last FROM audit), (SELECT max(seq) AS seq FROM audit WHERE org = ?1),
+                    (WITH RECURSIVE entry (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM entry WHERE n < ?3) SELECT n FROM entry)";
+            conn.execute(sql, params![org.as_bytes(), object, count, BEGIN]).expect("more");
+        }
+    };
+    blocking(add).await;
+    stopped.start().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_total_is_exact_as_far_as_pages_reach_and_ends_there() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let server = with_more(server, &owner, &[("fewer", 10_099), ("as many", 10_100), ("more", 10_101)]).await;
+    for (object, total, last) in [("fewer", 10_099, 99), ("as many", 10_100, 100), ("more", 10_100, 100)] {
+        let wanted = json!({ "contextId": object, "skip": 10_000, "take": 100 });
+        let (found, counted) = page(&server, &owner, &wanted, "contextId").await;
+        assert_eq!((counted, found.len()), (total, last), "{object}");
+        assert!(found.iter().all(|id| *id == json!(object)));
+        let unread = json!({ "contextId": object, "userId": "somebody", "showUnread": true });
+        assert_eq!(page(&server, &owner, &unread, "id").await.1, total, "{object}");
+    }
+    assert_eq!(page(&server, &owner, &json!({}), "id").await.1, 10_100);
+    let skip = json!({ "skip": 10_001 });
+    assert_eq!(query(&server, &owner, &skip).await.refusal(), (400, "INVALID_FIELD".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_far_back_is_found_and_a_long_search_is_recorded_once() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (key, _) = server.mint(&owner).await;
+    let server = with_more(server, &owner, &[("a", 12_000), ("b", 12_000)]).await;
+    let before = entries(&server.database).await.len();
+    // By who acted there are few, and by what it is many; of those by either, none.
+    for (wanted, total) in [
+        (json!({ "userId": owner.user, "event": 0 }), 1),
+        (json!({ "userId": "somebody", "event": 0 }), 0),
+        (json!({ "userId": "somebody", "event": 2, "contextId": key }), 0),
+        (json!({ "contextId": "a", "userId": owner.user }), 0),
+    ] {
+        let (found, counted) = page(&server, &owner, &wanted, "contextId").await;
+        assert_eq!((found, counted), (vec![json!(key); usize::try_from(total).expect("small")], total), "{wanted}");
+    }
+    let all = ids(&server, &owner, &json!({ "userId": "somebody", "take": 1 })).await;
+    server.pass(1);
+    assert_eq!(all.len(), 1);
+    let after = entries(&server.database).await;
+    let listed: Vec<_> = after[before..].iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(listed, ["event.list"; 5], "each once, however long it took");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -262,7 +262,7 @@ fn a_backup_that_is_not_whole_is_refused_and_the_database_is_left_as_it_was() {
     home.write("short.db", &copy[..copy.len() - 4_096]);
     home.write("empty.db", "");
     // A page of an index that does not fit its table.
-    let rows = "SELECT rootpage FROM sqlite_schema WHERE name = 'audit_shown'";
+    let rows = "SELECT rootpage FROM sqlite_schema WHERE name = 'audit_by_time'";
     let page: usize =
         sqlite(&home.path("copy.db")).query_row(rows, [], |row| row.get::<_, u32>(0)).expect("a page") as usize;
     let mut damaged = copy.clone();

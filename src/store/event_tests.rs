@@ -1,0 +1,230 @@
+//! Are listings of events whole, and what do they cost? In steps of SQLite's virtual machine, which no other work disturbs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::{Connection, params};
+
+use super::event::{Filter, REACH, SLICE, Search};
+use super::{ReadTx, migrate};
+use crate::domain::id::{OrgId, UserId};
+use crate::domain::time::Time;
+
+const READER: [u8; 16] = [1; 16];
+
+/// A log whose entry `n` has these columns from `at` to `change`, written with `n` in them.
+fn database(entries: u32, at: &str, columns: [&str; 6]) -> Connection {
+    let conn = Connection::open_in_memory().expect("a database");
+    conn.execute_batch(migrate::SCHEMA).expect("the schema");
+    let [kind, actor, context, object, project, change] = columns;
+    conn.execute_batch(&format!(
+        "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0), (x'02020202020202020202020202020202', 'b', 0);
+         INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at)
+             VALUES (x'01010101010101010101010101010101', zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0);
+         WITH RECURSIVE entry (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM entry WHERE n < {entries})
+         INSERT INTO audit SELECT n, zeroblob(16), n, {at}, {kind}, {actor}, NULL, 'a', {context}, {object}, {project}, {change},
+             'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32) FROM entry"
+    ))
+    .expect("entries");
+    conn
+}
+
+/// Of each three entries one is of a person about an object in a project, one is of a node, and one is of somebody else about
+/// something else.
+fn of_three_kinds(thirds: u32) -> Connection {
+    let columns = [
+        "CASE n % 3 WHEN 1 THEN 'node' ELSE 'user' END",
+        "CASE n % 3 WHEN 0 THEN 'ada' WHEN 1 THEN 'node' ELSE 'other' END",
+        "CASE n % 3 WHEN 0 THEN 6 WHEN 1 THEN 9 ELSE 4 END",
+        "CASE n % 3 WHEN 0 THEN 'key' WHEN 1 THEN 'node' ELSE 'thing' END",
+        "CASE n % 3 WHEN 0 THEN 'project' END",
+        "CASE n % 3 WHEN 0 THEN 0 WHEN 1 THEN 1 ELSE 2 END",
+    ];
+    database(3 * thirds, "n", columns)
+}
+
+fn any() -> Filter {
+    Filter {
+        org: OrgId::from_bytes([0; 16]),
+        from: Time::from_millis(0),
+        to: Time::from_millis(i64::from(u32::MAX)),
+        actor_id: None,
+        context: None,
+        context_id: None,
+        project: None,
+        change: None,
+        unread_only: false,
+        reader: Some(UserId::from_bytes(READER)),
+        skip: 0,
+        take: 20,
+    }
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+/// The filters that an index answers alone.
+fn filters() -> [(&'static str, Filter); 11] {
+    [
+        ("all", any()),
+        ("the last page", Filter { skip: 10_000, take: 100, ..any() }),
+        ("unread", Filter { unread_only: true, ..any() }),
+        ("a person", Filter { actor_id: text("ada"), ..any() }),
+        ("a node", Filter { actor_id: text("node"), ..any() }),
+        ("what is about a node", Filter { context_id: text("node"), ..any() }),
+        ("what is about an object", Filter { context_id: text("key"), ..any() }),
+        ("a project", Filter { project: text("project"), ..any() }),
+        ("a context", Filter { context: Some(6), ..any() }),
+        ("a change", Filter { change: Some(1), ..any() }),
+        ("a context and a change", Filter { context: Some(6), change: Some(0), ..any() }),
+    ]
+}
+
+/// How many steps, in tens, each slice of a listing takes.
+fn steps(conn: &Connection, filter: &Filter) -> Vec<u64> {
+    let steps = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    let count = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    conn.progress_handler(10, Some(count)).expect("a handler");
+    let (mut search, mut slices, mut last) = (Search::new(filter.clone()), Vec::new(), false);
+    while !last {
+        last = search.slice(&ReadTx { conn }).expect("a slice");
+        slices.push(steps.swap(0, Ordering::Relaxed));
+    }
+    conn.progress_handler(0, None::<fn() -> bool>).expect("no handler");
+    slices
+}
+
+fn ids(conn: &Connection, filter: &Filter) -> (Vec<i64>, u32) {
+    let mut search = Search::new(filter.clone());
+    while !search.slice(&ReadTx { conn }).expect("a slice") {}
+    let (events, total) = search.end();
+    (events.iter().map(|event| event.id).collect(), total)
+}
+
+#[test]
+fn a_listing_costs_the_same_however_long_the_log_is() {
+    let (short, long) = (of_three_kinds(10_200), of_three_kinds(40_800));
+    for (name, filter) in filters() {
+        let (less, more): (u64, u64) = (steps(&short, &filter).iter().sum(), steps(&long, &filter).iter().sum());
+        assert!(more <= less + less / 20, "{name}: {less} tens of steps, and {more} in a log four times as long");
+        assert_eq!(ids(&long, &filter).1, REACH, "{name}");
+    }
+}
+
+#[test]
+fn a_search_for_what_is_not_there_ends_and_no_slice_of_it_costs_more_than_another() {
+    let log = of_three_kinds(20_000);
+    let nothing = [
+        ("another's", 4, Filter { actor_id: text("ada"), context: Some(9), change: Some(1), ..any() }),
+        ("elsewhere", 4, Filter { actor_id: text("other"), project: text("project"), ..any() }),
+        // The way with the fewest entries is taken, and has none.
+        ("unheard of", 0, Filter { actor_id: text("ada"), context: Some(13), ..any() }),
+        ("about nothing", 0, Filter { actor_id: text("ada"), context_id: text("nothing"), ..any() }),
+    ];
+    for (name, slices, filter) in nothing {
+        let found = steps(&log, &filter);
+        assert_eq!((found.len() - 1, ids(&log, &filter)), (slices, (vec![], 0)), "{name}: {found:?}");
+        let most = u64::from(SLICE) * 4;
+        assert!(found.iter().all(|steps| *steps <= most), "{name}: {found:?} tens of steps");
+    }
+    log.execute("INSERT INTO read_mark SELECT ?1, id FROM audit", [READER]).expect("all are read");
+    let unread = Filter { unread_only: true, ..any() };
+    let found = steps(&log, &unread);
+    assert_eq!((found.len() - 1, ids(&log, &unread)), (12, (vec![], 0)));
+    assert!(found.iter().all(|steps| *steps <= u64::from(SLICE) * 4), "{found:?} tens of steps");
+}
+
+#[test]
+fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
+    let log = of_three_kinds(100);
+    let mut seen = 0;
+    for (name, filter) in filters() {
+        for sql in Search::new(filter).statements(&ReadTx { conn: &log }).expect("statements") {
+            let mut statement = log.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+            let rows = statement.raw_query().mapped(|row| row.get::<_, String>(3));
+            for step in rows.map(|row| row.expect("text")) {
+                let scans = step.starts_with("SCAN") && !step.starts_with("SCAN (subquery");
+                assert!(!step.contains("TEMP B-TREE") && !scans, "{name}: {step}: {sql}");
+                seen += usize::from(step.contains("INDEX audit_by_"));
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} looks into an index");
+}
+
+/// Against the same question put plainly, on a log in which thousands of entries are of one moment, some are out of order or of
+/// another organization, and who acts is acted on as well.
+#[test]
+fn a_search_finds_all_that_fits_in_its_order_whatever_is_asked() {
+    let columns = [
+        "CASE WHEN n * 7919 % 5 < 2 THEN 'node' WHEN n % 5 = 3 THEN 'api_key' ELSE 'user' END",
+        "CASE WHEN n * 7919 % 5 < 2 THEN 'n' || n % 3 ELSE 'u' || n % 2 END",
+        "CASE WHEN n % 7 = 0 AND n * 7919 % 5 >= 2 THEN NULL WHEN n * 7919 % 5 < 2 THEN 9 ELSE n % 11 END",
+        "CASE WHEN n * 7919 % 5 < 2 THEN 'n' || n % 3 WHEN n % 5 = 4 THEN 'u' || n % 2 ELSE 'n' || n % 4 END",
+        "CASE WHEN n * 7919 % 5 >= 2 AND n % 3 > 0 THEN 'p' || n % 3 END",
+        "CASE WHEN n % 7 > 0 THEN n % 3 END",
+    ];
+    let log =
+        database(16_000, "CASE WHEN n BETWEEN 500 AND 9000 THEN 700 WHEN n % 1000 = 1 THEN n + 90 ELSE n END", columns);
+    log.execute_batch(
+        "INSERT INTO audit SELECT id + 20000, x'02020202020202020202020202020202', seq, at, actor_kind, actor_id, NULL, 'a', context,
+             context_id, project, change, outcome, NULL, NULL, NULL, prev_hash, hash FROM audit;
+         INSERT INTO read_mark SELECT x'01010101010101010101010101010101', id FROM audit WHERE id % 4 = 0 OR id > 15000",
+    )
+    .expect("more");
+    let mut asked = 0;
+    for choice in 0..1_024_u32 {
+        // A sample of all combinations; each value is met with each other.
+        if choice % 5 != 0 {
+            continue;
+        }
+        let pick = |bit: u32, value: &str| (choice >> bit & 1 == 1).then(|| value.to_owned());
+        let times = [(0, 1 << 40), (600, 8_000), (700, 700), (701, 12_000)][choice as usize % 4];
+        let filter = Filter {
+            from: Time::from_millis(times.0),
+            to: Time::from_millis(times.1),
+            actor_id: pick(2, ["n1", "u1", "u0"][choice as usize % 3]),
+            context: pick(3, "").map(|_| [9, 6, 3][choice as usize % 3]),
+            context_id: pick(4, ["n1", "u1", "n3"][choice as usize / 4 % 3]),
+            project: pick(5, "p1"),
+            change: pick(6, "").map(|_| 1),
+            unread_only: pick(7, "").is_some(),
+            skip: [0, 3, 4_990, 10_000][choice as usize / 2 % 4],
+            take: [1, 20, 100][choice as usize % 3],
+            ..any()
+        };
+        assert_eq!(ids(&log, &filter), plainly(&log, &filter), "{filter:?}");
+        asked += 1;
+    }
+    assert!(asked > 200);
+}
+
+/// What a search must find.
+fn plainly(conn: &Connection, filter: &Filter) -> (Vec<i64>, u32) {
+    let sql = "SELECT id FROM audit NOT INDEXED WHERE org = ?1 AND change IS NOT NULL AND at BETWEEN ?2 AND ?3
+        AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR context = ?5) AND (?6 IS NULL OR context_id = ?6)
+        AND (?7 IS NULL OR project = ?7) AND (?8 IS NULL OR change = ?8)
+        AND (NOT ?9 OR id NOT IN (SELECT event FROM read_mark WHERE user = ?10)) ORDER BY at DESC, id DESC";
+    let mut statement = conn.prepare_cached(sql).expect("a statement");
+    let values = params![
+        filter.org.as_bytes(),
+        filter.from.millis(),
+        filter.to.millis(),
+        filter.actor_id,
+        filter.context,
+        filter.context_id,
+        filter.project,
+        filter.change,
+        filter.unread_only,
+        READER
+    ];
+    let all: Vec<i64> =
+        statement.query_map(values, |row| row.get(0)).expect("rows").map(|id| id.expect("an id")).collect();
+    let page = all.iter().skip(filter.skip as usize).take(filter.take as usize).copied();
+    (page.collect(), REACH.min(u32::try_from(all.len()).expect("a number")))
+}
