@@ -9,7 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
-use super::{ReadTx, StoreError, audit, connection, open};
+use super::{ReadTx, StoreError, audit, connection, open, whole};
 use crate::crypto::chain::hex;
 use crate::domain::event::Head;
 use crate::domain::time::Time;
@@ -57,7 +57,10 @@ impl Snapshot {
 
     fn ask(&self, pragma: &str) -> Result<Result<(), String>, StoreError> {
         let verdict: String = self.conn.query_row(pragma, [], |row| row.get(0))?;
-        Ok(if verdict == "ok" { Ok(()) } else { Err(verdict) })
+        if verdict != "ok" {
+            return Ok(Err(verdict));
+        }
+        Ok(self.read(whole::misfit)?.map_or(Ok(()), Err))
     }
 }
 

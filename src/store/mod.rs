@@ -28,6 +28,7 @@ pub mod org_key;
 mod pending;
 pub mod project;
 pub mod replay;
+mod schema;
 #[cfg(test)]
 mod schema_tests;
 pub mod server;
@@ -38,6 +39,7 @@ pub mod token;
 pub mod totals;
 pub mod user;
 pub mod webhook;
+pub mod whole;
 pub mod writer;
 #[cfg(test)]
 mod writer_tests;

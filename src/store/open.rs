@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{StoreError, connection, migrate};
+use super::{StoreError, connection, migrate, schema, whole};
 
 /// `okey` in ASCII: the application id (<https://www.sqlite.org/fileformat.html>, section 1.3) of our files.
 pub const APPLICATION_ID: i32 = 0x6f6b_6579;
@@ -92,11 +92,12 @@ pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
     }
     check_header(path)?;
     let found = check_contents(path)?;
-    if found == migrate::VERSION {
-        return Ok(None);
+    if found != migrate::VERSION {
+        migrate::upgrade(path, found)?;
+        check_contents(path)?;
     }
-    migrate::upgrade(path, found)?;
-    Ok(Some(found))
+    whole::check(path)?;
+    Ok((found != migrate::VERSION).then_some(found))
 }
 
 /// SQLite would play the log of a database that was taken away into the new one.
@@ -167,8 +168,8 @@ pub fn check_header(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Lets SQLite read the whole schema, sets no pragma, and gives the schema's version.
-pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
+/// Opens a database to look at it alone: no pragma is set, and not a byte changed.
+pub(super) fn untouched(path: &Path) -> Result<Connection, StoreError> {
     let conn = if beside(path, "-wal").try_exists()? || beside(path, "-journal").try_exists()? {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?
     } else {
@@ -179,13 +180,16 @@ pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
     // A refusal must leave the write-ahead log where it is.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(conn)
+}
+
+/// Lets SQLite read the whole schema, which must be the one that its version has, and gives that.
+pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
+    let conn = untouched(path)?;
     let version = conn
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
         .and_then(|_| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
-        .map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
-            _ => damaged(path, &error.to_string()),
-        })?;
+        .map_err(|error| unreadable(path, &error))?;
     if version < 1 {
         return Err(damaged(path, &format!("schema {version} was never released")));
     }
@@ -195,6 +199,11 @@ pub fn check_contents(path: &Path) -> Result<i32, StoreError> {
             path.display(),
             migrate::VERSION
         )));
+    }
+    if version == migrate::VERSION
+        && let Some(how) = schema::difference(&conn).map_err(|error| unreadable(path, &error))?
+    {
+        return Err(damaged(path, &how));
     }
     Ok(version)
 }
@@ -209,6 +218,14 @@ fn uri(path: &Path) -> String {
         }
         uri
     })
+}
+
+/// What SQLite says of a file that it cannot read.
+pub(super) fn unreadable(path: &Path, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+        _ => damaged(path, &error.to_string()),
+    }
 }
 
 fn damaged(path: &Path, how: &str) -> StoreError {
