@@ -74,6 +74,8 @@ fn prepare(site: &Site, webhooks: bool) -> String {
         };
         [hanging(), hanging()].iter().for_each(make);
         let sql = "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'slow', 0);
+            INSERT INTO audit SELECT -1, zeroblob(16), 1, at, actor_kind, actor_id, actor_name, action, context, context_id,
+                project, change, outcome, address, request_id, detail, prev_hash, hash FROM audit LIMIT 1;
             UPDATE webhook SET org = zeroblob(16)";
         change(site, sql);
         let answering = ANSWERS.map(|status| [answering(status), answering(status)]);

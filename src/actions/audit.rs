@@ -28,11 +28,13 @@ pub struct Verified {
 pub fn verify(database: &Path, heads: &[Head]) -> Result<Verified, Error> {
     let snapshot = Snapshot::open(database)?;
     let mut walk = Walk::new(heads);
-    let anchors = snapshot.read(|tx| {
+    let (anchors, problem) = snapshot.read(|tx| {
         store::audit::walk(tx, |entry| walk.take(&entry))?;
-        Ok::<_, Error>(store::anchor::all(tx)?)
+        Ok::<_, Error>((store::anchor::all(tx)?, store::whole::problem(tx)?))
     })?;
-    walk.end(Some(&anchors))
+    let verified = walk.end(Some(&anchors))?;
+    // What is well in each chain that is there says nothing of one that is not.
+    problem.map_or(Ok(verified), |what| Err(broken(&what)))
 }
 
 /// Checks an export, one JSON object a line, without the database.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::lock::Lock;
 use super::view::{self, View};
-use super::{ReadTx, StoreError, audit, connection, identity, open};
+use super::{ReadTx, StoreError, audit, connection, identity, open, whole};
 use crate::crypto::chain::hex;
 use crate::domain::event::Head;
 use crate::domain::time::Time;
@@ -69,7 +69,10 @@ impl Snapshot {
 
     fn ask(&self, check: &str) -> Result<Result<Checked, String>, StoreError> {
         let (verdict, constraints) = self.view.check(check)?;
-        Ok(if verdict == "ok" { Ok(Checked { constraints }) } else { Err(verdict) })
+        if verdict != "ok" {
+            return Ok(Err(verdict));
+        }
+        Ok(self.read(whole::misfit)?.map_or(Ok(Checked { constraints }), Err))
     }
 }
 

@@ -34,6 +34,7 @@ mod pending;
 pub mod project;
 pub mod replay;
 mod reserve;
+mod schema;
 #[cfg(test)]
 mod schema_tests;
 pub mod server;
@@ -48,6 +49,7 @@ mod wal;
 #[cfg(test)]
 mod wal_tests;
 pub mod webhook;
+pub mod whole;
 pub mod writer;
 #[cfg(test)]
 mod writer_tests;

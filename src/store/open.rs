@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, migrate, view};
+use super::{StoreError, migrate, view, whole};
 
 /// `okey` in ASCII: the application id (<https://www.sqlite.org/fileformat.html>, section 1.3) of our files.
 pub const APPLICATION_ID: i32 = 0x6f6b_6579;
@@ -55,11 +55,12 @@ pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
     }
     refuse_second_name(path)?;
     let found = view::check(path)?;
-    if found == migrate::VERSION {
-        return Ok(None);
+    if found != migrate::VERSION {
+        migrate::upgrade(path, found)?;
+        view::check(path)?;
     }
-    migrate::upgrade(path, found)?;
-    Ok(Some(found))
+    whole::check(path)?;
+    Ok((found != migrate::VERSION).then_some(found))
 }
 
 /// Each name of a file has a lock and a log of its own: by two names two servers could write it at once.

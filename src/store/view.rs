@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::identity::Identity;
 use super::lock::{self, Lock, Unserved};
 use super::open::{beside, check_header, damaged};
-use super::{StoreError, connection, migrate};
+use super::{StoreError, connection, migrate, schema};
 
 /// A connection that reads a database, and what keeps others from changing it meanwhile.
 pub struct View {
@@ -79,17 +79,18 @@ impl View {
 /// version of the schema and changes no byte.
 pub fn check(path: &Path) -> Result<i32, StoreError> {
     check_header(path)?;
-    check_version(&alone(path)?, path)
+    let version = alone(path)?.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(version)
 }
 
 fn beside_server(path: &Path) -> Result<Connection, StoreError> {
     let conn = connection::reading(path)?;
-    check_version(&conn, path)?;
+    check_schema(&conn, path)?;
     Ok(conn)
 }
 
 /// A connection to a database that nobody serves.
-fn alone(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn alone(path: &Path) -> Result<Connection, StoreError> {
     let journal = beside(path, "-journal");
     if has_bytes(&journal) {
         return Err(StoreError::Unusable(format!(
@@ -99,7 +100,7 @@ fn alone(path: &Path) -> Result<Connection, StoreError> {
         )));
     }
     let conn = if has_bytes(&beside(path, "-wal")) { with_log(path)? } else { without_log(path)? };
-    check_version(&conn, path)?;
+    check_schema(&conn, path)?;
     Ok(conn)
 }
 
@@ -143,15 +144,30 @@ fn unreadable(path: &Path, error: StoreError) -> StoreError {
     }
 }
 
+/// Refuses a schema that is not the one that its version has.
+fn check_schema(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    if check_version(conn, path)? == migrate::VERSION
+        && let Some(how) = schema::difference(conn).map_err(|error| said(path, &error))?
+    {
+        return Err(damaged(path, &how));
+    }
+    Ok(())
+}
+
+/// What SQLite says of a file that it cannot read.
+fn said(path: &Path, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+        _ => damaged(path, &error.to_string()),
+    }
+}
+
 /// Lets SQLite read the whole schema, and gives its version.
 fn check_version(conn: &Connection, path: &Path) -> Result<i32, StoreError> {
     let version = conn
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
         .and_then(|_| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
-        .map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
-            _ => damaged(path, &error.to_string()),
-        })?;
+        .map_err(|error| said(path, &error))?;
     if version < 1 {
         return Err(damaged(path, &format!("schema {version} was never released")));
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use orgkeys::crypto::signed_request;
 use orgkeys::domain::time::Time;
 use orgkeys::server::clock;
+use rusqlite::config::DbConfig;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -353,6 +354,13 @@ pub fn mode(path: &Path) -> u32 {
 pub fn sqlite(path: &Path) -> rusqlite::Connection {
     let conn = rusqlite::Connection::open(path).expect("a database");
     conn.busy_timeout(PATIENCE).expect("a timeout");
+    conn
+}
+
+/// The same past the triggers, as whoever has the file can do without changing its schema.
+pub fn past_triggers(path: &Path) -> rusqlite::Connection {
+    let conn = sqlite(path);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).expect("set");
     conn
 }
 

@@ -27,4 +27,5 @@ mod restore;
 mod retention;
 mod stop;
 mod unit;
+mod unseen;
 mod webhooks;

@@ -1,0 +1,88 @@
+//! Is the schema of a file the one that `schema.sql` makes? SQLite obeys whatever stands there, so every text is compared.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use super::migrate;
+
+/// A row of `sqlite_schema`: type, name, the table that it belongs to, and its text.
+type Object = [Option<String>; 4];
+
+/// What the schema of a file of the current version has, lacks or says otherwise, if anything: the first of it.
+pub(super) fn difference(conn: &Connection) -> rusqlite::Result<Option<String>> {
+    let ours = Connection::open_in_memory()?;
+    ours.execute_batch(migrate::SCHEMA)?;
+    let (expected, found) = (objects(&ours)?, objects(conn)?);
+    let is_there = |object: &Object| found.iter().any(|other| other[..2] == object[..2]);
+    if let Some(object) = expected.iter().find(|object| !found.contains(object)) {
+        let how = if is_there(object) { "was changed" } else { "is missing" };
+        return Ok(Some(format!("the {} of its schema {how}", name(object))));
+    }
+    let more = found.iter().find(|object| !expected.contains(object));
+    Ok(more.map(|object| format!("its schema has the {}, which orgkeys did not make", name(object))))
+}
+
+fn objects(conn: &Connection) -> rusqlite::Result<Vec<Object>> {
+    // Statistics come from whoever runs ANALYZE by hand, which damages nothing.
+    let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_stat[134]'";
+    conn.prepare(sql)?.query_map([], |row| Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?]))?.collect()
+}
+
+/// A column as text, whatever damage made of it.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+    })
+}
+
+fn name([kind, name, ..]: &Object) -> String {
+    let word = |word: &Option<String>| word.as_deref().unwrap_or("nameless").escape_debug().to_string();
+    format!("{} {}", word(kind), word(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours() -> Connection {
+        let conn = Connection::open_in_memory().expect("memory");
+        conn.execute_batch(migrate::SCHEMA).expect("the schema");
+        conn
+    }
+
+    #[test]
+    fn the_first_object_that_differs_is_named() {
+        for (change, said) in [
+            ("", None),
+            ("ANALYZE", None),
+            (
+                "DROP TRIGGER audit_is_never_changed",
+                Some("the trigger audit_is_never_changed of its schema is missing"),
+            ),
+            ("DROP INDEX node_by_org", Some("the index node_by_org of its schema is missing")),
+            ("ALTER TABLE org ADD note TEXT", Some("the table org of its schema was changed")),
+            ("CREATE TABLE note (id)", Some("its schema has the table note, which orgkeys did not make")),
+            (
+                "DROP INDEX node_by_org; CREATE INDEX node_by_org ON node (org, id)",
+                Some("the index node_by_org of its schema was changed"),
+            ),
+        ] {
+            let conn = ours();
+            conn.execute_batch(change).expect("changed");
+            assert_eq!(difference(&conn).expect("read").as_deref(), said, "{change}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_text_any_more_is_a_difference() {
+        let conn = ours();
+        conn.execute_batch(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = CAST(x'ff' || sql AS TEXT) WHERE name = 'org'",
+        )
+        .expect("changed");
+        assert_eq!(difference(&conn).expect("read").as_deref(), Some("the table org of its schema was changed"));
+    }
+}

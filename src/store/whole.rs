@@ -1,0 +1,102 @@
+//! Is everything there that must be? What no constraint of a table's can say of a whole file.
+
+use std::path::Path;
+
+use super::audit::chain_name;
+use super::{ReadTx, StoreError, view};
+use crate::domain::id::{OrgId, WebhookId};
+
+/// A chain that lacks something, by its organization's id (empty for the server's own), and what is said of it.
+const CHAINS: [(&str, &str); 3] = [
+    (
+        "SELECT id FROM org WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.org = org.id) ORDER BY id LIMIT 1",
+        "the audit log has no entry of {}, although each organization has at least the one that made it: its chain was \
+         removed",
+    ),
+    // From one organization's entries to the next one's: not every entry is looked at.
+    (
+        "WITH RECURSIVE chain (org) AS (
+             SELECT min(org) FROM audit
+             UNION ALL
+             SELECT (SELECT min(org) FROM audit WHERE audit.org > chain.org) FROM chain WHERE org IS NOT NULL
+         )
+         SELECT org FROM chain WHERE org IS NOT NULL AND NOT EXISTS (SELECT 1 FROM org WHERE org.id = chain.org) LIMIT 1",
+        "the audit log has entries of {}, but there is no such organization: it was removed by hand",
+    ),
+    (
+        "SELECT chain FROM anchor WHERE NOT EXISTS (
+             SELECT 1 FROM audit WHERE audit.org IS nullif(anchor.chain, x'') AND audit.seq > anchor.seq
+         ) ORDER BY chain LIMIT 1",
+        "there is an anchor of {}, but no entry after it, although retention leaves the last one: its chain was removed",
+    ),
+];
+
+/// What is true of the whole file, and what is said if it is not.
+const FACTS: [(&str, &str); 4] = [
+    ("SELECT count(*) = 1 FROM file_identity", "what tells this file from others is not one row"),
+    ("SELECT count(*) = 1 FROM server", "what the server remembers of itself is not one row"),
+    // Retention leaves the last entry of each chain, so the one with the highest id too.
+    (
+        "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0) = coalesce((SELECT max(id) FROM audit), 0)",
+        "the last entry of the audit log is not the last one that was written: the end of a chain was removed",
+    ),
+    (
+        "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'api_key'), 0) >= coalesce((SELECT max(id) FROM api_key), 0)",
+        "it does not remember which ids API keys had, and would give them out again",
+    ),
+];
+
+/// What is missing from a database, if anything: the first of it.
+pub fn problem(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
+    for (sql, said) in CHAINS {
+        let chain: Option<Vec<u8>> = tx.row(sql, [], |row| row.get(0))?;
+        if let Some(chain) = chain {
+            let org = <[u8; 16]>::try_from(chain).ok().map(OrgId::from_bytes);
+            return Ok(Some(said.replace("{}", &chain_name(org))));
+        }
+    }
+    for (sql, said) in FACTS {
+        if tx.row(sql, [], |row| row.get::<_, bool>(0))? != Some(true) {
+            return Ok(Some(said.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Rows that do not fit together, if any, which SQLite's own check of a file does not look for: the first of them.
+pub(super) fn misfit(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
+    let dangling = dangling(tx)?;
+    dangling.map_or_else(|| miscounted(tx), |what| Ok(Some(what)))
+}
+
+/// A webhook whose count of what is on its way, by which it is switched off, is wrong.
+fn miscounted(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT id FROM webhook WHERE pending <>
+        (SELECT count(*) FROM delivery WHERE delivery.webhook = webhook.id AND state = 'pending') LIMIT 1";
+    tx.row(sql, [], |row| {
+        let id = WebhookId::from_bytes(row.get(0)?);
+        Ok(format!("the deliveries of {id} that are pending are not as many as it counts"))
+    })
+}
+
+/// A row that refers to one that is not there.
+fn dangling(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
+    tx.row("SELECT \"table\", parent FROM pragma_foreign_key_check LIMIT 1", [], |row| {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(format!("a row of {table} refers to a row of {parent} that is not there"))
+    })
+}
+
+/// Refuses a database of the current version from which something is missing, and changes no byte of it.
+pub(super) fn check(path: &Path) -> Result<(), StoreError> {
+    let conn = view::alone(path)?;
+    let problem = problem(&ReadTx { conn: &conn }).map_err(|error| match error {
+        // A page that cannot be read.
+        StoreError::Internal(how) => StoreError::Damaged { path: path.to_owned(), how },
+        other => other,
+    });
+    match problem? {
+        Some(how) => Err(StoreError::Damaged { path: path.to_owned(), how }),
+        None => Ok(()),
+    }
+}

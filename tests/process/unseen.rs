@@ -1,0 +1,175 @@
+//! Damage that no query meets: bits of the schema's text that flipped, and rows that must be there and are not.
+
+use std::fs;
+
+use orgkeys::store::{StoreError, open};
+use serde_json::{Value, json};
+
+use crate::harness::{Home, Ran, objects, past_triggers, sqlite};
+
+/// Bytes of a page.
+const PAGE: usize = 4_096;
+
+/// A stopped server's database, whose log was taken in.
+fn stopped() -> Home {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    server.mint(&owner);
+    assert_eq!(server.stop().0, Some(0));
+    home
+}
+
+/// What SQLite reads as the schema, and what each page of the file but the schema's holds; `None` if it cannot be read.
+fn meaning(home: &Home, bytes: &[u8]) -> Option<Vec<String>> {
+    let path = home.write("read.db", bytes);
+    let conn = sqlite(&path);
+    let mut statement =
+        conn.prepare("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY name").ok()?;
+    let rows = statement.query_map([], |row| {
+        Ok(format!("{:?}", (0..5).map(|n| row.get::<_, rusqlite::types::Value>(n)).collect::<Vec<_>>()))
+    });
+    rows.ok()?.collect::<rusqlite::Result<_>>().ok()
+}
+
+/// The pages that hold the schema: those of the table whose root is page 1.
+fn schema_pages(home: &Home) -> Vec<usize> {
+    let conn = sqlite(&home.database);
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'sqlite_schema' ORDER BY pageno";
+    if let Ok(mut statement) = conn.prepare(sql) {
+        let pages = statement.query_map([], |row| row.get::<_, u32>(0)).expect("rows");
+        return pages.map(|page| page.expect("a page") as usize).collect();
+    }
+    // The root is an inner page: 2-byte offsets of cells that begin with the number of a page; its last child is in its head.
+    let bytes = fs::read(&home.database).expect("bytes");
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("4 bytes")) as usize;
+    assert_eq!(bytes[100], 5, "an inner page of a table");
+    let cells = usize::from(u16::from_be_bytes([bytes[103], bytes[104]]));
+    let offset = |cell: usize| usize::from(u16::from_be_bytes([bytes[112 + 2 * cell], bytes[113 + 2 * cell]]));
+    (0..cells).map(|cell| number(offset(cell))).chain([number(108), 1]).collect()
+}
+
+/// Whatever reads the file says that it is damaged.
+fn said_to_be_damaged(home: &Home, place: &str) {
+    for words in [&["org", "list"][..], &["audit", "verify"], &["doctor", "--quick"], &["backup", "copy.db"]] {
+        let Ran { code, stdout, stderr } = home.run(words);
+        let said = format!("{stdout}{stderr}");
+        assert!(code == Some(1) && said.contains("orgkeys.db is damaged"), "{words:?}, {place}: {said}");
+    }
+}
+
+#[test]
+fn a_bit_that_flipped_in_the_text_of_the_schema_is_found_by_the_start_and_by_the_doctor() {
+    let home = stopped();
+    let sound = fs::read(&home.database).expect("bytes");
+    let (pages, meant) = (schema_pages(&home), meaning(&home, &sound).expect("a schema"));
+    let (mut refused, mut same) = (0, 0);
+    // A stride that is prime to the size of a page meets heads, cells and free bytes of each.
+    for at in (0..pages.len() * PAGE).step_by(61) {
+        let place = (pages[at / PAGE] - 1) * PAGE + at % PAGE;
+        let mut bytes = sound.clone();
+        bytes[place] ^= 1 << (at % 7);
+        if place < 100 || meaning(&home, &bytes).is_some_and(|read| read == meant) {
+            same += 1;
+            continue;
+        }
+        home.write("orgkeys.db", &bytes);
+        let place = format!("bit {} of byte {place}", at % 7);
+        let error = open::prepare(&home.database).expect_err(&place);
+        assert!(matches!(error, StoreError::Damaged { .. }), "{place}: {error}");
+        if refused % 20 == 0 {
+            said_to_be_damaged(&home, &place);
+        }
+        refused += 1;
+    }
+    assert!(refused >= 250, "{refused} were flipped, {same} changed nothing that is read");
+}
+
+#[test]
+fn an_index_or_a_trigger_that_is_gone_is_named_by_the_start_the_doctor_and_a_restore() {
+    for (change, said) in [
+        ("DROP TRIGGER audit_is_never_deleted", "the trigger audit_is_never_deleted of its schema is missing"),
+        ("DROP INDEX node_by_org", "the index node_by_org of its schema is missing"),
+        ("CREATE TABLE note (id)", "its schema has the table note, which orgkeys did not make"),
+    ] {
+        let home = stopped();
+        home.done(&["backup", "copy.db"]);
+        for file in ["orgkeys.db", "copy.db"] {
+            sqlite(&home.path(file)).execute_batch(change).expect("changed");
+        }
+        for words in [&["org", "list"][..], &["doctor", "--quick"], &["restore", "copy.db"]] {
+            let ran = home.run(words);
+            assert_eq!(ran.code, Some(1), "{words:?}: {ran:?}");
+            assert!(format!("{}{}", ran.stdout, ran.stderr).contains(said), "{words:?}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_analyzes_the_database_by_hand_damages_nothing() {
+    let home = stopped();
+    sqlite(&home.database).execute_batch("ANALYZE").expect("analyzed");
+    let server = home.start();
+    assert_eq!(server.call("GET", "/ready", None, None).status, 200);
+}
+
+/// What the start, the verification and the doctor say of a database after `change`, which no trigger and no key refused.
+fn said_after(change: &str) -> String {
+    let home = stopped();
+    let conn = past_triggers(&home.database);
+    conn.execute_batch(&format!("PRAGMA foreign_keys = OFF; {change}")).expect("changed");
+    conn.close().expect("closed");
+    let before = fs::read(&home.database).expect("bytes");
+    let start = home.run(&["org", "list"]);
+    assert_eq!((start.code, start.stdout.as_str()), (Some(1), ""), "{change}: {start:?}");
+    assert!(start.stderr.contains("restore the last backup"), "{change}: {start:?}");
+    assert!(fs::read(&home.database).expect("bytes") == before, "{change}: the start changed the file");
+    let verified = home.run(&["audit", "verify"]);
+    assert_eq!(verified.code, Some(1), "{change}: {verified:?}");
+    assert!(verified.stderr.starts_with("orgkeys: The audit log is broken: "), "{change}: {verified:?}");
+    let found = objects(&home.run(&["doctor", "--json"]).stdout);
+    let ill: Vec<&Value> =
+        found.iter().filter(|finding| finding["ok"] == false && finding["check"] == "audit").collect();
+    assert_eq!(ill.len(), 1, "{change}: {found:?}");
+    start.stderr
+}
+
+#[test]
+fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round() {
+    for (change, said) in [
+        ("DELETE FROM audit", "the audit log has no entry of org-"),
+        ("DELETE FROM audit; DELETE FROM sqlite_sequence", "the audit log has no entry of org-"),
+        ("DELETE FROM user; DELETE FROM token; DELETE FROM org_key; DELETE FROM org", "but there is no such organization"),
+        ("INSERT INTO anchor VALUES (x'', 7, zeroblob(32))", "there is an anchor of server, but no entry after it"),
+        ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)", "the end of a chain was removed"),
+        ("DELETE FROM sqlite_sequence", "the end of a chain was removed"),
+        ("DELETE FROM server", "what the server remembers of itself is not one row"),
+        (
+            "INSERT INTO api_key SELECT 7, id, zeroblob(32), 'oka_', 'name', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL FROM org;
+             UPDATE sqlite_sequence SET seq = 6 WHERE name = 'api_key'",
+            "would give them out again",
+        ),
+    ] {
+        let start = said_after(change);
+        assert!(start.contains(said), "{change}: {start}");
+    }
+}
+
+#[test]
+fn rows_that_do_not_fit_together_are_found_by_the_doctor() {
+    for (change, said) in [
+        ("UPDATE token SET user = zeroblob(16)", "a row of token refers to a row of user that is not there"),
+        ("UPDATE webhook SET pending = 3", "that are pending are not as many as it counts"),
+    ] {
+        let home = Home::new();
+        let (server, owner) = home.first_start();
+        let hooks = format!("/organization/{}/webhooks", owner.org);
+        let made = server.call("POST", &hooks, Some(&owner.token), Some(&json!({ "url": "https://a.example" })));
+        assert_eq!((made.status / 100, server.stop().0), (2, Some(0)), "{made:?}");
+        sqlite(&home.database).execute_batch(&format!("PRAGMA foreign_keys = OFF; {change}")).expect("changed");
+        for words in [&["doctor", "--json"][..], &["doctor", "--json", "--quick"]] {
+            let found = objects(&home.run(words).stdout);
+            let ill = found.iter().find(|finding| finding["check"] == "integrity").expect("it looked");
+            assert!(ill["message"].as_str().expect("text").contains(said), "{ill}");
+        }
+    }
+}
