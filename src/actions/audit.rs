@@ -24,17 +24,50 @@ pub struct Verified {
     pub removed: Vec<Head>,
 }
 
+/// Entries that are read from one snapshot: as long as one is held, a server cannot begin its write-ahead log anew.
+const SLICE: u32 = 2_000;
+
+/// How often a verification is tried if retention removes entries meanwhile, which it does once a day.
+const TRIES: usize = 3;
+
 /// Checks every chain of a database, beside a running server too, and that each of `heads` is still in it.
 pub fn verify(database: &Path, heads: &[Head]) -> Result<Verified, Error> {
     let snapshot = Snapshot::open(database)?;
+    for _ in 0..TRIES {
+        if let Some(verdict) = verify_once(&snapshot, heads)? {
+            return verdict;
+        }
+    }
+    Err(moved())
+}
+
+/// The verdict, or nothing when retention removed entries on the way: then some may only seem to be missing.
+fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<Verified, Error>>, Error> {
     let mut walk = Walk::new(heads);
-    let (anchors, problem) = snapshot.read(|tx| {
-        store::audit::walk(tx, |entry| walk.take(&entry))?;
-        Ok::<_, Error>((store::anchor::all(tx)?, store::whole::problem(tx)?))
-    })?;
-    let verified = walk.end(Some(&anchors))?;
-    // What is well in each chain that is there says nothing of one that is not.
-    problem.map_or(Ok(verified), |what| Err(broken(&what)))
+    let anchors = snapshot.read(store::anchor::all)?;
+    let walked = each(snapshot, |entry| walk.take(entry));
+    let (after, problem) = snapshot.read(|tx| Ok::<_, Error>((store::anchor::all(tx)?, store::whole::problem(tx)?)))?;
+    if after != anchors {
+        return Ok(None);
+    }
+    let verdict = walked.and_then(|_| walk.end(Some(&anchors))).and_then(|verified| {
+        // What is well in each chain that is there says nothing of one that is not.
+        problem.map_or(Ok(verified), |what| Err(broken(&what)))
+    });
+    Ok(Some(verdict))
+}
+
+/// Gives each entry that there is now to `take`, in the order of their ids and outside of any snapshot, and how many they
+/// were. What is added meanwhile is left out.
+fn each(snapshot: &Snapshot, mut take: impl FnMut(&Entry) -> Result<(), Error>) -> Result<u64, Error> {
+    let (mut count, mut after, upto) = (0, 0, snapshot.read(store::stream::last_id)?);
+    loop {
+        let slice = snapshot.read(|tx| store::audit::slice(tx, after, upto, SLICE))?;
+        let Some(last) = slice.last() else { return Ok(count) };
+        after = last.id;
+        count += slice.len() as u64;
+        slice.iter().try_for_each(&mut take)?;
+    }
 }
 
 /// Checks an export, one JSON object a line, without the database.
@@ -56,17 +89,22 @@ pub fn heads(database: &Path) -> Result<Vec<Head>, Error> {
 
 /// Writes every entry as one JSON object a line; gives their number.
 pub fn export(database: &Path, mut out: impl Write) -> Result<u64, Error> {
-    let mut count = 0;
-    Snapshot::open(database)?.read(|tx| {
-        store::audit::walk(tx, |entry| {
-            serde_json::to_writer(&mut out, &entry).map_err(|error| unwritten(&error.into()))?;
-            out.write_all(b"\n").map_err(|error| unwritten(&error))?;
-            count += 1;
-            Ok::<_, Error>(())
-        })
+    let snapshot = Snapshot::open(database)?;
+    let anchors = snapshot.read(store::anchor::all)?;
+    let count = each(&snapshot, |entry| {
+        serde_json::to_writer(&mut out, entry).map_err(|error| unwritten(&error.into()))?;
+        out.write_all(b"\n").map_err(|error| unwritten(&error))
     })?;
     out.flush().map_err(|error| unwritten(&error))?;
+    if snapshot.read(store::anchor::all)? != anchors {
+        return Err(moved());
+    }
     Ok(count)
+}
+
+fn moved() -> Error {
+    let message = "Retention removed entries of the audit log while it was read: run this again";
+    Error::new(Kind::Unavailable, "AUDIT_MOVED", message)
 }
 
 fn unwritten(error: &std::io::Error) -> Error {

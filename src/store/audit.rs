@@ -111,15 +111,10 @@ pub fn page(tx: &ReadTx<'_>, org: OrgId, after: i64, limit: u32) -> Result<Vec<E
     tx.rows(&sql, params![org.as_bytes(), after, limit], entry)
 }
 
-/// Gives every entry to `take`, in the order of their ids and in constant memory.
-pub fn walk<E: From<StoreError>>(tx: &ReadTx<'_>, mut take: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
-    let sql = format!("SELECT {COLUMNS} FROM audit ORDER BY id");
-    let mut statement = tx.conn.prepare(&sql).map_err(StoreError::from)?;
-    let mut rows = statement.query([]).map_err(StoreError::from)?;
-    while let Some(row) = rows.next().map_err(StoreError::from)? {
-        take(entry(row).map_err(StoreError::from)?)?;
-    }
-    Ok(())
+/// At most `limit` entries of all chains with ids after `after` and up to `upto`, in the order of their ids.
+pub fn slice(tx: &ReadTx<'_>, after: i64, upto: i64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3");
+    tx.rows(&sql, params![after, upto, limit], entry)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -99,15 +99,14 @@ impl Subject {
 /// Checks every chain, and that every row has its entry and every entry its row; gives the rows.
 fn whole(tx: &ReadTx<'_>) -> Result<HashSet<OrgId>, StoreError> {
     let (mut ends, mut entered) = (HashMap::<String, (i64, chain::Hash)>::new(), HashSet::new());
-    audit::walk(tx, |entry| {
+    for entry in audit::slice(tx, 0, i64::MAX, u32::MAX)? {
         let (seq, prev) = ends.get(&entry.org).copied().unwrap_or((0, chain::START));
         let hash = chain::hash_entry(&prev, &entry);
         let follows = (entry.seq, entry.prev_hash.as_str()) == (seq + 1, chain::hex(&prev).as_str());
         assert!(follows && entry.hash == chain::hex(&hash), "{entry:?}");
         ends.insert(entry.org.clone(), (entry.seq, hash));
         assert!(entered.insert(entry.context_id.expect("an organization")));
-        Ok::<_, StoreError>(())
-    })?;
+    }
     let rows: HashSet<_> = org::list(tx)?.into_iter().map(|org| org.id).collect();
     assert_eq!(rows.iter().map(ToString::to_string).collect::<HashSet<_>>(), entered);
     Ok(rows)
@@ -144,9 +143,9 @@ pub(super) fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: us
     Ok(new.id)
 }
 
-/// As [`add`], with an entry of a page in the server's chain.
+/// As [`add`], with an entry of a page in the organization's own chain.
 pub(super) fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreError> {
-    add(tx, number, None, 4_096)
+    add(tx, number, Some(id(number)), 4_096)
 }
 
 #[test]
