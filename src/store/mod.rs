@@ -22,6 +22,8 @@ mod heads;
 pub mod index;
 pub mod invitation;
 pub mod key_file;
+#[cfg(test)]
+mod list_tests;
 pub mod migrate;
 pub mod node;
 pub mod open;
