@@ -80,6 +80,11 @@ CREATE TABLE token (
 -- The tokens of a user, newest first.
 CREATE INDEX token_by_user ON token (user, id);
 
+-- The tokens of a user by when they end or ended, null for those that stand until they are revoked: what stands is found, and what
+-- ended long ago forgotten, without going through all that ended since.
+CREATE INDEX token_by_end ON token (user, CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
+    THEN coalesce(refresh_until, expires_at) ELSE revoked_at END);
+
 -- Refresh tokens of the sessions that live. Used ones stay for as long as a refresh token lives, since using one again
 -- ends its session.
 CREATE TABLE refresh_token (
@@ -428,8 +433,8 @@ CREATE TABLE delivery (
     ended_at    INTEGER CHECK ((ended_at IS NULL) = (state = 'pending'))
 ) STRICT, WITHOUT ROWID;
 
--- The deliveries of a webhook, newest first.
-CREATE INDEX delivery_by_webhook ON delivery (webhook, id);
+-- The deliveries of a webhook, newest first; with their state, so that counting and passing over need no row.
+CREATE INDEX delivery_by_webhook ON delivery (webhook, id, state);
 
 -- What is due of a webhook, the longest due first; with its beginning, so that counting what waits needs no row.
 CREATE INDEX delivery_due ON delivery (webhook, due_at, id, created_at) WHERE state = 'pending';

@@ -1,10 +1,12 @@
 //! Is it fast and small enough? Measures every figure that the design promises against its limit, all in one run, and prints a table.
 //!
 //! `cargo bench` measures; `cargo bench -- --quick` only shows that everything builds and runs; a word such as
-//! `cargo bench -- writes` measures that group of rows alone.
+//! `cargo bench -- writes` measures that group of rows alone. `cargo bench -- soak --seconds=600` soaks for ten minutes.
 
 mod api_keys;
+mod client;
 mod crypto;
+mod events;
 mod load;
 mod logins;
 mod machine;
@@ -14,6 +16,7 @@ mod registrations;
 mod report;
 mod searches;
 mod size;
+mod soak;
 mod streams;
 mod webhooks;
 mod writes;
@@ -47,6 +50,8 @@ struct Scale {
     stream_rounds: u32,
     /// Deliveries that wait for receivers that are down.
     pending: u32,
+    /// How long everything is asked for at once.
+    soak: Duration,
 }
 
 const FULL: Scale = Scale {
@@ -61,6 +66,7 @@ const FULL: Scale = Scale {
     streams: 500,
     stream_rounds: 5,
     pending: 10_000,
+    soak: Duration::from_secs(30),
 };
 
 const QUICK: Scale = Scale {
@@ -75,13 +81,14 @@ const QUICK: Scale = Scale {
     streams: 50,
     stream_rounds: 1,
     pending: 120,
+    soak: Duration::from_secs(3),
 };
 
 /// What measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;
 
 /// The groups of rows by the words that choose them, in the order of the table.
-const GROUPS: [(&str, Group); 11] = [
+const GROUPS: [(&str, Group); 13] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),
     ("reads", reads::rows),
@@ -93,6 +100,8 @@ const GROUPS: [(&str, Group); 11] = [
     ("connections", size::connections),
     ("streams", streams::rows),
     ("searches", searches::rows),
+    ("events", events::rows),
+    ("soak", soak::rows),
 ];
 
 fn main() {
@@ -100,7 +109,10 @@ fn main() {
     if words.iter().any(|word| word == reads::HELLO) {
         return reads::serve_hello();
     }
-    let scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
+    let mut scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
+    if let Some(seconds) = words.iter().find_map(|word| word.strip_prefix("--seconds=")) {
+        scale.soak = Duration::from_secs(seconds.parse().expect("--seconds takes a number"));
+    }
     let chosen: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     orgkeys::server::listener::raise_descriptor_limit();
     println!("{}\n", machine::line());

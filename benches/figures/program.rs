@@ -103,16 +103,21 @@ impl Program {
         (head.to_owned(), body.to_owned())
     }
 
+    /// A request with JSON, with the owner's token.
+    pub fn send(&self, path: &str, json: &str) -> Vec<u8> {
+        self.send_as(&self.token, path, json)
+    }
+
+    /// The same, with another's token.
+    pub fn send_as(&self, token: &str, path: &str, json: &str) -> Vec<u8> {
+        let (address, length) = (self.address, json.len());
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n");
+        (head + &format!("content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}")).into_bytes()
+    }
+
     /// Has something made, as the owner, from JSON.
     pub fn create(&self, path: &str, json: &str) {
-        let (address, token, length) = (self.address, &self.token, json.len());
-        let text = self.exchange(
-            format!(
-                "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
-                 content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
-            )
-            .as_bytes(),
-        );
+        let text = self.exchange(&self.send(path, json));
         assert!(text.starts_with("HTTP/1.1 201 "), "{text}");
     }
 
@@ -142,6 +147,13 @@ impl Program {
     /// A line of its status such as `VmRSS`, in KiB.
     pub fn kib(&self, name: &str) -> u32 {
         kib(self.child.id(), name).expect("the server runs")
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> u32 {
+        let status = std::fs::read_to_string(self.process("status")).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("Threads:")).expect("a line");
+        line.trim().parse().expect("a number")
     }
 
     /// How many descriptors it has open.

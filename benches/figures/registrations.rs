@@ -36,11 +36,7 @@ pub const REGION: &str = "eu-central-1";
 impl Signers {
     /// Signs with these private keys, in PKCS#1 PEM, each with the same number of nodes.
     pub fn new(org: &str, pems: &[String]) -> Self {
-        let keys = pems.iter().map(|pem| {
-            let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-            let der = BASE64_STANDARD.decode(body).expect("base64");
-            KeyPair::from_der(&der).expect("a private key")
-        });
+        let keys = pems.iter().map(|pem| key_pair(pem));
         Self { org: org.to_owned(), keys: keys.collect(), begin: clock::system().now().millis() / 1_000 }
     }
 
@@ -72,15 +68,45 @@ impl Signers {
         made.into_iter().flat_map(|(_, requests)| requests).map(|text| Rc::from(text.into_bytes())).collect()
     }
 
-    fn request(&self, Signed { ip, timestamp, signature }: &Signed) -> String {
-        let org = &self.org;
-        let body = format!(
-            "{{\"ip\":\"{ip}\",\"region\":\"{REGION}\",\"timestamp\":{timestamp},\"signature\":\"{signature}\",\
-             \"id_org\":\"{org}\",\"provider\":\"AWS\",\"status\":\"active\",\"version\":\"1.4.2\",\"nodeServices\":1}}"
-        );
-        let head = "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
-        format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    fn request(&self, signed: &Signed) -> String {
+        request(&self.org, signed)
     }
+}
+
+/// A key of one organization that signs while the clock runs.
+pub struct Signer {
+    org: String,
+    key: KeyPair,
+}
+
+impl Signer {
+    /// Signs with this private key, in PKCS#1 PEM.
+    pub fn new(org: &str, pem: &str) -> Self {
+        Self { org: org.to_owned(), key: key_pair(pem) }
+    }
+
+    /// What a node sends at this moment. It must not be asked for twice within a second.
+    pub fn request_now(&self, node: u32) -> String {
+        let timestamp = (clock::system().now().millis() / 1_000).to_string();
+        let ip = std::net::Ipv4Addr::from(0x0a00_0000 + node).to_string();
+        let signature = sign(&self.key, &format!("{ip}|{REGION}|{timestamp}"));
+        request(&self.org, &Signed { ip, timestamp, signature })
+    }
+}
+
+fn key_pair(pem: &str) -> KeyPair {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = BASE64_STANDARD.decode(body).expect("base64");
+    KeyPair::from_der(&der).expect("a private key")
+}
+
+fn request(org: &str, Signed { ip, timestamp, signature }: &Signed) -> String {
+    let body = format!(
+        "{{\"ip\":\"{ip}\",\"region\":\"{REGION}\",\"timestamp\":{timestamp},\"signature\":\"{signature}\",\
+             \"id_org\":\"{org}\",\"provider\":\"AWS\",\"status\":\"active\",\"version\":\"1.4.2\",\"nodeServices\":1}}"
+    );
+    let head = "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the nodes sign; no server holds these keys")]

@@ -25,6 +25,9 @@ use crate::store::api_key::touch;
 use crate::store::index::{Index, Used};
 use crate::store::{self, ReadTx, Storage, Store, WriteTx, WriterFigures};
 
+/// What was read, or why it may not be.
+type Decided<T> = Result<Result<T, Denial>, Error>;
+
 /// An open organization keys server, without a wire to it.
 pub struct App {
     // Private to this file: nothing is read or written without a caller and a rule.
@@ -115,7 +118,7 @@ impl App {
         &self,
         caller: &Caller,
         rule: &Rule,
-        read: Result<Result<(Grant, (T, E)), Denial>, Error>,
+        read: Decided<(Grant, (T, E))>,
         answer: impl FnOnce(T, i64) -> A + Send + 'static,
     ) -> Pending<A> {
         let (grant, (value, events)) = match read {
@@ -184,7 +187,7 @@ impl App {
         caller: &Caller,
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
-    ) -> Result<Result<T, Denial>, Error> {
+    ) -> Decided<T> {
         let now = self.outside.now();
         self.store.read(|tx| match access::decide(tx, caller, rule, now) {
             Ok(grant) => match work(tx, &grant) {

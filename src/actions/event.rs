@@ -37,7 +37,7 @@ pub struct Query {
 
 /// The events that fit, newest first, and how many fit in all, as far as they are counted ([`REACH`](store::event::REACH)).
 /// Below ADMINISTRATOR these are the caller's own.
-pub fn list(app: &App, caller: &Caller, query: Query) -> Pending<(Vec<Shown>, u32)> {
+pub fn list(app: &App, caller: &Caller, query: &Query) -> Pending<(Vec<Shown>, u32)> {
     let mut begun: Option<(Role, Search)> = None;
     app.search(caller, &Rule::SeesEvents, |tx, grant| {
         let (role, mut search) = match begun.take() {

@@ -148,7 +148,7 @@ impl EventApi {
         let (skip, take) = (wanted.skip, wanted.take);
         let look = self.looks.begin().await?;
         let (events, total) = act(&self.app, move |app| {
-            let found = event::list(app, &auth.0, wanted);
+            let found = event::list(app, &auth.0, &wanted);
             drop(look);
             found
         })

@@ -145,11 +145,12 @@ pub fn list(
     skip: u32,
     take: u32,
 ) -> Result<(Vec<Delivery>, i64), StoreError> {
-    let fits = "FROM delivery WHERE webhook = ?1 AND (?2 IS NULL OR state = ?2)";
+    let fits = "FROM delivery INDEXED BY delivery_by_webhook WHERE webhook = ?1 AND (?2 IS NULL OR state = ?2)";
     let state = state.map(State::name);
     let total =
         tx.row(&format!("SELECT count(*) {fits}"), params![webhook.as_bytes(), state], |row| row.get(0))?.unwrap_or(0);
-    let sql = format!("SELECT {COLUMNS} {fits} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
+    let page = format!("SELECT id {fits} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
+    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id IN ({page}) ORDER BY id DESC");
     Ok((tx.rows(&sql, params![webhook.as_bytes(), state, take, skip], delivery)?, total))
 }
 

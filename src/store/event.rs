@@ -20,6 +20,9 @@ pub(super) const SLICE: u32 = 5_000;
 const SPANS: [&str; 2] = ["at = ?2 AND id < ?3", EARLIER];
 const EARLIER: &str = "at < ?2 AND at >= ?4";
 
+/// Holds of every entry.
+const ALL: &str = "1";
+
 /// What nodes do is about themselves, and found by who acted.
 const BY_OTHERS: &str = " AND context_id = ?7 AND actor_kind <> 'node'";
 
@@ -87,6 +90,13 @@ impl Search {
             Some(way) => way,
             None => *self.way.insert(self.shortest_way(tx)?),
         };
+        if self.filter.rest(way) == ALL {
+            // Counted by SQLite alone, in no order: that takes a quarter of the time.
+            let total = self.count(tx, way, REACH)?;
+            self.walk(tx, way, EARLIER, self.filter.skip + self.filter.take)?;
+            self.total = total;
+            return Ok(true);
+        }
         let mut left = SLICE;
         for span in SPANS {
             left -= self.walk(tx, way, span, left)?;
@@ -134,14 +144,20 @@ impl Search {
         let [first, _, ..] = ways[..] else { return Ok(ways.first().copied().unwrap_or(Way::Time)) };
         let mut shortest = (SLICE, first);
         for way in ways {
-            let mut statement = tx.conn.prepare_cached(&self.filter.counting(way))?;
-            self.bind(&mut statement, shortest.0)?;
-            let count = statement.raw_query().next()?.map_or(Ok(0), |row| row.get(0))?;
+            let count = self.count(tx, way, shortest.0)?;
             if count < shortest.0 {
                 shortest = (count, way);
             }
         }
         Ok(shortest.1)
+    }
+
+    /// How many entries there are on a way, up to `most`.
+    fn count(&self, tx: &ReadTx<'_>, way: Way, most: u32) -> Result<u32, StoreError> {
+        let mut statement = tx.conn.prepare_cached(&self.filter.counting(way))?;
+        self.bind(&mut statement, most)?;
+        let mut rows = statement.raw_query();
+        Ok(rows.next()?.map_or(Ok(0), |row| row.get(0))?)
     }
 
     /// Binds every parameter that the statement has.
@@ -248,7 +264,7 @@ impl Filter {
             (self.unread_only, "NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?10 AND event = audit.id)"),
         ];
         let wanted: Vec<_> = conditions.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql).collect();
-        if wanted.is_empty() { "1".to_owned() } else { format!("({}) IS TRUE", wanted.join(" AND ")) }
+        if wanted.is_empty() { ALL.to_owned() } else { format!("({}) IS TRUE", wanted.join(" AND ")) }
     }
 
     fn fetch(&self, tx: &ReadTx<'_>, id: i64) -> Result<Shown, StoreError> {

@@ -81,21 +81,27 @@ fn filters() -> [(&'static str, Filter); 11] {
     ]
 }
 
-/// How many steps, in tens, each slice of a listing takes.
-fn steps(conn: &Connection, filter: &Filter) -> Vec<u64> {
+/// How many steps, in tens, `work` takes, and what it gives.
+pub(super) fn counted<T>(conn: &Connection, work: impl FnOnce(&ReadTx<'_>) -> T) -> (u64, T) {
     let steps = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&steps);
+    let seen = Arc::clone(&steps);
     let count = move || {
-        counted.fetch_add(1, Ordering::Relaxed);
+        seen.fetch_add(1, Ordering::Relaxed);
         false
     };
     conn.progress_handler(10, Some(count)).expect("a handler");
+    let done = work(&ReadTx { conn });
+    conn.progress_handler(0, None::<fn() -> bool>).expect("no handler");
+    (steps.load(Ordering::Relaxed), done)
+}
+
+/// How many steps, in tens, each slice of a listing takes.
+fn steps(conn: &Connection, filter: &Filter) -> Vec<u64> {
     let (mut search, mut slices, mut last) = (Search::new(filter.clone()), Vec::new(), false);
     while !last {
-        last = search.slice(&ReadTx { conn }).expect("a slice");
-        slices.push(steps.swap(0, Ordering::Relaxed));
+        let (steps, ended) = counted(conn, |tx| search.slice(tx).expect("a slice"));
+        (last, slices) = (ended, [slices, vec![steps]].concat());
     }
-    conn.progress_handler(0, None::<fn() -> bool>).expect("no handler");
     slices
 }
 

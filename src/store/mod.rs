@@ -24,6 +24,8 @@ mod identity;
 pub mod index;
 pub mod invitation;
 pub mod key_file;
+#[cfg(test)]
+mod list_tests;
 pub mod lock;
 pub mod migrate;
 pub mod node;

@@ -20,6 +20,10 @@ const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Forgotten with each login or refresh, so that no call pays for many.
 const FORGOTTEN_AT_ONCE: u32 = 8;
 
+/// When a token ends or ended, as the index has it; null for one that stands until it is revoked.
+const ENDS: &str = "CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
+    THEN coalesce(refresh_until, expires_at) ELSE revoked_at END";
+
 /// What a refresh token is worth.
 #[derive(Clone, Debug)]
 pub struct Refresh {
@@ -109,14 +113,14 @@ pub fn renew(
 
 /// The sessions and other access tokens of a person that stand, newest first.
 pub fn list(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Vec<OwnToken>, StoreError> {
-    tx.rows(
+    let sql = format!(
         "SELECT id, refresh_until IS NOT NULL, device, created_at, coalesce(refresh_until, expires_at), last_used
-         FROM token WHERE user = ?1 AND revoked_at IS NULL
-             AND (coalesce(refresh_until, expires_at) IS NULL OR coalesce(refresh_until, expires_at) > ?2)
-         ORDER BY id DESC",
-        params![user.as_bytes(), now.millis()],
-        own_token,
-    )
+         FROM token WHERE revoked_at IS NULL AND id IN (
+             SELECT id FROM token INDEXED BY token_by_end WHERE user = ?1 AND {ENDS} IS NULL
+             UNION ALL SELECT id FROM token INDEXED BY token_by_end WHERE user = ?1 AND {ENDS} > ?2)
+         ORDER BY id DESC"
+    );
+    tx.rows(&sql, params![user.as_bytes(), now.millis()], own_token)
 }
 
 /// Ends a session or another access token of a person; `false` when they have none with this id that stands.
@@ -130,9 +134,12 @@ pub fn end(tx: &WriteTx<'_>, user: UserId, id: TokenId, now: Time) -> Result<boo
 /// Ends the sessions that leave a person no room for another one: those that were not refreshed for longest. Gives their
 /// ids. Their rows go too, so that signing in again and again leaves no more of them.
 pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenId>, StoreError> {
-    let sql = "SELECT id FROM token WHERE user = ?1 AND revoked_at IS NULL AND refresh_until > ?2
-        ORDER BY refresh_until DESC, id DESC LIMIT -1 OFFSET ?3";
-    let surplus = ids(tx, sql, params![user.as_bytes(), now.millis(), MOST - 1])?;
+    let sql = format!(
+        "SELECT id FROM token INDEXED BY token_by_end
+         WHERE user = ?1 AND {ENDS} > ?2 AND revoked_at IS NULL AND refresh_until IS NOT NULL
+         ORDER BY {ENDS} DESC, id DESC LIMIT -1 OFFSET ?3"
+    );
+    let surplus = ids(tx, &sql, params![user.as_bytes(), now.millis(), MOST - 1])?;
     for id in &surplus {
         forget(tx, *id)?;
     }
@@ -141,9 +148,11 @@ pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenI
 
 /// Forgets some of a person's sessions that ended long ago.
 pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), StoreError> {
-    let sql = "SELECT id FROM token WHERE user = ?1 AND refresh_until IS NOT NULL
-        AND min(refresh_until, coalesce(revoked_at, refresh_until)) <= ?2 LIMIT ?3";
-    for id in ids(tx, sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE])? {
+    let sql = format!(
+        "SELECT id FROM token INDEXED BY token_by_end
+         WHERE user = ?1 AND {ENDS} <= ?2 AND refresh_until IS NOT NULL LIMIT ?3"
+    );
+    for id in ids(tx, &sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE])? {
         forget(tx, id)?;
     }
     Ok(())

@@ -113,7 +113,9 @@ pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Vec<User>, StoreError
 /// The people of an organization, newest first, the deleted ones too, and how many there are.
 pub fn page(tx: &ReadTx<'_>, org: OrgId, skip: u32, take: u32) -> Result<(Vec<User>, i64), StoreError> {
     let total = tx.row("SELECT count(*) FROM user WHERE org = ?1", [org.as_bytes()], |row| row.get(0))?;
-    let sql = format!("SELECT {COLUMNS} FROM user WHERE org = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3");
+    // What is passed over is passed over in the index.
+    let page = "SELECT id FROM user WHERE org = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3";
+    let sql = format!("SELECT {COLUMNS} FROM user WHERE id IN ({page}) ORDER BY id DESC");
     Ok((tx.rows(&sql, params![org.as_bytes(), take, skip], user)?, total.unwrap_or(0)))
 }
 

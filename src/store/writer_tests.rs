@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -20,6 +21,8 @@ use crate::domain::time::Time;
 
 /// How long a test waits for what must come.
 const LONG: Duration = Duration::from_mins(1);
+
+const PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) const RESERVE: u64 = 256 * 1024;
 
@@ -39,7 +42,18 @@ pub(super) struct Closed {
 
 impl Closed {
     pub(super) fn open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.options)
+        open_again(&self.options)
+    }
+}
+
+/// Opens a store that was closed just now. A process that another test begins holds its lock until it is what it will be.
+fn open_again(options: &Options) -> Result<Store, StoreError> {
+    let began = Instant::now();
+    loop {
+        match Store::open(options) {
+            Err(StoreError::Unusable(why)) if why.contains("another") && began.elapsed() < LONG => sleep(PAUSE),
+            opened => return opened,
+        }
     }
 }
 
@@ -61,7 +75,7 @@ impl Subject {
     pub(super) fn reopened(self) -> Self {
         let Self { store, options, folder } = self;
         drop(store);
-        Self { store: Store::open(&options).expect("a store"), options, folder }
+        Self { store: open_again(&options).expect("a store"), options, folder }
     }
 
     /// Lets the file grow by so many pages before only what revokes is written.

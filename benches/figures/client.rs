@@ -1,0 +1,56 @@
+//! One client with one connection, on a thread of its own.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::load;
+
+/// A connection that is kept open while requests are sent on it, one after the other.
+pub struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What a server answered.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The head and the body.
+    pub text: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Client {
+    /// Connects.
+    pub fn new(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, buffer: vec![0; 64 * 1_024] }
+    }
+
+    /// Sends a request and waits for all of the answer.
+    pub fn ask(&mut self, request: &[u8]) -> Answer {
+        let sent = Instant::now();
+        self.stream.write_all(request).expect("sent");
+        let mut filled = 0;
+        while load::whole(&self.buffer[..filled]).is_none() {
+            if filled == self.buffer.len() {
+                self.buffer.resize(filled * 2, 0);
+            }
+            let read = self.stream.read(&mut self.buffer[filled..]).expect("an answer");
+            assert_ne!(read, 0, "the connection ended early");
+            filled += read;
+        }
+        let (took, text) = (sent.elapsed(), String::from_utf8_lossy(&self.buffer[..filled]).into_owned());
+        let status = text.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
+        Answer { status, text, took }
+    }
+}
+
+/// The time within which so many of 100 answers came.
+pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() * percent / 100).copied().unwrap_or_default()
+}

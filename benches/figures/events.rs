@@ -1,0 +1,242 @@
+//! System events of a long log: what a page of them costs by each filter, beside a short log and beside writers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use orgkeys::crypto::secret::{self, Kind};
+use orgkeys::domain::audit::{Actor, Draft};
+use orgkeys::domain::event::{Change, Context, Event};
+use orgkeys::domain::id::{NodeId, OrgId, OrgKeyId, ProjectId, UserId};
+use orgkeys::domain::role::Role;
+use orgkeys::domain::user::{Token, User};
+use orgkeys::server::clock;
+use orgkeys::store::{self, Options, Room, Store, StoreError};
+use secrecy::ExposeSecret;
+
+use crate::client::{Client, percentile};
+use crate::program::{Program, Site};
+use crate::registrations::{NODES, Signer};
+use crate::report::{Row, ms, rate};
+use crate::writes::draft;
+use crate::{Scale, machine};
+
+/// Entries that are written in one transaction.
+const BATCH: u32 = 20_000;
+
+/// Entries of the short log: half of them fit each filter, as many as are counted.
+const SHORT: u32 = 20_200;
+
+/// Clients that list events at once, and clients that register meanwhile.
+const READERS: usize = 3;
+const WRITERS: usize = 4;
+
+/// A log, and who asks for it.
+pub struct Log {
+    /// The organization.
+    pub org: OrgId,
+    /// A person who sees what they did themselves, which is half of the log, and the secret of their token.
+    pub user: UserId,
+    /// The secret of that person's token.
+    pub token: String,
+    /// The project in which they did it.
+    pub project: ProjectId,
+    /// What they did it to.
+    object: &'static str,
+}
+
+/// The median by each filter beside that of a short log, and the times while others write.
+pub fn rows(scale: Scale) -> Vec<Row> {
+    let sites = [SHORT, scale.entries.max(SHORT)].map(|entries| {
+        let site = Site::new();
+        let org = site.start().org.clone();
+        let log = fill(&site, OrgId::parse(&org).expect("an id"), entries);
+        (site, log)
+    });
+    let quick = if scale.entries == 1_000_000 { "" } else { " (fewer entries in a quick run)" };
+    let mut rows = vec![compared(scale, &sites, quick)];
+    rows.extend(beside_writers(scale, &sites[1], quick));
+    rows
+}
+
+/// The filters, each with who asks for what fits it: half of the log, but for the whole of it.
+fn filters(log: &Log) -> [(&'static str, bool, String); 9] {
+    let Log { user, project, object, .. } = log;
+    let owner = |name, filter: &str| (name, true, format!("{{{filter}\"take\":20}}"));
+    [
+        ("own events", false, "{\"take\":20}".to_owned()),
+        owner("no filter", ""),
+        owner("a wide time", "\"from_timestamp\":\"2024-01-01T00:00:00Z\","),
+        owner("userId", &format!("\"userId\":\"{user}\",")),
+        owner("contextId", &format!("\"contextId\":\"{object}\",")),
+        owner("context", "\"context\":6,"),
+        owner("event", "\"event\":0,"),
+        owner("workspaceId", &format!("\"workspaceId\":\"{project}\",")),
+        owner("showUnread", "\"showUnread\":true,"),
+    ]
+}
+
+/// Of each filter the median on both logs, in turn on one connection each; the worst of the shares.
+fn compared(scale: Scale, sites: &[(Site, Log); 2], quick: &str) -> Row {
+    let servers = sites.each_ref().map(|(site, _)| site.start());
+    let mut clients = servers.each_ref().map(|server| Client::new(server.address));
+    let mut shares: Vec<_> = (0..filters(&sites[0].1).len())
+        .map(|number| {
+            let mut times = [const { Vec::new() }; 2];
+            let end = Instant::now() + scale.time / 2;
+            while Instant::now() < end {
+                for side in 0..2 {
+                    let request = request(&servers[side], &sites[side].1, number);
+                    let answer = clients[side].ask(&request);
+                    assert_eq!(answer.status, 200, "{}", answer.text);
+                    times[side].push(answer.took);
+                }
+            }
+            let [short, long] = times.map(machine::median);
+            let name = filters(&sites[0].1)[number].0;
+            println!("  {name}: median {} in {SHORT} entries, {} in the long log", ms(short), ms(long));
+            (long.as_secs_f64() / short.as_secs_f64(), name, short, long)
+        })
+        .collect();
+    shares.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (share, name, short, long) = shares[0];
+    Row::new(
+        "median of `POST /systemevent` at 1,000,000 entries beside that at 20,200, the worst of 9 filters",
+        format!("{share:.2} x, {name}: {} and {}{quick}", ms(long), ms(short)),
+        "<= 1.2 x",
+        share <= 1.2,
+    )
+}
+
+/// Of each filter the times of several readers while nodes register.
+fn beside_writers(scale: Scale, (site, log): &(Site, Log), quick: &str) -> [Row; 2] {
+    let server = site.start();
+    let pem = server.mint(&log.org.to_string());
+    let stop = AtomicBool::new(false);
+    let (mut worst, mut written) = (None, 0);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let (server, pem, stop) = (&server, &pem, &stop);
+        let writers: Vec<_> =
+            (0..WRITERS).map(|number| scope.spawn(move || register(server, &log.org, pem, number, stop))).collect();
+        for (number, (name, ..)) in filters(log).into_iter().enumerate() {
+            let request = request(server, log, number);
+            let mut times = beside_each_other(server, &request, scale.time / 2);
+            let (p99, median) = (percentile(&mut times, 99), percentile(&mut times, 50));
+            println!("  {name}: median {}, p99 {} of {} beside writers", ms(median), ms(p99), times.len());
+            worst = worst.max(Some((p99, median, name)));
+        }
+        stop.store(true, Ordering::Relaxed);
+        written = writers.into_iter().map(|writer| writer.join().expect("a writer")).sum();
+    });
+    let (p99, median, name) = worst.expect("a filter");
+    let registered = f64::from(written) / began.elapsed().as_secs_f64();
+    [
+        Row::new(
+            "`POST /systemevent` at 1,000,000 entries, 3 clients beside 4 that register: the worst of 9 filters",
+            format!("p99 {}, median {}, {name}{quick}", ms(p99), ms(median)),
+            "p99 <= 25 ms",
+            p99 <= Duration::from_millis(25),
+        ),
+        Row::baseline("registrations meanwhile", rate(registered)),
+    ]
+}
+
+fn request(server: &Program, log: &Log, number: usize) -> Vec<u8> {
+    let (_, by_owner, json) = &filters(log)[number];
+    if *by_owner { server.send("/systemevent", json) } else { server.send_as(&log.token, "/systemevent", json) }
+}
+
+/// Several clients list again and again for so long; how long each answer took.
+fn beside_each_other(server: &Program, request: &[u8], time: Duration) -> Vec<Duration> {
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(|| list(server, request, time))).collect();
+        readers.into_iter().flat_map(|reader| reader.join().expect("a reader")).collect()
+    })
+}
+
+fn list(server: &Program, request: &[u8], time: Duration) -> Vec<Duration> {
+    let (mut client, mut times, end) = (Client::new(server.address), Vec::new(), Instant::now() + time);
+    while Instant::now() < end {
+        let answer = client.ask(request);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        times.push(answer.took);
+    }
+    times
+}
+
+/// Registers nodes of its own until it is told to stop; how many times.
+pub fn register(server: &Program, org: &OrgId, pem: &str, number: usize, stop: &AtomicBool) -> u32 {
+    let signer = Signer::new(&org.to_string(), pem);
+    let (mut client, mut count) = (Client::new(server.address), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let node = u32::try_from(number).expect("a number") * NODES + count % NODES;
+        let answer = client.ask(signer.request_now(node).as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        count += 1;
+    }
+    count
+}
+
+/// Writes a log whose entries came in the last hours: every other one is of a registration by one of many nodes, the others are
+/// of one person.
+pub fn fill(site: &Site, org: OrgId, entries: u32) -> Log {
+    let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
+    let (store, outside) = (store.expect("a store"), clock::system());
+    let project: ProjectId = outside.id();
+    let (user, token) = store.write(move |tx| add_user(tx, org)).wait().expect("a person");
+    let nodes: Vec<NodeId> = (0..NODES).map(|_| outside.id()).collect();
+    let (key, object, begin): (OrgKeyId, _, _) = (outside.id(), "1", outside.now().millis() - i64::from(entries) * 40);
+    for from in (0..entries).step_by(BATCH as usize) {
+        let (batch, nodes) = (from..entries.min(from + BATCH), nodes.clone());
+        let written = store.write(move |tx| {
+            for number in batch {
+                let at = begin + i64::from(number) * 40;
+                let entry = if number % 2 == 0 {
+                    let node = nodes[(number as usize * 7_919) % nodes.len()];
+                    let event = Event::NodeRegistered { node, key, new: false, message: "ip|region|timestamp" };
+                    draft(org, at, &event, "10.0.0.1".to_owned())
+                } else {
+                    by_person(org, at, user, project, object)
+                };
+                store::audit::append(tx, &entry)?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        written.wait().expect("written");
+    }
+    Log { org, user, token, project, object }
+}
+
+fn by_person(org: OrgId, at: i64, user: UserId, project: ProjectId, object: &str) -> Draft {
+    Draft {
+        org: Some(org),
+        at,
+        actor: Actor { kind: "user", id: user.to_string(), name: None },
+        action: "api_key.create",
+        context: Some(Context::ApiKey.number()),
+        project: Some(project.to_string()),
+        change: Some(Change::Created.number()),
+        outcome: "done",
+        address: Some("127.0.0.1".to_owned()),
+        request_id: Some("018d0b6a-5c80-7000-8000-000000000005".to_owned()),
+        detail: None,
+        context_id: Some(object.to_owned()),
+    }
+}
+
+/// Adds a person who sees what they did themselves; gives the secret of their token.
+fn add_user(tx: &store::WriteTx<'_>, org: OrgId) -> Result<(UserId, String), StoreError> {
+    let outside = clock::system();
+    let (id, now): (UserId, _) = (outside.id(), outside.now());
+    let (email, name) = ("user@example.org".to_owned(), "User".to_owned());
+    let user =
+        User { id, org, email, name, last_name: String::new(), role: Role::User, validated: true, deleted_at: None };
+    store::user::insert(tx, &user, None, now)?;
+    let secret = Kind::AccessToken.fresh(&mut outside.rng());
+    let digest = secret::Kind::AccessToken.digest(secret.expose_secret()).expect("a digest");
+    let token =
+        Token { id: outside.id(), user: id, created_at: now, expires_at: None, revoked_at: None, last_used: None };
+    store::token::insert(tx, &token, &digest)?;
+    Ok((id, secret.expose_secret().to_owned()))
+}
