@@ -53,7 +53,10 @@ CREATE TABLE user (
     created_at INTEGER NOT NULL,
     deleted_at INTEGER,
     -- Argon2id in PHC form; null until there is a password.
-    password   TEXT CHECK (length(password) <= 200)
+    password   TEXT CHECK (length(password) <= 200),
+    -- The role of whoever deleted the person, as it was then: nobody below it activates them. Null while they are not deleted.
+    deleted_by INTEGER CHECK (deleted_by IN (0, 1, 2, 254, 255)),
+    CHECK ((deleted_by IS NULL) = (deleted_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 -- The people of an organization, newest first.

@@ -141,17 +141,20 @@ pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
         if person.deleted_at.is_some() {
             return Err(Error::new(Kind::Invalid, "USER_ALREADY_DELETED", "User is already deleted"));
         }
-        let tokens_ended = store::user::delete(tx, person.id, grant.at)?.ok_or_else(last_owner)?;
+        let tokens_ended = store::user::delete(tx, person.id, grant.role, grant.at)?.ok_or_else(last_owner)?;
         Ok(((), Event::UserDeleted { user: person.id, tokens_ended }))
     })
 }
 
-/// Undoes the deletion of a person, who signs in with the password that they had.
+/// Undoes the deletion of a person, who signs in with the password that they had. Nobody below the one who deleted them may.
 pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         let person = within_reach(tx, grant, user)?;
-        if person.deleted_at.is_none() {
+        let Some(deleter) = store::user::deleted_by(tx, person.id)? else {
             return Err(Error::new(Kind::Invalid, "USER_NOT_DELETED", "User is already active"));
+        };
+        if deleter > grant.role {
+            return Err(deleted_from_above(deleter));
         }
         store::user::activate(tx, person.id)?;
         Ok(((), Event::UserActivated { user: person.id }))
@@ -187,6 +190,13 @@ pub(super) fn standing(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Re
 /// Addresses are unique on the whole server, those of deleted people too.
 pub(super) fn email_taken() -> Error {
     Error::new(Kind::Conflict, "EMAIL_TAKEN", "This server has a user with this email address already")
+}
+
+fn deleted_from_above(deleter: Role) -> Error {
+    let who = if deleter == Role::Owner { "an OWNER" } else { "an ADMINISTRATOR or an OWNER" };
+    Error::denied(format!(
+        "Insufficient permissions: an {deleter} deleted this person, so only {who} can activate them"
+    ))
 }
 
 fn last_owner() -> Error {

@@ -161,7 +161,7 @@ impl PeopleApi {
     /// Activate a deleted person
     ///
     /// Undoes the deletion. The person signs in again with the password that they had; who had none needs another
-    /// invitation. Needs WORKSPACES, and at least the person's role.
+    /// invitation. Needs at least the person's role, and at least the role that whoever deleted them had: ADMINISTRATOR or OWNER.
     #[oai(path = "/organization/users/:userId/activate", method = "post", operation_id = "activateUser")]
     async fn activate(
         &self,

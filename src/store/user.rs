@@ -53,21 +53,27 @@ pub fn set_role(tx: &WriteTx<'_>, id: UserId, role: Role) -> Result<bool, StoreE
     Ok(tx.execute(&sql, params![id.as_bytes(), role.number()])? == 1)
 }
 
-/// Deletes a person who is not deleted, and ends what they could get in with; gives how many of their tokens and
+/// Deletes a person who is not deleted, as somebody with the role `by`, and ends what they could get in with; gives how many of their tokens and
 /// sessions that were, or `None` when it would take the last OWNER away.
-pub fn delete(tx: &WriteTx<'_>, id: UserId, now: Time) -> Result<Option<usize>, StoreError> {
-    let sql = format!("UPDATE user SET deleted_at = ?2 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}");
-    if tx.execute(&sql, params![id.as_bytes(), now.millis()])? == 0 {
+pub fn delete(tx: &WriteTx<'_>, id: UserId, by: Role, now: Time) -> Result<Option<usize>, StoreError> {
+    let sql = format!("UPDATE user SET deleted_at = ?2, deleted_by = ?3 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}");
+    if tx.execute(&sql, params![id.as_bytes(), now.millis(), by.number()])? == 0 {
         return Ok(None);
     }
     invitation::end(tx, id)?;
     token::revoke_of(tx, id, now).map(Some)
 }
 
+/// The role of whoever deleted a person, as it was then; `None` when they are not deleted.
+pub fn deleted_by(tx: &ReadTx<'_>, id: UserId) -> Result<Option<Role>, StoreError> {
+    let sql = "SELECT deleted_by FROM user WHERE id = ?1 AND deleted_by IS NOT NULL";
+    tx.row(sql, [id.as_bytes()], |row| role(row, 0))
+}
+
 /// Undoes a deletion. What the person could get in with has ended, but for their password.
 pub fn activate(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
     tx.touches.add(Touched::User(id));
-    tx.execute("UPDATE user SET deleted_at = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
+    tx.execute("UPDATE user SET deleted_at = NULL, deleted_by = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 /// The hash of a person's password, if they have one.

@@ -72,7 +72,8 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("getUser", WORKSPACES, None),
     ("updateUser", ADMINISTRATORS, None),
     ("deleteUser", ADMINISTRATORS, None),
-    ("activateUser", WORKSPACES, None),
+    // Nobody below an ADMINISTRATOR deletes anybody, and nobody below the deleter activates them.
+    ("activateUser", ADMINISTRATORS, None),
     ("resendInvitation", WORKSPACES, None),
     ("getOrganization", MEMBERS, Some(NOBODY)),
     ("updateOrganization", ADMINISTRATORS, Some(NOBODY)),

@@ -19,7 +19,7 @@ async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
     }
     let [ada, gone, new] = people.try_into().map_err(|_| ()).expect("three");
     let invited = person(&server, &owner.org, Role::User).await;
-    change(&server, &format!("UPDATE user SET deleted_at = 0 WHERE email = '{}'", gone.email));
+    change(&server, &format!("UPDATE user SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", gone.email));
     change(&server, &format!("UPDATE user SET validated = 0 WHERE email = '{}'", new.email));
     change(&server, &format!("UPDATE user SET validated = 0, password = NULL WHERE email = '{}'", invited.email));
     let before = entries(&server.database).await.len();

@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
 use serde_json::json;
 
-use crate::harness::{Server, entries};
+use crate::harness::{Identity, Server, entries};
 use crate::people::{USERS, delete, guest, path, people, put};
 use crate::sessions::conn;
 
@@ -171,4 +171,45 @@ async fn denials_do_not_use_up_the_reserve_of_a_full_disk() {
     server.room.store(0, Ordering::Relaxed);
     let refused = server.call_as(&administrator, Method::DELETE, &path_of_owner, None).await;
     assert_eq!(refused.refusal(), (403, "ACCESS_DENIED".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_below_the_one_who_deleted_a_person_activates_them() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let administrator = server.member_of(&owner.org, Role::Administrator).await;
+    let workspaces = server.member_of(&owner.org, Role::Workspaces).await;
+    let gone = server.member_of(&owner.org, Role::User).await.user;
+    let activate = async |caller: &Identity| {
+        server.call_as(caller, Method::POST, &format!("{}/activate", path(&gone)), None).await
+    };
+    let refused = async |caller: &Identity, deleter: &str| {
+        let before = entries(&server.database).await.len();
+        let answer = activate(caller).await;
+        assert_eq!(answer.refusal(), (403, "ACCESS_DENIED".to_owned()), "{answer:?}");
+        let said = answer.json()["message"].as_str().expect("text").to_owned();
+        assert!(said.contains(deleter), "{said} does not say {deleter}");
+        let last = entries(&server.database).await.split_off(before);
+        let last: Vec<_> = last.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(last, ["access.denied"]);
+    };
+    delete(&server, &administrator, &gone).await;
+    refused(&workspaces, "an ADMINISTRATOR or an OWNER").await;
+    assert_eq!(activate(&administrator).await.status, StatusCode::OK, "an equal may");
+    delete(&server, &owner, &gone).await;
+    refused(&workspaces, "an OWNER").await;
+    refused(&administrator, "an OWNER").await;
+    // What the deleter is now does not matter, only what they were then.
+    server.member_of(&owner.org, Role::Owner).await;
+    assert_eq!(put(&server, &owner, &owner.user, json!({ "orgRole": 254 })).await.status, StatusCode::OK);
+    refused(&owner, "an OWNER").await;
+    let second = server.member_of(&owner.org, Role::Owner).await;
+    assert_eq!(activate(&second).await.status, StatusCode::OK);
+    delete(&server, &administrator, &gone).await;
+    refused(&workspaces, "an ADMINISTRATOR or an OWNER").await;
+    assert_eq!(
+        activate(&second).await.status,
+        StatusCode::OK,
+        "whoever is above may, and the mark went with each activation"
+    );
 }

@@ -94,7 +94,7 @@ async fn a_login_whose_account_changes_after_the_password_was_right_begins_no_se
     let owner = server.owner_of("acme").await;
     for (sql, code) in [
         ("UPDATE user SET password = 'another' WHERE password IS NOT NULL", "INVALID_CREDENTIALS"),
-        ("UPDATE user SET deleted_at = 0 WHERE password <> 'another'", "USER_INACTIVE"),
+        ("UPDATE user SET deleted_at = 0, deleted_by = 255 WHERE password <> 'another'", "USER_INACTIVE"),
     ] {
         let ada = person(&server, &owner.org, Role::User).await;
         let caller = Arc::clone(&server);

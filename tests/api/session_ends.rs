@@ -102,7 +102,7 @@ async fn the_sessions_of_a_person_who_is_deleted_end_at_once() {
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
     let session = ada.session(&server).await;
-    change(&server, &format!("UPDATE user SET deleted_at = 0 WHERE email = '{}'", ada.email));
+    change(&server, &format!("UPDATE user SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", ada.email));
     let before = entries(&server.database).await.len();
     assert_eq!(session.status(&server).await, revoked());
     assert_eq!(session.refreshed(&server).await.json(), refused());

@@ -255,7 +255,8 @@ impl Scene {
             "activateUser" => {
                 let user = member().await;
                 let path = format!("/organization/users/{user}");
-                assert_eq!(server.call_as(owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+                let deleter = server.member_of(&owner.org, Role::Administrator).await;
+                assert_eq!(server.call_as(&deleter, Method::DELETE, &path, None).await.status, StatusCode::OK);
                 (user, None)
             }
             "resendInvitation" => (invited().await.0, None),
