@@ -123,7 +123,7 @@ settings! {
     refused_rate: u32 = "20";
     /// How many refused signed calls at once
     refused_burst: u32 = "100";
-    /// Calls per second of a person or an API key before 429, four times as many at once; 0 is no limit
+    /// Calls per second of an access token or API key before 429, four times as many at once; a person may have twice as many over all their tokens; 0 is no limit
     caller_rate: u32 = "50";
     /// Calls per second of all people and API keys of an organization before 429, four times as many at once; 0 is no limit
     org_rate: u32 = "500";

@@ -1,7 +1,8 @@
-//! How often may somebody ask? A bucket for each person and API key, two for each organization, one for each network whose signed calls are refused, and the guesses under way.
+//! How often may somebody ask? A bucket for each credential and each person, two for each organization, one for each network whose signed calls are refused, and the guesses under way.
 
 mod buckets;
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,14 @@ use self::buckets::Buckets;
 use super::error::Error;
 use super::guesses::Guesses;
 use crate::domain::event::network;
-use crate::domain::id::{ApiKeyId, OrgId, UserId};
+use crate::domain::id::{ApiKeyId, OrgId, TokenId, UserId};
 
 /// A bucket for calls holds four seconds of them.
 const CALLS_BURST: u32 = 4;
+
+/// A person may call so many times as often as one of their access tokens, over all of them: whoever has stolen one leaves the
+/// person enough calls to end it.
+const PERSON_FACTOR: u32 = 2;
 
 /// A bucket for signed calls holds a minute of them: after an outage, all nodes of an organization come back at once.
 const SIGNED_BURST: u32 = 60;
@@ -36,7 +41,7 @@ pub struct Limits {
     pub refused_rate: u32,
     /// How many of them at once.
     pub refused_burst: u32,
-    /// Calls per second of a person or an API key; 0 = no limit.
+    /// Calls per second of a credential; a person may have twice as many over all of theirs. 0 = no limit.
     pub caller_rate: u32,
     /// Calls per second of all people and API keys of an organization; 0 = no limit.
     pub org_rate: u32,
@@ -54,18 +59,19 @@ impl Limits {
     }
 }
 
-/// Whose calls are counted together. More sessions or access tokens give a person no more calls.
+/// What a call is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Party {
-    /// A person.
-    Person(UserId),
+pub(super) enum Credential {
+    /// An access token or a session, and whose it is.
+    Token(TokenId, UserId),
     /// An API key.
     ApiKey(ApiKeyId),
 }
 
 /// The buckets; none where a limit is off.
 pub(super) struct Limiter {
-    callers: Option<Buckets<Party>>,
+    credentials: Option<Buckets<Credential>>,
+    people: Option<Buckets<UserId>>,
     orgs: Option<Buckets<OrgId>>,
     signed: Option<Buckets<OrgId>>,
     refused: Option<Buckets<IpAddr>>,
@@ -76,7 +82,11 @@ impl Limiter {
     pub(super) fn new(limits: &Limits) -> Self {
         let calls = |rate: u32| rate.saturating_mul(CALLS_BURST);
         Self {
-            callers: Buckets::new(limits.caller_rate, calls(limits.caller_rate)),
+            credentials: Buckets::new(limits.caller_rate, calls(limits.caller_rate)),
+            people: Buckets::new(
+                limits.caller_rate.saturating_mul(PERSON_FACTOR),
+                calls(limits.caller_rate).saturating_mul(PERSON_FACTOR),
+            ),
             orgs: Buckets::new(limits.org_rate, calls(limits.org_rate)),
             signed: Buckets::new(limits.signed_rate, limits.signed_burst()),
             refused: Buckets::new(limits.refused_rate, limits.refused_burst),
@@ -84,27 +94,19 @@ impl Limiter {
         }
     }
 
-    /// Takes a call of a person or an API key, or says how long it must wait.
-    pub(super) fn admit_caller(&self, org: OrgId, party: Party) -> Result<(), Error> {
-        // Their own bucket first: whoever has used it up takes nothing from the others of the organization.
-        self.take_own(party)?;
-        let Some(orgs) = &self.orgs else { return Ok(()) };
-        admitted(orgs.take(org, Instant::now()), || {
-            let limit = format!("the limit of {} calls a second, over all its people and API keys", orgs.rate);
-            (format!("This organization met {limit}"), "slow down", "org_rate")
-        })
-    }
-
-    fn take_own(&self, party: Party) -> Result<(), Error> {
-        let Some(callers) = &self.callers else { return Ok(()) };
-        admitted(callers.take(party, Instant::now()), || {
-            let limit = format!("the limit of {} calls a second", callers.rate);
-            let what = match party {
-                Party::Person(_) => format!("This person met {limit}, over all their sessions and access tokens"),
-                Party::ApiKey(_) => format!("This API key met {limit}"),
-            };
-            (what, "slow down", "caller_rate")
-        })
+    /// Takes a call, or says how long it must wait. The narrowest bucket comes first: whoever has used it up takes nothing from
+    /// the others of the person, or of the organization.
+    pub(super) fn admit_caller(&self, org: OrgId, credential: Credential) -> Result<(), Error> {
+        let whose = match credential {
+            Credential::Token(..) => "This access token",
+            Credential::ApiKey(_) => "This API key",
+        };
+        take(self.credentials.as_ref(), credential, whose, "", "caller_rate")?;
+        if let Credential::Token(_, user) = credential {
+            let over = ", over all their sessions and access tokens";
+            take(self.people.as_ref(), user, "This person", over, "caller_rate")?;
+        }
+        take(self.orgs.as_ref(), org, "This organization", ", over all its people and API keys", "org_rate")
     }
 
     /// Refuses a signed call from a network whose bucket is empty, before any signature is checked.
@@ -135,6 +137,20 @@ impl Limiter {
         let Some(signed) = &self.signed else { return Ok(()) };
         admitted(signed.take(org, Instant::now()), || too_many_signed(signed.rate))
     }
+}
+
+/// Takes a call from a bucket, if there is such a limit.
+fn take<K: Hash + Eq>(
+    buckets: Option<&Buckets<K>>,
+    key: K,
+    whose: &str,
+    over: &str,
+    setting: &'static str,
+) -> Result<(), Error> {
+    let Some(buckets) = buckets else { return Ok(()) };
+    admitted(buckets.take(key, Instant::now()), || {
+        (format!("{whose} met the limit of {} calls a second{over}", buckets.rate), "slow down", setting)
+    })
 }
 
 /// What was met, what to do about it, and the setting that raises it.

@@ -9,7 +9,7 @@ use super::app::App;
 use super::caller::{Caller, Identity, Origin};
 use super::error::{Error, Kind};
 use super::guesses::{self, Suspect};
-use super::limits::Party;
+use super::limits::Credential;
 use super::outside::Outside;
 use super::pending::Pending;
 use crate::crypto::password::{self, Verdict};
@@ -134,7 +134,7 @@ pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Resu
         Err(error) => return Pending::refused(error),
     };
     // Each refresh is a row and an entry for ever, so it counts like any other call of its person.
-    let admitted = app.limiter.admit_caller(found.org, Party::Person(found.user));
+    let admitted = app.limiter.admit_caller(found.org, Credential::Token(found.session, found.user));
     let fresh = match admitted.and_then(|()| Fresh::new(&app.outside)) {
         Ok(fresh) => fresh,
         Err(error) => return Pending::refused(error),

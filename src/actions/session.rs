@@ -4,7 +4,7 @@ use super::access::{self, Rule};
 use super::app::App;
 use super::caller::{Caller, Identity, Origin};
 use super::error::Error;
-use super::limits::Party;
+use super::limits;
 use super::pending::Pending;
 use crate::crypto::secret;
 use crate::domain::event::Event;
@@ -31,11 +31,11 @@ pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Re
     Ok(Caller { identity, origin })
 }
 
-/// Takes a call from the bucket of the person or the API key, and from that of their organization.
+/// Takes a call from the buckets of the credential, the person and the organization.
 pub fn admit(app: &App, caller: &Caller) -> Result<(), Error> {
     match caller.identity {
-        Identity::User { user, org, .. } => app.limiter.admit_caller(org, Party::Person(user)),
-        Identity::ApiKey { key, org } => app.limiter.admit_caller(org, Party::ApiKey(key)),
+        Identity::User { token, user, org } => app.limiter.admit_caller(org, limits::Credential::Token(token, user)),
+        Identity::ApiKey { key, org } => app.limiter.admit_caller(org, limits::Credential::ApiKey(key)),
         Identity::Proven { .. } | Identity::Node { .. } | Identity::System => Ok(()),
     }
 }

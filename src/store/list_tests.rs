@@ -30,8 +30,8 @@ fn database(ended: u32, others: u32) -> Connection {
              FROM numbers;
          {ended} INSERT INTO token SELECT randomblob(16), zeroblob(16), randomblob(32), n, iif(n % 3, 5, 100), iif(n % 2, 6, NULL),
              NULL, 7, NULL FROM numbers;
-         {others} INSERT INTO user SELECT {id}, zeroblob(16), n || '@b', n || '@b', '', '', 0, 1, 0, iif(n % 2, 0, NULL), NULL
-             FROM numbers;
+         {others} INSERT INTO user SELECT {id}, zeroblob(16), n || '@b', n || '@b', '', '', 0, 1, 0, iif(n % 2, 0, NULL), NULL,
+             iif(n % 2, 255, NULL) FROM numbers;
          {others} INSERT INTO node SELECT {id}, zeroblob(16), n, 'r', '', '', '', 1, NULL, 0, iif(n % 2, 0, NULL), NULL FROM numbers;
          {others} INSERT INTO delivery SELECT {id}, zeroblob(16), 1, iif(n % 2, 'failed', 'pending'), 0, 0, NULL, NULL, 0,
              iif(n % 2, 0, NULL) FROM numbers"
