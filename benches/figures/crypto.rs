@@ -19,7 +19,7 @@ const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
 /// Signatures that a core verifies, from base64 on, with the key at hand.
 pub fn verification(scale: Scale) -> Vec<Row> {
     const WHAT: &str = "signature verification, from base64 on, with a cached key";
-    let pair = rsa::generate(&mut clock::system().rng()).expect("a key");
+    let pair = rsa::generate(|| clock::system().rng()).expect("a key");
     let verifiers = [Arc::new(Verifier::new(&pair.public_der).expect("a public key"))];
     let signers = Signers::new(ORG, &[pair.private_pem.expose_secret().to_owned()]);
     let signed = signers.sign(0);
@@ -56,8 +56,7 @@ pub fn keys(scale: Scale) -> Vec<Row> {
     });
     let median = machine::median(times.collect());
     drop(server);
-    let mut rng = clock::system().rng();
-    let mut generate = || drop(rsa::generate(&mut rng).expect("a key"));
+    let mut generate = || drop(rsa::generate(|| clock::system().rng()).expect("a key"));
     // How long a key takes is chance, so many are made.
     let before = per_core_second(scale.time * 2, &mut generate);
     let theirs = machine::openssl_keys(scale.time * 8);

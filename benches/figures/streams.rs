@@ -90,7 +90,7 @@ fn fill(site: &Site, api_keys: usize) -> Watched {
         let (at, mut rng) = (outside.now(), outside.rng());
         let org: OrgId = outside.id();
         store::org::insert(tx, &Org { id: org, name: "watched".to_owned(), created_at: at, about: About::default() })?;
-        let pair = rsa::generate(&mut rng).expect("a key");
+        let pair = rsa::generate(|| outside.rng()).expect("a key");
         let key = OrgKey { id: outside.id(), org, public_key: pair.public_der.into(), created_at: at };
         store::org_key::insert(tx, &key, 1)?;
         let (window, role) = (Window { start: at, end: None }, Role::Administrator);

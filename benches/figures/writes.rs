@@ -103,7 +103,7 @@ fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
     let (now, mut rng) = (outside.now(), outside.rng());
     let org: OrgId = ids.next(now, &mut rng);
     store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now, about: About::default() })?;
-    let pair = rsa::generate(&mut rng).expect("a key");
+    let pair = rsa::generate(|| outside.rng()).expect("a key");
     let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now };
     store::org_key::insert(tx, &key, 1)?;
     for node in 0..NODES {

@@ -73,13 +73,12 @@ pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<usi
 
 /// Makes a pair on a thread of its own, which ends with the low priority that it gives itself.
 fn generate(outside: &Outside) -> Result<KeyPair, Error> {
-    let mut rng = outside.rng();
     let made = thread::scope(|scope| {
         let work = move || -> Result<KeyPair, KeyError> {
             if let Some(this) = NonZero::new(rustix::thread::gettid().as_raw_nonzero().get()) {
                 let _ = rustix::process::setpriority_process(rustix::process::Pid::from_raw(this.get()), PATIENT);
             }
-            rsa::generate(&mut rng)
+            rsa::generate(|| outside.rng())
         };
         thread::Builder::new()
             .name("generator".to_owned())

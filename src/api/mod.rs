@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod closing;
 pub mod cors;
 pub mod docs;
 pub mod document;
@@ -151,6 +152,7 @@ pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
         .data(Arc::clone(app))
         .with(receive::Receive)
         .with(refusals::Refusals)
+        .with(closing::Closing)
         .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&face.metrics)))
         .with(cors::Cors(face.cors_origins))
         .with(head::Strict)

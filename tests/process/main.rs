@@ -21,6 +21,7 @@ mod installer;
 mod key_file;
 mod kill9;
 mod links;
+mod memory;
 mod nginx;
 mod outbox;
 mod restore;

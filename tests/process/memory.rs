@@ -1,0 +1,345 @@
+//! Secrets in memory: a moment after the answer that needed one, the process holds none of it any more.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::traits::PrivateKeyParts;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Home, Owner, Server, run};
+use crate::missing::has;
+
+/// How long a secret may stay after its answer.
+const SOON: Duration = Duration::from_secs(3);
+
+/// What must not be found, by what it is. Every byte is without its highest bit, as all that is searched.
+#[derive(Default)]
+struct Canaries(BTreeMap<String, String>);
+
+/// Bytes as text that can be searched fast.
+fn searchable(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.iter().map(|byte| byte & 0x7f).collect()).expect("ASCII")
+}
+
+impl Canaries {
+    fn add(&mut self, what: &str, secret: impl AsRef<[u8]>) {
+        assert!(secret.as_ref().len() >= 12, "{what} is too short to be looked for");
+        self.0.insert(what.to_owned(), searchable(secret.as_ref()));
+    }
+
+    /// The secret parts of a key: as text in each of the lines behind the modulus, which is public, and as numbers.
+    fn add_key(&mut self, what: &str, pem: &str) {
+        for (line, number) in pem.lines().filter(|line| line.len() == 64).zip(1..).skip(6) {
+            self.add(&format!("{what}, line {number}"), line);
+        }
+        let key = RsaPrivateKey::from_pkcs1_pem(pem).expect("a key");
+        let numbers = [
+            ("exponent", key.d().to_be_bytes()),
+            ("prime", key.primes()[0].to_be_bytes()),
+            ("prime 2", key.primes()[1].to_be_bytes()),
+        ];
+        for (name, bytes) in numbers {
+            // In the middle, as the file has them and as a computation does.
+            let middle = &bytes[bytes.len() / 2 - 12..][..24];
+            self.add(&format!("{what}, {name}"), middle);
+            self.add(&format!("{what}, {name} as limbs"), middle.iter().rev().copied().collect::<Vec<_>>());
+        }
+    }
+
+    /// What is found in the memory of a process, by what it is and where.
+    fn found_in(&self, process: u32) -> Option<Vec<String>> {
+        let memory = File::open(format!("/proc/{process}/mem")).ok()?;
+        let maps = fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
+        let mut found = Vec::new();
+        for line in maps.lines() {
+            let (range, rest) = line.split_once(' ')?;
+            // What cannot be written to holds what the file of the program holds.
+            if !rest.starts_with("rw") {
+                continue;
+            }
+            let (begin, end) = range.split_once('-')?;
+            let (begin, end) = (u64::from_str_radix(begin, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+            let bytes = written(&memory, begin, end);
+            let text = searchable(&bytes);
+            let those = self.0.iter().filter(|(_, secret)| text.contains(*secret));
+            found.extend(those.map(|(what, _)| format!("{what} in {line}")));
+        }
+        Some(found)
+    }
+}
+
+/// The pages of a mapping that were written to, in their order: most of what is reserved never was.
+fn written(memory: &File, begin: u64, end: u64) -> Vec<u8> {
+    const ZEROS: [u8; 4_096] = [0; 4_096];
+    let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 20]);
+    let mut at = begin;
+    while at < end {
+        let most = usize::try_from(end - at).map_or(chunk.len(), |left| left.min(chunk.len()));
+        let Ok(length @ 1..) = memory.read_at(&mut chunk[..most], at) else { break };
+        for page in chunk[..length].chunks(4_096).filter(|page| **page != ZEROS[..page.len()]) {
+            bytes.extend_from_slice(page);
+        }
+        at += length as u64;
+    }
+    bytes
+}
+
+/// A connection to the server, with TLS or without.
+struct Line {
+    read: BufReader<Box<dyn Read>>,
+    write: Box<dyn Write>,
+    tls: Option<Child>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.tls {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Line {
+    fn open(address: SocketAddr, tls: bool) -> Self {
+        if !tls {
+            let stream = TcpStream::connect(address).expect("a connection");
+            stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+            let write = Box::new(stream.try_clone().expect("a clone"));
+            return Self { read: BufReader::new(Box::new(stream)), write, tls: None };
+        }
+        let mut client = Command::new("openssl");
+        client.args(["s_client", "-quiet", "-connect", &address.to_string()]).stdin(Stdio::piped());
+        let mut child = client.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("openssl");
+        let (read, write) = (child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));
+        Self { read: BufReader::new(Box::new(read)), write: Box::new(write), tls: Some(child) }
+    }
+
+    fn call(&mut self, head: &str, token: Option<&str>, body: &str, close: bool) -> Answer {
+        let bearer = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+        let close = if close { "Connection: close\r\n" } else { "" };
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.1\r\nHost: localhost\r\n{close}{bearer}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        self.write.write_all(request.as_bytes()).and_then(|()| self.write.flush()).expect("sent");
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(self.read.read_line(&mut head).expect("a line") > 0, "no answer to {request}");
+        }
+        let status = head[9..12].parse().expect("a status");
+        let mut answer = Answer { status, head: head.trim_end().to_owned(), body: Vec::new() };
+        let length = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        answer.body.resize(length, 0);
+        self.read.read_exact(&mut answer.body).expect("a body");
+        answer
+    }
+}
+
+/// The calls of a test, on connections that all stay open on the client's side.
+struct Calls {
+    address: SocketAddr,
+    tls: bool,
+    close: bool,
+    lines: Vec<Line>,
+    canaries: Canaries,
+    name: &'static str,
+}
+
+impl Calls {
+    fn call(&mut self, head: &str, token: Option<&str>, body: &Value, status: u16) -> Answer {
+        self.call_raw(head, token, &body.to_string(), status)
+    }
+
+    fn call_raw(&mut self, head: &str, token: Option<&str>, body: &str, status: u16) -> Answer {
+        let mut line = Line::open(self.address, self.tls);
+        let answer = line.call(head, token, body, self.close);
+        assert_eq!(answer.status, status, "{head} {body}: {answer:?}");
+        self.lines.push(line);
+        answer
+    }
+
+    fn secret(&mut self, what: &str, secret: impl AsRef<[u8]>) {
+        self.canaries.add(&format!("{} ({})", what, self.name), secret);
+    }
+
+    /// A fresh password, and the same as it stands in JSON with escapes.
+    fn password(&mut self, what: &str) -> (String, String) {
+        let password = format!("pw-{}-{what}-\u{1F600}-{}-k9Zq", self.name, std::process::id());
+        let escaped = password.replace('\u{1F600}', "\\ud83d\\ude00");
+        self.secret(what, &password);
+        self.secret(&format!("{what}, as it was escaped"), &escaped);
+        (password, escaped)
+    }
+
+    fn keys(&mut self, owner: &Owner) {
+        let path = format!("/organization/{}/key", owner.org);
+        let made = self.call_raw(&format!("POST {path}"), Some(&owner.token), "", 200);
+        let pem = String::from_utf8(made.body).expect("text");
+        self.canaries.add_key(&format!("a key as PEM ({})", self.name), &pem);
+        let made = self.call_raw(&format!("POST {path}?format=json"), Some(&owner.token), "", 200).json();
+        let pem = made["data"]["privateKey"].as_str().expect("a key");
+        self.canaries.add_key(&format!("a key as JSON ({})", self.name), pem);
+        self.call_raw(&format!("DELETE {path}"), Some(&owner.token), "", 200);
+    }
+
+    fn people(&mut self, owner: &Owner) {
+        let email = format!("ada.{}@example.org", self.name);
+        let (first, sent) = self.password("the password of a new account");
+        let body = format!(r#"{{"email": "{email}", "firstName": "A", "lastName": "", "password": "{sent}"}}"#);
+        self.call_raw("POST /organization/users", Some(&owner.token), &body, 201);
+        let (_, sent) = self.password("a wrong password");
+        self.call_raw("POST /user/login", None, &format!(r#"{{"email": "{email}", "password": "{sent}"}}"#), 401);
+        let begun = self.call("POST /user/login", None, &json!({ "email": email, "password": first }), 200).json();
+        let (second, sent) = self.password("a new password");
+        let head = format!("PUT /user/{}", begun["user"]["id"].as_str().expect("an id"));
+        let token = begun["accessToken"].as_str().expect("a token").to_owned();
+        self.secret("the access token of a login", &token);
+        self.call_raw(&head, Some(&token), &format!(r#"{{"password": "{sent}", "currentPassword": "{first}"}}"#), 200);
+        self.call_raw(&head, Some(&token), &format!(r#"{{"password": 7, "currentPassword": "{second}"}}"#), 400);
+        let refresh = begun["refreshToken"].as_str().expect("a token").to_owned();
+        let renewed = self.call("POST /user/refresh", None, &json!({ "refreshToken": refresh }), 200).json();
+        self.secret("a refresh token", &refresh);
+        let (token, refresh) =
+            (renewed["accessToken"].as_str().expect("a token"), renewed["refreshToken"].as_str().expect("a token"));
+        self.secret("the access token of a renewal", token);
+        self.secret("a renewed refresh token", refresh);
+        self.call("POST /user/logout", None, &json!({ "refresh_token": refresh }), 200);
+    }
+
+    fn invitations(&mut self, owner: &Owner) {
+        let email = format!("eve.{}@example.org", self.name);
+        let new = json!({ "email": email, "firstName": "E", "lastName": "", "sendInvite": true });
+        let made = self.call("POST /organization/users", Some(&owner.token), &new, 201).json();
+        let invitation = made["invitationToken"].as_str().expect("a token").to_owned();
+        self.secret("an invitation", &invitation);
+        let (_, sent) = self.password("the password of an invitation");
+        self.call_raw(
+            "POST /user/verify-email",
+            None,
+            &format!(r#"{{"token": "{invitation}", "password": "{sent}"}}"#),
+            200,
+        );
+    }
+
+    fn services(&mut self, owner: &Owner) {
+        let hook = json!({ "url": "https://a.example" });
+        let hooks = format!("/organization/{}/webhooks", owner.org);
+        let made = self.call(&format!("POST {hooks}"), Some(&owner.token), &hook, 201).json();
+        let secret = made["data"]["secret"].as_str().expect("a secret").trim_start_matches("whsec_").to_owned();
+        self.secret("a webhook's secret", &secret);
+        self.secret("a webhook's secret in bytes", BASE64_STANDARD.decode(&secret).expect("base64"));
+        let keys = format!("/api/organizations/{}/api-keys", owner.org);
+        let key = json!({ "apiName": "a service", "hasExpireTime": false });
+        let new = json!({ "listProjectsId": [], "roleId": 0, "userApiKey": key });
+        let made = self.call(&format!("POST {keys}"), Some(&owner.token), &new, 201).json();
+        self.secret("an API key", made["result"]["apiKey"].as_str().expect("a key"));
+    }
+}
+
+fn certificate(home: &Home) {
+    let mut openssl = Command::new("openssl");
+    openssl.current_dir(home.path("")).args([
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+    ]);
+    let ran = run(openssl.args(["-days", "2", "-keyout", "key.pem", "-out", "cert.pem"]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+/// Whether this process may read the memory of another one, as the server forbids it to all but root.
+fn may_look(server: &Server) -> bool {
+    let allowed = Canaries::default().found_in(server.pid().as_raw_nonzero().get().cast_unsigned()).is_some();
+    if !allowed {
+        println!("skipped: only root may read another process's memory");
+    }
+    allowed
+}
+
+fn nothing_stays(tls: bool) {
+    let home = Home::new();
+    let bootstrap = home.done(&["token", "generate"]).trim().to_owned();
+    let file = home.write("bootstrap", &bootstrap);
+    let mut serve = home.serve(&[]);
+    serve.env("ORGKEYS_BOOTSTRAP_TOKEN_FILE", file);
+    if tls {
+        certificate(&home);
+        serve.args(["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    }
+    let server = home.start_with(&mut serve);
+    if !may_look(&server) {
+        return;
+    }
+    let process = server.pid().as_raw_nonzero().get().cast_unsigned();
+    let mut at_start = Canaries::default();
+    at_start.add("the bootstrap token", &bootstrap);
+    let found = at_start.found_in(process).expect("its memory");
+    assert!(found.is_empty(), "after the start: {found:?}");
+
+    let mut lines = Vec::new();
+    let mut canaries = Canaries::default();
+    let org = {
+        let mut line = Line::open(server.address, tls);
+        line.call("GET /user/profile", Some(&bootstrap), "", true).json()["data"]["orgId"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
+    };
+    let owner = Owner { org, token: bootstrap };
+    for (name, close) in [("closed", true), ("kept", false)] {
+        let mut calls =
+            Calls { address: server.address, tls, close, lines: Vec::new(), canaries: Canaries::default(), name };
+        calls.keys(&owner);
+        calls.people(&owner);
+        calls.invitations(&owner);
+        calls.services(&owner);
+        lines.append(&mut calls.lines);
+        canaries.0.append(&mut calls.canaries.0);
+    }
+    assert!(canaries.0.len() >= 20);
+    let answered = Instant::now();
+    loop {
+        // A look takes as long as it takes; what counts is when it began.
+        let waited = answered.elapsed();
+        let found = canaries.found_in(process).expect("its memory");
+        if found.is_empty() {
+            break;
+        }
+        assert!(waited < SOON, "{} of {}: {found:#?}", found.len(), canaries.0.len());
+    }
+    drop(lines);
+}
+
+#[test]
+fn no_secret_of_a_request_or_an_answer_stays_in_memory() {
+    nothing_stays(false);
+}
+
+#[test]
+fn no_secret_of_a_request_or_an_answer_stays_in_memory_with_tls() {
+    if has("openssl") {
+        nothing_stays(true);
+    }
+}
+
+#[test]
+fn the_search_finds_what_is_there() {
+    let secret = format!("a secret of {}", std::process::id()).repeat(2);
+    let mut canaries = Canaries::default();
+    canaries.add("a secret", &secret);
+    let found = canaries.found_in(std::process::id()).expect("one's own memory");
+    assert!(!found.is_empty());
+}
