@@ -9,8 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
+use super::halt::halt;
 use super::{StoreError, connection, identity, open};
 
 /// Frames, each of a page, after which some are moved into the database, without waiting for anybody.
@@ -75,13 +76,21 @@ impl Wal {
             tried: Cell::new(Instant::now()),
             due: Cell::new(None),
         };
-        wal.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
-        // Beside a reader that needs the log it goes on, and the file stays the one that the log belongs to.
-        if wal.moved.get() {
-            identity::renew(conn)?;
-            wal.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
-        }
+        wal.renew(conn).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::SystemIoFailure) => halt(),
+            _ => StoreError::from(error),
+        })?;
         Ok(wal)
+    }
+
+    fn renew(&self, conn: &Connection) -> rusqlite::Result<()> {
+        self.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
+        // Beside a reader that needs the log it goes on, and the file stays the one that the log belongs to.
+        if self.moved.get() {
+            identity::renew(conn)?;
+            self.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
+        }
+        Ok(())
     }
 
     /// To be called within each transaction: marks the log where a new one begins, and before some of it moves.
