@@ -15,7 +15,7 @@ use crate::Scale;
 use crate::client::{Client, percentile};
 use crate::events::{self, Log};
 use crate::program::{Program, Site};
-use crate::report::{Row, mib, ms, rate};
+use crate::report::{Row, mib, ms};
 
 /// Clients that register, clients of one person who list their own events, and clients that go through all lists.
 const WRITERS: usize = 4;
@@ -54,7 +54,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let server = site.start();
     let lists = prepare(&site, &server, &log);
     let pem = server.mint(&org);
-    let (stop, registered) = (AtomicBool::new(false), Mutex::new(0));
+    let (stop, registered) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let [own, readers] = [const { Mutex::new(Answers { times: Vec::new(), refused: 0 }) }; 2];
     let own_events = [server.send_as(&log.token, "/systemevent", "{\"take\":20}")];
     let mut held = vec![look(&site, &server)];
@@ -63,8 +63,8 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         for number in 0..WRITERS {
             let (server, log, pem, stop, registered) = (&server, &log, &pem, &stop, &registered);
             scope.spawn(move || {
-                let count = events::register(server, &log.org, pem, number, stop);
-                *registered.lock().expect("a number") += count;
+                let times = events::register(server, &log.org, pem, number, stop);
+                registered.lock().expect("times").extend(times);
             });
         }
         for _ in 0..OWN {
@@ -81,11 +81,10 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         }
         stop.store(true, Ordering::Relaxed);
     });
+    let written = events::registered(registered.into_inner().expect("times"), began.elapsed());
     thread::sleep(AFTER);
     let after = look(&site, &server);
-    let written = f64::from(registered.into_inner().expect("a number")) / began.elapsed().as_secs_f64();
-    let mut rows =
-        vec![Row::baseline("soak: registrations", format!("{}, for {} s", rate(written), scale.soak.as_secs()))];
+    let mut rows = vec![Row::baseline("soak: registrations", format!("{written}, for {} s", scale.soak.as_secs()))];
     rows.push(own.into_inner().expect("answers").row("soak: a person's own events"));
     rows.push(readers.into_inner().expect("answers").row("soak: every list in turn"));
     rows.extend(bounds(&held, after));
@@ -154,7 +153,7 @@ fn prepare(site: &Site, server: &Program, log: &Log) -> Vec<Vec<u8>> {
         let value: serde_json::Value = serde_json::from_str(&body).expect("JSON");
         find(&value, name).unwrap_or_else(|| panic!("no {name} in {body}"))
     };
-    let project = field(&format!("/api/organizations/{org}/projects"), "id");
+    let project = field(&format!("/api/organizations/{org}/projects"), "publicId");
     let webhook = field(&format!("/organization/{org}/webhooks"), "id");
     let conn = Connection::open(site.database()).expect("the file");
     conn.busy_timeout(Duration::from_secs(30)).expect("a timeout");

@@ -48,7 +48,8 @@ fn a_search_is_recorded_once_when_it_ends() {
     let mut slices = 0;
     let found = app.search(&caller, &Rule::SeesEvents, |_, grant| {
         slices += 1;
-        Ok((slices == 3).then(|| (slices, Event::EventsListed { org: grant.org, count: 0 })))
+        let listed = Event::EventsListed { org: grant.org, count: 0 };
+        Ok((slices == 3).then_some((slices, listed)))
     });
     assert_eq!(found.wait().expect("found"), 3);
     assert_eq!(last_two(&app), ["event.list", "token.create"]);
