@@ -184,8 +184,9 @@ const ENDED: &str = "
     INSERT INTO token (id, user, digest, created_at, expires_at, revoked_at, refresh_until)
     SELECT randomblob(16), user.id, randomblob(32), created_at, created_at, created_at, created_at FROM user, n;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
-    INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at, deleted_at)
-    SELECT randomblob(16), org.id, i || '@example.org', i || '@example.org', '', '', 0, 1, 0, 0 FROM org, n;
+    INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at, deleted_at,
+        deleted_by)
+    SELECT randomblob(16), org.id, i || '@example.org', i || '@example.org', '', '', 0, 1, 0, 0, 255 FROM org, n;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 11000)
     INSERT INTO delivery (id, webhook, event, state, due_at, attempts, created_at, ended_at)
     SELECT randomblob(16), webhook.id, (SELECT max(id) FROM audit), iif(i > 10000, 'delivered', 'failed'), 0, 1, 0, 0
