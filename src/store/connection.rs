@@ -50,6 +50,7 @@ pub fn writing(path: &Path) -> Result<Connection, StoreError> {
 /// be set before anything is read, SQLite keeps its index of the log in memory.
 pub fn view(uri: &str) -> Result<Connection, StoreError> {
     let mut conn = Connection::open_with_flags(uri, reading_flags() | OpenFlags::SQLITE_OPEN_URI)?;
+    never_checkpoint(&conn)?;
     conn.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     prepare_reader(&mut conn)?;
     Ok(conn)
@@ -70,12 +71,17 @@ pub fn reading_flags() -> OpenFlags {
 
 /// Makes a connection into a reader. It takes the file in the mode in which it finds it: the writer's, or that of a backup, which must not change.
 pub fn prepare_reader(conn: &mut Connection) -> rusqlite::Result<()> {
+    never_checkpoint(conn)?;
     // The pool's own error type is SQLite's.
     prepare(conn).map_err(|error| {
         rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR), Some(error.to_string()))
     })?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.pragma_update(None, "query_only", true)
+}
+
+/// To be called before anything else: a connection that finds a database in disorder is closed too, and would move the log into it.
+fn never_checkpoint(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
 }
 
 /// Sets and checks what every connection needs; nothing of it changes the file.

@@ -119,6 +119,21 @@ fn the_reserve_is_on_the_disk_given_to_revocations_and_filled_again() {
 }
 
 #[test]
+fn a_reserve_that_a_copy_left_without_room_of_its_own_is_given_it_again() {
+    let subject = Subject::new();
+    let database = subject.store.path().to_owned();
+    subject.store.write(|tx| add_large(tx, 1)).wait().expect("written");
+    let closed = subject.closed();
+    let sparse = fs::File::create(database.with_file_name("orgkeys.db.reserve")).expect("a file");
+    sparse.set_len(RESERVE).expect("a length");
+    drop(sparse);
+    assert_eq!(reserve::held(&database), 0);
+    let store = closed.open().expect("a store");
+    store.write(|tx| add_large(tx, 2)).wait().expect("written");
+    assert_eq!(reserve::held(&database), RESERVE);
+}
+
+#[test]
 fn a_disk_without_room_for_anything_is_named_when_a_store_cannot_be_opened() {
     let folder = TempDir::new().expect("a folder");
     let Some(disk) = Disk::on(&folder) else {

@@ -4,6 +4,10 @@
 //! of this one. So one row tells which file this is (another one at every start and in every backup), and counts how far the
 //! log has come. It is written at the beginning of each log and before each checkpoint.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
 use rusqlite::Connection;
 
 use super::StoreError;
@@ -25,13 +29,59 @@ impl Identity {
         })?)
     }
 
+    /// Reads the row of a file as it is without its log, which SQLite cannot where a checkpoint that makes the file longer was
+    /// cut off: its first page may be ahead of its length. The row is alone on the second page
+    /// (<https://www.sqlite.org/fileformat.html>, sections 1.3, 1.6 and 2.1).
+    pub(super) fn of_file(path: &Path) -> std::io::Result<Option<Self>> {
+        let mut file = File::open(path)?;
+        let mut header = [0; 18];
+        file.read_exact(&mut header)?;
+        let size = match u16::from_be_bytes([header[16], header[17]]) {
+            1 => 65_536,
+            size => usize::from(size),
+        };
+        let mut page = vec![0; size];
+        file.seek(SeekFrom::Start(size as u64))?;
+        file.read_exact(&mut page)?;
+        Ok(Self::of_page(&page))
+    }
+
+    /// The row of a leaf page that holds nothing else.
+    fn of_page(page: &[u8]) -> Option<Self> {
+        const LEAF: u8 = 13;
+        const BLOB_OF_16: u8 = 44;
+        let &[LEAF, _, _, 0, 1, _, _, _, high, low, ..] = page else { return None };
+        // The length of the record and the row's id, then the types of the columns: the id is null, being the row's.
+        let record = page.get(usize::from(u16::from_be_bytes([high, low])) + 2..)?;
+        let &[6, 0, BLOB_OF_16, BLOB_OF_16, mark_type, base_type, ..] = record else { return None };
+        let (file, rest) = record[6..].split_first_chunk()?;
+        let (previous, rest) = rest.split_first_chunk()?;
+        let (mark, rest) = integer(mark_type, rest)?;
+        let (base, _) = integer(base_type, rest)?;
+        Some(Self { file: *file, previous: *previous, mark, base })
+    }
+
     /// Whether a log that ends with this row can be replayed into a file that has the row `file`: nothing that came before
     /// the log is missing in the file, and nothing in the file came after the log.
     pub(super) fn follows(&self, file: &Self) -> bool {
         let same = self.file == file.file && (self.base..=self.mark).contains(&file.mark);
-        let renewed = self.previous == file.file && self.base == file.mark && self.mark == file.mark + 1;
+        // Renewed at the beginning of this log, of which nothing has reached the file yet.
+        let renewed = self.previous == file.file && self.base == file.mark && self.mark > self.base;
         same || renewed
     }
+}
+
+/// A whole number of this type that is not negative, and what follows it.
+fn integer(kind: u8, bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let length = match kind {
+        8 | 9 => return Some((i64::from(kind - 8), bytes)),
+        1..=4 => usize::from(kind),
+        5 => 6,
+        6 => 8,
+        _ => return None,
+    };
+    let (number, rest) = bytes.split_at_checked(length)?;
+    Some((number.iter().fold(0, |number, byte| (number << 8) | i64::from(*byte)), rest))
 }
 
 /// Makes the database another file than any copy of it. The log must be empty.
@@ -50,6 +100,34 @@ pub(super) fn advance(conn: &Connection, is_first: bool) -> rusqlite::Result<()>
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_row_is_read_from_the_file_as_sqlite_reads_it() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("orgkeys.db");
+        crate::store::open::prepare(&path).expect("made");
+        let conn = Connection::open(&path).expect("opened");
+        conn.pragma_update(None, "journal_mode", "DELETE").expect("one file");
+        for mark in [0_i64, 1, 2, 127, 128, 255, 256, 32_768, 8_388_608, 1 << 33, 1 << 50] {
+            conn.execute("UPDATE file_identity SET mark = ?1, base = ?1 / 3", [mark]).expect("written");
+            renew(&conn).expect("renewed");
+            let read = Identity::of_file(&path).expect("a file");
+            assert_eq!(read, Some(Identity::read(&conn).expect("a row")), "{mark}");
+        }
+        let root: i64 = conn
+            .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'file_identity'", [], |row| row.get(0))
+            .expect("a page");
+        assert_eq!(root, 2);
+        conn.execute_batch("VACUUM").expect("packed");
+        assert_eq!(Identity::of_file(&path).expect("a file"), Some(Identity::read(&conn).expect("a row")));
+    }
+
+    #[test]
+    fn a_page_that_holds_anything_else_is_no_identity() {
+        for page in [&[][..], &[13, 0, 0, 0, 2, 0, 0, 0, 0, 20], &[13, 0, 0, 0, 1, 0, 0, 0, 255, 255, 0], &[0; 4_096]] {
+            assert_eq!(Identity::of_page(page), None);
+        }
+    }
+
     const fn identity(file: u8, previous: u8, base: i64, mark: i64) -> Identity {
         Identity { file: [file; 16], previous: [previous; 16], mark, base }
     }
@@ -61,13 +139,14 @@ mod tests {
             assert_eq!(log.follows(&identity(2, 1, 0, mark)), follows, "{mark}");
         }
         assert!(!log.follows(&identity(3, 1, 5, 8)), "another file");
-        assert!(!log.follows(&identity(1, 0, 4, 5)), "the file before it was renewed");
+        assert!(!log.follows(&identity(1, 0, 3, 4)), "the file before it was renewed");
     }
 
     #[test]
-    fn a_log_that_holds_nothing_but_the_new_identity_follows_the_file_as_it_was() {
+    fn a_log_that_begins_with_the_new_identity_follows_the_file_as_it_was() {
         let log = identity(2, 1, 5, 6);
         assert!(log.follows(&identity(1, 0, 3, 5)));
+        assert!(identity(2, 1, 5, 9).follows(&identity(1, 0, 3, 5)), "a reader kept it from reaching the file");
         assert!(!log.follows(&identity(1, 0, 3, 4)), "something is missing");
         assert!(!log.follows(&identity(3, 0, 3, 5)), "another file");
     }

@@ -21,7 +21,7 @@ fn database(ended: u32, others: u32) -> Connection {
     let (live, ended, others) = (numbers(10), numbers(ended), numbers(others));
     conn.execute_batch(&format!(
         "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
-         INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL);
+         INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
          INSERT INTO webhook (id, org, url, name, contexts, changes, secret, created_at)
              VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, zeroblob(68), 0);
          INSERT INTO audit VALUES (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL,

@@ -1,8 +1,6 @@
-//! Who may write a database? One process, which holds an exclusive lock; whoever reads it without a server shares the lock.
+//! Who may write a database? One process, which holds a lock beside it and one on it; whoever reads it without a server shares the latter.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -10,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::StatVfsMountFlags;
 
 use super::StoreError;
-use super::open::{beside, folder, give_to_owner_of};
+use super::open::{beside, folder, own_file};
 
 /// How long a start waits for commands that read the database to end.
 const READERS_END: Duration = Duration::from_mins(1);
@@ -19,35 +17,24 @@ const READERS_END: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The right to be the only process that writes a database: an exclusive lock on `<database>.lock`.
-///
-/// The lock is never on the database itself: closing any descriptor of that would drop SQLite's own locks.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// That nobody serves a database, and that nobody can begin to until this is dropped.
-pub(super) struct Unserved {
-    _shared: Option<File>,
+/// A lock on the database file itself, by whatever name it is opened: exclusive for who serves it, shared for who reads it while
+/// nobody does. It is of another kind (`flock`) than SQLite's own, which end when any descriptor of the file is closed: who serves
+/// the database drops this after its connections.
+#[derive(Debug)]
+pub(super) struct InUse {
+    _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of a database by its real name, or says who else must stop first. Commands that read the database
-    /// without a server end by themselves, so they are waited for.
+    /// Takes the lock of a database by its real name, or says who else must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
-        let path = beside(database, ".lock");
-        let file = open(&path)?;
-        let until = Instant::now() + READERS_END;
-        while !try_lock(&file)? {
-            if unserved(database).is_none() || Instant::now() > until {
-                return Err(StoreError::Unusable(format!(
-                    "another orgkeys process uses {}: stop the server, run this, start it again",
-                    database.display()
-                )));
-            }
-            sleep(LOOK_AGAIN);
-        }
-        Ok(Self { _file: file })
+        let file = open(&beside(database, ".lock"))?;
+        if try_lock(&file)? { Ok(Self { _file: file }) } else { Err(in_use(database)) }
     }
 
     /// Takes the lock on `path`, or says what `busy` says. On a read-only disk there is none to take.
@@ -60,14 +47,56 @@ impl Lock {
     }
 }
 
-/// Sees to it that nobody serves `database` until the result is dropped; `None` when somebody does.
-pub(super) fn unserved(database: &Path) -> Option<Unserved> {
-    // Without a lock file no server was ever here; what cannot be opened is complained of by whoever opens the database.
-    let Ok(file) = File::open(beside(database, ".lock")) else { return Some(Unserved { _shared: None }) };
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => None,
-        Ok(()) | Err(TryLockError::Error(_)) => Some(Unserved { _shared: Some(file) }),
+impl InUse {
+    /// Takes the file for the one who serves it. Commands that read it end by themselves, so they are waited for.
+    pub(super) fn serve(database: &Path) -> Result<Self, StoreError> {
+        let file = File::open(database)?;
+        let until = Instant::now() + READERS_END;
+        while !try_lock(&file)? {
+            if Self::read(database)?.is_none() {
+                // Its lock file is ours, so it is known to somebody by another name.
+                return Err(under_another_name(database));
+            }
+            if Instant::now() > until {
+                return Err(in_use(database));
+            }
+            sleep(LOOK_AGAIN);
+        }
+        Ok(Self { _file: file })
     }
+
+    /// Keeps everybody from serving the file until this is dropped; `None` when somebody does.
+    pub(super) fn read(database: &Path) -> Result<Option<Self>, StoreError> {
+        let file = File::open(database)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(StoreError::Internal(error.to_string())),
+        }
+    }
+}
+
+/// Refuses a database that is served by another name: what its server wrote last lies beside that.
+pub(super) fn must_be_served_by_this_name(database: &Path) -> Result<(), StoreError> {
+    let Ok(file) = File::open(beside(database, ".lock")) else { return Err(under_another_name(database)) };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Ok(()) | Err(TryLockError::Error(_)) => Err(under_another_name(database)),
+    }
+}
+
+fn in_use(database: &Path) -> StoreError {
+    StoreError::Unusable(format!(
+        "another orgkeys process uses {}: stop the server, run this, start it again",
+        database.display()
+    ))
+}
+
+fn under_another_name(database: &Path) -> StoreError {
+    StoreError::Unusable(format!(
+        "another process uses {} by another name (a mount of the file alone, or a link): name it as that does, or mount its folder",
+        database.display()
+    ))
 }
 
 fn is_read_only(path: &Path) -> bool {
@@ -75,16 +104,13 @@ fn is_read_only(path: &Path) -> bool {
 }
 
 fn open(path: &Path) -> Result<File, StoreError> {
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    let file = opened.map_err(|error| match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
-        _ => StoreError::Unusable(format!(
-            "cannot open {}: {error}. Make the folder exist and writable, or choose another with --database",
+    own_file(path).map_err(|error| match error {
+        StoreError::Internal(why) => StoreError::Unusable(format!(
+            "cannot open {}: {why}. Make the folder exist and writable, or choose another with --database",
             path.display()
         )),
-    })?;
-    give_to_owner_of(folder(path), path)?;
-    Ok(file)
+        other => other,
+    })
 }
 
 /// Whether the lock was free, and is now taken.

@@ -68,7 +68,7 @@ use bell::Bell;
 pub use error::StoreError;
 pub use figures::{SIZES, WriterFigures};
 use index::Index;
-use lock::Lock;
+use lock::{InUse, Lock};
 pub use pending::{Answer, Pending};
 use reserve::Reserve;
 use space::Urgency;
@@ -120,7 +120,8 @@ pub struct Store {
     index: Arc<Index>,
     bell: Arc<Bell>,
     upgraded_from: Option<i32>,
-    // Declared last: the lock is let go only when every connection is closed.
+    // Declared last: the locks are let go only when every connection is closed.
+    _in_use: InUse,
     _lock: Lock,
 }
 
@@ -157,6 +158,8 @@ impl Store {
         let lock = Lock::take(&options.path)?;
         // Else a full disk could not be opened, and nothing on it be revoked.
         Reserve::of(&options.path, options.room.reserve).give()?;
+        open::create_if_missing(&options.path)?;
+        let in_use = InUse::serve(&options.path)?;
         let upgraded_from = open::prepare(&options.path)?;
         let conn = connection::writing(&options.path)?;
         let index = Arc::new(Index::load(&Look::begin(&conn)?.0)?);
@@ -173,7 +176,7 @@ impl Store {
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
         let (door, path, room) = (Mutex::new(door), options.path.clone(), options.room.clone());
-        Ok(Self { readers, door, writer, path, room, index, bell, upgraded_from, _lock: lock })
+        Ok(Self { readers, door, writer, path, room, index, bell, upgraded_from, _in_use: in_use, _lock: lock })
     }
 
     /// Reads from one snapshot.

@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::{StoreError, migrate, view, whole};
 
@@ -45,14 +47,18 @@ pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes the database if it is not there, else checks that it is ours, whole and not newer, and upgrades an older one.
-/// Gives the version that it was upgraded from.
-pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
-    if !path.try_exists()? {
-        refuse_orphaned_log(path)?;
-        create(path)?;
-        return Ok(None);
+/// Makes the database if it is not there.
+pub fn create_if_missing(path: &Path) -> Result<(), StoreError> {
+    if path.try_exists()? {
+        return Ok(());
     }
+    refuse_orphaned_log(path)?;
+    create(path)
+}
+
+/// Checks that the database is ours, whole and not newer, and upgrades an older one. Gives the version that it was upgraded from.
+pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
+    create_if_missing(path)?;
     refuse_second_name(path)?;
     let found = view::check(path)?;
     if found != migrate::VERSION {
@@ -64,7 +70,7 @@ pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
 }
 
 /// Each name of a file has a lock and a log of its own: by two names two servers could write it at once.
-fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
     let names = fs::metadata(path)?.nlink();
     if names > 1 {
         let (file, folder) = (path.display(), folder(path).display());
@@ -113,11 +119,40 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     Ok(File::open(folder(to))?.sync_all()?)
 }
 
-/// Gives a file that root made to whoever the server runs as, the owner of `model`.
+/// Opens a file of ours beside a database for writing, or makes it. Whoever owns the folder could have put something else there, for
+/// root to write to or to give away: a link, another name of a file, a pipe.
+pub(super) fn own_file(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            give_to_owner_of(folder(path), path)?;
+            return Ok(file);
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let refused = || {
+        let file = path.display();
+        StoreError::Unusable(format!(
+            "{file} is a link, or no file that orgkeys made: see who put it there, and remove it"
+        ))
+    };
+    let flags = i32::try_from(flags.bits()).map_err(|_| refused())?;
+    let file = options.custom_flags(flags).open(path).map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() || code == Errno::NXIO.raw_os_error() => refused(),
+        _ => StoreError::from(error),
+    })?;
+    let meta = file.metadata()?;
+    if meta.is_file() && meta.nlink() == 1 { Ok(file) } else { Err(refused()) }
+}
+
+/// Gives a file that root made to whoever the server runs as, the owner of `model`. A link is given away itself.
 pub fn give_to_owner_of(model: &Path, file: &Path) -> Result<(), StoreError> {
-    let (ours, theirs) = (fs::metadata(file)?, fs::metadata(model)?);
+    let (ours, theirs) = (fs::symlink_metadata(file)?, fs::metadata(model)?);
     if ours.uid() == 0 && theirs.uid() != 0 {
-        std::os::unix::fs::chown(file, Some(theirs.uid()), Some(theirs.gid()))?;
+        std::os::unix::fs::lchown(file, Some(theirs.uid()), Some(theirs.gid()))?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! What is left for revocations when the disk is full? A file beside the database holds room, and is cut when they need it.
 
 use std::cell::Cell;
-use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,17 +40,18 @@ impl Reserve {
         let missing = self.step().saturating_sub(self.free());
         let length = length(&self.file);
         if missing > 0 && length > 0 {
-            let file = OpenOptions::new().write(true).open(&self.file)?;
-            file.set_len(length.saturating_sub(missing))?;
+            open::own_file(&self.file)?.set_len(length.saturating_sub(missing))?;
             tracing::warn!(file = %self.file.display(), bytes = missing.min(length), "the disk is full: a revocation takes room from the reserve");
         }
         Ok(())
     }
 
-    /// Fills the file as far as the disk has room for it, and cuts or removes one that is larger than it should be.
+    /// Fills the file as far as the disk has room for it, and cuts or removes one that is larger than it should be. What counts is
+    /// what the disk has put aside: a copy of the file may be as long and hold nothing.
     pub(super) fn fill(&self) -> Result<(), StoreError> {
-        let length = length(&self.file);
-        if length == self.wanted || self.looked.get().is_some_and(|looked| looked.elapsed() < REFILL) {
+        let (length, held) = (length(&self.file), held(&self.database));
+        if length == self.wanted && held == length || self.looked.get().is_some_and(|looked| looked.elapsed() < REFILL)
+        {
             return Ok(());
         }
         self.looked.set(Some(Instant::now()));
@@ -59,11 +60,9 @@ impl Reserve {
         }
         // What is left free is what a revocation is given before the file is cut, twice: else both would take turns.
         let growth = self.free().saturating_sub(2 * self.step());
-        let filled = self.wanted.min(length.saturating_add(growth));
-        if filled > length || length > self.wanted {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.file)?;
-            open::give_to_owner_of(open::folder(&self.file), &self.file)?;
-            take(file, length, filled)?;
+        let filled = self.wanted.min(held.saturating_add(growth));
+        if filled > held || length > self.wanted {
+            hold(open::own_file(&self.file)?, filled)?;
         }
         Ok(())
     }
@@ -92,17 +91,14 @@ fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |meta| meta.len())
 }
 
-/// Makes a file of `from` bytes one of `to` bytes that the disk has surely put aside.
-fn take(mut file: File, from: u64, to: u64) -> Result<(), StoreError> {
-    if to <= from {
-        return Ok(file.set_len(to)?);
-    }
-    match rustix::fs::fallocate(&file, FallocateFlags::empty(), from, to - from) {
+/// Gives a file so many bytes, which the disk has surely put aside.
+fn hold(mut file: File, bytes: u64) -> Result<(), StoreError> {
+    file.set_len(bytes)?;
+    match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-            file.seek(SeekFrom::Start(from))?;
-            std::io::copy(&mut std::io::Read::take(std::io::repeat(0), to - from), &mut file)?;
+            std::io::copy(&mut std::io::Read::take(std::io::repeat(0), bytes), &mut file)?;
             Ok(file.flush()?)
         }
-        taken => Ok(taken.map_err(std::io::Error::from)?),
+        held => Ok(held.map_err(std::io::Error::from)?),
     }
 }

@@ -10,15 +10,15 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode};
 
 use super::identity::Identity;
-use super::lock::{self, Lock, Unserved};
-use super::open::{beside, check_header, damaged};
+use super::lock::{self, InUse, Lock};
+use super::open::{beside, check_header, damaged, refuse_second_name};
 use super::{StoreError, connection, migrate, schema};
 
 /// A connection that reads a database, and what keeps others from changing it meanwhile.
 pub struct View {
     conn: Connection,
     // Dropped after the connection: a view of what nobody serves takes no lock that SQLite knows.
-    _unserved: Option<Unserved>,
+    _in_use: Option<InUse>,
 }
 
 impl Deref for View {
@@ -39,15 +39,16 @@ impl View {
             )));
         }
         check_header(path)?;
-        let unserved = lock::unserved(path);
-        let conn = if unserved.is_some() { alone(path)? } else { beside_server(path)? };
-        Ok(Self { conn, _unserved: unserved })
+        refuse_second_name(path)?;
+        let in_use = InUse::read(path)?;
+        let conn = if in_use.is_some() { alone(path)? } else { beside_server(path)? };
+        Ok(Self { conn, _in_use: in_use })
     }
 
     /// The same for whoever holds the database's lock.
     pub fn locked(path: &Path, _lock: &Lock) -> Result<Self, StoreError> {
         check_header(path)?;
-        Ok(Self { conn: alone(path)?, _unserved: None })
+        Ok(Self { conn: alone(path)?, _in_use: None })
     }
 
     /// What SQLite says about the file: `ok`, or what it finds first by the pragma `check`. The second is whether it looked at CHECK
@@ -84,6 +85,7 @@ pub fn check(path: &Path) -> Result<i32, StoreError> {
 }
 
 fn beside_server(path: &Path) -> Result<Connection, StoreError> {
+    lock::must_be_served_by_this_name(path)?;
     let conn = connection::reading(path)?;
     check_schema(&conn, path)?;
     Ok(conn)
@@ -121,11 +123,19 @@ fn without_locks(path: &Path) -> Result<Connection, StoreError> {
 /// Reads the file with its write-ahead log, once the log is known to belong to it. Without locks of SQLite's own, a read-only
 /// file will do.
 fn with_log(path: &Path) -> Result<Connection, StoreError> {
-    let conn = without_locks(path).map_err(|error| unreadable(path, error))?;
-    // A newer program may keep its identity elsewhere.
-    check_version(&conn, path)?;
-    let file = Identity::read(&without_log(path)?).map_err(|error| damaged(path, &error.to_string()))?;
-    if Identity::read(&conn).is_ok_and(|log| log.follows(&file)) {
+    let conn = without_locks(path);
+    if let Ok(conn) = &conn
+        && let Err(newer @ StoreError::Unusable(_)) = check_version(conn, path)
+    {
+        // A newer program may keep its identity elsewhere.
+        return Err(newer);
+    }
+    let file =
+        Identity::of_file(path)?.ok_or_else(|| damaged(path, "its second page does not tell which file it is"))?;
+    // What cannot even be read with the log is no more its file's than what is read and says so.
+    if let Ok(conn) = conn
+        && Identity::read(&conn).is_ok_and(|log| log.follows(&file))
+    {
         return Ok(conn);
     }
     let (file, wal) = (path.display(), beside(path, "-wal"));

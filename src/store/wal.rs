@@ -53,6 +53,11 @@ pub(super) struct Wal {
     due: Cell<Option<Mode>>,
 }
 
+/// Whether the disk failed, rather than being full.
+fn is_broken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+}
+
 /// How a checkpoint goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -76,10 +81,7 @@ impl Wal {
             tried: Cell::new(Instant::now()),
             due: Cell::new(None),
         };
-        wal.renew(conn).map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::SystemIoFailure) => halt(),
-            _ => StoreError::from(error),
-        })?;
+        wal.renew(conn).map_err(|error| if is_broken(&error) { halt() } else { StoreError::from(error) })?;
         Ok(wal)
     }
 
@@ -154,6 +156,10 @@ impl Wal {
     fn attempt(&self, conn: &Connection, mode: Mode) {
         let patience = PATIENCE[usize::from(self.frames.get() >= 2 * MANY)];
         if let Err(error) = self.checkpoint(conn, mode, patience) {
+            if is_broken(&error) {
+                // What SQLite counts as moved may not be on the disk, and the log that has it would be begun anew.
+                halt();
+            }
             tracing::warn!(%error, "the write-ahead log could not be moved into the database; it is tried again");
         }
         let frames = self.frames.get();
@@ -194,6 +200,9 @@ impl Wal {
     /// Marks the log in a transaction of its own. On a full disk that fails, and the log is moved without.
     fn mark_alone(&self, conn: &Connection) {
         if let Err(error) = identity::advance(conn, self.moved.get()) {
+            if is_broken(&error) {
+                halt();
+            }
             tracing::debug!(%error, "the write-ahead log could not be marked");
         } else {
             self.moved.set(false);

@@ -269,6 +269,7 @@ impl Thread {
                 self.commit_all(batch.split_off(ordinary));
             }
             self.commit_all(batch);
+            self.fill_reserve();
         }
         self.wal.end(&self.conn);
     }

@@ -191,11 +191,12 @@ fn a_database_with_a_second_name_is_refused_until_one_is_removed() {
     fs::hard_link(&home.database, home.path("other/orgkeys.db")).expect("a second name");
     for name in ["orgkeys.db", "other/orgkeys.db"] {
         let before = bytes(&home.path(name));
-        for words in WRITING {
+        for words in READING.into_iter().chain(WRITING) {
             let ran = run_on(&home, &home.path(name), words);
+            let said = format!("{}{}", ran.stdout, ran.stderr);
             assert_eq!(ran.code, Some(1), "{name}: {words:?}: {ran:?}");
-            assert!(ran.stderr.contains("has 2 names (hard links)"), "{name}: {words:?}: {ran:?}");
-            assert!(ran.stderr.contains("remove all but one"), "{name}: {words:?}: {ran:?}");
+            assert!(said.contains("has 2 names (hard links)"), "{name}: {words:?}: {ran:?}");
+            assert!(said.contains("remove all but one"), "{name}: {words:?}: {ran:?}");
         }
         assert!(bytes(&home.path(name)) == before);
     }
@@ -203,10 +204,113 @@ fn a_database_with_a_second_name_is_refused_until_one_is_removed() {
     assert_eq!(home.start().stop().0, Some(0));
 }
 
+/// A killed server's home, whose log makes the database longer.
+fn grown() -> Home {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    for _ in 0..120 {
+        assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    }
+    server.kill();
+    home
+}
+
+#[test]
+fn a_longer_backup_put_in_place_beside_a_small_log_is_refused_and_stays_as_it_is() {
+    let home = grown();
+    home.done(&["backup", "backup.db"]);
+    let small = left(true);
+    fs::copy(home.path("backup.db"), &small.database).expect("put in place");
+    is_refused(&small, "a longer file");
+    let small = left(true);
+    fs::copy(small.path("orgkeys.db-wal"), home.path("orgkeys.db-wal")).expect("put in place");
+    is_refused(&home, "a smaller log");
+}
+
+#[test]
+fn a_checkpoint_that_was_cut_off_before_the_file_was_longer_is_finished_by_the_next_start() {
+    const PAGE: usize = 4_096;
+    let home = grown();
+    let log = fs::read(home.path("orgkeys.db-wal")).expect("a log");
+    // The first page as the log has it last: it tells of pages that the file does not have yet.
+    let frames = log[32..].chunks_exact(24 + PAGE);
+    let first = frames.filter(|frame| frame[..4] == [0, 0, 0, 1]).next_back().expect("the first page");
+    let mut file = fs::read(&home.database).expect("bytes");
+    file[..PAGE].copy_from_slice(&first[24..]);
+    let told = u32::from_be_bytes([file[28], file[29], file[30], file[31]]) as usize;
+    assert!(told > file.len() / PAGE, "the file is as long as its first page says");
+    fs::write(&home.database, file).expect("written");
+    let before = bytes(&home.database);
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole: 123 entries"));
+    assert!(bytes(&home.database) == before);
+    assert_eq!(home.start().stop().0, Some(0));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole: 123 entries"));
+}
+
+#[test]
+fn a_log_is_its_files_own_although_a_reader_kept_the_start_from_moving_it() {
+    let home = left(false);
+    let reader = crate::harness::sqlite(&home.database);
+    reader.execute_batch("BEGIN; SELECT count(*) FROM org").expect("a snapshot");
+    let server = home.start();
+    assert_eq!(server.stop().0, Some(0));
+    drop(reader);
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+    let server = home.start();
+    server.kill();
+    assert_eq!(home.start().stop().0, Some(0));
+}
+
+#[test]
+fn a_database_that_is_mounted_by_another_name_cannot_be_served_or_read_beside_its_server() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    fs::create_dir(home.path("other")).expect("a folder");
+    let other = home.path("other/orgkeys.db");
+    fs::write(&other, "").expect("a place");
+    let mounted = Command::new("mount").arg("--bind").arg(&home.database).arg(&other).output();
+    if !mounted.is_ok_and(|ran| ran.status.success()) {
+        println!("skipped: a file cannot be mounted here (it needs root and mount)");
+        return;
+    }
+    let results =
+        READING.into_iter().chain(WRITING).map(|words| (words, run_on(&home, &other, words))).collect::<Vec<_>>();
+    let _ = Command::new("umount").arg("-l").arg(&other).status();
+    for (words, ran) in results {
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(1) && said.contains("by another name"), "{words:?}: {ran:?}");
+    }
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+}
+
+#[test]
+fn what_somebody_put_in_the_place_of_a_lock_or_the_reserve_is_neither_followed_nor_written_to() {
+    for name in ["orgkeys.db.lock", "orgkeys.db.reserve"] {
+        for kind in ["link", "second name", "pipe"] {
+            let home = left(false);
+            let victim = home.write("victim", "precious");
+            fs::remove_file(home.path(name)).expect("removed");
+            match kind {
+                "link" => std::os::unix::fs::symlink(&victim, home.path(name)).expect("a link"),
+                "second name" => fs::hard_link(&victim, home.path(name)).expect("a name"),
+                _ => assert!(Command::new("mkfifo").arg(home.path(name)).status().expect("it runs").success()),
+            }
+            let ran = home.run(&["org", "list"]);
+            if name.ends_with("lock") {
+                assert!(ran.code == Some(1) && ran.stderr.contains("see who put it there"), "{kind}: {ran:?}");
+            } else {
+                // Without a reserve it runs, and says so.
+                assert_eq!(ran.code, Some(0), "{kind}: {ran:?}");
+            }
+            assert_eq!(fs::read_to_string(&victim).expect("text"), "precious", "{name}: {kind}");
+        }
+    }
+}
+
 #[test]
 fn a_start_waits_for_a_command_that_reads() {
     let home = left(false);
-    let lock = fs::File::open(home.path("orgkeys.db.lock")).expect("a lock");
+    let lock = fs::File::open(&home.database).expect("the database");
     lock.lock_shared().expect("as a command that reads");
     let (mut child, lines) = crate::harness::spawn(&mut home.serve(&[]), &home.path("stderr.log"));
     // It is up as far as its first look at the lock when a second reader still gets in and a writer does not.
