@@ -67,6 +67,15 @@ impl Caller {
         Self { identity: Identity::System, origin: Origin::default() }
     }
 
+    /// The organization that the credential belongs to.
+    #[must_use]
+    pub const fn org(&self) -> Option<OrgId> {
+        match self.identity {
+            Identity::User { org, .. } | Identity::ApiKey { org, .. } | Identity::Node { org, .. } => Some(org),
+            Identity::Proven { .. } | Identity::System => None,
+        }
+    }
+
     /// How the audit log names the caller in an entry about `context_id`. An API key's name is the store's to add.
     pub(super) fn actor(&self, context_id: Option<&str>) -> Actor {
         match &self.identity {

@@ -7,6 +7,7 @@ use super::app::App;
 use super::caller::Caller;
 use super::error::Error;
 use super::pending::Pending;
+use super::session;
 use crate::crypto::chain;
 use crate::domain::event::{Change, Context, Event, Published, SystemEvent};
 use crate::domain::id::UserId;
@@ -67,6 +68,7 @@ fn listed(grant: &Grant, events: Vec<Shown>, total: u32) -> ((Vec<Shown>, u32), 
 
 /// Marks events as read, or as not read, by the caller; those of other organizations are passed over.
 pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()> {
+    session::charge(app, caller, ids.len());
     app.record(caller, Rule::MarksEvents, move |tx, grant| {
         let user = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
         let count = store::audit::mark(tx, grant.org, user, &ids, read)?;

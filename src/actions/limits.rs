@@ -24,6 +24,9 @@ const PERSON_FACTOR: u32 = 2;
 /// A bucket for signed calls holds a minute of them: after an outage, all nodes of an organization come back at once.
 const SIGNED_BURST: u32 = 60;
 
+/// Rows that a call may change for what it costs; those beyond are charged like further calls.
+const ROWS_OF_A_CALL: usize = 20;
+
 /// The limits that an administrator sets. By default nothing is allowed and nothing is counted.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
@@ -107,6 +110,20 @@ impl Limiter {
             take(self.people.as_ref(), user, "This person", over, "caller_rate")?;
         }
         take(self.orgs.as_ref(), org, "This organization", ", over all its people and API keys", "org_rate")
+    }
+
+    /// Charges a call that changes so many rows: it is not refused for them, but the next ones wait.
+    pub(super) fn charge(&self, org: OrgId, credential: Credential, rows: usize) {
+        let (calls, now) = (u32::try_from(rows / ROWS_OF_A_CALL).unwrap_or(u32::MAX), Instant::now());
+        if let Some(credentials) = &self.credentials {
+            credentials.charge(credential, calls, now);
+        }
+        if let (Some(people), Credential::Token(_, user)) = (&self.people, credential) {
+            people.charge(user, calls, now);
+        }
+        if let Some(orgs) = &self.orgs {
+            orgs.charge(org, calls, now);
+        }
     }
 
     /// Refuses a signed call from a network whose bucket is empty, before any signature is checked.

@@ -8,6 +8,7 @@ use super::limits;
 use super::pending::Pending;
 use crate::crypto::secret;
 use crate::domain::event::Event;
+use crate::domain::id::OrgId;
 use crate::domain::org::Org;
 use crate::domain::user::User;
 use crate::store;
@@ -33,10 +34,22 @@ pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Re
 
 /// Takes a call from the buckets of the credential, the person and the organization.
 pub fn admit(app: &App, caller: &Caller) -> Result<(), Error> {
+    counted(caller).map_or(Ok(()), |(org, credential)| app.limiter.admit_caller(org, credential))
+}
+
+/// Charges the same buckets for a call that changes so many rows.
+pub(super) fn charge(app: &App, caller: &Caller, rows: usize) {
+    if let Some((org, credential)) = counted(caller) {
+        app.limiter.charge(org, credential, rows);
+    }
+}
+
+/// What the calls of a caller are counted by.
+const fn counted(caller: &Caller) -> Option<(OrgId, limits::Credential)> {
     match caller.identity {
-        Identity::User { token, user, org } => app.limiter.admit_caller(org, limits::Credential::Token(token, user)),
-        Identity::ApiKey { key, org } => app.limiter.admit_caller(org, limits::Credential::ApiKey(key)),
-        Identity::Proven { .. } | Identity::Node { .. } | Identity::System => Ok(()),
+        Identity::User { token, user, org } => Some((org, limits::Credential::Token(token, user))),
+        Identity::ApiKey { key, org } => Some((org, limits::Credential::ApiKey(key))),
+        Identity::Proven { .. } | Identity::Node { .. } | Identity::System => None,
     }
 }
 

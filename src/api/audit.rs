@@ -133,7 +133,7 @@ impl AuditApi {
         limit: Query<Option<u32>>,
     ) -> Result<Json<AuditPage>, PageFail> {
         let (org, after, limit) = (OrgId::parse(&org), after.0.unwrap_or(0), limit.0.unwrap_or(LIMIT));
-        let look = self.looks.begin().await?;
+        let look = self.looks.begin(auth.0.org()).await?;
         let page = act(&self.app, move |app| {
             let read = page::list(app, &auth.0, org, after, limit);
             drop(look);

@@ -146,7 +146,7 @@ impl EventApi {
         let query = body.0;
         let wanted = query.parse()?;
         let (skip, take) = (wanted.skip, wanted.take);
-        let look = self.looks.begin().await?;
+        let look = self.looks.begin(auth.0.org()).await?;
         let (events, total) = act(&self.app, move |app| {
             let found = event::list(app, &auth.0, &wanted);
             drop(look);

@@ -235,7 +235,7 @@ impl WebhookApi {
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
         let (page, state) = (paging::page(skip.0, take.0), state.0.map(DeliveryState::state));
-        let look = self.looks.begin().await?;
+        let look = self.looks.begin(auth.0.org()).await?;
         let found = act(&self.app, move |app| {
             let read = action::deliveries(app, &auth.0, place, state, page);
             drop(look);

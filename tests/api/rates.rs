@@ -9,7 +9,7 @@ use orgkeys::config::{FIELDS, Flags, Texts, resolve};
 use orgkeys::domain::role::Role;
 use orgkeys::server::limits;
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::harness::{Answer, Identity, Server, blocking, registration};
@@ -85,6 +85,23 @@ async fn each_api_key_has_its_own_calls_beside_the_persons_who_made_it() {
     assert_eq!(held.expect("one that was held").json()["message"], said);
     assert_eq!(server.call_with_key(&second, Method::GET, "/node", None).await.status, StatusCode::OK);
     assert_eq!(profile(&server, &owner).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_changes_a_thousand_rows_costs_as_many_as_fifty() {
+    let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
+    let few = server.owner_of("few").await;
+    let many = server.owner_of("many").await;
+    for (person, ids, held) in [(&few, 19, false), (&many, 1_000, true)] {
+        let ids: Vec<i64> = (1..=ids).collect();
+        let marked = server.call_as(person, Method::POST, "/systemevent/read", Some(&json!({ "ids": ids }))).await;
+        assert_eq!(marked.status, StatusCode::OK, "{marked:?}");
+        let next = profile(&server, person).await;
+        assert_eq!(next.status == StatusCode::TOO_MANY_REQUESTS, held, "{next:?}");
+        let wait: Option<u64> =
+            next.headers.get("retry-after").map(|wait| wait.to_str().expect("text").parse().expect("s"));
+        assert_eq!(wait.is_some_and(|wait| wait > 30), held, "{wait:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,6 +51,13 @@ impl<K: Hash + Eq> Buckets<K> {
         wait
     }
 
+    /// Takes so many more, also where there are none left: the key waits until they have come back.
+    pub(super) fn charge(&self, key: K, count: u32, now: Instant) {
+        let mut kept = self.kept();
+        let full_at = kept.full_at.entry(key).or_insert(now);
+        *full_at = (*full_at).max(now) + self.step * count;
+    }
+
     fn until(&self, full_at: Instant, now: Instant) -> Duration {
         full_at.saturating_duration_since(now).saturating_sub(self.slack)
     }
@@ -104,6 +111,15 @@ mod tests {
             assert_eq!(buckets.take(1, now), 100 * MILLISECOND);
         }
         assert_eq!(buckets.wait(&1, now + 100 * MILLISECOND), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_charged_comes_back_at_the_same_rate() {
+        let (buckets, now) = (Buckets::new(10, 2).expect("a limit"), Instant::now());
+        buckets.charge(1, 50, now);
+        assert_eq!(buckets.wait(&1, now), 4_900 * MILLISECOND);
+        assert_eq!(buckets.wait(&1, now + 4_900 * MILLISECOND), Duration::ZERO);
+        assert_eq!(buckets.wait(&2, now), Duration::ZERO);
     }
 
     #[test]

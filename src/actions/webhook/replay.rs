@@ -5,6 +5,7 @@ use super::super::app::App;
 use super::super::caller::Caller;
 use super::super::error::{Error, Kind};
 use super::super::pending::Pending;
+use super::super::session;
 use super::{find, find_open};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::event::Event;
@@ -62,6 +63,7 @@ pub fn replay_failed(
     (org, id): (Option<OrgId>, Option<WebhookId>),
     since: Time,
 ) -> Pending<(usize, bool)> {
+    session::charge(app, caller, MOST_REPLAYED as usize);
     let outside = app.outside.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (webhook, room) = find_open(tx, grant, id)?;

@@ -166,7 +166,7 @@ impl Live {
 
     /// Reads a page, on a thread that may block, and gives it as messages.
     async fn look(&mut self, turn: Option<Turn>) -> Result<String, Error> {
-        let look = self.hub.looks.begin().await?;
+        let look = self.hub.looks.begin(None).await?;
         // Before the page is read: what is recorded after it rings again.
         self.bell.mark_unchanged();
         let (follower, after) = (self.follower.clone(), self.position);
