@@ -233,8 +233,8 @@ fn a_checkpoint_that_was_cut_off_before_the_file_was_longer_is_finished_by_the_n
     let home = grown();
     let log = fs::read(home.path("orgkeys.db-wal")).expect("a log");
     // The first page as the log has it last: it tells of pages that the file does not have yet.
-    let frames = log[32..].chunks_exact(24 + PAGE);
-    let first = frames.filter(|frame| frame[..4] == [0, 0, 0, 1]).next_back().expect("the first page");
+    let mut frames = log[32..].chunks_exact(24 + PAGE);
+    let first = frames.rfind(|frame| frame[..4] == [0, 0, 0, 1]).expect("the first page");
     let mut file = fs::read(&home.database).expect("bytes");
     file[..PAGE].copy_from_slice(&first[24..]);
     let told = u32::from_be_bytes([file[28], file[29], file[30], file[31]]) as usize;
