@@ -28,14 +28,12 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let server = site.start_with(|command| {
         command.env("ORGKEYS_TRUSTED_PROXY", "127.0.0.1");
     });
-    let mut client = TcpStream::connect(server.address).expect("a connection");
-    client.set_nodelay(true).expect("no delay");
     let [mut known, mut unknown, mut right, mut hashes] = [const { Vec::<Duration>::new() }; 4];
     for number in 0..scale.logins {
         let (account, network) = (number % ACCOUNTS, Ipv4Addr::from_bits(0x0a00_0000 + number));
-        let mut log_in = |email: String, password: &str, status: &str| {
+        let log_in = |email: String, password: &str, status: &str| {
             let asked = Instant::now();
-            let answer = log_in(&mut client, &server, network, &email, password);
+            let answer = log_in(&server, network, &email, password);
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
             asked.elapsed()
         };
@@ -81,11 +79,13 @@ fn add_people(site: &Site, hash: &str) {
     }
 }
 
-/// Signs in and gives the answer.
-fn log_in(client: &mut TcpStream, server: &Program, from: Ipv4Addr, email: &str, password: &str) -> String {
+/// Signs in, on a connection that ends with it, and gives the answer.
+fn log_in(server: &Program, from: Ipv4Addr, email: &str, password: &str) -> String {
     let body = json!({ "email": email, "password": password }).to_string();
     let head = format!("POST /user/login HTTP/1.1\r\nhost: {}\r\nx-forwarded-for: {from}\r\n", server.address);
     let request = format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut client = TcpStream::connect(server.address).expect("a connection");
+    client.set_nodelay(true).expect("no delay");
     client.write_all(request.as_bytes()).expect("sent");
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
     while load::whole(&bytes).is_none() {
