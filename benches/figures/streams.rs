@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use orgkeys::crypto::rsa;
 use orgkeys::crypto::secret::{self, Kind};
 use orgkeys::domain::api_key::{Terms, Window};
+use orgkeys::domain::event::Event;
 use orgkeys::domain::id::OrgId;
 use orgkeys::domain::org::{About, Org};
 use orgkeys::domain::org_key::OrgKey;
@@ -24,6 +25,7 @@ use crate::load;
 use crate::program::Site;
 use crate::registrations::{NODES, Signers};
 use crate::report::{Row, mib, ms};
+use crate::writes::draft;
 
 /// Organizations with streams: one may have 200.
 const ORGS: usize = 3;
@@ -90,6 +92,8 @@ fn fill(site: &Site, api_keys: usize) -> Watched {
         let (at, mut rng) = (outside.now(), outside.rng());
         let org: OrgId = outside.id();
         store::org::insert(tx, &Org { id: org, name: "watched".to_owned(), created_at: at, about: About::default() })?;
+        // A store does not open on an organization without an entry.
+        store::audit::append(tx, &draft(org, at.millis(), &Event::OrgCreated { org }, "bench".to_owned()))?;
         let pair = rsa::generate(|| outside.rng()).expect("a key");
         let key = OrgKey { id: outside.id(), org, public_key: pair.public_der.into(), created_at: at };
         store::org_key::insert(tx, &key, 1)?;
