@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use crate::domain::api_key::MOST_PER_ORG;
 use crate::domain::node::{self, WIDEST_WINDOW};
 use crate::domain::org_key::MAX_QUOTA;
+use crate::domain::user;
 
 pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
 pub use value::{Bytes, LogFormat};
@@ -79,6 +80,8 @@ settings! {
     max: u32 = "5";
     /// Nodes that an organization may have, deleted ones included, 1 to 1000000
     nodes_max: u32 = "10000";
+    /// People that an organization may have, deleted ones included, 1 to 100000
+    people_max: u32 = "10000";
     /// API keys that an organization may have at once, ended ones not counted, 1 to 100000
     api_keys_max: u32 = "1000";
     /// Days that the audit log is kept, at least 7; 0 keeps all of it
@@ -146,6 +149,7 @@ impl Settings {
     fn check(self) -> Result<Self, (&'static str, String)> {
         within("max", u64::from(self.max), 1..=u64::from(MAX_QUOTA))?;
         within("nodes_max", u64::from(self.nodes_max), 1..=u64::from(node::MOST_PER_ORG))?;
+        within("people_max", u64::from(self.people_max), 1..=u64::from(user::MOST_PER_ORG))?;
         within("api_keys_max", u64::from(self.api_keys_max), 1..=u64::from(MOST_PER_ORG))?;
         let times = [
             ("header_timeout", self.header_timeout),

@@ -34,6 +34,8 @@ pub struct Limits {
     pub org_keys: u32,
     /// Nodes per organization, deleted ones included, 1 to 1,000,000.
     pub nodes: u32,
+    /// People per organization, deleted ones included, 1 to 100,000.
+    pub people: u32,
     /// API keys per organization that have not ended, 1 to 100,000.
     pub api_keys: u32,
     /// How far a signed timestamp may lie from the server's time, 1 to 900 s.

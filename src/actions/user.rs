@@ -65,6 +65,7 @@ pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
 pub fn check_new(app: &App, caller: &Caller, new: &NewUser) -> Result<(), Error> {
     app.consult(caller, &Rule::AddsPeople, |tx, grant| {
         access::reaches(grant, new.role)?;
+        has_room(tx, grant, app.limits.people)?;
         if store::user::find_by_email(tx, &new.email)?.is_some() { Err(email_taken()) } else { Ok(()) }
     })
 }
@@ -77,9 +78,10 @@ pub fn create(
     new: NewUser,
     password: Option<Hash>,
 ) -> Pending<(User, Option<SecretString>)> {
-    let outside = app.outside.clone();
+    let (outside, most) = (app.outside.clone(), app.limits.people);
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         access::reaches(grant, new.role)?;
+        has_room(tx, grant, most)?;
         let NewUser { email, name, last_name, role } = new;
         let (id, validated) = (outside.id(), password.is_some());
         let user = User { id, org: grant.org, email, name, last_name, role, validated, deleted_at: None };
@@ -190,6 +192,18 @@ pub(super) fn standing(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Re
 /// Addresses are unique on the whole server, those of deleted people too.
 pub(super) fn email_taken() -> Error {
     Error::new(Kind::Conflict, "EMAIL_TAKEN", "This server has a user with this email address already")
+}
+
+/// Deleted people count: their rows stay, so that the audit log can name them.
+fn has_room(tx: &ReadTx<'_>, grant: &Grant, most: u32) -> Result<(), Error> {
+    if store::user::are_fewer_than(tx, grant.org, most)? {
+        return Ok(());
+    }
+    let message = format!(
+        "The organization has all {most} people that it may have, deleted ones included: have the server's administrator \
+         raise people_max"
+    );
+    Err(Error::new(Kind::Invalid, "USER_LIMIT_REACHED", message))
 }
 
 fn deleted_from_above(deleter: Role) -> Error {

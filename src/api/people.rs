@@ -87,7 +87,8 @@ impl PeopleApi {
     ///
     /// With a password, which works at once; or with `sendInvite`, which needs none: the answer then has a one-time
     /// token, good for 72 hours, by which the person sets one with `verifyEmail`. No email is sent. Needs WORKSPACES,
-    /// and gives at most the caller's own role.
+    /// and gives at most the caller's own role. An organization has at most `people_max` people, deleted ones included; then
+    /// the answer is 400 `USER_LIMIT_REACHED`.
     #[oai(path = "/organization/users", method = "post", operation_id = "createUser")]
     async fn create(&self, auth: Auth, body: Body<NewUserBody>) -> Result<NewUserResponse, CreateFail> {
         let (new, chosen) = body.0.parse()?;

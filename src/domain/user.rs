@@ -5,6 +5,9 @@ use super::role::Role;
 use super::text::{self, InvalidField};
 use super::time::Time;
 
+/// The most people of an organization that a limit may allow: with more, a page of them would take too long to find.
+pub const MOST_PER_ORG: u32 = 100_000;
+
 /// A person, who belongs to exactly one organization.
 #[derive(Clone, Debug)]
 pub struct User {

@@ -68,6 +68,7 @@ pub fn limits(settings: &Settings) -> Limits {
     Limits {
         org_keys: settings.max,
         nodes: settings.nodes_max,
+        people: settings.people_max,
         api_keys: settings.api_keys_max,
         signature_window: settings.signature_window,
         signed_rate: settings.signed_rate,

@@ -230,6 +230,13 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
             )));
         }
     }
+    let target = open::real(file)?;
+    if open::BESIDE.iter().any(|suffix| target == open::beside(database, suffix)) {
+        return Err(StoreError::Unusable(format!(
+            "{} is a name that orgkeys keeps for files of its own beside the database: name another file",
+            file.display()
+        )));
+    }
     if !file.try_exists()? {
         return Ok(());
     }

@@ -134,6 +134,23 @@ fn a_reserve_that_a_copy_left_without_room_of_its_own_is_given_it_again() {
 }
 
 #[test]
+fn a_reserve_that_is_not_wanted_any_more_is_given_back_where_it_alone_keeps_a_store_from_being_opened() {
+    let folder = TempDir::new().expect("a folder");
+    let Some(disk) = Disk::on(&folder) else {
+        println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
+        return;
+    };
+    let mut closed = Subject::within(folder).closed();
+    assert_eq!(reserve::held(&closed.options.path), RESERVE);
+    drop(disk.fill(0));
+    closed.options.room.reserve = 0;
+    let store = closed.open().expect("a store");
+    store.write(|tx| add_large(tx, 1)).wait().expect("there is room");
+    assert_eq!(reserve::held(store.path()), 0);
+    drop((store, closed, disk));
+}
+
+#[test]
 fn a_disk_without_room_for_anything_is_named_when_a_store_cannot_be_opened() {
     let folder = TempDir::new().expect("a folder");
     let Some(disk) = Disk::on(&folder) else {

@@ -1,19 +1,44 @@
-//! What if the disk fails during a commit? Whether it is on the disk is unknown, so the process ends before anybody is answered.
+//! What if nobody can say whether a commit is on the disk? The process ends before anybody is answered.
 
+use std::path::Path;
 use std::process;
 
-/// The exit status of a disk that failed: `EX_IOERR` of BSD's `sysexits.h`.
+/// The exit status of storage that failed: `EX_IOERR` of BSD's `sysexits.h`.
 const EX_IOERR: i32 = 74;
 
+/// Ends the process because the disk failed during a commit or a checkpoint.
+pub(super) fn disk_failed() -> ! {
+    halt(
+        "a commit could not be written to disk, so the process ends. Nothing that was acknowledged is lost; the next start \
+         shows which of the unanswered changes were kept. Look at the disk (`dmesg`) and at quotas, then start the server again",
+    )
+}
+
+/// Ends the process because the database was moved, removed or overwritten under it.
+pub(super) fn database_gone(database: &Path) -> ! {
+    halt(&format!(
+        "{} was moved, removed or overwritten while the server ran, so the process ends. Changes that were acknowledged are in \
+         the file that was here and in its -wal: put both back, or remove the -wal to go on with the file that is here now, \
+         then start the server again. To restore a backup, stop the server and use `orgkeys restore`",
+        database.display()
+    ))
+}
+
+/// Ends the process because what lies beside the database was moved or removed under it.
+pub(super) fn log_gone(database: &Path) -> ! {
+    halt(&format!(
+        "the -wal or the -shm of {} was moved or removed while the server ran, so the process ends. Every acknowledged change \
+         is in the database itself: start the server again, and keep other programs away from these files",
+        database.display()
+    ))
+}
+
 /// Says what happened and ends the process at once. Nothing is finished or tidied up: that would write.
-pub(super) fn halt() -> ! {
-    const WHY: &str = "a commit could not be written to disk, so the process ends. Nothing that was acknowledged is \
-        lost; the next start shows which of the unanswered changes were kept. Look at the disk (`dmesg`) and at quotas, \
-        then start the server again";
+fn halt(why: &str) -> ! {
     if tracing::enabled!(tracing::Level::ERROR) {
-        tracing::error!("{WHY}");
+        tracing::error!("{why}");
     } else {
-        eprintln!("orgkeys: {WHY}");
+        eprintln!("orgkeys: {why}");
     }
     process::exit(EX_IOERR)
 }

@@ -21,6 +21,7 @@ pub mod guess;
 mod halt;
 mod heads;
 mod identity;
+mod in_place;
 pub mod index;
 pub mod invitation;
 pub mod key_file;

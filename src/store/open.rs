@@ -14,6 +14,26 @@ use super::{StoreError, migrate, view, whole};
 /// `okey` in ASCII: the application id (<https://www.sqlite.org/fileformat.html>, section 1.3) of our files.
 pub const APPLICATION_ID: i32 = 0x6f6b_6579;
 
+/// What the names of the files that lie beside a database end with: SQLite's and ours, drafts and locks included. Only the key
+/// file and what keeps the time in its name are made by other means.
+pub(super) const BESIDE: [&str; 15] = [
+    "-journal",
+    "-wal",
+    "-shm",
+    ".lock",
+    ".new",
+    ".new-journal",
+    ".reserve",
+    ".backup",
+    ".backup.lock",
+    ".backup.new",
+    ".restoring",
+    ".restoring-journal",
+    ".restoring-wal",
+    ".restoring-shm",
+    ".restoring.lock",
+];
+
 /// The one name by which a file is known here and to SQLite, whatever links led to it: all that lies beside it lies beside that
 /// name. Of a file that is yet to be made, the folder's name is the real one.
 pub fn real(path: &Path) -> Result<PathBuf, StoreError> {

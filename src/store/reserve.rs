@@ -35,8 +35,11 @@ impl Reserve {
         self.free() < self.step()
     }
 
-    /// Gives a revocation free room on the disk, by cutting the file if need be.
+    /// Gives a revocation free room on the disk, by cutting the file if need be. One that is not wanted any more goes as a whole.
     pub(super) fn give(&self) -> Result<(), StoreError> {
+        if self.wanted == 0 {
+            return open::remove(&self.file);
+        }
         let missing = self.step().saturating_sub(self.free());
         let length = length(&self.file);
         if missing > 0 && length > 0 {

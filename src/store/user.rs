@@ -125,6 +125,12 @@ pub fn page(tx: &ReadTx<'_>, org: OrgId, skip: u32, take: u32) -> Result<(Vec<Us
     Ok((tx.rows(&sql, params![org.as_bytes(), take, skip], user)?, total.unwrap_or(0)))
 }
 
+/// Whether an organization has fewer than `most` people, deleted ones included.
+pub fn are_fewer_than(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) < ?2 FROM (SELECT 1 FROM user WHERE org = ?1 LIMIT ?2)";
+    Ok(tx.row(sql, params![org.as_bytes(), most], |row| row.get(0))?.unwrap_or(false))
+}
+
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: UserId::from_bytes(row.get(0)?),

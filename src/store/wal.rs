@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::halt::halt;
-use super::{StoreError, connection, identity, open};
+use super::in_place::{Gone, InPlace};
+use super::{StoreError, connection, halt, identity, open};
 
 /// Frames, each of a page, after which some are moved into the database, without waiting for anybody.
 const SOME: u32 = 1_000;
@@ -36,9 +36,14 @@ const QUIET: Duration = Duration::from_secs(2);
 /// On a full disk, a log of fewer bytes is not worth the try to cut it.
 const WORTH_CUTTING: u64 = 1 << 20;
 
+/// Bytes of a log that something has kept from being begun anew for too long: then somebody is told, and again whenever it has doubled.
+const TOLD: u64 = 64 << 20;
+
 /// The write-ahead log, for the writer's connection.
 pub(super) struct Wal {
+    database: PathBuf,
     path: PathBuf,
+    in_place: InPlace,
     /// Whether all of the log is in the database: then the next change may begin a new one.
     moved: Cell<bool>,
     /// Frames that the log has.
@@ -49,6 +54,8 @@ pub(super) struct Wal {
     restart_at: Cell<u32>,
     /// When that, or to cut the file, was tried last.
     tried: Cell<Instant>,
+    /// Bytes from which on somebody is told that it is too long.
+    tell_at: Cell<u64>,
     /// What is to be done after the transaction that runs now.
     due: Cell<Option<Mode>>,
 }
@@ -73,15 +80,19 @@ impl Wal {
     /// Takes over the log of `database`: all of it moves into the file, which then becomes another than any copy of it.
     pub(super) fn take_over(conn: &Connection, database: &Path) -> Result<Self, StoreError> {
         let wal = Self {
+            database: database.to_owned(),
+            in_place: InPlace::of(database)?,
             path: open::beside(database, "-wal"),
             moved: Cell::new(false),
             frames: Cell::new(0),
             moved_at: Cell::new(0),
             restart_at: Cell::new(MANY),
             tried: Cell::new(Instant::now()),
+            tell_at: Cell::new(TOLD),
             due: Cell::new(None),
         };
-        wal.renew(conn).map_err(|error| if is_broken(&error) { halt() } else { StoreError::from(error) })?;
+        wal.renew(conn)
+            .map_err(|error| if is_broken(&error) { halt::disk_failed() } else { StoreError::from(error) })?;
         Ok(wal)
     }
 
@@ -104,6 +115,18 @@ impl Wal {
         Ok(())
     }
 
+    /// To be called after each commit and before anybody is answered: ends the process if the files were moved or removed.
+    pub(super) fn must_be_in_place(&self, conn: &Connection) {
+        match self.in_place.gone() {
+            None => {}
+            Some(Gone::Database) => halt::database_gone(&self.database),
+            Some(Gone::Log) => {
+                self.attempt(conn, Mode::Truncate);
+                halt::log_gone(&self.database)
+            }
+        }
+    }
+
     /// To be called after each commit: does what is due.
     pub(super) fn committed(&self, conn: &Connection) {
         self.moved.set(false);
@@ -117,6 +140,8 @@ impl Wal {
 
     /// To be called while nothing is written: cuts a log that has become long.
     pub(super) fn idle(&self, conn: &Connection) {
+        self.must_be_in_place(conn);
+        self.must_follow(conn);
         if let Some(mode) = self.next() {
             self.mark_alone(conn);
             self.attempt(conn, mode);
@@ -153,12 +178,20 @@ impl Wal {
         }
     }
 
+    /// Ends the process rather than moving the log into a file that it does not belong to.
+    fn must_follow(&self, conn: &Connection) {
+        if self.in_place.is_overwritten(conn) {
+            halt::database_gone(&self.database);
+        }
+    }
+
     fn attempt(&self, conn: &Connection, mode: Mode) {
+        self.must_follow(conn);
         let patience = PATIENCE[usize::from(self.frames.get() >= 2 * MANY)];
         if let Err(error) = self.checkpoint(conn, mode, patience) {
             if is_broken(&error) {
                 // What SQLite counts as moved may not be on the disk, and the log that has it would be begun anew.
-                halt();
+                halt::disk_failed();
             }
             tracing::warn!(%error, "the write-ahead log could not be moved into the database; it is tried again");
         }
@@ -169,6 +202,24 @@ impl Wal {
             self.restart_at.set(if self.moved.get() { MANY } else { frames.max(MANY) + SOME });
             // The next change begins the log anew.
             self.frames.set(if self.moved.get() { 0 } else { frames });
+            self.tell();
+        }
+    }
+
+    /// A command that reads the database can be stopped or hang, and nothing here can end it.
+    fn tell(&self) {
+        if self.moved.get() {
+            self.tell_at.set(TOLD);
+        } else if let bytes = self.bytes()
+            && bytes >= self.tell_at.get()
+        {
+            self.tell_at.set(bytes.saturating_mul(2));
+            tracing::warn!(
+                bytes,
+                "the write-ahead log grows because something has been reading the database for long: look for a command that is \
+                 stopped or hangs, such as `orgkeys backup` (`lsof {}` says who has it open), and end it",
+                self.path.display()
+            );
         }
     }
 
@@ -201,7 +252,7 @@ impl Wal {
     fn mark_alone(&self, conn: &Connection) {
         if let Err(error) = identity::advance(conn, self.moved.get()) {
             if is_broken(&error) {
-                halt();
+                halt::disk_failed();
             }
             tracing::debug!(%error, "the write-ahead log could not be marked");
         } else {

@@ -69,14 +69,17 @@ pub(super) fn misfit(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
     dangling.map_or_else(|| miscounted(tx), |what| Ok(Some(what)))
 }
 
-/// A webhook whose count of what is on its way, by which it is switched off, is wrong.
+/// A count that a limit goes by and that is wrong: of what is on its way to a webhook, or of an organization's nodes.
 fn miscounted(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT id FROM webhook WHERE pending <>
+    let webhooks = "SELECT id FROM webhook WHERE pending <>
         (SELECT count(*) FROM delivery WHERE delivery.webhook = webhook.id AND state = 'pending') LIMIT 1";
-    tx.row(sql, [], |row| {
-        let id = WebhookId::from_bytes(row.get(0)?);
-        Ok(format!("the deliveries of {id} that are pending are not as many as it counts"))
-    })
+    let webhook = tx.row(webhooks, [], |row| Ok(WebhookId::from_bytes(row.get(0)?)))?;
+    if let Some(id) = webhook {
+        return Ok(Some(format!("the deliveries of {id} that are pending are not as many as it counts")));
+    }
+    let orgs = "SELECT id FROM org WHERE nodes <> (SELECT count(*) FROM node WHERE node.org = org.id) LIMIT 1";
+    let org = tx.row(orgs, [], |row| Ok(OrgId::from_bytes(row.get(0)?)))?;
+    Ok(org.map(|id| format!("the nodes of {id} are not as many as it counts")))
 }
 
 /// A row that refers to one that is not there.

@@ -12,13 +12,12 @@ use rusqlite::Connection;
 
 use super::bell::Bell;
 use super::figures::{Figures, WriterFigures};
-use super::halt::halt;
 use super::heads::Heads;
 use super::index::{Index, Touches};
 use super::reserve::Reserve;
 use super::space::{self, Space, Urgency};
 use super::wal::Wal;
-use super::{Options, Pending, ReadTx, StoreError};
+use super::{Options, Pending, ReadTx, StoreError, halt};
 use crate::domain::panic;
 
 /// Changes that may wait before a caller is told to come again.
@@ -315,6 +314,7 @@ impl Thread {
                 tracing::error!(%error, "a rollback failed");
             }
         } else {
+            self.wal.must_be_in_place(&self.conn);
             self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
             self.ring();
             self.figures.committed(batch.len());
@@ -350,7 +350,7 @@ impl Thread {
         }
         self.statement("COMMIT").inspect_err(|lost| {
             if matches!(lost, Lost::Internal) {
-                halt();
+                halt::disk_failed();
             }
         })
     }

@@ -36,7 +36,7 @@ pub(super) struct Subject {
 
 /// A subject whose store is closed.
 pub(super) struct Closed {
-    options: Options,
+    pub(super) options: Options,
     _folder: TempDir,
 }
 

@@ -52,6 +52,7 @@ mod outbox_races;
 mod password_work;
 mod people;
 mod people_at_random;
+mod people_limit;
 mod people_roles;
 mod projects;
 mod races;

@@ -144,6 +144,12 @@ fn a_backup_is_not_laid_over_the_database_or_a_file_that_is_none() {
         ("foreign.db", "is there and is no backup of orgkeys: name another file"),
         ("folder", "is there and is no backup of orgkeys: name another file"),
         ("missing/copy.db", "missing"),
+        ("orgkeys.db.reserve", "is a name that orgkeys keeps for files of its own"),
+        ("orgkeys.db-journal", "is a name that orgkeys keeps for files of its own"),
+        ("orgkeys.db.new", "is a name that orgkeys keeps for files of its own"),
+        ("./orgkeys.db.backup", "is a name that orgkeys keeps for files of its own"),
+        ("folder/../orgkeys.db.restoring", "is a name that orgkeys keeps for files of its own"),
+        ("orgkeys.db.backup.new", "is a name that orgkeys keeps for files of its own"),
     ] {
         let before = fs::read(home.path(file)).unwrap_or_default();
         let ran = home.run(&["backup", file]);

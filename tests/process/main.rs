@@ -22,6 +22,7 @@ mod key_file;
 mod kill9;
 mod links;
 mod memory;
+mod moved;
 mod nginx;
 mod outbox;
 mod restore;

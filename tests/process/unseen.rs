@@ -159,6 +159,7 @@ fn rows_that_do_not_fit_together_are_found_by_the_doctor() {
     for (change, said) in [
         ("UPDATE token SET user = zeroblob(16)", "a row of token refers to a row of user that is not there"),
         ("UPDATE webhook SET pending = 3", "that are pending are not as many as it counts"),
+        ("UPDATE org SET nodes = 3", " are not as many as it counts"),
     ] {
         let home = Home::new();
         let (server, owner) = home.first_start();
