@@ -22,7 +22,8 @@ use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
-use crate::store::index::{Index, Used};
+use crate::store::index::Index;
+use crate::store::touched::Used;
 use crate::store::{self, ReadTx, Storage, Store, WriteTx, WriterFigures};
 
 /// What was read, or why it may not be.

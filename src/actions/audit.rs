@@ -60,7 +60,7 @@ fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<Veri
 /// Gives each entry that there is now to `take`, in the order of their ids and outside of any snapshot, and how many they
 /// were. What is added meanwhile is left out.
 fn each(snapshot: &Snapshot, mut take: impl FnMut(&Entry) -> Result<(), Error>) -> Result<u64, Error> {
-    let (mut count, mut after, upto) = (0, 0, snapshot.read(store::stream::last_id)?);
+    let (mut count, mut after, upto) = (0, 0, snapshot.read(store::audit::last_id)?);
     loop {
         let slice = snapshot.read(|tx| store::audit::slice(tx, after, upto, SLICE))?;
         let Some(last) = slice.last() else { return Ok(count) };

@@ -61,11 +61,11 @@ pub fn notice(app: &App) -> Result<Option<Time>, Error> {
 
 /// Puts a backup in the place of `options.path`, which no server may use. Until the last step nothing of the old database is changed.
 pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: bool) -> Result<Restored, Error> {
-    let database = store::open::real(&options.path)?;
+    let database = store::files::real(&options.path)?;
     let lock = Lock::take(&database)?;
     // A damaged database may be replaced, another program's never.
     if database.try_exists().map_err(StoreError::from)?
-        && let Err(foreign @ StoreError::Foreign { .. }) = store::open::check_header(&database)
+        && let Err(foreign @ StoreError::Foreign { .. }) = store::header::check_header(&database)
     {
         return Err(foreign.into());
     }
@@ -87,8 +87,8 @@ pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: b
 /// The last id of an entry that anybody may have seen, as the old database knows it. One that ended before the backup, or
 /// cannot be read, does not.
 fn ids_seen(draft: &Path, old: Option<&Snapshot>) -> Result<i64, StoreError> {
-    let kept = Snapshot::open(draft)?.read(store::stream::last_id)?;
-    let seen = ask(old, store::stream::last_id);
+    let kept = Snapshot::open(draft)?.read(store::audit::last_id)?;
+    let seen = ask(old, store::audit::last_id);
     Ok(seen.filter(|seen| *seen >= kept).unwrap_or(kept.saturating_add(IDS_PASSED_OVER)))
 }
 

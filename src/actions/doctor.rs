@@ -14,7 +14,7 @@ use super::audit;
 use super::error::Error;
 use crate::domain::time::Time;
 use crate::store::backup::{self, Checked, Snapshot};
-use crate::store::{self, StoreError, migrate, open};
+use crate::store::{self, StoreError, migrate};
 
 /// Without a backup for so long somebody must act.
 const BACKUP_EVERY: Duration = Duration::from_hours(7 * 24);
@@ -66,7 +66,7 @@ pub struct Patient<'a> {
 
 /// Looks at a database; an error means that nobody could look.
 pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> {
-    let database = &open::real(patient.database)?;
+    let database = &store::files::real(patient.database)?;
     if let Err(error) = std::fs::File::open(database) {
         let path = database.display();
         return Err(StoreError::Unusable(format!(

@@ -62,7 +62,7 @@ pub fn open(
     after: Option<i64>,
 ) -> Pending<(Follower, i64)> {
     app.begin(caller, &Rule::StreamsEvents(org), |tx, grant| {
-        if after.is_some_and(|after| after < 0) || after > Some(store::stream::last_id(tx)?) {
+        if after.is_some_and(|after| after < 0) || after > Some(store::audit::last_id(tx)?) {
             let message = "Last-Event-ID, or after, is not the id of an event of this server: leave it out, or send the last one you have seen";
             return Err(Error::new(Kind::Invalid, "INVALID_FIELD", message));
         }

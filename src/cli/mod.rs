@@ -22,7 +22,7 @@ use clap_complete::Shell;
 use crate::actions::app::App;
 use crate::config::{ConfigError, Flags, Resolved, Settings, Texts, resolve};
 use crate::server;
-use crate::store::open;
+use crate::store::files;
 
 /// Holds an organization's keys, the nodes that prove themselves with them, and an audit log of everything that was done.
 #[derive(Parser)]
@@ -182,7 +182,7 @@ impl Context {
     /// Opens the app for a command that needs the database for itself. It must be there: a typing error makes none.
     fn open(&self, database: &Database) -> Result<App, Failure> {
         let settings = self.settings(database)?;
-        let database = open::real(&settings.database)?;
+        let database = files::real(&settings.database)?;
         if !database.try_exists()? {
             let path = database.display();
             return Err(Failure(format!(

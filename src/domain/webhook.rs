@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::address::Target;
-use super::event::{Change, Context};
+use super::event::kind::{Change, Context};
 use super::id::{OrgId, WebhookId};
 use super::text::{self, InvalidField};
 use super::time::Time;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Row, params};
 
-use super::index::{Touched, Used};
-use super::{ReadTx, StoreError, WriteTx, user};
+use super::touched::{Touched, Used};
+use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::secret::TokenDigest;
 use crate::domain::api_key::{ApiKey, Standing, Terms};
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
@@ -269,7 +269,7 @@ pub fn highest_role(tx: &ReadTx<'_>, project: ProjectId, now: Time) -> Result<Op
         "SELECT role FROM api_key_project JOIN api_key ON api_key.id = api_key
          WHERE project = ?1 AND (expire_at IS NULL OR expire_at > ?2) ORDER BY role DESC LIMIT 1",
         params![project.as_bytes(), now.millis()],
-        |row| user::role(row, 0),
+        |row| row.get(0),
     )
 }
 
@@ -307,7 +307,7 @@ fn standing_in(row: &Row<'_>) -> rusqlite::Result<Standing> {
     Ok(Standing {
         id: id(row, 0)?,
         org: OrgId::from_bytes(row.get(1)?),
-        role: user::role(row, 2)?,
+        role: row.get(2)?,
         start: Time::from_millis(row.get(3)?),
         expire: row.get::<_, Option<i64>>(4)?.map(Time::from_millis),
         disabled: row.get(5)?,

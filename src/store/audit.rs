@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::heads::Head;
-use super::{ReadTx, StoreError, WriteTx, stream};
+use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::chain::{self, Hash};
 use crate::domain::audit::{Draft, Entry, SERVER};
 use crate::domain::event;
@@ -19,7 +19,7 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
         Some(head) => head,
         None => last(tx, draft.org)?.unwrap_or((0, chain::START)),
     };
-    let (id, seq) = (last_id(tx)? + 1, seq + 1);
+    let (id, seq) = (newest_id(tx)? + 1, seq + 1);
     let hash = chain::hash_draft(&prev, id, &chain_name(draft.org), seq, draft);
     tx.execute(
         "INSERT INTO audit (id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project,
@@ -52,12 +52,17 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
 
 /// Lets no further entry have an id up to `seen`; what is appended next, in the same transaction, makes it last.
 pub fn pass_over(tx: &WriteTx<'_>, seen: i64) -> Result<(), StoreError> {
-    tx.heads.pass_over(last_id(tx)?.max(seen));
+    tx.heads.pass_over(newest_id(tx)?.max(seen));
     Ok(())
 }
 
-fn last_id(tx: &WriteTx<'_>) -> Result<i64, StoreError> {
-    tx.heads.last_id().map_or_else(|| stream::last_id(tx), Ok)
+/// The id of the last entry; 0 while there is none.
+pub fn last_id(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
+    Ok(tx.row("SELECT max(id) FROM audit", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
+}
+
+fn newest_id(tx: &WriteTx<'_>) -> Result<i64, StoreError> {
+    tx.heads.last_id().map_or_else(|| last_id(tx), Ok)
 }
 
 /// What a chain is called: its organization's id, or `server`.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::lock::Lock;
 use super::view::{self, View};
-use super::{ReadTx, StoreError, audit, connection, identity, open, whole};
+use super::{ReadTx, StoreError, audit, connection, files, header, identity, whole};
 use crate::crypto::chain::hex;
 use crate::domain::event::Head;
 use crate::domain::time::Time;
@@ -38,12 +38,12 @@ pub struct Made {
 impl Snapshot {
     /// Opens the database at `path` for reading, beside a running server too.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { view: View::open(&open::real(path)?)? })
+        Ok(Self { view: View::open(&files::real(path)?)? })
     }
 
     /// The same for whoever holds the database's lock.
     pub fn locked(path: &Path, lock: &Lock) -> Result<Self, StoreError> {
-        Ok(Self { view: View::locked(&open::real(path)?, lock)? })
+        Ok(Self { view: View::locked(&files::real(path)?, lock)? })
     }
 
     /// The version of the schema.
@@ -86,27 +86,27 @@ pub struct Checked {
 /// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what. The second result is that of
 /// the marker: a finished copy is a backup although the server does not learn of it.
 pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(), StoreError>), StoreError> {
-    let database = &open::real(database)?;
-    let draft = open::beside(file, ".orgkeys-draft");
+    let database = &files::real(database)?;
+    let draft = files::beside(file, ".orgkeys-draft");
     refuse_target(database, file, &draft)?;
     let source = View::open(database)?;
-    let marker = open::beside(database, ".backup");
+    let marker = files::beside(database, ".backup");
     // Two at once would rename each other's half-written drafts.
-    let _lock = Lock::take_unless_read_only(&open::beside(&marker, ".lock"), || {
+    let _lock = Lock::take_unless_read_only(&files::beside(&marker, ".lock"), || {
         format!("another backup of {} is being made: wait until it is done", database.display())
     })?;
     discard(&draft)?;
     private_file(&draft)?;
     let result = copy(&source, &draft, now).and_then(|made| {
-        open::rename(&draft, file)?;
+        files::rename(&draft, file)?;
         Ok(made)
     });
     if result.is_err() {
         discard(&draft)?;
     }
     let made = result?;
-    let marker_draft = open::beside(&marker, ".new");
-    let noted = note(&made, database, &marker_draft).and_then(|()| open::rename(&marker_draft, &marker));
+    let marker_draft = files::beside(&marker, ".new");
+    let noted = note(&made, database, &marker_draft).and_then(|()| files::rename(&marker_draft, &marker));
     if noted.is_err() {
         // What is left of it would take room on a full disk; that it stays is no reason to fail.
         let _ = fs::remove_file(&marker_draft);
@@ -116,12 +116,12 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(),
 
 fn note(made: &Made, database: &Path, marker: &Path) -> Result<(), StoreError> {
     private_file(marker)?.write_all(&serde_json::to_vec(made).map_err(std::io::Error::from)?)?;
-    open::give_to_owner_of(database, marker)
+    files::give_to_owner_of(database, marker)
 }
 
 /// What the last backup of `database`, by its real name, says of itself, if there was one.
 pub fn last(database: &Path) -> Result<Option<Made>, StoreError> {
-    match fs::read(open::beside(database, ".backup")) {
+    match fs::read(files::beside(database, ".backup")) {
         Ok(marker) => Ok(serde_json::from_slice(&marker).ok()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
@@ -147,12 +147,12 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
 /// Copies a backup beside the database that it is to become, readable by its owner alone.
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     // A link may lead to a database in use, whose log lies beside that.
-    let file = &open::real(file)?;
+    let file = &files::real(file)?;
     if !file.try_exists()? {
         return Err(StoreError::Unusable(format!("{} is not there: name a backup", file.display())));
     }
     View::open(file).map_err(no_backup)?;
-    for log in ["-wal", "-journal"].map(|suffix| open::beside(file, suffix)) {
+    for log in ["-wal", "-journal"].map(|suffix| files::beside(file, suffix)) {
         if fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
             return Err(StoreError::Unusable(format!(
                 "the last changes to {} are beside it, in {}: it is a database, not a backup. Make a backup of it with `orgkeys backup`",
@@ -161,7 +161,7 @@ pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
             )));
         }
     }
-    let draft = open::beside(database, ".restoring");
+    let draft = files::beside(database, ".restoring");
     discard(&draft)?;
     let mut from = File::open(file)?;
     let mut to = private_file(&draft)?;
@@ -189,17 +189,17 @@ fn no_backup(error: StoreError) -> StoreError {
 
 /// Removes a staged copy and what SQLite laid beside it.
 pub fn discard(draft: &Path) -> Result<(), StoreError> {
-    ["", "-wal", "-shm", "-journal", ".lock"].iter().try_for_each(|suffix| open::remove(&open::beside(draft, suffix)))
+    ["", "-wal", "-shm", "-journal", ".lock"].iter().try_for_each(|suffix| files::remove(&files::beside(draft, suffix)))
 }
 
 /// Puts a finished draft in the place of `database`, which stays aside as `<database>.before-<millis>`. At every moment the name leads to a whole database.
 pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBuf>, StoreError> {
-    let unfinished = open::beside(draft, "-wal");
+    let unfinished = files::beside(draft, "-wal");
     if fs::metadata(&unfinished).is_ok_and(|meta| meta.len() > 0) {
         return Err(StoreError::Internal(format!("{} could not be finished; nothing was changed", draft.display())));
     }
-    let (wal, shm) = (open::beside(database, "-wal"), open::beside(database, "-shm"));
-    let aside = open::beside(database, &format!(".before-{}", now.millis()));
+    let (wal, shm) = (files::beside(database, "-wal"), files::beside(database, "-shm"));
+    let aside = files::beside(database, &format!(".before-{}", now.millis()));
     let kept = database.try_exists()?.then_some(aside);
     if let Some(aside) = &kept {
         // A damaged database cannot be checkpointed; its log then goes aside with it.
@@ -207,14 +207,14 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
             .and_then(|_| connection::writing(database))
             .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
         fs::hard_link(database, aside)?;
-        open::give_to_owner_of(database, draft)?;
+        files::give_to_owner_of(database, draft)?;
         if !matches!(checkpointed, Ok(0)) && wal.try_exists()? {
-            fs::hard_link(&wal, open::beside(aside, "-wal"))?;
+            fs::hard_link(&wal, files::beside(aside, "-wal"))?;
         }
     }
-    open::remove(&wal)?;
-    open::remove(&shm)?;
-    open::rename(draft, database)?;
+    files::remove(&wal)?;
+    files::remove(&shm)?;
+    files::rename(draft, database)?;
     discard(draft)?;
     Ok(kept)
 }
@@ -230,8 +230,8 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
             )));
         }
     }
-    let target = open::real(file)?;
-    if open::BESIDE.iter().any(|suffix| target == open::beside(database, suffix)) {
+    let target = files::real(file)?;
+    if files::BESIDE.iter().any(|suffix| target == files::beside(database, suffix)) {
         return Err(StoreError::Unusable(format!(
             "{} is a name that orgkeys keeps for files of its own beside the database: name another file",
             file.display()
@@ -240,16 +240,16 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
     if !file.try_exists()? {
         return Ok(());
     }
-    if open::beside(file, ".lock").try_exists()? || open::beside(file, "-wal").try_exists()? {
+    if files::beside(file, ".lock").try_exists()? || files::beside(file, "-wal").try_exists()? {
         return Err(StoreError::Unusable(format!("{} is a database in use: name another file", file.display())));
     }
-    open::check_header(file).map_err(|_| {
+    header::check_header(file).map_err(|_| {
         StoreError::Unusable(format!("{} is there and is no backup of orgkeys: name another file", file.display()))
     })
 }
 
 fn private_file(path: &Path) -> Result<File, StoreError> {
-    open::remove(path)?;
+    files::remove(path)?;
     OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(|error| match error.into() {
         StoreError::Internal(why) => StoreError::Unusable(format!("cannot make {}: {why}", path.display())),
         full => full,
@@ -271,16 +271,17 @@ fn sha256(path: &Path) -> Result<String, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::open;
 
     #[test]
     fn two_backups_at_once_are_one() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (database, file) = (folder.path().join("orgkeys.db"), folder.path().join("copy.db"));
         open::prepare(&database).expect("made");
-        let other = Lock::take_unless_read_only(&open::beside(&database, ".backup.lock"), String::new).expect("free");
+        let other = Lock::take_unless_read_only(&files::beside(&database, ".backup.lock"), String::new).expect("free");
         let refusal = make(&database, &file, Time::from_millis(0)).expect_err("refused").to_string();
         assert!(refusal.starts_with("another backup of "), "{refusal}");
-        assert!(!file.exists() && !open::beside(&file, ".orgkeys-draft").exists());
+        assert!(!file.exists() && !files::beside(&file, ".orgkeys-draft").exists());
         drop(other);
         let (made, noted) = make(&database, &file, Time::from_millis(0)).expect("made");
         noted.expect("noted");

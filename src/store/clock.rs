@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::params;
 
-use super::index::Touched;
+use super::touched::Touched;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::ApiKeyId;
 use crate::domain::time::Time;

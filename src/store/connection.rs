@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, open};
+use super::{StoreError, files};
 
 /// The oldest SQLite that is known to keep what it acknowledged (3.51.3 mended a lost write-ahead log reset).
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -109,6 +109,6 @@ fn prepare(conn: &Connection) -> Result<(), StoreError> {
 
 /// Bytes that the disk of `path` has free for this process.
 pub fn disk_free(path: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(open::folder(path)).ok()?;
+    let disk = rustix::fs::statvfs(files::folder(path)).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

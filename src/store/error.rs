@@ -1,6 +1,6 @@
 //! What can go wrong with the store? Little that a caller can mend, so few kinds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use thiserror::Error;
@@ -36,6 +36,12 @@ pub enum StoreError {
     /// Anything else; the text is for the log alone.
     #[error("{0}")]
     Internal(String),
+}
+
+impl StoreError {
+    pub(super) fn damaged(path: &Path, how: &str) -> Self {
+        Self::Damaged { path: path.to_owned(), how: how.to_owned() }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

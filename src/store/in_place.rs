@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::StoreError;
+use super::files::beside;
 use super::identity::Identity;
-use super::open::beside;
 
 /// A file as the system tells it from others: its device and its inode.
 type Inode = (u64, u64);

@@ -1,15 +1,15 @@
 //! Which credentials stand now? Kept in memory, so that a call is let in without touching the disk, and renewed after each commit before anybody is told of it.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use super::touched::{Touched, Touches, Used};
 use super::{ReadTx, StoreError, api_key, project, token};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::api_key::Standing;
-use crate::domain::id::{ApiKeyId, OrgId, ProjectId, TokenId, UserId};
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId, TokenId};
 use crate::domain::time::Time;
 
 /// The access tokens, API keys and projects that stand.
@@ -27,9 +27,6 @@ pub struct LiveKey {
     /// Its last use that is not on disk yet.
     used: Mutex<Option<Used>>,
 }
-
-/// The last use of an API key: when, and from where.
-pub type Used = (Time, Option<IpAddr>);
 
 /// A digest that is compared in a time that does not depend on where two differ.
 struct Digest(TokenDigest);
@@ -75,38 +72,6 @@ impl<I: Eq + Hash, V> Table<I, V> {
     fn put(&mut self, id: I, digest: TokenDigest, value: V) {
         self.digests.insert(id, digest);
         self.by_digest.insert(Digest(digest), Arc::new(value));
-    }
-}
-
-/// What a transaction changed of what stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Touched {
-    Token(TokenId),
-    /// A person, and so every token of theirs.
-    User(UserId),
-    EveryToken,
-    ApiKey(ApiKeyId),
-    Project(ProjectId),
-}
-
-/// What the running transaction has touched. A change that is undone may stay listed: what is renewed is read anew.
-#[derive(Default)]
-pub(super) struct Touches(RefCell<Vec<Touched>>);
-
-impl Touches {
-    pub(super) fn add(&self, touched: Touched) {
-        let mut list = self.0.borrow_mut();
-        if list.last() != Some(&touched) {
-            list.push(touched);
-        }
-    }
-
-    pub(super) fn forget(&self) {
-        self.0.borrow_mut().clear();
-    }
-
-    fn take(&self) -> Vec<Touched> {
-        std::mem::take(&mut self.0.borrow_mut())
     }
 }
 

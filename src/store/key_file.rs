@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{StoreError, open};
+use super::{StoreError, files};
 
 /// The most that a key file may hold.
 const MOST: u64 = 4_096;
@@ -15,7 +15,7 @@ const MOST: u64 = 4_096;
 /// Where the key file of a database lies unless somebody says otherwise.
 #[must_use]
 pub fn beside(database: &Path) -> PathBuf {
-    open::beside(database, ".key")
+    files::beside(database, ".key")
 }
 
 /// What the file holds; `None` when there is no file. The error says why it cannot be read.
@@ -39,11 +39,11 @@ pub fn is_open_to_others(path: &Path) -> bool {
 
 /// Makes the file, whole and on disk or not at all, for its owner alone. Only for who holds the lock of the database.
 pub fn make(path: &Path, line: &SecretString) -> Result<(), StoreError> {
-    let draft = open::beside(path, ".new");
-    open::remove(&draft)?;
+    let draft = files::beside(path, ".new");
+    files::remove(&draft)?;
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
     file.write_all(line.expose_secret().as_bytes())?;
     drop(file);
-    open::give_to_owner_of(open::folder(path), &draft)?;
-    open::rename(&draft, path)
+    files::give_to_owner_of(files::folder(path), &draft)?;
+    files::rename(&draft, path)
 }

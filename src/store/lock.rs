@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::StatVfsMountFlags;
 
 use super::StoreError;
-use super::open::{beside, folder, own_file};
+use super::files::{beside, folder, own_file};
 
 /// How long a start waits for commands that read the database to end.
 const READERS_END: Duration = Duration::from_mins(1);

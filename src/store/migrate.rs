@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{StoreError, connection, open};
+use super::{StoreError, connection, files};
 
 /// The whole current schema.
 pub const SCHEMA: &str = include_str!("../../schema.sql");
@@ -18,15 +18,15 @@ const STEPS: [&str; (VERSION - 1) as usize] = [];
 
 /// Copies the file aside as `<database>.v<version>` and takes it to the current version in one transaction.
 pub fn upgrade(path: &Path, from: i32) -> Result<(), StoreError> {
-    let aside = open::beside(path, &format!(".v{from}"));
+    let aside = files::beside(path, &format!(".v{from}"));
     let conn = connection::writing(path)?;
     let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy != 0 {
         return Err(StoreError::Busy);
     }
-    let draft = open::beside(&aside, ".new");
+    let draft = files::beside(&aside, ".new");
     fs::copy(path, &draft)?;
-    open::rename(&draft, &aside)?;
+    files::rename(&draft, &aside)?;
     run(&conn, &STEPS, from)
 }
 

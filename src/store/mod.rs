@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backup;
 mod bell;
 pub mod clock;
+mod columns;
 mod connection;
 pub mod delivery;
 #[cfg(test)]
@@ -17,8 +18,10 @@ pub mod event;
 #[cfg(test)]
 mod event_tests;
 mod figures;
+pub mod files;
 pub mod guess;
 mod halt;
+pub mod header;
 mod heads;
 mod identity;
 mod in_place;
@@ -46,6 +49,7 @@ mod space;
 pub mod stream;
 pub mod token;
 pub mod totals;
+pub mod touched;
 pub mod user;
 mod view;
 mod wal;
@@ -151,7 +155,7 @@ pub struct Storage {
 impl Store {
     /// Opens the database at `options.path`, or makes it; refuses what it cannot vouch for and then changes no byte.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
-        let options = &Options { path: open::real(&options.path)?, ..options.clone() };
+        let options = &Options { path: files::real(&options.path)?, ..options.clone() };
         Self::open_real(options).map_err(|error| space::explain(error, &options.path))
     }
 
@@ -246,7 +250,7 @@ impl Store {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
         Storage {
             database: bytes(&self.path),
-            wal: bytes(&open::beside(&self.path, "-wal")),
+            wal: bytes(&files::beside(&self.path, "-wal")),
             most: self.room.limit(),
             disk_free: connection::disk_free(&self.path),
             reserve: self.room.reserve,

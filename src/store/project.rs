@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::index::Touched;
+use super::touched::Touched;
 use super::{ReadTx, StoreError, WriteTx, api_key};
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use crate::domain::project::{Member, MemberRole, Project};

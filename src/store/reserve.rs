@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use super::{StoreError, connection, open};
+use super::{StoreError, connection, files};
 
 /// How often a file that is too short is looked at, whether there is room to fill it again.
 const REFILL: Duration = Duration::from_secs(5);
@@ -38,12 +38,12 @@ impl Reserve {
     /// Gives a revocation free room on the disk, by cutting the file if need be. One that is not wanted any more goes as a whole.
     pub(super) fn give(&self) -> Result<(), StoreError> {
         if self.wanted == 0 {
-            return open::remove(&self.file);
+            return files::remove(&self.file);
         }
         let missing = self.step().saturating_sub(self.free());
         let length = length(&self.file);
         if missing > 0 && length > 0 {
-            open::own_file(&self.file)?.set_len(length.saturating_sub(missing))?;
+            files::own_file(&self.file)?.set_len(length.saturating_sub(missing))?;
             tracing::warn!(file = %self.file.display(), bytes = missing.min(length), "the disk is full: a revocation takes room from the reserve");
         }
         Ok(())
@@ -59,13 +59,13 @@ impl Reserve {
         }
         self.looked.set(Some(Instant::now()));
         if self.wanted == 0 {
-            return open::remove(&self.file);
+            return files::remove(&self.file);
         }
         // What is left free is what a revocation is given before the file is cut, twice: else both would take turns.
         let growth = self.free().saturating_sub(2 * self.step());
         let filled = self.wanted.min(held.saturating_add(growth));
         if filled > held || length > self.wanted {
-            hold(open::own_file(&self.file)?, filled)?;
+            hold(files::own_file(&self.file)?, filled)?;
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Reserve {
 
 /// The file that holds the reserve of a database.
 fn path(database: &Path) -> PathBuf {
-    open::beside(database, ".reserve")
+    files::beside(database, ".reserve")
 }
 
 /// Bytes of the disk that the reserve of a database holds.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Row, params};
 
-use super::index::Touched;
+use super::touched::Touched;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::id::{OrgId, TokenId, UserId};

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::audit::{Shown, shown_event};
+use super::audit::{Shown, last_id, shown_event};
 use super::{ReadTx, StoreError};
 use crate::domain::id::{OrgId, UserId};
 
@@ -39,11 +39,6 @@ pub struct Page {
     pub full: bool,
     /// Whether there is more of the organization after it.
     pub more: bool,
-}
-
-/// The id of the last entry; 0 while there is none.
-pub fn last_id(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
-    Ok(tx.row("SELECT max(id) FROM audit", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
 }
 
 /// The id of the first entry that is kept of an organization's chain.

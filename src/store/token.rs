@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
-use super::index::Touched;
-use super::{ReadTx, StoreError, WriteTx, user};
+use super::touched::Touched;
+use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::id::{OrgId, TokenId, UserId};
 use crate::domain::role::Role;
@@ -126,7 +126,7 @@ fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     Ok(Standing {
         token: token(row)?,
         org: OrgId::from_bytes(row.get(6)?),
-        role: user::role(row, 7)?,
+        role: row.get(7)?,
         user_deleted: row.get(8)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::index::Touched;
+use super::touched::Touched;
 use super::{ReadTx, StoreError, WriteTx, invitation, token};
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::role::Role;
@@ -67,7 +67,7 @@ pub fn delete(tx: &WriteTx<'_>, id: UserId, by: Role, now: Time) -> Result<Optio
 /// The role of whoever deleted a person, as it was then; `None` when they are not deleted.
 pub fn deleted_by(tx: &ReadTx<'_>, id: UserId) -> Result<Option<Role>, StoreError> {
     let sql = "SELECT deleted_by FROM user WHERE id = ?1 AND deleted_by IS NOT NULL";
-    tx.row(sql, [id.as_bytes()], |row| role(row, 0))
+    tx.row(sql, [id.as_bytes()], |row| row.get(0))
 }
 
 /// Undoes a deletion. What the person could get in with has ended, but for their password.
@@ -138,14 +138,8 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         email: row.get(2)?,
         name: row.get(3)?,
         last_name: row.get(4)?,
-        role: role(row, 5)?,
+        role: row.get(5)?,
         validated: row.get(6)?,
         deleted_at: row.get::<_, Option<i64>>(7)?.map(Time::from_millis),
     })
-}
-
-/// The role in a column; the schema allows no number that is not one.
-pub(super) fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
-    let number = row.get(column)?;
-    Role::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
 }

@@ -9,9 +9,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::files::{self, beside, refuse_second_name};
+use super::header::check_header;
 use super::identity::Identity;
 use super::lock::{self, InUse, Lock};
-use super::open::{beside, check_header, damaged, refuse_second_name};
 use super::{StoreError, connection, migrate, schema};
 
 /// A connection that reads a database, and what keeps others from changing it meanwhile.
@@ -65,7 +66,7 @@ impl View {
         drop(conn);
         // An empty log, which SQLite laid there.
         if !has_bytes(&wal) {
-            super::open::remove(&wal)?;
+            files::remove(&wal)?;
         }
         result
     }
@@ -130,8 +131,8 @@ fn with_log(path: &Path) -> Result<Connection, StoreError> {
         // A newer program may keep its identity elsewhere.
         return Err(newer);
     }
-    let file =
-        Identity::of_file(path)?.ok_or_else(|| damaged(path, "its second page does not tell which file it is"))?;
+    let file = Identity::of_file(path)?
+        .ok_or_else(|| StoreError::damaged(path, "its second page does not tell which file it is"))?;
     // What cannot even be read with the log is no more its file's than what is read and says so.
     if let Ok(conn) = conn
         && Identity::read(&conn).is_ok_and(|log| log.follows(&file))
@@ -149,7 +150,7 @@ fn with_log(path: &Path) -> Result<Connection, StoreError> {
 /// Nobody else has the database open, so what SQLite cannot open is damaged.
 fn unreadable(path: &Path, error: StoreError) -> StoreError {
     match error {
-        StoreError::Internal(why) => damaged(path, &why),
+        StoreError::Internal(why) => StoreError::damaged(path, &why),
         other => other,
     }
 }
@@ -159,7 +160,7 @@ fn check_schema(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     if check_version(conn, path)? == migrate::VERSION
         && let Some(how) = schema::difference(conn).map_err(|error| said(path, &error))?
     {
-        return Err(damaged(path, &how));
+        return Err(StoreError::damaged(path, &how));
     }
     Ok(())
 }
@@ -168,7 +169,7 @@ fn check_schema(conn: &Connection, path: &Path) -> Result<(), StoreError> {
 fn said(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
-        _ => damaged(path, &error.to_string()),
+        _ => StoreError::damaged(path, &error.to_string()),
     }
 }
 
@@ -179,7 +180,7 @@ fn check_version(conn: &Connection, path: &Path) -> Result<i32, StoreError> {
         .and_then(|_| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
         .map_err(|error| said(path, &error))?;
     if version < 1 {
-        return Err(damaged(path, &format!("schema {version} was never released")));
+        return Err(StoreError::damaged(path, &format!("schema {version} was never released")));
     }
     if version > migrate::VERSION {
         return Err(StoreError::Unusable(format!(

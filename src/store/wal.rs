@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use super::in_place::{Gone, InPlace};
-use super::{StoreError, connection, halt, identity, open};
+use super::{StoreError, connection, files, halt, identity};
 
 /// Frames, each of a page, after which some are moved into the database, without waiting for anybody.
 const SOME: u32 = 1_000;
@@ -82,7 +82,7 @@ impl Wal {
         let wal = Self {
             database: database.to_owned(),
             in_place: InPlace::of(database)?,
-            path: open::beside(database, "-wal"),
+            path: files::beside(database, "-wal"),
             moved: Cell::new(false),
             frames: Cell::new(0),
             moved_at: Cell::new(0),

@@ -6,13 +6,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::writer_tests::{Subject, add};
-use super::{StoreError, open};
+use super::{StoreError, files};
 
 const MIB: u64 = 1 << 20;
 
 impl Subject {
     fn wal(&self) -> u64 {
-        std::fs::metadata(open::beside(self.store.path(), "-wal")).map_or(0, |meta| meta.len())
+        std::fs::metadata(files::beside(self.store.path(), "-wal")).map_or(0, |meta| meta.len())
     }
 
     /// Writes so many MiB, in changes of a quarter of one, and gives the highest point of the log meanwhile.

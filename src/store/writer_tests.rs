@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Options, Pending, ReadTx, Room, Store, StoreError, Urgency, WriteTx, audit, open, org, writer};
+use super::{Options, Pending, ReadTx, Room, Store, StoreError, Urgency, WriteTx, audit, files, org, writer};
 use crate::crypto::chain;
 use crate::domain::audit::{Actor, Draft};
 use crate::domain::id::OrgId;
@@ -356,7 +356,7 @@ fn every_file_is_its_owners_alone() {
     let subject = Subject::new();
     subject.store.write(|tx| add(tx, 1, None, 10)).wait().expect("written");
     for suffix in ["", "-wal", "-shm", ".lock"] {
-        let path = open::beside(&subject.options.path, suffix);
+        let path = files::beside(&subject.options.path, suffix);
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", path.display());
     }

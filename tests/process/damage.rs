@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use orgkeys::store::open;
+use orgkeys::store::{files, open};
 use rusqlite::Connection;
 
 use crate::harness::{Home, Ran, sqlite};
@@ -99,7 +99,7 @@ fn a_newer_version_that_is_still_in_the_write_ahead_log_is_refused_too() {
     // What a killed process leaves: the log beside the file, and nobody who has it open.
     let other = Home::new();
     for suffix in ["", "-wal"] {
-        fs::copy(open::beside(&home.database, suffix), open::beside(&other.database, suffix)).expect("copied");
+        fs::copy(files::beside(&home.database, suffix), files::beside(&other.database, suffix)).expect("copied");
     }
     drop(conn);
     let (file, log) =

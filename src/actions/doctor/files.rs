@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient, WAL_TOO_LARGE};
-use crate::store::{self, open};
+use crate::store::{self, files};
 
 /// Whether disk and file have room beyond the reserve.
 pub(super) fn disk(patient: &Patient<'_>, database: &Path) -> Finding {
@@ -37,7 +37,7 @@ pub(super) fn disk(patient: &Patient<'_>, database: &Path) -> Finding {
 
 /// Whether the log is taken into the database in time.
 pub(super) fn wal(database: &Path) -> Finding {
-    let wal = open::beside(database, "-wal");
+    let wal = files::beside(database, "-wal");
     match bytes(&wal) {
         large @ WAL_TOO_LARGE.. => Finding::act(
             "wal",
@@ -54,7 +54,7 @@ pub(super) fn wal(database: &Path) -> Finding {
 
 /// Whether anybody but their owner may read the files.
 pub(super) fn modes(database: &Path, key_file: &Path) -> Vec<Finding> {
-    let files = ["", "-wal", "-shm"].map(|suffix| open::beside(database, suffix));
+    let files = ["", "-wal", "-shm"].map(|suffix| files::beside(database, suffix));
     let files = files.iter().map(PathBuf::as_path).chain([key_file]);
     let open: Vec<_> = files.filter_map(|file| readable(file, 0o077)).collect();
     if open.is_empty() {

@@ -1,0 +1,13 @@
+//! How are types of the domain read from columns?
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+
+use crate::domain::role::Role;
+
+impl FromSql for Role {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        // The schema allows no number that is not one.
+        Self::from_number(number).ok_or(FromSqlError::OutOfRange(number))
+    }
+}
