@@ -333,42 +333,42 @@ END;
 
 -- Where each chain begins since retention removed what came before: the place and the hash of the last removed entry.
 -- The chain is the organization's id, or empty for the server's own.
-CREATE TABLE anchor (
+CREATE TABLE trim_point (
     chain BLOB PRIMARY KEY CHECK (length(chain) IN (0, 16)),
     seq   INTEGER NOT NULL CHECK (seq >= 1),
     hash  BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT, WITHOUT ROWID;
 
--- An anchor is set only where the chain's last entry says so, so that what stays tells what was removed; and only before
+-- A trim point is set only where the chain's last entry says so, so that what stays tells what was removed; and only before
 -- that entry, so that no chain loses its last one.
-CREATE TRIGGER anchor_is_covered_when_set BEFORE INSERT ON anchor
+CREATE TRIGGER trim_point_is_covered_when_set BEFORE INSERT ON trim_point
 WHEN NOT EXISTS (
     SELECT 1 FROM (SELECT seq, action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
     WHERE last.action = 'audit.trim' AND NEW.seq < last.seq
     AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
 )
 BEGIN
-    SELECT RAISE(ABORT, 'no entry covers the anchor');
+    SELECT RAISE(ABORT, 'no entry covers the trim point');
 END;
 
-CREATE TRIGGER anchor_is_covered_when_moved BEFORE UPDATE ON anchor
+CREATE TRIGGER trim_point_is_covered_when_moved BEFORE UPDATE ON trim_point
 WHEN NEW.chain <> OLD.chain OR NEW.seq <= OLD.seq OR NOT EXISTS (
     SELECT 1 FROM (SELECT seq, action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
     WHERE last.action = 'audit.trim' AND NEW.seq < last.seq
     AND last.detail ->> '$.seq' = NEW.seq AND last.detail ->> '$.hash' = lower(hex(NEW.hash))
 )
 BEGIN
-    SELECT RAISE(ABORT, 'an anchor only moves forward, and only to where an entry covers it');
+    SELECT RAISE(ABORT, 'a trim point only moves forward, and only to where an entry covers it');
 END;
 
-CREATE TRIGGER anchor_is_never_deleted BEFORE DELETE ON anchor
+CREATE TRIGGER trim_point_is_never_deleted BEFORE DELETE ON trim_point
 BEGIN
-    SELECT RAISE(ABORT, 'an anchor only moves forward');
+    SELECT RAISE(ABORT, 'a trim point only moves forward');
 END;
 
--- Retention alone removes entries: at or below the anchor of their chain.
+-- Retention alone removes entries: at or below the trim point of their chain.
 CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
-WHEN OLD.seq > coalesce((SELECT seq FROM anchor WHERE chain = coalesce(OLD.org, x'')), 0)
+WHEN OLD.seq > coalesce((SELECT seq FROM trim_point WHERE chain = coalesce(OLD.org, x'')), 0)
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
@@ -407,12 +407,12 @@ CREATE TABLE webhook (
     -- a row that are not the same show that it is the receiver that fails.
     last_failed     BLOB CHECK (length(last_failed) = 16),
     -- Whether the log says already that it fails to take events that say of others that they failed; until it takes something.
-    told            INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
+    failure_reported INTEGER NOT NULL DEFAULT 0 CHECK (failure_reported IN (0, 1)),
     -- How much is on its way to it, as the triggers below count it: the bound is looked at with every event.
     pending         INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0),
     -- How often somebody did what may have mended its receiver, or wants to know: gave it another URL or secret, switched it
     -- on, tested it, or sent something once more. A rest that its receiver asked for before is over then.
-    roused          INTEGER NOT NULL DEFAULT 0 CHECK (roused >= 0)
+    backoff_epoch          INTEGER NOT NULL DEFAULT 0 CHECK (backoff_epoch >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- The webhooks of an organization, newest first; looked at with every event.

@@ -76,8 +76,8 @@ settings! {
     database: PathBuf = "orgkeys.db";
     /// The address to listen on; port 0 is any free port
     listen: SocketAddr = "127.0.0.1:3000";
-    /// Keys that an organization may have, 1 to 100
-    max: u32 = "5";
+    /// Organization keys that an organization may have, 1 to 100
+    org_keys_max: u32 = "5";
     /// Nodes that an organization may have, deleted ones included, 1 to 1000000
     nodes_max: u32 = "10000";
     /// People that an organization may have, deleted ones included, 1 to 100000
@@ -147,7 +147,7 @@ settings! {
 impl Settings {
     /// Checks what no single value can say.
     fn check(self) -> Result<Self, (&'static str, String)> {
-        within("max", u64::from(self.max), 1..=u64::from(MAX_QUOTA))?;
+        within("org_keys_max", u64::from(self.org_keys_max), 1..=u64::from(MAX_QUOTA))?;
         within("nodes_max", u64::from(self.nodes_max), 1..=u64::from(node::MOST_PER_ORG))?;
         within("people_max", u64::from(self.people_max), 1..=u64::from(user::MOST_PER_ORG))?;
         within("api_keys_max", u64::from(self.api_keys_max), 1..=u64::from(MOST_PER_ORG))?;

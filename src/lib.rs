@@ -1,6 +1,6 @@
 //! An embedded server that holds an organization's keys, the nodes that prove themselves with them, and an audit log of everything that was done.
 //!
-//! The floors, from the top: `cli`, `server`, `api`, `actions`, `store`, and on the ground `domain` and `crypto`.
+//! The floors, from the top: `cli`, `server`, `api`, `actions`, `engine`, `store`, and on the ground `domain` and `crypto`.
 //! Imports run down only; `ARCHITECTURE.md` says what each floor may know.
 
 pub mod actions;
@@ -9,5 +9,6 @@ pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod engine;
 pub mod server;
 pub mod store;

@@ -1,7 +1,7 @@
 //! API keys verified at the door of a proxy, with many of them loaded, beside the least that the framework answers.
 
-use orgkeys::crypto::secret::{self, Kind};
-use orgkeys::domain::api_key::{Terms, Window};
+use orgkeys::crypto::secret::{self, SecretKind};
+use orgkeys::domain::api_key::{ApiKeySettings, Window};
 use orgkeys::domain::id::OrgId;
 use orgkeys::domain::role::Role;
 use orgkeys::server::clock;
@@ -68,14 +68,19 @@ fn fill(site: &Site, org: OrgId, count: u32) -> String {
     for from in (0..count).step_by(BATCH as usize) {
         let number = BATCH.min(count - from);
         let written = store.write(move |tx| {
-            let (outside, mut last) = (clock::system(), String::new());
-            let (at, mut rng) = (outside.now(), outside.rng());
+            let (env, mut last) = (clock::system(), String::new());
+            let (at, mut rng) = (env.now(), env.rng());
             let window = Window { start: at, end: None };
-            let terms =
-                Terms { name: "a service".to_owned(), note: String::new(), role: Role::User, window, disabled: false };
+            let terms = ApiKeySettings {
+                name: "a service".to_owned(),
+                note: String::new(),
+                role: Role::User,
+                window,
+                disabled: false,
+            };
             for _ in 0..number {
-                let secret = Kind::ApiKey.fresh(&mut rng);
-                let digest = Kind::ApiKey.digest(secret.expose_secret()).expect("a digest");
+                let secret = SecretKind::ApiKey.fresh(&mut rng);
+                let digest = SecretKind::ApiKey.digest(secret.expose_secret()).expect("a digest");
                 let mask = secret::mask(&secret);
                 let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at };
                 store::api_key::insert(tx, &new, None)?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use orgkeys::crypto::secret::{self, Kind};
+use orgkeys::crypto::secret::{self, SecretKind};
 use orgkeys::domain::audit::{Actor, Draft};
 use orgkeys::domain::event::{Change, Context, Event};
 use orgkeys::domain::id::{NodeId, OrgId, OrgKeyId, ProjectId, UserId};
@@ -192,11 +192,11 @@ pub fn registered(mut times: Vec<Duration>, took: Duration) -> String {
 /// of one person.
 pub fn fill(site: &Site, org: OrgId, entries: u32) -> Log {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
-    let (store, outside) = (store.expect("a store"), clock::system());
-    let project: ProjectId = outside.id();
+    let (store, env) = (store.expect("a store"), clock::system());
+    let project: ProjectId = env.id();
     let (user, token) = store.write(move |tx| add_user(tx, org)).wait().expect("a person");
-    let nodes: Vec<NodeId> = (0..NODES).map(|_| outside.id()).collect();
-    let (key, object, begin): (OrgKeyId, _, _) = (outside.id(), "1", outside.now().millis() - i64::from(entries) * 40);
+    let nodes: Vec<NodeId> = (0..NODES).map(|_| env.id()).collect();
+    let (key, object, begin): (OrgKeyId, _, _) = (env.id(), "1", env.now().millis() - i64::from(entries) * 40);
     for from in (0..entries).step_by(BATCH as usize) {
         let (batch, nodes) = (from..entries.min(from + BATCH), nodes.clone());
         let written = store.write(move |tx| {
@@ -237,16 +237,15 @@ fn by_person(org: OrgId, at: i64, user: UserId, project: ProjectId, object: &str
 
 /// Adds a person who sees what they did themselves; gives the secret of their token.
 fn add_user(tx: &store::WriteTx<'_>, org: OrgId) -> Result<(UserId, String), StoreError> {
-    let outside = clock::system();
-    let (id, now): (UserId, _) = (outside.id(), outside.now());
+    let env = clock::system();
+    let (id, now): (UserId, _) = (env.id(), env.now());
     let (email, name) = ("user@example.org".to_owned(), "User".to_owned());
     let user =
         User { id, org, email, name, last_name: String::new(), role: Role::User, validated: true, deleted_at: None };
     store::user::insert(tx, &user, None, now)?;
-    let secret = Kind::AccessToken.fresh(&mut outside.rng());
-    let digest = secret::Kind::AccessToken.digest(secret.expose_secret()).expect("a digest");
-    let token =
-        Token { id: outside.id(), user: id, created_at: now, expires_at: None, revoked_at: None, last_used: None };
+    let secret = SecretKind::AccessToken.fresh(&mut env.rng());
+    let digest = secret::SecretKind::AccessToken.digest(secret.expose_secret()).expect("a digest");
+    let token = Token { id: env.id(), user: id, created_at: now, expires_at: None, revoked_at: None, last_used: None };
     store::token::insert(tx, &token, &digest)?;
     Ok((id, secret.expose_secret().to_owned()))
 }

@@ -40,7 +40,7 @@ pub struct Program {
 impl Site {
     /// A folder without a database yet.
     pub fn new() -> Self {
-        let token = secret::Kind::AccessToken.fresh(&mut clock::system().rng()).expose_secret().to_owned();
+        let token = secret::SecretKind::AccessToken.fresh(&mut clock::system().rng()).expose_secret().to_owned();
         Self { folder: TempDir::new_in(FOLDER).expect("a folder"), token }
     }
 

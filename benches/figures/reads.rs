@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use orgkeys::api::metrics::Metrics;
+use orgkeys::api::http::metrics::Metrics;
 use orgkeys::config::{Flags, Texts, resolve};
 use orgkeys::server::listener::Listener;
 use poem::{EndpointExt, IntoEndpoint};

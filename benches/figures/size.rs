@@ -90,9 +90,9 @@ pub fn fill(site: &Site, org: OrgId, entries: u32) {
     let store = store.expect("a store");
     for from in (0..entries).step_by(BATCH as usize) {
         let batch = from..entries.min(from + BATCH);
-        let outside = clock::system();
+        let env = clock::system();
         let written = store.write(move |tx| {
-            let (ids, now, mut rng) = (Ids::default(), outside.now(), outside.rng());
+            let (ids, now, mut rng) = (Ids::default(), env.now(), env.rng());
             let (node, key): (NodeId, OrgKeyId) = (ids.next(now, &mut rng), ids.next(now, &mut rng));
             for number in batch {
                 let event = Event::NodeRegistered { node, key, new: number == 0, message: "ip|region|timestamp" };

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use orgkeys::crypto::rsa;
-use orgkeys::crypto::secret::{self, Kind};
-use orgkeys::domain::api_key::{Terms, Window};
+use orgkeys::crypto::secret::{self, SecretKind};
+use orgkeys::domain::api_key::{ApiKeySettings, Window};
 use orgkeys::domain::event::Event;
 use orgkeys::domain::id::OrgId;
 use orgkeys::domain::org::{About, Org};
@@ -88,21 +88,21 @@ pub fn rows(scale: Scale) -> Vec<Row> {
 fn fill(site: &Site, api_keys: usize) -> Watched {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
     let written = store.expect("a store").write(move |tx| {
-        let outside = clock::system();
-        let (at, mut rng) = (outside.now(), outside.rng());
-        let org: OrgId = outside.id();
+        let env = clock::system();
+        let (at, mut rng) = (env.now(), env.rng());
+        let org: OrgId = env.id();
         store::org::insert(tx, &Org { id: org, name: "watched".to_owned(), created_at: at, about: About::default() })?;
         // A store does not open on an organization without an entry.
         store::audit::append(tx, &draft(org, at.millis(), &Event::OrgCreated { org }, "bench".to_owned()))?;
-        let pair = rsa::generate(|| outside.rng()).expect("a key");
-        let key = OrgKey { id: outside.id(), org, public_key: pair.public_der.into(), created_at: at };
+        let pair = rsa::generate(|| env.rng()).expect("a key");
+        let key = OrgKey { id: env.id(), org, public_key: pair.public_der.into(), created_at: at };
         store::org_key::insert(tx, &key, 1)?;
         let (window, role) = (Window { start: at, end: None }, Role::Administrator);
-        let terms = Terms { name: "a reader".to_owned(), note: String::new(), role, window, disabled: false };
+        let terms = ApiKeySettings { name: "a reader".to_owned(), note: String::new(), role, window, disabled: false };
         let mut secrets = Vec::new();
         for _ in 0..api_keys {
-            let secret = Kind::ApiKey.fresh(&mut rng);
-            let digest = Kind::ApiKey.digest(secret.expose_secret()).expect("a digest");
+            let secret = SecretKind::ApiKey.fresh(&mut rng);
+            let digest = SecretKind::ApiKey.digest(secret.expose_secret()).expect("a digest");
             let mask = secret::mask(&secret);
             let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at };
             store::api_key::insert(tx, &new, None)?;

@@ -99,11 +99,11 @@ fn profile(node: u32) -> Profile {
 }
 
 fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
-    let (outside, ids) = (clock::system(), Ids::default());
-    let (now, mut rng) = (outside.now(), outside.rng());
+    let (env, ids) = (clock::system(), Ids::default());
+    let (now, mut rng) = (env.now(), env.rng());
     let org: OrgId = ids.next(now, &mut rng);
     store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now, about: About::default() })?;
-    let pair = rsa::generate(|| outside.rng()).expect("a key");
+    let pair = rsa::generate(|| env.rng()).expect("a key");
     let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now };
     store::org_key::insert(tx, &key, 1)?;
     for node in 0..NODES {
@@ -129,7 +129,7 @@ fn refresh(tx: &WriteTx<'_>, Known { org, key }: Known, number: u32) -> Result<(
 
 /// The audit log's entry of a registration.
 pub fn draft(org: OrgId, at: i64, event: &Event, ip: String) -> Draft {
-    let facts = event.facts();
+    let facts = event.audit_record();
     Draft {
         org: Some(org),
         at,

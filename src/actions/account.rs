@@ -2,17 +2,19 @@
 
 use secrecy::SecretString;
 
-use super::access::{Grant, Rule};
-use super::app::App;
-use super::caller::{Caller, Identity};
-use super::error::{Error, Kind};
-use super::guesses::{self, Suspect};
-use super::password::{self, Hash};
-use super::pending::Pending;
+use super::login_throttle::{self, PasswordCheck};
+use super::password::{self, PasswordHash};
 use super::user;
 use crate::domain::event::Event;
 use crate::domain::id::UserId;
+use crate::domain::org::Org;
 use crate::domain::user::User;
+use crate::engine::access::Grant;
+use crate::engine::app::App;
+use crate::engine::caller::{Caller, Identity};
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
 /// The names to have; `None` stays as it is.
@@ -24,7 +26,7 @@ pub struct Names {
 }
 
 /// Somebody who is to have another password, and the hash of the one that they have, if they have one.
-pub struct Kept {
+pub struct CurrentPassword {
     person: User,
     hash: Option<String>,
 }
@@ -32,7 +34,21 @@ pub struct Kept {
 /// A password to have in the place of the one that was proved.
 pub struct NewPassword {
     kept: Option<String>,
-    hash: Hash,
+    hash: PasswordHash,
+}
+
+/// The caller's own profile, and their organization.
+pub fn profile(app: &App, caller: &Caller) -> Pending<(User, Org)> {
+    app.read(caller, &Rule::SeesOwnProfile, |tx, grant| {
+        let user = match grant.user {
+            Some(id) => store::user::find(tx, id)?,
+            None => None,
+        };
+        let user = user.ok_or_else(|| Error::internal("a token without a user"))?;
+        let org = store::org::find(tx, user.org)?.ok_or_else(|| Error::internal("a user without an organization"))?;
+        let event = Event::ProfileRead { user: user.id };
+        Ok(((user, org), event))
+    })
 }
 
 /// An account: one's own for everybody, another's for who sees people.
@@ -49,10 +65,10 @@ pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
 }
 
 /// What the caller must prove before they get another password.
-pub fn kept(app: &App, caller: &Caller, user: Option<UserId>) -> Result<Kept, Error> {
+pub fn kept(app: &App, caller: &Caller, user: Option<UserId>) -> Result<CurrentPassword, Error> {
     app.consult(caller, &Rule::ManagesOwnAccount, |tx, grant| {
         let person = own(tx, grant, user)?;
-        Ok(Kept { hash: store::user::password(tx, person.id)?, person })
+        Ok(CurrentPassword { hash: store::user::password(tx, person.id)?, person })
     })
 }
 
@@ -61,17 +77,17 @@ pub fn kept(app: &App, caller: &Caller, user: Option<UserId>) -> Result<Kept, Er
 pub fn renew(
     app: &App,
     caller: &Caller,
-    kept: Kept,
+    kept: CurrentPassword,
     current: Option<&SecretString>,
     new: &SecretString,
 ) -> Result<NewPassword, Error> {
     if let Some(hash) = &kept.hash {
         let missing = || {
             let message = "currentPassword must be given, since there is a password";
-            Error::new(Kind::Invalid, "INVALID_FIELD", message)
+            Error::new(ErrorKind::Invalid, "INVALID_FIELD", message)
         };
-        let suspect = Suspect { email: &kept.person.email, user: Some(&kept.person), hash: Some(hash) };
-        guesses::compare(app, &caller.origin, suspect, current.ok_or_else(missing)?, wrong_password())?;
+        let check = PasswordCheck { email: &kept.person.email, user: Some(&kept.person), hash: Some(hash) };
+        login_throttle::compare(app, &caller.origin, check, current.ok_or_else(missing)?, wrong_password())?;
     }
     Ok(NewPassword { kept: kept.hash, hash: password::hash(app, new)? })
 }
@@ -115,5 +131,5 @@ fn own(tx: &ReadTx<'_>, grant: &Grant, user: Option<UserId>) -> Result<User, Err
 }
 
 fn wrong_password() -> Error {
-    Error::new(Kind::Invalid, "WRONG_PASSWORD", "The current password is wrong")
+    Error::new(ErrorKind::Invalid, "WRONG_PASSWORD", "The current password is wrong")
 }

@@ -9,22 +9,24 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::access::{self, Grant, Rule};
-use super::app::App;
-use super::caller::Caller;
-use super::error::{Error, Kind};
-use super::outside::Outside;
-use super::pending::Pending;
 use super::project::own_only;
 use crate::crypto::secret::{self, TokenDigest};
-use crate::domain::api_key::{ApiKey, MOST_PER_PROJECT, Terms, Verdict, Window, unknown_project};
+use crate::domain::api_key::{ApiKey, ApiKeySettings, MOST_PER_PROJECT, Verdict, Window, unknown_project};
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
-use crate::store::api_key::{Limit, New, Wanted};
+use crate::engine::access::{self, Grant};
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::environment::Environment;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
+use crate::engine::system::System;
+use crate::store::api_key::{ApiKeyFilter, Limit, New};
 use crate::store::{self, ReadTx, WriteTx};
-pub use change::{Change, update};
+pub use change::{ApiKeyPatch, update};
 
 /// Keys whose last uses are written in one change.
 const USES: usize = 512;
@@ -48,7 +50,7 @@ pub struct Request {
 
 /// A page of keys.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct ApiKeyPage {
     /// The keys, newest first.
     pub keys: Vec<ApiKey>,
     /// The name of every project of the organization.
@@ -67,24 +69,24 @@ pub enum Place {
 }
 
 /// The keys that the caller sees, newest first.
-pub fn list(app: &App, caller: &Caller, place: Place, skip: u32, take: u32) -> Pending<Page> {
+pub fn list(app: &App, caller: &Caller, place: Place, skip: u32, take: u32) -> Pending<ApiKeyPage> {
     let (rule, project) = match place {
         Place::Org(org) => (Rule::SeesApiKeys(org), None),
         Place::Project(project) => (Rule::SeesApiKeysOf(project), project),
     };
     app.read(caller, &rule, |tx, grant| {
-        let wanted = Wanted { org: grant.org, project, owner: own_only(grant)?, skip, take };
+        let wanted = ApiKeyFilter { org: grant.org, project, owner: own_only(grant)?, skip, take };
         let (keys, total) = store::api_key::list(tx, wanted)?;
         let projects = store::project::list(tx, grant.org, None)?;
         let names = projects.into_iter().map(|project| (project.id, project.name)).collect();
         let event = Event::ApiKeysListed { org: grant.org, project, count: keys.len() };
-        Ok((Page { keys, names, total }, event))
+        Ok((ApiKeyPage { keys, names, total }, event))
     })
 }
 
 /// Makes a key. The secret is in the answer alone.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) -> Pending<(ApiKey, SecretString)> {
-    let (outside, quota) = (app.outside.clone(), app.limits.api_keys);
+    let (env, quota) = (app.env.clone(), app.limits.api_keys);
     app.record(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
         let Request { name, note, role, start, end, projects } = request;
         if grant.role < Role::Administrator {
@@ -95,9 +97,9 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) 
         access::reaches(grant, role)?;
         known(tx, grant.org, &projects)?;
         let window = Window::new(start.unwrap_or(grant.at), end, "expireDateTime")?;
-        let terms = Terms { name, note, role, window, disabled: false };
+        let terms = ApiKeySettings { name, note, role, window, disabled: false };
         let limit = |most| Some(Limit { most, at: grant.at });
-        let secret = Secret::fresh(&outside)?;
+        let secret = Secret::fresh(&env)?;
         let id = insert(tx, grant, &terms, &secret, limit(quota))?;
         for project in &projects {
             join(tx, id, *project, limit(MOST_PER_PROJECT))?;
@@ -117,7 +119,7 @@ pub fn rotate(
     id: Option<ApiKeyId>,
     overlap: Duration,
 ) -> Pending<(ApiKey, SecretString)> {
-    let (outside, quota) = (app.outside.clone(), app.limits.api_keys);
+    let (env, quota) = (app.env.clone(), app.limits.api_keys);
     app.record(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
         let key = changeable(tx, grant, id)?;
         can_rotate(&key, grant.at)?;
@@ -128,9 +130,9 @@ pub fn rotate(
         let forgotten = forget_spent(tx, grant, quota)?;
         let forgotten = forgotten.ok_or_else(|| limit_reached(" whose successors overlap them", quota))?;
         let window = Window { start: grant.at, end: key.standing.expire };
-        let secret = Secret::fresh(&outside)?;
+        let secret = Secret::fresh(&env)?;
         // It takes the place of the old one, so no limit is looked at.
-        let successor = insert(tx, grant, &Terms { window, ..key.terms() }, &secret, None)?;
+        let successor = insert(tx, grant, &ApiKeySettings { window, ..key.terms() }, &secret, None)?;
         let projects = key.standing.projects.into_vec();
         for project in &projects {
             join(tx, successor, *project, None)?;
@@ -169,13 +171,14 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<ApiKeyI
 }
 
 /// Writes the last uses that are known in memory alone. They are no actions of a caller, so the log has no entry of them.
-pub fn flush_uses(app: &App) -> Result<(), Error> {
-    let mut uses = app.index().take_used();
+pub fn flush_uses(system: &System) -> Result<(), Error> {
+    let index = system.app().index();
+    let mut uses = index.take_used();
     while !uses.is_empty() {
         let rest = uses.split_off(uses.len().min(USES));
-        if let Err(error) = app.remember_uses(uses.clone()) {
-            app.index().put_back(&uses);
-            app.index().put_back(&rest);
+        if let Err(error) = system.remember_uses(uses.clone()) {
+            index.put_back(&uses);
+            index.put_back(&rest);
             return Err(error);
         }
         uses = rest;
@@ -191,9 +194,9 @@ struct Secret {
 }
 
 impl Secret {
-    fn fresh(outside: &Outside) -> Result<Self, Error> {
-        let text = secret::Kind::ApiKey.fresh(&mut outside.rng());
-        let digest = secret::Kind::ApiKey.digest(text.expose_secret());
+    fn fresh(env: &Environment) -> Result<Self, Error> {
+        let text = secret::SecretKind::ApiKey.fresh(&mut env.rng());
+        let digest = secret::SecretKind::ApiKey.digest(text.expose_secret());
         let digest = digest.ok_or_else(|| Error::internal("a fresh API key is malformed"))?;
         Ok(Self { digest, mask: secret::mask(&text), text })
     }
@@ -202,7 +205,7 @@ impl Secret {
 fn insert(
     tx: &WriteTx<'_>,
     grant: &Grant,
-    terms: &Terms,
+    terms: &ApiKeySettings,
     secret: &Secret,
     limit: Option<Limit>,
 ) -> Result<ApiKeyId, Error> {
@@ -245,20 +248,20 @@ fn can_rotate(key: &ApiKey, now: Time) -> Result<(), Error> {
         Verdict::Disabled => ("API_KEY_DISABLED", "The API key is switched off: switch it on, or create another"),
         Verdict::Valid | Verdict::NotFound | Verdict::WrongProject | Verdict::InsufficientRole => return Ok(()),
     };
-    Err(Error::new(Kind::Invalid, code, message))
+    Err(Error::new(ErrorKind::Invalid, code, message))
 }
 
 fn already_rotated(message: &str) -> Error {
-    Error::new(Kind::Conflict, "API_KEY_ALREADY_ROTATED", message)
+    Error::new(ErrorKind::Conflict, "API_KEY_ALREADY_ROTATED", message)
 }
 
 fn limit_reached(of: &str, most: u32) -> Error {
     let message = format!(
         "Maximum number of API keys{of} ({most}) has been reached. Please delete existing keys before creating new ones."
     );
-    Error::new(Kind::Invalid, "API_KEY_LIMIT_REACHED", message)
+    Error::new(ErrorKind::Invalid, "API_KEY_LIMIT_REACHED", message)
 }
 
 fn no_such_key() -> Error {
-    Error::new(Kind::Missing, "API_KEY_NOT_FOUND", "API key not found")
+    Error::new(ErrorKind::Missing, "API_KEY_NOT_FOUND", "API key not found")
 }

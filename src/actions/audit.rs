@@ -1,21 +1,21 @@
 //! Is the audit log whole? Every chain is walked and hashed again, in constant memory, from the database or from an export.
 
+mod chain_verifier;
 pub mod page;
-mod walk;
 
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use self::walk::{Walk, broken};
-use super::error::{Error, Kind};
+use self::chain_verifier::{ChainVerifier, broken};
 use crate::domain::audit::Entry;
 use crate::domain::event::Head;
+use crate::engine::error::{Error, ErrorKind};
 use crate::store;
 use crate::store::backup::Snapshot;
 
 /// What a verification saw.
 #[derive(Clone, Debug, Default)]
-pub struct Verified {
+pub struct VerifiedLog {
     /// Entries that were checked.
     pub entries: u64,
     /// Chains that they belong to.
@@ -31,7 +31,7 @@ const SLICE: u32 = 2_000;
 const TRIES: usize = 3;
 
 /// Checks every chain of a database, beside a running server too, and that each of `heads` is still in it.
-pub fn verify(database: &Path, heads: &[Head]) -> Result<Verified, Error> {
+pub fn verify(database: &Path, heads: &[Head]) -> Result<VerifiedLog, Error> {
     let snapshot = Snapshot::open(database)?;
     for _ in 0..TRIES {
         if let Some(verdict) = verify_once(&snapshot, heads)? {
@@ -42,15 +42,16 @@ pub fn verify(database: &Path, heads: &[Head]) -> Result<Verified, Error> {
 }
 
 /// The verdict, or nothing when retention removed entries on the way: then some may only seem to be missing.
-fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<Verified, Error>>, Error> {
-    let mut walk = Walk::new(heads);
-    let anchors = snapshot.read(store::anchor::all)?;
-    let walked = each(snapshot, |entry| walk.take(entry));
-    let (after, problem) = snapshot.read(|tx| Ok::<_, Error>((store::anchor::all(tx)?, store::whole::problem(tx)?)))?;
-    if after != anchors {
+fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<VerifiedLog, Error>>, Error> {
+    let mut verifier = ChainVerifier::new(heads);
+    let trim_points = snapshot.read(store::trim_point::all)?;
+    let walked = each(snapshot, |entry| verifier.take(entry));
+    let (after, problem) =
+        snapshot.read(|tx| Ok::<_, Error>((store::trim_point::all(tx)?, store::whole::problem(tx)?)))?;
+    if after != trim_points {
         return Ok(None);
     }
-    let verdict = walked.and_then(|_| walk.end(Some(&anchors))).and_then(|verified| {
+    let verdict = walked.and_then(|_| verifier.end(Some(&trim_points))).and_then(|verified| {
         // What is well in each chain that is there says nothing of one that is not.
         problem.map_or(Ok(verified), |what| Err(broken(&what)))
     });
@@ -71,15 +72,15 @@ fn each(snapshot: &Snapshot, mut take: impl FnMut(&Entry) -> Result<(), Error>) 
 }
 
 /// Checks an export, one JSON object a line, without the database.
-pub fn verify_file(file: impl BufRead, heads: &[Head]) -> Result<Verified, Error> {
-    let mut walk = Walk::new(heads);
+pub fn verify_file(file: impl BufRead, heads: &[Head]) -> Result<VerifiedLog, Error> {
+    let mut verifier = ChainVerifier::new(heads);
     for (line, number) in file.lines().zip(1_u64..) {
         let line = line.map_err(|error| broken(&format!("line {number} cannot be read: {error}")))?;
         let entry: Entry = serde_json::from_str(&line)
             .map_err(|error| broken(&format!("line {number} is not an exported entry: {error}")))?;
-        walk.take(&entry)?;
+        verifier.take(&entry)?;
     }
-    walk.end(None)
+    verifier.end(None)
 }
 
 /// The last entry of every chain.
@@ -90,13 +91,13 @@ pub fn heads(database: &Path) -> Result<Vec<Head>, Error> {
 /// Writes every entry as one JSON object a line; gives their number.
 pub fn export(database: &Path, mut out: impl Write) -> Result<u64, Error> {
     let snapshot = Snapshot::open(database)?;
-    let anchors = snapshot.read(store::anchor::all)?;
+    let trim_points = snapshot.read(store::trim_point::all)?;
     let count = each(&snapshot, |entry| {
         serde_json::to_writer(&mut out, entry).map_err(|error| unwritten(&error.into()))?;
         out.write_all(b"\n").map_err(|error| unwritten(&error))
     })?;
     out.flush().map_err(|error| unwritten(&error))?;
-    if snapshot.read(store::anchor::all)? != anchors {
+    if snapshot.read(store::trim_point::all)? != trim_points {
         return Err(moved());
     }
     Ok(count)
@@ -104,9 +105,9 @@ pub fn export(database: &Path, mut out: impl Write) -> Result<u64, Error> {
 
 fn moved() -> Error {
     let message = "Retention removed entries of the audit log while it was read: run this again";
-    Error::new(Kind::Unavailable, "AUDIT_MOVED", message)
+    Error::new(ErrorKind::Unavailable, "AUDIT_MOVED", message)
 }
 
 fn unwritten(error: &std::io::Error) -> Error {
-    Error::new(Kind::Unavailable, "NOT_WRITTEN", format!("The export could not be written: {error}"))
+    Error::new(ErrorKind::Unavailable, "NOT_WRITTEN", format!("The export could not be written: {error}"))
 }

@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::app::App;
 use super::audit;
-use super::error::{Error, Kind};
-use super::limits::Limits;
-use super::outside::Outside;
+use super::open::open;
 use crate::domain::event::{Event, Head};
 use crate::domain::node::WIDEST_WINDOW;
 use crate::domain::time::Time;
+use crate::engine::environment::Environment;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::limits::Limits;
+use crate::engine::system::System;
 use crate::store::backup::{self, Made, Snapshot};
-use crate::store::clock::Kept;
+use crate::store::clock::ClockState;
 use crate::store::lock::Lock;
-use crate::store::{self, Options, ReadTx, Room, Store, StoreError};
+use crate::store::{self, Options, ReadTx, Room, StoreError};
 
 /// What a restore did.
 #[derive(Debug)]
@@ -37,17 +38,17 @@ pub struct Restored {
 const IDS_PASSED_OVER: i64 = 1_000_000_000;
 
 /// Copies a database, beside a running server too. Beside the copy: why the server will not learn of it, if it will not.
-pub fn make(database: &Path, file: &Path, outside: &Outside) -> Result<(Made, Option<StoreError>), Error> {
-    let (made, noted) = backup::make(database, file, outside.now())?;
+pub fn make(database: &Path, file: &Path, env: &Environment) -> Result<(Made, Option<StoreError>), Error> {
+    let (made, noted) = backup::make(database, file, env.now())?;
     Ok((made, noted.err()))
 }
 
 /// When the last backup was made; records one that has no event yet.
-pub fn notice(app: &App) -> Result<Option<Time>, Error> {
-    let Some(made) = backup::last(app.database())? else { return Ok(None) };
+pub fn notice(system: &System) -> Result<Option<Time>, Error> {
+    let Some(made) = backup::last(system.app().database())? else { return Ok(None) };
     let Some(at) = Time::parse_rfc3339(&made.at) else { return Ok(None) };
-    if app.identify(|tx| Ok(store::server::backup_recorded(tx)?))? < at {
-        let recorded = app.administer(move |tx, _| {
+    if system.read(|tx| Ok(store::server::backup_recorded(tx)?))? < at {
+        let recorded = system.write(move |tx, _| {
             let new = store::server::record_backup(tx, at)?;
             Ok(((), new.then_some(Event::BackedUp { at, heads: made.heads })))
         });
@@ -60,7 +61,7 @@ pub fn notice(app: &App) -> Result<Option<Time>, Error> {
 }
 
 /// Puts a backup in the place of `options.path`, which no server may use. Until the last step nothing of the old database is changed.
-pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: bool) -> Result<Restored, Error> {
+pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: bool) -> Result<Restored, Error> {
     let database = store::files::real(&options.path)?;
     let lock = Lock::take(&database)?;
     // A damaged database may be replaced, another program's never.
@@ -71,10 +72,10 @@ pub fn restore(file: &Path, options: &Options, outside: &Outside, keep_tokens: b
     }
     let draft = backup::stage(file, &database)?;
     let old = Snapshot::locked(&database, &lock).ok();
-    let result = prepare(&draft, old, options, outside, keep_tokens);
+    let result = prepare(&draft, old, options, env, keep_tokens);
     match result {
         Ok(restored) => {
-            let aside = backup::replace(&database, &draft, outside.now())?;
+            let aside = backup::replace(&database, &draft, env.now())?;
             Ok(Restored { aside, ..restored })
         }
         Err(error) => {
@@ -102,29 +103,29 @@ fn prepare(
     draft: &Path,
     old: Option<Snapshot>,
     options: &Options,
-    outside: &Outside,
+    env: &Environment,
     keep_tokens: bool,
 ) -> Result<Restored, Error> {
     if let Err(what) = Snapshot::open(draft)?.integrity()? {
         return Err(Error::new(
-            Kind::Conflict,
+            ErrorKind::Conflict,
             "BACKUP_DAMAGED",
             format!("The backup is damaged ({what}): take another one"),
         ));
     }
     audit::verify(draft, &[])?;
     let new_heads = audit::heads(draft)?;
-    let now = outside.now();
+    let now = env.now();
     let old_heads = ask(old.as_ref(), store::audit::heads).unwrap_or_default();
     let used = ask(old.as_ref(), |tx| store::replay::used_since(tx, now));
     let seen = ask(old.as_ref(), store::clock::kept).unwrap_or_default();
     let ids_seen = ids_seen(draft, old.as_ref())?;
     drop(old);
     // The reserve is the database's, not its draft's.
-    let store = Store::open(&Options { path: draft.to_owned(), room: Room::new(0, 0), ..options.clone() })?;
-    let app = App::new(store, outside.clone(), Limits::default())?;
+    let options = Options { path: draft.to_owned(), room: Room::new(0, 0), ..options.clone() };
+    let (_, system) = open(&options, Limits::default(), env.clone())?;
     let (heads, used_known) = ((old_heads.clone(), new_heads.clone()), used.is_some());
-    let (tokens_ended, signed_after) = app.administer(move |tx, now| {
+    let (tokens_ended, signed_after) = system.write(move |tx, now| {
         // Signatures that state a later moment are known from the old database; without it none can be told apart from a used one.
         let signed_after = match &used {
             Some(used) => store::replay::keep(tx, used).map(|()| now)?,
@@ -135,7 +136,7 @@ fn prepare(
         // A backup knows less of how far time has come.
         let kept = store::clock::kept(tx)?;
         let (high_water, ahead) = (kept.high_water.max(seen.high_water), kept.ahead.max(seen.ahead));
-        store::clock::keep(tx, Kept { high_water, ahead, ..kept })?;
+        store::clock::keep(tx, ClockState { high_water, ahead, ..kept })?;
         // Who follows the log has seen ids that the backup knows nothing of; what is new must come after them.
         store::audit::pass_over(tx, ids_seen)?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };

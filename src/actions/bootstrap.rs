@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::access::Rule;
-use super::app::App;
-use super::caller::Caller;
-use super::error::{Error, Kind};
-use super::offline::{self, Ttl};
-use super::outside::Outside;
+use super::admin::{self, Ttl};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, TokenId, UserId};
@@ -17,6 +12,9 @@ use crate::domain::org::{self, About, Org};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
 use crate::domain::user::{self, Token, User};
+use crate::engine::environment::Environment;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::system::System;
 use crate::store::{self, WriteTx};
 
 /// The life of a token that nobody gave another one.
@@ -53,8 +51,8 @@ pub enum Start {
 
 /// Makes the first organization and its owner, unless there is one. A token that an interrupted start may not have shown is
 /// replaced, by the one that is given now if there is one.
-pub fn start(app: &App, first: &FirstOwner) -> Result<Start, Error> {
-    let (orgs, lost) = app.identify(|tx| {
+pub fn start(system: &System, first: &FirstOwner) -> Result<Start, Error> {
+    let (orgs, lost) = system.read(|tx| {
         let lost = match store::server::unannounced_token(tx)? {
             Some(token) => store::token::find(tx, token)?,
             None => None,
@@ -62,31 +60,30 @@ pub fn start(app: &App, first: &FirstOwner) -> Result<Start, Error> {
         Ok((store::org::list(tx)?.len(), lost))
     })?;
     match lost {
-        Some(lost) => replace(app, first, &lost),
+        Some(lost) => replace(system, first, &lost),
         None if orgs > 0 => Ok(Start::Known),
-        None => create(app, first),
+        None => create(system, first),
     }
 }
 
 /// Remembers that the first token was shown.
-pub fn announced(app: &App, org: OrgId) -> Result<(), Error> {
-    app.record(&Caller::system(), Rule::Administers(org), |tx, _| {
+pub fn announced(system: &System, org: OrgId) -> Result<(), Error> {
+    system.administer(org, |tx, _| {
         store::server::set_unannounced_token(tx, None)?;
         Ok(((), []))
     })
-    .wait()
 }
 
-fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
+fn create(system: &System, first: &FirstOwner) -> Result<Start, Error> {
     let name = org::parse_name(&first.org_name)?;
     let email = user::parse_email(&first.email)?;
     let given = first.token.as_ref().map(digest).transpose()?;
-    let outside = app.outside.clone();
-    let org: OrgId = outside.id();
-    app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
+    let env = system.app().env.clone();
+    let org: OrgId = env.id();
+    system.administer(org, move |tx, grant| {
         store::org::insert(tx, &Org { id: org, name, created_at: grant.at, about: About::default() })?;
         let owner = User {
-            id: outside.id(),
+            id: env.id(),
             org,
             email,
             name: "Owner".to_owned(),
@@ -96,7 +93,7 @@ fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
             deleted_at: None,
         };
         store::user::insert(tx, &owner, None, grant.at)?;
-        let (start, token) = first_token(tx, &outside, (org, owner.id), given, grant.at)?;
+        let (start, token) = first_token(tx, &env, (org, owner.id), given, grant.at)?;
         let events = [
             Event::OrgCreated { org },
             Event::UserCreated { user: owner.id, role: owner.role, invited: false },
@@ -104,45 +101,43 @@ fn create(app: &App, first: &FirstOwner) -> Result<Start, Error> {
         ];
         Ok((start, events))
     })
-    .wait()
 }
 
-fn replace(app: &App, first: &FirstOwner, lost: &store::token::Standing) -> Result<Start, Error> {
+fn replace(system: &System, first: &FirstOwner, lost: &store::token::TokenStatus) -> Result<Start, Error> {
     let given = first.token.as_ref().map(digest).transpose()?;
-    let (outside, org, lost, user) = (app.outside.clone(), lost.org, lost.token.id, lost.token.user);
-    app.record(&Caller::system(), Rule::Administers(org), move |tx, grant| {
+    let (env, org, lost, user) = (system.app().env.clone(), lost.org, lost.token.id, lost.token.user);
+    system.administer(org, move |tx, grant| {
         store::token::revoke(tx, lost, grant.at)?;
-        let (start, token) = first_token(tx, &outside, (org, user), given, grant.at)?;
+        let (start, token) = first_token(tx, &env, (org, user), given, grant.at)?;
         let events = [
             Event::TokenRevoked { token: lost, user },
             Event::TokenCreated { token: token.id, user, expires: token.expires_at },
         ];
         Ok((start, events))
     })
-    .wait()
 }
 
 /// Gives the first owner the token with the digest `given`, or else one that is yet to be shown.
 fn first_token(
     tx: &WriteTx<'_>,
-    outside: &Outside,
+    env: &Environment,
     (org, owner): (OrgId, UserId),
     given: Option<TokenDigest>,
     now: Time,
 ) -> Result<(Start, Token), Error> {
     if let Some(digest) = given {
         store::server::set_unannounced_token(tx, None)?;
-        return Ok((Start::Given(org), offline::add_token(tx, outside, owner, &digest, Ttl::Never, now)?));
+        return Ok((Start::Given(org), admin::add_token(tx, env, owner, &digest, Ttl::Never, now)?));
     }
-    let secret = secret::Kind::AccessToken.fresh(&mut outside.rng());
-    let token = offline::add_token(tx, outside, owner, &digest(&secret)?, Ttl::For(TOKEN_TTL), now)?;
+    let secret = secret::SecretKind::AccessToken.fresh(&mut env.rng());
+    let token = admin::add_token(tx, env, owner, &digest(&secret)?, Ttl::For(TOKEN_TTL), now)?;
     store::server::set_unannounced_token(tx, Some(token.id))?;
     Ok((Start::Show { org, token: secret, id: token.id }, token))
 }
 
 fn digest(token: &SecretString) -> Result<TokenDigest, Error> {
-    secret::Kind::AccessToken.digest(token.expose_secret()).ok_or_else(|| {
+    secret::SecretKind::AccessToken.digest(token.expose_secret()).ok_or_else(|| {
         let message = "The bootstrap token is malformed: make one with `orgkeys token generate`";
-        Error::new(Kind::Invalid, "MALFORMED_TOKEN", message)
+        Error::new(ErrorKind::Invalid, "MALFORMED_TOKEN", message)
     })
 }

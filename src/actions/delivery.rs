@@ -2,15 +2,13 @@
 
 pub mod forget;
 mod gather;
-mod post;
 mod settle;
 
-use super::app::App;
-use super::error::Error;
 use crate::domain::delivery::{Attempt, Tried, UnderWay};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Time;
-pub(super) use post::{Sent, post};
+use crate::engine::error::Error;
+use crate::engine::system::System;
 
 /// What whoever carries deliveries out has in its hands when it asks for more.
 #[derive(Clone, Debug, Default)]
@@ -40,24 +38,24 @@ pub struct Due {
 /// The time in which deliveries are due: what the clock shows. Anything that never runs back would stand still, and every
 /// try with it, for as long as the clock was set back.
 #[must_use]
-pub fn now(app: &App) -> Time {
-    app.outside.shown()
+pub fn now(system: &System) -> Time {
+    system.app().env.wall_clock()
 }
 
 /// Deliveries that are due, as far as there are so many `places`, none that is under way, and none of a webhook that rests or
 /// has no place: the many of one that fails must not hide the few of another. Nor do these count as next. Nothing while there
 /// is no key. What is on its way to a webhook that was switched off is given up first.
-pub fn due(app: &App, hands: &Hands, places: usize) -> Result<Due, Error> {
-    forget::give_up(app)?;
-    let Some(key) = app.key.get() else { return Ok(Due::default()) };
-    let (now, by) = (app.now(), now(app));
-    app.identify(|tx| gather::Gathering { tx, key, now, by }.gather(hands, places))
+pub fn due(system: &System, hands: &Hands, places: usize) -> Result<Due, Error> {
+    forget::give_up(system)?;
+    let Some(key) = system.app().key.get() else { return Ok(Due::default()) };
+    let (now, by) = (system.app().now(), now(system));
+    system.read(|tx| gather::Gathering { tx, key, now, by }.gather(hands, places))
 }
 
 /// Remembers what came of tries. It is on disk when this returns, so nothing that was taken is tried again after.
-pub fn settle(app: &App, tries: Vec<Tried>) -> Result<(), Error> {
+pub fn settle(system: &System, tries: Vec<Tried>) -> Result<(), Error> {
     if tries.is_empty() {
         return Ok(());
     }
-    app.by_itself(move |tx, outside, now| Ok(((), settle::settle(tx, outside, now, tries)?)))
+    system.write_for_orgs(move |tx, env, now| Ok(((), settle::settle(tx, env, now, tries)?)))
 }

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::audit;
-use super::error::Error;
 use crate::domain::time::Time;
+use crate::engine::error::Error;
 use crate::store::backup::{self, Checked, Snapshot};
 use crate::store::{self, StoreError, migrate};
 
@@ -94,7 +94,7 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     found.push(chains(database));
     found.push(nodes::limit(&snapshot, patient.nodes));
     found.push(webhooks::key_file(&snapshot, key_file));
-    found.extend(webhooks::ailing(&snapshot, now));
+    found.extend(webhooks::unhealthy(&snapshot, now));
     Ok(found)
 }
 

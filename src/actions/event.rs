@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use super::access::{Grant, Rule};
-use super::app::App;
-use super::caller::Caller;
-use super::error::Error;
-use super::pending::Pending;
-use super::session;
 use crate::crypto::chain;
 use crate::domain::event::{Change, Context, Event, Published, SystemEvent};
 use crate::domain::id::UserId;
 use crate::domain::role::Role;
 use crate::domain::time::Time;
+use crate::engine::access::Grant;
+use crate::engine::app::App;
+use crate::engine::authenticate;
+use crate::engine::caller::Caller;
+use crate::engine::error::Error;
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store::audit::{Chained, Shown};
-use crate::store::event::{Filter, Search};
+use crate::store::event::{EventFilter, Search};
 use crate::store::{self, ReadTx};
 
 /// Without timestamps, the last day is shown.
@@ -68,7 +69,7 @@ fn listed(grant: &Grant, events: Vec<Shown>, total: u32) -> ((Vec<Shown>, u32), 
 
 /// Marks events as read, or as not read, by the caller; those of other organizations are passed over.
 pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()> {
-    session::charge(app, caller, ids.len());
+    authenticate::charge(app, caller, ids.len());
     app.record(caller, Rule::MarksEvents, move |tx, grant| {
         let user = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
         let count = store::audit::mark(tx, grant.org, user, &ids, read)?;
@@ -99,7 +100,7 @@ pub(super) fn actors(grant: &Grant, wanted: Option<String>) -> Result<Actors, Er
 }
 
 /// `None` when somebody who sees only their own events asks for another's.
-fn filter(grant: &Grant, query: Query) -> Result<Option<Filter>, Error> {
+fn filter(grant: &Grant, query: Query) -> Result<Option<EventFilter>, Error> {
     let actor_id = match actors(grant, query.user_id)? {
         Actors::Any => None,
         Actors::One(id) => Some(id),
@@ -107,7 +108,7 @@ fn filter(grant: &Grant, query: Query) -> Result<Option<Filter>, Error> {
     };
     let unbounded = query.from.is_none() && query.to.is_none();
     let earliest = if unbounded { grant.at.minus(DAY) } else { Time::from_millis(0) };
-    Ok(Some(Filter {
+    Ok(Some(EventFilter {
         org: grant.org,
         from: query.from.unwrap_or(earliest),
         to: query.to.unwrap_or(grant.at),

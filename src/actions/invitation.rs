@@ -1,25 +1,19 @@
 //! What may be done with an invitation? Given, which ends the one before, and taken once, within three days.
 
-use std::time::Duration;
-
 use secrecy::{ExposeSecret, SecretString};
 
-use super::access::Rule;
-use super::app::App;
-use super::caller::{Caller, Identity, Origin};
-use super::error::{Error, Kind};
-use super::outside::Outside;
-use super::password::Hash;
-use super::pending::Pending;
-use super::user;
+use super::password::PasswordHash;
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
 use crate::domain::id::UserId;
+use crate::domain::session::INVITATION_TTL;
 use crate::domain::time::Time;
+use crate::engine::app::App;
+use crate::engine::caller::{Caller, Identity, Origin};
+use crate::engine::environment::Environment;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx, WriteTx};
-
-/// How long an invitation may be taken.
-pub const LIFE: Duration = Duration::from_hours(72);
 
 /// An invitation that was good when it was looked at.
 #[derive(Clone, Copy)]
@@ -28,31 +22,16 @@ pub struct Invited {
     user: UserId,
 }
 
-/// Gives somebody who has not taken their account over yet a new invitation.
-pub fn resend(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<SecretString> {
-    let outside = app.outside.clone();
-    app.record(caller, Rule::AddsPeople, move |tx, grant| {
-        let person = user::standing(tx, grant, user)?;
-        if person.validated {
-            // An invitation sets a password: for an account in use it would take it away from its owner.
-            let message = "User has taken their account over already";
-            return Err(Error::new(Kind::Invalid, "USER_ALREADY_VALIDATED", message));
-        }
-        let (secret, _) = give(tx, &outside, person.id, grant.at)?;
-        Ok((secret, Event::UserInvited { user: person.id }))
-    })
-}
-
 /// Whose invitation it is, if it is good; asked before a password is hashed, so that only who has one can ask for that work.
 pub fn check(app: &App, token: &str) -> Result<Invited, Error> {
-    let digest = secret::Kind::Invitation.digest(token).ok_or_else(invalid)?;
+    let digest = secret::SecretKind::Invitation.digest(token).ok_or_else(invalid)?;
     let now = app.now();
-    let user = app.identify(|tx| good(tx, &digest, now))?;
+    let user = app.pre_auth(|tx| good(tx, &digest, now))?;
     Ok(Invited { digest, user })
 }
 
 /// Takes an invitation: its person has this password, and their account.
-pub fn take(app: &App, origin: Origin, invited: Invited, password: Hash) -> Result<(), Error> {
+pub fn take(app: &App, origin: Origin, invited: Invited, password: PasswordHash) -> Result<(), Error> {
     let Invited { digest, user } = invited;
     let caller = Caller { identity: Identity::Proven { user }, origin };
     let taken = app.record(&caller, Rule::SignsIn, move |tx, grant| {
@@ -63,21 +42,21 @@ pub fn take(app: &App, origin: Origin, invited: Invited, password: Hash) -> Resu
         Ok(((), Event::UserVerified { user }))
     });
     // Whoever was deleted meanwhile has no invitation any more, which is all that its holder needs to know.
-    taken.wait().map_err(|error| if error.kind == Kind::Unauthenticated { invalid() } else { error })
+    taken.wait().map_err(|error| if error.kind == ErrorKind::Unauthenticated { invalid() } else { error })
 }
 
 /// Gives a person an invitation, and says when it ends.
 pub(super) fn give(
     tx: &WriteTx<'_>,
-    outside: &Outside,
+    env: &Environment,
     user: UserId,
     now: Time,
 ) -> Result<(SecretString, Time), Error> {
-    let secret = secret::Kind::Invitation.fresh(&mut outside.rng());
-    let digest = secret::Kind::Invitation
+    let secret = secret::SecretKind::Invitation.fresh(&mut env.rng());
+    let digest = secret::SecretKind::Invitation
         .digest(secret.expose_secret())
         .ok_or_else(|| Error::internal("a fresh invitation is malformed"))?;
-    let ends = now.plus(LIFE);
+    let ends = now.plus(INVITATION_TTL);
     store::invitation::put(tx, user, &digest, ends)?;
     Ok((secret, ends))
 }
@@ -90,5 +69,5 @@ fn good(tx: &ReadTx<'_>, digest: &TokenDigest, now: Time) -> Result<UserId, Erro
 /// The same for one that never was, that was taken or replaced, and that has ended.
 fn invalid() -> Error {
     let message = "The invitation is not good, or not any more: ask an administrator for another";
-    Error::new(Kind::Invalid, "INVALID_TOKEN", message)
+    Error::new(ErrorKind::Invalid, "INVALID_TOKEN", message)
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::app::App;
-use super::error::{Error as ActionError, Kind};
-use crate::crypto::sealed::{self, Key};
+use crate::crypto::sealed::{self, SealingKey};
+use crate::engine::app::App;
+use crate::engine::error::{Error as ActionError, ErrorKind};
+use crate::engine::system::System;
 use crate::store::{self, ReadTx, StoreError, key_file};
 
 /// How it stands with the key.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct KeyFileStatus {
     /// The key file.
     pub path: PathBuf,
     /// What is wrong with it; `None` when nothing is.
@@ -76,25 +77,25 @@ impl Problem {
 }
 
 /// Takes the key from its file for as long as the app is open. Makes the file if there is none and nothing is sealed yet.
-pub fn open(app: &App, path: Option<&Path>) -> Result<Standing, ActionError> {
-    let path = path.map_or_else(|| key_file::beside(app.database()), Path::to_owned);
-    let (sealed, _) = app.identify(|tx| Ok(store::webhook::sealed(tx, None)?))?;
-    let made = if sealed == 0 { make(app, &path) } else { Ok(()) };
+pub fn open(system: &System, path: Option<&Path>) -> Result<KeyFileStatus, ActionError> {
+    let path = path.map_or_else(|| key_file::beside(system.app().database()), Path::to_owned);
+    let (sealed, _) = system.read(|tx| Ok(store::webhook::sealed(tx, None)?))?;
+    let made = if sealed == 0 { make(system.app(), &path) } else { Ok(()) };
     let found = made.and_then(|()| read(&path));
     let (key, problem) = match found {
         Ok(key) => (Some(key), None),
         Err(problem) => (None, Some(problem)),
     };
-    let standing = app.identify(|tx| Ok(stand(tx, path, key.as_ref(), problem)?))?;
+    let standing = system.read(|tx| Ok(stand(tx, path, key.as_ref(), problem)?))?;
     if let Some(key) = key {
         // The first that was taken stays.
-        let _ = app.key.set(Arc::new(key));
+        let _ = system.app().key.set(Arc::new(key));
     }
     Ok(standing)
 }
 
 /// How it stands with the key file at `path`, without taking the key from it or making one.
-pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<Standing, StoreError> {
+pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<KeyFileStatus, StoreError> {
     match read(&path) {
         Ok(key) => stand(tx, path, Some(&key), None),
         Err(problem) => stand(tx, path, None, Some(problem)),
@@ -102,30 +103,35 @@ pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<Standing, StoreError> {
 }
 
 /// The key that seals, or what to do to have one.
-pub(super) fn key(app: &App) -> Result<Arc<Key>, ActionError> {
+pub(super) fn key(app: &App) -> Result<Arc<SealingKey>, ActionError> {
     app.key.get().cloned().ok_or_else(|| {
         let message = "The key file is missing or cannot be read, so webhooks wait: whoever runs the server puts it back and restarts the server, or learns from `orgkeys doctor` what to do if it is lost";
-        ActionError::new(Kind::Unavailable, "KEY_FILE_MISSING", message)
+        ActionError::new(ErrorKind::Unavailable, "KEY_FILE_MISSING", message)
     })
 }
 
-fn stand(tx: &ReadTx<'_>, path: PathBuf, key: Option<&Key>, problem: Option<Problem>) -> Result<Standing, StoreError> {
-    let (sealed, waiting) = store::webhook::sealed(tx, key.map(Key::id))?;
+fn stand(
+    tx: &ReadTx<'_>,
+    path: PathBuf,
+    key: Option<&SealingKey>,
+    problem: Option<Problem>,
+) -> Result<KeyFileStatus, StoreError> {
+    let (sealed, waiting) = store::webhook::sealed(tx, key.map(SealingKey::id))?;
     let another = (waiting > 0).then_some(Problem::Another);
     let open = || key_file::is_open_to_others(&path).then_some(Problem::Open);
     let problem = problem.or(another).or_else(open);
-    Ok(Standing { path, problem, sealed, waiting })
+    Ok(KeyFileStatus { path, problem, sealed, waiting })
 }
 
 fn make(app: &App, path: &Path) -> Result<(), Problem> {
     if key_file::read(path).map_err(Problem::Unreadable)?.is_some() {
         return Ok(());
     }
-    let line = sealed::line(&sealed::fresh(&mut app.outside.rng()));
+    let line = sealed::line(&sealed::fresh(&mut app.env.rng()));
     key_file::make(path, &line).map_err(|error| Problem::Unmade(error.to_string()))
 }
 
-fn read(path: &Path) -> Result<Key, Problem> {
+fn read(path: &Path) -> Result<SealingKey, Problem> {
     let line = key_file::read(path).map_err(Problem::Unreadable)?.ok_or(Problem::Missing)?;
-    Key::from_line(&line).ok_or(Problem::NoKey)
+    SealingKey::from_line(&line).ok_or(Problem::NoKey)
 }

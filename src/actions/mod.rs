@@ -1,37 +1,33 @@
 //! What may be done, by whom, and what is recorded of it? One file per noun, one public function per thing a caller can do.
 
-pub mod access;
 pub mod account;
+pub mod admin;
 pub mod api_key;
-pub mod app;
 pub mod audit;
 pub mod backup;
 pub mod bootstrap;
-pub mod caller;
 pub mod clock;
 pub mod delivery;
 pub mod doctor;
-pub mod error;
 pub mod event;
-mod guesses;
 pub mod invitation;
+pub mod jobs;
 pub mod key_file;
-pub mod limits;
-pub mod login;
+mod login_throttle;
 pub mod node;
-pub mod offline;
+pub mod open;
 pub mod org;
 pub mod org_key;
-pub mod outside;
 pub mod password;
-pub mod pending;
 pub mod project;
 pub mod refusals;
 pub mod retention;
+#[cfg(test)]
+mod search_tests;
 pub mod session;
 pub mod signed_call;
+pub mod stats;
 pub mod stream;
-pub mod totals;
 pub mod user;
 pub mod verification;
 pub mod webhook;

@@ -2,21 +2,20 @@
 
 pub mod silence;
 
-use super::access::{Grant, Rule};
-use super::app::App;
-use super::caller::{Caller, Origin};
-use super::error::{Error, Kind};
-use super::outside::Outside;
-use super::pending::Pending;
-use super::signed_call::{self, Once, Signed, SignedCall};
+use super::signed_call::{self, Purpose, SignedCall};
 use crate::domain::event::Event;
 use crate::domain::id::{NodeId, OrgId};
 use crate::domain::node::{Node, Profile, Services};
-use crate::store::{self, ReadTx, WriteTx};
+use crate::engine::app::App;
+use crate::engine::caller::{Caller, Origin};
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
+use crate::store::{self, ReadTx};
 
 /// Which of the nodes are asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub struct NodePage {
     /// Nodes with any of these services; none of them = all nodes.
     pub services: Services,
     /// How many to pass over.
@@ -27,67 +26,48 @@ pub struct Page {
 
 /// Puts a node into the registry, or refreshes it, with the key that verified.
 pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Pending<Node> {
-    signed_call::admit(app, origin, call, |known| {
-        let Signed { caller, once, new } = signed_call::verify(app, origin, known, call)?;
-        if new {
-            once.look_for_room(app)?;
+    let (env, most) = (app.env.clone(), app.limits.nodes);
+    signed_call::run(app, origin, call, Purpose::Register, move |tx, grant, signature| {
+        let (org, key) = (grant.org, signature.key);
+        let known = store::node::find_by_ip(tx, org, &profile.ip)?;
+        refuse_deleted(known.as_ref())?;
+        let new = known.is_none();
+        let id = known.map_or_else(|| env.id(), |node| node.id);
+        let node = Node { id, org, profile, key: Some(key), last_contact: grant.at, deleted_at: None };
+        if !new {
+            store::node::refresh(tx, id, &node.profile, key, grant.at)?;
+        } else if !store::node::insert(tx, &node, most)? {
+            return Err(signed_call::no_room(tx, org, most)?);
         }
-        let (outside, most) = (app.outside.clone(), app.limits.nodes);
-        Ok(app.record(&caller, Rule::SpeaksAsNode, move |tx, grant| put(tx, grant, &once, profile, (&outside, most))))
+        Ok((node, Event::NodeRegistered { node: id, key, new, message: signature.form.name() }))
     })
 }
 
 /// Takes a node out of the registry at its own word.
 pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> {
-    signed_call::admit(app, origin, call, |known| {
-        let Signed { caller, once, .. } = signed_call::verify(app, origin, known, call)?;
-        let ip = call.ip.clone();
-        Ok(app.revoke(&caller, Rule::SpeaksAsNode, move |tx, grant| take_out(tx, grant, &once, &ip)))
+    let ip = call.ip.clone();
+    signed_call::run(app, origin, call, Purpose::Unregister, move |tx, grant, signature| {
+        let node = node_at(tx, grant.org, &ip)?;
+        refuse_deleted(Some(&node))?;
+        store::node::remove(tx, node.id)?;
+        Ok(((), Event::NodeUnregistered { node: node.id, key: signature.key, message: signature.form.name() }))
     })
 }
 
-fn put(
-    tx: &WriteTx<'_>,
-    grant: &Grant,
-    once: &Once,
-    profile: Profile,
-    (outside, most): (&Outside, u32),
-) -> Result<(Node, Event), Error> {
-    let (org, key) = (grant.org, once.spend(tx)?);
-    let known = store::node::find_by_ip(tx, org, &profile.ip)?;
-    refuse_deleted(known.as_ref())?;
-    let new = known.is_none();
-    let id = known.map_or_else(|| outside.id(), |node| node.id);
-    let node = Node { id, org, profile, key: Some(key), last_contact: grant.at, deleted_at: None };
-    if !new {
-        store::node::refresh(tx, id, &node.profile, key, grant.at)?;
-    } else if !store::node::insert(tx, &node, most)? {
-        return Err(signed_call::no_room(tx, org, most)?);
-    }
-    once.accept()?;
-    Ok((node, Event::NodeRegistered { node: id, key, new, message: once.form.name() }))
-}
-
-fn take_out(tx: &WriteTx<'_>, grant: &Grant, once: &Once, ip: &str) -> Result<((), Event), Error> {
-    let key = once.spend(tx)?;
-    let node = node_at(tx, grant.org, ip)?;
-    refuse_deleted(Some(&node))?;
-    store::node::remove(tx, node.id)?;
-    once.accept()?;
-    Ok(((), Event::NodeUnregistered { node: node.id, key, message: once.form.name() }))
-}
-
 fn refuse_deleted(node: Option<&Node>) -> Result<(), Error> {
-    node.and_then(|node| node.deleted_at).map_or(Ok(()), |when| Err(signed_call::node_deleted(when)))
+    let Some(when) = node.and_then(|node| node.deleted_at) else { return Ok(()) };
+    let advice = format!("An administrator deleted this node at {when}: ask an administrator to activate it");
+    let error = Error::new(ErrorKind::Invalid, "NODE_DELETED", "The node was deleted by an administrator");
+    Err(error.advising(advice))
 }
 
 /// The nodes of an organization, newest first, and how many there are.
-pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, page: Page) -> Pending<(Vec<Node>, i64)> {
+pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, page: NodePage) -> Pending<(Vec<Node>, i64)> {
     list_as(app, caller, &Rule::SeesNodes(org), page)
 }
 
 /// The nodes of the caller's own organization that offer any of the services.
-pub fn find(app: &App, caller: &Caller, page: Page) -> Pending<(Vec<Node>, i64)> {
+pub fn find(app: &App, caller: &Caller, page: NodePage) -> Pending<(Vec<Node>, i64)> {
     list_as(app, caller, &Rule::FindsNodes, page)
 }
 
@@ -96,7 +76,7 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> P
     app.revoke(caller, Rule::ManagesNodes(org), move |tx, grant| {
         let node = node_named(tx, grant.org, &node)?.id;
         if !store::node::delete(tx, node, grant.at)? {
-            return Err(Error::new(Kind::Invalid, "NODE_ALREADY_DELETED", "Node is already deleted"));
+            return Err(Error::new(ErrorKind::Invalid, "NODE_ALREADY_DELETED", "Node is already deleted"));
         }
         Ok(((), Event::NodeDeleted { node }))
     })
@@ -107,13 +87,13 @@ pub fn activate(app: &App, caller: &Caller, org: Option<OrgId>, node: String) ->
     app.record(caller, Rule::ManagesNodes(org), move |tx, grant| {
         let node = node_named(tx, grant.org, &node)?.id;
         if !store::node::activate(tx, node)? {
-            return Err(Error::new(Kind::Invalid, "NODE_NOT_DELETED", "Node is not deleted"));
+            return Err(Error::new(ErrorKind::Invalid, "NODE_NOT_DELETED", "Node is not deleted"));
         }
         Ok(((), Event::NodeActivated { node }))
     })
 }
 
-fn list_as(app: &App, caller: &Caller, rule: &Rule, page: Page) -> Pending<(Vec<Node>, i64)> {
+fn list_as(app: &App, caller: &Caller, rule: &Rule, page: NodePage) -> Pending<(Vec<Node>, i64)> {
     app.read(caller, rule, |tx, grant| {
         let found = store::node::list(tx, grant.org, page.services, page.skip, page.take)?;
         let event = Event::NodesListed { org: grant.org, count: found.0.len() };
@@ -133,5 +113,5 @@ fn node_at(tx: &ReadTx<'_>, org: OrgId, ip: &str) -> Result<Node, Error> {
 }
 
 fn no_such_node() -> Error {
-    Error::new(Kind::Missing, "NODE_NOT_FOUND", "Node not found")
+    Error::new(ErrorKind::Missing, "NODE_NOT_FOUND", "Node not found")
 }

@@ -1,13 +1,14 @@
 //! What may be done with an organization? Its members see it, and administrators change what it says of itself.
 
-use super::access::{Grant, Rule};
-use super::app::App;
-use super::caller::Caller;
-use super::error::Error;
-use super::pending::Pending;
 use crate::domain::event::Event;
 use crate::domain::id::OrgId;
 use crate::domain::org::Org;
+use crate::engine::access::Grant;
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::Error;
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
 /// An organization, as its members see it.

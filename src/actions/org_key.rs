@@ -3,16 +3,16 @@
 use std::num::NonZero;
 use std::thread;
 
-use super::access::Rule;
-use super::app::App;
-use super::caller::Caller;
-use super::error::{Error, Kind};
-use super::outside::Outside;
-use super::pending::Pending;
 use crate::crypto::rsa::{self, KeyError, KeyPair};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::org_key::{KeyNode, OrgKey};
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::environment::Environment;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store;
 
 /// The niceness of the thread that makes a key, so that verification keeps its speed meanwhile.
@@ -29,11 +29,11 @@ pub fn check_room(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(), 
 /// Makes a key pair, one caller at a time. The quota is read again before the work, and refereed by the insert.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey, KeyPair), Error> {
     check_room(app, caller, org)?;
-    let pair = generate(&app.outside)?;
+    let pair = generate(&app.env)?;
     let quota = app.limits.org_keys;
-    let (outside, public_key) = (app.outside.clone(), pair.public_der.as_slice().into());
+    let (env, public_key) = (app.env.clone(), pair.public_der.as_slice().into());
     let key = app.record(caller, Rule::ManagesKeys(org), move |tx, grant| {
-        let key = OrgKey { id: outside.id(), org: grant.org, public_key, created_at: grant.at };
+        let key = OrgKey { id: env.id(), org: grant.org, public_key, created_at: grant.at };
         if !store::org_key::insert(tx, &key, quota)? {
             return Err(quota_reached(quota));
         }
@@ -72,13 +72,13 @@ pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<usi
 }
 
 /// Makes a pair on a thread of its own, which ends with the low priority that it gives itself.
-fn generate(outside: &Outside) -> Result<KeyPair, Error> {
+fn generate(env: &Environment) -> Result<KeyPair, Error> {
     let made = thread::scope(|scope| {
         let work = move || -> Result<KeyPair, KeyError> {
             if let Some(this) = NonZero::new(rustix::thread::gettid().as_raw_nonzero().get()) {
                 let _ = rustix::process::setpriority_process(rustix::process::Pid::from_raw(this.get()), PATIENT);
             }
-            rsa::generate(|| outside.rng())
+            rsa::generate(|| env.rng())
         };
         thread::Builder::new()
             .name("generator".to_owned())
@@ -92,10 +92,10 @@ fn quota_reached(quota: u32) -> Error {
     let message = format!(
         "Maximum number of organization keys ({quota}) has been reached. Please delete existing keys before creating new ones."
     );
-    Error::new(Kind::Invalid, "KEY_LIMIT_REACHED", message)
+    Error::new(ErrorKind::Invalid, "KEY_LIMIT_REACHED", message)
 }
 
 fn no_such_key() -> Error {
     let message = "Organization key not found or does not belong to this organization";
-    Error::new(Kind::Missing, "KEY_NOT_FOUND", message)
+    Error::new(ErrorKind::Missing, "KEY_NOT_FOUND", message)
 }

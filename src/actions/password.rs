@@ -2,15 +2,15 @@
 
 use secrecy::SecretString;
 
-use super::app::App;
-use super::error::Error;
 use crate::crypto::password::{self, HashError};
+use crate::engine::app::App;
+use crate::engine::error::Error;
 
 /// The hash of a password that somebody is to have.
 #[derive(Clone)]
-pub struct Hash(String);
+pub struct PasswordHash(String);
 
-impl Hash {
+impl PasswordHash {
     /// As it is stored.
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -18,8 +18,8 @@ impl Hash {
 }
 
 /// Hashes a password that was taken.
-pub fn hash(app: &App, password: &SecretString) -> Result<Hash, Error> {
-    Ok(Hash(password::hash(password, &mut app.outside.rng())?))
+pub fn hash(app: &App, password: &SecretString) -> Result<PasswordHash, Error> {
+    Ok(PasswordHash(password::hash(password, &mut app.env.rng())?))
 }
 
 impl From<HashError> for Error {

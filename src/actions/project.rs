@@ -1,14 +1,15 @@
 //! What may be done with projects? Made, seen, renamed and deleted, with the people who belong to them.
 
-use super::access::{self, Grant, Rule};
-use super::app::App;
-use super::caller::Caller;
-use super::error::{Error, Kind};
-use super::pending::Pending;
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, ProjectId, UserId};
 use crate::domain::project::{MOST_PER_ORG, Member, MemberRole, Project};
 use crate::domain::role::Role;
+use crate::engine::access::{self, Grant};
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
 /// A project with its members, newest person first.
@@ -31,9 +32,9 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Proje
 
 /// Makes a project, whose maker becomes its owner.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, name: String) -> Pending<Whole> {
-    let outside = app.outside.clone();
+    let env = app.env.clone();
     app.record(caller, Rule::AddsProjects(org), move |tx, grant| {
-        let project = Project { id: outside.id(), org: grant.org, name, created_at: grant.at };
+        let project = Project { id: env.id(), org: grant.org, name, created_at: grant.at };
         if !store::project::insert(tx, &project, MOST_PER_ORG)? {
             return Err(limit_reached());
         }
@@ -123,13 +124,13 @@ fn limit_reached() -> Error {
     let message = format!(
         "Maximum number of projects ({MOST_PER_ORG}) has been reached. Please delete existing projects before creating new ones."
     );
-    Error::new(Kind::Invalid, "PROJECT_LIMIT_REACHED", message)
+    Error::new(ErrorKind::Invalid, "PROJECT_LIMIT_REACHED", message)
 }
 
 fn no_such_user() -> Error {
-    Error::new(Kind::Missing, "USER_NOT_FOUND", "User not found")
+    Error::new(ErrorKind::Missing, "USER_NOT_FOUND", "User not found")
 }
 
 fn no_such_member() -> Error {
-    Error::new(Kind::Missing, "MEMBER_NOT_FOUND", "The person is not a member of the project")
+    Error::new(ErrorKind::Missing, "MEMBER_NOT_FOUND", "The person is not a member of the project")
 }

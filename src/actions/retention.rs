@@ -3,17 +3,17 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::app::App;
-use super::error::Error;
 use crate::crypto::chain::hex;
 use crate::domain::event::Event;
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
-use crate::store::delivery::forget::{Doomed, doomed};
-use crate::store::{self, ReadTx, WriteTx, anchor};
+use crate::engine::error::Error;
+use crate::engine::system::System;
+use crate::store::delivery::forget::{ExpiringDeliveries, expiring_with};
+use crate::store::{self, ReadTx, WriteTx, trim_point};
 
 /// Entries removed in one transaction: what else is written waits no longer than these take.
-pub const AT_ONCE: u32 = 500;
+pub const ENTRIES_PER_CHANGE: u32 = 500;
 
 /// Transactions of one run, so that a stop need not wait long.
 pub const STEPS: u32 = 100;
@@ -39,11 +39,11 @@ impl Retention {
     ///
     /// A day is removed as a whole, so a chain gets one `audit.trim` a day at most. The clock is believed as little as
     /// possible: one that leapt ahead must not remove everything.
-    pub fn keep(&self, app: &App) -> Result<usize, Error> {
+    pub fn keep(&self, system: &System) -> Result<usize, Error> {
         if self.days == 0 {
             return Ok(0);
         }
-        let now = app.outside.certain();
+        let now = system.app().env.safe_now();
         let kept_from = now.minus(Duration::from_hours(24 * u64::from(self.days))).millis();
         let cutoff = Time::from_millis(kept_from - kept_from.rem_euclid(DAY));
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,8 +51,8 @@ impl Retention {
             return Ok(0);
         }
         let (mut removed, mut steps) = (0, 0);
-        for chain in app.identify(|tx| Ok(store::audit::chains(tx)?))? {
-            if let Some((last, count)) = app.identify(|tx| Ok(anchor::removable(tx, chain, cutoff, now)?))? {
+        for chain in system.read(|tx| Ok(store::audit::chains(tx)?))? {
+            if let Some((last, count)) = system.read(|tx| Ok(trim_point::removable(tx, chain, cutoff, now)?))? {
                 let trimmed = Event::AuditTrimmed { org: chain, seq: last.seq, hash: hex(&last.hash), count };
                 // Counted where it is written: what is replayed before counts, and nothing of it is replayed after.
                 let events = move |tx: &WriteTx<'_>| {
@@ -60,13 +60,13 @@ impl Retention {
                     events.push(trimmed);
                     Ok(events)
                 };
-                app.let_go(chain, last, events)?;
+                system.trim(chain, last, events)?;
             }
-            while app.identify(|tx| Ok(anchor::is_unswept(tx, chain)?))? {
+            while system.read(|tx| Ok(trim_point::is_unpurged(tx, chain)?))? {
                 if steps == STEPS {
                     return Ok(removed);
                 }
-                removed += app.sweep(chain, AT_ONCE)?;
+                removed += system.purge(chain, ENTRIES_PER_CHANGE)?;
                 steps += 1;
             }
         }
@@ -78,11 +78,11 @@ impl Retention {
 /// What is to be said of deliveries that never arrive, since their events go: once for each webhook.
 fn given_up(tx: &ReadTx<'_>, chain: Option<OrgId>, seq: i64) -> Result<Vec<Event>, Error> {
     let Some(org) = chain else { return Ok(Vec::new()) };
-    let event = |Doomed { webhook, count, of_failure }| Event::DeliveryFailed {
+    let event = |ExpiringDeliveries { webhook, count, of_failure }| Event::DeliveryFailed {
         webhook,
         count: count as usize,
         only: None,
         of_failure,
     };
-    Ok(doomed(tx, org, seq)?.into_iter().map(event).collect())
+    Ok(expiring_with(tx, org, seq)?.into_iter().map(event).collect())
 }

@@ -1,94 +1,255 @@
-//! Whose credential is it, and what may its holder know of themselves?
+//! How does a session begin, go on and end? By a password, by a refresh token that counts once, and by its owner's word.
 
-use super::access::{self, Rule};
-use super::app::App;
-use super::caller::{Caller, Identity, Origin};
-use super::error::Error;
-use super::limits;
-use super::pending::Pending;
-use crate::crypto::secret;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::login_throttle::{self, PasswordCheck};
+use crate::crypto::password::{self, Verdict};
+use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
-use crate::domain::id::OrgId;
-use crate::domain::org::Org;
+use crate::domain::id::{TokenId, UserId};
+use crate::domain::session::{ACCESS_TTL, OwnToken, REFRESH_TTL, Session};
+use crate::domain::time::Time;
 use crate::domain::user::User;
-use crate::store;
+use crate::engine::access::Grant;
+use crate::engine::app::App;
+use crate::engine::caller::{Caller, CredentialId, Identity, Origin};
+use crate::engine::environment::Environment;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
+use crate::store::login_attempt::Network;
+use crate::store::session::Refresh;
+use crate::store::{self, ReadTx, WriteTx};
 
-/// What a request carries to show who calls.
-#[derive(Clone, Copy, Debug)]
-pub enum Credential<'a> {
-    /// A person's access token.
-    Token(&'a str),
-    /// A service's API key.
-    ApiKey(&'a str),
+/// What somebody signs in with.
+#[derive(Debug)]
+pub struct Login {
+    /// The address of the account.
+    pub email: String,
+    /// Its password, perhaps.
+    pub password: SecretString,
+    /// What the client calls itself.
+    pub device: Option<String>,
 }
 
-/// The caller whom a credential proves. One of the wrong shape is refused before anything is looked up. Never waits for a
-/// write or a long read, so an async thread may call it.
-pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Result<Caller, Error> {
-    let identity = match credential {
-        Credential::Token(text) => person(app, text)?,
-        Credential::ApiKey(text) => service(app, text, &origin)?,
-    };
-    Ok(Caller { identity, origin })
+/// The two tokens of a session, this once, and when the access token ends.
+#[derive(Debug)]
+pub struct Tokens {
+    /// Opens what its owner may do.
+    pub access: SecretString,
+    /// Renews both, once.
+    pub refresh: SecretString,
+    /// When the access token ends.
+    pub expires_at: Time,
 }
 
-/// Takes a call from the buckets of the credential, the person and the organization.
-pub fn admit(app: &App, caller: &Caller) -> Result<(), Error> {
-    counted(caller).map_or(Ok(()), |(org, credential)| app.limiter.admit_caller(org, credential))
+/// A session that has just begun.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// Its id.
+    pub session: TokenId,
+    /// Whose it is.
+    pub user: User,
+    /// Its tokens.
+    pub tokens: Tokens,
 }
 
-/// Charges the same buckets for a call that changes so many rows.
-pub(super) fn charge(app: &App, caller: &Caller, rows: usize) {
-    if let Some((org, credential)) = counted(caller) {
-        app.limiter.charge(org, credential, rows);
+/// Whether a password may be tried for this address from there, asked before a place at the gate is taken: who is over
+/// the limits must not take it from others.
+pub fn check(app: &App, origin: &Origin, login: &Login) -> Result<(), Error> {
+    let found = app.pre_auth(|tx| Ok(store::user::find_by_email(tx, &login.email)?))?;
+    login_throttle::look(app, origin, PasswordCheck { email: &login.email, user: found.as_ref(), hash: None })
+}
+
+/// Begins a session by a password. A wrong address and a wrong password are refused alike, after the same work.
+///
+/// Takes as long as a hash and a commit, so it answers on the thread that asks.
+pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Error> {
+    let Login { email, password, device } = login;
+    let device = device.clone();
+    let found = app.pre_auth(|tx| with_password(tx, email))?;
+    let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
+    let check = PasswordCheck { email, user: user.as_ref(), hash: hash.as_deref() };
+    let verdict = login_throttle::compare(app, origin, check, password, wrong())?;
+    // A right password is always somebody's.
+    let user = user.ok_or_else(|| Error::internal("a password without a user"))?;
+    if user.deleted_at.is_some() || !user.validated {
+        let inactive = inactive();
+        app.refusals.count_login(user.org, inactive.code, origin.address, app.now());
+        return Err(inactive);
     }
-}
-
-/// What the calls of a caller are counted by.
-const fn counted(caller: &Caller) -> Option<(OrgId, limits::Credential)> {
-    match caller.identity {
-        Identity::User { token, user, org } => Some((org, limits::Credential::Token(token, user))),
-        Identity::ApiKey { key, org } => Some((org, limits::Credential::ApiKey(key))),
-        Identity::Proven { .. } | Identity::Node { .. } | Identity::System => None,
-    }
-}
-
-fn person(app: &App, text: &str) -> Result<Identity, Error> {
-    let Some(digest) = secret::Kind::AccessToken.digest(text) else {
-        let message = "The access token is malformed: it is `okp_` and 36 letters and digits, copied whole";
-        return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
+    let better = match verdict {
+        Verdict::RightButWeak => Some(password::hash(password, &mut app.env.rng()).map_err(Error::internal)?),
+        Verdict::Right | Verdict::Wrong => None,
     };
-    let standing = match app.index().token(&digest) {
-        Some(standing) => access::valid(Some((*standing).clone()), app.now())?,
-        // It does not stand. Whether it was revoked or never was is on disk.
-        None => access::valid(app.look_up(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?, app.now())?,
-    };
-    Ok(Identity::User { token: standing.token.id, user: standing.token.user, org: standing.org })
+    let fresh = Fresh::new(&app.env)?;
+    let (env, network) = (app.env.clone(), Network::of(origin.address));
+    let begun = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
+        // The password that was right may not be theirs any more.
+        if store::user::password(tx, user.id)? != hash {
+            return Err(wrong());
+        }
+        if let Some(better) = better {
+            store::user::rehash_password(tx, user.id, &better)?;
+        }
+        store::login_attempt::know(tx, user.id, network, grant.at)?;
+        begin(tx, grant, user, fresh, (env.id(), device))
+    });
+    // Deleted meanwhile: there is nobody to act.
+    begun.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
 }
 
-fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
-    let Some(digest) = secret::Kind::ApiKey.digest(text) else {
-        let message = "The API key is malformed: it is `oka_` and 36 letters and digits, copied whole";
-        return Err(Error::unauthenticated("MALFORMED_API_KEY", message));
-    };
-    let key = app.index().api_key(&digest);
-    let standing = access::usable(key.as_ref().map(|key| &key.standing), app.now())?;
-    if let Some(key) = &key {
-        key.touch(app.now(), origin.address);
-    }
-    Ok(Identity::ApiKey { key: standing.id, org: standing.org })
+fn with_password(tx: &ReadTx<'_>, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
+    let Some(user) = store::user::find_by_email(tx, email)? else { return Ok(None) };
+    let hash = store::user::password(tx, user.id)?;
+    Ok(Some((user, hash)))
 }
 
-/// The caller's own profile, and their organization.
-pub fn profile(app: &App, caller: &Caller) -> Pending<(User, Org)> {
-    app.read(caller, &Rule::SeesOwnProfile, |tx, grant| {
-        let user = match grant.user {
-            Some(id) => store::user::find(tx, id)?,
-            None => None,
+fn begin(
+    tx: &WriteTx<'_>,
+    grant: &Grant,
+    user: User,
+    fresh: Fresh,
+    (id, device): (TokenId, Option<String>),
+) -> Result<(LoggedIn, Vec<Event>), Error> {
+    let now = grant.at;
+    store::session::forget_ended(tx, user.id, now)?;
+    let ended = store::session::make_room(tx, user.id, now)?;
+    let (expires_at, refresh_until) = ends(now);
+    let session = Session { id, user: user.id, created_at: now, expires_at, refresh_until, device };
+    store::session::insert(tx, &session, &fresh.access.1, &fresh.refresh.1)?;
+    let ended = ended.into_iter().map(|token| Event::TokenRevoked { token, user: user.id });
+    let events = ended.chain([Event::LoggedIn { session: id, user: user.id }]).collect();
+    Ok((LoggedIn { session: id, user, tokens: fresh.tokens(expires_at) }, events))
+}
+
+/// Renews a session. The refresh token is used up; one that was used before ends its session, since one of its two users
+/// stole it: then the inner result is the refusal.
+pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Result<Tokens, Error>> {
+    let (digest, found) = match find(app, token) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Pending::refused(invalid_refresh()),
+        Err(error) => return Pending::refused(error),
+    };
+    // Each refresh is a row and an entry for ever, so it counts like any other call of its person.
+    let admitted = app.limiter.admit_caller(found.org, CredentialId::Token(found.session, found.user));
+    let fresh = match admitted.and_then(|()| Fresh::new(&app.env)) {
+        Ok(fresh) => fresh,
+        Err(error) => return Pending::refused(error),
+    };
+    let caller = proven(found.user, origin);
+    let work = move |tx: &WriteTx<'_>, grant: &Grant| {
+        // It may have been used, or its session ended, since it was found.
+        let Refresh { session, user, .. } = standing(tx, &digest, grant.at)?.ok_or_else(invalid_refresh)?;
+        if !store::session::spend_refresh(tx, &digest, grant.at)? {
+            store::session::end(tx, user, session, grant.at)?;
+            return Ok((Err(invalid_refresh()), Event::RefreshReused { session, user }));
+        }
+        let (expires_at, until) = ends(grant.at);
+        let (access, refresh) = (&fresh.access.1, &fresh.refresh.1);
+        store::session::renew(tx, session, (access, expires_at), (refresh, until), grant.at)?;
+        Ok((Ok(fresh.tokens(expires_at)), Event::SessionRefreshed { session, user }))
+    };
+    if found.used { app.revoke(&caller, Rule::SignsIn, work) } else { app.record(&caller, Rule::SignsIn, work) }
+}
+
+/// Ends the session of a refresh token, used or not. One that renews nothing has nothing to end, which is what was asked
+/// for: `None`.
+pub fn log_out(app: &App, origin: &Origin, token: &SecretString) -> Result<Option<Pending<()>>, Error> {
+    let Some((digest, found)) = find(app, token)? else { return Ok(None) };
+    Ok(Some(app.revoke(&proven(found.user, origin), Rule::SignsIn, move |tx, grant| {
+        let Some(Refresh { session, user, used, .. }) = standing(tx, &digest, grant.at)? else {
+            return Ok(((), None));
         };
-        let user = user.ok_or_else(|| Error::internal("a token without a user"))?;
-        let org = store::org::find(tx, user.org)?.ok_or_else(|| Error::internal("a user without an organization"))?;
-        let event = Event::ProfileRead { user: user.id };
-        Ok(((user, org), event))
+        store::session::end(tx, user, session, grant.at)?;
+        let reused = Event::RefreshReused { session, user };
+        Ok(((), Some(if used { reused } else { Event::TokenRevoked { token: session, user } })))
+    })))
+}
+
+/// The caller's sessions and other access tokens that stand, newest first.
+pub fn list(app: &App, caller: &Caller) -> Pending<Vec<OwnToken>> {
+    app.read(caller, &Rule::ManagesOwnSessions, |tx, grant| {
+        let user = own(grant)?;
+        let tokens = store::session::list(tx, user, grant.at)?;
+        let event = Event::SessionsListed { user, count: tokens.len() };
+        Ok((tokens, event))
     })
+}
+
+/// Ends one of the caller's own sessions or other access tokens.
+pub fn end(app: &App, caller: &Caller, token: Option<TokenId>) -> Pending<()> {
+    app.revoke(caller, Rule::ManagesOwnSessions, move |tx, grant| {
+        let (user, token) = (own(grant)?, token.ok_or_else(no_such_token)?);
+        if !store::session::end(tx, user, token, grant.at)? {
+            return Err(no_such_token());
+        }
+        Ok(((), Event::TokenRevoked { token, user }))
+    })
+}
+
+/// Two tokens that nobody has had, with the digests that they are known by.
+struct Fresh {
+    access: (SecretString, TokenDigest),
+    refresh: (SecretString, TokenDigest),
+}
+
+impl Fresh {
+    fn new(env: &Environment) -> Result<Self, Error> {
+        let mut rng = env.rng();
+        let mut fresh = |kind: secret::SecretKind| {
+            let secret = kind.fresh(&mut rng);
+            let digest = kind.digest(secret.expose_secret());
+            digest.map(|digest| (secret, digest)).ok_or_else(|| Error::internal("a fresh token is malformed"))
+        };
+        Ok(Self { access: fresh(secret::SecretKind::AccessToken)?, refresh: fresh(secret::SecretKind::RefreshToken)? })
+    }
+
+    fn tokens(self, expires_at: Time) -> Tokens {
+        Tokens { access: self.access.0, refresh: self.refresh.0, expires_at }
+    }
+}
+
+/// When the access token and the session end that begin or are renewed now.
+fn ends(now: Time) -> (Time, Time) {
+    let after = |ttl: Duration| now.plus(ttl);
+    (after(ACCESS_TTL), after(REFRESH_TTL))
+}
+
+/// What a refresh token renews, if it stands.
+fn find(app: &App, token: &SecretString) -> Result<Option<(TokenDigest, Refresh)>, Error> {
+    let Some(digest) = secret::SecretKind::RefreshToken.digest(token.expose_secret()) else { return Ok(None) };
+    let now = app.now();
+    Ok(app.pre_auth(|tx| standing(tx, &digest, now))?.map(|found| (digest, found)))
+}
+
+fn standing(tx: &ReadTx<'_>, digest: &TokenDigest, now: Time) -> Result<Option<Refresh>, Error> {
+    Ok(store::session::find_by_refresh(tx, digest)?.filter(|refresh| refresh.stands(now)))
+}
+
+fn proven(user: UserId, origin: &Origin) -> Caller {
+    Caller { identity: Identity::Proven { user }, origin: origin.clone() }
+}
+
+fn own(grant: &Grant) -> Result<UserId, Error> {
+    grant.user.ok_or_else(|| Error::internal("a token without a user"))
+}
+
+fn wrong() -> Error {
+    Error::unauthenticated("INVALID_CREDENTIALS", "Wrong email address or password")
+}
+
+fn inactive() -> Error {
+    Error::unauthenticated("USER_INACTIVE", "The account is not active: ask an administrator of your organization")
+}
+
+/// A refusal of a refresh token that renews nothing, whatever the reason.
+fn invalid_refresh() -> Error {
+    Error::unauthenticated("INVALID_REFRESH_TOKEN", "The refresh token is not valid any more: sign in again")
+}
+
+fn no_such_token() -> Error {
+    Error::new(ErrorKind::Missing, "TOKEN_NOT_FOUND", "Token not found")
 }

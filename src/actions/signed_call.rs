@@ -1,28 +1,23 @@
 //! Is it really the node? A signature over address, region and time, made with a key of the organization, fresh and never used before.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use super::app::App;
-use super::caller::{Caller, Identity, Origin};
-use super::error::{Error, Kind};
-use super::limits::Limiter;
-use super::outside::Outside;
-use super::pending::Pending;
-use super::refusals::Refusals;
-use crate::crypto::rsa::Verifier;
 use crate::crypto::signed_request::{Form, Messages, Signature};
+use crate::domain::event::Event;
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::node::{Node, SignedAt};
 use crate::domain::time::Time;
+use crate::engine::access::Grant;
+use crate::engine::app::App;
+use crate::engine::caller::{Caller, Identity, Origin};
+use crate::engine::environment::Environment;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::limits::Limiter;
+use crate::engine::pending::Pending;
+use crate::engine::refusals::{NODE_LIMIT, RefusalCounter};
+use crate::engine::rule::Rule;
+use crate::engine::verifiers::ReadyKey;
 use crate::store::{self, ReadTx, WriteTx};
-
-/// Public keys that are kept ready to verify; beyond it all are dropped and read anew.
-const READY: usize = 10_000;
-
-/// The refusal of a node that is one too many.
-const NODE_LIMIT: &str = "NODE_LIMIT_REACHED";
 
 const NO_SUCH_ORGANIZATION: &str =
     "This server has no organization with the id in id_org: copy it from GET /user/profile";
@@ -42,45 +37,104 @@ pub struct SignedCall {
     pub signature: Signature,
 }
 
-/// A verified call: the node as a caller, its signature that is yet to be spent, and whether it was not in the registry.
-pub(super) struct Signed {
-    pub(super) caller: Caller,
-    pub(super) once: Once,
-    pub(super) new: bool,
+/// What a signed call is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Puts a node into the registry. A new one is refused early where there is no room for it.
+    Register,
+    /// Takes one out. It may use the reserve of a full disk.
+    Unregister,
 }
 
-/// A signature that counts once.
-pub(super) struct Once {
+/// A signature that was verified and counts once.
+pub(super) struct SingleUseSignature {
+    /// The form of the message that was signed.
     pub(super) form: Form,
+    /// The key that made it.
+    pub(super) key: OrgKeyId,
     org: OrgId,
-    key: OrgKeyId,
     signature: Signature,
     signed_at: Time,
-    outside: Outside,
+    env: Environment,
     limiter: Arc<Limiter>,
 }
 
-impl Once {
-    /// Uses the signature up and gives the key that made it.
-    pub(super) fn spend(&self, tx: &WriteTx<'_>) -> Result<OrgKeyId, Error> {
+/// What is known before a signature is looked at, all from one snapshot.
+struct Candidates {
+    /// The organization that the node names, or the only one.
+    org: OrgId,
+    /// The node at this address, deleted or not.
+    node: Option<Node>,
+    keys: Vec<ReadyKey>,
+}
+
+/// Runs a signed call: `work` changes what it is about, in the transaction that uses the signature up and records the call. A
+/// refusal is counted against the network and for the organization.
+pub(super) fn run<T: Send + 'static>(
+    app: &App,
+    origin: &Origin,
+    call: &SignedCall,
+    purpose: Purpose,
+    work: impl FnOnce(&WriteTx<'_>, &Grant, &SingleUseSignature) -> Result<(T, Event), Error> + Send + 'static,
+) -> Pending<T> {
+    if let Err(error) = app.limiter.admit_network(origin.address) {
+        return Pending::refused(error);
+    }
+    let candidates = candidates(app, call);
+    let counter = RefusalCounter {
+        limiter: Arc::clone(&app.limiter),
+        refusals: Arc::clone(&app.refusals),
+        env: app.env.clone(),
+        org: candidates.as_ref().ok().map(|candidates| candidates.org),
+        address: origin.address,
+    };
+    candidates
+        .and_then(|candidates| {
+            // Without the writer, which an organization that calls too often would keep from others.
+            app.limiter.admit_signed(candidates.org)?;
+            let is_new = candidates.node.is_none();
+            let signature = verify(app, candidates, call)?;
+            if is_new && purpose == Purpose::Register {
+                signature.look_for_room(app)?;
+            }
+            let identity = Identity::Node { org: signature.org, key: signature.key, ip: call.ip.clone() };
+            let caller = Caller { identity, origin: origin.clone() };
+            let work = move |tx: &WriteTx<'_>, grant: &Grant| {
+                signature.consume(tx)?;
+                let done = work(tx, grant, &signature)?;
+                signature.accept()?;
+                Ok(done)
+            };
+            Ok(match purpose {
+                Purpose::Register => app.record(&caller, Rule::SpeaksAsNode, work),
+                Purpose::Unregister => app.revoke(&caller, Rule::SpeaksAsNode, work),
+            })
+        })
+        .unwrap_or_else(Pending::refused)
+        .counted_by(counter)
+}
+
+impl SingleUseSignature {
+    /// Uses the signature up; refused if it was before.
+    fn consume(&self, tx: &WriteTx<'_>) -> Result<(), Error> {
         // By what has come for sure: a clock that leapt ahead would have all of them forgotten.
-        if let Some(forgotten) = store::replay::forget(tx, self.outside.certain())? {
-            self.outside.high_water.forget_used(forgotten);
+        if let Some(forgotten) = store::replay::forget(tx, self.env.safe_now())? {
+            self.env.high_water.forget_used(forgotten);
         }
-        if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(self.key) } else { Err(replayed()) }
+        if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(()) } else { Err(replayed()) }
     }
 
     /// Counts the call as accepted, or says how long it must wait. It comes last, since what is refused takes nothing: neither
     /// strangers nor replays can use an organization's calls up. What was changed before is undone then, the use of the
     /// signature too, so the same call can be sent again.
-    pub(super) fn accept(&self) -> Result<(), Error> {
+    fn accept(&self) -> Result<(), Error> {
         self.limiter.take_signed(self.org)
     }
 
     /// Refuses a new node of an organization that has as many as it may, before the writer is asked: however often that is
     /// tried, it keeps nobody else waiting. Whether there is room is decided by the writer all the same.
-    pub(super) fn look_for_room(&self, app: &App) -> Result<(), Error> {
-        app.look_up(|tx| {
+    fn look_for_room(&self, app: &App) -> Result<(), Error> {
+        app.pre_auth(|tx| {
             if store::node::count(tx, self.org)? < app.limits.nodes {
                 return Ok(());
             }
@@ -90,114 +144,21 @@ impl Once {
     }
 }
 
-/// Counts the refusal of a signed call against its network and for its organization.
-pub(super) struct Watch {
-    limiter: Arc<Limiter>,
-    refusals: Arc<Refusals>,
-    outside: Outside,
-    org: Option<OrgId>,
-    address: Option<IpAddr>,
-}
-
-impl Watch {
-    /// Counts what the call was answered with, if that is a refusal.
-    pub(super) fn see(&self, error: &Error) {
-        if error.kind != Kind::Invalid {
-            return;
-        }
-        // Whoever meets the limit of nodes has signed rightly: the other nodes of its network must not wait for it.
-        if error.code != NODE_LIMIT {
-            self.limiter.signed_call_refused(self.address);
-        }
-        if let Some(org) = self.org {
-            self.refusals.count(org, error.code, self.address, self.outside.now());
-        }
-    }
-}
-
-/// Public keys, parsed once. A key's id never gets other bytes, so nothing here can be stale; whether the key still stands is asked in the transaction.
-#[derive(Default)]
-pub(super) struct Verifiers(RwLock<HashMap<OrgKeyId, Arc<Verifier>>>);
-
-impl Verifiers {
-    /// The keys of an organization, newest first.
-    fn of(&self, tx: &ReadTx<'_>, org: OrgId) -> Result<Vec<Key>, Error> {
-        store::org_key::ids(tx, org)?.into_iter().map(|id| self.get(tx, id)).collect()
-    }
-
-    fn get(&self, tx: &ReadTx<'_>, id: OrgKeyId) -> Result<Key, Error> {
-        if let Some(ready) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            return Ok(Key { id, verifier: Arc::clone(ready) });
-        }
-        let verifier = Arc::new(Verifier::new(&store::org_key::public_key(tx, id)?)?);
-        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= READY {
-            keys.clear();
-        }
-        keys.insert(id, Arc::clone(&verifier));
-        Ok(Key { id, verifier })
-    }
-}
-
-/// A key of an organization, ready to verify.
-struct Key {
-    id: OrgKeyId,
-    verifier: Arc<Verifier>,
-}
-
-impl AsRef<Verifier> for Key {
-    fn as_ref(&self) -> &Verifier {
-        &self.verifier
-    }
-}
-
-/// What is known before a signature is looked at, all from one snapshot.
-pub(super) struct Known {
-    /// The organization that the node names, or the only one.
-    org: OrgId,
-    /// The node at this address, deleted or not.
-    node: Option<Node>,
-    keys: Vec<Key>,
-}
-
-/// Runs a signed call for its organization, within the limit on refusals, and counts it if it is refused.
-pub(super) fn admit<T>(
-    app: &App,
-    origin: &Origin,
-    call: &SignedCall,
-    work: impl FnOnce(Known) -> Result<Pending<T>, Error>,
-) -> Pending<T> {
-    if let Err(error) = app.limiter.admit_network(origin.address) {
-        return Pending::refused(error);
-    }
-    let known = look_up(app, call);
-    let watch = Watch {
-        limiter: Arc::clone(&app.limiter),
-        refusals: Arc::clone(&app.refusals),
-        outside: app.outside.clone(),
-        org: known.as_ref().ok().map(|known| known.org),
-        address: origin.address,
-    };
-    // Without the writer, which an organization that calls too often would keep from others.
-    let admitted = known.and_then(|known| app.limiter.admit_signed(known.org).map(|()| known));
-    admitted.and_then(work).unwrap_or_else(Pending::refused).watched(watch)
-}
-
-fn look_up(app: &App, call: &SignedCall) -> Result<Known, Error> {
-    app.look_up(|tx| {
+fn candidates(app: &App, call: &SignedCall) -> Result<Candidates, Error> {
+    app.pre_auth(|tx| {
         let org = organization(tx, call.org.as_deref())?;
         let keys = app.verifiers.of(tx, org)?;
         // One that has keys is there.
         if keys.is_empty() && !store::org::exists(tx, org)? {
             return Err(unknown(NO_SUCH_ORGANIZATION));
         }
-        Ok(Known { org, node: store::node::find_by_ip(tx, org, &call.ip)?, keys })
+        Ok(Candidates { org, node: store::node::find_by_ip(tx, org, &call.ip)?, keys })
     })
 }
 
 /// Verifies time, then signature: `ip|region|timestamp` first, then the same with the organization.
-pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall) -> Result<Signed, Error> {
-    let Known { org, node, mut keys } = known;
+fn verify(app: &App, candidates: Candidates, call: &SignedCall) -> Result<SingleUseSignature, Error> {
+    let Candidates { org, node, mut keys } = candidates;
     check_time(app, &call.at)?;
     if keys.is_empty() {
         return Err(refusal(
@@ -208,20 +169,21 @@ pub(super) fn verify(app: &App, origin: &Origin, known: Known, call: &SignedCall
     }
     // A node nearly always signs with the key of its last registration: tried first, it saves trying the others.
     let last = node.as_ref().and_then(|node| node.key);
-    let new = node.is_none();
     keys.sort_by_key(|key| Some(key.id) != last);
     let region = call.region.clone().or_else(|| node.map(|node| node.profile.region));
     let signer = region.and_then(|region| {
         Messages::new(&call.ip, &region, &call.at.text, &org.to_string()).find_signer(&call.signature, &keys)
     });
     let Some((form, index)) = signer else { return Err(bad_signature(call)) };
-    let key = keys[index].id;
-    let identity = Identity::Node { org, key, ip: call.ip.clone() };
-    let (signed_at, outside) = (call.at.time, app.outside.clone());
-    let once =
-        Once { form, org, key, signature: call.signature, signed_at, outside, limiter: Arc::clone(&app.limiter) };
-    let caller = Caller { identity, origin: origin.clone() };
-    Ok(Signed { caller, once, new })
+    Ok(SingleUseSignature {
+        form,
+        key: keys[index].id,
+        org,
+        signature: call.signature,
+        signed_at: call.at.time,
+        env: app.env.clone(),
+        limiter: Arc::clone(&app.limiter),
+    })
 }
 
 /// The organization that a node names, whether there is one or not, or the only one.
@@ -238,7 +200,7 @@ fn unknown(advice: &str) -> Error {
 }
 
 fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
-    let (now, window, signed_after) = (app.outside.shown(), app.limits.signature_window, app.signed_after);
+    let (now, window, signed_after) = (app.env.wall_clock(), app.limits.signature_window, app.signed_after);
     // Durations of milliseconds, shown in seconds to the millisecond.
     let seconds = |millis: i64| format!("{}.{:03} s", millis / 1_000, millis % 1_000);
     let limit = window.as_secs();
@@ -265,7 +227,7 @@ fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
     }
-    let forgotten = app.outside.high_water.used_forgotten();
+    let forgotten = app.env.high_water.used_forgotten();
     if at.time <= forgotten {
         let advice = format!(
             "The server's clock was set back, and used signatures are forgotten up to {forgotten}, so it takes none that states that time or an earlier one. \
@@ -293,21 +255,6 @@ fn replayed() -> Error {
     refusal("SIGNATURE_REPLAYED", "The signature was used before", advice.to_owned())
 }
 
-/// A refusal because the key that verified was deleted meanwhile.
-pub(super) fn key_is_gone() -> Error {
-    refusal(
-        "BAD_SIGNATURE",
-        "Invalid signature",
-        "The key that made it was deleted just now: sign with another key of the organization".to_owned(),
-    )
-}
-
-/// A refusal of a node that an administrator deleted.
-pub(super) fn node_deleted(when: Time) -> Error {
-    let advice = format!("An administrator deleted this node at {when}: ask an administrator to activate it");
-    refusal("NODE_DELETED", "The node was deleted by an administrator", advice)
-}
-
 /// A refusal of a node that is one too many.
 pub(super) fn no_room(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<Error, Error> {
     let count = store::node::count(tx, org)?;
@@ -320,5 +267,5 @@ pub(super) fn no_room(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<Error, E
 }
 
 fn refusal(code: &'static str, message: &str, advice: String) -> Error {
-    Error::new(Kind::Invalid, code, message).advising(advice)
+    Error::new(ErrorKind::Invalid, code, message).advising(advice)
 }

@@ -1,18 +1,19 @@
 //! How is the audit log followed? As it is listed, from an entry on; whether the caller still may is decided at every page.
 
-use super::access::{Grant, Rule};
-use super::app::App;
-use super::caller::Caller;
-use super::error::{Error, Kind};
 use super::event::{Actors, actors, name_actor};
-use super::pending::Pending;
 use crate::domain::event::Event;
 use crate::domain::id::OrgId;
 use crate::domain::role::Role;
 use crate::domain::time::Time;
+use crate::engine::access::Grant;
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store;
 use crate::store::audit::Shown;
-use crate::store::stream::Filter;
+use crate::store::stream::StreamFilter;
 
 /// Which events are asked for; `None` is any.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +38,7 @@ pub struct Follower {
 
 /// A piece of the log.
 #[derive(Debug)]
-pub struct Page {
+pub struct StreamPage {
     /// What fits of it, oldest first.
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
@@ -64,14 +65,14 @@ pub fn open(
     app.begin(caller, &Rule::StreamsEvents(org), |tx, grant| {
         if after.is_some_and(|after| after < 0) || after > Some(store::audit::last_id(tx)?) {
             let message = "Last-Event-ID, or after, is not the id of an event of this server: leave it out, or send the last one you have seen";
-            return Err(Error::new(Kind::Invalid, "INVALID_FIELD", message));
+            return Err(Error::new(ErrorKind::Invalid, "INVALID_FIELD", message));
         }
         if let Some(after) = after.filter(|after| *after > 0)
-            && store::anchor::find(tx, grant.org.into())?.is_some()
+            && store::trim_point::find(tx, grant.org.into())?.is_some()
             && store::stream::first_id(tx, grant.org)? > Some(after)
         {
             let message = "Last-Event-ID, or after, is older than what is kept of the audit log: leave it out, or send 0 for all that is kept";
-            return Err(Error::new(Kind::Invalid, "INVALID_FIELD", message));
+            return Err(Error::new(ErrorKind::Invalid, "INVALID_FIELD", message));
         }
         let follower = Follower { caller: caller.clone(), org, wanted, role: grant.role };
         Ok((follower, Event::EventsStreamed { org: grant.org, after }))
@@ -79,32 +80,32 @@ pub fn open(
 }
 
 /// What follows the entry `after`, if the follower still may: as their role was when they began.
-pub fn page(app: &App, follower: &Follower, after: i64) -> Result<Page, Error> {
+pub fn page(app: &App, follower: &Follower, after: i64) -> Result<StreamPage, Error> {
     app.consult(&follower.caller, &Rule::StreamsEvents(follower.org), |tx, grant| {
         if grant.role != follower.role {
             let message = "Your role has changed: begin again to be shown what it lets you see";
-            return Err(Error::new(Kind::Conflict, "ROLE_CHANGED", message));
+            return Err(Error::new(ErrorKind::Conflict, "ROLE_CHANGED", message));
         }
         let page = match filter(grant, &follower.wanted)? {
             Some(filter) => store::stream::page(tx, &filter, after)?,
             None => store::stream::blank(tx, grant.org, after)?,
         };
-        let store::stream::Page { mut events, upto, own, full, more } = page;
+        let store::stream::LogSlice { mut events, upto, own, full, more } = page;
         for event in &mut events {
             name_actor(tx, event)?;
         }
-        Ok(Page { events, upto, own, full, more, ends: grant.ends })
+        Ok(StreamPage { events, upto, own, full, more, ends: grant.ends })
     })
 }
 
-fn filter(grant: &Grant, wanted: &Wanted) -> Result<Option<Filter>, Error> {
+fn filter(grant: &Grant, wanted: &Wanted) -> Result<Option<StreamFilter>, Error> {
     let wanted = wanted.clone();
     let actor_id = match actors(grant, wanted.user_id)? {
         Actors::Any => None,
         Actors::One(id) => Some(id),
         Actors::Nobody => return Ok(None),
     };
-    Ok(Some(Filter {
+    Ok(Some(StreamFilter {
         org: grant.org,
         actor_id,
         context: wanted.context,

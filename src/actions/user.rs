@@ -2,22 +2,23 @@
 
 use secrecy::SecretString;
 
-use super::access::{self, Grant, Rule};
-use super::app::App;
-use super::caller::Caller;
-use super::error::{Error, Kind};
 use super::invitation;
-use super::password::Hash;
-use super::pending::Pending;
+use super::password::PasswordHash;
 use crate::domain::event::Event;
 use crate::domain::id::UserId;
 use crate::domain::role::Role;
 use crate::domain::user::User;
+use crate::engine::access::{self, Grant};
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
 /// Which of the people are asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
+pub struct UserPage {
     /// How many to pass over.
     pub skip: u32,
     /// How many to give.
@@ -37,14 +38,14 @@ pub struct NewUser {
 /// What is to be different about a person; `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are those of a person")]
-pub struct Change {
+pub struct UserPatch {
     pub name: Option<String>,
     pub last_name: Option<String>,
     pub role: Option<Role>,
 }
 
 /// The people of the caller's organization, newest first, the deleted ones too, and how many there are.
-pub fn list(app: &App, caller: &Caller, page: Page) -> Pending<(Vec<User>, i64)> {
+pub fn list(app: &App, caller: &Caller, page: UserPage) -> Pending<(Vec<User>, i64)> {
     app.read(caller, &Rule::SeesPeople, |tx, grant| {
         let found = store::user::page(tx, grant.org, page.skip, page.take)?;
         let event = Event::UsersListed { org: grant.org, count: found.0.len() };
@@ -76,21 +77,21 @@ pub fn create(
     app: &App,
     caller: &Caller,
     new: NewUser,
-    password: Option<Hash>,
+    password: Option<PasswordHash>,
 ) -> Pending<(User, Option<SecretString>)> {
-    let (outside, most) = (app.outside.clone(), app.limits.people);
+    let (env, most) = (app.env.clone(), app.limits.people);
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         access::reaches(grant, new.role)?;
         has_room(tx, grant, most)?;
         let NewUser { email, name, last_name, role } = new;
-        let (id, validated) = (outside.id(), password.is_some());
+        let (id, validated) = (env.id(), password.is_some());
         let user = User { id, org: grant.org, email, name, last_name, role, validated, deleted_at: None };
-        if !store::user::insert(tx, &user, password.as_ref().map(Hash::as_str), grant.at)? {
+        if !store::user::insert(tx, &user, password.as_ref().map(PasswordHash::as_str), grant.at)? {
             return Err(email_taken());
         }
         let invitation = match password {
             Some(_) => None,
-            None => Some(invitation::give(tx, &outside, id, grant.at)?.0),
+            None => Some(invitation::give(tx, &env, id, grant.at)?.0),
         };
         let event = Event::UserCreated { user: id, role, invited: invitation.is_some() };
         Ok(((user, invitation), event))
@@ -98,7 +99,7 @@ pub fn create(
 }
 
 /// Changes the name or the role of a person.
-pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: Change) -> Pending<User> {
+pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatch) -> Pending<User> {
     app.record(caller, Rule::ManagesPeople, move |tx, grant| {
         let mut person = standing(tx, grant, user)?;
         let mut events = Vec::new();
@@ -138,10 +139,10 @@ pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesPeople, move |tx, grant| {
         let person = within_reach(tx, grant, user)?;
         if grant.user == Some(person.id) {
-            return Err(Error::new(Kind::Invalid, "CANNOT_DELETE_YOURSELF", "Cannot delete yourself"));
+            return Err(Error::new(ErrorKind::Invalid, "CANNOT_DELETE_YOURSELF", "Cannot delete yourself"));
         }
         if person.deleted_at.is_some() {
-            return Err(Error::new(Kind::Invalid, "USER_ALREADY_DELETED", "User is already deleted"));
+            return Err(Error::new(ErrorKind::Invalid, "USER_ALREADY_DELETED", "User is already deleted"));
         }
         let tokens_ended = store::user::delete(tx, person.id, grant.role, grant.at)?.ok_or_else(last_owner)?;
         Ok(((), Event::UserDeleted { user: person.id, tokens_ended }))
@@ -153,13 +154,28 @@ pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()>
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         let person = within_reach(tx, grant, user)?;
         let Some(deleter) = store::user::deleted_by(tx, person.id)? else {
-            return Err(Error::new(Kind::Invalid, "USER_NOT_DELETED", "User is already active"));
+            return Err(Error::new(ErrorKind::Invalid, "USER_NOT_DELETED", "User is already active"));
         };
         if deleter > grant.role {
             return Err(deleted_from_above(deleter));
         }
         store::user::activate(tx, person.id)?;
         Ok(((), Event::UserActivated { user: person.id }))
+    })
+}
+
+/// Gives somebody who has not taken their account over yet a new invitation.
+pub fn resend_invitation(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<SecretString> {
+    let env = app.env.clone();
+    app.record(caller, Rule::AddsPeople, move |tx, grant| {
+        let person = standing(tx, grant, user)?;
+        if person.validated {
+            // An invitation sets a password: for an account in use it would take it away from its owner.
+            let message = "User has taken their account over already";
+            return Err(Error::new(ErrorKind::Invalid, "USER_ALREADY_VALIDATED", message));
+        }
+        let (secret, _) = invitation::give(tx, &env, person.id, grant.at)?;
+        Ok((secret, Event::UserInvited { user: person.id }))
     })
 }
 
@@ -170,7 +186,7 @@ pub(super) fn person(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Resu
         None => None,
     };
     let found = found.filter(|user| user.org == grant.org);
-    found.ok_or_else(|| Error::new(Kind::Missing, "USER_NOT_FOUND", "User not found"))
+    found.ok_or_else(|| Error::new(ErrorKind::Missing, "USER_NOT_FOUND", "User not found"))
 }
 
 /// A person whom the caller may act on.
@@ -184,14 +200,14 @@ fn within_reach(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<Us
 pub(super) fn standing(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<User, Error> {
     let person = within_reach(tx, grant, id)?;
     if person.deleted_at.is_some() {
-        return Err(Error::new(Kind::Invalid, "USER_DELETED", "User is deleted: activate them first"));
+        return Err(Error::new(ErrorKind::Invalid, "USER_DELETED", "User is deleted: activate them first"));
     }
     Ok(person)
 }
 
 /// Addresses are unique on the whole server, those of deleted people too.
 pub(super) fn email_taken() -> Error {
-    Error::new(Kind::Conflict, "EMAIL_TAKEN", "This server has a user with this email address already")
+    Error::new(ErrorKind::Conflict, "EMAIL_TAKEN", "This server has a user with this email address already")
 }
 
 /// Deleted people count: their rows stay, so that the audit log can name them.
@@ -203,7 +219,7 @@ fn has_room(tx: &ReadTx<'_>, grant: &Grant, most: u32) -> Result<(), Error> {
         "The organization has all {most} people that it may have, deleted ones included: have the server's administrator \
          raise people_max"
     );
-    Err(Error::new(Kind::Invalid, "USER_LIMIT_REACHED", message))
+    Err(Error::new(ErrorKind::Invalid, "USER_LIMIT_REACHED", message))
 }
 
 fn deleted_from_above(deleter: Role) -> Error {
@@ -215,5 +231,5 @@ fn deleted_from_above(deleter: Role) -> Error {
 
 fn last_owner() -> Error {
     let message = "This is the last OWNER of the organization: make another person OWNER first";
-    Error::new(Kind::Conflict, "LAST_OWNER", message)
+    Error::new(ErrorKind::Conflict, "LAST_OWNER", message)
 }

@@ -3,31 +3,31 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::access;
-use super::app::App;
-use super::caller::Caller;
-use super::error::Error;
 use crate::crypto::secret::TokenDigest;
-use crate::domain::api_key::{Standing, Verdict};
+use crate::domain::api_key::{ApiKeyStatus, Verdict};
 use crate::domain::id::{OrgId, ProjectId};
 use crate::domain::role::Role;
+use crate::engine::access;
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::Error;
 use crate::store::index::LiveKey;
 
 /// One thing that a key is to be good for.
 #[derive(Clone, Copy, Debug)]
-pub enum Wish<T> {
+pub enum Requirement<T> {
     /// It was not asked.
     None,
     /// This one.
-    This(T),
+    Is(T),
     /// What was asked names nothing: no key is good for it.
-    Unknown,
+    Unsatisfiable,
 }
 
-impl<T> Wish<T> {
+impl<T> Requirement<T> {
     /// What was asked, read by `parse`.
     pub fn read(asked: Option<&str>, parse: impl FnOnce(&str) -> Option<T>) -> Self {
-        asked.map_or(Self::None, |text| parse(text).map_or(Self::Unknown, Self::This))
+        asked.map_or(Self::None, |text| parse(text).map_or(Self::Unsatisfiable, Self::Is))
     }
 }
 
@@ -35,28 +35,28 @@ impl<T> Wish<T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
     /// A project of the organization.
-    pub project: Wish<ProjectId>,
+    pub project: Requirement<ProjectId>,
     /// The least role.
-    pub role: Wish<Role>,
+    pub role: Requirement<Role>,
 }
 
 /// A verdict, and the key that it is about if the organization has it.
-pub struct Verified {
+pub struct VerifiedKey {
     /// What was found.
     pub verdict: Verdict,
     key: Option<Arc<LiveKey>>,
 }
 
-impl Verified {
+impl VerifiedKey {
     /// What the key opens; `None` where the organization has no such key.
     #[must_use]
-    pub fn standing(&self) -> Option<&Standing> {
+    pub fn standing(&self) -> Option<&ApiKeyStatus> {
         self.key.as_ref().map(|key| &key.standing)
     }
 }
 
 /// Judges a key for a caller, who learns of keys of its own organization only. `None` is a key of the wrong shape.
-pub fn verify(app: &App, caller: &Caller, key: Option<TokenDigest>, asked: Asked) -> Result<Verified, Error> {
+pub fn verify(app: &App, caller: &Caller, key: Option<TokenDigest>, asked: Asked) -> Result<VerifiedKey, Error> {
     let org = access::verifies_for(caller)?;
     Ok(judge(app, org, key, asked, caller.origin.address))
 }
@@ -68,17 +68,17 @@ pub fn present(
     key: Option<TokenDigest>,
     asked: Asked,
     address: Option<IpAddr>,
-) -> Verified {
+) -> VerifiedKey {
     match org {
         Some(org) => judge(app, org, key, asked, address),
-        None => Verified { verdict: Verdict::NotFound, key: None },
+        None => VerifiedKey { verdict: Verdict::NotFound, key: None },
     }
 }
 
-fn judge(app: &App, org: OrgId, key: Option<TokenDigest>, asked: Asked, address: Option<IpAddr>) -> Verified {
+fn judge(app: &App, org: OrgId, key: Option<TokenDigest>, asked: Asked, address: Option<IpAddr>) -> VerifiedKey {
     let key = key.and_then(|digest| app.index().api_key(&digest));
     let Some(key) = key.filter(|key| key.standing.org == org) else {
-        return Verified { verdict: Verdict::NotFound, key: None };
+        return VerifiedKey { verdict: Verdict::NotFound, key: None };
     };
     let now = app.now();
     let verdict = match key.standing.at(now) {
@@ -89,21 +89,21 @@ fn judge(app: &App, org: OrgId, key: Option<TokenDigest>, asked: Asked, address:
     if verdict == Verdict::Valid {
         key.touch(now, address);
     }
-    Verified { verdict, key: Some(key) }
+    VerifiedKey { verdict, key: Some(key) }
 }
 
-fn opens(app: &App, key: &Standing, wish: Wish<ProjectId>) -> bool {
-    match wish {
-        Wish::None => true,
-        Wish::This(project) => key.opens(project) && app.index().org_of_project(project) == Some(key.org),
-        Wish::Unknown => false,
+fn opens(app: &App, key: &ApiKeyStatus, required: Requirement<ProjectId>) -> bool {
+    match required {
+        Requirement::None => true,
+        Requirement::Is(project) => key.opens(project) && app.index().org_of_project(project) == Some(key.org),
+        Requirement::Unsatisfiable => false,
     }
 }
 
-fn reaches(key: &Standing, wish: Wish<Role>) -> bool {
-    match wish {
-        Wish::None => true,
-        Wish::This(role) => key.role >= role,
-        Wish::Unknown => false,
+fn reaches(key: &ApiKeyStatus, required: Requirement<Role>) -> bool {
+    match required {
+        Requirement::None => true,
+        Requirement::Is(role) => key.role >= role,
+        Requirement::Unsatisfiable => false,
     }
 }

@@ -6,24 +6,25 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::access::{Grant, Rule};
-use super::app::App;
-use super::caller::Caller;
-use super::error::{Error, Kind};
 use super::key_file;
-use super::pending::Pending;
 use crate::crypto::sealed::{self, SealError};
 use crate::domain::delivery::MOST_PENDING;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
-use crate::domain::webhook::{Disabled, MOST_PER_ORG, Numbers, Terms, Webhook, check_literal};
+use crate::domain::webhook::{Disabled, MOST_PER_ORG, Numbers, Webhook, WebhookSettings, check_literal};
+use crate::engine::access::Grant;
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 pub use replay::{MOST_REPLAYED, deliveries, replay, replay_failed};
 
 /// What a webhook is to be from now on; `None` leaves it as it is.
 #[derive(Clone, Debug, Default)]
-pub struct Change {
+pub struct WebhookPatch {
     /// Where events are sent.
     pub url: Option<String>,
     /// What people call it.
@@ -37,18 +38,23 @@ pub struct Change {
 }
 
 /// Makes a webhook. The secret is in the answer alone.
-pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, terms: Terms) -> Pending<(Webhook, SecretString)> {
-    let (outside, key, opened) = (app.outside.clone(), key_file::key(app), app.limits.webhook_allow.clone());
+pub fn create(
+    app: &App,
+    caller: &Caller,
+    org: Option<OrgId>,
+    terms: WebhookSettings,
+) -> Pending<(Webhook, SecretString)> {
+    let (env, key, opened) = (app.env.clone(), key_file::key(app), app.limits.webhook_allow.clone());
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         check_literal(&terms.url, &opened)?;
-        let (key, mut rng) = (key?, outside.rng());
-        let (id, secret) = (outside.id::<WebhookId>(), sealed::fresh(&mut rng));
+        let (key, mut rng) = (key?, env.rng());
+        let (id, secret) = (env.id::<WebhookId>(), sealed::fresh(&mut rng));
         let webhook = Webhook { id, org: grant.org, terms, created_at: grant.at, previous_until: None, last: None };
         let sealed = key.seal(id.as_bytes(), &secret, &mut rng)?;
         if !store::webhook::insert(tx, &webhook, &sealed, MOST_PER_ORG)? {
             return Err(limit_reached());
         }
-        let Terms { contexts, changes, disabled, .. } = webhook.terms;
+        let WebhookSettings { contexts, changes, disabled, .. } = webhook.terms;
         let event = Event::WebhookCreated { webhook: id, contexts, changes, disabled: disabled.is_some() };
         Ok(((webhook, sealed::shown(&secret)), event))
     })
@@ -79,7 +85,7 @@ pub fn update(
     caller: &Caller,
     org: Option<OrgId>,
     id: Option<WebhookId>,
-    change: Change,
+    change: WebhookPatch,
 ) -> Pending<Webhook> {
     let opened = app.limits.webhook_allow.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
@@ -99,7 +105,7 @@ pub fn update(
             None => terms.disabled,
         };
         store::webhook::update(tx, webhook.id, terms)?;
-        let Terms { contexts, changes, disabled, .. } = *terms;
+        let WebhookSettings { contexts, changes, disabled, .. } = *terms;
         let event =
             Event::WebhookUpdated { webhook: webhook.id, contexts, changes, disabled: disabled.is_some(), moved };
         Ok((webhook, event))
@@ -123,13 +129,13 @@ pub fn rotate(
     id: Option<WebhookId>,
     overlap: Duration,
 ) -> Pending<(Webhook, SecretString)> {
-    let (outside, key) = (app.outside.clone(), key_file::key(app));
+    let (env, key) = (app.env.clone(), key_file::key(app));
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
-        let (key, mut rng) = (key?, outside.rng());
+        let (key, mut rng) = (key?, env.rng());
         let webhook = find(tx, grant, id)?;
         if webhook.previous_until.is_some() && !overlap.is_zero() {
             let message = "Two secrets of this webhook sign already: wait until the one before has ended, or rotate with overlapSeconds 0, which ends both";
-            return Err(Error::new(Kind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
+            return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
         let (id, secret) = (webhook.id, sealed::fresh(&mut rng));
         // A secret whose key is lost signs no more: nobody is told that it does.
@@ -144,17 +150,17 @@ pub fn rotate(
 
 /// Sends a webhook an event that says that it was tested, whatever it asks for; gives the delivery.
 pub fn test(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<DeliveryId> {
-    let outside = app.outside.clone();
+    let env = app.env.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (webhook, _) = find_open(tx, grant, id)?;
-        store::webhook::rouse(tx, webhook)?;
-        let delivery = outside.id();
+        store::webhook::end_backoff(tx, webhook)?;
+        let delivery = env.id();
         Ok((delivery, Event::WebhookTested { webhook, delivery }))
     })
 }
 
 fn find(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webhook, Error> {
-    let missing = || Error::new(Kind::Missing, "WEBHOOK_NOT_FOUND", "Webhook not found");
+    let missing = || Error::new(ErrorKind::Missing, "WEBHOOK_NOT_FOUND", "Webhook not found");
     let found = store::webhook::find(tx, grant.org, id.ok_or_else(missing)?)?.ok_or_else(missing)?;
     Ok(at(found, grant.at))
 }
@@ -169,7 +175,7 @@ fn find_on(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webh
     let webhook = find(tx, grant, id)?;
     if webhook.terms.disabled.is_some() {
         let message = "The webhook is switched off: set `disabled` to false first";
-        return Err(Error::new(Kind::Conflict, "WEBHOOK_DISABLED", message));
+        return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_DISABLED", message));
     }
     Ok(webhook)
 }
@@ -182,7 +188,7 @@ fn find_open(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<(W
         let message = format!(
             "{MOST_PENDING} deliveries are on their way to the webhook, which is as many as may be: wait until its receiver has taken some"
         );
-        return Err(Error::new(Kind::Conflict, "WEBHOOK_FULL", message));
+        return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_FULL", message));
     }
     Ok((webhook, room))
 }
@@ -191,7 +197,7 @@ fn limit_reached() -> Error {
     let message = format!(
         "Maximum number of webhooks ({MOST_PER_ORG}) has been reached. Please delete existing webhooks before creating new ones."
     );
-    Error::new(Kind::Invalid, "WEBHOOK_LIMIT_REACHED", message)
+    Error::new(ErrorKind::Invalid, "WEBHOOK_LIMIT_REACHED", message)
 }
 
 impl From<SealError> for Error {

@@ -10,16 +10,18 @@ use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
 use self::wire::{ApiKeyAnswer, ApiKeyListAnswer, ChangeRequest, CreateRequest, RotateRequest, made, page};
-use super::auth::Auth;
-use super::body::Body;
-use super::envelope::DeletedAnswer;
-use super::error::{Fail, may};
-use super::{Group, act, paging};
+use super::Group;
+use super::http::auth::Auth;
+use super::http::body::Body;
+use super::http::bridge::act;
+use super::http::envelope::DeletedAnswer;
+use super::http::error::{ApiError, status};
+use super::http::paging;
 use crate::actions::api_key::{self, Place};
-use crate::actions::app::App;
-use crate::actions::caller::Caller;
-use crate::actions::error::Error;
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId};
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::Error;
 
 /// The operations on API keys.
 pub struct ApiKeyApi(pub Arc<App>);
@@ -48,12 +50,19 @@ enum ListResponse {
     ),
 }
 
-type ListFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_INVALID }>;
-type ListOfFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_INVALID | may::BE_MISSING }>;
-type CreateFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
-type DeleteFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_MISSING }>;
-type ChangeFail = Fail<
-    { may::BE_WRAPPED | may::BE_REFUSED | may::BE_INVALID | may::BE_MISSING | may::CONFLICT | may::HAVE_A_BAD_BODY },
+type ListFail = ApiError<{ status::WRAPPED | status::FORBIDDEN | status::BAD_REQUEST }>;
+type ListOfFail = ApiError<{ status::WRAPPED | status::FORBIDDEN | status::BAD_REQUEST | status::NOT_FOUND }>;
+type CreateFail = ApiError<{ status::WRAPPED | status::FORBIDDEN | status::BAD_REQUEST | status::BAD_BODY }>;
+type DeleteFail = ApiError<{ status::WRAPPED | status::FORBIDDEN | status::NOT_FOUND }>;
+type ChangeFail = ApiError<
+    {
+        status::WRAPPED
+            | status::FORBIDDEN
+            | status::BAD_REQUEST
+            | status::NOT_FOUND
+            | status::CONFLICT
+            | status::BAD_BODY
+    },
 >;
 
 #[OpenApi(tag = "Group::ApiKeys")]

@@ -6,22 +6,23 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
-use super::auth::Auth;
-use super::error::{Fail, may};
-use super::looks::Looks;
-use super::{Group, act};
-use crate::actions::app::App;
+use super::Group;
+use super::http::auth::Auth;
+use super::http::bridge::act;
+use super::http::error::{ApiError, status};
+use super::http::scan_limit::ScanLimit;
 use crate::actions::audit::page;
-use crate::actions::error::Error;
 use crate::domain::audit::Entry;
 use crate::domain::event::Head;
 use crate::domain::id::OrgId;
+use crate::engine::app::App;
+use crate::engine::error::Error;
 
 /// The operations on the audit log.
 pub struct AuditApi {
     app: Arc<App>,
     /// Held while a page is read: long pages must not keep the readers from everybody else.
-    looks: Looks,
+    scan_limit: ScanLimit,
 }
 
 /// The number of entries without `limit`.
@@ -103,8 +104,8 @@ struct AuditHead {
     hash: String,
 }
 
-type PageFail = Fail<{ may::BE_REFUSED | may::BE_INVALID }>;
-type HeadFail = Fail<{ may::BE_REFUSED }>;
+type PageFail = ApiError<{ status::FORBIDDEN | status::BAD_REQUEST }>;
+type HeadFail = ApiError<{ status::FORBIDDEN }>;
 
 #[OpenApi(tag = "Group::Audit")]
 impl AuditApi {
@@ -133,10 +134,10 @@ impl AuditApi {
         limit: Query<Option<u32>>,
     ) -> Result<Json<AuditPage>, PageFail> {
         let (org, after, limit) = (OrgId::parse(&org), after.0.unwrap_or(0), limit.0.unwrap_or(LIMIT));
-        let look = self.looks.begin(auth.0.org()).await?;
+        let permit = self.scan_limit.begin(auth.0.org()).await?;
         let page = act(&self.app, move |app| {
             let read = page::list(app, &auth.0, org, after, limit);
-            drop(look);
+            drop(permit);
             read
         })
         .await?;
@@ -172,8 +173,8 @@ impl AuditApi {
 impl AuditApi {
     /// The operations, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>, looks: Looks) -> Self {
-        Self { app, looks }
+    pub fn new(app: Arc<App>, scan_limit: ScanLimit) -> Self {
+        Self { app, scan_limit }
     }
 }
 

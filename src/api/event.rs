@@ -7,26 +7,27 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
-use super::auth::{Auth, AuthOrKey};
-use super::body::{Body, OptionalBody};
-use super::error::{Fail, may};
-use super::looks::Looks;
-use super::timestamp::Timestamp;
-use super::{Group, act};
-use crate::actions::app::App;
-use crate::actions::caller::Caller;
-use crate::actions::error::{Error, Kind};
+use super::Group;
+use super::http::auth::{Auth, AuthOrKey};
+use super::http::body::{Body, OptionalBody};
+use super::http::bridge::act;
+use super::http::error::{ApiError, status};
+use super::http::scan_limit::ScanLimit;
+use super::http::timestamp::Timestamp;
 use crate::actions::event::{self, Query as Wanted};
 use crate::domain::event::{Change, Context};
 use crate::domain::text;
 use crate::domain::time::Time;
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::{Error, ErrorKind};
 use crate::store::audit::Shown;
 
 /// The operations on system events.
 pub struct EventApi {
     app: Arc<App>,
     /// Held while events are listed: a long look back must not keep the readers from everybody else.
-    looks: Looks,
+    scan_limit: ScanLimit,
 }
 
 /// Which events are asked for; everything left out is any.
@@ -133,7 +134,7 @@ struct Marked {
     success: bool,
 }
 
-type EventFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::HAVE_A_BAD_BODY }>;
+type EventFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::BAD_BODY }>;
 
 #[OpenApi(tag = "Group::Events")]
 impl EventApi {
@@ -146,10 +147,10 @@ impl EventApi {
         let query = body.0;
         let wanted = query.parse()?;
         let (skip, take) = (wanted.skip, wanted.take);
-        let look = self.looks.begin(auth.0.org()).await?;
+        let permit = self.scan_limit.begin(auth.0.org()).await?;
         let (events, total) = act(&self.app, move |app| {
             let found = event::list(app, &auth.0, &wanted);
-            drop(look);
+            drop(permit);
             found
         })
         .await?;
@@ -191,8 +192,8 @@ impl EventApi {
 impl EventApi {
     /// The operations, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>, looks: Looks) -> Self {
-        Self { app, looks }
+    pub fn new(app: Arc<App>, scan_limit: ScanLimit) -> Self {
+        Self { app, scan_limit }
     }
 
     async fn marked(
@@ -270,7 +271,7 @@ fn parse_ids(query: Option<&str>, body: SystemEventIds) -> Result<Vec<i64>, Erro
 }
 
 fn invalid(message: &str) -> Error {
-    Error::new(Kind::Invalid, "INVALID_FIELD", message)
+    Error::new(ErrorKind::Invalid, "INVALID_FIELD", message)
 }
 
 /// An event as clients are shown it.

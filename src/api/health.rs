@@ -10,13 +10,15 @@ use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
-use super::envelope::Done;
-use super::error::{Fail, may};
-use super::metrics::Metrics;
-use super::{Group, blocking};
-use crate::actions::app::App;
-use crate::actions::error::Error;
+use super::Group;
+use super::http::bridge::blocking;
+use super::http::envelope::Done;
+use super::http::error::{ApiError, status};
+use super::http::metrics::Metrics;
+use crate::actions::stats::Stats;
 use crate::crypto::secret;
+use crate::engine::app::App;
+use crate::engine::error::Error;
 
 /// How long an answer of `/ready` holds: it writes at most this often.
 const READY_FOR: Duration = Duration::from_secs(5);
@@ -28,6 +30,7 @@ type Probed = (Instant, Result<(), Error>);
 pub struct ServerApi {
     app: Arc<App>,
     metrics: Arc<Metrics>,
+    stats: Arc<Stats>,
     metrics_token: Option<SecretString>,
     probed: Arc<Mutex<Option<Probed>>>,
 }
@@ -46,8 +49,8 @@ enum Root {
     ),
 }
 
-type HealthFail = Fail<0>;
-type MetricsFail = Fail<{ may::BE_UNKNOWN }>;
+type HealthFail = ApiError<0>;
+type MetricsFail = ApiError<{ status::UNAUTHORIZED }>;
 
 #[OpenApi(tag = "Group::Server")]
 impl ServerApi {
@@ -101,8 +104,8 @@ impl ServerApi {
             let message = "Metrics are for a loopback peer, or for the bearer in the setting metrics_token";
             return Err(Error::unauthenticated("NO_CREDENTIAL", message).into());
         }
-        let metrics = Arc::clone(&self.metrics);
-        let text = blocking(&self.app, move |app| Ok(metrics.text(app))).await?;
+        let (metrics, stats) = (Arc::clone(&self.metrics), Arc::clone(&self.stats));
+        let text = blocking(&self.app, move |app| Ok(metrics.text(app, &stats))).await?;
         Ok(PlainText(text))
     }
 }
@@ -110,8 +113,8 @@ impl ServerApi {
 impl ServerApi {
     /// The operations, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, metrics_token: Option<SecretString>) -> Self {
-        Self { app, metrics, metrics_token, probed: Arc::default() }
+    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, stats: Arc<Stats>, metrics_token: Option<SecretString>) -> Self {
+        Self { app, metrics, stats, metrics_token, probed: Arc::default() }
     }
 
     fn may_see_metrics(&self, request: &Request) -> bool {

@@ -1,38 +1,21 @@
-//! How is it asked for over HTTP? The table of contents: every group of operations, and the way of a request through the middleware.
+//! How is it asked for over HTTP? The table of contents: every group of operations, and the way of a request through the middleware in `http`.
 
+pub mod account;
 pub mod api_key;
 pub mod audit;
-pub mod auth;
-pub mod body;
-pub mod closing;
-pub mod cors;
-pub mod docs;
-pub mod document;
-pub mod envelope;
-pub mod error;
 pub mod event;
-pub mod head;
 pub mod health;
-pub mod looks;
-pub mod metrics;
+pub mod http;
 pub mod node;
-pub mod observe;
 pub mod org;
 pub mod org_key;
-pub mod paging;
-pub mod password_work;
-pub mod people;
 pub mod project;
-pub mod receive;
-pub mod refusals;
 pub mod session;
 pub mod stream;
-pub mod timestamp;
 pub mod user;
 pub mod verification;
 pub mod webhook;
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -42,16 +25,17 @@ use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use crate::actions::app::App;
-use crate::actions::error::Error;
-use crate::actions::pending::Pending;
+use crate::actions::stats::Stats;
+use crate::engine::app::App;
 
-/// What the face needs beside the app.
-pub struct Face {
+/// What the API is made of and how it is set.
+pub struct ApiConfig {
     /// What is done.
     pub app: Arc<App>,
     /// What is measured.
-    pub metrics: Arc<metrics::Metrics>,
+    pub metrics: Arc<http::metrics::Metrics>,
+    /// What is counted for the metrics.
+    pub stats: Arc<Stats>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whose pages may call from a browser.
@@ -59,7 +43,7 @@ pub struct Face {
     /// What opens `/metrics` to others than a loopback peer.
     pub metrics_token: Option<SecretString>,
     /// How live streams are kept.
-    pub streams: stream::Manner,
+    pub streams: stream::StreamSettings,
     /// When the server is to stop: what has no end of its own ends then.
     pub stop: CancellationToken,
 }
@@ -101,9 +85,9 @@ pub enum Group {
 
 /// Every group, in the order of the document.
 pub type Apis = (
-    user::UserApi,
+    account::AccountApi,
     session::SessionApi,
-    people::PeopleApi,
+    user::UserApi,
     org::OrgApi,
     org_key::OrgKeyApi,
     node::NodeApi,
@@ -118,73 +102,45 @@ pub type Apis = (
 );
 
 /// The whole way of a request: observed, its head looked at, cleared for browsers, received, answered, and refused in our own words.
-pub fn endpoint(face: Face) -> BoxEndpoint<'static, Response> {
-    let app = &face.app;
-    let passwords = password_work::PasswordWork::default();
-    let looks = looks::Looks::default();
+pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
+    let app = &config.app;
+    let passwords = http::password_work::PasswordWork::default();
+    let scan_limit = http::scan_limit::ScanLimit::default();
     let apis: Apis = (
-        user::UserApi::new(Arc::clone(app), passwords.clone()),
+        account::AccountApi::new(Arc::clone(app), passwords.clone()),
         session::SessionApi::new(Arc::clone(app), passwords.clone()),
-        people::PeopleApi::new(Arc::clone(app), passwords),
+        user::UserApi::new(Arc::clone(app), passwords),
         org::OrgApi(Arc::clone(app)),
         org_key::OrgKeyApi::new(Arc::clone(app)),
         node::NodeApi(Arc::clone(app)),
         project::ProjectApi(Arc::clone(app)),
         api_key::ApiKeyApi(Arc::clone(app)),
-        verification::VerificationApi::new(Arc::clone(app), Arc::clone(&face.metrics)),
-        event::EventApi::new(Arc::clone(app), looks.of_another_kind()),
+        verification::VerificationApi::new(Arc::clone(app), Arc::clone(&config.metrics)),
+        event::EventApi::new(Arc::clone(app), scan_limit.of_another_kind()),
         stream::StreamApi::new(
             Arc::clone(app),
-            Arc::clone(&face.metrics),
-            looks.of_another_kind(),
-            face.streams,
-            face.stop,
+            Arc::clone(&config.metrics),
+            scan_limit.of_another_kind(),
+            config.streams,
+            config.stop,
         ),
-        audit::AuditApi::new(Arc::clone(app), looks.of_another_kind()),
-        webhook::WebhookApi::new(Arc::clone(app), looks.of_another_kind()),
-        health::ServerApi::new(Arc::clone(app), Arc::clone(&face.metrics), face.metrics_token),
+        audit::AuditApi::new(Arc::clone(app), scan_limit.of_another_kind()),
+        webhook::WebhookApi::new(Arc::clone(app), scan_limit.of_another_kind()),
+        health::ServerApi::new(Arc::clone(app), Arc::clone(&config.metrics), config.stats, config.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));
     Route::new()
-        .nest("/docs", docs::endpoint())
-        .at("/openapi.json", docs::document())
+        .nest("/docs", http::docs::endpoint())
+        .at("/openapi.json", http::docs::document())
         .nest_no_strip("/", operations.into_endpoint())
         .data(Arc::clone(app))
-        .with(receive::Receive)
-        .with(refusals::Refusals)
-        .with(closing::Closing)
-        .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&face.metrics)))
-        .with(cors::Cors(face.cors_origins))
-        .with(head::Strict)
-        .with(observe::Observe::new(Arc::clone(app), face.metrics, face.trusted_proxies))
+        .with(http::receive::Receive)
+        .with(http::refusals::Refusals)
+        .with(http::closing::Closing)
+        .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&config.metrics)))
+        .with(http::cors::Cors(config.cors_origins))
+        .with(http::head::Strict)
+        .with(http::observe::Observe::new(Arc::clone(app), config.metrics, config.trusted_proxies))
         .map_to_response()
         .boxed()
-}
-
-/// The bridge from async to the actions. They read and compute on a thread that may block, and give it back while their
-/// answer is on its way to the disk.
-async fn act<T: Send + 'static>(
-    app: &Arc<App>,
-    work: impl FnOnce(&App) -> Pending<T> + Send + 'static,
-) -> Result<T, Error> {
-    blocking(app, move |app| Ok(work(app))).await?.await
-}
-
-/// Awaits an action that only looked up a few rows and computed for some ten microseconds: right here, since going to
-/// another thread and back costs more.
-async fn at_the_door<T>(pending: Pending<T>) -> Result<T, Error> {
-    pending.await
-}
-
-/// Runs what has its answer at once on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    app: &Arc<App>,
-    work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let app = Arc::clone(app);
-    let done = tokio::task::spawn_blocking(move || work(&app)).await;
-    // What it may say of itself is decided where all panics of requests end.
-    done.unwrap_or_else(|ended| {
-        ended.try_into_panic().map_or_else(|_| Err(Error::internal("the server stops")), |panic| resume_unwind(panic))
-    })
 }

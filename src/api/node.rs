@@ -9,25 +9,27 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
 use self::wire::{NodeAnswer, NodeList, Registration, Unregistration, info};
-use super::auth::AuthOrKey;
-use super::body::Body;
-use super::envelope::Done;
-use super::error::{Fail, may};
-use super::observe::From;
-use super::{Group, act, at_the_door, paging};
-use crate::actions::app::App;
-use crate::actions::error::Error;
-use crate::actions::node::{self, Page};
+use super::Group;
+use super::http::auth::AuthOrKey;
+use super::http::body::Body;
+use super::http::bridge::{act, at_the_door};
+use super::http::envelope::Done;
+use super::http::error::{ApiError, status};
+use super::http::observe::From;
+use super::http::paging;
+use crate::actions::node::{self, NodePage};
 use crate::domain::id::OrgId;
 use crate::domain::node::{Node, Services};
+use crate::engine::app::App;
+use crate::engine::error::Error;
 
 /// The operations on nodes.
 pub struct NodeApi(pub Arc<App>);
 
-type RegisterFail = Fail<{ may::BE_INVALID | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
-type UnregisterFail = Fail<{ may::BE_INVALID | may::BE_MISSING | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
-type ListFail = Fail<{ may::BE_INVALID | may::BE_REFUSED }>;
-type ManageFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::BE_MISSING }>;
+type RegisterFail = ApiError<{ status::BAD_REQUEST | status::BAD_BODY | status::RATE_LIMITED }>;
+type UnregisterFail = ApiError<{ status::BAD_REQUEST | status::NOT_FOUND | status::BAD_BODY | status::RATE_LIMITED }>;
+type ListFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN }>;
+type ManageFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::NOT_FOUND }>;
 
 #[OpenApi(tag = "Group::Nodes")]
 impl NodeApi {
@@ -147,9 +149,9 @@ fn advised(error: impl Into<Error>) -> Error {
     }
 }
 
-fn page(services: i64, skip: Option<u32>, take: Option<u32>) -> Result<Page, Error> {
+fn page(services: i64, skip: Option<u32>, take: Option<u32>) -> Result<NodePage, Error> {
     let (skip, take) = paging::page(skip, take);
-    Ok(Page { services: Services::parse(services)?, skip, take })
+    Ok(NodePage { services: Services::parse(services)?, skip, take })
 }
 
 fn listed((nodes, total): (Vec<Node>, i64)) -> NodeList {

@@ -7,17 +7,18 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
-use super::auth::{Auth, AuthOrKey};
-use super::body::Body;
-use super::error::{Fail, may};
-use super::timestamp::Timestamp;
-use super::{Group, act};
-use crate::actions::app::App;
-use crate::actions::error::Error;
+use super::Group;
+use super::http::auth::{Auth, AuthOrKey};
+use super::http::body::Body;
+use super::http::bridge::act;
+use super::http::error::{ApiError, status};
+use super::http::timestamp::Timestamp;
 use crate::actions::org;
 use crate::domain::id::OrgId;
 use crate::domain::org::{Org, parse_about, parse_domain, parse_name};
 use crate::domain::text::InvalidField;
+use crate::engine::app::App;
+use crate::engine::error::Error;
 
 /// The operations on organizations.
 pub struct OrgApi(pub Arc<App>);
@@ -114,7 +115,7 @@ struct OrganizationChange {
     mfa_enforced: Option<bool>,
 }
 
-type UpdateFail = Fail<{ may::BE_INVALID | may::BE_REFUSED | may::HAVE_A_BAD_BODY }>;
+type UpdateFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::BAD_BODY }>;
 
 #[OpenApi(tag = "Group::People")]
 impl OrgApi {
@@ -128,7 +129,7 @@ impl OrgApi {
         /// The organization's id.
         #[oai(name = "orgId")]
         org: Path<String>,
-    ) -> Result<Json<OrganizationAnswer>, Fail<{ may::BE_REFUSED }>> {
+    ) -> Result<Json<OrganizationAnswer>, ApiError<{ status::FORBIDDEN }>> {
         let id = OrgId::parse(&org);
         let org = act(&self.0, move |app| org::get(app, &auth.0, id)).await?;
         Ok(Json(answer("Organization retrieved successfully", org)))

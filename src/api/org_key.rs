@@ -11,17 +11,18 @@ use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 
-use super::auth::Auth;
-use super::envelope::Done;
-use super::error::{Fail, may};
-use super::timestamp::Timestamp;
-use super::{Group, act, blocking};
-use crate::actions::app::App;
-use crate::actions::error::Error;
+use super::Group;
+use super::http::auth::Auth;
+use super::http::bridge::{act, blocking};
+use super::http::envelope::Done;
+use super::http::error::{ApiError, status};
+use super::http::timestamp::Timestamp;
 use crate::actions::org_key;
 use crate::crypto::rsa::{KeyPair, public_pem};
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::org_key::OrgKey;
+use crate::engine::app::App;
+use crate::engine::error::Error;
 
 /// Callers that may wait for their turn to make a key; a turn takes up to 170 ms.
 const WAITING: usize = 128;
@@ -135,9 +136,9 @@ enum NewOrgKeyResponse {
     ),
 }
 
-type ListFail = Fail<{ may::BE_REFUSED }>;
-type CreateFail = Fail<{ may::BE_REFUSED | may::BE_INVALID }>;
-type DeleteFail = Fail<{ may::BE_REFUSED | may::BE_MISSING }>;
+type ListFail = ApiError<{ status::FORBIDDEN }>;
+type CreateFail = ApiError<{ status::FORBIDDEN | status::BAD_REQUEST }>;
+type DeleteFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
 
 #[OpenApi(tag = "Group::OrgKeys")]
 impl OrgKeyApi {

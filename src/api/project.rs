@@ -11,14 +11,15 @@ use poem_openapi::{ApiResponse, OpenApi};
 use self::wire::{
     MemberAnswer, MemberRequest, ProjectAnswer, ProjectListAnswer, ProjectRequest, member, project, whole,
 };
-use super::auth::{Auth, AuthOrKey};
-use super::body::Body;
-use super::envelope::DeletedAnswer;
-use super::error::{Fail, may};
-use super::{Group, act};
-use crate::actions::app::App;
+use super::Group;
+use super::http::auth::{Auth, AuthOrKey};
+use super::http::body::Body;
+use super::http::bridge::act;
+use super::http::envelope::DeletedAnswer;
+use super::http::error::{ApiError, status};
 use crate::actions::project as action;
 use crate::domain::id::{OrgId, ProjectId, UserId};
+use crate::engine::app::App;
 
 /// The operations on projects.
 pub struct ProjectApi(pub Arc<App>);
@@ -30,11 +31,11 @@ enum CreateResponse {
     Made(Json<ProjectAnswer>),
 }
 
-type ListFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED }>;
-type CreateFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
-type OneFail = Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_MISSING }>;
+type ListFail = ApiError<{ status::WRAPPED | status::FORBIDDEN }>;
+type CreateFail = ApiError<{ status::WRAPPED | status::FORBIDDEN | status::BAD_REQUEST | status::BAD_BODY }>;
+type OneFail = ApiError<{ status::WRAPPED | status::FORBIDDEN | status::NOT_FOUND }>;
 type ChangeFail =
-    Fail<{ may::BE_WRAPPED | may::BE_REFUSED | may::BE_MISSING | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
+    ApiError<{ status::WRAPPED | status::FORBIDDEN | status::NOT_FOUND | status::BAD_REQUEST | status::BAD_BODY }>;
 
 #[OpenApi(tag = "Group::Projects")]
 impl ProjectApi {

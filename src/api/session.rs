@@ -9,16 +9,17 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 
 use self::wire::{Credentials, LoginAnswer, LoginResponse, RefreshAnswer, RefreshResponse, RefreshToken, TokenList};
-use super::auth::Auth;
-use super::body::Body;
-use super::envelope::Done;
-use super::error::{Fail, may};
-use super::observe::From;
-use super::password_work::PasswordWork;
-use super::{Group, act, blocking};
-use crate::actions::app::App;
-use crate::actions::login;
+use super::Group;
+use super::http::auth::Auth;
+use super::http::body::Body;
+use super::http::bridge::{act, blocking};
+use super::http::envelope::Done;
+use super::http::error::{ApiError, status};
+use super::http::observe::From;
+use super::http::password_work::PasswordWork;
+use crate::actions::session;
 use crate::domain::id::TokenId;
+use crate::engine::app::App;
 
 /// The operations on sessions.
 pub struct SessionApi {
@@ -26,11 +27,11 @@ pub struct SessionApi {
     passwords: PasswordWork,
 }
 
-type LoginFail = Fail<{ may::BE_INVALID | may::BE_UNKNOWN | may::BE_LIMITED | may::HAVE_A_BAD_BODY }>;
-type RefreshFail = Fail<{ may::BE_INVALID | may::BE_UNKNOWN | may::HAVE_A_BAD_BODY | may::BE_LIMITED }>;
-type LogoutFail = Fail<{ may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
-type ListFail = Fail<{ may::BE_REFUSED }>;
-type EndFail = Fail<{ may::BE_REFUSED | may::BE_MISSING }>;
+type LoginFail = ApiError<{ status::BAD_REQUEST | status::UNAUTHORIZED | status::RATE_LIMITED | status::BAD_BODY }>;
+type RefreshFail = ApiError<{ status::BAD_REQUEST | status::UNAUTHORIZED | status::BAD_BODY | status::RATE_LIMITED }>;
+type LogoutFail = ApiError<{ status::BAD_REQUEST | status::BAD_BODY }>;
+type ListFail = ApiError<{ status::FORBIDDEN }>;
+type EndFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
 
 /// Never to be kept on the way.
 const NO_STORE: &str = "no-store";
@@ -48,8 +49,8 @@ impl SessionApi {
     async fn login(&self, from: From, body: Body<Credentials>) -> Result<LoginResponse, LoginFail> {
         let login = Arc::new(body.0.parse()?);
         let (asked, origin) = (Arc::clone(&login), from.0.clone());
-        blocking(&self.app, move |app| login::check(app, &origin, &asked)).await?;
-        let begun = self.passwords.run(&self.app, move |app| login::log_in(app, &from.0, &login)).await?;
+        blocking(&self.app, move |app| session::check(app, &origin, &asked)).await?;
+        let begun = self.passwords.run(&self.app, move |app| session::log_in(app, &from.0, &login)).await?;
         Ok(LoginResponse::In(Json(LoginAnswer::of(&begun)), NO_STORE.to_owned()))
     }
 
@@ -61,7 +62,7 @@ impl SessionApi {
     #[oai(path = "/user/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(&self, from: From, body: Body<RefreshToken>) -> Result<RefreshResponse, RefreshFail> {
         let token = body.0.parse()?;
-        let tokens = act(&self.app, move |app| login::refresh(app, &from.0, &token)).await??;
+        let tokens = act(&self.app, move |app| session::refresh(app, &from.0, &token)).await??;
         Ok(RefreshResponse::Renewed(Json(RefreshAnswer::of(&tokens)), NO_STORE.to_owned()))
     }
 
@@ -72,7 +73,7 @@ impl SessionApi {
     #[oai(path = "/user/logout", method = "post", operation_id = "logoutUser")]
     async fn logout(&self, from: From, body: Body<RefreshToken>) -> Result<Json<Done>, LogoutFail> {
         let token = body.0.parse()?;
-        if let Some(ending) = blocking(&self.app, move |app| login::log_out(app, &from.0, &token)).await? {
+        if let Some(ending) = blocking(&self.app, move |app| session::log_out(app, &from.0, &token)).await? {
             ending.await?;
         }
         Ok(Json(Done::because("Signed out successfully")))
@@ -84,7 +85,7 @@ impl SessionApi {
     #[oai(path = "/token", method = "get", operation_id = "listTokens")]
     async fn list(&self, auth: Auth) -> Result<Json<TokenList>, ListFail> {
         let caller = auth.0.clone();
-        let tokens = act(&self.app, move |app| login::list(app, &auth.0)).await?;
+        let tokens = act(&self.app, move |app| session::list(app, &auth.0)).await?;
         Ok(Json(TokenList::of(tokens, &caller)))
     }
 
@@ -100,7 +101,7 @@ impl SessionApi {
         token: Path<String>,
     ) -> Result<Json<Done>, EndFail> {
         let token = TokenId::parse(&token);
-        act(&self.app, move |app| login::end(app, &auth.0, token)).await?;
+        act(&self.app, move |app| session::end(app, &auth.0, token)).await?;
         Ok(Json(Done::because("Token ended successfully")))
     }
 }

@@ -1,9 +1,9 @@
 //! How is the audit log followed over HTTP? As Server-Sent Events that go on until one side ends them.
 
-mod live;
+mod event_stream;
 mod message;
-mod places;
 mod search;
+mod stream_quota;
 #[cfg(test)]
 mod tests;
 
@@ -19,27 +19,28 @@ use poem_openapi::{ApiResponse, OpenApi, types};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::live::Live;
+use self::event_stream::EventStream;
 use self::message::Message;
-use self::places::Places;
 use self::search::Searches;
-use super::auth::AuthOrKey;
-use super::error::{Fail, may};
+use self::stream_quota::StreamQuota;
+use super::Group;
 use super::event::{id, number};
-use super::looks::Looks;
-use super::metrics::Metrics;
-use super::{Group, act, blocking};
-use crate::actions::app::App;
-use crate::actions::error::{Error, Kind};
+use super::http::auth::AuthOrKey;
+use super::http::bridge::act;
+use super::http::error::{ApiError, status};
+use super::http::metrics::Metrics;
+use super::http::scan_limit::ScanLimit;
 use crate::actions::stream::{self, Wanted};
 use crate::domain::event::{Change, Context};
 use crate::domain::id::OrgId;
+use crate::engine::app::App;
+use crate::engine::error::{Error, ErrorKind};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// How streams are kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct StreamSettings {
     /// How long a stream may say nothing before it says that it is still there.
     pub comment: Duration,
     /// How long a reader may take nothing while events wait for it.
@@ -49,17 +50,17 @@ pub struct Manner {
 /// The operation on live streams.
 pub struct StreamApi {
     app: Arc<App>,
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
 }
 
 /// What all streams share.
-struct Hub {
+struct Shared {
     /// Changes with every new entry of the audit log. It only says that there is something to read.
-    bell: watch::Receiver<i64>,
-    looks: Looks,
+    last_id: watch::Receiver<i64>,
+    scan_limit: ScanLimit,
     searches: Searches,
-    places: Arc<Places>,
-    manner: Manner,
+    stream_quota: Arc<StreamQuota>,
+    settings: StreamSettings,
     stop: CancellationToken,
 }
 
@@ -99,7 +100,7 @@ enum StreamResponse {
     ),
 }
 
-type StreamFail = Fail<{ may::BE_INVALID | may::BE_REFUSED }>;
+type StreamFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN }>;
 
 #[OpenApi(tag = "Group::Events")]
 impl StreamApi {
@@ -161,10 +162,11 @@ impl StreamApi {
             change: number("event", event.0, Change::WORDS.len())?,
         };
         let after = last_seen(headers, last_event_id.0.as_deref())?;
-        let place = self.hub.places.take(&auth.0)?;
+        let slot = self.shared.stream_quota.take(&auth.0)?;
         let org = OrgId::parse(&org);
         let (follower, opened) = act(&self.app, move |app| stream::open(app, &auth.0, org, wanted, after)).await?;
-        let live = Live::new(Arc::clone(&self.app), Arc::clone(&self.hub), place, follower, after.unwrap_or(opened));
+        let live =
+            EventStream::new(Arc::clone(&self.app), Arc::clone(&self.shared), slot, follower, after.unwrap_or(opened));
         let body = Body::from_bytes_stream(live.pieces());
         Ok(StreamResponse::Opened(Lines(body), "no-store".to_owned(), "no".to_owned()))
     }
@@ -173,20 +175,34 @@ impl StreamApi {
 impl StreamApi {
     /// The operation, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, looks: Looks, manner: Manner, stop: CancellationToken) -> Self {
-        let (ring, bell) = watch::channel(0);
-        app.hear(move |last| {
-            ring.send_replace(last);
+    pub fn new(
+        app: Arc<App>,
+        metrics: Arc<Metrics>,
+        scan_limit: ScanLimit,
+        settings: StreamSettings,
+        stop: CancellationToken,
+    ) -> Self {
+        let (sender, last_id) = watch::channel(0);
+        app.subscribe(move |last| {
+            sender.send_replace(last);
         });
-        let places = Arc::new(Places::new(metrics));
-        Self { app, hub: Arc::new(Hub { bell, looks, searches: Searches::new(), places, manner, stop }) }
+        let stream_quota = Arc::new(StreamQuota::new(metrics));
+        Self {
+            app,
+            shared: Arc::new(Shared { last_id, scan_limit, searches: Searches::new(), stream_quota, settings, stop }),
+        }
     }
 }
 
 /// The last event that was seen, by the header, else by the parameter; an empty one is none.
 fn last_seen(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Error> {
-    let wrong =
-        || Error::new(Kind::Invalid, "INVALID_FIELD", "Last-Event-ID, or after, must be the id of one event, a number");
+    let wrong = || {
+        Error::new(
+            ErrorKind::Invalid,
+            "INVALID_FIELD",
+            "Last-Event-ID, or after, must be the id of one event, a number",
+        )
+    };
     let mut given = headers.get_all(LAST_EVENT_ID).iter();
     let header = given.next().map(|value| value.to_str().map_err(|_| wrong())).transpose()?;
     if given.next().is_some() {

@@ -13,13 +13,13 @@ use poem_openapi::payload::Json;
 use self::door::{Door, Presented};
 use self::wire::{VerificationAnswer, VerifyRequest};
 use super::Group;
-use super::auth::AuthUncounted;
-use super::body::Body;
-use super::error::{Fail, may};
-use super::metrics::Metrics;
-use crate::actions::app::App;
+use super::http::auth::AuthUncounted;
+use super::http::body::Body;
+use super::http::error::{ApiError, status};
+use super::http::metrics::Metrics;
 use crate::actions::verification;
 use crate::crypto::secret;
+use crate::engine::app::App;
 
 /// The operations that verify API keys.
 pub struct VerificationApi {
@@ -27,7 +27,7 @@ pub struct VerificationApi {
     metrics: Arc<Metrics>,
 }
 
-type VerifyFail = Fail<{ may::BE_WRAPPED | may::BE_INVALID | may::BE_UNKNOWN | may::HAVE_A_BAD_BODY }>;
+type VerifyFail = ApiError<{ status::WRAPPED | status::BAD_REQUEST | status::UNAUTHORIZED | status::BAD_BODY }>;
 
 #[OpenApi(tag = "Group::ApiKeys")]
 impl VerificationApi {
@@ -43,7 +43,7 @@ impl VerificationApi {
         body: Body<VerifyRequest>,
     ) -> Result<Json<VerificationAnswer>, VerifyFail> {
         let asked = body.0.asked()?;
-        let digest = secret::Kind::ApiKey.digest(&body.0.api_key);
+        let digest = secret::SecretKind::ApiKey.digest(&body.0.api_key);
         let verified = verification::verify(&self.app, &auth.0, digest, asked)?;
         self.metrics.verified(verified.verdict);
         Ok(Json(VerificationAnswer::of(&verified)))

@@ -11,21 +11,23 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use self::delivery::{DeliveryListAnswer, DeliveryState, ReplayRequest, ReplayedAnswer, TestedAnswer};
 use self::wire::{ChangeRequest, RotateRequest, WebhookAnswer, WebhookListAnswer, WebhookRequest, WebhookSecretAnswer};
-use super::auth::Auth;
-use super::body::{Body, OptionalBody};
-use super::envelope::Done;
-use super::error::{Fail, may};
-use super::looks::Looks;
-use super::{Group, act, paging};
-use crate::actions::app::App;
+use super::Group;
+use super::http::auth::Auth;
+use super::http::body::{Body, OptionalBody};
+use super::http::bridge::act;
+use super::http::envelope::Done;
+use super::http::error::{ApiError, status};
+use super::http::paging;
+use super::http::scan_limit::ScanLimit;
 use crate::actions::webhook as action;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
+use crate::engine::app::App;
 
 /// The operations on webhooks.
 pub struct WebhookApi {
     app: Arc<App>,
     /// Held while deliveries are listed: going through thousands must not keep the readers from everybody else.
-    looks: Looks,
+    scan_limit: ScanLimit,
 }
 
 #[derive(ApiResponse)]
@@ -52,14 +54,14 @@ enum RotateResponse {
     ),
 }
 
-type ListFail = Fail<{ may::BE_REFUSED }>;
-type CreateFail = Fail<{ may::BE_REFUSED | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
-type OneFail = Fail<{ may::BE_REFUSED | may::BE_MISSING }>;
-type ChangeFail = Fail<{ may::BE_REFUSED | may::BE_MISSING | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
-type SendFail = Fail<{ may::BE_REFUSED | may::BE_MISSING | may::CONFLICT }>;
+type ListFail = ApiError<{ status::FORBIDDEN }>;
+type CreateFail = ApiError<{ status::FORBIDDEN | status::BAD_REQUEST | status::BAD_BODY }>;
+type OneFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
+type ChangeFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND | status::BAD_REQUEST | status::BAD_BODY }>;
+type SendFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND | status::CONFLICT }>;
 type SendManyFail =
-    Fail<{ may::BE_REFUSED | may::BE_MISSING | may::CONFLICT | may::BE_INVALID | may::HAVE_A_BAD_BODY }>;
-type PageFail = Fail<{ may::BE_REFUSED | may::BE_MISSING | may::BE_INVALID }>;
+    ApiError<{ status::FORBIDDEN | status::NOT_FOUND | status::CONFLICT | status::BAD_REQUEST | status::BAD_BODY }>;
+type PageFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND | status::BAD_REQUEST }>;
 
 #[OpenApi(tag = "Group::Webhooks")]
 impl WebhookApi {
@@ -235,10 +237,10 @@ impl WebhookApi {
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
         let (page, state) = (paging::page(skip.0, take.0), state.0.map(DeliveryState::state));
-        let look = self.looks.begin(auth.0.org()).await?;
+        let permit = self.scan_limit.begin(auth.0.org()).await?;
         let found = act(&self.app, move |app| {
             let read = action::deliveries(app, &auth.0, place, state, page);
-            drop(look);
+            drop(permit);
             read
         })
         .await?;
@@ -302,7 +304,7 @@ impl WebhookApi {
 impl WebhookApi {
     /// The operations, over an app.
     #[must_use]
-    pub fn new(app: Arc<App>, looks: Looks) -> Self {
-        Self { app, looks }
+    pub fn new(app: Arc<App>, scan_limit: ScanLimit) -> Self {
+        Self { app, scan_limit }
     }
 }

@@ -18,9 +18,9 @@ pub enum Clock {
 impl Clock {
     pub fn run(self, context: &Context) -> Result<(), Failure> {
         let Self::Accept { database } = self;
-        let app = context.open(&database)?;
-        let before = clock::accept(&app)?;
-        let now = app.now();
+        let system = context.open(&database)?;
+        let before = clock::accept(&system)?;
+        let now = system.app().now();
         let signed = if now < before { "; signed calls are refused for 15 minutes" } else { "" };
         let json = json!({ "success": true, "highWater": before.to_string(), "now": now.to_string() });
         context.print(&json, || format!("It is {now} from now on. The database had seen {before}{signed}"));

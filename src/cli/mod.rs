@@ -1,5 +1,6 @@
 //! What can be typed? Every command, its flags, and how its outcome becomes lines and an exit code.
 
+mod admin;
 mod audit;
 mod backup;
 mod clock;
@@ -7,7 +8,6 @@ mod doctor;
 mod healthcheck;
 mod log;
 mod memory;
-mod offline;
 mod serve;
 mod sign;
 
@@ -19,8 +19,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::actions::app::App;
+use crate::actions::open::open;
 use crate::config::{ConfigError, Flags, Resolved, Settings, Texts, resolve};
+use crate::engine::system::System;
 use crate::server;
 use crate::store::files;
 
@@ -57,13 +58,13 @@ enum Command {
     },
     /// Make and list organizations, while no server runs
     #[command(subcommand)]
-    Org(offline::Org),
+    Org(admin::Org),
     /// Add and list people, while no server runs
     #[command(subcommand)]
-    User(offline::User),
+    User(admin::User),
     /// Make, list and revoke access tokens, while no server runs
     #[command(subcommand)]
-    Token(offline::Token),
+    Token(admin::Token),
     /// Verify and export the audit log, beside a running server too
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -152,7 +153,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
         Command::Clock(command) => command.run(context)?,
         Command::Sign(command) => command.run()?,
         Command::Openapi => {
-            say(crate::api::document::text().trim_end());
+            say(crate::api::http::document::text().trim_end());
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "orgkeys", &mut std::io::stdout());
@@ -180,7 +181,7 @@ impl Context {
     }
 
     /// Opens the app for a command that needs the database for itself. It must be there: a typing error makes none.
-    fn open(&self, database: &Database) -> Result<App, Failure> {
+    fn open(&self, database: &Database) -> Result<System, Failure> {
         let settings = self.settings(database)?;
         let database = files::real(&settings.database)?;
         if !database.try_exists()? {
@@ -189,7 +190,8 @@ impl Context {
                 "{path} is not there: name the database with --database; `orgkeys serve` makes one"
             )));
         }
-        Ok(server::open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?)
+        let (_, system) = open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?;
+        Ok(system)
     }
 
     /// Prints one thing: its JSON, or its line.

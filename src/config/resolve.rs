@@ -66,6 +66,18 @@ impl Flags {
     }
 }
 
+/// Names that settings had before, which go on to work.
+const ALIASES: [(&str, &str); 1] = [("max", "org_keys_max")];
+
+impl Field {
+    /// Every name of a setting: its own, those that it had before, and, of a secret, that of the file that holds it.
+    fn names(&self) -> Vec<String> {
+        let before = ALIASES.iter().filter(|(_, name)| *name == self.name).map(|(alias, _)| (*alias).to_owned());
+        let file = self.secret.then(|| format!("{}_file", self.name));
+        [self.name.to_owned()].into_iter().chain(before).chain(file).collect()
+    }
+}
+
 /// The flag of a setting; a secret's is that of the file that holds it.
 fn flag(field: &Field) -> String {
     if field.secret { format!("{}_file", field.name) } else { field.name.to_owned() }
@@ -95,7 +107,8 @@ impl Args for Flags {
             let file = if field.secret { ": the file that holds it" } else { "" };
             let default = if field.default.is_empty() { "none" } else { field.default };
             let help = format!("{}{file} [variable: {}] [default: {default}]", field.help.trim(), variable(&name));
-            Arg::new(name.clone()).long(name.replace('_', "-")).value_name("VALUE").help(help)
+            let before = ALIASES.iter().filter(|(_, now)| *now == name).map(|(alias, _)| *alias);
+            Arg::new(name.clone()).long(name.replace('_', "-")).aliases(before).value_name("VALUE").help(help)
         }))
     }
 
@@ -128,7 +141,7 @@ pub fn resolve(flags: &Flags, environment: &Texts, path: Option<&Path>) -> Resul
 }
 
 fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Result<(String, Source), ConfigError> {
-    let twin = format!("{}_file", field.name);
+    let names = field.names();
     for source in [Source::Flag, Source::Variable, Source::File] {
         let get = |name: &str| match source {
             Source::Flag => flags.0.get(name).cloned(),
@@ -136,18 +149,18 @@ fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Resu
             Source::File => file.get(name).cloned(),
             Source::Default => None,
         };
-        let from_file = if field.secret { get(&twin) } else { None };
-        match (get(field.name), from_file) {
-            (Some(_), Some(_)) => {
-                return Err(ConfigError(format!("{} and {twin} are both set by {source}: set one", field.name)));
+        let mut set = names.iter().filter_map(|name| get(name).map(|text| (name, text)));
+        match (set.next(), set.next()) {
+            (Some((name, _)), Some((other, _))) => {
+                return Err(ConfigError(format!("{name} and {other} are both set by {source}: set one")));
             }
-            (Some(text), None) => return Ok((text, source)),
-            (None, Some(path)) => {
+            (Some((name, path)), None) if field.secret && *name != field.name => {
                 let text = fs::read_to_string(&path)
-                    .map_err(|error| ConfigError(format!("{twin}: cannot read {path}: {error}")))?;
+                    .map_err(|error| ConfigError(format!("{name}: cannot read {path}: {error}")))?;
                 return Ok((text.trim().to_owned(), source));
             }
-            (None, None) => {}
+            (Some((_, text)), None) => return Ok((text, source)),
+            (None, _) => {}
         }
     }
     Ok((field.default.to_owned(), Source::Default))
@@ -187,8 +200,7 @@ fn plain(value: &toml::Value) -> Option<String> {
 
 /// Every name that a file may set.
 fn names() -> Vec<String> {
-    let twins = FIELDS.iter().filter(|field| field.secret).map(|field| format!("{}_file", field.name));
-    FIELDS.iter().map(|field| field.name.to_owned()).chain(twins).collect()
+    FIELDS.iter().flat_map(Field::names).collect()
 }
 
 fn nearest(key: &str, known: &[String]) -> String {
@@ -226,11 +238,11 @@ mod tests {
         let environment = environment(&[("ORGKEYS_MAX", "9"), ("ORGKEYS_READERS", "10")]);
         let flags = Flags::default().with("max", "11");
         let resolved = resolve(&flags, &environment, Some(config.path())).expect("resolved");
-        let found = (resolved.settings.max, resolved.settings.readers, resolved.settings.log);
+        let found = (resolved.settings.org_keys_max, resolved.settings.readers, resolved.settings.log);
         assert_eq!(found, (11, 10, tracing::Level::WARN));
         let source =
             |name| resolved.origins.iter().find(|(field, ..)| field.name == name).map(|(.., source)| source.clone());
-        assert_eq!(source("max"), Some(Source::Flag));
+        assert_eq!(source("org_keys_max"), Some(Source::Flag), "by the name that it had before");
         assert_eq!(source("listen"), Some(Source::Default));
     }
 
@@ -244,8 +256,16 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_by_two_of_its_names_is_an_error() {
+        let config = file("max = 7\norg_keys_max = 8\n");
+        let error = resolve(&Flags::default(), &Texts::new(), Some(config.path())).expect_err("two of one");
+        assert_eq!(error.to_string(), "org_keys_max and max are both set by file: set one");
+    }
+
+    #[test]
     fn limits_have_two_sides() {
         for (name, good, bad) in [
+            ("org_keys_max", ["1", "100"], ["0", "101"]),
             ("max", ["1", "100"], ["0", "101"]),
             ("signature_window", ["1s", "900"], ["999ms", "900001ms"]),
             ("signature_window", ["1500ms", "15m"], ["0", "901s"]),

@@ -5,10 +5,10 @@ use sha2::{Digest, Sha256};
 use crate::domain::audit::{Draft, Entry};
 
 /// A SHA-256 hash.
-pub type Hash = [u8; 32];
+pub type ChainHash = [u8; 32];
 
 /// The hash before the first entry of a chain.
-pub const START: Hash = [0; 32];
+pub const START: ChainHash = [0; 32];
 
 /// Names what is hashed, so that a later form cannot be mistaken for this one.
 const VERSION: &[u8] = b"orgkeys audit v1";
@@ -22,7 +22,7 @@ enum Column<'a> {
 
 /// The hash of an entry that takes place `id` in the log and `seq` in the chain of `org`, after `prev`.
 #[must_use]
-pub fn hash_draft(prev: &Hash, id: i64, org: &str, seq: i64, draft: &Draft) -> Hash {
+pub fn hash_draft(prev: &ChainHash, id: i64, org: &str, seq: i64, draft: &Draft) -> ChainHash {
     let columns = [
         Column::Integer(id),
         Column::Text(org),
@@ -46,7 +46,7 @@ pub fn hash_draft(prev: &Hash, id: i64, org: &str, seq: i64, draft: &Draft) -> H
 
 /// The hash that `entry` should have, given that `prev` is the one before it.
 #[must_use]
-pub fn hash_entry(prev: &Hash, entry: &Entry) -> Hash {
+pub fn hash_entry(prev: &ChainHash, entry: &Entry) -> ChainHash {
     let columns = [
         Column::Integer(entry.id),
         Column::Text(&entry.org),
@@ -80,7 +80,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Reads what [`hex`] wrote of a hash; `None` for anything else.
 #[must_use]
-pub fn unhex(text: &str) -> Option<Hash> {
+pub fn unhex(text: &str) -> Option<ChainHash> {
     let mut hash = START;
     for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
@@ -88,7 +88,7 @@ pub fn unhex(text: &str) -> Option<Hash> {
     (hex(&hash) == text).then_some(hash)
 }
 
-fn hash(prev: &Hash, columns: &[Column<'_>]) -> Hash {
+fn hash(prev: &ChainHash, columns: &[Column<'_>]) -> ChainHash {
     let mut frames = Vec::with_capacity(512);
     for column in columns {
         match column {

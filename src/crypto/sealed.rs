@@ -22,7 +22,7 @@ const TAG: usize = 16;
 pub const SEALED: usize = size_of::<KeyId>() + NONCE_LEN + SECRET + TAG;
 
 /// The key that seals.
-pub struct Key {
+pub struct SealingKey {
     id: KeyId,
     key: LessSafeKey,
 }
@@ -51,7 +51,7 @@ pub fn line(key: &SecretSlice<u8>) -> SecretString {
     SecretString::from(format!("{}\n", BASE64_STANDARD.encode(key.expose_secret())))
 }
 
-impl Key {
+impl SealingKey {
     /// The key of these bytes.
     pub fn new(bytes: &SecretSlice<u8>) -> Result<Self, SealError> {
         let bytes = bytes.expose_secret();
@@ -119,7 +119,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for SealingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key")
     }
@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn a_secret_opens_with_its_key_in_its_place_alone() {
         let mut rng = StdRng::seed_from_u64(1);
-        let (key, other) = (fresh(&mut rng), Key::new(&fresh(&mut rng)).expect("a key"));
-        let key = Key::from_line(&line(&key)).expect("the same key");
+        let (key, other) = (fresh(&mut rng), SealingKey::new(&fresh(&mut rng)).expect("a key"));
+        let key = SealingKey::from_line(&line(&key)).expect("the same key");
         let (secret, owner) = (fresh(&mut rng), [7; 16]);
         let sealed = key.seal(&owner, &secret, &mut rng).expect("sealed");
         assert_eq!((sealed.len(), sealed[..8] == key.id()), (SEALED, true));
@@ -159,8 +159,8 @@ mod tests {
         for text in
             ["", "\n", "AAAA", &"A".repeat(44), &BASE64_STANDARD.encode([0; 31]), &BASE64_STANDARD.encode([0; 33])]
         {
-            assert!(Key::from_line(&SecretString::from(text)).is_none(), "{text}");
+            assert!(SealingKey::from_line(&SecretString::from(text)).is_none(), "{text}");
         }
-        assert!(Key::from_line(&SecretString::from(BASE64_STANDARD.encode([0; 32]))).is_some());
+        assert!(SealingKey::from_line(&SecretString::from(BASE64_STANDARD.encode([0; 32]))).is_some());
     }
 }

@@ -15,7 +15,7 @@ const CHECKSUM: usize = 6;
 
 /// What a secret is for; one kind is never taken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SecretKind {
     /// A person's access token, `okp_...`.
     AccessToken,
     /// The token that renews a session, `okr_...`.
@@ -26,7 +26,7 @@ pub enum Kind {
     Invitation,
 }
 
-impl Kind {
+impl SecretKind {
     const ALL: [Self; 4] = [Self::AccessToken, Self::RefreshToken, Self::ApiKey, Self::Invitation];
 
     /// How every secret of the kind begins.
@@ -62,7 +62,7 @@ impl Kind {
 /// Whether this is a secret of any kind.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
-    Kind::ALL.into_iter().any(|kind| kind.digest(text).is_some())
+    SecretKind::ALL.into_iter().any(|kind| kind.digest(text).is_some())
 }
 
 /// What is shown of a secret: its first eight and its last four characters, `oka_1a2b…9xYz`.
@@ -98,12 +98,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_known_by_its_kind_its_shape_and_its_checksum() {
-        for kind in Kind::ALL {
+        for kind in SecretKind::ALL {
             let secret = kind.fresh(&mut StdRng::seed_from_u64(7));
             let text = secret.expose_secret();
             assert_eq!(text.len(), 40);
             assert!(is_secret(text));
-            let knowing: Vec<_> = Kind::ALL.into_iter().filter(|other| other.digest(text).is_some()).collect();
+            let knowing: Vec<_> = SecretKind::ALL.into_iter().filter(|other| other.digest(text).is_some()).collect();
             assert_eq!(knowing, [kind]);
             let flipped = format!("{}{}", &text[..39], if text.ends_with('a') { 'b' } else { 'a' });
             for wrong in [&flipped, &text.replace('_', "-"), &text[..39], &format!("{text}0"), kind.prefix(), ""] {

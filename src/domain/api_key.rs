@@ -26,7 +26,7 @@ pub const ANNOUNCED: [u32; 3] = [1, 7, 30];
 #[derive(Clone, Debug)]
 pub struct ApiKey {
     /// What decides what it opens.
-    pub standing: Standing,
+    pub standing: ApiKeyStatus,
     /// What people call it.
     pub name: String,
     /// What people should know of it; up to 250 characters.
@@ -45,7 +45,7 @@ pub struct ApiKey {
 
 /// What people decide of an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct ApiKeySettings {
     /// What people call it.
     pub name: String,
     /// What people should know of it.
@@ -69,7 +69,7 @@ pub struct Window {
 
 /// All of an API key that decides what it opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ApiKeyStatus {
     /// Its id.
     pub id: ApiKeyId,
     /// Its organization.
@@ -108,10 +108,10 @@ pub enum Verdict {
 impl ApiKey {
     /// What people have decided of it.
     #[must_use]
-    pub fn terms(&self) -> Terms {
-        let Standing { role, start, expire, disabled, .. } = self.standing;
+    pub fn terms(&self) -> ApiKeySettings {
+        let ApiKeyStatus { role, start, expire, disabled, .. } = self.standing;
         let window = Window { start, end: expire };
-        Terms { name: self.name.clone(), note: self.note.clone(), role, window, disabled }
+        ApiKeySettings { name: self.name.clone(), note: self.note.clone(), role, window, disabled }
     }
 
     /// Whether it counts against the limits at `now`: a key that has ended or has a successor does not.
@@ -158,7 +158,7 @@ impl Verdict {
     }
 }
 
-impl Standing {
+impl ApiKeyStatus {
     /// Whether the key is good for anything at `now`.
     #[must_use]
     pub fn at(&self, now: Time) -> Verdict {

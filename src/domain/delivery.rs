@@ -120,7 +120,7 @@ pub struct Attempt {
     /// How often it was tried before.
     pub attempts: u32,
     /// How often somebody had done what ends a rest of the webhook.
-    pub roused: u32,
+    pub backoff_epoch: u32,
     /// The keys that sign it, at least one; two while one takes the other's place.
     pub secrets: Vec<SecretSlice<u8>>,
     /// The event, as JSON.

@@ -1,17 +1,17 @@
 //! What happened? One variant for everything that is recorded, with exactly the fields that the audit log may hold of it.
 
-mod facts;
+mod audit_record;
 pub mod kind;
 mod shown;
 
 use std::fmt;
 use std::net::IpAddr;
 
-pub use facts::Facts;
+pub use audit_record::AuditRecord;
 pub use kind::{Change, Context};
 pub use shown::{Published, SystemEvent};
 
-use super::api_key::Standing;
+use super::api_key::ApiKeyStatus;
 use super::id::{ApiKeyId, DeliveryId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId, WebhookId};
 use super::role::Role;
 use super::time::Time;
@@ -95,9 +95,9 @@ pub enum Event {
     /// A person is no member of a project any more.
     MemberRemoved { project: ProjectId, user: UserId },
     /// An API key was made.
-    ApiKeyCreated { key: Standing },
+    ApiKeyCreated { key: ApiKeyStatus },
     /// An API key was changed.
-    ApiKeyUpdated { key: Standing },
+    ApiKeyUpdated { key: ApiKeyStatus },
     /// An API key got a successor, and ends at `ends`.
     ApiKeyRotated { key: ApiKeyId, successor: ApiKeyId, ends: Time, projects: Vec<ProjectId> },
     /// An API key ends within so many days.

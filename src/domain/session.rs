@@ -12,6 +12,9 @@ pub const ACCESS_TTL: Duration = Duration::from_hours(1);
 /// How long a refresh token lives, and so a session that is not refreshed.
 pub const REFRESH_TTL: Duration = Duration::from_hours(30 * 24);
 
+/// How long an invitation may be taken.
+pub const INVITATION_TTL: Duration = Duration::from_hours(72);
+
 /// Bytes of a password that is tried; no longer one was ever taken.
 const PASSWORD_BYTES: usize = 1_024;
 

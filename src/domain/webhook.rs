@@ -36,7 +36,7 @@ pub enum Disabled {
 
 /// What a webhook is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct WebhookSettings {
     /// Where events are sent. May hold a secret, so it is shown to administrators alone and logged nowhere.
     pub url: String,
     /// What people call it.
@@ -68,7 +68,7 @@ pub struct Webhook {
     /// Its organization.
     pub org: OrgId,
     /// What it is.
-    pub terms: Terms,
+    pub terms: WebhookSettings,
     /// When it was made.
     pub created_at: Time,
     /// Until when the secret before the present one signs too.

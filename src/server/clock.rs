@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::actions::outside::Outside;
 use crate::domain::time::{Clock, Time};
+use crate::engine::environment::Environment;
 
 struct System;
 
@@ -21,8 +21,8 @@ impl Clock for System {
 
 /// The real clock and the system's randomness.
 #[must_use]
-pub fn system() -> Outside {
-    Outside::new(Arc::new(System), system_seed)
+pub fn system() -> Environment {
+    Environment::new(Arc::new(System), system_seed)
 }
 
 /// 32 bytes from the system.

@@ -1,8 +1,9 @@
 //! Who carries webhook deliveries out? One task beside the requests, which asks what is due, tries it, and tells what came of it.
 
-mod carrier;
 mod connect;
 mod desk;
+mod http_sender;
+mod notifier;
 mod resolver;
 mod rests;
 
@@ -14,10 +15,11 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use carrier::Carrier;
-pub use desk::{Desk, Doorbell, Office};
+pub use desk::{Desk, Office};
+pub use http_sender::HttpSender;
+pub use notifier::DeliveryNotifier;
 pub use resolver::{Resolver, System};
-use rests::Rests;
+use rests::Backoffs;
 
 use super::panicked;
 use crate::actions::delivery::{Due, Hands};
@@ -46,9 +48,9 @@ const BROKEN: Outcome = Outcome::Failed { why: "the try broke off" };
 /// The courier and what it has in its hands.
 pub struct Courier {
     desk: Arc<dyn Desk>,
-    carrier: Arc<Carrier>,
-    bell: Doorbell,
-    rests: Rests,
+    sender: Arc<HttpSender>,
+    notifier: DeliveryNotifier,
+    rests: Backoffs,
     tries: JoinSet<Outcome>,
     under_way: HashMap<Id, (Arc<Attempt>, AbortHandle)>,
     /// What came of tries and is not on disk yet. While there is some nothing new is tried: it could not be remembered.
@@ -58,15 +60,15 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// A courier that asks at `desk`, carries with `carrier` and listens for `bell`.
+    /// A courier that asks at `desk`, carries with `sender` and listens to `notifier`.
     #[must_use]
-    pub fn new(desk: Arc<dyn Desk>, carrier: Carrier, bell: Doorbell) -> Self {
+    pub fn new(desk: Arc<dyn Desk>, sender: HttpSender, notifier: DeliveryNotifier) -> Self {
         let (tries, under_way) = (JoinSet::new(), HashMap::new());
         Self {
             desk,
-            carrier: Arc::new(carrier),
-            bell,
-            rests: Rests::default(),
+            sender: Arc::new(sender),
+            notifier,
+            rests: Backoffs::default(),
             tries,
             under_way,
             unsettled: Vec::new(),
@@ -94,7 +96,7 @@ impl Courier {
         let next = self.look().await;
         let pause = (began.elapsed() * IDLE_SHARE).clamp(TOGETHER, LOOK);
         tokio::select! {
-            () = self.bell.rung() => {}
+            () = self.notifier.notified() => {}
             Some(ended) = self.tries.join_next_with_id() => self.take_in(ended),
             () = sleep_until(next) => {}
             () = stop.cancelled() => return false,
@@ -104,7 +106,7 @@ impl Courier {
             self.take_in(ended);
         }
         self.settle().await;
-        if self.bell.is_hurried() {
+        if self.notifier.is_hurried() {
             self.rests.end();
         }
         going_on
@@ -134,7 +136,7 @@ impl Courier {
                 if full.contains(&attempt.webhook) {
                     continue;
                 }
-                self.rests.rouse(attempt.webhook, attempt.roused);
+                self.rests.end_backoff(attempt.webhook, attempt.backoff_epoch);
                 if self.has_place(attempt.webhook) {
                     self.begin(attempt);
                 } else {
@@ -176,17 +178,17 @@ impl Courier {
     /// Whether one more of this webhook may be tried. One that was down last time is asked by one try whether it is back.
     fn has_place(&self, webhook: WebhookId) -> bool {
         let own = self.webhooks().filter(|other| *other == webhook).count();
-        if self.rests.is_doubtful(webhook) {
-            own == 0 && self.webhooks().filter(|other| self.rests.is_doubtful(*other)).count() < MOST_DOUBTFUL
+        if self.rests.is_half_open(webhook) {
+            own == 0 && self.webhooks().filter(|other| self.rests.is_half_open(*other)).count() < MOST_DOUBTFUL
         } else {
             own < MOST_OF_ONE
         }
     }
 
     fn begin(&mut self, attempt: Attempt) {
-        let (carrier, attempt) = (Arc::clone(&self.carrier), Arc::new(attempt));
+        let (sender, attempt) = (Arc::clone(&self.sender), Arc::new(attempt));
         let own = Arc::clone(&attempt);
-        let task = self.tries.spawn(async move { carrier.carry(&own).await });
+        let task = self.tries.spawn(async move { sender.send(&own).await });
         self.under_way.insert(task.id(), (attempt, task));
     }
 

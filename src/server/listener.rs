@@ -22,11 +22,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::pace::{Deadlines, Pace, Paced};
+use super::timed_stream::{ConnectionDeadlines, TimedStream, Timeouts};
 use super::tls::Tls;
-use crate::api::head::BareLf;
-use crate::api::metrics::Metrics;
-use crate::api::receive::Deadline;
+use crate::api::http::head::BareLf;
+use crate::api::http::metrics::Metrics;
+use crate::api::http::receive::Deadline;
 use crate::config::Settings;
 
 /// A pause after an accept that failed: without descriptors the loop would spin.
@@ -47,7 +47,7 @@ struct Service {
     endpoint: BoxEndpoint<'static, Response>,
     tls: Option<Tls>,
     metrics: Arc<Metrics>,
-    deadlines: Deadlines,
+    timeouts: Timeouts,
 }
 
 /// Lets the process open as many descriptors as it may.
@@ -68,11 +68,11 @@ impl Listener {
         metrics: Arc<Metrics>,
         settings: &Settings,
     ) -> Self {
-        let deadlines =
-            Deadlines { head: settings.header_timeout, request: settings.request_timeout, idle: settings.idle_timeout };
+        let timeouts =
+            Timeouts { head: settings.header_timeout, request: settings.request_timeout, idle: settings.idle_timeout };
         Self {
             bound,
-            service: Arc::new(Service { endpoint, tls, metrics, deadlines }),
+            service: Arc::new(Service { endpoint, tls, metrics, timeouts }),
             places: Arc::new(Semaphore::new(settings.max_connections as usize)),
             stop_timeout: settings.stop_timeout,
         }
@@ -132,13 +132,13 @@ impl Service {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let pace = Pace::new(self.deadlines);
+        let deadlines = ConnectionDeadlines::new(self.timeouts);
         match &self.tls {
-            None => self.answer(stream, pace, (local, peer), Scheme::HTTP, stop).await,
+            None => self.answer(stream, deadlines, (local, peer), Scheme::HTTP, stop).await,
             Some(tls) => {
-                let shaking = tokio::time::timeout(self.deadlines.head, tls.acceptor().accept(stream));
+                let shaking = tokio::time::timeout(self.timeouts.head, tls.acceptor().accept(stream));
                 if let Some(Ok(Ok(stream))) = stop.run_until_cancelled(shaking).await {
-                    self.answer(stream, pace, (local, peer), Scheme::HTTPS, stop).await;
+                    self.answer(stream, deadlines, (local, peer), Scheme::HTTPS, stop).await;
                 }
             }
         }
@@ -147,18 +147,18 @@ impl Service {
     async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
         self: &Arc<Self>,
         stream: S,
-        pace: Arc<Pace>,
+        deadlines: Arc<ConnectionDeadlines>,
         (local, peer): (SocketAddr, SocketAddr),
         scheme: Scheme,
         stop: CancellationToken,
     ) {
-        let paced = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
+        let timed_stream = TokioIo::new(TimedStream::new(stream, Arc::clone(&deadlines)));
         let service = service_fn(|request: hyper::Request<Incoming>| {
-            let (service, pace, scheme) = (Arc::clone(self), Arc::clone(&pace), scheme.clone());
+            let (service, deadlines, scheme) = (Arc::clone(self), Arc::clone(&deadlines), scheme.clone());
             // Here and not within, so that it comes before anything more is read.
-            let bare = pace.head_ended(request.body());
+            let bare = deadlines.head_ended(request.body());
             async move {
-                let deadline = pace.answering();
+                let deadline = deadlines.answering();
                 let addresses = (LocalAddr(Addr::from(local)), RemoteAddr(Addr::from(peer)));
                 let mut request = Request::from((request, addresses.0, addresses.1, scheme));
                 request.set_data(Deadline(deadline));
@@ -167,7 +167,7 @@ impl Service {
                 }
                 let response = service.endpoint.get_response(request).await;
                 let last = response.header(CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("close"));
-                Ok::<_, Infallible>(hyper::Response::from(response).map(|body| pace.answered(last, body)))
+                Ok::<_, Infallible>(hyper::Response::from(response).map(|body| deadlines.answered(last, body)))
             }
         });
         let connection = http1::Builder::new()
@@ -176,11 +176,11 @@ impl Service {
             // A client may close its side once it has asked. It is also how a request whose client has gone runs to its end.
             .half_close(true)
             .max_buf_size(HEAD)
-            .serve_connection(paced, service);
+            .serve_connection(timed_stream, service);
         let mut connection = std::pin::pin!(connection);
         // Errors here are clients that went away or were too slow: nobody is left to be told.
         // What has not asked for anything is not waited for at a stop.
-        if stop.run_until_cancelled(connection.as_mut()).await.is_none() && pace.is_busy() {
+        if stop.run_until_cancelled(connection.as_mut()).await.is_none() && deadlines.is_busy() {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }

@@ -3,36 +3,33 @@
 pub mod clock;
 pub mod courier;
 pub mod listener;
-mod pace;
+mod timed_stream;
 pub mod tls;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use self::courier::{Carrier, Courier, Doorbell, Office, System};
-use crate::actions::app::App;
+use self::courier::{Courier, DeliveryNotifier, HttpSender, Office, System as SystemResolver};
 use crate::actions::bootstrap::{self, FirstOwner, Start};
-use crate::actions::error::Error as ActionError;
-use crate::actions::limits::Limits;
-use crate::actions::outside::Outside;
-use crate::actions::retention::Retention;
-use crate::actions::{api_key, audit, backup, clock as time, delivery, key_file, node, refusals};
-use crate::api::stream::Manner;
-use crate::api::{self, Face, metrics::Metrics};
+use crate::actions::jobs::{Jobs, TICK};
+use crate::actions::key_file;
+use crate::actions::open::open;
+use crate::actions::stats::Stats;
+use crate::api::http::metrics::Metrics;
+use crate::api::stream::StreamSettings;
+use crate::api::{self, ApiConfig};
 use crate::config::Settings;
-use crate::store::{Options, Room, Store};
-
-/// How often the last uses of API keys are written and the clock is looked at. At every second time, beginning with the
-/// first, the counts of refused calls are recorded, a new backup is noticed, what is too old leaves the audit log and the
-/// outbox, and it is announced which API keys end soon and which nodes are silent.
-const HOUSEKEEPING: Duration = Duration::from_secs(30);
+use crate::engine::environment::Environment;
+use crate::engine::error::Error as ActionError;
+use crate::engine::limits::Limits;
+use crate::engine::system::System;
+use crate::store::{Options, Room};
 
 /// Why the server cannot start; the text says what to do.
 #[derive(Debug, Error)]
@@ -42,14 +39,14 @@ pub struct StartError(String);
 /// A server that has its address and its database, and is ready to answer.
 pub struct Server {
     listener: listener::Listener,
-    app: Arc<App>,
+    system: Arc<System>,
     address: SocketAddr,
     start: Start,
     /// Told to what answers without an end of its own.
     stopping: CancellationToken,
     courier: Option<Courier>,
-    bell: Doorbell,
-    retention: Arc<Retention>,
+    notifier: DeliveryNotifier,
+    jobs: Arc<Jobs>,
 }
 
 /// How a store is opened under these settings.
@@ -66,7 +63,7 @@ pub fn store_options(settings: &Settings) -> Options {
 #[must_use]
 pub fn limits(settings: &Settings) -> Limits {
     Limits {
-        org_keys: settings.max,
+        org_keys: settings.org_keys_max,
         nodes: settings.nodes_max,
         people: settings.people_max,
         api_keys: settings.api_keys_max,
@@ -81,20 +78,15 @@ pub fn limits(settings: &Settings) -> Limits {
     }
 }
 
-/// Opens the app under these settings.
-pub fn open(options: &Options, limits: Limits, outside: Outside) -> Result<App, ActionError> {
-    App::new(Store::open(options)?, outside, limits)
-}
-
 impl Server {
     /// Binds the address, opens the database and makes the first organization if there is none.
-    pub async fn start(settings: Settings, outside: Outside) -> Result<Self, StartError> {
+    pub async fn start(settings: Settings, env: Environment) -> Result<Self, StartError> {
         let options = store_options(&settings);
-        Self::start_on(settings, options, outside).await
+        Self::start_on(settings, options, env).await
     }
 
     /// As [`Server::start`], on a store opened as `options` say; a test keeps a hand on its room.
-    pub async fn start_on(settings: Settings, options: Options, outside: Outside) -> Result<Self, StartError> {
+    pub async fn start_on(settings: Settings, options: Options, env: Environment) -> Result<Self, StartError> {
         listener::raise_descriptor_limit();
         let tls = tls::load(&settings).map_err(StartError)?;
         let bound = TcpListener::bind(settings.listen).await.map_err(|error| {
@@ -110,36 +102,38 @@ impl Server {
             email: settings.bootstrap_email.clone(),
             token: settings.bootstrap_token.clone(),
         };
-        let handed_in = outside.clone();
+        let handed_in = env.clone();
         let key_file = settings.key_file.clone();
         let opened = spawn_blocking(move || {
-            let app = open(&options, limits, handed_in)?;
-            let start = bootstrap::start(&app, &first)?;
-            take_key(&app, key_file.as_deref())?;
-            Ok::<_, ActionError>((app, start))
+            let (_, system) = open(&options, limits, handed_in)?;
+            let start = bootstrap::start(&system, &first)?;
+            take_key(&system, key_file.as_deref())?;
+            Ok::<_, ActionError>((system, start))
         });
         let opened = opened.await.map_err(|ended| StartError(panicked(&ended).to_owned()))?;
-        let (app, start) = opened.map_err(|error| StartError(error.to_string()))?;
+        let (system, start) = opened.map_err(|error| StartError(error.to_string()))?;
         if settings.bootstrap_token.is_some() && matches!(start, Start::Known) {
             tracing::info!("there is an organization already: the bootstrap settings are ignored");
         }
         let stopping = CancellationToken::new();
+        let app = Arc::clone(system.app());
+        let system = Arc::new(system);
         let metrics = Arc::new(Metrics::new(app.now()));
-        let app = Arc::new(app);
-        let face = Face {
+        let config = ApiConfig {
             app: Arc::clone(&app),
             metrics: Arc::clone(&metrics),
+            stats: Arc::new(Stats::new(Arc::clone(&system))),
             trusted_proxies: settings.trusted_proxy.clone(),
             cors_origins: settings.cors_origins.clone(),
             metrics_token: settings.metrics_token.clone(),
             // Half of it, since who takes nothing in for all of it is cut off and can be told nothing.
-            streams: Manner { comment: settings.stream_comment, patience: settings.request_timeout / 2 },
+            streams: StreamSettings { comment: settings.stream_comment, patience: settings.request_timeout / 2 },
             stop: stopping.clone(),
         };
-        let listener = listener::Listener::new(bound, tls, api::endpoint(face), metrics, &settings);
-        let (courier, bell) = courier(&app, &settings, outside);
-        let retention = Arc::new(Retention::new(settings.audit_days));
-        Ok(Self { listener, app, address, start, stopping, courier: Some(courier), bell, retention })
+        let listener = listener::Listener::new(bound, tls, api::endpoint(config), metrics, &settings);
+        let (courier, notifier) = courier(&system, &settings, env);
+        let jobs = Arc::new(Jobs::new(Arc::clone(&system), settings.audit_days));
+        Ok(Self { listener, system, address, start, stopping, courier: Some(courier), notifier, jobs })
     }
 
     /// The address it listens on, with the port that the system chose if it was asked to.
@@ -150,14 +144,14 @@ impl Server {
 
     /// What is done here, for whoever runs the server in their own process.
     #[must_use]
-    pub fn app(&self) -> Arc<App> {
-        Arc::clone(&self.app)
+    pub fn system(&self) -> Arc<System> {
+        Arc::clone(&self.system)
     }
 
-    /// What calls the courier; commits ring it by themselves.
+    /// What tells the courier to look at what is due; commits do so by themselves.
     #[must_use]
-    pub fn doorbell(&self) -> Doorbell {
-        self.bell.clone()
+    pub fn delivery_notifier(&self) -> DeliveryNotifier {
+        self.notifier.clone()
     }
 
     /// The same without a courier, for whoever carries webhook deliveries out by other means.
@@ -181,14 +175,14 @@ impl Server {
     /// Remembers that the first token was shown.
     pub async fn announced(&self) -> Result<(), ActionError> {
         let Start::Show { org, .. } = self.start else { return Ok(()) };
-        let app = Arc::clone(&self.app);
-        let done = spawn_blocking(move || bootstrap::announced(&app, org)).await;
+        let system = Arc::clone(&self.system);
+        let done = spawn_blocking(move || bootstrap::announced(&system, org)).await;
         done.map_err(|ended| ActionError::internal(panicked(&ended)))?
     }
 
     /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
     pub async fn run(self, stop: CancellationToken) {
-        let keeping = tokio::spawn(keep_house(Arc::clone(&self.app), self.retention, stop.clone()));
+        let keeping = tokio::spawn(run_jobs(Arc::clone(&self.jobs), stop.clone()));
         let carrying = self.courier.map(|courier| tokio::spawn(courier.run(stop.clone())));
         let carrying = async { Some(carrying?.await) };
         let stopping = self.stopping;
@@ -201,21 +195,12 @@ impl Server {
         });
         self.listener.run(stop).await;
         let _ = tokio::join!(keeping, carrying, telling);
-        let app = self.app;
+        let jobs = self.jobs;
         let closed = spawn_blocking(move || {
-            if let Err(error) = refusals::flush(&app, true) {
-                tracing::error!(%error, "the last counts of refused calls could not be recorded");
+            for (job, error) in jobs.run_at_stop() {
+                tracing::error!(job, %error, "a job of the stopping server failed: what it would have written is lost");
             }
-            if let Err(error) = audit::page::flush(&app) {
-                tracing::error!(%error, "the last readings of the audit log could not be recorded");
-            }
-            if let Err(error) = api_key::flush_uses(&app) {
-                tracing::error!(%error, "the last uses of API keys could not be written");
-            }
-            if let Err(error) = time::keep(&app) {
-                tracing::error!(%error, "how far time has come could not be written");
-            }
-            drop(app);
+            drop((self.system, jobs));
         });
         let _ = closed.await;
     }
@@ -226,51 +211,35 @@ const fn panicked(_: &JoinError) -> &'static str {
     "a thread panicked: the log says where"
 }
 
-/// A courier for what `app` has for it, called by each commit that recorded something.
-fn courier(app: &Arc<App>, settings: &Settings, outside: Outside) -> (Courier, Doorbell) {
-    let bell = Doorbell::default();
-    let rung = bell.clone();
-    app.hear(move |_| rung.ring());
-    let carrier = Carrier::new(Arc::<System>::default(), settings.webhook_allow.clone(), outside);
-    (Courier::new(Arc::new(Office(Arc::clone(app))), carrier, bell.clone()), bell)
-}
-
-/// What is looked after every minute. Each of it is bounded, and what fails is tried again in a minute.
-pub fn every_minute(app: &App) -> Result<(), ActionError> {
-    refusals::flush(app, false)?;
-    backup::notice(app)?;
-    api_key::ending::announce(app)?;
-    node::silence::announce(app)?;
-    delivery::forget::keep(app)
+/// A courier for what `system` has for it, called by each commit that recorded something.
+fn courier(system: &Arc<System>, settings: &Settings, env: Environment) -> (Courier, DeliveryNotifier) {
+    let notifier = DeliveryNotifier::default();
+    let listener = notifier.clone();
+    system.app().subscribe(move |_| listener.notify());
+    let sender = HttpSender::new(Arc::<SystemResolver>::default(), settings.webhook_allow.clone(), env);
+    (Courier::new(Arc::new(Office(Arc::clone(system))), sender, notifier.clone()), notifier)
 }
 
 /// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.
-fn take_key(app: &App, path: Option<&Path>) -> Result<(), ActionError> {
-    let key_file::Standing { path, problem, waiting, .. } = key_file::open(app, path)?;
+fn take_key(system: &System, path: Option<&Path>) -> Result<(), ActionError> {
+    let key_file::KeyFileStatus { path, problem, waiting, .. } = key_file::open(system, path)?;
     if let Some(problem) = problem {
         tracing::warn!(key_file = %path.display(), waiting, "webhooks may wait for their key file: {problem}");
     }
     Ok(())
 }
 
-async fn keep_house(app: Arc<App>, retention: Arc<Retention>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+/// Runs the periodic jobs until `stop`, one turn after the other.
+async fn run_jobs(jobs: Arc<Jobs>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
     ticks.tick().await;
-    let mut whole_minute = true;
+    let mut tick = 0_u32;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let (app, retention) = (Arc::clone(&app), Arc::clone(&retention));
-        let kept = spawn_blocking(move || {
-            let written = api_key::flush_uses(&app);
-            time::keep(&app)?;
-            if whole_minute {
-                every_minute(&app)?;
-                retention.keep(&app)?;
-            }
-            written
-        });
-        if let Ok(Err(error)) = kept.await {
-            tracing::warn!(%error, "housekeeping failed; it is tried again in a minute");
+        let running = Arc::clone(&jobs);
+        let failures = spawn_blocking(move || running.run_due(tick)).await;
+        for (job, error) in failures.unwrap_or_default() {
+            tracing::warn!(job, %error, "a periodic job failed; it runs again at its next turn");
         }
-        whole_minute = !whole_minute;
+        tick = tick.wrapping_add(1);
     }
 }

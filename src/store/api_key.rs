@@ -9,7 +9,7 @@ use rusqlite::{Row, params};
 use super::touched::{Touched, Used};
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::secret::TokenDigest;
-use crate::domain::api_key::{ApiKey, Standing, Terms};
+use crate::domain::api_key::{ApiKey, ApiKeySettings, ApiKeyStatus};
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
@@ -32,7 +32,7 @@ const COUNTS: &str = "rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?
 const STANDING: &str = "SELECT id, org, role, start_at, expire_at, disabled, digest FROM api_key";
 
 /// What an API key opens, as it stands in this snapshot.
-pub fn standing(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<Standing>, StoreError> {
+pub fn standing(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<ApiKeyStatus>, StoreError> {
     Ok(standing_and_digest(tx, id)?.map(|(_, standing)| standing))
 }
 
@@ -40,10 +40,10 @@ pub fn standing(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<Standing>, Store
 pub(super) fn standing_and_digest(
     tx: &ReadTx<'_>,
     id: ApiKeyId,
-) -> Result<Option<(TokenDigest, Standing)>, StoreError> {
+) -> Result<Option<(TokenDigest, ApiKeyStatus)>, StoreError> {
     let found = tx.row(&format!("{STANDING} WHERE id = ?1"), [id.number()], known)?;
     let Some((digest, standing)) = found else { return Ok(None) };
-    Ok(Some((digest, Standing { projects: projects(tx, id)?, ..standing })))
+    Ok(Some((digest, ApiKeyStatus { projects: projects(tx, id)?, ..standing })))
 }
 
 /// How many API keys the server has.
@@ -53,7 +53,7 @@ pub(super) fn count(tx: &ReadTx<'_>) -> Result<usize, StoreError> {
 }
 
 /// Gives every API key of the server to `take`, with the digest that it is known by.
-pub(super) fn for_each(tx: &ReadTx<'_>, mut take: impl FnMut(TokenDigest, Standing)) -> Result<(), StoreError> {
+pub(super) fn for_each(tx: &ReadTx<'_>, mut take: impl FnMut(TokenDigest, ApiKeyStatus)) -> Result<(), StoreError> {
     let mut projects: HashMap<ApiKeyId, Vec<ProjectId>> = HashMap::new();
     let pairs = tx.rows("SELECT api_key, project FROM api_key_project ORDER BY api_key, project", [], |row| {
         Ok((id(row, 0)?, ProjectId::from_bytes(row.get(1)?)))
@@ -66,7 +66,7 @@ pub(super) fn for_each(tx: &ReadTx<'_>, mut take: impl FnMut(TokenDigest, Standi
     while let Some(row) = rows.next()? {
         let (digest, standing) = known(row)?;
         let projects = projects.remove(&standing.id).unwrap_or_default().into();
-        take(digest, Standing { projects, ..standing });
+        take(digest, ApiKeyStatus { projects, ..standing });
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ pub struct New<'a> {
     /// Its organization.
     pub org: OrgId,
     /// What people decide of it.
-    pub terms: &'a Terms,
+    pub terms: &'a ApiKeySettings,
     /// The digest that it is known by.
     pub digest: &'a TokenDigest,
     /// What is shown of the secret.
@@ -101,7 +101,7 @@ pub struct Limit {
 
 /// Which API keys are asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct ApiKeyFilter {
     /// Of this organization.
     pub org: OrgId,
     /// That name this project, if it is given.
@@ -149,7 +149,12 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
 }
 
 /// Takes over what people decide of a key now; `false` when that would make the organization exceed its limit.
-pub fn update(tx: &WriteTx<'_>, id: ApiKeyId, terms: &Terms, limit: Option<Limit>) -> Result<bool, StoreError> {
+pub fn update(
+    tx: &WriteTx<'_>,
+    id: ApiKeyId,
+    terms: &ApiKeySettings,
+    limit: Option<Limit>,
+) -> Result<bool, StoreError> {
     tx.touches.add(Touched::ApiKey(id));
     let sql = format!(
         "UPDATE api_key SET name = ?4, note = ?5, role = ?6, start_at = ?7, expire_at = ?8, disabled = ?9,
@@ -251,8 +256,8 @@ pub fn find(tx: &ReadTx<'_>, org: OrgId, id: ApiKeyId, owner: Option<UserId>) ->
 }
 
 /// The keys that are wanted, newest first, and how many there are.
-pub fn list(tx: &ReadTx<'_>, wanted: Wanted) -> Result<(Vec<ApiKey>, i64), StoreError> {
-    let Wanted { org, project, owner, skip, take } = wanted;
+pub fn list(tx: &ReadTx<'_>, wanted: ApiKeyFilter) -> Result<(Vec<ApiKey>, i64), StoreError> {
+    let ApiKeyFilter { org, project, owner, skip, take } = wanted;
     let (owner, project) = (owner.as_ref().map(UserId::as_bytes), project.as_ref().map(ProjectId::as_bytes));
     let fits = format!("{SEEN} AND (?3 IS NULL OR id IN (SELECT api_key FROM api_key_project WHERE project = ?3))");
     let total =
@@ -281,7 +286,7 @@ pub fn projects(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Box<[ProjectId]>, Store
 
 fn with_projects(tx: &ReadTx<'_>, key: ApiKey) -> Result<ApiKey, StoreError> {
     let projects = projects(tx, key.standing.id)?;
-    Ok(ApiKey { standing: Standing { projects, ..key.standing }, ..key })
+    Ok(ApiKey { standing: ApiKeyStatus { projects, ..key.standing }, ..key })
 }
 
 fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
@@ -298,13 +303,13 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     })
 }
 
-fn known(row: &Row<'_>) -> rusqlite::Result<(TokenDigest, Standing)> {
+fn known(row: &Row<'_>) -> rusqlite::Result<(TokenDigest, ApiKeyStatus)> {
     Ok((row.get(6)?, standing_in(row)?))
 }
 
 /// The first six columns of a row, still without the projects.
-fn standing_in(row: &Row<'_>) -> rusqlite::Result<Standing> {
-    Ok(Standing {
+fn standing_in(row: &Row<'_>) -> rusqlite::Result<ApiKeyStatus> {
+    Ok(ApiKeyStatus {
         id: id(row, 0)?,
         org: OrgId::from_bytes(row.get(1)?),
         role: row.get(2)?,

@@ -2,9 +2,9 @@
 
 use rusqlite::{Row, params};
 
-use super::heads::Head;
+use super::heads::ChainEnd;
 use super::{ReadTx, StoreError, WriteTx};
-use crate::crypto::chain::{self, Hash};
+use crate::crypto::chain::{self, ChainHash};
 use crate::domain::audit::{Draft, Entry, SERVER};
 use crate::domain::event;
 use crate::domain::id::{OrgId, UserId};
@@ -72,7 +72,7 @@ pub fn chain_name(org: Option<OrgId>) -> String {
 }
 
 /// The last entry of a chain.
-pub(super) fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<Head>, StoreError> {
+pub(super) fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<ChainEnd>, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     match org {
         Some(org) => {
@@ -124,8 +124,8 @@ pub fn slice(tx: &ReadTx<'_>, after: i64, upto: i64, limit: u32) -> Result<Vec<E
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let org: Option<[u8; 16]> = row.get(1)?;
-    let prev: Hash = row.get(16)?;
-    let hash: Hash = row.get(17)?;
+    let prev: ChainHash = row.get(16)?;
+    let hash: ChainHash = row.get(17)?;
     Ok(Entry {
         id: row.get(0)?,
         org: chain_name(org.map(OrgId::from_bytes)),
@@ -194,9 +194,9 @@ pub struct Chained {
     /// The place in the organization's chain.
     pub seq: i64,
     /// The hash of the entry before it.
-    pub previous_hash: Hash,
+    pub previous_hash: ChainHash,
     /// Its own.
-    pub hash: Hash,
+    pub hash: ChainHash,
 }
 
 /// The event with this number, with its place in its organization's chain.

@@ -13,7 +13,7 @@ const DAY: i64 = 86_400_000;
 
 /// What is kept of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct ClockState {
     /// The latest moment that has surely come.
     pub high_water: Time,
     /// How far the clock came while it was not believed; the beginning of time: it did not.
@@ -24,7 +24,7 @@ pub struct Kept {
     pub leapt_at: Option<Time>,
 }
 
-impl Default for Kept {
+impl Default for ClockState {
     fn default() -> Self {
         let never = Time::from_millis(0);
         Self { high_water: never, ahead: never, seen: never, leapt_at: None }
@@ -42,17 +42,17 @@ pub struct Lives {
 }
 
 /// What the last process kept.
-pub fn kept(tx: &ReadTx<'_>) -> Result<Kept, StoreError> {
+pub fn kept(tx: &ReadTx<'_>) -> Result<ClockState, StoreError> {
     let kept = tx.row("SELECT high_water, clock_ahead, clock_seen, leapt_at FROM server", [], |row| {
         let [high_water, ahead, seen] = [row.get(0)?, row.get(1)?, row.get(2)?].map(Time::from_millis);
         let leapt_at = Some(row.get(3)?).filter(|millis| *millis > 0).map(Time::from_millis);
-        Ok(Kept { high_water, ahead, seen, leapt_at })
+        Ok(ClockState { high_water, ahead, seen, leapt_at })
     })?;
     Ok(kept.unwrap_or_default())
 }
 
 /// Keeps how far time has come.
-pub fn keep(tx: &WriteTx<'_>, kept: Kept) -> Result<(), StoreError> {
+pub fn keep(tx: &WriteTx<'_>, kept: ClockState) -> Result<(), StoreError> {
     let millis = |time: Time| time.millis().max(0);
     tx.execute(
         "UPDATE server SET high_water = ?1, clock_ahead = ?2, clock_seen = ?3, leapt_at = ?4",

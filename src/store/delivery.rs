@@ -100,7 +100,7 @@ pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, off: Disabled, now: Time, m
 }
 
 /// An event that retention has not let go of: with any other its deliveries go, those on their way too.
-const STANDS: &str = "audit.seq > coalesce((SELECT seq FROM anchor WHERE chain = audit.org), 0)";
+const STANDS: &str = "audit.seq > coalesce((SELECT seq FROM trim_point WHERE chain = audit.org), 0)";
 
 /// Sends once more what failed from `since` on, the oldest first and at most `most`; how many these are.
 pub fn replay_failed(

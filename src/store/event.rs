@@ -23,13 +23,16 @@ const EARLIER: &str = "at < ?2 AND at >= ?4";
 /// Holds of every entry.
 const ALL: &str = "1";
 
+/// Holds of an entry that the reader has not marked as read.
+const UNREAD: &str = "NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?10 AND event = audit.id)";
+
 /// What nodes do is about themselves, and found by who acted.
 const BY_OTHERS: &str = " AND context_id = ?7 AND actor_kind <> 'node'";
 
 /// Which events are asked for.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
-pub struct Filter {
+pub struct EventFilter {
     pub org: OrgId,
     pub from: Time,
     pub to: Time,
@@ -68,7 +71,7 @@ enum Way {
 /// clock was a day or more ahead, and for entries of the same few milliseconds.
 #[derive(Debug)]
 pub struct Search {
-    filter: Filter,
+    filter: EventFilter,
     way: Option<Way>,
     /// The moment and the id of the last entry that was looked at.
     place: (i64, i64),
@@ -79,27 +82,25 @@ pub struct Search {
 impl Search {
     /// A search that has not begun.
     #[must_use]
-    pub fn new(filter: Filter) -> Self {
+    pub fn new(filter: EventFilter) -> Self {
         let place = (filter.to.millis().saturating_add(1), 0);
         Self { filter, way: None, place, found: Vec::new(), total: 0 }
     }
 
     /// Looks at one more slice; whether it was the last. Each may have a snapshot of its own.
     pub fn slice(&mut self, tx: &ReadTx<'_>) -> Result<bool, StoreError> {
-        let way = match self.way {
-            Some(way) => way,
-            None => *self.way.insert(self.shortest_way(tx)?),
+        let way = if let Some(way) = self.way {
+            way
+        } else {
+            let way = *self.way.insert(self.shortest_way(tx)?);
+            if [ALL, UNREAD].contains(&&*self.filter.rest(way)) {
+                return self.at_once(tx, way);
+            }
+            way
         };
-        if self.filter.rest(way) == ALL {
-            // Counted by SQLite alone, in no order: that takes a quarter of the time.
-            let total = self.count(tx, way, REACH)?;
-            self.walk(tx, way, EARLIER, self.filter.skip + self.filter.take)?;
-            self.total = total;
-            return Ok(true);
-        }
         let mut left = SLICE;
         for span in SPANS {
-            left -= self.walk(tx, way, span, left)?;
+            left -= self.walk(tx, way, span, left, REACH)?;
         }
         Ok(left > 0 || self.total == REACH)
     }
@@ -119,12 +120,28 @@ impl Search {
         Ok(statements)
     }
 
-    /// Looks at up to `most` entries of a span; gives how many it looked at.
-    fn walk(&mut self, tx: &ReadTx<'_>, way: Way, span: &str, most: u32) -> Result<u32, StoreError> {
+    /// Finds everything in one slice where entries are passed over only since the reader has read them, and these are not many:
+    /// then no entry must be looked at but those of the page. Whether it did.
+    fn at_once(&mut self, tx: &ReadTx<'_>, way: Way) -> Result<bool, StoreError> {
+        let read =
+            if self.filter.unread_only { self.number(tx, &self.filter.counting_read(way), REACH + 1)? } else { 0 };
+        if read > REACH {
+            return Ok(false);
+        }
+        // Counted by SQLite alone, in no order: that takes a quarter of the time.
+        let total = self.count(tx, way, REACH + read)? - read;
+        let page = self.filter.skip + self.filter.take;
+        self.walk(tx, way, EARLIER, page + read, page)?;
+        self.total = total;
+        Ok(true)
+    }
+
+    /// Looks at up to `most` entries of a span, until so many fit; gives how many it looked at.
+    fn walk(&mut self, tx: &ReadTx<'_>, way: Way, span: &str, most: u32, enough: u32) -> Result<u32, StoreError> {
         let mut statement = tx.conn.prepare_cached(&self.filter.listing(way, span))?;
         self.bind(&mut statement, most)?;
         let (mut rows, mut count) = (statement.raw_query(), 0);
-        while self.total < REACH
+        while self.total < enough
             && let Some(row) = rows.next()?
         {
             (count, self.place) = (count + 1, (row.get(1)?, row.get(0)?));
@@ -154,7 +171,12 @@ impl Search {
 
     /// How many entries there are on a way, up to `most`.
     fn count(&self, tx: &ReadTx<'_>, way: Way, most: u32) -> Result<u32, StoreError> {
-        let mut statement = tx.conn.prepare_cached(&self.filter.counting(way))?;
+        self.number(tx, &self.filter.counting(way), most)
+    }
+
+    /// The number that a statement gives.
+    fn number(&self, tx: &ReadTx<'_>, sql: &str, most: u32) -> Result<u32, StoreError> {
+        let mut statement = tx.conn.prepare_cached(sql)?;
         self.bind(&mut statement, most)?;
         let mut rows = statement.raw_query();
         Ok(rows.next()?.map_or(Ok(0), |row| row.get(0))?)
@@ -184,7 +206,7 @@ impl Search {
     }
 }
 
-impl Filter {
+impl EventFilter {
     /// The ways by which all that fits is found.
     fn ways(&self, tx: &ReadTx<'_>) -> Result<Vec<Way>, StoreError> {
         let mut ways = Vec::new();
@@ -216,6 +238,26 @@ impl Filter {
     /// How many entries there are on a way, up to a number.
     fn counting(&self, way: Way) -> String {
         format!("SELECT count(*) FROM ({} LIMIT ?9)", self.branches(way, "1", EARLIER))
+    }
+
+    /// How many entries on a way the reader has read, up to a number: found by their marks.
+    fn counting_read(&self, way: Way) -> String {
+        let on_way = match way {
+            Way::Time => String::new(),
+            Way::Actor => " AND actor_id = ?5".to_owned(),
+            Way::Project => " AND project = ?11".to_owned(),
+            Way::Object => BY_OTHERS.to_owned(),
+            Way::Node => " AND (context_id = ?7 AND actor_kind <> 'node' OR actor_id = ?7)".to_owned(),
+            Way::Class => {
+                let context = if self.context.is_some() { " AND context = ?6" } else { "" };
+                let change = if self.change.is_some() { " AND change = ?8" } else { "" };
+                format!("{context}{change}")
+            }
+        };
+        format!(
+            "SELECT count(*) FROM (SELECT 1 FROM read_mark CROSS JOIN audit ON audit.id = event
+             WHERE user = ?10 AND org = ?1 AND change IS NOT NULL{on_way} AND {EARLIER} LIMIT ?9)"
+        )
     }
 
     /// Selects `columns` of a span of all entries on a way, in the order of its index: each of several indexes, or parts of one,
@@ -261,10 +303,14 @@ impl Filter {
             (self.actor_id.is_some() && way != Way::Actor, "actor_id = ?5"),
             (self.context.is_some() && way != Way::Class, "context = ?6"),
             (self.change.is_some() && way != Way::Class, "change = ?8"),
-            (self.unread_only, "NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?10 AND event = audit.id)"),
+            (self.unread_only, UNREAD),
         ];
         let wanted: Vec<_> = conditions.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql).collect();
-        if wanted.is_empty() { ALL.to_owned() } else { format!("({}) IS TRUE", wanted.join(" AND ")) }
+        match wanted[..] {
+            [] => ALL.to_owned(),
+            [UNREAD] => UNREAD.to_owned(),
+            _ => format!("({}) IS TRUE", wanted.join(" AND ")),
+        }
     }
 
     fn fetch(&self, tx: &ReadTx<'_>, id: i64) -> Result<Shown, StoreError> {

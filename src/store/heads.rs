@@ -3,25 +3,25 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use crate::crypto::chain::Hash;
+use crate::crypto::chain::ChainHash;
 use crate::domain::id::OrgId;
 
 /// The last entry of a chain: its place and its hash.
-pub(super) type Head = (i64, Hash);
+pub(super) type ChainEnd = (i64, ChainHash);
 
 /// Where the audit log's chains end. What a change moved counts only once it is committed.
 #[derive(Default)]
 pub(super) struct Heads {
     /// Heads as of the last kept change, with those that the running change moved on top.
-    ends: RefCell<HashMap<Option<OrgId>, Head>>,
+    ends: RefCell<HashMap<Option<OrgId>, ChainEnd>>,
     last_id: Cell<Option<i64>>,
     /// What stood before the running change, to go back to.
-    undo: RefCell<Vec<(Option<OrgId>, Option<Head>)>>,
+    undo: RefCell<Vec<(Option<OrgId>, Option<ChainEnd>)>>,
     undo_last_id: Cell<Option<i64>>,
 }
 
 impl Heads {
-    pub(super) fn head(&self, org: Option<OrgId>) -> Option<Head> {
+    pub(super) fn head(&self, org: Option<OrgId>) -> Option<ChainEnd> {
         self.ends.borrow().get(&org).copied()
     }
 
@@ -29,7 +29,7 @@ impl Heads {
         self.last_id.get()
     }
 
-    pub(super) fn advance(&self, org: Option<OrgId>, head: Head, id: i64) {
+    pub(super) fn advance(&self, org: Option<OrgId>, head: ChainEnd, id: i64) {
         let before = self.ends.borrow_mut().insert(org, head);
         self.undo.borrow_mut().push((org, before));
         self.last_id.set(Some(id));

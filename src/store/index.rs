@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::touched::{Touched, Touches, Used};
 use super::{ReadTx, StoreError, api_key, project, token};
 use crate::crypto::secret::{self, TokenDigest};
-use crate::domain::api_key::Standing;
+use crate::domain::api_key::ApiKeyStatus;
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, TokenId};
 use crate::domain::time::Time;
 
 /// The access tokens, API keys and projects that stand.
 #[derive(Default)]
 pub struct Index {
-    tokens: RwLock<Table<TokenId, token::Standing>>,
+    tokens: RwLock<Table<TokenId, token::TokenStatus>>,
     api_keys: RwLock<Table<ApiKeyId, LiveKey>>,
     projects: RwLock<HashMap<ProjectId, OrgId>>,
 }
@@ -23,7 +23,7 @@ pub struct Index {
 /// An API key in use.
 pub struct LiveKey {
     /// What decides what it opens.
-    pub standing: Standing,
+    pub standing: ApiKeyStatus,
     /// Its last use that is not on disk yet.
     used: Mutex<Option<Used>>,
 }
@@ -89,7 +89,7 @@ impl Index {
     }
 
     /// The access token with this digest, if it and its user stand. Whether it has ended is for the caller to see.
-    pub fn token(&self, digest: &TokenDigest) -> Option<Arc<token::Standing>> {
+    pub fn token(&self, digest: &TokenDigest) -> Option<Arc<token::TokenStatus>> {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&Digest(*digest)).cloned()
     }
 

@@ -1,14 +1,11 @@
 //! What is remembered? One SQLite file: many readers on snapshots, one writer that commits in groups.
 
-pub mod anchor;
-#[cfg(test)]
-mod anchor_tests;
 pub mod api_key;
 pub mod audit;
 pub mod backup;
-mod bell;
 pub mod clock;
 mod columns;
+mod commit_notifier;
 mod connection;
 pub mod delivery;
 #[cfg(test)]
@@ -17,9 +14,7 @@ pub mod error;
 pub mod event;
 #[cfg(test)]
 mod event_tests;
-mod figures;
 pub mod files;
-pub mod guess;
 mod halt;
 pub mod header;
 mod heads;
@@ -31,14 +26,15 @@ pub mod key_file;
 #[cfg(test)]
 mod list_tests;
 pub mod lock;
+pub mod login_attempt;
 pub mod migrate;
 pub mod node;
 pub mod open;
 pub mod org;
 pub mod org_key;
-mod pending;
 pub mod project;
 pub mod replay;
+mod reply;
 mod reserve;
 mod schema;
 #[cfg(test)]
@@ -46,10 +42,13 @@ mod schema_tests;
 pub mod server;
 pub mod session;
 mod space;
+pub mod stats;
 pub mod stream;
 pub mod token;
-pub mod totals;
 pub mod touched;
+pub mod trim_point;
+#[cfg(test)]
+mod trim_point_tests;
 pub mod user;
 mod view;
 mod wal;
@@ -58,6 +57,7 @@ mod wal_tests;
 pub mod webhook;
 pub mod whole;
 pub mod writer;
+mod writer_metrics;
 #[cfg(test)]
 mod writer_tests;
 
@@ -69,17 +69,17 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 
-use bell::Bell;
+use commit_notifier::CommitNotifier;
 pub use error::StoreError;
-pub use figures::{SIZES, WriterFigures};
 use index::Index;
 use lock::{InUse, Lock};
-pub use pending::{Answer, Pending};
+pub use reply::{Reply, ReplyFuture};
 use reserve::Reserve;
 use space::Urgency;
 pub use space::on_disk;
 pub use writer::WriteTx;
 use writer::Writer;
+pub use writer_metrics::{SIZES, WriterMetrics};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ pub struct Store {
     path: PathBuf,
     room: Room,
     index: Arc<Index>,
-    bell: Arc<Bell>,
+    notifier: Arc<CommitNotifier>,
     upgraded_from: Option<i32>,
     // Declared last: the locks are let go only when every connection is closed.
     _in_use: InUse,
@@ -167,9 +167,9 @@ impl Store {
         let in_use = InUse::serve(&options.path)?;
         let upgraded_from = open::prepare(&options.path)?;
         let conn = connection::writing(&options.path)?;
-        let index = Arc::new(Index::load(&Look::begin(&conn)?.0)?);
-        let bell = Arc::new(Bell::default());
-        let writer = Writer::start(conn, Arc::clone(&index), Arc::clone(&bell), options)?;
+        let index = Arc::new(Index::load(&ReadGuard::begin(&conn)?.0)?);
+        let notifier = Arc::new(CommitNotifier::default());
+        let writer = Writer::start(conn, Arc::clone(&index), Arc::clone(&notifier), options)?;
         let door = connection::reading(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(connection::reading_flags())
@@ -181,19 +181,19 @@ impl Store {
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
         let (door, path, room) = (Mutex::new(door), options.path.clone(), options.room.clone());
-        Ok(Self { readers, door, writer, path, room, index, bell, upgraded_from, _in_use: in_use, _lock: lock })
+        Ok(Self { readers, door, writer, path, room, index, notifier, upgraded_from, _in_use: in_use, _lock: lock })
     }
 
     /// Reads from one snapshot.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.readers.get().map_err(|_| StoreError::Busy)?;
-        work(&Look::begin(&conn)?.0)
+        work(&ReadGuard::begin(&conn)?.0)
     }
 
     /// Looks up a few rows by their keys in one snapshot, on a connection that serves nothing slower: short enough for a thread that must not block.
     pub fn look_up<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&Look::begin(&conn)?.0)
+        work(&ReadGuard::begin(&conn)?.0)
     }
 
     /// The credentials that stand now.
@@ -202,14 +202,14 @@ impl Store {
         &self.index
     }
 
-    /// Has `ring` run with the id of the audit log's last entry after each commit that added some. It runs on the writer's
+    /// Calls `listener` with the id of the audit log's last entry after each commit that added some. It runs on the writer's
     /// thread, before anybody is answered, so it must only pass the word on.
-    pub fn hear(&self, ring: impl Fn(i64) + Send + 'static) {
-        self.bell.hear(ring);
+    pub fn subscribe(&self, listener: impl Fn(i64) + Send + 'static) {
+        self.notifier.subscribe(listener);
     }
 
     /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.
-    pub fn write<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
+    pub fn write<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Reply<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -218,7 +218,7 @@ impl Store {
     }
 
     /// As [`Store::write`], for what revokes: it may use the reserve of a full disk.
-    pub fn revoke<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Pending<T, E>
+    pub fn revoke<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Reply<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -240,7 +240,7 @@ impl Store {
 
     /// How busy the writer has been.
     #[must_use]
-    pub fn figures(&self) -> WriterFigures {
+    pub fn figures(&self) -> WriterMetrics {
         self.writer.figures()
     }
 
@@ -260,16 +260,16 @@ impl Store {
 }
 
 /// A snapshot while it is held. Its two statements are kept ready: planned anew each time they would cost as much as a lookup.
-struct Look<'c>(ReadTx<'c>);
+struct ReadGuard<'c>(ReadTx<'c>);
 
-impl<'c> Look<'c> {
+impl<'c> ReadGuard<'c> {
     fn begin(conn: &'c Connection) -> Result<Self, StoreError> {
         conn.prepare_cached("BEGIN")?.execute([])?;
         Ok(Self(ReadTx { conn }))
     }
 }
 
-impl Drop for Look<'_> {
+impl Drop for ReadGuard<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.0.conn.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([])) {
             tracing::error!(%error, "a snapshot could not be let go");

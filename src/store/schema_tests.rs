@@ -38,7 +38,7 @@ const API_KEY: &str =
 const KEY: &str = "INSERT INTO org_key VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
 const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
-pub const ANCHOR: &str = "INSERT INTO anchor VALUES (x'0102030405060708090A0B0C0D0E0F10', %)";
+pub const TRIM_POINT: &str = "INSERT INTO trim_point VALUES (x'0102030405060708090A0B0C0D0E0F10', %)";
 const WEBHOOK: &str =
     "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL, 0, 0, 0)";
 const DELIVERY: &str = "INSERT INTO delivery VALUES (x'01020304050607080910111213141516', %)";
@@ -149,9 +149,9 @@ const LIMITS: [(&str, &str, &str); 69] = [
     ("UPDATE server SET %", "signed_after = 0", "signed_after = -1"),
     ("UPDATE server SET %", "high_water = 0, clock_seen = 0, leapt_at = 0", "high_water = -1"),
     ("UPDATE server SET %", "clock_ahead = 0", "clock_ahead = -1"),
-    (ANCHOR, "1, zeroblob(32)", "1, zeroblob(31)"),
-    (ANCHOR, "1, zeroblob(32)", "2, zeroblob(32)"),
-    (ANCHOR, "1, zeroblob(32)", "1, randomblob(32)"),
+    (TRIM_POINT, "1, zeroblob(32)", "1, zeroblob(31)"),
+    (TRIM_POINT, "1, zeroblob(32)", "2, zeroblob(32)"),
+    (TRIM_POINT, "1, zeroblob(32)", "1, randomblob(32)"),
     (
         WEBHOOK,
         "printf('%.2048c', 'a'), '', 0, 0, NULL, zeroblob(68), NULL, NULL, 0, NULL, NULL, NULL",
@@ -222,7 +222,7 @@ const NEVER: [(&str, &str); 9] = [
     ("REPLACE INTO audit SELECT 9, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project,
         change, outcome, address, request_id, detail, prev_hash, hash FROM audit WHERE id = 1", "append-only"),
     ("DELETE FROM audit WHERE id = 11", "append-only"),
-    ("INSERT INTO anchor VALUES (zeroblob(16), 1, zeroblob(32))", "no entry covers"),
+    ("INSERT INTO trim_point VALUES (zeroblob(16), 1, zeroblob(32))", "no entry covers"),
     ("INSERT INTO server VALUES (2, 0, NULL, 0, 0, 0, 0, 0, 0)", "CHECK"),
     ("INSERT INTO org (id, name, created_at) VALUES (NULL, 'a', 0)", "NOT NULL"),
     ("DELETE FROM org", "FOREIGN KEY"),
@@ -298,7 +298,7 @@ fn the_nodes_of_an_organization_are_counted_whatever_becomes_of_them() {
 #[test]
 fn what_is_on_its_way_to_a_webhook_is_counted_whatever_becomes_of_it() {
     let (_folder, conn) = database();
-    conn.execute(&ANCHOR.replacen('%', "1, zeroblob(32)", 1), []).expect("an entry covers it");
+    conn.execute(&TRIM_POINT.replacen('%', "1, zeroblob(32)", 1), []).expect("an entry covers it");
     let insert = |id: &str, event: u8, state: &str, ended: &str| {
         format!(
             "INSERT INTO delivery VALUES (x'{id:0>32}', zeroblob(16), {event}, '{state}', 0, 0, NULL, NULL, 0, {ended})"

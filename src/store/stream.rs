@@ -15,7 +15,7 @@ const SPAN: i64 = 10_000;
 /// Which events are asked for.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
-pub struct Filter {
+pub struct StreamFilter {
     pub org: OrgId,
     pub actor_id: Option<String>,
     pub context: Option<u8>,
@@ -28,7 +28,7 @@ pub struct Filter {
 
 /// A piece of the log.
 #[derive(Debug)]
-pub struct Page {
+pub struct LogSlice {
     /// What fits of it, oldest first.
     pub events: Vec<Shown>,
     /// The last entry that was looked at.
@@ -63,13 +63,13 @@ fn last_own(tx: &ReadTx<'_>, org: OrgId, after: i64, upto: i64) -> Result<Option
 }
 
 /// A page for somebody who is shown nothing.
-pub fn blank(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<Page, StoreError> {
+pub fn blank(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<LogSlice, StoreError> {
     let reach = reach(tx, org, after)?;
     whole(tx, org, after, Vec::new(), reach)
 }
 
 /// What fits of the entries that follow `after`.
-pub fn page(tx: &ReadTx<'_>, filter: &Filter, after: i64) -> Result<Page, StoreError> {
+pub fn page(tx: &ReadTx<'_>, filter: &StreamFilter, after: i64) -> Result<LogSlice, StoreError> {
     let (upto, newest) = reach(tx, filter.org, after)?;
     // By their ids and no other index: those that follow are few and lie together.
     let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
@@ -102,7 +102,7 @@ fn whole(
     after: i64,
     events: Vec<Shown>,
     (upto, newest): (i64, i64),
-) -> Result<Page, StoreError> {
+) -> Result<LogSlice, StoreError> {
     let full = events.len() == MOST as usize;
     let shown = events.last().map(|event| event.id);
     let upto = shown.filter(|_| full).unwrap_or(upto);
@@ -110,5 +110,5 @@ fn whole(
     let more = upto < newest;
     // What follows the newest is others'.
     let upto = if more { upto } else { last_id(tx)?.max(after) };
-    Ok(Page { events, upto, own, full, more })
+    Ok(LogSlice { events, upto, own, full, more })
 }

@@ -12,7 +12,7 @@ use crate::domain::user::Token;
 
 /// What a token is worth at a moment: whose it is, and whether it and its user still stand.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct TokenStatus {
     /// The token.
     pub token: Token,
     /// The organization of its user.
@@ -45,7 +45,7 @@ pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<b
 }
 
 /// The token with this digest.
-pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<Standing>, StoreError> {
+pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<TokenStatus>, StoreError> {
     let found = tx.row(&format!("{STANDING} WHERE token.digest = ?1"), [digest], |row| {
         Ok((standing(row)?, row.get::<_, TokenDigest>(9)?))
     })?;
@@ -53,7 +53,7 @@ pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<St
 }
 
 /// The token with this id, as it stands in this snapshot.
-pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<Standing>, StoreError> {
+pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<TokenStatus>, StoreError> {
     tx.row(&format!("{STANDING} WHERE token.id = ?1"), [id.as_bytes()], standing)
 }
 
@@ -68,7 +68,7 @@ pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreEr
 }
 
 /// The tokens that stand, or the one with this id if it does, each with the digest that it is known by.
-pub(super) fn live(tx: &ReadTx<'_>, id: Option<TokenId>) -> Result<Vec<(TokenDigest, Standing)>, StoreError> {
+pub(super) fn live(tx: &ReadTx<'_>, id: Option<TokenId>) -> Result<Vec<(TokenDigest, TokenStatus)>, StoreError> {
     let known = |row: &Row<'_>| Ok((row.get(9)?, standing(row)?));
     let sql = format!("{STANDING} WHERE token.revoked_at IS NULL AND user.deleted_at IS NULL");
     match id {
@@ -122,8 +122,8 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     })
 }
 
-fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
-    Ok(Standing {
+fn standing(row: &Row<'_>) -> rusqlite::Result<TokenStatus> {
+    Ok(TokenStatus {
         token: token(row)?,
         org: OrgId::from_bytes(row.get(6)?),
         role: row.get(7)?,

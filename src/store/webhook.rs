@@ -1,6 +1,6 @@
 //! What is remembered of a webhook? Where it goes, what it asks for, and its secrets, sealed.
 
-mod ailing;
+mod unhealthy;
 
 use rusqlite::{Row, params};
 
@@ -9,8 +9,8 @@ use crate::crypto::sealed::KeyId;
 use crate::domain::delivery::MOST_PENDING;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
-use crate::domain::webhook::{Disabled, Last, Numbers, Terms, Webhook};
-pub use ailing::{Ailing, ailing};
+use crate::domain::webhook::{Disabled, Last, Numbers, Webhook, WebhookSettings};
+pub use unhealthy::{UnhealthyWebhook, unhealthy};
 
 /// Whether the last try of a webhook failed.
 pub(super) const FAILING: &str = "last_at IS NOT NULL AND (last_status IS NULL OR last_status NOT BETWEEN 200 AND 299)";
@@ -34,7 +34,7 @@ pub struct Ready {
     /// When its first delivery is due.
     pub due: Time,
     /// How often somebody did what ends a rest.
-    pub roused: u32,
+    pub backoff_epoch: u32,
 }
 
 /// Adds a webhook unless the organization has `most` of them; whether it did.
@@ -60,11 +60,11 @@ pub fn insert(tx: &WriteTx<'_>, webhook: &Webhook, secret: &[u8], most: u32) -> 
 }
 
 /// Makes a webhook into what `terms` say. What another receiver did says nothing of the one at a new URL.
-pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &Terms) -> Result<(), StoreError> {
+pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &WebhookSettings) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET url = ?2, name = ?3, contexts = ?4, changes = ?5, disabled = ?6,
-             last_failed = iif(url = ?2, last_failed, NULL), told = iif(url = ?2, told, 0),
-             roused = roused + (url <> ?2 OR (disabled IS NOT NULL AND ?6 IS NULL)) WHERE id = ?1",
+             last_failed = iif(url = ?2, last_failed, NULL), failure_reported = iif(url = ?2, failure_reported, 0),
+             backoff_epoch = backoff_epoch + (url <> ?2 OR (disabled IS NOT NULL AND ?6 IS NULL)) WHERE id = ?1",
         params![
             id.as_bytes(),
             terms.url,
@@ -81,15 +81,15 @@ pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &Terms) -> Result<(), Stor
 pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time>) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET secret = ?2, previous_secret = iif(?3 IS NULL, NULL, secret), previous_until = ?3,
-             roused = roused + 1 WHERE id = ?1",
+             backoff_epoch = backoff_epoch + 1 WHERE id = ?1",
         params![id.as_bytes(), secret, until.map(Time::millis)],
     )
     .map(drop)
 }
 
 /// Ends the rest that a webhook's receiver may have asked for: somebody wants to know whether it is back.
-pub fn rouse(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
-    tx.execute("UPDATE webhook SET roused = roused + 1 WHERE id = ?1", [id.as_bytes()]).map(drop)
+pub fn end_backoff(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
+    tx.execute("UPDATE webhook SET backoff_epoch = backoff_epoch + 1 WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 /// Switches a webhook off; how much is on its way to it, or `None` when it is off already.
@@ -112,15 +112,16 @@ pub fn off_with_pending(tx: &ReadTx<'_>) -> Result<Vec<(WebhookId, Disabled)>, S
 pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last, failed: Option<DeliveryId>) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4, last_failed = ?5,
-             told = iif(?3 BETWEEN 200 AND 299, 0, told) WHERE id = ?1",
+             failure_reported = iif(?3 BETWEEN 200 AND 299, 0, failure_reported) WHERE id = ?1",
         params![id.as_bytes(), last.at.millis(), last.status, last.why, failed.map(|delivery| *delivery.as_bytes())],
     )
     .map(drop)
 }
 
 /// Remembers that the log says that the webhook fails to take what says of others that they failed; `false` when it does already.
-pub fn tell(tx: &WriteTx<'_>, id: WebhookId) -> Result<bool, StoreError> {
-    Ok(tx.execute("UPDATE webhook SET told = 1 WHERE id = ?1 AND told = 0", [id.as_bytes()])? == 1)
+pub fn report_failure(tx: &WriteTx<'_>, id: WebhookId) -> Result<bool, StoreError> {
+    Ok(tx.execute("UPDATE webhook SET failure_reported = 1 WHERE id = ?1 AND failure_reported = 0", [id.as_bytes()])?
+        == 1)
 }
 
 /// How much more may be on its way to a webhook.
@@ -158,8 +159,8 @@ pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Resul
 /// The webhooks that are on, have something on its way, and whose secret is sealed under this key; the longest due first.
 pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
     tx.rows(
-        "SELECT id, url, secret, previous_secret, previous_until, due, org, roused FROM (
-             SELECT id, org, url, secret, previous_secret, previous_until, roused, (
+        "SELECT id, url, secret, previous_secret, previous_until, due, org, backoff_epoch FROM (
+             SELECT id, org, url, secret, previous_secret, previous_until, backoff_epoch, (
                  SELECT min(due_at) FROM delivery WHERE webhook = webhook.id AND state = 'pending') AS due
              FROM webhook WHERE disabled IS NULL AND substr(secret, 1, 8) = ?1)
          WHERE due IS NOT NULL ORDER BY due, id",
@@ -174,7 +175,7 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
                 previous: previous.zip(until.map(Time::from_millis)),
                 due: Time::from_millis(row.get(5)?),
                 org: OrgId::from_bytes(row.get(6)?),
-                roused: row.get(7)?,
+                backoff_epoch: row.get(7)?,
             })
         },
     )
@@ -198,7 +199,7 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     Ok(Webhook {
         id: WebhookId::from_bytes(row.get(0)?),
         org: OrgId::from_bytes(row.get(1)?),
-        terms: Terms {
+        terms: WebhookSettings {
             url: row.get(2)?,
             name: row.get(3)?,
             contexts: Numbers::from_mask(row.get(4)?),

@@ -24,10 +24,10 @@ const CHAINS: [(&str, &str); 3] = [
         "the audit log has entries of {}, but there is no such organization: it was removed by hand",
     ),
     (
-        "SELECT chain FROM anchor WHERE NOT EXISTS (
-             SELECT 1 FROM audit WHERE audit.org IS nullif(anchor.chain, x'') AND audit.seq > anchor.seq
+        "SELECT chain FROM trim_point WHERE NOT EXISTS (
+             SELECT 1 FROM audit WHERE audit.org IS nullif(trim_point.chain, x'') AND audit.seq > trim_point.seq
          ) ORDER BY chain LIMIT 1",
-        "there is an anchor of {}, but no entry after it, although retention leaves the last one: its chain was removed",
+        "there is a trim point of {}, but no entry after it, although retention leaves the last one: its chain was removed",
     ),
 ];
 

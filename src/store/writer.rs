@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::bell::Bell;
-use super::figures::{Figures, WriterFigures};
+use super::commit_notifier::CommitNotifier;
 use super::heads::Heads;
 use super::index::Index;
 use super::reserve::Reserve;
 use super::space::{self, Space, Urgency};
 use super::touched::Touches;
 use super::wal::Wal;
-use super::{Options, Pending, ReadTx, StoreError, halt};
+use super::writer_metrics::{Figures, WriterMetrics};
+use super::{Options, ReadTx, Reply, StoreError, halt};
 use crate::domain::panic;
 
 /// Changes that may wait before a caller is told to come again.
@@ -162,7 +162,7 @@ impl Writer {
     pub(super) fn start(
         conn: Connection,
         index: Arc<Index>,
-        bell: Arc<Bell>,
+        notifier: Arc<CommitNotifier>,
         options: &Options,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
@@ -175,8 +175,8 @@ impl Writer {
             heads: Heads::default(),
             touches: Touches::default(),
             index,
-            bell,
-            rung: Cell::new(0),
+            notifier,
+            notified_id: Cell::new(0),
             options: options.clone(),
             figures: Arc::clone(&figures),
         };
@@ -189,20 +189,20 @@ impl Writer {
         &self,
         urgency: Urgency,
         work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Pending<T, E>
+    ) -> Reply<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Task { urgency, work: Some(work), outcome: None, reply });
-        let Some(queue) = &self.queue else { return Pending::refused(stopped().into()) };
+        let Some(queue) = &self.queue else { return Reply::refused(stopped().into()) };
         self.figures.wait();
         match queue.try_send(job) {
-            Ok(()) => Pending::coming(answer),
+            Ok(()) => Reply::coming(answer),
             Err(error) => {
                 self.figures.waited();
-                Pending::refused(match error {
+                Reply::refused(match error {
                     TrySendError::Full(_) => StoreError::Busy.into(),
                     TrySendError::Disconnected(_) => stopped().into(),
                 })
@@ -210,7 +210,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn figures(&self) -> WriterFigures {
+    pub(super) fn figures(&self) -> WriterMetrics {
         self.figures.read()
     }
 }
@@ -233,9 +233,9 @@ struct Thread {
     heads: Heads,
     touches: Touches,
     index: Arc<Index>,
-    bell: Arc<Bell>,
-    /// The last entry that was rung for.
-    rung: Cell<i64>,
+    notifier: Arc<CommitNotifier>,
+    /// The last entry that listeners were told of.
+    notified_id: Cell<i64>,
     page_size: u32,
     wal: Wal,
     reserve: Reserve,
@@ -317,7 +317,7 @@ impl Thread {
         } else {
             self.wal.must_be_in_place(&self.conn);
             self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
-            self.ring();
+            self.notify();
             self.figures.committed(batch.len());
         }
         let committed = lost.is_none();
@@ -378,10 +378,10 @@ impl Thread {
         Ok(None)
     }
 
-    fn ring(&self) {
+    fn notify(&self) {
         let last = self.heads.last_id().unwrap_or(0);
-        if last > self.rung.replace(last) {
-            self.bell.ring(last);
+        if last > self.notified_id.replace(last) {
+            self.notifier.notify(last);
         }
     }
 

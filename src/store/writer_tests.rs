@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Options, Pending, ReadTx, Room, Store, StoreError, Urgency, WriteTx, audit, files, org, writer};
+use super::{Options, ReadTx, Reply, Room, Store, StoreError, Urgency, WriteTx, audit, files, org, writer};
 use crate::crypto::chain;
 use crate::domain::audit::{Actor, Draft};
 use crate::domain::id::OrgId;
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) const RESERVE: u64 = 256 * 1024;
 
-type Answer = Pending<OrgId, StoreError>;
+type Answer = Reply<OrgId, StoreError>;
 
 pub(super) struct Subject {
     pub(super) store: Store,
@@ -112,7 +112,7 @@ impl Subject {
 
 /// Checks every chain, and that every row has its entry and every entry its row; gives the rows.
 fn whole(tx: &ReadTx<'_>) -> Result<HashSet<OrgId>, StoreError> {
-    let (mut ends, mut entered) = (HashMap::<String, (i64, chain::Hash)>::new(), HashSet::new());
+    let (mut ends, mut entered) = (HashMap::<String, (i64, chain::ChainHash)>::new(), HashSet::new());
     for entry in audit::slice(tx, 0, i64::MAX, u32::MAX)? {
         let (seq, prev) = ends.get(&entry.org).copied().unwrap_or((0, chain::START));
         let hash = chain::hash_entry(&prev, &entry);
@@ -187,7 +187,7 @@ fn a_change_that_fails_or_panics_is_undone_alone() {
     ];
     drop(release);
     held.wait().expect("released");
-    let answers = answers.map(Pending::wait);
+    let answers = answers.map(Reply::wait);
     assert!(
         matches!(
             &answers,

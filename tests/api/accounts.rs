@@ -59,10 +59,10 @@ fn make_session(server: &Server, who: &Identity) {
 
 /// Another access token of the same person.
 async fn another_token(server: &Server, who: &Identity) -> Identity {
-    let (app, user) = (Arc::clone(&server.app), who.user.clone());
+    let (system, user) = (Arc::clone(&server.system), who.user.clone());
     let made = crate::harness::blocking(move || {
-        let ttl = orgkeys::actions::offline::Ttl::Never;
-        orgkeys::actions::offline::create_token(&app, &user, ttl).expect("a token")
+        let ttl = orgkeys::actions::admin::Ttl::Never;
+        orgkeys::actions::admin::create_token(&system, &user, ttl).expect("a token")
     });
     let (secret, token) = made.await;
     let token_id = token.id.to_string();

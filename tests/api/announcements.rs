@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::Method;
+use orgkeys::actions::jobs::Jobs;
 use orgkeys::actions::{api_key, audit};
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
-use orgkeys::server::every_minute;
 use serde_json::{Value, json};
 
 use crate::api_keys::keys_of;
@@ -19,8 +19,8 @@ const DAY: i64 = 24 * 60 * MINUTE;
 
 /// What the housekeeping does every minute.
 async fn keep_house(server: &Server) {
-    let app = Arc::clone(&server.app);
-    blocking(move || every_minute(&app).expect("kept")).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || assert!(Jobs::new(system, 0).run_due(0).is_empty())).await;
 }
 
 /// What was announced so far: id and detail of each, in order.
@@ -161,8 +161,8 @@ async fn what_a_full_file_keeps_from_being_announced_is_announced_when_there_is_
     let owner = server.owner_of("acme").await;
     let key = key_for(&server, &owner, DAY).await;
     server.room.store(1, Ordering::Relaxed);
-    let app = Arc::clone(&server.app);
-    let refused = blocking(move || api_key::ending::announce(&app).expect_err("no room")).await;
+    let system = Arc::clone(&server.system);
+    let refused = blocking(move || api_key::ending::announce(&system).expect_err("no room")).await;
     assert_eq!(refused.code, "STORAGE_FULL", "{refused:?}");
     assert!(announced(&server, "apikey.expiring").await.is_empty());
     server.room.store(0, Ordering::Relaxed);

@@ -36,8 +36,8 @@ async fn behind_a_proxy() -> (Server, Identity, String) {
 }
 
 pub async fn flush(server: &Server) {
-    let app = Arc::clone(&server.app);
-    blocking(move || refusals::flush(&app, false).expect("flushed")).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || refusals::flush(&system, false).expect("flushed")).await;
 }
 
 /// The details of the counted refusals of an organization, in a set order.
@@ -255,8 +255,8 @@ async fn counts_that_cannot_be_recorded_stay_few_and_are_recorded_whole_in_chang
             made += 1;
         }
         server.pass(60_000);
-        let app = Arc::clone(&server.app);
-        let full = blocking(move || refusals::flush(&app, false)).await.expect_err("the disk is full");
+        let system = Arc::clone(&server.system);
+        let full = blocking(move || refusals::flush(&system, false)).await.expect_err("the disk is full");
         assert_eq!(full.code, "STORAGE_FULL");
     }
     server.room.store(0, Ordering::Relaxed);

@@ -6,7 +6,7 @@ mod mutations;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use orgkeys::api::document;
+use orgkeys::api::http::document;
 use serde_json::Value;
 
 use self::compare::{Break, breaks};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
+use orgkeys::actions::admin::Ttl;
 use orgkeys::actions::clock;
-use orgkeys::actions::offline::Ttl;
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
@@ -23,8 +23,8 @@ const IP: &str = "203.0.113.7";
 
 /// What housekeeping does of the clock.
 pub async fn look(server: &Server) {
-    let app = server.app.clone();
-    blocking(move || clock::keep(&app).expect("kept")).await;
+    let system = server.system.clone();
+    blocking(move || clock::keep(&system).expect("kept")).await;
 }
 
 /// Sets the clock, at run time or across a restart.
@@ -238,8 +238,8 @@ async fn a_clock_that_stays_ahead_for_a_day_is_believed_until_an_administrator_a
     assert_eq!(status(&server, &long).await, 401, "the ten years are believed to have passed");
     let body = registration(&owner.org, &pem, IP, server.now() / 1_000);
     assert_eq!(replay(&server, &body).await, (400, "TIMESTAMP_TOO_OLD".to_owned()));
-    let app = server.app.clone();
-    blocking(move || clock::accept(&app).expect("accepted")).await;
+    let system = server.system.clone();
+    blocking(move || clock::accept(&system).expect("accepted")).await;
     let server = server.restart().await;
     assert_eq!(status(&server, &long).await, 200, "it never came to its end");
     assert_eq!(said(&server, "clock.accept").await.len(), 1);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hyper::Method;
 use orgkeys::actions::clock;
+use orgkeys::actions::jobs::Jobs;
 use orgkeys::domain::time::Time;
-use orgkeys::server::every_minute;
 use serde_json::{Value, json};
 
 use crate::clock::{HOUR, ending_key, key_status, said};
@@ -19,14 +19,14 @@ const TEN_YEARS: i64 = 3_652 * DAY;
 /// Sets the clock, and has housekeeping look at it.
 async fn set(server: &Server, millis: i64) {
     server.pass(millis);
-    let app = Arc::clone(&server.app);
-    blocking(move || clock::keep(&app).expect("kept")).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || clock::keep(&system).expect("kept")).await;
 }
 
 /// What housekeeping has announced so far: the detail of each.
 async fn announced(server: &Server, action: &str) -> Vec<String> {
-    let app = Arc::clone(&server.app);
-    blocking(move || every_minute(&app).expect("kept")).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || assert!(Jobs::new(system, 0).run_due(0).is_empty())).await;
     let said = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
     said.map(|entry| entry.detail.expect("a detail")).collect()
 }
@@ -82,8 +82,8 @@ async fn a_clock_that_is_accepted_stays_so_across_a_restart() {
         let key = ending_key(&server, &owner, 6 * HOUR).await;
         set(&server, ahead).await;
         set(&server, -ahead).await;
-        let app = Arc::clone(&server.app);
-        blocking(move || clock::accept(&app).expect("accepted")).await;
+        let system = Arc::clone(&server.system);
+        blocking(move || clock::accept(&system).expect("accepted")).await;
         let server = server.restart().await;
         assert_eq!(key_status(&server, &key).await, 200, "{ahead}");
         assert_eq!(said(&server, "clock.backwards").await.len(), 1, "{ahead}");
@@ -117,8 +117,8 @@ async fn a_silence_by_a_clock_that_was_believed_is_announced_anew_once_another_i
     }
     assert_eq!(announced(&server, "node.silent").await.len(), 1, "it is believed");
     set(&server, -TEN_YEARS).await;
-    let app = Arc::clone(&server.app);
-    blocking(move || clock::accept(&app).expect("accepted")).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || clock::accept(&system).expect("accepted")).await;
     assert_eq!(announced(&server, "node.silent").await.len(), 2, "nothing was heard for a day");
     assert_eq!(announced(&server, "node.silent").await.len(), 2);
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use orgkeys::actions::admin::Ttl;
 use orgkeys::actions::clock;
-use orgkeys::actions::offline::Ttl;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
@@ -75,8 +75,8 @@ async fn a_clock_that_was_ahead_after_an_outage_can_be_accepted_at_once() {
     let ahead = token(&server, &owner, Ttl::For(Duration::from_hours(1))).await;
     let server = set(server, -12 * HOUR, false).await;
     assert_eq!(key_status(&server, &key).await, 401, "half a day may have passed");
-    let app = server.app.clone();
-    blocking(move || clock::accept(&app).expect("accepted")).await;
+    let system = server.system.clone();
+    blocking(move || clock::accept(&system).expect("accepted")).await;
     assert_eq!((key_status(&server, &key).await, status(&server, &ahead).await), (200, 200));
     server.pass(HOUR);
     assert_eq!(status(&server, &ahead).await, 401, "an hour is an hour");

@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
-use orgkeys::actions::outside::Outside;
 use orgkeys::domain::delivery::{Attempt, Outcome};
 use orgkeys::domain::id::{DeliveryId, OrgId, WebhookId};
 use orgkeys::domain::time::{Clock, Time};
+use orgkeys::engine::environment::Environment;
 use orgkeys::server::clock;
-use orgkeys::server::courier::{Carrier, Resolver};
+use orgkeys::server::courier::{HttpSender, Resolver};
 use receiver::Receiver;
 use secrecy::SecretSlice;
 use standardwebhooks::Webhook;
@@ -68,14 +68,14 @@ impl Clock for Still {
 }
 
 /// A carrier for these networks, asking this resolver.
-pub fn carrier(resolver: Arc<Lying>, opened: &[&str]) -> Carrier {
+pub fn sender(resolver: Arc<Lying>, opened: &[&str]) -> HttpSender {
     let opened = opened.iter().map(|net| net.parse().expect("a network")).collect();
-    Carrier::new(resolver, opened, Outside::new(Arc::new(Still), clock::system_seed))
+    HttpSender::new(resolver, opened, Environment::new(Arc::new(Still), clock::system_seed))
 }
 
 /// A carrier that may reach this machine, and looks up nothing.
-pub fn at_home() -> Carrier {
-    carrier(Lying::new(&[&[]]), &["127.0.0.0/8"])
+pub fn at_home() -> HttpSender {
+    sender(Lying::new(&[&[]]), &["127.0.0.0/8"])
 }
 
 pub fn attempt(number: u128, url: &str) -> Attempt {
@@ -85,7 +85,7 @@ pub fn attempt(number: u128, url: &str) -> Attempt {
         org: OrgId::from(Uuid::from_u128(1)),
         url: url.to_owned(),
         attempts: 0,
-        roused: 0,
+        backoff_epoch: 0,
         secrets: vec![SecretSlice::from(SECRET.to_vec())],
         body: BODY.as_bytes().to_vec(),
     }
@@ -99,7 +99,7 @@ async fn nobody() -> SocketAddr {
 
 async fn outcome_of(answer: impl Into<Vec<u8>>) -> Outcome {
     let receiver = Receiver::answering(answer).await;
-    at_home().carry(&attempt(1, &receiver.url())).await
+    at_home().send(&attempt(1, &receiver.url())).await
 }
 
 /// The headers of a request's head.
@@ -124,7 +124,7 @@ fn why(outcome: &Outcome) -> &'static str {
 async fn a_receiver_gets_one_plain_request() {
     let receiver = Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
     let attempt = attempt(5, &format!("{}/hook?a=b%20c", receiver.url()));
-    assert_eq!(at_home().carry(&attempt).await, Outcome::Taken { status: 204 });
+    assert_eq!(at_home().send(&attempt).await, Outcome::Taken { status: 204 });
     let requests = receiver.requests();
     let [request] = requests.as_slice() else { panic!("{requests:?}") };
     let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
@@ -153,8 +153,8 @@ async fn a_third_partys_library_knows_a_delivery_by_either_secret() {
     attempt.secrets.push(SecretSlice::from(OTHER.to_vec()));
     // The library knows the real time and takes nothing old.
     let opened = vec!["127.0.0.0/8".parse().expect("a network")];
-    let carrier = Carrier::new(Lying::new(&[&[]]), opened, clock::system());
-    assert_eq!(carrier.carry(&attempt).await, Outcome::Taken { status: 204 });
+    let sender = HttpSender::new(Lying::new(&[&[]]), opened, clock::system());
+    assert_eq!(sender.send(&attempt).await, Outcome::Taken { status: 204 });
     let requests = receiver.requests();
     let (head, body) = requests[0].split_once("\r\n\r\n").expect("a head and a body");
     let headers = headers(head);
@@ -210,7 +210,7 @@ async fn what_is_not_http_is_a_failure_in_words_that_repeat_nothing_of_it() {
     assert_eq!(why(&outcome_of("").await), "the receiver hung up without an answer");
     assert_eq!(why(&outcome_of("HTTP/1.1 20").await), "the receiver hung up without an answer");
     let url = format!("http://{}/", nobody().await);
-    assert_eq!(why(&at_home().carry(&attempt(1, &url)).await), "the connection was refused");
+    assert_eq!(why(&at_home().send(&attempt(1, &url)).await), "the connection was refused");
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn no_more_than_a_little_is_read_of_an_answer_without_end() {
     for ((first, again), taken) in [(body, true), (heads, false), (interim, false)] {
         let receiver = Receiver::endless(first, again).await;
         let began = Instant::now();
-        let outcome = at_home().carry(&attempt(1, &receiver.url())).await;
+        let outcome = at_home().send(&attempt(1, &receiver.url())).await;
         assert_eq!(matches!(outcome, Outcome::Taken { status: 200 }), taken, "{outcome:?}");
         assert!(began.elapsed() < Duration::from_secs(10));
         // It ends because the connection does.
@@ -236,7 +236,7 @@ async fn no_more_than_a_little_is_read_of_an_answer_without_end() {
 async fn a_body_that_drips_delays_nothing_that_counts() {
     let receiver = Receiver::dripping("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
     let began = Instant::now();
-    assert_eq!(at_home().carry(&attempt(1, &receiver.url())).await, Outcome::Taken { status: 200 });
+    assert_eq!(at_home().send(&attempt(1, &receiver.url())).await, Outcome::Taken { status: 200 });
     assert!(began.elapsed() < Duration::from_secs(10));
     receiver.ended().await;
 }
@@ -244,10 +244,10 @@ async fn a_body_that_drips_delays_nothing_that_counts() {
 #[tokio::test]
 async fn a_receiver_that_hangs_or_drips_its_head_is_given_up_after_15_seconds() {
     let (silent, dripping) = (Receiver::silent().await, Receiver::dripping("HTTP/1.1 200 OK\r\nx: ").await);
-    let carrier = at_home();
+    let sender = at_home();
     let began = Instant::now();
     let (silent, dripping) = (attempt(1, &silent.url()), attempt(2, &dripping.url()));
-    let (first, second) = tokio::join!(carrier.carry(&silent), carrier.carry(&dripping));
+    let (first, second) = tokio::join!(sender.send(&silent), sender.send(&dripping));
     assert_eq!([why(&first), why(&second)], ["the receiver did not answer in time"; 2]);
     assert!((15..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::offline::Ttl;
+use orgkeys::actions::admin::Ttl;
 use orgkeys::domain::role::Role;
 use serde_json::json;
 

@@ -11,7 +11,7 @@ use std::{env, fs};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
-use orgkeys::actions::offline::{self, Ttl};
+use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
 use rsa::RsaPrivateKey;
@@ -42,12 +42,12 @@ struct World {
 impl World {
     async fn new() -> Self {
         let server = Server::start().await;
-        let app = Arc::clone(&server.app);
+        let system = Arc::clone(&server.system);
         let (org, [secret, bobs]) = blocking(move || {
-            let org = offline::create_org(&app, "acme").expect("an organization").id.to_string();
-            offline::create_user(&app, &org, "ada@example.org", Role::Owner, "Ada", "Lovelace").expect("a user");
-            offline::create_user(&app, &org, "bob@example.org", Role::User, "Bob", "Kahn").expect("a user");
-            let token = |email: &str| offline::create_token(&app, email, Ttl::Never).expect("a token").0;
+            let org = admin::create_org(&system, "acme").expect("an organization").id.to_string();
+            admin::create_user(&system, &org, "ada@example.org", Role::Owner, "Ada", "Lovelace").expect("a user");
+            admin::create_user(&system, &org, "bob@example.org", Role::User, "Bob", "Kahn").expect("a user");
+            let token = |email: &str| admin::create_token(&system, email, Ttl::Never).expect("a token").0;
             let secrets = ["ada@example.org", "bob@example.org"].map(token);
             (org, secrets.map(|secret| secret.expose_secret().to_owned()))
         })

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use orgkeys::actions::refusals;
-use orgkeys::api::password_work::PasswordWork;
+use orgkeys::api::http::password_work::PasswordWork;
 use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -243,8 +243,8 @@ async fn wrong_passwords_of_members_are_recorded_by_the_minute_and_others_never(
     guess(&server, "2001:db8::1", &ada.email).await;
     guess(&server, HOME, &eve.email).await;
     let flush = async || {
-        let app = Arc::clone(&server.app);
-        blocking(move || refusals::flush(&app, false).expect("flushed")).await;
+        let system = Arc::clone(&server.system);
+        blocking(move || refusals::flush(&system, false).expect("flushed")).await;
     };
     server.pass(MINUTE);
     flush().await;

@@ -14,16 +14,17 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use orgkeys::actions::app::App;
+use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::actions::audit;
-use orgkeys::actions::offline::{self, Ttl};
-use orgkeys::actions::outside::Outside;
 use orgkeys::config::{Flags, Texts, resolve};
 use orgkeys::crypto::signed_request;
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::{Clock, Time};
-use orgkeys::server::courier::Doorbell;
+use orgkeys::engine::app::App;
+use orgkeys::engine::environment::Environment;
+use orgkeys::engine::system::System;
+use orgkeys::server::courier::DeliveryNotifier;
 use orgkeys::server::{Server as Running, clock, store_options};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -50,8 +51,9 @@ pub struct Server {
     pub address: SocketAddr,
     pub database: PathBuf,
     pub app: Arc<App>,
+    pub system: Arc<System>,
     /// Calls the courier, whose clock stands still.
-    pub courier: Doorbell,
+    pub courier: DeliveryNotifier,
     /// Bytes that the database file may have; 0 = no limit.
     pub room: Arc<AtomicU64>,
     clock: Arc<StillClock>,
@@ -104,21 +106,27 @@ impl Server {
         let (database, options) = (settings.database.clone(), store_options(&settings));
         let opened = !settings.webhook_allow.is_empty();
         let room = Arc::clone(&options.room.limit);
-        let outside = Outside::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
-        let server = Running::start_on(settings, options, outside).await.expect("the server starts");
+        let env = Environment::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
+        let server = Running::start_on(settings, options, env).await.expect("the server starts");
         // A test that opens no network for webhooks carries their deliveries out itself, or has none.
         let server = if opened { server } else { server.without_courier() };
-        let (address, app, courier, stop) =
-            (server.address(), server.app(), server.doorbell(), CancellationToken::new());
-        let running = tokio::spawn(server.run(stop.clone()));
+        let (address, system, courier, stop) =
+            (server.address(), server.system(), server.delivery_notifier(), CancellationToken::new());
+        let app = Arc::clone(system.app());
+        // The folder outlives the server, which ends the process when its database goes away.
+        let (until, kept) = (stop.clone(), Arc::clone(&folder));
+        let running = tokio::spawn(async move {
+            server.run(until).await;
+            drop(kept);
+        });
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, database, app, courier, room, clock, client, stop, running, flags, folder }
+        Self { address, database, app, system, courier, room, clock, client, stop, running, flags, folder }
     }
 
     /// Stops the server cleanly and gives what a new one needs.
     pub async fn stop(self) -> Stopped {
-        let Self { stop, running, flags, folder, clock, app, client, .. } = self;
-        drop((app, client));
+        let Self { stop, running, flags, folder, clock, app, system, client, .. } = self;
+        drop((app, system, client));
         stop.cancel();
         running.await.expect("the server stops");
         Stopped { folder, flags, clock }
@@ -141,18 +149,18 @@ impl Server {
 
     /// A new organization's owner.
     pub async fn owner_of(&self, name: &str) -> Identity {
-        let (app, name) = (Arc::clone(&self.app), name.to_owned());
-        let org = blocking(move || offline::create_org(&app, &name).expect("an organization")).await;
+        let (system, name) = (Arc::clone(&self.system), name.to_owned());
+        let org = blocking(move || admin::create_org(&system, &name).expect("an organization")).await;
         self.member_of(&org.id.to_string(), Role::Owner).await
     }
 
     /// A new member of an organization.
     pub async fn member_of(&self, org: &str, role: Role) -> Identity {
-        let (app, org) = (Arc::clone(&self.app), org.to_owned());
+        let (system, org) = (Arc::clone(&self.system), org.to_owned());
         blocking(move || {
-            let email = format!("{}@example.org", app.request_id());
-            let user = offline::create_user(&app, &org, &email, role, "Ada", "Lovelace").expect("a user");
-            let (secret, token) = offline::create_token(&app, &email, Ttl::Never).expect("a token");
+            let email = format!("{}@example.org", system.app().request_id());
+            let user = admin::create_user(&system, &org, &email, role, "Ada", "Lovelace").expect("a user");
+            let (secret, token) = admin::create_token(&system, &email, Ttl::Never).expect("a token");
             let token_id = token.id.to_string();
             Identity { token: secret.expose_secret().to_owned(), token_id, user: user.id.to_string(), org }
         })
@@ -161,8 +169,8 @@ impl Server {
 
     /// Ends a token, as the command line does.
     pub async fn revoke(&self, identity: &Identity) {
-        let (app, id) = (Arc::clone(&self.app), identity.token_id.clone());
-        blocking(move || offline::revoke_token(&app, &id).expect("revoked")).await;
+        let (system, id) = (Arc::clone(&self.system), identity.token_id.clone());
+        blocking(move || admin::revoke_token(&system, &id).expect("revoked")).await;
     }
 
     /// Sends a request as it is.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::offline;
+use orgkeys::actions::admin;
 use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 
@@ -260,8 +260,8 @@ async fn a_deleted_node_is_activated_once_and_waits_for_its_next_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_organization_may_be_left_out_where_there_is_exactly_one() {
     let server = Server::start().await;
-    let app = Arc::clone(&server.app);
-    let only = blocking(move || offline::list_orgs(&app).expect("organizations")).await;
+    let system = Arc::clone(&server.system);
+    let only = blocking(move || admin::list_orgs(&system).expect("organizations")).await;
     assert_eq!(only.len(), 1, "the first start makes one");
     let owner = server.member_of(&only[0].id.to_string(), Role::Owner).await;
     let (_, pem) = server.mint(&owner).await;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::{env, fs};
 
 use hyper::{Method, StatusCode};
-use orgkeys::api::{Apis, document};
+use orgkeys::api::Apis;
+use orgkeys::api::http::document;
 use poem_openapi::OpenApi;
 use serde_json::{Map, Value, json};
 

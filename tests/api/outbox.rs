@@ -35,14 +35,14 @@ pub async fn settle(server: &Server, outcomes: Vec<(String, Outcome)>) {
 
 /// Tells what came of tries, all at once.
 pub async fn tell(server: &Server, tries: Vec<Tried>) {
-    let app = Arc::clone(&server.app);
-    blocking(move || delivery::settle(&app, tries).expect("settled")).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || delivery::settle(&system, tries).expect("settled")).await;
 }
 
 /// What is due now, and when the next is.
 pub async fn due(server: &Server, tried: &[UnderWay], most: usize) -> (Vec<Attempt>, Option<i64>) {
-    let (app, hands) = (Arc::clone(&server.app), Hands { under_way: tried.to_vec(), ..Hands::default() });
-    let due = blocking(move || delivery::due(&app, &hands, most).expect("what is due")).await;
+    let (system, hands) = (Arc::clone(&server.system), Hands { under_way: tried.to_vec(), ..Hands::default() });
+    let due = blocking(move || delivery::due(&system, &hands, most).expect("what is due")).await;
     (due.attempts, due.next.map(|next| next.millis() - server.now()))
 }
 

@@ -142,8 +142,8 @@ async fn receivers_that_are_down_together_share_what_is_counted_at_once() {
     for hook in &hooks {
         fill(&server, hook, 600, "pending").await;
         change(&server, "UPDATE delivery SET attempts = 1").await;
-        let (app, hands) = (Arc::clone(&server.app), Hands { full: others.clone(), ..Hands::default() });
-        let found = blocking(move || delivery::due(&app, &hands, 1_000).expect("what is due")).await;
+        let (system, hands) = (Arc::clone(&server.system), Hands { full: others.clone(), ..Hands::default() });
+        let found = blocking(move || delivery::due(&system, &hands, 1_000).expect("what is due")).await;
         others.push(found.attempts[0].webhook);
         tries.extend(found.attempts.into_iter().take(2));
     }

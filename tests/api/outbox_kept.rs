@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
-use orgkeys::actions::delivery::forget::{self, AT_ONCE, STEPS};
+use orgkeys::actions::delivery::forget::{self, DELIVERIES_PER_CHANGE, STEPS};
 use orgkeys::actions::retention::Retention;
 use orgkeys::domain::delivery::{MOST_PENDING, Outcome};
 use rusqlite::Connection;
@@ -19,8 +19,8 @@ const DAY: i64 = 86_400_000;
 
 /// What the housekeeping does every minute; gives how many writes that took.
 async fn keep_house(server: &Server) -> u64 {
-    let (app, writes) = (Arc::clone(&server.app), server.app.writer_figures().writes);
-    blocking(move || forget::keep(&app).expect("kept")).await;
+    let (system, writes) = (Arc::clone(&server.system), server.app.writer_figures().writes);
+    blocking(move || forget::keep(&system).expect("kept")).await;
     server.app.writer_figures().writes - writes
 }
 
@@ -28,8 +28,8 @@ async fn keep_house(server: &Server) -> u64 {
 async fn days(server: &Server, count: i64) {
     for _ in 0..count {
         server.pass(DAY);
-        let app = Arc::clone(&server.app);
-        blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+        let system = Arc::clone(&server.system);
+        blocking(move || orgkeys::actions::clock::keep(&system).expect("kept")).await;
     }
 }
 
@@ -144,7 +144,7 @@ async fn a_clock_that_leaps_ahead_forgets_nothing() {
 async fn a_run_forgets_so_much_and_the_next_one_goes_on() {
     let server = Server::start().await;
     let (_, _) = owner_and_hook(&server).await;
-    let most = AT_ONCE * STEPS;
+    let most = DELIVERIES_PER_CHANGE * STEPS;
     fill(&server, most + 1_499, "delivered").await;
     assert_eq!(keep_house(&server).await, u64::from(STEPS));
     assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, 1_500);
@@ -215,8 +215,8 @@ async fn old() -> (Server, Identity, Hook, Hook) {
 
 /// Housekeeping that keeps seven days of the audit log; gives how many writes that took.
 async fn retain(server: &Server) -> u64 {
-    let (app, writes) = (Arc::clone(&server.app), server.app.writer_figures().writes);
-    blocking(move || Retention::new(7).keep(&app).expect("kept")).await;
+    let (system, writes) = (Arc::clone(&server.system), server.app.writer_figures().writes);
+    blocking(move || Retention::new(7).keep(&system).expect("kept")).await;
     server.app.writer_figures().writes - writes
 }
 
@@ -269,8 +269,8 @@ async fn what_retention_has_let_go_of_cannot_be_replayed() {
         BEGIN SELECT RAISE(ABORT, 'killed'); END";
     change(&server, killed).await;
 
-    let app = Arc::clone(&server.app);
-    blocking(move || Retention::new(7).keep(&app).expect_err("killed")).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || Retention::new(7).keep(&system).expect_err("killed")).await;
     let one = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{old}/replay"), Value::Null).await;
     assert_eq!(one.refusal(), (404, "DELIVERY_NOT_FOUND".to_owned()));
     let since = json!({ "since": "2024-01-15T00:00:00Z" });

@@ -44,11 +44,11 @@ async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
     settle(&server, vec![(id.clone(), Outcome::Refused { status: 503, retry_after: Some(Duration::from_hours(20)) })])
         .await;
     server.pass(-ahead);
-    let app = Arc::clone(&server.app);
+    let system = Arc::clone(&server.system);
     // Twice: at the first it is seen that the clock stepped back.
     for _ in 0..2 {
-        let app = Arc::clone(&app);
-        blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+        let system = Arc::clone(&system);
+        blocking(move || orgkeys::actions::clock::keep(&system).expect("kept")).await;
     }
     let of = |attempts: &[Attempt], id: &str| attempts.iter().any(|attempt| attempt.id.to_string() == id);
     let (attempts, next) = due(&server, &[], 100).await;
@@ -119,9 +119,9 @@ async fn a_try_holds_a_place_of_its_organization_though_its_webhook_was_deleted(
     }
     let left = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     left.tested(&server, &owner).await;
-    let app = Arc::clone(&server.app);
+    let system = Arc::clone(&server.system);
     let hands = Hands { under_way: tried.clone(), ..Hands::default() };
-    let looked = blocking(move || delivery::due(&app, &hands, 32).expect("what is due")).await;
+    let looked = blocking(move || delivery::due(&system, &hands, 32).expect("what is due")).await;
     assert_eq!((looked.attempts.len(), looked.over.len()), (0, 8), "and is for nothing");
     assert_eq!(due(&server, &tried[1..], 32).await.0.len(), 1);
 }
@@ -139,8 +139,8 @@ async fn tries_go_on_while_the_clock_was_set_back() {
     let ids = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.id.to_string()).collect::<Vec<_>>();
     assert_eq!(ids(&now_due().await.0), [late.as_str()], "what comes now goes out now");
     let keep = async || {
-        let app = Arc::clone(&server.app);
-        blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+        let system = Arc::clone(&server.system);
+        blocking(move || orgkeys::actions::clock::keep(&system).expect("kept")).await;
     };
     for _ in 0..2 {
         keep().await;
@@ -176,8 +176,8 @@ async fn steps_back_of_the_clock_use_up_no_tries() {
     for round in 0..8 {
         server.pass(-5_000);
         for _ in 0..2 {
-            let app = Arc::clone(&server.app);
-            blocking(move || orgkeys::actions::clock::keep(&app).expect("kept")).await;
+            let system = Arc::clone(&server.system);
+            blocking(move || orgkeys::actions::clock::keep(&system).expect("kept")).await;
         }
         assert_eq!(due(&server, &[], 32).await.0.len(), 0, "{round}");
     }

@@ -83,9 +83,9 @@ async fn a_webhook_whose_secret_cannot_be_opened_takes_no_place() {
     let quiet = server.owner_of("quiet").await;
     let well = Hook::make(&server, &quiet, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     well.tested(&server, &quiet).await;
-    let app = std::sync::Arc::clone(&server.app);
+    let system = std::sync::Arc::clone(&server.system);
     let looked =
-        crate::harness::blocking(move || orgkeys::actions::delivery::due(&app, &Hands::default(), 1).expect("due"));
+        crate::harness::blocking(move || orgkeys::actions::delivery::due(&system, &Hands::default(), 1).expect("due"));
     let looked = looked.await;
     let tried: Vec<_> = looked.attempts.iter().map(|attempt| attempt.webhook.to_string()).collect();
     assert_eq!((tried, looked.unopened.len()), (vec![well.id], 1));

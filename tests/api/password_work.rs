@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Waker};
 
-use orgkeys::actions::error::Kind;
-use orgkeys::api::password_work::PasswordWork;
+use orgkeys::api::http::password_work::PasswordWork;
+use orgkeys::engine::error::ErrorKind;
 
 use crate::harness::Server;
 
@@ -93,7 +93,7 @@ async fn who_finds_256_waiting_is_told_to_come_again() {
         assert!(call.as_mut().poll(&mut context).is_pending());
     }
     let refused = pin!(call()).await.expect_err("no place");
-    assert_eq!((refused.kind, refused.code), (Kind::Unavailable, "SERVER_BUSY"));
+    assert_eq!((refused.kind, refused.code), (ErrorKind::Unavailable, "SERVER_BUSY"));
     assert!(refused.retry_after.is_some());
     calls.pop();
     assert!(call().as_mut().poll(&mut context).is_pending(), "one that waited has left");

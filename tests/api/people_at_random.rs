@@ -7,18 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use orgkeys::actions::account::{self, Names};
-use orgkeys::actions::app::App;
-use orgkeys::actions::caller::{Caller, Identity, Origin};
-use orgkeys::actions::invitation;
-use orgkeys::actions::limits::Limits;
-use orgkeys::actions::offline::{self, Ttl};
-use orgkeys::actions::password::{self, Hash};
-use orgkeys::actions::session::{self, Credential};
-use orgkeys::actions::user::{self, Change, NewUser};
+use orgkeys::actions::admin::{self, Ttl};
+use orgkeys::actions::password::{self, PasswordHash};
+use orgkeys::actions::user::{self, NewUser, UserPatch};
 use orgkeys::domain::id::{OrgId, UserId};
 use orgkeys::domain::role::Role;
+use orgkeys::engine::authenticate::{self, Credential};
+use orgkeys::engine::caller::{Caller, Identity, Origin};
+use orgkeys::engine::limits::Limits;
+use orgkeys::engine::system::System;
 use orgkeys::server::clock;
-use orgkeys::store::{Options, Room, Store};
+use orgkeys::store::{Options, Room};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rusqlite::Connection;
@@ -85,24 +84,24 @@ impl Call {
 
 /// Two organizations, and what the model knows of their people.
 struct World<'a> {
-    app: &'a App,
+    system: &'a System,
     file: &'a Connection,
-    hash: &'a Hash,
+    hash: &'a PasswordHash,
     orgs: [OrgId; 2],
     people: Vec<Person>,
 }
 
 impl<'a> World<'a> {
-    fn new(app: &'a App, file: &'a Connection, hash: &'a Hash) -> Self {
-        let orgs = ["one", "two"].map(|name| offline::create_org(app, name).expect("an organization").id);
-        let mut world = Self { app, file, hash, orgs, people: Vec::new() };
+    fn new(system: &'a System, file: &'a Connection, hash: &'a PasswordHash) -> Self {
+        let orgs = ["one", "two"].map(|name| admin::create_org(system, name).expect("an organization").id);
+        let mut world = Self { system, file, hash, orgs, people: Vec::new() };
         for org in orgs {
-            let email = format!("{}@example.org", app.request_id());
-            let owner = offline::create_user(app, &org.to_string(), &email, Role::Owner, "", "").expect("an owner");
+            let email = format!("{}@example.org", system.app().request_id());
+            let owner = admin::create_user(system, &org.to_string(), &email, Role::Owner, "", "").expect("an owner");
             world.add(owner.id, org, Role::Owner, true);
         }
-        let (org, email) = (orgs[0], format!("{}@example.org", app.request_id()));
-        let second = offline::create_user(app, &org.to_string(), &email, Role::Administrator, "", "");
+        let (org, email) = (orgs[0], format!("{}@example.org", system.app().request_id()));
+        let second = admin::create_user(system, &org.to_string(), &email, Role::Administrator, "", "");
         world.add(second.expect("an administrator").id, org, Role::Administrator, true);
         world
     }
@@ -115,7 +114,8 @@ impl<'a> World<'a> {
     fn signed_in(&mut self, index: usize) -> Option<Token> {
         let person = &mut self.people[index];
         if person.token.as_ref().is_none_or(|token| token.ended) && person.deleted.is_none() {
-            let (secret, token) = offline::create_token(self.app, &person.id.to_string(), Ttl::Never).expect("a token");
+            let (secret, token) =
+                admin::create_token(self.system, &person.id.to_string(), Ttl::Never).expect("a token");
             let identity = Identity::User { token: token.id, user: person.id, org: person.org };
             let caller = Caller { identity, origin: Origin::default() };
             person.token = Some(Token { caller, secret, ended: false });
@@ -201,8 +201,8 @@ impl<'a> World<'a> {
 
     /// Makes the call; gives the person whom it made.
     fn make(&self, caller: &Caller, call: Call, target: Option<UserId>) -> Result<Option<UserId>, &'static str> {
-        let app = self.app;
-        let change = |role, name: Option<&str>| Change { name: name.map(str::to_owned), last_name: None, role };
+        let app = self.system.app();
+        let change = |role, name: Option<&str>| UserPatch { name: name.map(str::to_owned), last_name: None, role };
         let done = match call {
             Call::Create(role, invited) => {
                 let email = format!("{}@example.org", app.request_id());
@@ -218,7 +218,7 @@ impl<'a> World<'a> {
             Call::Rename => user::update(app, caller, target, change(None, Some("Eva"))).wait().map(drop),
             Call::Delete => user::delete(app, caller, target).wait(),
             Call::Activate => user::activate(app, caller, target).wait(),
-            Call::Resend => invitation::resend(app, caller, target).wait().map(drop),
+            Call::Resend => user::resend_invitation(app, caller, target).wait().map(drop),
         };
         done.map(|()| None).map_err(|error| error.code)
     }
@@ -257,11 +257,15 @@ impl<'a> World<'a> {
         }
         for person in &self.people {
             let Some(token) = &person.token else { continue };
-            let known =
-                session::authenticate(self.app, Credential::Token(token.secret.expose_secret()), Origin::default());
+            let known = authenticate::authenticate(
+                self.system.app(),
+                Credential::Token(token.secret.expose_secret()),
+                Origin::default(),
+            );
             assert_eq!(known.is_ok(), !token.ended, "{story}: the token of {person:?}");
             if token.ended {
-                let refused = account::update(self.app, &token.caller, Some(person.id), Names::default(), None).wait();
+                let refused =
+                    account::update(self.system.app(), &token.caller, Some(person.id), Names::default(), None).wait();
                 assert_eq!(refused.map_err(|error| error.code), Err("TOKEN_REVOKED"), "{story}: {person:?}");
             }
         }
@@ -294,17 +298,18 @@ fn run(world: &mut World<'_>, seed: u64, answers: &Mutex<BTreeSet<&'static str>>
     }
 }
 
-fn open(path: &Path) -> App {
+fn open(path: &Path) -> System {
     let options = Options { path: path.to_owned(), readers: 4, room: Room::new(0, 0) };
-    App::new(Store::open(&options).expect("a store"), clock::system(), Limits::default()).expect("an app")
+    let limits = Limits { people: 100_000, ..Limits::default() };
+    orgkeys::actions::open::open(&options, limits, clock::system()).expect("a system").1
 }
 
 #[test]
 fn in_2000_random_sequences_nobody_rises_the_last_owner_stays_and_the_deleted_are_out() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("orgkeys.db");
-    let app = open(&path);
-    let hash = password::hash(&app, &SecretString::from("a cat on 3 roofs")).expect("a hash");
+    let system = open(&path);
+    let hash = password::hash(system.app(), &SecretString::from("a cat on 3 roofs")).expect("a hash");
     let (next, answers) = (AtomicU64::new(0), Mutex::default());
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -315,7 +320,7 @@ fn in_2000_random_sequences_nobody_rises_the_last_owner_stays_and_the_deleted_ar
                     if seed >= SEQUENCES {
                         return;
                     }
-                    run(&mut World::new(&app, &file, &hash), seed, &answers);
+                    run(&mut World::new(&system, &file, &hash), seed, &answers);
                 }
             });
         }

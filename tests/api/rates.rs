@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::offline::{self, Ttl};
+use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::config::{FIELDS, Flags, Texts, resolve};
 use orgkeys::domain::role::Role;
 use orgkeys::server::limits;
@@ -16,9 +16,9 @@ use crate::harness::{Answer, Identity, Server, blocking, registration};
 
 /// Another access token of the same person.
 async fn another(server: &Server, person: &Identity) -> Identity {
-    let (app, mut person) = (Arc::clone(&server.app), person.clone());
+    let (system, mut person) = (Arc::clone(&server.system), person.clone());
     blocking(move || {
-        let (secret, token) = offline::create_token(&app, &person.user, Ttl::Never).expect("a token");
+        let (secret, token) = admin::create_token(&system, &person.user, Ttl::Never).expect("a token");
         (person.token, person.token_id) = (secret.expose_secret().to_owned(), token.id.to_string());
         person
     })

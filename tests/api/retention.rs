@@ -22,8 +22,8 @@ const OF_THE_FIRST: usize = 3;
 /// Lets time pass, or sets the clock back, and has housekeeping look at it.
 async fn pass(server: &Server, millis: i64) {
     server.pass(millis);
-    let app = server.app.clone();
-    blocking(move || clock::keep(&app).expect("kept")).await;
+    let system = server.system.clone();
+    blocking(move || clock::keep(&system).expect("kept")).await;
 }
 
 /// Lets days pass, as a server that runs sees them.
@@ -35,20 +35,20 @@ pub async fn days(server: &Server, count: i64) {
 
 /// Housekeeping with so many days to keep; gives how many entries were removed.
 pub async fn keep(server: &Server, days: u32) -> usize {
-    let app = server.app.clone();
-    blocking(move || Retention::new(days).keep(&app).expect("kept")).await
+    let system = server.system.clone();
+    blocking(move || Retention::new(days).keep(&system).expect("kept")).await
 }
 
 pub async fn chain_of(server: &Server, org: &str) -> Vec<Entry> {
     entries(&server.database).await.into_iter().filter(|entry| entry.org == org).collect()
 }
 
-async fn verdict(server: &Server, heads: Vec<Head>) -> Result<audit::Verified, String> {
+async fn verdict(server: &Server, heads: Vec<Head>) -> Result<audit::VerifiedLog, String> {
     let database = server.database.clone();
     blocking(move || audit::verify(&database, &heads).map_err(|error| error.message)).await
 }
 
-async fn file_verdict(server: &Server, heads: Vec<Head>) -> Result<audit::Verified, String> {
+async fn file_verdict(server: &Server, heads: Vec<Head>) -> Result<audit::VerifiedLog, String> {
     let database = server.database.clone();
     blocking(move || {
         let mut lines = Vec::new();
@@ -146,12 +146,12 @@ async fn nothing_but_what_the_chain_let_go_of_can_be_deleted() {
     for (statement, refused) in [
         ("DELETE FROM audit WHERE org = ?1 AND seq = 5 AND ?2 IS NOT NULL", "append-only"),
         ("UPDATE audit SET at = 0 WHERE org = ?1 AND seq = 5 AND ?2 IS NOT NULL", "append-only"),
-        ("UPDATE anchor SET seq = 5, hash = ?2 WHERE chain = ?1", "only moves forward, and only to where"),
-        ("UPDATE anchor SET seq = 3 WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
-        ("UPDATE anchor SET seq = 4 WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
-        ("DELETE FROM anchor WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
-        ("REPLACE INTO anchor VALUES (?1, 5, ?2)", "no entry covers the anchor"),
-        ("INSERT INTO anchor SELECT x'', 1, ?2 WHERE ?1 IS NOT NULL", "no entry covers the anchor"),
+        ("UPDATE trim_point SET seq = 5, hash = ?2 WHERE chain = ?1", "only moves forward, and only to where"),
+        ("UPDATE trim_point SET seq = 3 WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
+        ("UPDATE trim_point SET seq = 4 WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
+        ("DELETE FROM trim_point WHERE chain = ?1 AND ?2 IS NOT NULL", "only moves forward"),
+        ("REPLACE INTO trim_point VALUES (?1, 5, ?2)", "no entry covers the trim point"),
+        ("INSERT INTO trim_point SELECT x'', 1, ?2 WHERE ?1 IS NOT NULL", "no entry covers the trim point"),
     ] {
         let error = conn.execute(statement, params![org.as_bytes(), hash]).expect_err(statement);
         assert!(error.to_string().contains(refused), "{statement}: {error}");
@@ -161,12 +161,12 @@ async fn nothing_but_what_the_chain_let_go_of_can_be_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_moved() {
     for (forgery, said) in [
-        // The first entry goes, and the anchor to it.
+        // The first entry goes, and the trim point to it.
         (
-            "UPDATE anchor SET seq = 5, hash = (SELECT hash FROM audit WHERE org = ?1 AND seq = 5) WHERE chain = ?1;",
+            "UPDATE trim_point SET seq = 5, hash = (SELECT hash FROM audit WHERE org = ?1 AND seq = 5) WHERE chain = ?1;",
             "entries are missing",
         ),
-        ("DELETE FROM anchor WHERE chain = ?1;", "entries are missing"),
+        ("DELETE FROM trim_point WHERE chain = ?1;", "entries are missing"),
         ("", "entries are missing"),
     ] {
         let (server, owner, _) = old().await;
@@ -187,7 +187,7 @@ async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_mov
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_anchor_that_says_something_else_than_the_chain_is_named() {
-    for forgery in ["UPDATE anchor SET seq = 3 WHERE chain = ?1", "DELETE FROM anchor WHERE chain = ?1"] {
+    for forgery in ["UPDATE trim_point SET seq = 3 WHERE chain = ?1", "DELETE FROM trim_point WHERE chain = ?1"] {
         let (server, owner, _) = old().await;
         keep(&server, 7).await;
         let conn = conn(&server);

@@ -183,7 +183,7 @@ async fn login_refresh_and_logout_answer_as_the_contract_writes_it() {
 /// A well-formed refresh token that no server has given.
 fn clock_secret() -> String {
     use secrecy::ExposeSecret;
-    let secret = orgkeys::crypto::secret::Kind::RefreshToken.fresh(&mut clock::system().rng());
+    let secret = orgkeys::crypto::secret::SecretKind::RefreshToken.fresh(&mut clock::system().rng());
     secret.expose_secret().to_owned()
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::offline::Ttl;
+use orgkeys::actions::admin::Ttl;
 use orgkeys::domain::audit::{Actor, Draft};
 use orgkeys::domain::id::OrgId;
 use orgkeys::domain::role::Role;

@@ -266,11 +266,11 @@ async fn a_deleted_key_is_refused_from_the_moment_its_deletion_is_acknowledged()
     let owner = server.owner_of("acme").await;
     let door = format!("?organization={}", owner.org);
     for _ in 0..5 {
-        let doomed = key(&server, &owner, Role::User, &[], json!({})).await;
-        let headers = [("x-api-key", doomed.secret.as_str())];
+        let expiring_with = key(&server, &owner, Role::User, &[], json!({})).await;
+        let headers = [("x-api-key", expiring_with.secret.as_str())];
         let verifications = futures_util::future::join_all((0..64).map(|_| present(&server, &door, &headers)));
         let deletion = async {
-            delete(&server, &owner, &doomed).await;
+            delete(&server, &owner, &expiring_with).await;
             // Begun after the answer to the deletion, so none of them may say VALID.
             futures_util::future::join_all((0..8).map(|_| present(&server, &door, &headers))).await
         };

@@ -1,11 +1,26 @@
 //! Imports run one way: a floor names only floors below it.
 
+mod loops;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top; `domain` and `crypto` stand beside each other on the ground.
-const FLOORS: [(&str, u8); 8] =
-    [("cli", 6), ("server", 5), ("api", 4), ("actions", 3), ("store", 2), ("crypto", 1), ("domain", 1), ("config", 5)];
+const FLOORS: [(&str, u8); 9] = [
+    ("cli", 7),
+    ("server", 6),
+    ("config", 6),
+    ("api", 5),
+    ("actions", 4),
+    ("engine", 3),
+    ("store", 2),
+    ("crypto", 1),
+    ("domain", 1),
+];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
@@ -25,7 +40,7 @@ fn named(text: &str) -> Vec<&str> {
 
 #[test]
 fn a_floor_names_only_floors_below_it() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = source();
     let mut seen = 0;
     for path in files(&source) {
         let relative = path.strip_prefix(&source).expect("below src");
@@ -44,8 +59,8 @@ fn a_floor_names_only_floors_below_it() {
 
 #[test]
 fn the_lower_floors_know_nothing_of_http_or_async() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for module in ["actions", "store", "domain", "crypto"] {
+    let source = source();
+    for module in ["actions", "engine", "store", "domain", "crypto"] {
         for path in files(&source.join(module)) {
             let text = fs::read_to_string(&path).expect("text");
             for word in ["poem", "hyper", "async fn", "tokio", "StatusCode"] {
@@ -57,8 +72,8 @@ fn the_lower_floors_know_nothing_of_http_or_async() {
 
 #[test]
 fn only_the_store_speaks_sql() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for module in ["actions", "api", "server", "cli", "domain", "crypto"] {
+    let source = source();
+    for module in ["actions", "engine", "api", "server", "cli", "domain", "crypto"] {
         for path in files(&source.join(module)) {
             let text = fs::read_to_string(&path).expect("text");
             for word in ["rusqlite", "SELECT ", "INSERT INTO", "DELETE FROM"] {
@@ -66,4 +81,67 @@ fn only_the_store_speaks_sql() {
             }
         }
     }
+}
+
+/// Whether a text has this word, not as a part of another.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with(is_name) && !after.starts_with(is_name)
+    })
+}
+
+#[test]
+fn nothing_that_answers_requests_can_act_without_a_rule() {
+    for path in files(&source().join("api")) {
+        let text = fs::read_to_string(&path).expect("text");
+        assert!(!has_word(&text, "System"), "{} speaks of System, which acts without a rule", path.display());
+    }
+}
+
+/// Where something is looked up before there is a caller: the functions that may, by file.
+const PRE_AUTH: [(&str, &[&str]); 5] = [
+    ("actions/invitation.rs", &["check"]),
+    ("actions/login_throttle.rs", &["wait"]),
+    ("actions/session.rs", &["check", "find", "log_in"]),
+    ("actions/signed_call.rs", &["candidates", "look_for_room"]),
+    ("engine/authenticate.rs", &["person"]),
+];
+
+/// The functions of a file that hold `what`, in order and once each.
+fn functions_with(text: &str, what: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some((_, after)) = line.split_once("fn ")
+            && let Some(name) = after.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+            && !line.trim_start().starts_with("//")
+        {
+            name.clone_into(&mut current);
+        }
+        if line.contains(what) && !found.contains(&current) {
+            found.push(current.clone());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn only_these_look_something_up_before_there_is_a_caller() {
+    let source = source();
+    let mut found = Vec::new();
+    for floor in ["actions", "engine", "api", "server", "cli"] {
+        for path in files(&source.join(floor)) {
+            let functions = functions_with(&fs::read_to_string(&path).expect("text"), ".pre_auth(");
+            if !functions.is_empty() {
+                found.push((path.strip_prefix(&source).expect("below src").display().to_string(), functions));
+            }
+        }
+    }
+    found.sort();
+    let expected =
+        PRE_AUTH.map(|(file, functions)| (file.to_owned(), functions.iter().map(|&name| name.to_owned()).collect()));
+    assert_eq!(found, Vec::from(expected));
 }

@@ -174,7 +174,7 @@ fn config_shows_where_each_setting_comes_from_and_masks_secrets() {
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     let shown = objects(&ran.stdout);
     for (name, value, source) in [
-        ("max", "9", "flag"),
+        ("org_keys_max", "9", "flag"),
         ("readers", "10", "environment"),
         ("signature_window", "100s", "file"),
         ("listen", "127.0.0.1:3000", "default"),
@@ -186,8 +186,8 @@ fn config_shows_where_each_setting_comes_from_and_masks_secrets() {
     }
     let text = run(home.orgkeys(&["config"]).env("ORGKEYS_CONFIG", "orgkeys.toml")).stdout;
     assert_eq!(text.lines().count(), shown.len());
-    let line = text.lines().find(|line| line.starts_with("max ")).expect("a line");
-    assert_eq!(line.split_whitespace().take(3).collect::<Vec<_>>(), ["max", "7", "file"]);
+    let line = text.lines().find(|line| line.starts_with("org_keys_max ")).expect("a line");
+    assert_eq!(line.split_whitespace().take(3).collect::<Vec<_>>(), ["org_keys_max", "7", "file"]);
     for text in [&ran.stdout, &text] {
         assert!(!text.contains("verysecret") && !text.contains(token.trim()));
     }
@@ -213,7 +213,10 @@ fn an_unknown_key_is_an_error_and_an_unknown_variable_a_warning() {
     );
     assert_eq!(warnings.len(), 2);
     let ran = run(home.orgkeys(&["config"]).env("ORGKEYS_MAX", "101"));
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), "orgkeys: max must be 1 to 100 (set by environment)\n"));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(1), "orgkeys: org_keys_max must be 1 to 100 (set by environment)\n")
+    );
     let ran = home.run(&["config", "--config", "missing.toml"]);
     assert_eq!((ran.code, ran.stderr.starts_with("orgkeys: missing.toml: ")), (Some(1), true), "{ran:?}");
 }

@@ -7,11 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orgkeys::actions::limits::Limits;
-use orgkeys::actions::offline;
-use orgkeys::actions::outside::Outside;
+use orgkeys::actions::admin;
+use orgkeys::actions::open::open;
 use orgkeys::domain::time::{Clock, Time};
-use orgkeys::server::{self, clock};
+use orgkeys::engine::environment::Environment;
+use orgkeys::engine::limits::Limits;
+use orgkeys::server::clock;
 use orgkeys::store::{Options, Room};
 use serde_json::Value;
 
@@ -164,11 +165,11 @@ fn a_clock_behind_the_database_is_found_and_can_be_accepted() {
         }
     }
     let home = healthy();
-    let ahead = Outside::new(Arc::new(Ahead(now().plus(Duration::from_hours(1)))), clock::system_seed);
+    let ahead = Environment::new(Arc::new(Ahead(now().plus(Duration::from_hours(1)))), clock::system_seed);
     let options = Options { path: home.database.clone(), readers: 1, room: Room::new(0, 0) };
-    let app = server::open(&options, Limits::default(), ahead).expect("opened");
-    offline::create_org(&app, "acme").expect("an organization");
-    drop(app);
+    let (_, system) = open(&options, Limits::default(), ahead).expect("opened");
+    admin::create_org(&system, "acme").expect("an organization");
+    drop(system);
     for _ in 0..2 {
         finds(&home, &[], "clock", "but the database has seen", "Set the clock right");
         home.done(&["clock", "accept"]);

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use orgkeys::actions::bootstrap::{self, FirstOwner, Start};
+use orgkeys::actions::open::open;
 use orgkeys::config::{Flags, Texts, resolve};
 use orgkeys::server::{self, clock};
 use orgkeys::store::open;
@@ -25,9 +26,9 @@ fn organization_without_a_shown_token(database: &Path) -> String {
     let flags = Flags::default().with("database", database.display().to_string());
     let settings = resolve(&flags, &Texts::new(), None).expect("settings").settings;
     let options = server::store_options(&settings);
-    let app = server::open(&options, server::limits(&settings), clock::system()).expect("an app");
+    let (_, system) = open(&options, server::limits(&settings), clock::system()).expect("a system");
     let first = FirstOwner { org_name: "acme".to_owned(), email: "ada@example.org".to_owned(), token: None };
-    let Start::Show { token, .. } = bootstrap::start(&app, &first).expect("a start") else { panic!("no token") };
+    let Start::Show { token, .. } = bootstrap::start(&system, &first).expect("a start") else { panic!("no token") };
     token.expose_secret().to_owned()
 }
 

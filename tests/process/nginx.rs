@@ -121,7 +121,7 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
     let project = made(&server, &owner, &projects, &json!({ "name": "web" }));
     let project = project["publicId"].as_str().expect("an id");
     let (limited, secret) = key(&server, &owner, &[project], 1);
-    let (doomed, gone) = key(&server, &owner, &[], 0);
+    let (expiring_with, gone) = key(&server, &owner, &[], 0);
     let bearer = format!("Bearer {secret}");
     let own = [format!("[{}]", owner.org), format!("[{limited}]"), "[1]".to_owned(), format!("[{project}]")];
     let forged = ("X-Orgkeys-Projects", "project-forged");
@@ -143,7 +143,7 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
         (200, "[]"),
         "a key for the whole organization has no projects"
     );
-    let path = format!("/api/organizations/{}/api-keys/{doomed}", owner.org);
+    let path = format!("/api/organizations/{}/api-keys/{expiring_with}", owner.org);
     assert_eq!(server.call_as(&owner, "DELETE", &path).status, 200);
     let never = "oka_0123456789abcdefghijABCDEFGHIJ000000";
     for headers in [

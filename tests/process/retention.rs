@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use orgkeys::actions::limits::Limits;
-use orgkeys::actions::outside::Outside;
+use orgkeys::actions::open::open;
 use orgkeys::actions::retention::Retention;
-use orgkeys::actions::{clock, offline};
+use orgkeys::actions::{admin, clock};
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::{Clock, Time};
-use orgkeys::server::{self, clock as system};
+use orgkeys::engine::environment::Environment;
+use orgkeys::engine::limits::Limits;
+use orgkeys::server::clock as system_clock;
 use orgkeys::store::{Options, Room};
 use serde_json::{Value, json};
 
@@ -32,22 +33,22 @@ fn trimmed() -> (Home, String) {
     let moved = Arc::new(Moved(AtomicI64::new(now().millis() - 12 * DAY)));
     let options = Options { path: home.database.clone(), readers: 1, room: Room::new(0, 0) };
     let open = || {
-        let outside = Outside::new(Arc::clone(&moved) as Arc<dyn Clock>, system::system_seed);
-        server::open(&options, Limits::default(), outside).expect("an app")
+        let env = Environment::new(Arc::clone(&moved) as Arc<dyn Clock>, system_clock::system_seed);
+        open(&options, Limits::default(), env).expect("a system").1
     };
-    let app = open();
-    let org = offline::create_org(&app, "acme").expect("an organization").id;
-    offline::create_user(&app, &org.to_string(), "ada@example.org", Role::Owner, "", "").expect("a user");
-    drop(app);
+    let system = open();
+    let org = admin::create_org(&system, "acme").expect("an organization").id;
+    admin::create_user(&system, &org.to_string(), "ada@example.org", Role::Owner, "", "").expect("a user");
+    drop(system);
     let before = home.done(&["audit", "head", "--json"]);
-    let app = open();
+    let system = open();
     for _ in 0..12 {
         moved.0.fetch_add(DAY, Ordering::SeqCst);
-        clock::keep(&app).expect("kept");
+        clock::keep(&system).expect("kept");
     }
-    offline::create_user(&app, &org.to_string(), "eve@example.org", Role::User, "", "").expect("a user");
-    assert!(Retention::new(7).keep(&app).expect("removed") > 0);
-    drop(app);
+    admin::create_user(&system, &org.to_string(), "eve@example.org", Role::User, "", "").expect("a user");
+    assert!(Retention::new(7).keep(&system).expect("removed") > 0);
+    drop(system);
     (home, before)
 }
 

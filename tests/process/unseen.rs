@@ -139,7 +139,7 @@ fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round
         ("DELETE FROM audit", "the audit log has no entry of org-"),
         ("DELETE FROM audit; DELETE FROM sqlite_sequence", "the audit log has no entry of org-"),
         ("DELETE FROM user; DELETE FROM token; DELETE FROM org_key; DELETE FROM org", "but there is no such organization"),
-        ("INSERT INTO anchor VALUES (x'', 7, zeroblob(32))", "there is an anchor of server, but no entry after it"),
+        ("INSERT INTO trim_point VALUES (x'', 7, zeroblob(32))", "there is a trim point of server, but no entry after it"),
         ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)", "the end of a chain was removed"),
         ("DELETE FROM sqlite_sequence", "the end of a chain was removed"),
         ("DELETE FROM server", "what the server remembers of itself is not one row"),

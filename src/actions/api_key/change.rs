@@ -1,23 +1,24 @@
 //! How is an API key changed? All that people decide of it at once, against the limits that it comes under anew.
 
-use super::super::access::{self, Grant, Rule};
-use super::super::app::App;
-use super::super::caller::Caller;
-use super::super::error::Error;
-use super::super::pending::Pending;
 use super::super::project::own_only;
 use super::{Place, already_rotated, changeable, find, join, known, limit_reached, no_such_key};
-use crate::domain::api_key::{ApiKey, MOST_PER_PROJECT, Terms, Window};
+use crate::domain::api_key::{ApiKey, ApiKeySettings, MOST_PER_PROJECT, Window};
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, ProjectId};
 use crate::domain::project::MemberRole;
 use crate::domain::role::Role;
+use crate::engine::access::{self, Grant};
+use crate::engine::app::App;
+use crate::engine::caller::Caller;
+use crate::engine::error::Error;
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store::api_key::Limit;
 use crate::store::{self, ReadTx, WriteTx};
 
 /// What a key is to be from now on; what is `None` stays.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct ApiKeyPatch {
     /// The key.
     pub id: Option<ApiKeyId>,
     /// What people call it.
@@ -35,7 +36,7 @@ pub struct Change {
 }
 
 /// Changes a key.
-pub fn update(app: &App, caller: &Caller, place: Place, change: Change) -> Pending<ApiKey> {
+pub fn update(app: &App, caller: &Caller, place: Place, change: ApiKeyPatch) -> Pending<ApiKey> {
     let quota = app.limits.api_keys;
     let (rule, within) = match place {
         Place::Org(org) => (Rule::ManagesApiKeys(org), None),
@@ -47,10 +48,10 @@ pub fn update(app: &App, caller: &Caller, place: Place, change: Change) -> Pendi
             return Err(no_such_key());
         }
         let projects = check(tx, grant, &key, &change)?;
-        let Change { name, note, role, window, disabled, .. } = change;
+        let ApiKeyPatch { name, note, role, window, disabled, .. } = change;
         let note = note.unwrap_or_else(|| key.note.clone());
         let disabled = disabled.unwrap_or(key.standing.disabled);
-        let terms = Terms { name, note, role, window, disabled };
+        let terms = ApiKeySettings { name, note, role, window, disabled };
         apply(tx, grant, &key, &terms, &projects, quota)?;
         let changed = find(tx, grant, key.standing.id)?;
         let event = Event::ApiKeyUpdated { key: changed.standing.clone() };
@@ -59,7 +60,7 @@ pub fn update(app: &App, caller: &Caller, place: Place, change: Change) -> Pendi
 }
 
 /// Whether the caller may change the key so, before anything is written; gives the projects that it is for then.
-fn check(tx: &ReadTx<'_>, grant: &Grant, key: &ApiKey, change: &Change) -> Result<Vec<ProjectId>, Error> {
+fn check(tx: &ReadTx<'_>, grant: &Grant, key: &ApiKey, change: &ApiKeyPatch) -> Result<Vec<ProjectId>, Error> {
     access::reaches(grant, change.role)?;
     if key.rotated_at.is_some() && change.window != key.terms().window {
         let message = "The API key has a successor already: its dates cannot be changed any more";
@@ -85,7 +86,7 @@ fn check(tx: &ReadTx<'_>, grant: &Grant, key: &ApiKey, change: &Change) -> Resul
 }
 
 /// The owner of a project gives no roles.
-fn own_role(grant: &Grant, key: &ApiKey, change: &Change) -> Result<(), Error> {
+fn own_role(grant: &Grant, key: &ApiKey, change: &ApiKeyPatch) -> Result<(), Error> {
     if grant.role < Role::Administrator && change.role != key.standing.role {
         return Err(Error::denied(
             "Insufficient permissions: only OWNER and ADMINISTRATOR roles can change an API key's role",
@@ -99,7 +100,7 @@ fn apply(
     tx: &WriteTx<'_>,
     grant: &Grant,
     key: &ApiKey,
-    terms: &Terms,
+    terms: &ApiKeySettings,
     projects: &[ProjectId],
     quota: u32,
 ) -> Result<(), Error> {

@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-use crate::actions::app::App;
-use crate::actions::error::Error;
 use crate::domain::api_key::ANNOUNCED;
 use crate::domain::event::Event;
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
+use crate::engine::error::Error;
+use crate::engine::system::System;
 use crate::store::{self, ReadTx, WriteTx};
 
 /// Announcements of one change, so that it stays within the room that a change may need.
-const AT_ONCE: u32 = 128;
+const ANNOUNCEMENTS_PER_CHANGE: u32 = 128;
 
 /// Changes of one run, so that nobody waits long behind it; what is left comes with the next.
 const CHANGES: usize = 8;
 
 /// Announces ends that have come near. A server that was down for long says only how near each is now.
-pub fn announce(app: &App) -> Result<(), Error> {
+pub fn announce(system: &System) -> Result<(), Error> {
     for _ in 0..CHANGES {
         // Nearly always there is nothing to say, and then nothing is written.
-        if app.identify(|tx| due(tx, app.now(), 1))?.is_empty() {
+        if system.read(|tx| due(tx, system.app().now(), 1))?.is_empty() {
             break;
         }
-        app.by_itself(|tx, _, now| say(tx, now))?;
+        system.write_for_orgs(|tx, _, now| say(tx, now))?;
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ fn due(tx: &ReadTx<'_>, now: Time, most: u32) -> Result<Due, Error> {
 
 fn say(tx: &WriteTx<'_>, now: Time) -> Result<((), Vec<(OrgId, Event)>), Error> {
     let mut events = Vec::new();
-    for (days, ending) in due(tx, now, AT_ONCE)? {
+    for (days, ending) in due(tx, now, ANNOUNCEMENTS_PER_CHANGE)? {
         store::api_key::ending::announced(tx, ending.key, days)?;
         let projects = store::api_key::projects(tx, ending.key)?;
         events.push((ending.org, Event::ApiKeyExpiring { key: ending.key, days, ends: ending.end, projects }));

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretSlice;
 
-use super::super::error::Error;
 use super::super::event::published;
 use super::{Due, Hands};
-use crate::crypto::sealed::Key;
+use crate::crypto::sealed::SealingKey;
 use crate::domain::delivery::{Attempt, Delivery};
 use crate::domain::id::{DeliveryId, OrgId};
 use crate::domain::time::Time;
+use crate::engine::error::Error;
 use crate::store::webhook::Ready;
 use crate::store::{self, ReadTx};
 
@@ -29,7 +29,7 @@ const LAST_PLACES_OF_ORG: usize = 2;
 /// Who looks for what is due `by` a moment of the clock, and which secrets sign `now`.
 pub(super) struct Gathering<'t, 'c> {
     pub(super) tx: &'t ReadTx<'c>,
-    pub(super) key: &'t Key,
+    pub(super) key: &'t SealingKey,
     pub(super) now: Time,
     pub(super) by: Time,
 }
@@ -87,7 +87,7 @@ impl Gathering<'_, '_> {
             org: webhook.org,
             url: webhook.url.clone(),
             attempts: delivery.attempts,
-            roused: webhook.roused,
+            backoff_epoch: webhook.backoff_epoch,
             secrets,
             body: serde_json::to_vec(&event).map_err(Error::internal)?,
         }))
@@ -111,7 +111,7 @@ impl Hands {
     }
 
     fn leave_alone(&self, webhook: &Ready) -> bool {
-        self.full.contains(&webhook.id) || self.resting.contains(&(webhook.id, webhook.roused))
+        self.full.contains(&webhook.id) || self.resting.contains(&(webhook.id, webhook.backoff_epoch))
     }
 
     fn hold(&self, delivery: DeliveryId) -> bool {

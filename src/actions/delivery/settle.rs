@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use rand::Rng;
 
-use super::super::error::Error;
-use super::super::outside::Outside;
 use crate::domain::delivery::{Delivery, Outcome, State, Tried, wait};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, WebhookId};
 use crate::domain::time::Time;
 use crate::domain::webhook::{Disabled, Last};
+use crate::engine::environment::Environment;
+use crate::engine::error::Error;
 use crate::store::delivery::OnItsWay;
 use crate::store::{self, WriteTx};
 
@@ -29,7 +29,7 @@ struct Clerk<'t, 'c, R> {
 
 /// What came of one webhook's tries that are settled together.
 #[derive(Default)]
-struct Account {
+struct Settlement {
     up: bool,
     /// What came of the last one, if it found the receiver down as another delivery's had before.
     down: Option<Outcome>,
@@ -39,29 +39,29 @@ struct Account {
 /// Writes what came of tries, and gives what is to be recorded of it. What was deleted or has ended meanwhile is passed over.
 pub(super) fn settle(
     tx: &WriteTx<'_>,
-    outside: &Outside,
+    env: &Environment,
     now: Time,
     tries: Vec<Tried>,
 ) -> Result<Vec<(OrgId, Event)>, Error> {
-    let mut clerk = Clerk { tx, rng: outside.rng(), now, shown: outside.shown() };
-    let (mut events, mut accounts) = (Vec::new(), BTreeMap::<_, Account>::new());
+    let mut clerk = Clerk { tx, rng: env.rng(), now, shown: env.wall_clock() };
+    let (mut events, mut settlements) = (Vec::new(), BTreeMap::<_, Settlement>::new());
     for tried in tries {
         let Some(sent) = store::delivery::pending(tx, tried.id)? else { continue };
-        let account = accounts.entry((sent.delivery.webhook, sent.org)).or_default();
+        let settlement = settlements.entry((sent.delivery.webhook, sent.org)).or_default();
         let org = sent.org;
-        events.extend(clerk.settle(account, sent, tried)?.map(|event| (org, event)));
+        events.extend(clerk.settle(settlement, sent, tried)?.map(|event| (org, event)));
     }
-    let down = accounts.values().filter(|account| account.is_down()).count().max(1);
-    for ((webhook, org), mut account) in accounts {
-        if account.is_down() {
-            clerk.count(webhook, &mut account, TOGETHER.min(TOGETHER_OF_ALL / down))?;
+    let down = settlements.values().filter(|settlement| settlement.is_down()).count().max(1);
+    for ((webhook, org), mut settlement) in settlements {
+        if settlement.is_down() {
+            clerk.count(webhook, &mut settlement, TOGETHER.min(TOGETHER_OF_ALL / down))?;
         }
-        events.extend(clerk.say(webhook, &account.given_up)?.map(|event| (org, event)));
+        events.extend(clerk.say(webhook, &settlement.given_up)?.map(|event| (org, event)));
     }
     Ok(events)
 }
 
-impl Account {
+impl Settlement {
     /// What was answered meanwhile shows that the receiver is up.
     fn is_down(&self) -> bool {
         self.down.is_some() && !self.up
@@ -69,7 +69,7 @@ impl Account {
 }
 
 impl<R: Rng> Clerk<'_, '_, R> {
-    fn settle(&mut self, account: &mut Account, sent: OnItsWay, tried: Tried) -> Result<Option<Event>, Error> {
+    fn settle(&mut self, settlement: &mut Settlement, sent: OnItsWay, tried: Tried) -> Result<Option<Event>, Error> {
         let (id, webhook) = (sent.delivery.id, sent.delivery.webhook);
         let (taken, gone) = (matches!(tried.outcome, Outcome::Taken { .. }), tried.outcome == Outcome::Gone);
         // Where it went says nothing of where it goes now. And what was counted while the try was under way is not counted twice.
@@ -79,16 +79,16 @@ impl<R: Rng> Clerk<'_, '_, R> {
         let ((status, why), down) = (said(&tried.outcome), tried.outcome.is_down());
         let ended = self.write(&sent.delivery, &tried.outcome)?;
         store::webhook::set_last(self.tx, webhook, &Last { at: self.now, status, why }, down.then_some(id))?;
-        account.up |= !down;
+        settlement.up |= !down;
         if gone && let Some(others) = store::webhook::switch_off(self.tx, webhook, Disabled::Gone)? {
             return Ok(Some(Event::WebhookDisabled { webhook, why: Disabled::Gone, failed: others + 1 }));
         }
         // The same delivery again may be one that its receiver does not like; another one shows that it is down.
         if down && sent.last_failed.is_some_and(|before| before != id) {
-            account.down = Some(tried.outcome);
+            settlement.down = Some(tried.outcome);
         }
         if ended && !taken {
-            account.given_up.push(sent);
+            settlement.given_up.push(sent);
         }
         Ok(None)
     }
@@ -96,11 +96,11 @@ impl<R: Rng> Clerk<'_, '_, R> {
     /// Has what else is due of a webhook that is down count its try as theirs: each keeps its schedule, however many they are.
     /// What was never sent waits for its own first try, so nothing is given up unsent, and all of it goes out as soon as the
     /// receiver is back.
-    fn count(&mut self, webhook: WebhookId, account: &mut Account, most: usize) -> Result<(), Error> {
-        let Some(outcome) = account.down.take() else { return Ok(()) };
+    fn count(&mut self, webhook: WebhookId, settlement: &mut Settlement, most: usize) -> Result<(), Error> {
+        let Some(outcome) = settlement.down.take() else { return Ok(()) };
         for sent in store::delivery::due_again(self.tx, webhook, self.shown, most)? {
             if self.write(&sent.delivery, &outcome)? {
-                account.given_up.push(sent);
+                settlement.given_up.push(sent);
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ impl<R: Rng> Clerk<'_, '_, R> {
     /// until the webhook takes something: webhooks that are all down would else fill the log with each other's failures.
     fn say(&self, webhook: WebhookId, given_up: &[OnItsWay]) -> Result<Option<Event>, Error> {
         let of_failure = given_up.iter().all(|sent| sent.of_failure);
-        if given_up.is_empty() || (of_failure && !store::webhook::tell(self.tx, webhook)?) {
+        if given_up.is_empty() || (of_failure && !store::webhook::report_failure(self.tx, webhook)?) {
             return Ok(None);
         }
         let only = match given_up {

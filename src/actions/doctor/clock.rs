@@ -1,8 +1,8 @@
 //! Is the clock well? Whether it is behind what the database has seen, or so far ahead of it that it is not believed yet.
 
 use super::{Finding, unreadable};
-use crate::actions::clock::{LEAP, STEP};
 use crate::domain::time::Time;
+use crate::engine::high_water::{LEAP, STEP};
 use crate::store::backup::Snapshot;
 use crate::store::{self, StoreError};
 

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Finding, unreadable};
-use crate::actions::key_file::{self, Problem, Standing};
+use crate::actions::key_file::{self, KeyFileStatus, Problem};
 use crate::domain::delivery::MOST_PENDING;
 use crate::domain::time::Time;
 use crate::domain::webhook::Disabled;
 use crate::store::backup::Snapshot;
-use crate::store::totals;
-use crate::store::webhook::{self, Ailing};
+use crate::store::stats;
+use crate::store::webhook::{self, UnhealthyWebhook};
 
 /// What was given up within this is worth somebody's look.
 const LATELY: Duration = Duration::from_hours(24);
@@ -23,7 +23,7 @@ const NAMED: usize = 20;
 
 /// Whether the key file is there and opens what is sealed. Who may read it is looked at with the other files.
 pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
-    let Standing { path, problem, sealed, waiting } = match snapshot.read(|tx| key_file::look(tx, path)) {
+    let KeyFileStatus { path, problem, sealed, waiting } = match snapshot.read(|tx| key_file::look(tx, path)) {
         Ok(standing) => standing,
         Err(error) => return unreadable("key_file", &error.into()),
     };
@@ -44,29 +44,29 @@ pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
 }
 
 /// Each webhook that needs somebody, up to some.
-pub(super) fn ailing(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
+pub(super) fn unhealthy(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
     let looked = snapshot.read(|tx| {
-        let ailing = webhook::ailing(tx, now.minus(LATELY), now.minus(TOO_LONG))?;
-        Ok::<_, crate::store::StoreError>((ailing, totals::webhooks(tx)?.0, totals::deliveries(tx)?.0))
+        let unhealthy = webhook::unhealthy(tx, now.minus(LATELY), now.minus(TOO_LONG))?;
+        Ok::<_, crate::store::StoreError>((unhealthy, stats::webhooks(tx)?.0, stats::deliveries(tx)?.0))
     });
-    let (ailing, all, pending) = match looked {
+    let (unhealthy, all, pending) = match looked {
         Ok(looked) => looked,
         Err(error) => return vec![unreadable("webhooks", &error.into())],
     };
-    if ailing.is_empty() {
+    if unhealthy.is_empty() {
         let message = format!("None of {all} webhooks fails; {pending} deliveries are on their way");
         return vec![Finding::well("webhooks", message)];
     }
-    let mut found: Vec<_> = ailing.iter().take(NAMED).map(one).collect();
-    if let Some(more @ 1..) = ailing.len().checked_sub(NAMED) {
+    let mut found: Vec<_> = unhealthy.iter().take(NAMED).map(one).collect();
+    if let Some(more @ 1..) = unhealthy.len().checked_sub(NAMED) {
         let message = format!("{more} more webhooks need somebody");
         found.push(Finding::act("webhooks", message, "Mend those above, then run this again"));
     }
     found
 }
 
-fn one(webhook: &Ailing) -> Finding {
-    let Ailing { id, org, off, last, failed, waiting } = webhook;
+fn one(webhook: &UnhealthyWebhook) -> Finding {
+    let UnhealthyWebhook { id, org, off, last, failed, waiting } = webhook;
     let at = format!("/organization/{org}/webhooks/{id}");
     if let Some(why) = off {
         let (why, mend) = match why {

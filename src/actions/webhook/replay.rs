@@ -1,16 +1,16 @@
 //! What was sent to a webhook, and what of it is sent once more?
 
-use super::super::access::Rule;
-use super::super::app::App;
-use super::super::caller::Caller;
-use super::super::error::{Error, Kind};
-use super::super::pending::Pending;
-use super::super::session;
 use super::{find, find_open};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
+use crate::engine::app::App;
+use crate::engine::authenticate;
+use crate::engine::caller::Caller;
+use crate::engine::error::{Error, ErrorKind};
+use crate::engine::pending::Pending;
+use crate::engine::rule::Rule;
 use crate::store;
 
 /// At most so many failed deliveries are sent once more by one call.
@@ -39,19 +39,19 @@ pub fn replay(
     (org, id): (Option<OrgId>, Option<WebhookId>),
     delivery: Option<DeliveryId>,
 ) -> Pending<()> {
-    let outside = app.outside.clone();
+    let env = app.env.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (webhook, _) = find_open(tx, grant, id)?;
-        let missing = || Error::new(Kind::Missing, "DELIVERY_NOT_FOUND", "Delivery not found");
+        let missing = || Error::new(ErrorKind::Missing, "DELIVERY_NOT_FOUND", "Delivery not found");
         let delivery = store::delivery::find(tx, webhook, delivery.ok_or_else(missing)?)?.ok_or_else(missing)?;
         if delivery.state == State::Pending {
             let message = "The delivery is on its way already: it is tried until it is taken or given up";
-            return Err(Error::new(Kind::Conflict, "DELIVERY_PENDING", message));
+            return Err(Error::new(ErrorKind::Conflict, "DELIVERY_PENDING", message));
         }
         let again =
-            Delivery { state: State::Pending, due_at: outside.shown(), attempts: 0, ended_at: None, ..delivery };
+            Delivery { state: State::Pending, due_at: env.wall_clock(), attempts: 0, ended_at: None, ..delivery };
         store::delivery::save(tx, &again)?;
-        store::webhook::rouse(tx, webhook)?;
+        store::webhook::end_backoff(tx, webhook)?;
         Ok(((), Event::DeliveryReplayed { webhook, delivery: again.id }))
     })
 }
@@ -63,12 +63,12 @@ pub fn replay_failed(
     (org, id): (Option<OrgId>, Option<WebhookId>),
     since: Time,
 ) -> Pending<(usize, bool)> {
-    session::charge(app, caller, MOST_REPLAYED as usize);
-    let outside = app.outside.clone();
+    authenticate::charge(app, caller, MOST_REPLAYED as usize);
+    let env = app.env.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (webhook, room) = find_open(tx, grant, id)?;
-        let count = store::delivery::replay_failed(tx, webhook, since, outside.shown(), room.min(MOST_REPLAYED))?;
-        store::webhook::rouse(tx, webhook)?;
+        let count = store::delivery::replay_failed(tx, webhook, since, env.wall_clock(), room.min(MOST_REPLAYED))?;
+        store::webhook::end_backoff(tx, webhook)?;
         let more = store::delivery::has_failed(tx, webhook, since)?;
         Ok(((count, more), Event::DeliveriesReplayed { webhook, since, count }))
     })

@@ -5,9 +5,9 @@ use std::time::Duration;
 use poem_openapi::Object;
 use serde::Deserialize;
 
-use crate::actions::api_key::{Change, Page, Request};
-use crate::api::envelope::wrapped;
-use crate::api::timestamp::{Moment, Timestamp};
+use crate::actions::api_key::{ApiKeyPage, ApiKeyPatch, Request};
+use crate::api::http::envelope::wrapped;
+use crate::api::http::timestamp::{Moment, Timestamp};
 use crate::domain::api_key::{
     ApiKey, Window, parse_name, parse_note, parse_overlap, parse_projects, parse_role, parse_time,
 };
@@ -183,10 +183,10 @@ impl CreateRequest {
 }
 
 impl ChangeRequest {
-    pub(super) fn parse(self) -> Result<Change, InvalidField> {
+    pub(super) fn parse(self) -> Result<ApiKeyPatch, InvalidField> {
         let start = parse_time("startDate", &self.start_date)?;
         let end = end("expireDate", self.has_expire_time, self.expire_date.as_deref())?;
-        Ok(Change {
+        Ok(ApiKeyPatch {
             id: ApiKeyId::from_number(self.id),
             name: parse_name("name", &self.name)?,
             note: self.note.as_deref().map(parse_note).transpose()?,
@@ -214,8 +214,8 @@ fn end(field: &'static str, has_end: bool, value: Option<&str>) -> Result<Option
     }
 }
 
-pub(super) fn page(page: Page) -> Vec<ApiKeyItem> {
-    let Page { keys, names, .. } = page;
+pub(super) fn page(page: ApiKeyPage) -> Vec<ApiKeyItem> {
+    let ApiKeyPage { keys, names, .. } = page;
     let item = |key: ApiKey| {
         let project = |id| ProjectName { public_id: format!("{id}"), name: names.get(id).cloned().unwrap_or_default() };
         ApiKeyItem {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 use crate::actions::signed_call::SignedCall;
-use crate::api::timestamp::Timestamp;
+use crate::api::http::timestamp::Timestamp;
 use crate::crypto::signed_request;
 use crate::domain::node::{
     Node, Profile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version,

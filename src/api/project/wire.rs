@@ -5,8 +5,8 @@ use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::actions::project::Whole;
-use crate::api::envelope::wrapped;
-use crate::api::timestamp::Timestamp;
+use crate::api::http::envelope::wrapped;
+use crate::api::http::timestamp::Timestamp;
 use crate::domain::project::{self, Member, MemberRole, Project};
 use crate::domain::text::InvalidField;
 

@@ -6,13 +6,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::actions::caller::{Caller, Identity};
-use crate::actions::error::{Error, Kind};
-use crate::actions::login::{LoggedIn, Login, Tokens};
-use crate::api::timestamp::Timestamp;
+use crate::actions::session::{LoggedIn, Login, Tokens};
+use crate::api::http::timestamp::Timestamp;
 use crate::domain::session::{self, OwnToken};
 use crate::domain::text;
 use crate::domain::time::Time;
+use crate::engine::caller::{Caller, Identity};
+use crate::engine::error::{Error, ErrorKind};
 
 /// What somebody signs in with.
 #[derive(Object, Deserialize)]
@@ -186,7 +186,7 @@ impl RefreshToken {
             (Some(token), _) | (None, Some(token)) => Ok(SecretString::from(token)),
             (None, None) => Err("refreshToken is missing"),
         };
-        let given = given.map_err(|message| Error::new(Kind::Invalid, "INVALID_FIELD", message))?;
+        let given = given.map_err(|message| Error::new(ErrorKind::Invalid, "INVALID_FIELD", message))?;
         text::at_most("refreshToken", given.expose_secret(), 200)?;
         Ok(given)
     }

@@ -7,15 +7,16 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
-use crate::actions::caller::{Caller, Identity, Origin};
-use crate::actions::limits::Limits;
-use crate::actions::offline::{self, Ttl};
-use crate::actions::outside::Outside;
-use crate::actions::session::{self, Credential};
+use crate::actions::admin::{self, Ttl};
 use crate::domain::audit::{Actor, Draft};
 use crate::domain::id::{TokenId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::{Clock, Time};
+use crate::engine::authenticate::{self, Credential};
+use crate::engine::caller::{Caller, Identity, Origin};
+use crate::engine::environment::Environment;
+use crate::engine::limits::Limits;
+use crate::engine::system;
 use crate::store::{Options, Room, Store, audit};
 
 struct Still;
@@ -40,32 +41,32 @@ fn caller(number: u16) -> Caller {
 
 #[test]
 fn a_thousand_streams_are_open_at_most_and_twenty_of_one_credential() {
-    let places = Arc::new(Places::new(metrics()));
-    let mut held: Vec<_> = (0..980).map(|number| places.take(&caller(number)).expect("a place")).collect();
-    held.extend((0..19).map(|_| places.take(&caller(0)).expect("a place")));
-    assert!(places.take(&caller(0)).is_err(), "the twenty-first");
-    held.push(places.take(&caller(2_000)).expect("the thousandth"));
-    let refused = places.take(&caller(3_000)).err().expect("one too many");
-    assert_eq!((refused.kind, refused.retry_after), (Kind::TooMany, Some(Duration::from_secs(10))));
+    let stream_quota = Arc::new(StreamQuota::new(metrics()));
+    let mut held: Vec<_> = (0..980).map(|number| stream_quota.take(&caller(number)).expect("a place")).collect();
+    held.extend((0..19).map(|_| stream_quota.take(&caller(0)).expect("a place")));
+    assert!(stream_quota.take(&caller(0)).is_err(), "the twenty-first");
+    held.push(stream_quota.take(&caller(2_000)).expect("the thousandth"));
+    let refused = stream_quota.take(&caller(3_000)).err().expect("one too many");
+    assert_eq!((refused.kind, refused.retry_after), (ErrorKind::TooMany, Some(Duration::from_secs(10))));
     held.pop();
-    held.push(places.take(&caller(3_000)).expect("the thousandth again"));
+    held.push(stream_quota.take(&caller(3_000)).expect("the thousandth again"));
     held.clear();
-    let _all: Vec<_> = (0..20).map(|_| places.take(&caller(0)).expect("a place")).collect();
+    let _all: Vec<_> = (0..20).map(|_| stream_quota.take(&caller(0)).expect("a place")).collect();
 }
 
 #[test]
 fn an_organization_has_two_hundred_streams_at_most() {
-    let places = Arc::new(Places::new(metrics()));
+    let stream_quota = Arc::new(StreamQuota::new(metrics()));
     let of_one = |number: u16| {
         let Identity::User { token, user, .. } = caller(number).identity else { unreachable!("a user") };
         let identity = Identity::User { token, user, org: OrgId::from_bytes([7; 16]) };
         Caller { identity, origin: Origin::default() }
     };
-    let mut held: Vec<_> = (0..200).map(|number| places.take(&of_one(number)).expect("a place")).collect();
-    assert!(places.take(&of_one(200)).is_err(), "the two hundred and first");
-    held.push(places.take(&caller(1)).expect("another organization's"));
+    let mut held: Vec<_> = (0..200).map(|number| stream_quota.take(&of_one(number)).expect("a place")).collect();
+    assert!(stream_quota.take(&of_one(200)).is_err(), "the two hundred and first");
+    held.push(stream_quota.take(&caller(1)).expect("another organization's"));
     held.remove(0);
-    places.take(&of_one(200)).map(drop).expect("there is a place again");
+    stream_quota.take(&of_one(200)).map(drop).expect("there is a place again");
 }
 
 /// An organization, its owner, and streams of its log. The log begins with so many entries that nobody is shown.
@@ -98,23 +99,23 @@ impl Site {
         };
         let written = store.write(move |tx| (0..unseen).try_for_each(|_| audit::append(tx, &entry).map(drop)));
         written.wait().expect("written");
-        let outside = Outside::new(Arc::new(Still), || [7; 32]);
-        let app = Arc::new(App::new(store, outside, Limits::default()).expect("an app"));
-        let org = offline::create_org(&app, "acme").expect("an organization").id;
-        offline::create_user(&app, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
-        let (secret, _) = offline::create_token(&app, "a@example.org", Ttl::Never).expect("a token");
-        let caller = session::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
-        let (manner, stop) = (Manner { comment, patience }, CancellationToken::new());
-        let api = StreamApi::new(Arc::clone(&app), metrics(), Looks::default(), manner, stop);
+        let env = Environment::new(Arc::new(Still), || [7; 32]);
+        let (app, administrator) = system::start(store, env, Limits::default()).expect("an app");
+        let org = admin::create_org(&administrator, "acme").expect("an organization").id;
+        admin::create_user(&administrator, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
+        let (secret, _) = admin::create_token(&administrator, "a@example.org", Ttl::Never).expect("a token");
+        let caller = authenticate::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
+        let (settings, stop) = (StreamSettings { comment, patience }, CancellationToken::new());
+        let api = StreamApi::new(Arc::clone(&app), metrics(), ScanLimit::default(), settings, stop);
         Self { app, api, caller: caller.expect("a caller"), org: Some(org), _folder: folder }
     }
 
     /// A stream of everything.
     async fn pieces(&self) -> impl futures_util::Stream<Item = std::io::Result<String>> + use<> {
         let opened = stream::open(&self.app, &self.caller, self.org, Wanted::default(), Some(0)).await;
-        let place = self.api.hub.places.take(&self.caller).expect("a place");
-        let (app, hub) = (Arc::clone(&self.app), Arc::clone(&self.api.hub));
-        Live::new(app, hub, place, opened.expect("a follower").0, 0).pieces()
+        let slot = self.api.shared.stream_quota.take(&self.caller).expect("a place");
+        let (app, shared) = (Arc::clone(&self.app), Arc::clone(&self.api.shared));
+        EventStream::new(app, shared, slot, opened.expect("a follower").0, 0).pieces()
     }
 }
 
@@ -137,7 +138,7 @@ async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
 async fn who_looks_through_what_shows_nothing_waits_for_a_turn_and_says_meanwhile_that_it_is_there() {
     let site = Site::new(25_000, Duration::ZERO, Duration::from_hours(1));
     let mut pieces = pin!(site.pieces().await);
-    let turn = site.api.hub.searches.turn().await;
+    let turn = site.api.shared.searches.turn().await;
     let mut next = async || pieces.next().await.expect("more").expect("in order");
     assert_eq!(next().await, "retry: 2000\nid: 0\n\n");
     for _ in 0..10 {

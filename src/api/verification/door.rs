@@ -11,17 +11,17 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOpti
 use serde::Deserialize;
 
 use super::wire::{VerificationAnswer, sentence};
-use crate::actions::app::App;
-use crate::actions::verification::{self, Asked, Verified, Wish};
-use crate::api::auth;
-use crate::api::envelope::{Failure, Family, WrappedFailure, failure};
-use crate::api::metrics::Metrics;
-use crate::api::observe::origin;
-use crate::api::receive;
+use crate::actions::verification::{self, Asked, Requirement, VerifiedKey};
+use crate::api::http::auth;
+use crate::api::http::envelope::{Failure, Family, WrappedFailure, failure};
+use crate::api::http::metrics::Metrics;
+use crate::api::http::observe::origin;
+use crate::api::http::receive;
 use crate::crypto::secret;
 use crate::domain::api_key::Verdict;
 use crate::domain::id::{OrgId, ProjectId};
 use crate::domain::role::Role;
+use crate::engine::app::App;
 
 const PATH: &str = "/api/api-keys/verify";
 const OPERATION: OperationId = OperationId("verifyPresentedApiKey");
@@ -78,17 +78,17 @@ pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
     let Question { organization, project, role } = readable.unwrap_or_default();
     let (project, role) = (project.filter(|id| !id.is_empty()), role.filter(|role| !role.is_empty()));
     let asked = Asked {
-        project: Wish::read(project.as_deref(), ProjectId::parse),
-        role: Wish::read(role.as_deref(), |role| Role::from_number(role.parse().ok()?)),
+        project: Requirement::read(project.as_deref(), ProjectId::parse),
+        role: Requirement::read(role.as_deref(), |role| Role::from_number(role.parse().ok()?)),
     };
     let org = organization.as_deref().and_then(OrgId::parse);
     let hint = match (twice, org, asked.role) {
         (true, ..) => Some("The question says something twice: organization, project and role may each be there once"),
         (_, None, _) => Some("The question names no organization: the proxy must ask with ?organization=<its id>"),
-        (.., Wish::Unknown) => Some("The question names no role: role must be 0, 1, 2, 254 or 255"),
+        (.., Requirement::Unsatisfiable) => Some("The question names no role: role must be 0, 1, 2, 254 or 255"),
         _ => None,
     };
-    let key = presented(request.headers()).and_then(|key| secret::Kind::ApiKey.digest(key));
+    let key = presented(request.headers()).and_then(|key| secret::SecretKind::ApiKey.digest(key));
     let verified = verification::present(app, org, key, asked, origin(request).address);
     metrics.verified(verified.verdict);
     Door { verified, hint }
@@ -134,7 +134,7 @@ const BODY: usize = 512;
 /// What a proxy is told: to let a request through, or not.
 pub struct Door {
     /// What was found.
-    pub verified: Verified,
+    pub verified: VerifiedKey,
     /// What is wrong with the question itself, for whoever sets the proxy up.
     pub hint: Option<&'static str>,
 }
@@ -183,7 +183,7 @@ impl IntoResponse for Door {
 }
 
 /// The values of [`HEADERS`].
-fn said(verified: &Verified) -> [HeaderValue; 4] {
+fn said(verified: &VerifiedKey) -> [HeaderValue; 4] {
     let Some(key) = verified.standing().filter(|_| verified.verdict == Verdict::Valid) else {
         return [const { HeaderValue::from_static("") }; 4];
     };

@@ -3,13 +3,13 @@
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
-use crate::actions::error::{Error, Kind};
-use crate::actions::verification::{Asked, Verified, Wish};
-use crate::api::timestamp::Timestamp;
+use crate::actions::verification::{Asked, Requirement, VerifiedKey};
+use crate::api::http::timestamp::Timestamp;
 use crate::domain::api_key::Verdict;
 use crate::domain::id::ProjectId;
 use crate::domain::role::Role;
 use crate::domain::text;
+use crate::engine::error::{Error, ErrorKind};
 
 /// A key, and what it is to be good for.
 #[derive(Object, Deserialize)]
@@ -33,11 +33,11 @@ impl VerifyRequest {
         text::at_most("apiKey", &self.api_key, 200)?;
         text::at_most("projectId", self.project_id.as_deref().unwrap_or_default(), 100)?;
         let role = self.role.map(|number| {
-            let invalid = || Error::new(Kind::Invalid, "INVALID_FIELD", "role must be 0, 1, 2, 254 or 255");
+            let invalid = || Error::new(ErrorKind::Invalid, "INVALID_FIELD", "role must be 0, 1, 2, 254 or 255");
             Role::from_number(number).ok_or_else(invalid)
         });
-        let project = Wish::read(self.project_id.as_deref().filter(|id| !id.is_empty()), ProjectId::parse);
-        Ok(Asked { project, role: role.transpose()?.map_or(Wish::None, Wish::This) })
+        let project = Requirement::read(self.project_id.as_deref().filter(|id| !id.is_empty()), ProjectId::parse);
+        Ok(Asked { project, role: role.transpose()?.map_or(Requirement::None, Requirement::Is) })
     }
 }
 
@@ -87,7 +87,7 @@ pub struct VerificationAnswer {
 
 impl VerificationAnswer {
     /// The verdict in words.
-    pub fn of(verified: &Verified) -> Self {
+    pub fn of(verified: &VerifiedKey) -> Self {
         let (code, standing) = (verified.verdict.code().to_owned(), verified.standing());
         let result = Verification {
             valid: verified.verdict == Verdict::Valid,

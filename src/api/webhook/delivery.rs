@@ -3,7 +3,7 @@
 use poem_openapi::{Enum, Object};
 use serde::Deserialize;
 
-use crate::api::timestamp::{Moment, Timestamp};
+use crate::api::http::timestamp::{Moment, Timestamp};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::text::InvalidField;

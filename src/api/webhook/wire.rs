@@ -6,11 +6,11 @@ use poem_openapi::Object;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::actions::webhook::Change;
-use crate::api::timestamp::Timestamp;
+use crate::actions::webhook::WebhookPatch;
+use crate::api::http::timestamp::Timestamp;
 use crate::domain::text::InvalidField;
 use crate::domain::webhook::{
-    Disabled, Terms, Webhook, parse_changes, parse_contexts, parse_name, parse_overlap, parse_url,
+    Disabled, Webhook, WebhookSettings, parse_changes, parse_contexts, parse_name, parse_overlap, parse_url,
 };
 
 /// What a new webhook is to be.
@@ -147,8 +147,8 @@ pub(super) struct WebhookSecretAnswer {
 }
 
 impl WebhookRequest {
-    pub(super) fn parse(self) -> Result<Terms, InvalidField> {
-        Ok(Terms {
+    pub(super) fn parse(self) -> Result<WebhookSettings, InvalidField> {
+        Ok(WebhookSettings {
             url: parse_url(&self.url)?,
             name: parse_name(&self.name.unwrap_or_default())?,
             contexts: parse_contexts(&self.contexts.unwrap_or_default())?,
@@ -159,8 +159,8 @@ impl WebhookRequest {
 }
 
 impl ChangeRequest {
-    pub(super) fn parse(self) -> Result<Change, InvalidField> {
-        Ok(Change {
+    pub(super) fn parse(self) -> Result<WebhookPatch, InvalidField> {
+        Ok(WebhookPatch {
             url: self.url.as_deref().map(parse_url).transpose()?,
             name: self.name.as_deref().map(parse_name).transpose()?,
             contexts: self.contexts.as_deref().map(parse_contexts).transpose()?,

@@ -9,7 +9,7 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 
 /// What goes of a webhook's deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
+pub enum Purge {
     /// All of them: the webhook is not there any more.
     All,
     /// Those that ended so, and no later than this one, which ended at that moment.
@@ -18,7 +18,7 @@ pub enum Share {
 
 /// What is on its way to a webhook, of events that are about to go.
 #[derive(Clone, Copy, Debug)]
-pub struct Doomed {
+pub struct ExpiringDeliveries {
     /// The webhook.
     pub webhook: WebhookId,
     /// How many deliveries they are.
@@ -43,10 +43,10 @@ pub fn shares(
     webhook: WebhookId,
     before: Time,
     kept: &[(State, u32)],
-) -> Result<Vec<Share>, StoreError> {
+) -> Result<Vec<Purge>, StoreError> {
     let id = webhook.as_bytes();
     if tx.row("SELECT 1 FROM webhook WHERE id = ?1", [id], |_| Ok(()))?.is_none() {
-        return Ok(vec![Share::All]);
+        return Ok(vec![Purge::All]);
     }
     let sql = "SELECT ended_at, id FROM (
              SELECT * FROM (SELECT ended_at, id FROM delivery WHERE webhook = ?1 AND state = ?4 AND ended_at < ?2
@@ -58,20 +58,20 @@ pub fn shares(
     let mut shares = Vec::new();
     for (state, most) in kept {
         shares.extend(tx.row(sql, params![id, before.millis(), most, state.name()], |row| {
-            Ok(Share::Until(*state, Time::from_millis(row.get(0)?), DeliveryId::from_bytes(row.get(1)?)))
+            Ok(Purge::Until(*state, Time::from_millis(row.get(0)?), DeliveryId::from_bytes(row.get(1)?)))
         })?);
     }
     Ok(shares)
 }
 
 /// Forgets at most so many of a webhook's share; how many that were.
-pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Share, most: u32) -> Result<usize, StoreError> {
+pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Purge, most: u32) -> Result<usize, StoreError> {
     match share {
-        Share::All => tx.execute(
+        Purge::All => tx.execute(
             "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE webhook = ?1 ORDER BY id LIMIT ?2)",
             params![webhook.as_bytes(), most],
         ),
-        Share::Until(state, ended, last) => tx.execute(
+        Purge::Until(state, ended, last) => tx.execute(
             "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery
                  WHERE webhook = ?1 AND state = ?5 AND ended_at IS NOT NULL AND (ended_at, id) <= (?2, ?3)
                  ORDER BY ended_at, id LIMIT ?4)",
@@ -81,12 +81,16 @@ pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Share, most: u32) -> 
 }
 
 /// What is on its way of the events of an organization up to a place in its chain, for each webhook.
-pub fn doomed(tx: &ReadTx<'_>, org: OrgId, seq: i64) -> Result<Vec<Doomed>, StoreError> {
+pub fn expiring_with(tx: &ReadTx<'_>, org: OrgId, seq: i64) -> Result<Vec<ExpiringDeliveries>, StoreError> {
     let sql = "SELECT webhook.id, count(*), sum(audit.action NOT IN ('webhook.failed', 'webhook.disabled')) = 0
         FROM webhook CROSS JOIN delivery ON webhook = webhook.id AND state = 'pending' CROSS JOIN audit ON audit.id = event
         WHERE webhook.org = ?1 AND seq <= ?2 GROUP BY webhook.id";
     tx.rows(sql, params![org.as_bytes(), seq], |row| {
-        Ok(Doomed { webhook: WebhookId::from_bytes(row.get(0)?), count: row.get(1)?, of_failure: row.get(2)? })
+        Ok(ExpiringDeliveries {
+            webhook: WebhookId::from_bytes(row.get(0)?),
+            count: row.get(1)?,
+            of_failure: row.get(2)?,
+        })
     })
 }
 

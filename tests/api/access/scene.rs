@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::offline::{self, Ttl};
+use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
 use secrecy::ExposeSecret;
@@ -114,8 +114,8 @@ impl Scene {
         let (user, about) = self.person(operation, &column.user).await;
         ids.extend([("{userId}", user.clone()), ("{id}", user)]);
         if operation == "deleteToken" {
-            let (app, user) = (Arc::clone(&self.server.app), column.user.clone());
-            let made = blocking(move || offline::create_token(&app, &user, Ttl::Never).expect("a token")).await;
+            let (system, user) = (Arc::clone(&self.server.system), column.user.clone());
+            let made = blocking(move || admin::create_token(&system, &user, Ttl::Never).expect("a token")).await;
             ids.push(("{tokenId}", made.1.id.to_string()));
         }
         let body = body.or(about).or(match operation {
@@ -295,7 +295,7 @@ fn changed(id: i64, role: i64) -> Value {
 
 /// Another access token of somebody.
 pub async fn token(server: &Server, identity: &Identity, ttl: Ttl) -> String {
-    let (app, user) = (Arc::clone(&server.app), identity.user.clone());
-    let made = blocking(move || offline::create_token(&app, &user, ttl).expect("a token")).await;
+    let (system, user) = (Arc::clone(&server.system), identity.user.clone());
+    let made = blocking(move || admin::create_token(&system, &user, ttl).expect("a token")).await;
     made.0.expose_secret().to_owned()
 }

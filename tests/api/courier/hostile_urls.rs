@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use orgkeys::domain::delivery::Outcome;
 
 use super::receiver::Receiver;
-use super::{Lying, attempt, carrier, why};
+use super::{Lying, attempt, sender, why};
 
 /// `{}` is the port of the canary, which listens on 127.0.0.1 and [`::1`].
 const URLS: [&str; 98] = [
@@ -130,12 +130,12 @@ async fn no_url_leads_to_this_machine() {
     let (canary, canary6) = canaries().await;
     // Whatever is a name leads home, as a hostile name server would have it.
     let liar = Lying::new(&[&["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0"]]);
-    let carrier = carrier(liar, &[]);
+    let sender = sender(liar, &[]);
     for (number, url) in URLS.iter().enumerate() {
         let plain = url.replace("{}", &canary.address.port().to_string());
         // In the clear the scheme alone would be refused, whatever the address; the canary sees a handshake too.
         for url in [plain.replacen("http:", "https:", 1), plain] {
-            let outcome = carrier.carry(&attempt(number as u128, &url)).await;
+            let outcome = sender.send(&attempt(number as u128, &url)).await;
             assert!(matches!(outcome, Outcome::Failed { .. }), "{url:?}: {outcome:?}");
         }
     }
@@ -149,7 +149,7 @@ async fn a_network_that_is_opened_in_the_clear_too_opens_no_other() {
     let liar = Lying::new(&[&["127.0.0.1", "::1", "::ffff:127.0.0.1"]]);
     // Documentation's network stands for one of the administrator's own, and all that is written as IPv6 but ::1 and its like.
     let opened = ["192.0.2.0/24", "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "::7f00:0/104"];
-    let carrier = carrier(liar, &opened);
+    let sender = sender(liar, &opened);
     for host in [
         "127.0.0.1",
         "0x7f.1",
@@ -163,7 +163,7 @@ async fn a_network_that_is_opened_in_the_clear_too_opens_no_other() {
     ] {
         for scheme in ["http", "https"] {
             let url = format!("{scheme}://{host}:{port}/");
-            let outcome = carrier.carry(&attempt(1, &url)).await;
+            let outcome = sender.send(&attempt(1, &url)).await;
             assert!(why(&outcome).starts_with("the address "), "{url}: {outcome:?}");
         }
     }
@@ -177,24 +177,24 @@ async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let port = canary.address.port();
     let public = Receiver::answering_at(&format!("127.0.0.2:{port}"), "HTTP/1.1 200 OK\r\n\r\n").await;
     let liar = Lying::new(&[&["127.0.0.2"], &["127.0.0.1"], &["127.0.0.2", "127.0.0.1"], &["127.0.0.1", "127.0.0.2"]]);
-    let carrier = carrier(liar.clone(), &["127.0.0.2/32"]);
+    let sender = sender(liar.clone(), &["127.0.0.2/32"]);
     let attempt = attempt(1, &format!("http://rebind.example:{port}/"));
-    assert_eq!(carrier.carry(&attempt).await, Outcome::Taken { status: 200 });
+    assert_eq!(sender.send(&attempt).await, Outcome::Taken { status: 200 });
     assert_eq!(liar.asked.load(Ordering::SeqCst), 1, "a try asks once");
-    assert!(matches!(carrier.carry(&attempt).await, Outcome::Failed { .. }), "now the name leads home");
+    assert!(matches!(sender.send(&attempt).await, Outcome::Failed { .. }), "now the name leads home");
     for _ in 0..2 {
-        assert_eq!(carrier.carry(&attempt).await, Outcome::Taken { status: 200 });
+        assert_eq!(sender.send(&attempt).await, Outcome::Taken { status: 200 });
     }
     assert_eq!((public.connections(), canary.connections()), (3, 0));
     drop(public);
-    assert!(matches!(carrier.carry(&attempt).await, Outcome::Failed { .. }), "no other address takes its place");
+    assert!(matches!(sender.send(&attempt).await, Outcome::Failed { .. }), "no other address takes its place");
     assert_eq!((liar.asked.load(Ordering::SeqCst), canary.connections()), (5, 0));
 }
 
 #[tokio::test]
 async fn metadata_services_are_not_reached_though_everything_is_opened() {
     let liar = Lying::new(&[&["169.254.169.254", "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]]);
-    let carrier = carrier(liar, &["0.0.0.0/0", "::/0"]);
+    let sender = sender(liar, &["0.0.0.0/0", "::/0"]);
     for url in [
         "http://169.254.169.254/latest/meta-data/",
         "http://2852039166/",
@@ -216,7 +216,7 @@ async fn metadata_services_are_not_reached_though_everything_is_opened() {
         "http://[64:ff9b::169.254.169.254]/",
         "http://168.63.129.16/",
     ] {
-        let outcome = carrier.carry(&attempt(1, url)).await;
+        let outcome = sender.send(&attempt(1, url)).await;
         let why = "the address is a cloud's metadata service, which is never opened";
         assert_eq!(outcome, Outcome::Failed { why }, "{url}");
     }
@@ -225,7 +225,7 @@ async fn metadata_services_are_not_reached_though_everything_is_opened() {
 #[tokio::test]
 async fn in_the_clear_nothing_leaves_the_opened_networks() {
     let liar = Lying::new(&[&["8.8.8.8"]]);
-    let outcome = carrier(liar, &["127.0.0.0/8"]).carry(&attempt(1, "http://example.org/")).await;
+    let outcome = sender(liar, &["127.0.0.0/8"]).send(&attempt(1, "http://example.org/")).await;
     let why = "http:// goes only to networks that webhook_allow opens; use https://";
     assert_eq!(outcome, Outcome::Failed { why });
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use orgkeys::actions::delivery::{Due, Hands};
-use orgkeys::actions::error::Error;
 use orgkeys::domain::delivery::{Outcome, Tried};
 use orgkeys::domain::id::{DeliveryId, WebhookId};
 use orgkeys::domain::time::Time;
-use orgkeys::server::courier::{Courier, Desk, Doorbell};
+use orgkeys::engine::error::Error;
+use orgkeys::server::courier::{Courier, DeliveryNotifier, Desk};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -97,14 +97,14 @@ impl Desk for Paper {
 /// A courier at work.
 struct Running {
     paper: Arc<Paper>,
-    bell: Doorbell,
+    bell: DeliveryNotifier,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
     fn start(paper: Paper) -> Self {
-        let (paper, bell, stop) = (Arc::new(paper), Doorbell::default(), CancellationToken::new());
+        let (paper, bell, stop) = (Arc::new(paper), DeliveryNotifier::default(), CancellationToken::new());
         let courier = Courier::new(Arc::clone(&paper) as Arc<dyn Desk>, at_home(), bell.clone());
         let task = tokio::spawn(courier.run(stop.clone()));
         Self { paper, bell, stop, task }
@@ -115,7 +115,7 @@ impl Running {
         let began = Instant::now();
         while !so(&self.paper) {
             assert!(began.elapsed() < SOON, "not yet: {what}");
-            self.bell.ring();
+            self.bell.notify();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -234,7 +234,7 @@ async fn without_anything_due_it_is_hardly_asked() {
     running.until("it looked", |paper| paper.with(|papers| papers.asked > 0)).await;
     let (asked, began) = (running.paper.with(|papers| papers.asked), Instant::now());
     for _ in 0..10_000 {
-        running.bell.ring();
+        running.bell.notify();
     }
     running.until("it was rung for a while", |_| began.elapsed() > Duration::from_millis(400)).await;
     let looks = running.paper.with(|papers| papers.asked) - asked;

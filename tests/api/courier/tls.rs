@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::{BODY, Lying, attempt, carrier};
+use super::{BODY, Lying, attempt, sender};
 use crate::missing::has;
 
 /// A certificate for `hooks.test` that vouches for itself; `false` without openssl.
@@ -63,8 +63,8 @@ async fn a_receiver_with_an_unknown_certificate_is_refused_and_sees_nothing() {
         return;
     }
     let (port, serving) = receiver(folder.path()).await;
-    let carrier = carrier(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(RootCertStore::empty());
-    let outcome = carrier.carry(&attempt(1, &format!("https://hooks.test:{port}/"))).await;
+    let sender = sender(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(RootCertStore::empty());
+    let outcome = sender.send(&attempt(1, &format!("https://hooks.test:{port}/"))).await;
     assert_eq!(outcome, Outcome::Failed { why: "the receiver's certificate is not trusted" });
     assert_eq!(seen(serving).await, "");
 }
@@ -77,10 +77,10 @@ async fn a_trusted_certificate_counts_for_its_own_name_alone() {
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates(&folder.path().join("cert.pem")).expect("a certificate"));
-    let carrier = carrier(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(roots);
+    let sender = sender(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(roots);
     for (host, trusted) in [("hooks.test", true), ("hooks.test.", true), ("other.test", false), ("127.0.0.1", false)] {
         let (port, serving) = receiver(folder.path()).await;
-        let outcome = carrier.carry(&attempt(1, &format!("https://{host}:{port}/"))).await;
+        let outcome = sender.send(&attempt(1, &format!("https://{host}:{port}/"))).await;
         let seen = seen(serving).await;
         assert_eq!(outcome == Outcome::Taken { status: 200 }, trusted, "{host}: {outcome:?}");
         assert_eq!(seen.contains(BODY), trusted, "{host}: {seen}");

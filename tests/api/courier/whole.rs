@@ -41,7 +41,7 @@ pub(super) fn header<'a>(request: &'a str, name: &str) -> &'a str {
 async fn a_test_event_arrives_and_a_third_partys_library_knows_it_by_the_secret_that_was_shown() {
     let (server, receiver) = (server().await, Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await);
     // The library knows the real time and takes nothing old.
-    server.pass(clock::system().shown().millis() - server.now());
+    server.pass(clock::system().wall_clock().millis() - server.now());
     let owner = server.owner_of("acme").await;
     let (path, secret) = webhook(&server, &owner, &receiver.url()).await;
     // Making the webhook may itself be an event that it is told.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orgkeys::actions::retention::{AT_ONCE, Retention, STEPS};
+use orgkeys::actions::retention::{ENTRIES_PER_CHANGE, Retention, STEPS};
 use orgkeys::crypto::chain;
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::id::OrgId;
@@ -23,19 +23,19 @@ async fn a_long_chain_goes_in_steps_with_room_for_others_between() {
     let server = Arc::new(stopped.start().await);
     let beginning = entries(&server.database).await.len();
     days(&server, 9).await;
-    let (app, retention) = (server.app.clone(), Arc::new(Retention::new(7)));
-    let writes = app.writer_figures().writes;
-    let (first, second) = (app.clone(), Arc::clone(&retention));
+    let (system, retention) = (server.system.clone(), Arc::new(Retention::new(7)));
+    let writes = system.app().writer_figures().writes;
+    let (first, second) = (system.clone(), Arc::clone(&retention));
     // One step is for the chain of the first organization, which got other tokens at the second start.
     let first_chain = beginning - 3 - usize::try_from(LONG).expect("a number");
-    let most = usize::try_from(AT_ONCE * (STEPS - 1)).expect("a number") + first_chain;
+    let most = usize::try_from(ENTRIES_PER_CHANGE * (STEPS - 1)).expect("a number") + first_chain;
     assert_eq!(blocking(move || second.keep(&first).expect("kept")).await, most, "one run is bounded");
     // One change for each of the two chains says so in it; the others remove no more than they may at once.
-    assert_eq!(app.writer_figures().writes - writes, u64::from(STEPS) + 2);
+    assert_eq!(system.app().writer_figures().writes - writes, u64::from(STEPS) + 2);
     let half = verdict(&server, Vec::new()).await.expect("whole while it goes");
     assert!(half.entries > 150_000);
     let going = tokio::task::spawn_blocking(move || {
-        let runs = (0..4).map(|_| retention.keep(&app).expect("kept")).collect::<Vec<_>>();
+        let runs = (0..4).map(|_| retention.keep(&system).expect("kept")).collect::<Vec<_>>();
         // All that was made at the beginning.
         let all = usize::try_from(LONG).expect("a number") + 3 + first_chain;
         assert_eq!(runs.iter().sum::<usize>() + most, all, "{runs:?}");
@@ -52,7 +52,7 @@ async fn a_long_chain_goes_in_steps_with_room_for_others_between() {
 /// Adds entries of an organization's first day to the end of its chain.
 fn lengthen(conn: &Connection, org: &str, count: i64) {
     let id = OrgId::parse(org).expect("an id");
-    let (mut seq, mut prev, mut last): (i64, chain::Hash, i64) = conn
+    let (mut seq, mut prev, mut last): (i64, chain::ChainHash, i64) = conn
         .query_row(
             "SELECT seq, hash, (SELECT max(id) FROM audit) FROM audit WHERE org = ?1 ORDER BY seq DESC LIMIT 1",
             [id.as_bytes()],

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 
-use orgkeys::api::document;
+use orgkeys::api::http::document;
 use regex::Regex;
 use serde_json::Value;
 

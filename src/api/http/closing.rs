@@ -1,0 +1,82 @@
+//! Which answers end their connection? Those of operations that are sent a secret: its bytes stay where the connection read
+//! them until the next request comes, and are wiped only with the connection's buffers.
+
+use std::collections::HashSet;
+
+use poem::http::{HeaderValue, header};
+use poem::{Endpoint, Middleware, Request, Response};
+use poem_openapi::registry::{MetaOperation, MetaSchemaRef, Registry};
+use poem_openapi::{OpenApi, OperationId};
+
+use crate::api::Apis;
+
+/// What fields are called that hold a secret. Not `apiKey`: services have keys verified all day long, on connections of
+/// their own whose every request has a key in its head too.
+const SECRETS: [&str; 5] = ["password", "currentPassword", "refreshToken", "refresh_token", "token"];
+
+/// The middleware that ends such connections.
+pub struct Closing;
+
+/// An endpoint whose answers say which connection ends with them.
+pub struct Closed<E> {
+    inner: E,
+    operations: HashSet<&'static str>,
+}
+
+impl<E: Endpoint<Output = Response>> Middleware<E> for Closing {
+    type Output = Closed<E>;
+
+    fn transform(&self, inner: E) -> Closed<E> {
+        Closed { inner, operations: sent_secrets() }
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Closed<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let mut response = self.inner.call(request).await?;
+        if response.data::<OperationId>().is_some_and(|operation| self.operations.contains(operation.0)) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+}
+
+/// The operations whose body has a field for a secret.
+fn sent_secrets() -> HashSet<&'static str> {
+    let mut registry = Registry::new();
+    Apis::register(&mut registry);
+    let operations = Apis::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations);
+    operations
+        .filter(|operation| takes_secret(operation, &registry))
+        .filter_map(|operation| operation.operation_id)
+        .collect()
+}
+
+fn takes_secret(operation: &MetaOperation, registry: &Registry) -> bool {
+    let content = operation.request.iter().flat_map(|request| &request.content);
+    content
+        .filter_map(|media| schema(&media.schema, registry))
+        .any(|properties| properties.iter().any(|(name, _)| SECRETS.contains(name)))
+}
+
+/// The fields of a body.
+fn schema<'a>(of: &'a MetaSchemaRef, registry: &'a Registry) -> Option<&'a [(&'static str, MetaSchemaRef)]> {
+    match of {
+        MetaSchemaRef::Inline(schema) => Some(&schema.properties),
+        MetaSchemaRef::Reference(name) => registry.schemas.get(name).map(|schema| schema.properties.as_slice()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_a_secret_is_known_from_the_document() {
+        let expected =
+            ["createUser", "loginUser", "logoutUser", "refreshSession", "updateAccount", "verifyEmail"].into();
+        assert_eq!(sent_secrets(), expected);
+    }
+}

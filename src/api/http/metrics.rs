@@ -1,0 +1,169 @@
+//! What is measured? Requests by operation and status, signed calls and verifications by outcome, and what the server says of itself when it is asked.
+
+mod gauges;
+mod text;
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use self::gauges::Gauges;
+use crate::actions::stats::Stats;
+use crate::domain::api_key::Verdict;
+use crate::domain::time::Time;
+use crate::engine::app::App;
+
+/// The operations that are signed, and what they are called here.
+pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregisterNode", "unregister")];
+
+/// The outcome of a signed call that was not refused.
+pub const ACCEPTED: &str = "accepted";
+
+/// Everything that a signed call can come to: accepted, or the code of a refusal.
+const OUTCOMES: [&str; 19] = [
+    ACCEPTED,
+    "BAD_SIGNATURE",
+    "BODY_TOO_LARGE",
+    "INTERNAL_ERROR",
+    "INVALID_FIELD",
+    "INVALID_REQUEST",
+    "NODE_DELETED",
+    "NODE_LIMIT_REACHED",
+    "NODE_NOT_FOUND",
+    "NO_KEYS",
+    "REQUEST_TIMEOUT",
+    "SIGNATURE_REPLAYED",
+    "STORAGE_BUSY",
+    "STORAGE_FULL",
+    "TIMESTAMP_IN_FUTURE",
+    "TIMESTAMP_TOO_OLD",
+    "TOO_MANY_REQUESTS",
+    "UNKNOWN_ORGANIZATION",
+    "UNSUPPORTED_MEDIA_TYPE",
+];
+
+/// What a request was and what became of it. Never an organization: that would tell them apart to whoever may see metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    operation: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+}
+
+/// What a verification of an API key found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// What a signed call asked for, and `accepted` or the code of its refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Signed {
+    call: &'static str,
+    outcome: String,
+}
+
+type Times = Family<Operation, Histogram, fn() -> Histogram>;
+
+/// The counters of this process.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    times: Times,
+    verifications: Family<Outcome, Counter>,
+    signed_calls: Family<Signed, Counter>,
+    connections: Gauge,
+    streams: Gauge,
+    gauges: Gauges,
+}
+
+impl Metrics {
+    /// Nothing was counted yet; the process started at `start`.
+    #[must_use]
+    pub fn new(start: Time) -> Self {
+        let mut all = Registry::default();
+        gauges::process(&mut all, start);
+        let registry = all.sub_registry_with_prefix("orgkeys");
+        let requests = Family::default();
+        let times: Times = Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 14)));
+        registry.register("requests", "Requests answered, by operation and status", requests.clone());
+        registry.register_with_unit(
+            "request",
+            "Time from the request's head to its answer",
+            Unit::Seconds,
+            times.clone(),
+        );
+        let (verifications, signed_calls) = (Family::default(), Family::default());
+        registry.register("api_key_verifications", "API keys verified, by what was found", verifications.clone());
+        let help = "Signed calls of nodes: accepted, or the code of the refusal";
+        registry.register("signed_calls", help, signed_calls.clone());
+        let (connections, streams) = (Gauge::default(), Gauge::default());
+        registry.register("connections", "Connections that are open now", connections.clone());
+        registry.register("event_streams", "Live streams of events that are open now", streams.clone());
+        let gauges = Gauges::new(registry);
+        let metrics =
+            Self { registry: all, requests, times, verifications, signed_calls, connections, streams, gauges };
+        // There from the start, so that the first one shows as a rise.
+        for (_, call) in SIGNED {
+            for outcome in OUTCOMES {
+                drop(metrics.signed_calls.get_or_create(&Signed { call, outcome: outcome.to_owned() }));
+            }
+        }
+        for verdict in Verdict::ALL {
+            drop(metrics.verifications.get_or_create(&Outcome { outcome: verdict.code() }));
+        }
+        metrics
+    }
+
+    /// Counts an answer.
+    pub fn answered(&self, operation: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&Answered { operation, status }).inc();
+        self.times.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a verification.
+    pub fn verified(&self, verdict: Verdict) {
+        self.verifications.get_or_create(&Outcome { outcome: verdict.code() }).inc();
+    }
+
+    /// Counts a signed call.
+    pub fn signed_call(&self, call: &'static str, outcome: &str) {
+        debug_assert!(OUTCOMES.contains(&outcome), "{outcome} is missing from the start");
+        self.signed_calls.get_or_create(&Signed { call, outcome: outcome.to_owned() }).inc();
+    }
+
+    /// A connection was opened.
+    pub fn connected(&self) {
+        self.connections.inc();
+    }
+
+    /// A connection was closed.
+    pub fn disconnected(&self) {
+        self.connections.dec();
+    }
+
+    /// A live stream of events was opened.
+    pub fn stream_opened(&self) {
+        self.streams.inc();
+    }
+
+    /// A live stream of events has ended.
+    pub fn stream_ended(&self) {
+        self.streams.dec();
+    }
+
+    /// Everything, in the Prometheus text format. Asking for it notices a new backup.
+    pub fn text(&self, app: &App, stats: &Stats) -> String {
+        self.gauges.read(app, stats);
+        text::of(&self.registry)
+    }
+}

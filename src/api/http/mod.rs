@@ -1,0 +1,20 @@
+//! What surrounds the operations: how a request is let in, read, observed and answered, and how the document is made.
+
+pub mod auth;
+pub mod body;
+pub mod bridge;
+pub mod closing;
+pub mod cors;
+pub mod docs;
+pub mod document;
+pub mod envelope;
+pub mod error;
+pub mod head;
+pub mod metrics;
+pub mod observe;
+pub mod paging;
+pub mod password_work;
+pub mod receive;
+pub mod refusals;
+pub mod scan_limit;
+pub mod timestamp;

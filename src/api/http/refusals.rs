@@ -1,0 +1,172 @@
+//! What does the framework refuse, and how is that said? In our envelopes and our words, which never repeat the input.
+
+use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::http::{HeaderValue, Method, StatusCode, header};
+use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem_openapi::OpenApi;
+use poem_openapi::error::{ParseParamError, ParsePathError};
+
+use super::envelope::{self, Failure, Family};
+use super::error;
+use crate::api::Apis;
+use crate::engine::error::Error;
+
+/// The middleware that turns errors into envelopes.
+pub struct Refusals;
+
+/// An endpoint whose errors are envelopes.
+pub struct Enveloped<E> {
+    inner: E,
+    paths: Paths,
+}
+
+impl<E: Endpoint> Middleware<E> for Refusals {
+    type Output = Enveloped<E>;
+
+    fn transform(&self, inner: E) -> Enveloped<E> {
+        Enveloped { inner, paths: Paths::of_the_document() }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Enveloped<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let (uri, method) = (request.uri().clone(), request.method().clone());
+        let answer = self.inner.call(request).await;
+        Ok(match answer {
+            Ok(response) => response.into_response(),
+            Err(error) if error.is_from_response() => error.into_response(),
+            Err(error) => {
+                let operation = error.data::<poem_openapi::OperationId>().copied();
+                let mut response = self.refuse(uri.path(), error);
+                let known = operation.or_else(|| self.paths.operation(uri.path(), &method));
+                if let Some(operation) = known {
+                    response.set_data(operation);
+                }
+                response
+            }
+        })
+    }
+}
+
+impl<E> Enveloped<E> {
+    fn refuse(&self, path: &str, error: poem::Error) -> Response {
+        let family = Family::of(path);
+        let error = match error.downcast::<Error>() {
+            Ok(ours) => return error::respond(family, ours),
+            Err(error) => error,
+        };
+        let (status, code, message) = describe(&error);
+        if status.is_server_error() {
+            return error::respond(family, Error::internal(error));
+        }
+        let mut response = envelope::failure(family, status, Failure::new(code, message));
+        if status == StatusCode::METHOD_NOT_ALLOWED
+            && let Ok(allow) = HeaderValue::from_str(&self.paths.allow(path))
+        {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+            // The rest of the body is not read, so nothing can follow it.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// The status, code and sentence of a refusal by the framework.
+fn describe(error: &poem::Error) -> (StatusCode, &'static str, String) {
+    if let Some(param) = error.downcast_ref::<ParseParamError>() {
+        let name = param.name;
+        let message = match broken_limit(&param.reason) {
+            Some(limit) => format!("{name} must {limit}"),
+            None => format!("The parameter {name} cannot be read: the document says what it takes"),
+        };
+        return (StatusCode::BAD_REQUEST, "INVALID_FIELD", message);
+    }
+    let (code, message) = if error.is::<NotFoundError>() {
+        ("NO_SUCH_PATH", "There is no such path: see /docs")
+    } else if error.is::<MethodNotAllowedError>() {
+        ("METHOD_NOT_ALLOWED", "This path does not take this method: the Allow header lists those that it takes")
+    } else if error.is::<ParsePathError>() || error.is::<poem::error::ParsePathError>() {
+        ("INVALID_PATH", "The path cannot be read")
+    } else {
+        match error.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                ("UNSUPPORTED_MEDIA_TYPE", "The body must be JSON: send Content-Type: application/json")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => ("BODY_TOO_LARGE", "The body is larger than 64 KiB"),
+            StatusCode::REQUEST_TIMEOUT => ("REQUEST_TIMEOUT", "The request was not received in time"),
+            StatusCode::TOO_MANY_REQUESTS => ("TOO_MANY_REQUESTS", "Too many requests"),
+            _ => ("INVALID_REQUEST", "The request cannot be read"),
+        }
+    };
+    (error.status(), code, message.to_owned())
+}
+
+/// What a parameter must be, from what the framework says of the limit that it breaks, such as `maximum(1000, exclusive: false)`.
+fn broken_limit(reason: &str) -> Option<String> {
+    let (limit, bound) = reason.strip_prefix("verification failed. ")?.split_once('(')?;
+    let bound = bound.split([',', ')']).next()?;
+    match limit {
+        "minimum" => Some(format!("be at least {bound}")),
+        "maximum" => Some(format!("be at most {bound}")),
+        "maxLength" => Some(format!("have at most {bound} characters")),
+        "pattern" => Some("have the form that the document gives".to_owned()),
+        _ => None,
+    }
+}
+
+/// Every path of the document with its methods.
+struct Paths(Vec<(Vec<String>, Vec<Operation>)>);
+
+/// A method and the operation behind it.
+type Operation = (Method, Option<&'static str>);
+
+impl Paths {
+    fn of_the_document() -> Self {
+        let mut paths: Vec<(Vec<String>, Vec<_>)> = Vec::new();
+        for path in Apis::meta().into_iter().flat_map(|api| api.paths) {
+            let segments: Vec<String> = path.path.split('/').map(str::to_owned).collect();
+            let methods = path.operations.into_iter().map(|operation| (operation.method, operation.operation_id));
+            match paths.iter_mut().find(|(known, _)| same(known, &segments)) {
+                Some((_, known)) => known.extend(methods),
+                None => paths.push((segments, methods.collect())),
+            }
+        }
+        // Where a fixed word and a variable both fit, the router takes the word.
+        paths.sort_by_key(|(segments, _)| segments.iter().map(|segment| is_variable(segment)).collect::<Vec<_>>());
+        Self(paths)
+    }
+
+    fn methods(&self, path: &str) -> &[Operation] {
+        let segments: Vec<&str> = path.split('/').collect();
+        let found = self.0.iter().find(|(known, _)| {
+            known.len() == segments.len()
+                && known.iter().zip(&segments).all(|(known, given)| is_variable(known) || known == given)
+        });
+        found.map_or(&[], |(_, methods)| methods)
+    }
+
+    fn operation(&self, path: &str, method: &Method) -> Option<poem_openapi::OperationId> {
+        let (_, operation) = self.methods(path).iter().find(|(known, _)| known == method)?;
+        operation.map(poem_openapi::OperationId)
+    }
+
+    fn allow(&self, path: &str) -> String {
+        let mut names: Vec<&str> = self.methods(path).iter().map(|(method, _)| method.as_str()).collect();
+        if names.contains(&"GET") {
+            names.push("HEAD");
+        }
+        if names.is_empty() { "GET, HEAD".to_owned() } else { names.join(", ") }
+    }
+}
+
+fn is_variable(segment: &str) -> bool {
+    segment.starts_with('{') || segment.starts_with(':')
+}
+
+fn same(a: &[String], b: &[String]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || (is_variable(a) && is_variable(b)))
+}

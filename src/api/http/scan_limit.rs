@@ -1,0 +1,109 @@
+//! How many go through many rows at once? Two of a kind and three in all: threads and readers are left to everybody else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::id::OrgId;
+use crate::engine::error::Error;
+
+/// Of one kind. The others of a kind wait here, so that many of one, such as streams, keep none of another waiting for long.
+const OF_A_KIND: usize = 2;
+
+/// In all: half of the threads that may block, and one reader less than there are unless that is set.
+const IN_ALL: usize = 3;
+
+/// Organizations whose turns are remembered; beyond it those that nobody waits for are forgotten.
+const REMEMBERED: usize = 1_000;
+
+/// The places for looks of one kind, among the places for all.
+pub struct ScanLimit {
+    own: Arc<Semaphore>,
+    all: Arc<Semaphore>,
+    /// One at a time of each organization waits for a place, so that many of one keep no other waiting.
+    turns: Mutex<HashMap<OrgId, Arc<Semaphore>>>,
+}
+
+/// One look, until it is dropped. The work itself holds it: a client that leaves does not end it.
+pub struct ScanPermit {
+    _turn: Option<OwnedSemaphorePermit>,
+    _own: OwnedSemaphorePermit,
+    _among_all: OwnedSemaphorePermit,
+}
+
+impl Default for ScanLimit {
+    fn default() -> Self {
+        Self {
+            own: Arc::new(Semaphore::new(OF_A_KIND)),
+            all: Arc::new(Semaphore::new(IN_ALL)),
+            turns: Mutex::default(),
+        }
+    }
+}
+
+impl ScanLimit {
+    /// The places for looks of another kind.
+    #[must_use]
+    pub fn of_another_kind(&self) -> Self {
+        Self { all: Arc::clone(&self.all), ..Self::default() }
+    }
+
+    /// Begins a look when there is a place for it, and for somebody of an organization when it is their turn.
+    pub async fn begin(&self, org: Option<OrgId>) -> Result<ScanPermit, Error> {
+        let turn = match org {
+            Some(org) => Some(self.turn(org).acquire_owned().await.map_err(Error::internal)?),
+            None => None,
+        };
+        let own = Arc::clone(&self.own).acquire_owned().await.map_err(Error::internal)?;
+        let among_all = Arc::clone(&self.all).acquire_owned().await.map_err(Error::internal)?;
+        Ok(ScanPermit { _turn: turn, _own: own, _among_all: among_all })
+    }
+
+    fn turn(&self, org: OrgId) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() >= REMEMBERED {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        Arc::clone(turns.entry(org).or_insert_with(|| Arc::new(Semaphore::new(1))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn looks_of_all_kinds_together_leave_threads_and_readers_to_everybody_else() {
+        let events = ScanLimit::default();
+        let [streams, pages] = [events.of_another_kind(), events.of_another_kind()];
+        let now = |scan_limit: &ScanLimit| scan_limit.begin(None).now_or_never().map(|permit| permit.expect("a look"));
+        let first = now(&streams).expect("the first");
+        let _second = now(&streams).expect("the second");
+        assert!(now(&streams).is_none(), "three of a kind");
+        let _third = now(&events).expect("the first of another kind");
+        let mut waiting = pin!(pages.begin(None));
+        assert!(waiting.as_mut().now_or_never().is_none(), "four in all");
+        drop(first);
+        assert!(waiting.now_or_never().is_some_and(|permit| permit.is_ok()), "a place is free");
+    }
+
+    #[test]
+    fn many_of_one_organization_keep_no_other_waiting() {
+        let scan_limit = ScanLimit::default();
+        let [one, other] = [1, 2].map(|byte| Some(OrgId::from_bytes([byte; 16])));
+        let first = scan_limit.begin(one).now_or_never().expect("at once").expect("a look");
+        let mut more = pin!(scan_limit.begin(one));
+        assert!(more.as_mut().now_or_never().is_none(), "two of one organization");
+        assert!(
+            scan_limit.begin(other).now_or_never().is_some_and(|permit| permit.is_ok()),
+            "a place is free for others"
+        );
+        drop(first);
+        assert!(more.now_or_never().is_some_and(|permit| permit.is_ok()), "its turn");
+    }
+}

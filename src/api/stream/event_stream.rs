@@ -1,0 +1,248 @@
+//! What does one stream say? What is new in the audit log, one page at a time and only when its reader has taken the one before.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use poem_openapi::types::ToJSON;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::Shared;
+use super::message::Message;
+use super::search::Turn;
+use super::stream_quota::StreamSlot;
+use crate::actions::stream::{self, Follower};
+use crate::api::event::shown;
+use crate::api::http::bridge::blocking;
+use crate::domain::time::Time;
+use crate::engine::app::App;
+use crate::engine::error::{Error, ErrorKind};
+use crate::store::audit::Shown;
+
+/// The least time between two looks at a log that had no more, and the part of it for each stream that is open: all of
+/// them together look a thousand times a second, however many they are.
+const STEP: Duration = Duration::from_millis(100);
+const STEP_EACH: Duration = Duration::from_millis(1);
+
+/// After so many bytes no further event is written into the same piece: as much of each stream waits in memory.
+const ENOUGH: usize = 64 * 1_024;
+
+/// When a client that lost its stream tries again, in milliseconds.
+const RETRY: u32 = 2_000;
+
+/// A stream of events to one reader.
+pub struct EventStream {
+    app: Arc<App>,
+    shared: Arc<Shared>,
+    follower: Follower,
+    last_id: watch::Receiver<i64>,
+    /// The last entry that was looked at.
+    position: i64,
+    /// The id to go on from, which the reader is told: the last entry of their organization that was looked at, shown or
+    /// not. Never the position: that counts everybody's entries.
+    told: i64,
+    phase: Phase,
+    /// When the log was last looked at.
+    looked: Instant,
+    /// When something was last given.
+    given: Instant,
+    /// When the credential ends by itself.
+    ends: Option<Time>,
+    _place: StreamSlot,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was said.
+    New,
+    /// The log goes on.
+    Behind,
+    /// The log goes on, and a whole look at it did not fill a page.
+    Searching,
+    /// The log had no more.
+    Waiting,
+    /// The last message was said.
+    Over,
+}
+
+/// Why a stream ends.
+enum End {
+    Stopped,
+    Slow,
+    Refused(Error),
+}
+
+impl EventStream {
+    /// A stream of what follows the entry `after`.
+    pub fn new(app: Arc<App>, shared: Arc<Shared>, slot: StreamSlot, follower: Follower, after: i64) -> Self {
+        let (last_id, now) = (shared.last_id.clone(), Instant::now());
+        Self {
+            app,
+            shared,
+            follower,
+            last_id,
+            position: after,
+            told: after,
+            phase: Phase::New,
+            looked: now,
+            given: now,
+            ends: None,
+            _place: slot,
+        }
+    }
+
+    /// The pieces of its body, each made when it is asked for.
+    pub fn pieces(self) -> impl Stream<Item = io::Result<String>> + Send + 'static {
+        futures_util::stream::unfold(self, |mut live| async {
+            let piece = live.next().await?;
+            // From here until the next is asked for, this one is on its way.
+            live.given = Instant::now();
+            Some((Ok(piece), live))
+        })
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        match self.phase {
+            Phase::Over => return None,
+            Phase::New => {
+                self.phase = Phase::Behind;
+                return Some(format!("retry: {RETRY}\nid: {}\n\n", self.told));
+            }
+            _ if self.given.elapsed() >= self.shared.settings.patience => return Some(self.end(End::Slow)),
+            Phase::Behind | Phase::Searching | Phase::Waiting => {}
+        }
+        loop {
+            let turn = match self.phase {
+                Phase::Searching => self.turn().await,
+                Phase::Waiting => {
+                    self.wait().await;
+                    None
+                }
+                Phase::New | Phase::Behind | Phase::Over => None,
+            };
+            if self.shared.stop.is_cancelled() {
+                return Some(self.end(End::Stopped));
+            }
+            let stands = self.phase == Phase::Searching && turn.is_none();
+            let said = if stands { Ok(String::new()) } else { self.look(turn).await };
+            match said {
+                Err(error) => return Some(self.end(End::Refused(error))),
+                Ok(lines) if !lines.is_empty() => return Some(lines),
+                Ok(_) if self.given.elapsed() >= self.shared.settings.comment => {
+                    return Some(format!(": still here\nid: {}\n\n", self.told));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Waits for a turn to search, but no longer than until something must be said.
+    async fn turn(&self) -> Option<Turn> {
+        let turn = timeout_at(self.given + self.shared.settings.comment, self.shared.searches.turn());
+        self.shared.stop.run_until_cancelled(turn).await?.ok()
+    }
+
+    /// Waits until there may be something to say, and a little longer, so that what comes close together is read at once.
+    async fn wait(&mut self) {
+        let mut until = self.given + self.shared.settings.comment;
+        if let Some(ends) = self.ends {
+            let left = ends.millis().saturating_sub(self.app.now().millis());
+            until = until.min(Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0)));
+        }
+        let pause = STEP.max(STEP_EACH * self.shared.stream_quota.open());
+        let (stop, earliest) = (self.shared.stop.clone(), self.looked + pause);
+        let waited = async {
+            tokio::select! {
+                // An error says that nobody rings any more, which is when the server is gone.
+                _ = self.last_id.changed() => {}
+                () = sleep_until(until) => {}
+            }
+            sleep_until(earliest).await;
+        };
+        let _ = stop.run_until_cancelled(waited).await;
+    }
+
+    /// Reads a page, on a thread that may block, and gives it as messages.
+    async fn look(&mut self, turn: Option<Turn>) -> Result<String, Error> {
+        let permit = self.shared.scan_limit.begin(None).await?;
+        // Before the page is read: what is recorded after it rings again.
+        self.last_id.mark_unchanged();
+        let (follower, after) = (self.follower.clone(), self.position);
+        let read = blocking(&self.app, move |app| {
+            let began = Instant::now();
+            let mut page = stream::page(app, &follower, after)?;
+            let messages = Messages::of(std::mem::take(&mut page.events));
+            if let Some(turn) = turn {
+                turn.over(began.elapsed());
+            }
+            drop(permit);
+            Ok((page, messages))
+        });
+        let (page, messages) = read.await?;
+        let told = if messages.cut { messages.last } else { page.own }.unwrap_or(self.told);
+        (self.told, self.ends, self.looked) = (told, page.ends, Instant::now());
+        self.position = if messages.cut { told } else { page.upto };
+        self.phase = match page.more {
+            _ if messages.cut => Phase::Behind,
+            true if page.full => Phase::Behind,
+            true => Phase::Searching,
+            false => Phase::Waiting,
+        };
+        Ok(messages.text)
+    }
+
+    /// The last message.
+    fn end(&mut self, end: End) -> String {
+        self.phase = Phase::Over;
+        let (reason, message) = match end {
+            End::Stopped => ("stopped", "The server stops: try again".to_owned()),
+            End::Slow => ("slow", "Too little was taken in while events waited: go on from resumeFrom".to_owned()),
+            End::Refused(error) => {
+                if let Some(cause) = &error.cause {
+                    tracing::error!(cause, "a stream of events ended by an internal error");
+                }
+                (reason(error.kind), error.message)
+            }
+        };
+        let data = json!({ "reason": reason, "message": message, "resumeFrom": self.told }).to_string();
+        let mut text = String::new();
+        Message { id: self.told.to_string(), event: "end".to_owned(), data }.write(&mut text);
+        text
+    }
+}
+
+const fn reason(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Unauthenticated => "credential",
+        ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Conflict => "role",
+        ErrorKind::Invalid | ErrorKind::TooMany | ErrorKind::Unavailable | ErrorKind::Internal => "server",
+    }
+}
+
+/// Events as they are written.
+struct Messages {
+    text: String,
+    /// The id of the last.
+    last: Option<i64>,
+    /// Whether there were more than are written at once.
+    cut: bool,
+}
+
+impl Messages {
+    fn of(events: Vec<Shown>) -> Self {
+        let mut messages = Self { text: String::new(), last: None, cut: false };
+        for event in events.into_iter().map(shown) {
+            if messages.text.len() >= ENOUGH {
+                messages.cut = true;
+                break;
+            }
+            messages.last = Some(event.id);
+            let (id, data) = (event.id.to_string(), event.to_json_string());
+            Message { id, event: event.event, data }.write(&mut messages.text);
+        }
+        messages
+    }
+}

@@ -1,0 +1,229 @@
+//! `orgkeys org`, `user` and `token`: administration while no server runs, for whoever is locked out.
+
+use clap::Subcommand;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::{Context, Database, Failure};
+use crate::actions::admin::{self, Ttl};
+use crate::actions::bootstrap::TOKEN_TTL;
+use crate::crypto::secret;
+use crate::domain::id::OrgId;
+use crate::domain::org;
+use crate::domain::role::Role;
+use crate::domain::time::{Time, parse_duration};
+use crate::domain::user as nouns;
+use crate::server::clock;
+
+/// Ten years, in seconds.
+const LONGEST_TTL: u64 = 3_650 * 86_400;
+
+#[derive(Subcommand)]
+pub enum Org {
+    /// Make an organization
+    Create {
+        #[command(flatten)]
+        database: Database,
+        /// Its name
+        #[arg(long)]
+        name: String,
+    },
+    /// List the organizations
+    List {
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum User {
+    /// Add a person
+    Create {
+        #[command(flatten)]
+        database: Database,
+        /// The organization's id
+        #[arg(long)]
+        org: String,
+        /// Email address, unique on the server
+        #[arg(long)]
+        email: String,
+        /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255
+        #[arg(long)]
+        role: String,
+        /// First name
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Last name
+        #[arg(long, default_value = "")]
+        last_name: String,
+    },
+    /// Take a person's password away and print a one-time invitation to set another
+    ResetPassword {
+        #[command(flatten)]
+        database: Database,
+        /// The person: email address or id
+        #[arg(long)]
+        user: String,
+    },
+    /// List the people
+    List {
+        #[command(flatten)]
+        database: Database,
+        /// Only those of this organization
+        #[arg(long)]
+        org: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Token {
+    /// Make an access token, shown this once
+    Create {
+        #[command(flatten)]
+        database: Database,
+        /// The person: email address or id
+        #[arg(long)]
+        user: String,
+        /// How long it lives, such as 12h or 30d, or never [default: 90d]
+        #[arg(long)]
+        ttl: Option<String>,
+    },
+    /// List the access tokens, without the secrets
+    List {
+        #[command(flatten)]
+        database: Database,
+        /// Only those of this person: email address or id
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// End an access token
+    Revoke {
+        #[command(flatten)]
+        database: Database,
+        /// The token's id
+        id: String,
+    },
+    /// Print a fresh token for `ORGKEYS_BOOTSTRAP_TOKEN`; no database is touched
+    Generate,
+}
+
+impl Org {
+    pub fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Create { database, name } => {
+                print_org(context, &admin::create_org(&context.open(&database)?, &name)?);
+            }
+            Self::List { database } => {
+                for org in admin::list_orgs(&context.open(&database)?)? {
+                    print_org(context, &org);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl User {
+    pub fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Create { database, org, email, role, name, last_name } => {
+                let role = Role::parse(&role)
+                    .ok_or("--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or its number")?;
+                let user = admin::create_user(&context.open(&database)?, &org, &email, role, &name, &last_name)?;
+                print_user(context, &user);
+            }
+            Self::ResetPassword { database, user } => {
+                let (user, secret, ends) = admin::reset_password(&context.open(&database)?, &user)?;
+                let secret = secret.expose_secret();
+                let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
+                context.print(&json, || {
+                    format!(
+                        "{secret}\n{} sets a password with it at POST /user/verify-email, until {ends}. Their sessions \
+                         have ended, their access tokens have not. The invitation is shown only now.",
+                        user.email
+                    )
+                });
+            }
+            Self::List { database, org } => {
+                let unknown = "--org must be an organization's id: see `orgkeys org list`";
+                let org = org.map(|org| OrgId::parse(&org).ok_or(unknown)).transpose()?;
+                for user in admin::list_users(&context.open(&database)?, org)? {
+                    print_user(context, &user);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Token {
+    pub fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Create { database, user, ttl } => {
+                let (secret, token) =
+                    admin::create_token(&context.open(&database)?, &user, parse_ttl(ttl.as_deref())?)?;
+                let secret = secret.expose_secret();
+                let json = json!({
+                    "id": token.id.to_string(), "userId": token.user.to_string(), "token": secret,
+                    "expiresAt": token.expires_at.map(|time| time.to_string()),
+                });
+                let ends = token.expires_at.map_or_else(|| "when it is revoked".to_owned(), |time| time.to_string());
+                context.print(&json, || format!("{secret}\n{} ends {ends}. The token is shown only now.", token.id));
+            }
+            Self::List { database, user } => {
+                let tokens = admin::list_tokens(&context.open(&database)?, user.as_deref())?;
+                for token in tokens {
+                    print_token(context, &token);
+                }
+            }
+            Self::Revoke { database, id } => {
+                admin::revoke_token(&context.open(&database)?, &id)?;
+                context.print(&json!({ "id": id, "success": true }), || format!("{id} was revoked"));
+            }
+            Self::Generate => {
+                let token = secret::SecretKind::AccessToken.fresh(&mut clock::system().rng());
+                context.print(&json!({ "token": token.expose_secret() }), || token.expose_secret().to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse_ttl(text: Option<&str>) -> Result<Ttl, Failure> {
+    match text {
+        None => Ok(Ttl::For(TOKEN_TTL)),
+        Some("never") => Ok(Ttl::Never),
+        Some(text) => {
+            let span = parse_duration(text).filter(|span| (1..=LONGEST_TTL).contains(&span.as_secs()));
+            Ok(Ttl::For(span.ok_or("--ttl must be a length of time such as 12h or 30d, up to 3650d, or never")?))
+        }
+    }
+}
+
+fn print_org(context: &Context, org: &org::Org) {
+    let json = json!({ "id": org.id.to_string(), "name": org.name, "createdAt": org.created_at.to_string() });
+    context.print(&json, || format!("{}  {}", org.id, org.name));
+}
+
+fn print_user(context: &Context, user: &nouns::User) {
+    let json = json!({
+        "id": user.id.to_string(), "email": user.email, "name": user.name, "lastName": user.last_name,
+        "orgId": user.org.to_string(), "orgRole": user.role.number(), "orgRoleDescription": user.role.name(),
+    });
+    context.print(&json, || format!("{}  {}  {:<13}  {}", user.id, user.org, user.role.name(), user.email));
+}
+
+fn print_token(context: &Context, token: &nouns::Token) {
+    let text = |time: Option<Time>| time.map(|time| time.to_string());
+    let json = json!({
+        "id": token.id.to_string(), "userId": token.user.to_string(), "createdAt": token.created_at.to_string(),
+        "expiresAt": text(token.expires_at), "revokedAt": text(token.revoked_at), "lastUsed": text(token.last_used),
+    });
+    let state = match (token.revoked_at, token.expires_at) {
+        (Some(at), _) => format!("revoked {at}"),
+        (None, Some(at)) => format!("ends {at}"),
+        (None, None) => "ends when it is revoked".to_owned(),
+    };
+    let used = text(token.last_used).unwrap_or_else(|| "never".to_owned());
+    context.print(&json, || format!("{}  {}  {state}  last used {used}", token.id, token.user));
+}

@@ -1,0 +1,221 @@
+//! Who may do what? The only place that decides, against the rows as they are in the transaction that acts.
+
+use super::caller::{Caller, Identity};
+use super::error::{Error, ErrorKind};
+use super::rule::{ApiKeys, DENIED, Rule};
+use crate::domain::api_key::{ApiKeyStatus, Verdict};
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
+use crate::domain::project::MemberRole;
+use crate::domain::role::Role;
+use crate::domain::time::Time;
+use crate::domain::user::User;
+use crate::store::token;
+use crate::store::{self, ReadTx};
+
+/// A right that was decided on, and what it was decided from. Only this module makes one.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The organization that is acted in.
+    pub org: OrgId,
+    /// The user who acts, unless it is an API key, a node or the system.
+    pub user: Option<UserId>,
+    /// The API key that acts.
+    pub api_key: Option<ApiKeyId>,
+    /// The role that the right comes from.
+    pub role: Role,
+    /// The moment of the decision, and of everything that follows from it.
+    pub at: Time,
+    /// When the credential ends by itself, as far as it is known.
+    pub ends: Option<Time>,
+    /// When the token was last used before.
+    pub(crate) token_used: Option<Time>,
+}
+
+/// Why a right was not given.
+#[derive(Debug)]
+pub enum Denial {
+    /// The credential does not stand any more, or the store failed: nothing is recorded.
+    NoCaller(Box<Error>),
+    /// There is no such thing for this caller: nothing is recorded.
+    Missing(Box<Error>),
+    /// A known caller of this organization may not; that is recorded.
+    Forbidden(OrgId, Box<Error>),
+}
+
+/// Decides whether `caller` has the right of `rule` at `now`, as the rows stand in `tx`.
+pub(crate) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -> Result<Grant, Denial> {
+    match (&caller.identity, rule) {
+        (Identity::User { token, .. }, rule) => {
+            let standing = valid(store::token::find(tx, *token).map_err(no_caller)?, now).map_err(no_caller)?;
+            let grant = Grant {
+                org: standing.org,
+                user: Some(standing.token.user),
+                api_key: None,
+                role: standing.role,
+                at: now,
+                ends: standing.token.expires_at,
+                token_used: standing.token.last_used,
+            };
+            decide_user(tx, grant, rule)
+        }
+        (Identity::Proven { user }, Rule::SignsIn) => {
+            let found = store::user::find(tx, *user).map_err(no_caller)?.filter(|user| user.deleted_at.is_none());
+            let User { id, org, role, .. } = found.ok_or_else(|| no_caller(gone()))?;
+            Ok(Grant { org, user: Some(id), api_key: None, role, at: now, ends: None, token_used: None })
+        }
+        (Identity::ApiKey { key, .. }, rule) => {
+            let standing = store::api_key::standing(tx, *key).map_err(no_caller)?;
+            decide_api_key(&usable(standing.as_ref(), now).map_err(no_caller)?.clone(), rule, now)
+        }
+        (Identity::Node { org, key, .. }, Rule::SpeaksAsNode) => {
+            if !store::org_key::exists(tx, *org, *key).map_err(no_caller)? {
+                return Err(no_caller(key_is_gone()));
+            }
+            Ok(Grant { org: *org, user: None, api_key: None, role: Role::User, at: now, ends: None, token_used: None })
+        }
+        (Identity::System, Rule::Administers(org)) => {
+            Ok(Grant { org: *org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token_used: None })
+        }
+        (Identity::Node { org, .. }, rule) => Err(forbidden(*org, rule)),
+        (Identity::System | Identity::Proven { .. }, rule) => Err(no_caller(Error::denied(rule.spec().refusal))),
+    }
+}
+
+fn decide_user(tx: &ReadTx<'_>, grant: Grant, rule: &Rule) -> Result<Grant, Denial> {
+    let high_enough = rule.spec().least.is_some_and(|least| grant.role >= least);
+    if !high_enough || !rule.is_about(grant.org) {
+        return Err(forbidden(grant.org, rule));
+    }
+    let (project, changes) = match rule {
+        Rule::SeesProject(project) | Rule::SeesApiKeysOf(project) => (project, false),
+        Rule::ManagesProject(project) => (project, true),
+        _ => return Ok(grant),
+    };
+    let project = own_project(tx, grant.org, *project)?;
+    let member = match grant.user {
+        Some(user) => store::project::member_role(tx, project, user).map_err(no_caller)?,
+        None => None,
+    };
+    let enough = if changes { member == Some(MemberRole::Owner) } else { member.is_some() };
+    if enough || grant.role >= Role::Administrator { Ok(grant) } else { Err(forbidden(grant.org, rule)) }
+}
+
+fn decide_api_key(key: &ApiKeyStatus, rule: &Rule, now: Time) -> Result<Grant, Denial> {
+    let spec = rule.spec();
+    let may = match (spec.api_keys, rule) {
+        (ApiKeys::Never, _) => false,
+        (ApiKeys::Whole, _) => key.projects.is_empty(),
+        (ApiKeys::OfTheProject, Rule::SeesProject(Some(project))) => key.projects.contains(project),
+        (ApiKeys::OfTheProject, _) => false,
+    };
+    if !may {
+        let message = match spec.api_keys {
+            ApiKeys::Never => "An API key may not do this: use an access token",
+            ApiKeys::Whole => "An API key that is for projects may not do this: use one for the whole organization",
+            ApiKeys::OfTheProject => "Only an API key that is for this project may do this",
+        };
+        let error = Error::new(ErrorKind::Denied, "API_KEY_NOT_ALLOWED", message);
+        return Err(Denial::Forbidden(key.org, Box::new(error)));
+    }
+    if spec.least.is_none_or(|least| key.role < least) || !rule.is_about(key.org) {
+        return Err(forbidden(key.org, rule));
+    }
+    Ok(Grant {
+        org: key.org,
+        user: None,
+        api_key: Some(key.id),
+        role: key.role,
+        at: now,
+        ends: key.expire,
+        token_used: None,
+    })
+}
+
+/// A project of the caller's organization; one of another answers as one that does not exist.
+fn own_project(tx: &ReadTx<'_>, org: OrgId, project: Option<ProjectId>) -> Result<ProjectId, Denial> {
+    let found = match project {
+        Some(id) => store::project::find(tx, id).map_err(no_caller)?,
+        None => None,
+    };
+    let found = found.filter(|project| project.org == org);
+    found.map(|project| project.id).ok_or_else(|| Denial::Missing(Box::new(no_such_project())))
+}
+
+/// There is no such project, or not for this caller.
+pub(crate) fn no_such_project() -> Error {
+    Error::new(ErrorKind::Missing, "PROJECT_NOT_FOUND", "Project not found")
+}
+
+fn forbidden(org: OrgId, rule: &Rule) -> Denial {
+    Denial::Forbidden(org, Box::new(Error::denied(rule.spec().refusal)))
+}
+
+/// The organization whose API keys `caller` may have verified: its own, whoever it is. Neither rows nor roles matter, so
+/// that it is decided without the disk.
+pub(crate) fn verifies_for(caller: &Caller) -> Result<OrgId, Error> {
+    match caller.identity {
+        Identity::User { org, .. } | Identity::ApiKey { org, .. } => Ok(org),
+        Identity::Proven { .. } | Identity::Node { .. } | Identity::System => Err(Error::denied(DENIED)),
+    }
+}
+
+/// Nobody gives, changes or takes away a role above their own.
+pub(crate) fn reaches(grant: &Grant, role: Role) -> Result<(), Error> {
+    if role <= grant.role {
+        return Ok(());
+    }
+    let message = format!("Insufficient permissions: {role} is above your own role, {}", grant.role);
+    Err(Error::denied(message))
+}
+
+/// An API key that is good for something at `now`, or why it is not.
+pub(crate) fn usable(standing: Option<&ApiKeyStatus>, now: Time) -> Result<&ApiKeyStatus, Error> {
+    let Some(standing) = standing else {
+        return Err(Error::unauthenticated("API_KEY_NOT_FOUND", "The API key is not known to this server"));
+    };
+    let (code, message) = match standing.at(now) {
+        Verdict::NotYetValid => ("API_KEY_NOT_YET_VALID", "The API key is not valid yet: its start lies ahead"),
+        Verdict::Expired => ("API_KEY_EXPIRED", "The API key has expired: ask for another"),
+        Verdict::Disabled => ("API_KEY_DISABLED", "The API key was switched off"),
+        Verdict::NotFound => ("API_KEY_NOT_FOUND", "The API key is not known to this server"),
+        Verdict::Valid | Verdict::WrongProject | Verdict::InsufficientRole => return Ok(standing),
+    };
+    Err(Error::unauthenticated(code, message))
+}
+
+/// The key that verified was deleted meanwhile.
+fn key_is_gone() -> Error {
+    let advice = "The key that made it was deleted just now: sign with another key of the organization";
+    Error::new(ErrorKind::Invalid, "BAD_SIGNATURE", "Invalid signature").advising(advice)
+}
+
+fn gone() -> Error {
+    Error::unauthenticated("TOKEN_REVOKED", "The account was deleted")
+}
+
+/// A token that stands at `now`, or why it does not.
+pub(crate) fn valid(standing: Option<token::TokenStatus>, now: Time) -> Result<token::TokenStatus, Error> {
+    let Some(standing) = standing else {
+        return Err(Error::unauthenticated(
+            "INVALID_TOKEN",
+            "The access token is not known to this server, or was renewed: sign in again, or ask for another",
+        ));
+    };
+    if standing.token.revoked_at.is_some() || standing.user_deleted {
+        return Err(Error::unauthenticated(
+            "TOKEN_REVOKED",
+            "The access token was revoked: sign in again, or ask for another",
+        ));
+    }
+    if standing.token.expires_at.is_some_and(|end| end <= now) {
+        return Err(Error::unauthenticated(
+            "TOKEN_EXPIRED",
+            "The access token has expired: sign in again, or ask for another",
+        ));
+    }
+    Ok(standing)
+}
+
+fn no_caller(error: impl Into<Error>) -> Denial {
+    Denial::NoCaller(Box::new(error.into()))
+}

@@ -1,0 +1,65 @@
+//! Whose credential is it? And may its holder call now?
+
+use super::access;
+use super::app::App;
+use super::caller::{Caller, Identity, Origin};
+use super::error::Error;
+use crate::crypto::secret;
+use crate::store;
+
+/// What a request carries to show who calls.
+#[derive(Clone, Copy, Debug)]
+pub enum Credential<'a> {
+    /// A person's access token.
+    Token(&'a str),
+    /// A service's API key.
+    ApiKey(&'a str),
+}
+
+/// The caller whom a credential proves. One of the wrong shape is refused before anything is looked up. Never waits for a
+/// write or a long read, so an async thread may call it.
+pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Result<Caller, Error> {
+    let identity = match credential {
+        Credential::Token(text) => person(app, text)?,
+        Credential::ApiKey(text) => service(app, text, &origin)?,
+    };
+    Ok(Caller { identity, origin })
+}
+
+/// Takes a call from the buckets of the credential, the person and the organization.
+pub fn admit(app: &App, caller: &Caller) -> Result<(), Error> {
+    caller.credential().map_or(Ok(()), |(org, credential)| app.limiter.admit_caller(org, credential))
+}
+
+/// Charges the same buckets for a call that changes so many rows.
+pub(crate) fn charge(app: &App, caller: &Caller, rows: usize) {
+    if let Some((org, credential)) = caller.credential() {
+        app.limiter.charge(org, credential, rows);
+    }
+}
+
+fn person(app: &App, text: &str) -> Result<Identity, Error> {
+    let Some(digest) = secret::SecretKind::AccessToken.digest(text) else {
+        let message = "The access token is malformed: it is `okp_` and 36 letters and digits, copied whole";
+        return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
+    };
+    let standing = match app.index().token(&digest) {
+        Some(standing) => access::valid(Some((*standing).clone()), app.now())?,
+        // It does not stand. Whether it was revoked or never was is on disk.
+        None => access::valid(app.pre_auth(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?, app.now())?,
+    };
+    Ok(Identity::User { token: standing.token.id, user: standing.token.user, org: standing.org })
+}
+
+fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
+    let Some(digest) = secret::SecretKind::ApiKey.digest(text) else {
+        let message = "The API key is malformed: it is `oka_` and 36 letters and digits, copied whole";
+        return Err(Error::unauthenticated("MALFORMED_API_KEY", message));
+    };
+    let key = app.index().api_key(&digest);
+    let standing = access::usable(key.as_ref().map(|key| &key.standing), app.now())?;
+    if let Some(key) = &key {
+        key.touch(app.now(), origin.address);
+    }
+    Ok(Identity::ApiKey { key: standing.id, org: standing.org })
+}

@@ -1,0 +1,111 @@
+//! Who asks? Known by a credential alone, never by what a request says of itself.
+
+use std::net::IpAddr;
+
+use crate::domain::audit::Actor;
+use crate::domain::id::{ApiKeyId, OrgId, OrgKeyId, TokenId, UserId};
+
+/// Somebody who asks for something, and where the request came from.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who it is.
+    pub identity: Identity,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Who a credential says the caller is.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// The user of a valid access token.
+    User {
+        /// The token.
+        token: TokenId,
+        /// Its user.
+        user: UserId,
+        /// The user's organization.
+        org: OrgId,
+    },
+    /// A service with a valid API key.
+    ApiKey {
+        /// The key.
+        key: ApiKeyId,
+        /// The key's organization.
+        org: OrgId,
+    },
+    /// A person who has just proved who they are, by their password, a refresh token or an invitation.
+    Proven {
+        /// The person.
+        user: UserId,
+    },
+    /// A node whose signature was verified with a key of the organization.
+    Node {
+        /// The organization.
+        org: OrgId,
+        /// The key that verified.
+        key: OrgKeyId,
+        /// The node's address, as signed.
+        ip: String,
+    },
+    /// The command line, and the server itself.
+    System,
+}
+
+/// What a call is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CredentialId {
+    /// An access token or a session, and whose it is.
+    Token(TokenId, UserId),
+    /// An API key.
+    ApiKey(ApiKeyId),
+}
+
+/// Where a request came from, as the audit log records it.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The client's address; none for the command line.
+    pub address: Option<IpAddr>,
+    /// The id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Caller {
+    /// The command line, and the server itself.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { identity: Identity::System, origin: Origin::default() }
+    }
+
+    /// The organization that the credential belongs to.
+    #[must_use]
+    pub const fn org(&self) -> Option<OrgId> {
+        match self.identity {
+            Identity::User { org, .. } | Identity::ApiKey { org, .. } | Identity::Node { org, .. } => Some(org),
+            Identity::Proven { .. } | Identity::System => None,
+        }
+    }
+
+    /// The credential that the caller came with, which its calls and streams are counted by, and its organization.
+    #[must_use]
+    pub const fn credential(&self) -> Option<(OrgId, CredentialId)> {
+        match self.identity {
+            Identity::User { token, user, org } => Some((org, CredentialId::Token(token, user))),
+            Identity::ApiKey { key, org } => Some((org, CredentialId::ApiKey(key))),
+            Identity::Proven { .. } | Identity::Node { .. } | Identity::System => None,
+        }
+    }
+
+    /// How the audit log names the caller in an entry about `context_id`. An API key's name is the store's to add.
+    pub(crate) fn actor(&self, context_id: Option<&str>) -> Actor {
+        match &self.identity {
+            Identity::User { user, .. } | Identity::Proven { user } => {
+                Actor { kind: "user", id: user.to_string(), name: None }
+            }
+            Identity::ApiKey { key, .. } => Actor { kind: "api_key", id: key.to_string(), name: None },
+            Identity::Node { ip, .. } => {
+                Actor { kind: "node", id: context_id.unwrap_or_default().to_owned(), name: Some(ip.clone()) }
+            }
+            Identity::System => Actor { kind: "system", id: "system".to_owned(), name: Some("orgkeys".to_owned()) },
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! How often, and how soon again? A bucket for each key, which fills by itself.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Buckets that may lie around before the full ones are thrown away.
+const MANY: usize = 10_000;
+
+/// A bucket for each key. Instead of what it holds, the moment is kept at which it will be full again (GCRA).
+pub(super) struct Buckets<K> {
+    /// How many come back a second.
+    pub(super) rate: u32,
+    /// The time in which one comes back.
+    step: Duration,
+    /// The time in which all but one come back.
+    slack: Duration,
+    kept: Mutex<Bucket<K>>,
+}
+
+struct Bucket<K> {
+    full_at: HashMap<K, Instant>,
+    /// With so many of them, the full ones are thrown away.
+    many: usize,
+}
+
+impl<K: Hash + Eq> Buckets<K> {
+    /// Buckets that hold `burst` and get `rate` a second; none when the rate is 0.
+    pub(super) fn new(rate: u32, burst: u32) -> Option<Self> {
+        let step = Duration::from_secs(1) / NonZeroU32::new(rate)?.get();
+        let kept = Bucket { full_at: HashMap::new(), many: MANY };
+        Some(Self { rate, step, slack: step * burst.saturating_sub(1), kept: Mutex::new(kept) })
+    }
+
+    /// How long a key must wait until its bucket holds one; nothing is taken.
+    pub(super) fn wait(&self, key: &K, now: Instant) -> Duration {
+        self.kept().full_at.get(key).map_or(Duration::ZERO, |full_at| self.until(*full_at, now))
+    }
+
+    /// Takes one if there is one; gives how long to wait for it, which is no time then.
+    pub(super) fn take(&self, key: K, now: Instant) -> Duration {
+        let mut kept = self.kept();
+        kept.clear(now);
+        let full_at = kept.full_at.entry(key).or_insert(now);
+        let wait = self.until(*full_at, now);
+        if wait.is_zero() {
+            *full_at = (*full_at).max(now) + self.step;
+        }
+        wait
+    }
+
+    /// Takes so many more, also where there are none left: the key waits until they have come back.
+    pub(super) fn charge(&self, key: K, count: u32, now: Instant) {
+        let mut kept = self.kept();
+        let full_at = kept.full_at.entry(key).or_insert(now);
+        *full_at = (*full_at).max(now) + self.step * count;
+    }
+
+    fn until(&self, full_at: Instant, now: Instant) -> Duration {
+        full_at.saturating_duration_since(now).saturating_sub(self.slack)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Bucket<K>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq> Bucket<K> {
+    /// Throws the full buckets away, which are as good as none; seldom enough that no call pays for many.
+    fn clear(&mut self, now: Instant) {
+        if self.full_at.len() >= self.many {
+            self.full_at.retain(|_, full_at| *full_at > now);
+            self.many = MANY.max(self.full_at.len() * 2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn taken(buckets: &Buckets<u32>, key: u32, now: Instant) -> u32 {
+        (0..100_000).find(|_| !buckets.take(key, now).is_zero()).expect("an end")
+    }
+
+    #[test]
+    fn a_bucket_holds_its_burst_and_fills_by_its_rate_but_never_beyond() {
+        let (buckets, now) = (Buckets::new(200, 12_000).expect("a limit"), Instant::now());
+        assert_eq!(taken(&buckets, 1, now), 12_000);
+        assert_eq!(buckets.take(1, now), 5 * MILLISECOND);
+        assert_eq!(buckets.take(1, now + 4 * MILLISECOND), MILLISECOND);
+        assert_eq!(taken(&buckets, 1, now + 5 * MILLISECOND), 1);
+        assert_eq!(taken(&buckets, 1, now + 1_005 * MILLISECOND), 200);
+        assert_eq!(taken(&buckets, 1, now + Duration::from_hours(1)), 12_000);
+        assert_eq!(taken(&buckets, 2, now), 12_000, "another's is not touched");
+    }
+
+    #[test]
+    fn looking_takes_nothing_and_a_refusal_takes_nothing() {
+        let (buckets, now) = (Buckets::new(10, 2).expect("a limit"), Instant::now());
+        for _ in 0..10 {
+            assert_eq!(buckets.wait(&1, now), Duration::ZERO);
+        }
+        assert_eq!(taken(&buckets, 1, now), 2);
+        for _ in 0..10 {
+            assert_eq!(buckets.wait(&1, now), 100 * MILLISECOND);
+            assert_eq!(buckets.take(1, now), 100 * MILLISECOND);
+        }
+        assert_eq!(buckets.wait(&1, now + 100 * MILLISECOND), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_charged_comes_back_at_the_same_rate() {
+        let (buckets, now) = (Buckets::new(10, 2).expect("a limit"), Instant::now());
+        buckets.charge(1, 50, now);
+        assert_eq!(buckets.wait(&1, now), 4_900 * MILLISECOND);
+        assert_eq!(buckets.wait(&1, now + 4_900 * MILLISECOND), Duration::ZERO);
+        assert_eq!(buckets.wait(&2, now), Duration::ZERO);
+    }
+
+    #[test]
+    fn full_buckets_are_thrown_away_and_the_others_kept() {
+        let (buckets, now) = (Buckets::new(1, 60).expect("a limit"), Instant::now());
+        assert_eq!(taken(&buckets, 0, now), 60);
+        for key in 1..u32::try_from(MANY).expect("a number") {
+            assert_eq!(buckets.take(key, now), Duration::ZERO);
+        }
+        assert_eq!(buckets.take(99_999, now + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(buckets.kept().full_at.len(), 2, "the empty one, and the one that was asked for");
+        assert_eq!(taken(&buckets, 0, now + Duration::from_secs(1)), 1);
+    }
+
+    #[test]
+    fn a_rate_of_nothing_is_no_limit_and_the_greatest_is_one_that_works() {
+        assert!(Buckets::<u32>::new(0, 5).is_none());
+        let buckets = Buckets::new(u32::MAX, u32::MAX).expect("a limit");
+        assert_eq!(buckets.take(1, Instant::now()), Duration::ZERO);
+    }
+}

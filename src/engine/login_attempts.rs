@@ -1,0 +1,69 @@
+//! Which passwords are being compared now, and which wrong ones could not be written? They count like those on disk.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::domain::time::Time;
+use crate::store::login_attempt::{AccountDigest, Network, Scope, WINDOW};
+
+/// The guesses that are being looked at, not wrong yet but counted as if they were; and wrong ones that the disk had no
+/// room for.
+#[derive(Default)]
+pub struct LoginAttempts(Mutex<Counted>);
+
+/// What counts beside the rows of the store.
+#[derive(Default)]
+pub(crate) struct Counted {
+    pub(crate) under_way: Vec<AttemptedLogin>,
+    unwritten: VecDeque<(AttemptedLogin, Time)>,
+}
+
+/// Wrong guesses that are kept in memory while the disk is full; beyond it the oldest are dropped.
+const MOST_IN_MEMORY: usize = 10_000;
+
+/// What is guessed at, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AttemptedLogin {
+    pub(crate) account: AccountDigest,
+    pub(crate) network: Network,
+}
+
+impl AttemptedLogin {
+    fn is_in(self, scope: Scope) -> bool {
+        match scope {
+            Scope::AccountAndNetwork(account, network) => self == Self { account, network },
+            Scope::Account(account) => self.account == account,
+            Scope::Network(network) => self.network == network,
+        }
+    }
+}
+
+impl LoginAttempts {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counted {
+    pub(crate) fn forget(&mut self, attempted: AttemptedLogin) {
+        if let Some(index) = self.under_way.iter().position(|other| *other == attempted) {
+            self.under_way.swap_remove(index);
+        }
+    }
+
+    /// Keeps a wrong guess for as long as it counts.
+    pub(crate) fn keep(&mut self, attempted: AttemptedLogin, now: Time) {
+        let ended = now.minus(WINDOW);
+        self.unwritten.retain(|(_, at)| *at > ended);
+        if self.unwritten.len() >= MOST_IN_MEMORY {
+            self.unwritten.pop_front();
+        }
+        self.unwritten.push_back((attempted, now));
+    }
+
+    pub(crate) fn count(&self, scope: Scope, now: Time) -> usize {
+        let ended = now.minus(WINDOW);
+        let unwritten = self.unwritten.iter().filter(|(attempted, at)| attempted.is_in(scope) && *at > ended);
+        self.under_way.iter().filter(|attempted| attempted.is_in(scope)).count() + unwritten.count()
+    }
+}

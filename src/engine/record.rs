@@ -1,0 +1,122 @@
+//! What goes into the log with a thing that is done? Its event, which webhooks get too, or the denial, and that the caller's token was used.
+
+use std::time::Duration;
+
+use super::access::{self, Denial, Grant};
+use super::caller::{Caller, Identity};
+use super::environment::Environment;
+use super::error::{Error, ErrorKind};
+use super::outbox;
+use super::rule::Rule;
+use crate::domain::audit::Draft;
+use crate::domain::event::{Change, Context, Event};
+use crate::domain::id::OrgId;
+use crate::domain::time::Time;
+use crate::store::{self, StoreError, WriteTx};
+
+/// A token's last use is written once a minute, not at every call.
+const LAST_USE_STEP: Duration = Duration::from_mins(1);
+
+/// What the writer runs for a recorded change: decide, work, append. A denial commits too, since its event is the change.
+pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
+    caller: Caller,
+    env: Environment,
+    rule: Rule,
+    work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
+) -> impl FnOnce(&WriteTx<'_>) -> Result<Result<T, Error>, Error> + Send + 'static {
+    move |tx| {
+        let now = env.now();
+        let grant = match access::decide(tx, &caller, &rule, now) {
+            Ok(grant) => grant,
+            Err(denial) => return Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?)),
+        };
+        let before = tx.changes();
+        let (value, events) = match work(tx, &grant) {
+            Ok(done) => done,
+            // What the rows forbid is recorded like any denial, as long as nothing has to be undone; but not from the
+            // reserve, which somebody could use up so.
+            Err(error) if error.kind == ErrorKind::Denied && tx.changes() == before => {
+                if tx.in_reserve() {
+                    return Err(StoreError::Full.into());
+                }
+                let denial = Denial::Forbidden(grant.org, Box::new(error));
+                return Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?));
+            }
+            Err(error) => return Err(error),
+        };
+        remember_use(tx, &caller, &grant)?;
+        for event in events {
+            append(tx, &env, &caller, Some(grant.org), &event, now)?;
+        }
+        Ok(Ok(value))
+    }
+}
+
+/// Records a denial of a known caller, and gives the error to answer.
+pub(super) fn refuse(
+    tx: &WriteTx<'_>,
+    env: &Environment,
+    caller: &Caller,
+    rule: &Rule,
+    denial: Denial,
+    now: Time,
+) -> Result<Error, Error> {
+    match denial {
+        Denial::NoCaller(error) | Denial::Missing(error) => Ok(*error),
+        Denial::Forbidden(org, error) => {
+            append(tx, env, caller, Some(org), &Event::AccessDenied { org, rule: rule.name() }, now)?;
+            Ok(*error)
+        }
+    }
+}
+
+/// Remembers when a token was last used.
+pub(super) fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), StoreError> {
+    match caller.identity {
+        Identity::User { token, .. } if grant.token_used.is_none_or(|last| last.plus(LAST_USE_STEP) <= grant.at) => {
+            store::token::touch(tx, token, grant.at)
+        }
+        Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
+        Identity::Node { .. } | Identity::System => Ok(()),
+    }
+}
+
+/// Adds an event to its chain, and puts it on its way to the webhooks that ask for it; gives the id of its entry.
+pub(super) fn append(
+    tx: &WriteTx<'_>,
+    env: &Environment,
+    caller: &Caller,
+    org: Option<OrgId>,
+    event: &Event,
+    now: Time,
+) -> Result<i64, Error> {
+    let audit_record = event.audit_record();
+    let mut actor = caller.actor(audit_record.context_id.as_deref());
+    if let Identity::ApiKey { key, .. } = caller.identity {
+        actor.name = store::api_key::name(tx, key)?;
+    }
+    let draft = Draft {
+        org,
+        at: now.millis(),
+        actor,
+        action: audit_record.action,
+        context: audit_record.context.map(Context::number),
+        project: audit_record.project.map(|project| project.to_string()),
+        change: audit_record.change.map(Change::number),
+        outcome: audit_record.outcome(),
+        address: caller.origin.address.map(|address| address.to_string()),
+        request_id: caller.origin.request_id.clone(),
+        detail: audit_record.detail.map(|detail| detail.to_string()),
+        context_id: audit_record.context_id,
+    };
+    let id = store::audit::append(tx, &draft)?;
+    // What clients are not shown is not sent out.
+    if let (Some(org), Some(context), Some(change)) = (org, draft.context, draft.change) {
+        let sent = outbox::Sent { id, org, context, change, at: now };
+        for event in outbox::post(tx, env, event.audience(), &sent)? {
+            // Each of these has switched a webhook off, so this ends.
+            append(tx, env, &Caller::system(), Some(org), &event, now)?;
+        }
+    }
+    Ok(id)
+}

@@ -1,0 +1,93 @@
+//! Where does a chain of the audit log begin? After its trim point, the last entry that retention removed.
+
+use rusqlite::params;
+
+use super::audit::{chain_name, last};
+use super::delivery::forget::of_first;
+use super::{ReadTx, StoreError, WriteTx};
+use crate::crypto::chain::{ChainHash, hex};
+use crate::domain::event;
+use crate::domain::id::OrgId;
+use crate::domain::time::Time;
+
+/// The last entry of a chain that is removed, or may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrimPoint {
+    /// Its place in the chain.
+    pub seq: i64,
+    /// Its hash.
+    pub hash: ChainHash,
+}
+
+/// What the schema calls a chain: the organization's id, or nothing for the server's own.
+fn key(org: Option<&OrgId>) -> &[u8] {
+    org.map_or(&[], |org| org.as_bytes())
+}
+
+/// The trim point of a chain, if something of it was removed.
+pub fn find(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<TrimPoint>, StoreError> {
+    let sql = "SELECT seq, hash FROM trim_point WHERE chain = ?1";
+    tx.row(sql, [key(org.as_ref())], |row| Ok(TrimPoint { seq: row.get(0)?, hash: row.get(1)? }))
+}
+
+/// Every trim point, under the name of its chain.
+pub fn all(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
+    tx.rows("SELECT chain, seq, hash FROM trim_point ORDER BY chain", [], |row| {
+        let chain: Vec<u8> = row.get(0)?;
+        let org = <[u8; 16]>::try_from(chain).ok().map(OrgId::from_bytes);
+        Ok(event::Head { org: chain_name(org), seq: row.get(1)?, hash: hex(&row.get::<_, ChainHash>(2)?) })
+    })
+}
+
+/// The last entry of a chain before which everything is older than `cutoff`, and how many may go with it. An entry that
+/// states a moment after `now` was made while the clock ran ahead: it keeps nothing. All of a chain may go, since the entry
+/// that says so is its last one then; but entries of earlier removals alone are no reason for another.
+pub fn removable(
+    tx: &ReadTx<'_>,
+    org: Option<OrgId>,
+    cutoff: Time,
+    now: Time,
+) -> Result<Option<(TrimPoint, i64)>, StoreError> {
+    let begin = find(tx, org)?.map_or(0, |trim_point| trim_point.seq);
+    let Some((head, _)) = last(tx, org)? else { return Ok(None) };
+    let id = org.as_ref().map(OrgId::as_bytes);
+    let kept = "SELECT seq FROM audit WHERE org IS ?1 AND seq > ?2 AND at BETWEEN ?3 AND ?4 ORDER BY seq LIMIT 1";
+    let kept = tx.row(kept, params![id, begin, cutoff.millis(), now.millis()], |row| row.get(0))?;
+    let end = kept.unwrap_or(head + 1);
+    let old =
+        "SELECT seq, hash FROM audit WHERE org IS ?1 AND seq > ?2 AND seq < ?3 AND at < ?4 ORDER BY seq DESC LIMIT 1";
+    let read = |row: &rusqlite::Row<'_>| Ok(TrimPoint { seq: row.get(0)?, hash: row.get(1)? });
+    let Some(trim_point) = tx.row(old, params![id, begin, end, cutoff.millis()], read)? else { return Ok(None) };
+    let more = "SELECT 1 FROM audit WHERE org IS ?1 AND seq > ?2 AND seq <= ?3 AND action <> 'audit.trim' LIMIT 1";
+    let more = tx.row(more, params![id, begin, trim_point.seq], |_| Ok(()))?;
+    Ok(more.map(|()| (trim_point, trim_point.seq - begin)))
+}
+
+/// Sets a chain's trim point, or moves it forward. The schema asks that the entry which says so is the chain's last.
+pub fn advance(tx: &WriteTx<'_>, org: Option<OrgId>, trim_point: TrimPoint) -> Result<(), StoreError> {
+    let sql = match find(tx, org)? {
+        Some(_) => "UPDATE trim_point SET seq = ?2, hash = ?3 WHERE chain = ?1",
+        None => "INSERT INTO trim_point (chain, seq, hash) VALUES (?1, ?2, ?3)",
+    };
+    tx.execute(sql, params![key(org.as_ref()), trim_point.seq, trim_point.hash]).map(drop)
+}
+
+/// Whether entries up to a chain's trim point are still there.
+pub fn is_unpurged(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<bool, StoreError> {
+    let Some(trim_point) = find(tx, org)? else { return Ok(false) };
+    let sql = "SELECT 1 FROM audit WHERE org IS ?1 AND seq <= ?2 LIMIT 1";
+    Ok(tx.row(sql, params![org.as_ref().map(OrgId::as_bytes), trim_point.seq], |_| Ok(()))?.is_some())
+}
+
+/// Removes the first entries of a chain up to its trim point, at most so many, and with them what readers marked of them; but
+/// their deliveries first, of which there may be several times as many: again at most so many, and no entry before the last
+/// of them. Gives how many entries.
+pub fn purge(tx: &WriteTx<'_>, org: Option<OrgId>, most: u32) -> Result<usize, StoreError> {
+    let Some(trim_point) = find(tx, org)? else { return Ok(0) };
+    if of_first(tx, org, trim_point.seq, most)? == most as usize {
+        return Ok(0);
+    }
+    let sql = "DELETE FROM audit WHERE id IN
+        (SELECT id FROM audit WHERE org IS ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3)";
+    tx.execute(sql, params![org.as_ref().map(OrgId::as_bytes), trim_point.seq, most])
+}

@@ -1,0 +1,71 @@
+//! How busy has the writer been? Counted as it goes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Transactions are counted by how many changes they have: up to 1, 2, 4 and so on to 512.
+pub const SIZES: usize = 10;
+
+/// How busy the writer has been since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriterMetrics {
+    /// Transactions committed.
+    pub batches: u64,
+    /// Changes in them.
+    pub writes: u64,
+    /// Changes that wait now.
+    pub waiting: u64,
+    /// Transactions with up to 2^n changes and more than half of that.
+    pub sizes: [u64; SIZES],
+}
+
+/// The same, while it is counted.
+#[derive(Default)]
+pub(super) struct Figures {
+    writes: AtomicU64,
+    waiting: AtomicU64,
+    sizes: [AtomicU64; SIZES],
+}
+
+impl Figures {
+    /// A change waits.
+    pub(super) fn wait(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A change waits no more.
+    pub(super) fn waited(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A transaction was committed.
+    pub(super) fn committed(&self, changes: usize) {
+        let size = changes.next_power_of_two().ilog2() as usize;
+        self.sizes[size.min(SIZES - 1)].fetch_add(1, Ordering::Relaxed);
+        self.writes.fetch_add(changes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> WriterMetrics {
+        let sizes = std::array::from_fn(|size| self.sizes[size].load(Ordering::Relaxed));
+        WriterMetrics {
+            batches: sizes.iter().sum(),
+            writes: self.writes.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            sizes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_counted_by_the_power_of_two_that_holds_its_changes() {
+        let figures = Figures::default();
+        for changes in [1, 2, 3, 4, 5, 512, 513] {
+            figures.committed(changes);
+        }
+        let read = figures.read();
+        assert_eq!((read.sizes, read.batches, read.writes), ([1, 1, 2, 1, 0, 0, 0, 0, 0, 2], 7, 1_040));
+    }
+}
