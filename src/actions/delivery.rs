@@ -1,38 +1,37 @@
-//! Which events are on their way to webhooks, and what came of them? Asked and told by whoever carries them out.
+//! Which events are on their way to webhooks, and what came of them? Asked and told by the courier, which chooses and carries.
 
+mod candidates;
 pub mod forget;
-mod gather;
-mod settle;
+mod results;
 
-use crate::domain::delivery::{Attempt, Tried, UnderWay};
-use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::delivery::{Attempt, Tried};
+use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
 use crate::engine::error::Error;
 use crate::engine::system::System;
 
-/// What whoever carries deliveries out has in its hands when it asks for more.
-#[derive(Clone, Debug, Default)]
-pub struct Hands {
-    /// The tries that are under way, those of deliveries too that were deleted meanwhile: each holds a place.
-    pub under_way: Vec<UnderWay>,
-    /// The webhooks that are left alone for now, until they are roused more often than so.
-    pub resting: Vec<(WebhookId, u32)>,
-    /// The webhooks that have no place for more.
-    pub full: Vec<WebhookId>,
+/// A webhook to which something is on its way.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// Its organization.
+    pub org: OrgId,
+    /// How often somebody had done what ends a backoff of the webhook.
+    pub backoff_epoch: u32,
+    /// The first of its deliveries and when each is due, the longest due first.
+    pub waiting: Vec<(Time, DeliveryId)>,
 }
 
-/// What is to be tried now.
-#[derive(Debug, Default)]
-pub struct Due {
-    /// The tries, the longest due first.
-    pub attempts: Vec<Attempt>,
-    /// When something is due that is not due yet; `None` while nothing waits so. What found no place is not counted: it
-    /// waits until a try ends.
-    pub next: Option<Time>,
-    /// What is under way and for nothing: it was deleted, or has ended otherwise.
-    pub over: Vec<DeliveryId>,
+/// What waits to be tried.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    /// The webhooks that are on and whose secret can be opened.
+    pub webhooks: Vec<Candidate>,
     /// The webhooks that wait since their secret cannot be opened.
     pub unopened: Vec<WebhookId>,
+    /// What is in flight and for nothing: it was deleted, or has ended otherwise.
+    pub ended: Vec<DeliveryId>,
 }
 
 /// The time in which deliveries are due: what the clock shows. Anything that never runs back would stand still, and every
@@ -42,20 +41,23 @@ pub fn now(system: &System) -> Time {
     system.app().env.wall_clock()
 }
 
-/// Deliveries that are due, as far as there are so many `places`, none that is under way, and none of a webhook that rests or
-/// has no place: the many of one that fails must not hide the few of another. Nor do these count as next. Nothing while there
-/// is no key. What is on its way to a webhook that was switched off is given up first.
-pub fn due(system: &System, hands: &Hands, places: usize) -> Result<Due, Error> {
-    forget::give_up(system)?;
-    let Some(key) = system.app().key.get() else { return Ok(Due::default()) };
-    let (now, by) = (system.app().now(), now(system));
-    system.read(|tx| gather::Gathering { tx, key, now, by }.gather(hands, places))
+/// What waits to be tried, beside what is `in_flight`. Nothing while there is no key.
+pub fn candidates(system: &System, in_flight: &[DeliveryId]) -> Result<Candidates, Error> {
+    let Some(key) = system.app().key.get() else { return Ok(Candidates::default()) };
+    system.read(|tx| candidates::candidates(tx, key, in_flight))
+}
+
+/// What the tries of these deliveries take. One that has ended meanwhile has none.
+pub fn attempts(system: &System, deliveries: &[DeliveryId]) -> Result<Vec<Attempt>, Error> {
+    let Some(key) = system.app().key.get() else { return Ok(Vec::new()) };
+    let now = system.app().now();
+    system.read(|tx| candidates::attempts(tx, key, now, deliveries))
 }
 
 /// Remembers what came of tries. It is on disk when this returns, so nothing that was taken is tried again after.
-pub fn settle(system: &System, tries: Vec<Tried>) -> Result<(), Error> {
+pub fn record_results(system: &System, tries: Vec<Tried>) -> Result<(), Error> {
     if tries.is_empty() {
         return Ok(());
     }
-    system.write_for_orgs(move |tx, env, now| Ok(((), settle::settle(tx, env, now, tries)?)))
+    system.write_for_orgs(move |tx, env, now| Ok(((), results::record(tx, env, now, tries)?)))
 }

@@ -23,7 +23,7 @@ const WAITS: [Duration; 10] = [
 ];
 
 /// The longest that a receiver may ask to be left alone.
-pub const LONGEST_REST: Duration = Duration::from_hours(24);
+pub const LONGEST_BACKOFF: Duration = Duration::from_hours(24);
 
 /// For how long what has ended is kept.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -103,7 +103,7 @@ pub fn wait(attempts: u32, asked: Option<Duration>, rng: &mut impl Rng) -> Optio
     let jitter = wait / 10;
     let millis = u64::try_from(jitter.as_millis()).ok()?;
     let jittered = wait + Duration::from_millis(rng.random_range(0..=millis));
-    Some(jittered.max(asked.unwrap_or_default().min(LONGEST_REST)))
+    Some(jittered.max(asked.unwrap_or_default().min(LONGEST_BACKOFF)))
 }
 
 /// One try of a delivery, with all that it takes.
@@ -119,7 +119,7 @@ pub struct Attempt {
     pub url: String,
     /// How often it was tried before.
     pub attempts: u32,
-    /// How often somebody had done what ends a rest of the webhook.
+    /// How often somebody had done what ends a backoff of the webhook.
     pub backoff_epoch: u32,
     /// The keys that sign it, at least one; two while one takes the other's place.
     pub secrets: Vec<SecretSlice<u8>>,
@@ -142,7 +142,7 @@ pub struct Tried {
 
 /// A try that has begun and not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnderWay {
+pub struct InFlight {
     /// The delivery.
     pub delivery: DeliveryId,
     /// The webhook that it is for.
@@ -154,8 +154,8 @@ pub struct UnderWay {
 impl Attempt {
     /// The try once it has begun.
     #[must_use]
-    pub const fn begun(&self) -> UnderWay {
-        UnderWay { delivery: self.id, webhook: self.webhook, org: self.org }
+    pub const fn in_flight(&self) -> InFlight {
+        InFlight { delivery: self.id, webhook: self.webhook, org: self.org }
     }
 
     /// The try with what came of it.

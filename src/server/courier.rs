@@ -1,11 +1,11 @@
-//! Who carries webhook deliveries out? One task beside the requests, which asks what is due, tries it, and tells what came of it.
+//! Who carries webhook deliveries out? One task beside the requests, which looks at what waits, tries what its schedule chooses, and records what came of it.
 
+mod backoff;
 mod connect;
-mod desk;
 mod http_sender;
 mod notifier;
 mod resolver;
-mod rests;
+pub mod schedule;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,63 +15,51 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use desk::{Desk, Office};
 pub use http_sender::HttpSender;
 pub use notifier::DeliveryNotifier;
-pub use resolver::{Resolver, System};
-use rests::Backoffs;
+pub use resolver::{Resolver, System as SystemResolver};
+use schedule::{LOOK, MAX_IN_FLIGHT, Schedule, TOGETHER};
 
 use super::panicked;
-use crate::actions::delivery::{Due, Hands};
+use crate::actions::delivery::{self, Candidates};
 use crate::domain::delivery::{Attempt, Outcome, Tried};
 use crate::domain::id::{DeliveryId, WebhookId};
+use crate::domain::time::Time;
+use crate::engine::error::Error;
+use crate::engine::system::System;
 
-/// The most tries at once: of all webhooks, of those that were down last time, and of one.
-const MOST: usize = 32;
-const MOST_DOUBTFUL: usize = 16;
-const MOST_OF_ONE: usize = 4;
-
-/// A look at what is due at least this often; a clock that was set needs no other care.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// What happens within this time is looked at and settled together. A look that took longer is followed by a pause in
-/// which it could be done so many times: it must not take the machine from the requests.
-const TOGETHER: Duration = Duration::from_millis(20);
-const IDLE_SHARE: u32 = 9;
-
-/// How long what is under way may still take when the server stops. What is cut off is tried again after the start.
+/// How long what is in flight may still take when the server stops. What is cut off is tried again after the start.
 const LAST: Duration = Duration::from_secs(1);
 
 /// A broken try, which only an error of ours can cause.
 const BROKEN: Outcome = Outcome::Failed { why: "the try broke off" };
 
-/// The courier and what it has in its hands.
+/// The courier and what it carries.
 pub struct Courier {
-    desk: Arc<dyn Desk>,
+    system: Arc<System>,
     sender: Arc<HttpSender>,
     notifier: DeliveryNotifier,
-    rests: Backoffs,
+    schedule: Schedule,
     tries: JoinSet<Outcome>,
-    under_way: HashMap<Id, (Arc<Attempt>, AbortHandle)>,
+    attempts: HashMap<Id, (Arc<Attempt>, AbortHandle)>,
     /// What came of tries and is not on disk yet. While there is some nothing new is tried: it could not be remembered.
-    unsettled: Vec<Tried>,
+    unrecorded: Vec<Tried>,
     /// The webhooks that wait since their secret cannot be opened, which was said once.
     unopened: HashSet<WebhookId>,
 }
 
 impl Courier {
-    /// A courier that asks at `desk`, carries with `sender` and listens to `notifier`.
+    /// A courier for what `system` has, which sends with `sender` and listens to `notifier`.
     #[must_use]
-    pub fn new(desk: Arc<dyn Desk>, sender: HttpSender, notifier: DeliveryNotifier) -> Self {
-        let (tries, under_way) = (JoinSet::new(), HashMap::new());
+    pub fn new(system: Arc<System>, sender: HttpSender, notifier: DeliveryNotifier) -> Self {
         Self {
-            desk,
+            system,
             sender: Arc::new(sender),
             notifier,
-            rests: Backoffs::default(),
-            tries,
-            under_way,
-            unsettled: Vec::new(),
+            schedule: Schedule::new(MAX_IN_FLIGHT),
+            tries: JoinSet::new(),
+            attempts: HashMap::new(),
+            unrecorded: Vec::new(),
             unopened: HashSet::new(),
         }
     }
@@ -86,15 +74,15 @@ impl Courier {
         })
         .await;
         self.tries.shutdown().await;
-        self.settle().await;
+        self.record().await;
     }
 
     /// Looks, waits until something happens, and takes it in; `false` when it is time to stop. Nothing but the waiting is
-    /// broken off, so no outcome is told twice.
+    /// broken off, so no outcome is recorded twice.
     async fn round(&mut self, stop: &CancellationToken) -> bool {
         let began = Instant::now();
         let next = self.look().await;
-        let pause = (began.elapsed() * IDLE_SHARE).clamp(TOGETHER, LOOK);
+        let pause = Schedule::pause(began.elapsed());
         tokio::select! {
             () = self.notifier.notified() => {}
             Some(ended) = self.tries.join_next_with_id() => self.take_in(ended),
@@ -105,9 +93,9 @@ impl Courier {
         while let Some(ended) = self.tries.try_join_next_with_id() {
             self.take_in(ended);
         }
-        self.settle().await;
+        self.record().await;
         if self.notifier.is_hurried() {
-            self.rests.end();
+            self.schedule.end_backoffs();
         }
         going_on
     }
@@ -115,51 +103,46 @@ impl Courier {
     /// Begins what is due and has a place; gives when to look again if nothing happens before.
     async fn look(&mut self) -> Instant {
         let now = Instant::now();
-        let mut next = self.rests.next(now).map_or(now + LOOK, |rested| rested.min(now + LOOK));
-        if !self.unsettled.is_empty() {
-            return now + LOOK;
+        let idle = now + LOOK;
+        if !self.unrecorded.is_empty() {
+            return idle;
         }
-        let mut full: Vec<_> = self.webhooks().filter(|webhook| !self.has_place(*webhook)).collect();
-        while self.under_way.len() < MOST {
-            let most = MOST - self.under_way.len();
-            let due = match self.ask(now, &full, most).await {
-                Ok(due) => due,
-                Err(problem) => {
-                    tracing::warn!(problem, "what is due for webhooks could not be read; it is tried again");
-                    return now + LOOK;
-                }
-            };
-            self.warn(due.unopened);
-            self.break_off(&due.over);
-            let before = full.len();
-            for attempt in due.attempts {
-                if full.contains(&attempt.webhook) {
-                    continue;
-                }
-                self.rests.end_backoff(attempt.webhook, attempt.backoff_epoch);
-                if self.has_place(attempt.webhook) {
-                    self.begin(attempt);
-                } else {
-                    full.push(attempt.webhook);
-                }
+        match self.begin_due(now).await {
+            Ok(next) => {
+                [Some(idle), next, self.schedule.next_backoff_end(now)].into_iter().flatten().min().unwrap_or(idle)
             }
-            // One webhook's many must not hide another's few.
-            if full.len() == before {
-                if let Some(due) = due.next {
-                    let millis = due.millis().saturating_sub(self.desk.now().millis());
-                    next = next.min(now + Duration::from_millis(u64::try_from(millis).unwrap_or(0)).max(TOGETHER));
-                }
-                break;
+            Err(problem) => {
+                tracing::warn!(problem, "what is due for webhooks could not be read; it is tried again");
+                idle
             }
         }
-        next
     }
 
-    async fn ask(&mut self, now: Instant, full: &[WebhookId], most: usize) -> Result<Due, String> {
-        let under_way = self.under_way.values().map(|(attempt, _)| attempt.begun()).collect();
-        let (desk, hands) =
-            (Arc::clone(&self.desk), Hands { under_way, resting: self.rests.now(now), full: full.to_vec() });
-        let asked = spawn_blocking(move || desk.due(&hands, most)).await;
+    /// Begins what is due and has a place; gives when the next is due.
+    async fn begin_due(&mut self, now: Instant) -> Result<Option<Instant>, String> {
+        let in_flight = self.schedule.in_flight();
+        let Candidates { webhooks, unopened, ended } =
+            self.ask(move |system| delivery::candidates(system, &in_flight)).await?;
+        self.warn(unopened);
+        self.break_off(&ended);
+        let clock = delivery::now(&self.system);
+        let choice = self.schedule.choose(&webhooks, clock, now);
+        if !choice.deliveries.is_empty() {
+            for attempt in self.ask(move |system| delivery::attempts(system, &choice.deliveries)).await? {
+                self.begin(attempt);
+            }
+        }
+        let until = |due: Time| Duration::from_millis(u64::try_from(due.millis() - clock.millis()).unwrap_or(0));
+        Ok(choice.next.map(|due| now + until(due).max(TOGETHER)))
+    }
+
+    /// Does what may block on a thread that may.
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&System) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, String> {
+        let system = Arc::clone(&self.system);
+        let asked = spawn_blocking(move || work(&system)).await;
         asked.map_err(|ended| panicked(&ended).to_owned())?.map_err(|error| error.to_string())
     }
 
@@ -170,58 +153,43 @@ impl Courier {
         }
     }
 
-    /// The webhook of each try that is under way.
-    fn webhooks(&self) -> impl Iterator<Item = WebhookId> {
-        self.under_way.values().map(|(attempt, _)| attempt.webhook)
-    }
-
-    /// Whether one more of this webhook may be tried. One that was down last time is asked by one try whether it is back.
-    fn has_place(&self, webhook: WebhookId) -> bool {
-        let own = self.webhooks().filter(|other| *other == webhook).count();
-        if self.rests.is_half_open(webhook) {
-            own == 0 && self.webhooks().filter(|other| self.rests.is_half_open(*other)).count() < MOST_DOUBTFUL
-        } else {
-            own < MOST_OF_ONE
-        }
-    }
-
     fn begin(&mut self, attempt: Attempt) {
+        self.schedule.begin(attempt.in_flight());
         let (sender, attempt) = (Arc::clone(&self.sender), Arc::new(attempt));
         let own = Arc::clone(&attempt);
         let task = self.tries.spawn(async move { sender.send(&own).await });
-        self.under_way.insert(task.id(), (attempt, task));
+        self.attempts.insert(task.id(), (attempt, task));
     }
 
-    /// Breaks off tries that nobody waits for any more, so that they hold no place; nothing is told of them.
-    fn break_off(&mut self, over: &[DeliveryId]) {
-        self.under_way.retain(|_, (attempt, task)| {
-            let goes_on = !over.contains(&attempt.id);
+    /// Breaks off tries that nobody waits for any more, so that they hold no place; nothing is recorded of them.
+    fn break_off(&mut self, ended: &[DeliveryId]) {
+        self.attempts.retain(|_, (attempt, task)| {
+            let goes_on = !ended.contains(&attempt.id);
             if !goes_on {
                 task.abort();
             }
             goes_on
         });
+        for delivery in ended {
+            self.schedule.break_off(*delivery);
+        }
     }
 
     fn take_in(&mut self, ended: Result<(Id, Outcome), JoinError>) {
         let (task, outcome) = ended.unwrap_or_else(|error| (error.id(), BROKEN));
-        let Some((attempt, _)) = self.under_way.remove(&task) else { return };
+        let Some((attempt, _)) = self.attempts.remove(&task) else { return };
         tracing::debug!(delivery = %attempt.id, webhook = %attempt.webhook, ?outcome, "a webhook was tried");
-        self.rests.learn(&attempt, &outcome, Instant::now());
-        self.unsettled.push(attempt.ended(outcome));
+        self.schedule.end(&attempt, &outcome, Instant::now());
+        self.unrecorded.push(attempt.ended(outcome));
     }
 
-    async fn settle(&mut self) {
-        if self.unsettled.is_empty() {
+    async fn record(&mut self) {
+        if self.unrecorded.is_empty() {
             return;
         }
-        let (desk, tries) = (Arc::clone(&self.desk), self.unsettled.clone());
-        let settled = spawn_blocking(move || desk.settle(tries)).await;
-        match settled
-            .map_err(|ended| panicked(&ended).to_owned())
-            .and_then(|done| done.map_err(|error| error.to_string()))
-        {
-            Ok(()) => self.unsettled.clear(),
+        let tries = self.unrecorded.clone();
+        match self.ask(move |system| delivery::record_results(system, tries)).await {
+            Ok(()) => self.unrecorded.clear(),
             Err(problem) => tracing::warn!(problem, "what came of webhooks could not be written; it is tried again"),
         }
     }

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use self::courier::{Courier, DeliveryNotifier, HttpSender, Office, System as SystemResolver};
+use self::courier::{Courier, DeliveryNotifier, HttpSender, SystemResolver};
 use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::jobs::{Jobs, TICK};
 use crate::actions::key_file;
@@ -217,7 +217,7 @@ fn courier(system: &Arc<System>, settings: &Settings, env: Environment) -> (Cour
     let listener = notifier.clone();
     system.app().subscribe(move |_| listener.notify());
     let sender = HttpSender::new(Arc::<SystemResolver>::default(), settings.webhook_allow.clone(), env);
-    (Courier::new(Arc::new(Office(Arc::clone(system))), sender, notifier.clone()), notifier)
+    (Courier::new(Arc::clone(system), sender, notifier.clone()), notifier)
 }
 
 /// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hyper::{Method, StatusCode};
-use orgkeys::actions::delivery::{self, Hands};
-use orgkeys::domain::delivery::{Attempt, Outcome, Tried, UnderWay};
+use orgkeys::actions::delivery::{self, Candidates, forget};
+use orgkeys::domain::delivery::{Attempt, InFlight, Outcome, Tried};
 use orgkeys::domain::id::DeliveryId;
+use orgkeys::server::courier::schedule::Schedule;
 use rusqlite::{Connection, OptionalExtension};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::harness::{Identity, Server, blocking, entries};
 use crate::webhooks::Hook;
@@ -36,14 +38,29 @@ pub async fn settle(server: &Server, outcomes: Vec<(String, Outcome)>) {
 /// Tells what came of tries, all at once.
 pub async fn tell(server: &Server, tries: Vec<Tried>) {
     let system = Arc::clone(&server.system);
-    blocking(move || delivery::settle(&system, tries).expect("settled")).await;
+    blocking(move || delivery::record_results(&system, tries).expect("settled")).await;
 }
 
-/// What is due now, and when the next is.
-pub async fn due(server: &Server, tried: &[UnderWay], most: usize) -> (Vec<Attempt>, Option<i64>) {
-    let (system, hands) = (Arc::clone(&server.system), Hands { under_way: tried.to_vec(), ..Hands::default() });
-    let due = blocking(move || delivery::due(&system, &hands, most).expect("what is due")).await;
-    (due.attempts, due.next.map(|next| next.millis() - server.now()))
+/// What is due now beside what is being tried, as far as there are places for so many more, and when the next is.
+pub async fn due(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Attempt>, Option<i64>) {
+    let (attempts, next, _) = looked(server, tried, places).await;
+    (attempts, next)
+}
+
+/// The same, and what else a look at the outbox finds.
+pub async fn looked(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Attempt>, Option<i64>, Candidates) {
+    let (system, mut schedule) = (Arc::clone(&server.system), Schedule::new(tried.len() + places));
+    for begun in tried {
+        schedule.begin(*begun);
+    }
+    let (attempts, next, found) = blocking(move || {
+        forget::give_up(&system).expect("given up");
+        let found = delivery::candidates(&system, &schedule.in_flight()).expect("what waits");
+        let choice = schedule.choose(&found.webhooks, delivery::now(&system), Instant::now());
+        (delivery::attempts(&system, &choice.deliveries).expect("attempts"), choice.next, found)
+    })
+    .await;
+    (attempts, next.map(|next| next.millis() - server.now()), found)
 }
 
 /// Settles everything that is due, until nothing is.
@@ -285,11 +302,11 @@ async fn a_receiver_that_hangs_takes_four_places_and_no_more() {
     let of = |attempts: &[Attempt], hook: &Hook| attempts.iter().filter(|a| a.webhook.to_string() == hook.id).count();
     assert_eq!((of(&first, &hangs), of(&first, &quick)), (4, 1));
     assert_eq!(first.last().expect("the newest").id.to_string(), late, "the longest due first");
-    let tried: Vec<_> = first.iter().map(Attempt::begun).collect();
+    let tried: Vec<_> = first.iter().map(Attempt::in_flight).collect();
     assert_eq!(due(&server, &tried, 100).await.0.len(), 0);
     let (more, next) = due(&server, &tried[..2], 9).await;
     assert_eq!((more.len(), next), (1, None), "what found no room waits until a try ends");
-    assert!(!tried[..2].contains(&more[0].begun()));
+    assert!(!tried[..2].contains(&more[0].in_flight()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ async fn number(server: &Server, sql: &'static str) -> i64 {
 }
 
 /// Writes so many deliveries of the newest event to every webhook, beside the server.
-async fn fill(server: &Server, count: u32, state: &'static str) {
+pub async fn fill(server: &Server, count: u32, state: &'static str) {
     let (database, now) = (server.database.clone(), server.now());
     blocking(move || {
         let conn = Connection::open(database).expect("the file");
@@ -243,7 +243,7 @@ async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event
     assert_eq!((told.len(), told[0].webhook.to_string()), (1, witness.id.clone()), "the other webhook hears of it");
     // Now that does not arrive either: nobody hears of it, else two that fail would tell each other for ever.
     off.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
-    let others = due(&server, &[told[0].begun()], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
+    let others = due(&server, &[told[0].in_flight()], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
     settle(&server, others.map(|id| (id, Outcome::Taken { status: 200 })).collect()).await;
     days(&server, 9).await;
     retain(&server).await;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
-use orgkeys::actions::delivery::{self, Hands};
 use orgkeys::domain::delivery::{Attempt, Outcome};
 use serde_json::json;
 
 use crate::harness::{Server, blocking};
-use crate::outbox::{due, owner_and_hook, settle};
+use crate::outbox::{due, looked, owner_and_hook, settle};
 use crate::webhooks::Hook;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +28,7 @@ async fn the_many_webhooks_of_one_organization_leave_places_to_others() {
     let (first, _) = due(&server, &[], 32).await;
     assert_eq!(first.len(), 9);
     assert!(first.iter().any(|attempt| attempt.id.to_string() == late));
-    let tried: Vec<_> = first.iter().map(Attempt::begun).collect();
+    let tried: Vec<_> = first.iter().map(Attempt::in_flight).collect();
     assert_eq!(due(&server, &tried, 32).await.0.len(), 0, "nor more while those are being tried");
 }
 
@@ -90,13 +89,13 @@ async fn organizations_with_slow_receivers_leave_places_to_others_and_take_turns
     };
     let (first, _) = due(&server, &[], 32).await;
     assert_eq!(busy.iter().map(|hooks| of(&first, hooks)).collect::<Vec<_>>(), [6; 4], "as many of each");
-    let mut tried: Vec<_> = first.iter().map(Attempt::begun).collect();
+    let mut tried: Vec<_> = first.iter().map(Attempt::in_flight).collect();
     assert_eq!(due(&server, &tried, 8).await.0.len(), 0, "the last places are not for them");
     server.pass(60_000);
     let quiet = waiting("quiet", 1, 3).await;
     let (next, _) = due(&server, &tried, 8).await;
     assert_eq!((next.len(), of(&next, &quiet)), (1, 1), "though all others have been due for longer");
-    tried.push(next[0].begun());
+    tried.push(next[0].in_flight());
     assert_eq!(due(&server, &tried, 7).await.0.len(), 0);
     // Three of the first have ended: whoever has fewest under way comes first.
     settle(&server, first[..3].iter().map(|ended| (ended.id.to_string(), Outcome::Taken { status: 200 })).collect())
@@ -114,15 +113,13 @@ async fn a_try_holds_a_place_of_its_organization_though_its_webhook_was_deleted(
         let url = format!("https://{number}.example");
         let hook = Hook::make(&server, &owner, &json!({ "url": url, "contexts": [1] })).await;
         hook.tested(&server, &owner).await;
-        tried.push(due(&server, &tried, 32).await.0.remove(0).begun());
+        tried.push(due(&server, &tried, 32).await.0.remove(0).in_flight());
         hook.call(&server, &owner, Method::DELETE, "", json!(null)).await;
     }
     let left = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     left.tested(&server, &owner).await;
-    let system = Arc::clone(&server.system);
-    let hands = Hands { under_way: tried.clone(), ..Hands::default() };
-    let looked = blocking(move || delivery::due(&system, &hands, 32).expect("what is due")).await;
-    assert_eq!((looked.attempts.len(), looked.over.len()), (0, 8), "and is for nothing");
+    let (attempts, _, found) = looked(&server, &tried, 32).await;
+    assert_eq!((attempts.len(), found.ended.len()), (0, 8), "and is for nothing");
     assert_eq!(due(&server, &tried[1..], 32).await.0.len(), 1);
 }
 

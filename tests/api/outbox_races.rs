@@ -1,12 +1,11 @@
 //! What changes while a try is under way: what a receiver says of itself is not believed of another, and nothing ends unsaid.
 
 use hyper::Method;
-use orgkeys::actions::delivery::Hands;
 use orgkeys::domain::delivery::Outcome;
 use serde_json::json;
 
 use crate::harness::Server;
-use crate::outbox::{due, owner_and_hook, tell};
+use crate::outbox::{due, looked, owner_and_hook, tell};
 use crate::outbox_bound::change;
 use crate::outbox_down::details;
 use crate::webhooks::Hook;
@@ -83,11 +82,8 @@ async fn a_webhook_whose_secret_cannot_be_opened_takes_no_place() {
     let quiet = server.owner_of("quiet").await;
     let well = Hook::make(&server, &quiet, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     well.tested(&server, &quiet).await;
-    let system = std::sync::Arc::clone(&server.system);
-    let looked =
-        crate::harness::blocking(move || orgkeys::actions::delivery::due(&system, &Hands::default(), 1).expect("due"));
-    let looked = looked.await;
-    let tried: Vec<_> = looked.attempts.iter().map(|attempt| attempt.webhook.to_string()).collect();
-    assert_eq!((tried, looked.unopened.len()), (vec![well.id], 1));
-    assert_eq!(looked.unopened[0].to_string(), broken.id);
+    let (attempts, _, found) = looked(&server, &[], 1).await;
+    let tried: Vec<_> = attempts.iter().map(|attempt| attempt.webhook.to_string()).collect();
+    assert_eq!((tried, found.unopened.len()), (vec![well.id], 1));
+    assert_eq!(found.unopened[0].to_string(), broken.id);
 }

@@ -42,7 +42,7 @@ pub fn keep(system: &System) -> Result<(), Error> {
 
 /// Gives up what is on its way to webhooks that the server switched off, in steps: it may be much, and was told when they
 /// were switched off.
-pub(super) fn give_up(system: &System) -> Result<(), Error> {
+pub fn give_up(system: &System) -> Result<(), Error> {
     for (webhook, off) in system.read(|tx| Ok(store::webhook::off_with_pending(tx)?))? {
         let some = move || {
             system.write_for_orgs(move |tx, _, now| {

@@ -20,7 +20,7 @@ const TOGETHER: usize = 500;
 const TOGETHER_OF_ALL: usize = 2_000;
 
 /// Who writes what came of tries: in one transaction and at one moment, which the clock shows as `shown`.
-struct Clerk<'t, 'c, R> {
+struct Results<'t, 'c, R> {
     tx: &'t WriteTx<'c>,
     rng: R,
     now: Time,
@@ -37,26 +37,26 @@ struct Settlement {
 }
 
 /// Writes what came of tries, and gives what is to be recorded of it. What was deleted or has ended meanwhile is passed over.
-pub(super) fn settle(
+pub(super) fn record(
     tx: &WriteTx<'_>,
     env: &Environment,
     now: Time,
     tries: Vec<Tried>,
 ) -> Result<Vec<(OrgId, Event)>, Error> {
-    let mut clerk = Clerk { tx, rng: env.rng(), now, shown: env.wall_clock() };
+    let mut results = Results { tx, rng: env.rng(), now, shown: env.wall_clock() };
     let (mut events, mut settlements) = (Vec::new(), BTreeMap::<_, Settlement>::new());
     for tried in tries {
         let Some(sent) = store::delivery::pending(tx, tried.id)? else { continue };
         let settlement = settlements.entry((sent.delivery.webhook, sent.org)).or_default();
         let org = sent.org;
-        events.extend(clerk.settle(settlement, sent, tried)?.map(|event| (org, event)));
+        events.extend(results.add(settlement, sent, tried)?.map(|event| (org, event)));
     }
     let down = settlements.values().filter(|settlement| settlement.is_down()).count().max(1);
     for ((webhook, org), mut settlement) in settlements {
         if settlement.is_down() {
-            clerk.count(webhook, &mut settlement, TOGETHER.min(TOGETHER_OF_ALL / down))?;
+            results.count(webhook, &mut settlement, TOGETHER.min(TOGETHER_OF_ALL / down))?;
         }
-        events.extend(clerk.say(webhook, &settlement.given_up)?.map(|event| (org, event)));
+        events.extend(results.say(webhook, &settlement.given_up)?.map(|event| (org, event)));
     }
     Ok(events)
 }
@@ -68,8 +68,8 @@ impl Settlement {
     }
 }
 
-impl<R: Rng> Clerk<'_, '_, R> {
-    fn settle(&mut self, settlement: &mut Settlement, sent: OnItsWay, tried: Tried) -> Result<Option<Event>, Error> {
+impl<R: Rng> Results<'_, '_, R> {
+    fn add(&mut self, settlement: &mut Settlement, sent: OnItsWay, tried: Tried) -> Result<Option<Event>, Error> {
         let (id, webhook) = (sent.delivery.id, sent.delivery.webhook);
         let (taken, gone) = (matches!(tried.outcome, Outcome::Taken { .. }), tried.outcome == Outcome::Gone);
         // Where it went says nothing of where it goes now. And what was counted while the try was under way is not counted twice.
