@@ -137,6 +137,9 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .with(http::receive::Receive)
         .with(http::refusals::Refusals)
         .with(http::closing::Closing)
+        .map_to_response()
+        // What follows answers some requests by itself. Unboxed, the future of all operations would be copied for each of them.
+        .boxed()
         .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&config.metrics)))
         .with(http::cors::Cors(config.cors_origins))
         .with(http::head::Strict)
