@@ -1,8 +1,8 @@
 //! What password is taken? A long one, in any script, that is not among those that everybody tries first.
 
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
-use passwords::analyzer::is_common_password;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
@@ -28,9 +28,14 @@ pub fn parse(field: &'static str, text: &str) -> Result<SecretString, InvalidFie
     Ok(SecretString::from(text))
 }
 
-/// Both ways of writing are looked up, since the list has some of its passwords with capitals only.
+/// Common passwords that are long enough, in lower case and in order. Shorter ones are refused for their length.
+static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let lines = include_str!("common_passwords.txt").lines();
+    lines.filter(|line| !line.starts_with("# ")).collect()
+});
+
 fn is_common(text: &str) -> bool {
-    is_common_password(text) || is_common_password(lower_cased(text).as_str())
+    COMMON.binary_search(&lower_cased(text).as_str()).is_ok()
 }
 
 /// The copy is wiped, and has room from the start: growing would leave a part of it behind in freed memory.
@@ -77,6 +82,14 @@ mod tests {
             assert_eq!(problem(refused), "password must not be one of the most common passwords");
         }
         assert!(parse("password", "password1234 of mine").is_ok());
+    }
+
+    #[test]
+    fn the_list_is_in_lower_case_in_order_and_long_enough() {
+        assert!(COMMON.is_sorted() && COMMON.len() > 1_000);
+        for password in COMMON.iter() {
+            assert!(BYTES.contains(&password.len()) && lower_cased(password).as_str() == *password, "{password}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod courier;
 mod credentials;
 mod crowd;
 mod deploy_metrics;
+mod docs;
 mod events;
 mod examples;
 mod full;

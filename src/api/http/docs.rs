@@ -1,29 +1,41 @@
 //! Where is the document seen and tried out? At `/docs`, in a Swagger UI that is part of the program and needs no network.
 
-use poem::http::{HeaderValue, StatusCode, header};
-use poem::{IntoEndpoint, IntoResponse, Request, Response, Route, get, handler};
+use std::sync::LazyLock;
 
+use poem::http::{HeaderValue, header};
+use poem::{IntoEndpoint, Request, Response, Route, get, handler};
+
+use super::asset::Asset;
 use super::document;
+use crate::engine::error::Error;
 
 /// Only our own files run; styles may be inline since Swagger UI sets some.
 const CSP: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The page, its script and style, and the files of swagger-ui-dist (Apache-2.0).
-const FILES: [(&str, &str, &[u8]); 5] = [
-    ("", "text/html; charset=utf-8", include_bytes!("../../../openapi/swagger-ui/index.html")),
-    ("init.js", "text/javascript; charset=utf-8", include_bytes!("../../../openapi/swagger-ui/init.js")),
-    ("orgkeys.css", "text/css; charset=utf-8", include_bytes!("../../../openapi/swagger-ui/orgkeys.css")),
-    ("swagger-ui.css", "text/css; charset=utf-8", include_bytes!("../../../openapi/swagger-ui/swagger-ui.css")),
-    (
-        "swagger-ui-bundle.js",
-        "text/javascript; charset=utf-8",
-        include_bytes!("../../../openapi/swagger-ui/swagger-ui-bundle.js"),
-    ),
-];
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Changes with the program, which is all that these files change with.
-const ETAG: &str = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
+/// A file that was compressed when the program was built.
+macro_rules! built {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"))
+    };
+}
+
+/// The page, its script and style, and the files of swagger-ui-dist (Apache-2.0), by their names.
+static FILES: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
+    [
+        ("", Asset::compressed(HTML, built!("index.html"))),
+        ("init.js", Asset::compressed(SCRIPT, built!("init.js"))),
+        ("orgkeys.css", Asset::compressed(CSS, built!("orgkeys.css"))),
+        ("swagger-ui.css", Asset::compressed(CSS, built!("swagger-ui.css"))),
+        ("swagger-ui-bundle.js", Asset::compressed(SCRIPT, built!("swagger-ui-bundle.js"))),
+    ]
+});
+
+static DOCUMENT: LazyLock<std::io::Result<Asset>> = LazyLock::new(|| Asset::text("application/json", document::text()));
 
 /// Swagger UI, to be nested at `/docs`.
 pub fn endpoint() -> Route {
@@ -38,21 +50,14 @@ pub fn document() -> impl IntoEndpoint {
 #[handler]
 fn file(request: &Request) -> poem::Result<Response> {
     let name = request.raw_path_param("name").unwrap_or_default();
-    let found = FILES.iter().find(|(known, ..)| *known == name);
-    let (_, content_type, bytes) = found.ok_or(poem::error::NotFoundError)?;
-    let known = request.header(header::IF_NONE_MATCH) == Some(ETAG);
-    let response = Response::builder()
-        .header(header::CONTENT_TYPE, *content_type)
-        .header(header::ETAG, ETAG)
-        .header(header::CACHE_CONTROL, "no-cache")
-        .header(header::CONTENT_SECURITY_POLICY, CSP)
-        .header(header::REFERRER_POLICY, "no-referrer");
-    Ok(if known { response.status(StatusCode::NOT_MODIFIED).finish() } else { response.body(*bytes) })
+    let (_, asset) = FILES.iter().find(|(known, _)| *known == name).ok_or(poem::error::NotFoundError)?;
+    let mut response = asset.answer(request);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
 }
 
 #[handler]
-fn json() -> Response {
-    let mut response = document::text().into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+fn json(request: &Request) -> poem::Result<Response> {
+    DOCUMENT.as_ref().map(|asset| asset.answer(request)).map_err(|error| super::error::refused(Error::internal(error)))
 }

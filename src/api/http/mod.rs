@@ -1,5 +1,6 @@
 //! What surrounds the operations: how a request is let in, read, observed and answered, and how the document is made.
 
+pub mod asset;
 pub mod auth;
 pub mod body;
 pub mod bridge;

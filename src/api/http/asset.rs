@@ -1,0 +1,117 @@
+//! How is something sent that never changes while the program runs? Compressed to whoever takes that, with a tag of its content.
+
+use std::io::{Read, Write};
+use std::sync::OnceLock;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use hyper::body::Bytes;
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{Request, Response};
+use sha2::{Digest, Sha256};
+
+use crate::crypto::chain::hex;
+
+/// Bytes of the hash that a tag has: two contents never meet by chance.
+const TAG_BYTES: usize = 8;
+
+/// A file of the program, or a text that it makes once.
+pub struct Asset {
+    content_type: &'static str,
+    gzip: Bytes,
+    /// The same as it was before it was compressed, once somebody has asked for that.
+    plain: OnceLock<Bytes>,
+    tag: String,
+}
+
+impl Asset {
+    /// Something that was compressed when the program was built.
+    #[must_use]
+    pub fn compressed(content_type: &'static str, gzip: &'static [u8]) -> Self {
+        Self::new(content_type, Bytes::from_static(gzip), OnceLock::new())
+    }
+
+    /// A text, which is compressed here.
+    pub fn text(content_type: &'static str, text: &'static str) -> std::io::Result<Self> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text.as_bytes())?;
+        let gzip = encoder.finish()?.into();
+        Ok(Self::new(content_type, gzip, OnceLock::from(Bytes::from_static(text.as_bytes()))))
+    }
+
+    fn new(content_type: &'static str, gzip: Bytes, plain: OnceLock<Bytes>) -> Self {
+        // Weak (RFC 9110, section 8.8.1): both forms of one content have it.
+        let tag = format!("W/\"{}\"", hex(&Sha256::digest(&gzip)[..TAG_BYTES]));
+        Self { content_type, gzip, plain, tag }
+    }
+
+    /// The answer to a request for it.
+    #[must_use]
+    pub fn answer(&self, request: &Request) -> Response {
+        let is_known = request.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.contains(&self.tag));
+        let response = Response::builder()
+            .header(header::CONTENT_TYPE, self.content_type)
+            .header(header::ETAG, &self.tag)
+            .header(header::CACHE_CONTROL, "no-cache")
+            .header(header::VARY, "Accept-Encoding");
+        if is_known {
+            return response.status(StatusCode::NOT_MODIFIED).finish();
+        }
+        if takes_gzip(request) {
+            let gzip = HeaderValue::from_static("gzip");
+            return response.header(header::CONTENT_ENCODING, gzip).body(self.gzip.clone());
+        }
+        response.body(self.plain.get_or_init(|| plain(&self.gzip)).clone())
+    }
+}
+
+fn plain(gzip: &[u8]) -> Bytes {
+    let mut plain = Vec::new();
+    // What this program compressed itself can be read.
+    if let Err(error) = GzDecoder::new(gzip).read_to_end(&mut plain) {
+        tracing::error!(%error, "a part of the program cannot be decompressed");
+    }
+    plain.into()
+}
+
+/// Whether the client takes gzip (RFC 9110, section 12.5.3): it names it, or anything, and not with a weight of 0.
+fn takes_gzip(request: &Request) -> bool {
+    let named = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut codings = named.flat_map(|value| value.split(',')).map(|coding| {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.parse::<f32>().ok());
+        (name.trim().to_ascii_lowercase(), weight.is_some_and(|weight| weight > 0.0))
+    });
+    codings
+        .find(|(name, _)| name == "gzip")
+        .or_else(|| codings.find(|(name, _)| name == "*"))
+        .is_some_and(|(_, taken)| taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_taken(encodings: &str) -> bool {
+        takes_gzip(&Request::builder().header(header::ACCEPT_ENCODING, encodings).finish())
+    }
+
+    #[test]
+    fn gzip_is_taken_by_who_names_it_and_not_by_who_refuses_it() {
+        for taken in ["gzip", "GZIP", "br, gzip;q=0.5", "deflate,gzip, br", "*", "br;q=1, *;q=0.1"] {
+            assert!(is_taken(taken), "{taken}");
+        }
+        for refused in ["", "br", "gzip;q=0", "gzip;q=0.0, *", "identity", "gzip;q=x", "*;q=0", "xgzip"] {
+            assert!(!is_taken(refused), "{refused}");
+        }
+        assert!(!takes_gzip(&Request::default()));
+    }
+
+    #[test]
+    fn two_contents_have_two_tags_and_what_is_compressed_is_what_was_there() {
+        let [one, two] = ["one", "two"].map(|text| Asset::text("text/plain", text).expect("compressed"));
+        assert_ne!(one.tag, two.tag);
+        assert_eq!((&plain(&one.gzip)[..], &plain(&two.gzip)[..]), (&b"one"[..], &b"two"[..]));
+    }
+}

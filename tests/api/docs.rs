@@ -1,0 +1,72 @@
+//! The documentation page: small on the wire for whoever takes it compressed, and fetched again only when it has changed.
+
+use std::collections::HashSet;
+use std::io::Read;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+
+use crate::harness::{Answer, Server};
+
+/// Everything that a browser fetches until the page can be used.
+const PAGE: [&str; 6] = [
+    "/docs",
+    "/docs/init.js",
+    "/docs/orgkeys.css",
+    "/docs/swagger-ui.css",
+    "/docs/swagger-ui-bundle.js",
+    "/openapi.json",
+];
+
+/// A gzip stream as it was.
+fn plain(gzip: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).expect("gzip");
+    plain
+}
+
+async fn get(server: &Server, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = Request::get(format!("http://{}{path}", server.address));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    server.send(request.body(Full::new(Bytes::new())).expect("a request")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_600_kb_at_most_for_who_takes_gzip_and_the_same_for_who_does_not() {
+    let server = Server::start().await;
+    let mut sent = 0;
+    for path in PAGE {
+        let compressed = get(&server, path, &[("accept-encoding", "gzip, deflate, br")]).await;
+        let whole = get(&server, path, &[]).await;
+        assert_eq!((compressed.status, whole.status), (StatusCode::OK, StatusCode::OK), "{path}");
+        assert_eq!(compressed.headers["content-encoding"], "gzip", "{path}");
+        assert!(whole.headers.get("content-encoding").is_none(), "{path}");
+        assert_eq!(plain(&compressed.body), whole.body, "{path}");
+        for answer in [&compressed, &whole] {
+            assert_eq!(answer.headers["vary"], "Accept-Encoding", "{path}");
+            assert_eq!(answer.headers["cache-control"], "no-cache", "{path}");
+        }
+        sent += compressed.body.len();
+    }
+    assert!(sent <= 600_000, "{sent} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_content_has_a_tag_of_its_own_and_is_not_sent_again_to_who_has_it() {
+    let server = Server::start().await;
+    let mut tags = HashSet::new();
+    for path in PAGE {
+        let tag = get(&server, path, &[]).await.headers["etag"].to_str().expect("text").to_owned();
+        let same = get(&server, path, &[("accept-encoding", "gzip")]).await;
+        assert_eq!(same.headers["etag"], tag.as_str(), "{path}");
+        for known in [tag.clone(), format!("\"other\", {tag}")] {
+            let unchanged = get(&server, path, &[("if-none-match", &known)]).await;
+            assert_eq!((unchanged.status, unchanged.body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
+            assert_eq!(unchanged.headers["etag"], tag.as_str(), "{path}");
+        }
+        let changed = get(&server, path, &[("if-none-match", "\"0.1.0\"")]).await;
+        assert_eq!(changed.status, StatusCode::OK, "{path}");
+        assert!(tags.insert(tag), "{path} has the tag of another");
+    }
+}
