@@ -48,7 +48,7 @@ pub fn generate<R: CryptoRng>(rng: impl FnOnce() -> R) -> Result<KeyPair, KeyErr
 
 #[inline(never)]
 fn make<R: CryptoRng>(rng: impl FnOnce() -> R) -> Result<KeyPair, KeyError> {
-    let private = rsa::RsaPrivateKey::new(&mut rng(), BITS).map_err(|e| KeyError(e.to_string()))?;
+    let private = rsa::PrivateKey::new(&mut rng(), BITS).map_err(|e| KeyError(e.to_string()))?;
     let pem = private.to_pkcs1_pem(LineEnding::LF).map_err(|e| KeyError(e.to_string()))?;
     let public = private.to_public_key().to_public_key_der().map_err(|e| KeyError(e.to_string()))?;
     Ok(KeyPair { private_pem: SecretString::from(pem.as_str()), public_der: public.into_vec() })

@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::pkcs8::DecodePrivateKey;
 
@@ -82,8 +82,8 @@ pub fn decode_signature(text: &str) -> Option<Signature> {
     reason = "the command line signs on the node's side; the server never holds a private key"
 )]
 pub fn sign(pem: &str, message: &str) -> Result<String, KeyError> {
-    let private = RsaPrivateKey::from_pkcs1_pem(pem)
-        .or_else(|_| RsaPrivateKey::from_pkcs8_pem(pem))
+    let private = PrivateKey::from_pkcs1_pem(pem)
+        .or_else(|_| PrivateKey::from_pkcs8_pem(pem))
         .map_err(|_| KeyError("the file holds no RSA private key in PEM (PKCS#1 or PKCS#8)".to_owned()))?;
     let der = private.to_pkcs1_der().map_err(|e| KeyError(e.to_string()))?;
     let key = KeyPair::from_der(der.as_bytes()).map_err(|e| KeyError(e.to_string()))?;

@@ -14,7 +14,7 @@ use hyper::{Method, StatusCode};
 use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::EncodePublicKey;
 use rusqlite::Connection;
@@ -57,7 +57,7 @@ impl World {
         let key = minted.json()["data"]["id"].as_str().expect("an id").to_owned();
         let database = server.database.clone();
         blocking(move || {
-            let key = RsaPrivateKey::from_pkcs1_pem(TEST_ONLY_KEY).expect("a key");
+            let key = PrivateKey::from_pkcs1_pem(TEST_ONLY_KEY).expect("a key");
             let der = key.to_public_key().to_public_key_der().expect("its public half");
             let beside = Connection::open(database).expect("opened beside the server");
             assert_eq!(beside.execute("UPDATE org_key SET public_key = ?1", [der.as_bytes()]), Ok(1));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PrivateKeyParts;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl Canary {
         for line in pem.lines().filter(|line| line.len() == 64).skip(6) {
             self.secret("a line of a private key", line);
         }
-        let key = RsaPrivateKey::from_pkcs1_pem(pem).expect("a key");
+        let key = PrivateKey::from_pkcs1_pem(pem).expect("a key");
         self.secret("a private exponent", key.d().to_be_bytes());
         for prime in key.primes() {
             self.secret("a prime", prime.to_be_bytes());

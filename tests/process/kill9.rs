@@ -155,7 +155,7 @@ fn what_was_acknowledged_survives_25_kills_under_8_writing_clients() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let (first_key, pem) = server.mint(&owner);
-    let private = rsa::RsaPrivateKey::from_pkcs1_pem(&pem).expect("a key").to_pkcs1_der().expect("DER");
+    let private = rsa::PrivateKey::from_pkcs1_pem(&pem).expect("a key").to_pkcs1_der().expect("DER");
     let site = Arc::new(Site { owner, signer: KeyPair::from_der(private.as_bytes()).expect("a key") });
     let mut clients: Vec<Client> = (0..CLIENTS).map(|name| Client { name, ..Client::default() }).collect();
     clients[0].keys.insert(first_key, Fate::There);

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PrivateKeyParts;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ impl Canaries {
         for (line, number) in pem.lines().filter(|line| line.len() == 64).zip(1..).skip(6) {
             self.add(&format!("{what}, line {number}"), line);
         }
-        let key = RsaPrivateKey::from_pkcs1_pem(pem).expect("a key");
+        let key = PrivateKey::from_pkcs1_pem(pem).expect("a key");
         let numbers = [
             ("exponent", key.d().to_be_bytes()),
             ("prime", key.primes()[0].to_be_bytes()),

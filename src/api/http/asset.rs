@@ -78,15 +78,16 @@ fn plain(gzip: &[u8]) -> Bytes {
 /// Whether the client takes gzip (RFC 9110, section 12.5.3): it names it, or anything, and not with a weight of 0.
 fn takes_gzip(request: &Request) -> bool {
     let named = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let mut codings = named.flat_map(|value| value.split(',')).map(|coding| {
-        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.parse::<f32>().ok());
-        (name.trim().to_ascii_lowercase(), weight.is_some_and(|weight| weight > 0.0))
-    });
-    codings
-        .find(|(name, _)| name == "gzip")
-        .or_else(|| codings.find(|(name, _)| name == "*"))
-        .is_some_and(|(_, taken)| taken)
+    let codings: Vec<(String, bool)> = named
+        .flat_map(|value| value.split(','))
+        .map(|coding| {
+            let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+            let weight = parameters.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.parse::<f32>().ok());
+            (name.trim().to_ascii_lowercase(), weight.is_some_and(|weight| weight > 0.0))
+        })
+        .collect();
+    let of = |wanted: &str| codings.iter().find(|(name, _)| name == wanted);
+    of("gzip").or_else(|| of("*")).is_some_and(|(_, is_taken)| *is_taken)
 }
 
 #[cfg(test)]
