@@ -64,6 +64,7 @@ pub fn notice(system: &System) -> Result<Option<Time>, Error> {
 pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: bool) -> Result<Restored, Error> {
     let database = store::files::real(&options.path)?;
     let lock = Lock::take(&database)?;
+    store::lock::must_not_be_served(&database)?;
     // A damaged database may be replaced, another program's never.
     if database.try_exists().map_err(StoreError::from)?
         && let Err(foreign @ StoreError::Foreign { .. }) = store::header::check_header(&database)

@@ -243,7 +243,9 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
     if files::beside(file, ".lock").try_exists()? || files::beside(file, "-wal").try_exists()? {
         return Err(StoreError::Unusable(format!("{} is a database in use: name another file", file.display())));
     }
-    header::check_header(file).map_err(|_| {
+    let is_file = fs::metadata(file).is_ok_and(|meta| meta.is_file());
+    let checked = if is_file { header::check_header(file) } else { Err(StoreError::Busy) };
+    checked.map_err(|_| {
         StoreError::Unusable(format!("{} is there and is no backup of orgkeys: name another file", file.display()))
     })
 }

@@ -12,9 +12,12 @@ use super::StoreError;
 
 /// What the names of the files that lie beside a database end with: SQLite's and ours, drafts and locks included. Only the key
 /// file and what keeps the time in its name are made by other means.
-pub(super) const BESIDE: [&str; 15] = [
+pub(super) const BESIDE: [&str; 18] = [
     "-journal",
     "-wal",
+    "-wal.new",
+    ".key",
+    ".key.new",
     "-shm",
     ".lock",
     ".new",

@@ -24,11 +24,21 @@ pub(super) fn database_gone(database: &Path) -> ! {
     ))
 }
 
-/// Ends the process because what lies beside the database was moved or removed under it.
-pub(super) fn log_gone(database: &Path) -> ! {
+/// Ends the process because what lies beside the database was moved or removed, after the log was put back.
+pub(super) fn log_put_back(database: &Path) -> ! {
     halt(&format!(
-        "the -wal or the -shm of {} was moved or removed while the server ran, so the process ends. Every acknowledged change \
-         is in the database itself: start the server again, and keep other programs away from these files",
+        "the -wal or the -shm of {} was moved or removed while the server ran, so the process ends. Nothing that was acknowledged \
+         is lost: the -wal is in its place. Start the server again, and keep other programs away from these files",
+        database.display()
+    ))
+}
+
+/// Ends the process because the log was overwritten or cut.
+pub(super) fn log_overwritten(database: &Path) -> ! {
+    halt(&format!(
+        "the -wal of {} was overwritten or cut by another program while the server ran, so the process ends. What was acknowledged \
+         since the last checkpoint may be lost with it. Keep a copy of the files as they are, find the program (a log rotation, a \
+         copy over running files?), then remove the -wal and start the server again, or restore the last backup with `orgkeys restore`",
         database.display()
     ))
 }

@@ -5,7 +5,7 @@
 //! log has come. It is written at the beginning of each log and before each checkpoint.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -24,7 +24,7 @@ pub(super) struct Identity {
 impl Identity {
     /// Reads the row as `conn` sees it.
     pub(super) fn read(conn: &Connection) -> Result<Self, StoreError> {
-        Ok(conn.query_row("SELECT file, previous, mark, base FROM file_identity", [], |row| {
+        Ok(conn.prepare_cached("SELECT file, previous, mark, base FROM file_identity")?.query_row([], |row| {
             Ok(Self { file: row.get(0)?, previous: row.get(1)?, mark: row.get(2)?, base: row.get(3)? })
         })?)
     }
@@ -33,16 +33,19 @@ impl Identity {
     /// cut off: its first page may be ahead of its length. The row is alone on the second page
     /// (<https://www.sqlite.org/fileformat.html>, sections 1.3, 1.6 and 2.1).
     pub(super) fn of_file(path: &Path) -> std::io::Result<Option<Self>> {
-        let mut file = File::open(path)?;
+        Self::of_open(&File::open(path)?)
+    }
+
+    /// The same of a file that is open. Whoever has a connection to it must not open and close it: that would end SQLite's locks.
+    pub(super) fn of_open(file: &File) -> std::io::Result<Option<Self>> {
         let mut header = [0; 18];
-        file.read_exact(&mut header)?;
+        file.read_exact_at(&mut header, 0)?;
         let size = match u16::from_be_bytes([header[16], header[17]]) {
             1 => 65_536,
             size => usize::from(size),
         };
         let mut page = vec![0; size];
-        file.seek(SeekFrom::Start(size as u64))?;
-        file.read_exact(&mut page)?;
+        file.read_exact_at(&mut page, size as u64)?;
         Ok(Self::of_page(&page))
     }
 

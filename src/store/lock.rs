@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub struct Lock {
 /// the database drops this after its connections.
 #[derive(Debug)]
 pub(super) struct InUse {
-    _file: File,
+    file: Arc<File>,
 }
 
 impl Lock {
@@ -58,22 +59,35 @@ impl InUse {
                 return Err(under_another_name(database));
             }
             if Instant::now() > until {
-                return Err(in_use(database));
+                return Err(StoreError::Unusable(format!(
+                    "a command that reads {0} has not ended for a minute: `lsof {0}` names it, end it",
+                    database.display()
+                )));
             }
             sleep(LOOK_AGAIN);
         }
-        Ok(Self { _file: file })
+        Ok(Self { file: Arc::new(file) })
+    }
+
+    /// The descriptor of the file.
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// Keeps everybody from serving the file until this is dropped; `None` when somebody does.
     pub(super) fn read(database: &Path) -> Result<Option<Self>, StoreError> {
         let file = File::open(database)?;
         match file.try_lock_shared() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file: Arc::new(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(StoreError::Internal(error.to_string())),
         }
     }
+}
+
+/// Refuses a database that is served although its lock file is free: somebody removed that.
+pub fn must_not_be_served(database: &Path) -> Result<(), StoreError> {
+    if database.try_exists()? { InUse::serve(database).map(drop) } else { Ok(()) }
 }
 
 /// Refuses a database that is served by another name: what its server wrote last lies beside that.

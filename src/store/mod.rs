@@ -169,7 +169,7 @@ impl Store {
         let conn = connection::writing(&options.path)?;
         let index = Arc::new(Index::load(&ReadGuard::begin(&conn)?.0)?);
         let notifier = Arc::new(CommitNotifier::default());
-        let writer = Writer::start(conn, Arc::clone(&index), Arc::clone(&notifier), options)?;
+        let writer = Writer::start(conn, (Arc::clone(&index), Arc::clone(&notifier)), in_use.file(), options)?;
         let door = connection::reading(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(connection::reading_flags())

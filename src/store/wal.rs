@@ -5,13 +5,14 @@
 //! newest state, and then needs the log no more. So the writer waits about twice as long as the longest snapshot is held.
 
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::in_place::{Gone, InPlace};
+use super::in_place::{Gone, InPlace, Log};
 use super::{StoreError, connection, files, halt, identity};
 
 /// Frames, each of a page, after which some are moved into the database, without waiting for anybody.
@@ -46,6 +47,8 @@ pub(super) struct Wal {
     in_place: InPlace,
     /// Whether all of the log is in the database: then the next change may begin a new one.
     moved: Cell<bool>,
+    /// The same, also where a reader needs the log still: the next change may begin a new one once it does not.
+    all_moved: Cell<bool>,
     /// Frames that the log has.
     frames: Cell<u32>,
     /// Frames that it had when some were moved into the database last.
@@ -78,12 +81,14 @@ enum Mode {
 
 impl Wal {
     /// Takes over the log of `database`: all of it moves into the file, which then becomes another than any copy of it.
-    pub(super) fn take_over(conn: &Connection, database: &Path) -> Result<Self, StoreError> {
+    /// `file` is a descriptor of the database that is open for as long as any connection.
+    pub(super) fn take_over(conn: &Connection, database: &Path, file: Arc<File>) -> Result<Self, StoreError> {
         let wal = Self {
             database: database.to_owned(),
-            in_place: InPlace::of(database)?,
+            in_place: InPlace::of(conn, database, file)?,
             path: files::beside(database, "-wal"),
             moved: Cell::new(false),
+            all_moved: Cell::new(true),
             frames: Cell::new(0),
             moved_at: Cell::new(0),
             restart_at: Cell::new(MANY),
@@ -115,21 +120,24 @@ impl Wal {
         Ok(())
     }
 
-    /// To be called after each commit and before anybody is answered: ends the process if the files were moved or removed.
+    /// To be called after each transaction and before anybody is answered: ends the process if the files were moved, removed or
+    /// overwritten.
     pub(super) fn must_be_in_place(&self, conn: &Connection) {
-        match self.in_place.gone() {
+        let log = Log { frames: self.count(conn), before: self.frames.get(), may_be_new: self.all_moved.get() };
+        match self.in_place.gone(conn, log) {
             None => {}
             Some(Gone::Database) => halt::database_gone(&self.database),
-            Some(Gone::Log) => {
-                self.attempt(conn, Mode::Truncate);
-                halt::log_gone(&self.database)
-            }
+            Some(Gone::LogContent) => halt::log_overwritten(&self.database),
+            Some(Gone::Log) => self.in_place.put_log_back(),
+            Some(Gone::Index) => halt::log_put_back(&self.database),
         }
     }
 
     /// To be called after each commit: does what is due.
     pub(super) fn committed(&self, conn: &Connection) {
         self.moved.set(false);
+        self.measure(conn);
+        self.all_moved.set(false);
         if let Some(mode) = self.due.take() {
             self.attempt(conn, mode);
         }
@@ -141,7 +149,6 @@ impl Wal {
     /// To be called while nothing is written: cuts a log that has become long.
     pub(super) fn idle(&self, conn: &Connection) {
         self.must_be_in_place(conn);
-        self.must_follow(conn);
         if let Some(mode) = self.next() {
             self.mark_alone(conn);
             self.attempt(conn, mode);
@@ -178,15 +185,9 @@ impl Wal {
         }
     }
 
-    /// Ends the process rather than moving the log into a file that it does not belong to.
-    fn must_follow(&self, conn: &Connection) {
-        if self.in_place.is_overwritten(conn) {
-            halt::database_gone(&self.database);
-        }
-    }
-
     fn attempt(&self, conn: &Connection, mode: Mode) {
-        self.must_follow(conn);
+        // Into another file, or from another log, nothing is moved.
+        self.must_be_in_place(conn);
         let patience = PATIENCE[usize::from(self.frames.get() >= 2 * MANY)];
         if let Err(error) = self.checkpoint(conn, mode, patience) {
             if is_broken(&error) {
@@ -231,21 +232,27 @@ impl Wal {
         });
         conn.busy_timeout(connection::BUSY)?;
         let (blocked, frames, moved) = done?;
+        self.all_moved.set(frames == moved);
         self.moved.set(blocked == 0 && frames == moved);
         Ok(())
     }
 
     /// Counts the frames; when there are fewer than before, SQLite has begun the log anew.
     fn measure(&self, conn: &Connection) {
-        let frames = conn
-            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
-            .and_then(|mut look| look.query_row([], |row| row.get::<_, i64>(1)));
-        let frames = frames.ok().and_then(|frames| u32::try_from(frames).ok()).unwrap_or(0);
+        let frames = self.count(conn);
         if frames < self.moved_at.get() {
             self.moved_at.set(0);
             self.restart_at.set(MANY);
         }
         self.frames.set(frames);
+    }
+
+    #[expect(clippy::unused_self, reason = "of this log")]
+    fn count(&self, conn: &Connection) -> u32 {
+        let frames = conn
+            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
+            .and_then(|mut look| look.query_row([], |row| row.get::<_, i64>(1)));
+        frames.ok().and_then(|frames| u32::try_from(frames).ok()).unwrap_or(0)
     }
 
     /// Marks the log in a transaction of its own. On a full disk that fails, and the log is moved without.

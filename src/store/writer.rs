@@ -1,6 +1,7 @@
 //! How is a change put on disk? One thread takes all that wait, runs each in a savepoint of one transaction, commits once, then answers all.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -161,15 +162,15 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(
         conn: Connection,
-        index: Arc<Index>,
-        notifier: Arc<CommitNotifier>,
+        (index, notifier): (Arc<Index>, Arc<CommitNotifier>),
+        file: Arc<File>,
         options: &Options,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let figures = Arc::new(Figures::default());
         let thread = Thread {
             page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
-            wal: Wal::take_over(&conn, &options.path)?,
+            wal: Wal::take_over(&conn, &options.path, file)?,
             reserve: Reserve::of(&options.path, options.room.reserve),
             conn,
             heads: Heads::default(),
@@ -302,6 +303,7 @@ impl Thread {
         let mut fates = Vec::with_capacity(batch.len());
         let lost = self.transaction(&mut batch, &mut fates).err();
         let mut again = Vec::new();
+        self.wal.must_be_in_place(&self.conn);
         if lost.is_some() {
             // The change that ended the transaction is the one without a fate; after an ordinary one the rest has not run.
             if batch.get(fates.len()).is_some_and(|job| job.urgency() == Urgency::Ordinary) {
@@ -315,7 +317,6 @@ impl Thread {
                 tracing::error!(%error, "a rollback failed");
             }
         } else {
-            self.wal.must_be_in_place(&self.conn);
             self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
             self.notify();
             self.figures.committed(batch.len());

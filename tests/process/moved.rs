@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::{Answer, Home, Owner, Server, objects};
+use crate::harness::{Answer, Home, Owner, Server, objects, sqlite};
 
 /// What `sysexits.h` has for an error of input or output.
 const EX_IOERR: i32 = 74;
@@ -42,11 +42,12 @@ fn projects(home: &Home, owner: &Owner) -> String {
 #[test]
 fn a_server_whose_database_is_moved_or_replaced_ends_before_it_acknowledges_what_would_be_lost() {
     let other = Home::new();
-    drop(with_project(&other, "of another"));
-    for case in ["renamed", "replaced", "overwritten"] {
+    let (server, _) = with_project(&other, "of another");
+    server.stop();
+    for case in ["renamed", "replaced", "overwritten", "cut"] {
         let home = Home::new();
         let (server, owner) = with_project(&home, "kept");
-        let aside = home.path("aside.db");
+        let (aside, log) = (home.path("aside.db"), home.path("aside.db-wal"));
         match case {
             "renamed" => fs::rename(&home.database, &aside).expect("moved"),
             "replaced" => {
@@ -56,19 +57,24 @@ fn a_server_whose_database_is_moved_or_replaced_ends_before_it_acknowledges_what
             }
             _ => {
                 fs::copy(&home.database, &aside).expect("copied");
-                fs::copy(&other.database, &home.database).expect("overwritten");
+                fs::copy(home.path("orgkeys.db-wal"), &log).expect("copied");
+                if case == "cut" {
+                    let file = fs::OpenOptions::new().write(true).open(&home.database).expect("the file");
+                    file.set_len(100 * 1_024).expect("cut");
+                } else {
+                    fs::copy(&other.database, &home.database).expect("overwritten");
+                }
             }
         }
+        ends(&home, server, &owner, "was moved, removed or overwritten while the server ran", case);
         if case == "overwritten" {
-            // It is noticed before anything is moved into it.
-            let (code, _) = server.ended();
-            assert_eq!(code, Some(EX_IOERR), "{}", home.log());
-            assert!(home.log().contains("was moved, removed or overwritten while the server ran"), "{}", home.log());
-            assert_eq!(fs::read(&home.database).expect("a file"), fs::read(&other.database).expect("a file"));
-        } else {
-            ends(&home, server, &owner, "was moved, removed or overwritten while the server ran", case);
+            let (now, put) = (fs::read(&home.database).expect("a file"), fs::read(&other.database).expect("a file"));
+            assert!(now == put, "nothing was moved into it");
         }
         fs::rename(aside, &home.database).expect("put back");
+        if log.exists() {
+            fs::rename(log, home.path("orgkeys.db-wal")).expect("put back");
+        }
         let found = projects(&home, &owner);
         assert!(found.contains("\"kept\"") && !found.contains("of another"), "{case}: {found}");
         home.done(&["audit", "verify"]);
@@ -76,14 +82,94 @@ fn a_server_whose_database_is_moved_or_replaced_ends_before_it_acknowledges_what
 }
 
 #[test]
-fn a_server_whose_log_is_removed_moves_it_into_the_database_and_ends() {
-    for removed in ["orgkeys.db-wal", "orgkeys.db-shm"] {
+fn a_server_whose_folder_gave_way_to_a_file_ends() {
+    let home = Home::new();
+    fs::create_dir(home.path("data")).expect("a folder");
+    let server = home.start_with(home.serve(&["--log-format", "json"]).args(["--database", "data/keys.db"]));
+    let owner = server.owner();
+    assert_eq!(project(&server, &owner, "kept").expect("answered").status, 201);
+    fs::rename(home.path("data"), home.path("moved")).expect("moved");
+    home.write("data", "in its place");
+    ends(&home, server, &owner, "was moved, removed or overwritten while the server ran", "a file");
+}
+
+#[test]
+fn a_server_whose_log_is_removed_or_exchanged_puts_it_back_and_ends() {
+    for case in ["orgkeys.db-wal", "orgkeys.db-shm", "beside a reader", "exchanged"] {
         let home = Home::new();
         let (server, owner) = with_project(&home, "kept");
-        fs::remove_file(home.path(removed)).expect("removed");
-        ends(&home, server, &owner, "the -wal or the -shm of ", removed);
+        let (older, log) = (home.path("older"), home.path("orgkeys.db-wal"));
+        fs::copy(&log, &older).expect("copied");
+        // A snapshot that keeps the log from moving into the database.
+        let reader = sqlite(&home.database);
+        if case == "beside a reader" {
+            reader.execute_batch("BEGIN; SELECT * FROM org").expect("a snapshot");
+        }
+        assert_eq!(project(&server, &owner, "kept too").expect("answered").status, 201);
+        match case {
+            "exchanged" => fs::rename(older, log).expect("put in its place"),
+            "beside a reader" => fs::remove_file(log).expect("removed"),
+            name => fs::remove_file(home.path(name)).expect("removed"),
+        }
+        ends(&home, server, &owner, "Nothing that was acknowledged is lost: the -wal is in its place", case);
+        drop(reader);
         let found = projects(&home, &owner);
-        assert!(found.contains("\"kept\""), "{removed}: {found}");
+        assert!(found.contains("\"kept\"") && found.contains("\"kept too\""), "{case}: {found}");
         home.done(&["audit", "verify"]);
     }
+}
+
+#[test]
+fn a_server_whose_log_is_overwritten_or_cut_ends_and_moves_nothing_of_it() {
+    let other = Home::new();
+    let (another, _) = with_project(&other, "of another");
+    for case in ["cut", "zeros", "another", "index"] {
+        let home = Home::new();
+        let (server, owner) = with_project(&home, "kept");
+        let log = home.path("orgkeys.db-wal");
+        let before = fs::read(&home.database).expect("the file");
+        let write = |path: &std::path::Path, bytes: &[u8]| {
+            use std::io::Write;
+            // Not made anew, as `fs::write` would: its length stays.
+            fs::OpenOptions::new().write(true).open(path).expect("the file").write_all(bytes).expect("written");
+        };
+        match case {
+            "cut" => fs::OpenOptions::new().write(true).open(&log).expect("the log").set_len(0).expect("cut"),
+            "zeros" => write(&log, &[0; 4_096]),
+            "another" => write(&log, &fs::read(other.path("orgkeys.db-wal")).expect("a log")),
+            _ => {
+                let index = home.path("orgkeys.db-shm");
+                let older = fs::read(&index).expect("the index");
+                for _ in 0..3 {
+                    assert_eq!(project(&server, &owner, "more").expect("answered").status, 201);
+                }
+                write(&index, &older);
+            }
+        }
+        ends(&home, server, &owner, "was overwritten or cut by another program while the server ran", case);
+        assert!(fs::read(&home.database).expect("the file") == before, "{case}: something was moved");
+    }
+    drop(another);
+}
+
+#[test]
+fn another_program_that_reads_the_database_harms_nothing() {
+    let home = Home::new();
+    let (server, owner) = with_project(&home, "kept");
+    for number in 0..3 {
+        // What closes the last connection to a database removes its log: SQLite's locks must say that there is another.
+        let reader = sqlite(&home.database);
+        let count: i64 = reader.query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).expect("a number");
+        assert!(count > 0);
+        drop(reader);
+        assert_eq!(project(&server, &owner, &format!("after {number}")).expect("answered").status, 201);
+    }
+    assert!(home.files().contains(&"orgkeys.db-wal".to_owned()), "{:?}", home.files());
+    // One that moves the log itself is no reason to end either.
+    sqlite(&home.database).execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("moved");
+    for _ in 0..3 {
+        assert_eq!(project(&server, &owner, "after that").expect("answered").status, 201);
+    }
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&["audit", "verify"]);
 }

@@ -303,3 +303,16 @@ fn beside_a_server_nothing_is_restored() {
         home.files()
     );
 }
+
+#[test]
+fn a_database_that_is_served_is_not_replaced_though_somebody_removed_its_lock_file() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    home.done(&["backup", "copy.db"]);
+    fs::remove_file(home.path("orgkeys.db.lock")).expect("removed");
+    let ran = home.run(&["restore", "copy.db"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.stderr.contains("another process uses "), "{ran:?}");
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
