@@ -23,7 +23,7 @@ const SEEN: &str = "FROM api_key WHERE org = ?1 AND (?2 IS NULL OR (
         EXISTS (SELECT 1 FROM api_key_project WHERE api_key = api_key.id)
         AND NOT EXISTS (SELECT 1 FROM api_key_project AS named WHERE named.api_key = api_key.id AND NOT EXISTS (
             SELECT 1 FROM project_member AS member
-            WHERE member.project = named.project AND member.user = ?2 AND member.role = 'OWNER'))))";
+            WHERE member.project = named.project AND member.person = ?2 AND member.role = 'OWNER'))))";
 
 /// Whether a key counts against the limits at the moment `?1`: it has neither a successor nor ended.
 const COUNTS: &str = "rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?1)";

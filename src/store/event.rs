@@ -24,7 +24,7 @@ const EARLIER: &str = "at < ?2 AND at >= ?4";
 const ALL: &str = "1";
 
 /// Holds of an entry that the reader has not marked as read.
-const UNREAD: &str = "NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?10 AND event = audit.id)";
+const UNREAD: &str = "NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?10 AND event = audit.id)";
 
 /// What nodes do is about themselves, and found by who acted.
 const BY_OTHERS: &str = " AND context_id = ?7 AND actor_kind <> 'node'";
@@ -256,7 +256,7 @@ impl EventFilter {
         };
         format!(
             "SELECT count(*) FROM (SELECT 1 FROM read_mark CROSS JOIN audit ON audit.id = event
-             WHERE user = ?10 AND org = ?1 AND change IS NOT NULL{on_way} AND {EARLIER} LIMIT ?9)"
+             WHERE person = ?10 AND org = ?1 AND change IS NOT NULL{on_way} AND {EARLIER} LIMIT ?9)"
         )
     }
 
@@ -315,7 +315,7 @@ impl EventFilter {
 
     fn fetch(&self, tx: &ReadTx<'_>, id: i64) -> Result<Shown, StoreError> {
         let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
-                NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?2 AND event = audit.id)
+                NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?2 AND event = audit.id)
             FROM audit WHERE id = ?1";
         let found =
             tx.row(sql, params![id, self.reader.as_ref().map(UserId::as_bytes)], |row| shown_event(row, self.org))?;

@@ -21,7 +21,7 @@ fn database(ended: u32, others: u32) -> Connection {
     let (live, ended, others) = (numbers(10), numbers(ended), numbers(others));
     conn.execute_batch(&format!(
         "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
-         INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
+         INSERT INTO person VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
          INSERT INTO webhook (id, org, url, name, contexts, changes, secret, created_at)
              VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, zeroblob(68), 0);
          INSERT INTO audit VALUES (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL,
@@ -30,7 +30,7 @@ fn database(ended: u32, others: u32) -> Connection {
              FROM numbers;
          {ended} INSERT INTO token SELECT randomblob(16), zeroblob(16), randomblob(32), n, iif(n % 3, 5, 100), iif(n % 2, 6, NULL),
              NULL, 7, NULL FROM numbers;
-         {others} INSERT INTO user SELECT {id}, zeroblob(16), n || '@b', n || '@b', '', '', 0, 1, 0, iif(n % 2, 0, NULL), NULL,
+         {others} INSERT INTO person SELECT {id}, zeroblob(16), n || '@b', n || '@b', '', '', 0, 1, 0, iif(n % 2, 0, NULL), NULL,
              iif(n % 2, 255, NULL) FROM numbers;
          {others} INSERT INTO node SELECT {id}, zeroblob(16), n, 'r', '', '', '', 1, NULL, 0, iif(n % 2, 0, NULL), NULL FROM numbers;
          {others} INSERT INTO delivery SELECT {id}, zeroblob(16), 1, iif(n % 2, 'failed', 'pending'), 0, 0, NULL, NULL, 0,

@@ -88,7 +88,7 @@ pub fn add(tx: &WriteTx<'_>, account: AccountDigest, network: Network, now: Time
 
 /// Whether a person signed in from a network not long before `now`.
 pub fn is_known(tx: &ReadTx<'_>, user: UserId, network: Network, now: Time) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM known_network WHERE user = ?1 AND network = ?2 AND at > ?3";
+    let sql = "SELECT 1 FROM known_network WHERE person = ?1 AND network = ?2 AND at > ?3";
     let params = params![user.as_bytes(), network.0, now.minus(KNOWN_FOR).millis()];
     Ok(tx.row(sql, params, |_| Ok(()))?.is_some())
 }
@@ -96,8 +96,8 @@ pub fn is_known(tx: &ReadTx<'_>, user: UserId, network: Network, now: Time) -> R
 /// Remembers that a person signed in from a network, and forgets those that are not known any more.
 pub fn know(tx: &WriteTx<'_>, user: UserId, network: Network, now: Time) -> Result<(), StoreError> {
     let since = now.minus(KNOWN_FOR).millis();
-    tx.execute("DELETE FROM known_network WHERE user = ?1 AND at <= ?2", params![user.as_bytes(), since])?;
-    let sql = "INSERT INTO known_network (user, network, at) VALUES (?1, ?2, ?3)
-        ON CONFLICT (user, network) DO UPDATE SET at = excluded.at";
+    tx.execute("DELETE FROM known_network WHERE person = ?1 AND at <= ?2", params![user.as_bytes(), since])?;
+    let sql = "INSERT INTO known_network (person, network, at) VALUES (?1, ?2, ?3)
+        ON CONFLICT (person, network) DO UPDATE SET at = excluded.at";
     tx.execute(sql, params![user.as_bytes(), network.0, now.millis()]).map(drop)
 }

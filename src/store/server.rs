@@ -19,7 +19,7 @@ pub fn set_signed_after(tx: &WriteTx<'_>, time: Time) -> Result<(), StoreError> 
 
 /// The greatest moment in an id that was given out.
 pub fn last_id_at(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
-    let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM org UNION ALL SELECT max(id) FROM user
+    let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM org UNION ALL SELECT max(id) FROM person
         UNION ALL SELECT max(id) FROM token UNION ALL SELECT max(id) FROM org_key UNION ALL SELECT max(id) FROM node
         UNION ALL SELECT max(id) FROM project UNION ALL SELECT max(id) FROM webhook UNION ALL SELECT max(id) FROM delivery)";
     let last: Option<[u8; 16]> = tx.row(ids, [], |row| row.get(0))?.flatten();

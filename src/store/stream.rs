@@ -73,7 +73,7 @@ pub fn page(tx: &ReadTx<'_>, filter: &StreamFilter, after: i64) -> Result<LogSli
     let (upto, newest) = reach(tx, filter.org, after)?;
     // By their ids and no other index: those that follow are few and lie together.
     let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
-             NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?9 AND event = audit.id)
+             NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?9 AND event = audit.id)
          FROM audit NOT INDEXED
          WHERE id > ?1 AND id <= ?2 AND org = ?3 AND change IS NOT NULL
              AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR context = ?5)
