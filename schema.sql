@@ -85,8 +85,8 @@ CREATE INDEX token_by_person ON token (person, id);
 
 -- The tokens of a person by when they end or ended, null for those that stand until they are revoked: what stands is found, and what
 -- ended long ago forgotten, without going through all that ended since.
-CREATE INDEX token_by_end ON token (person, CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
-    THEN coalesce(refresh_until, expires_at) ELSE revoked_at END);
+CREATE INDEX token_by_end ON token (person, (CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
+    THEN coalesce(refresh_until, expires_at) ELSE revoked_at END));
 
 -- Refresh tokens of the sessions that live. Used ones stay for as long as a refresh token lives, since using one again
 -- ends its session.
@@ -109,6 +109,7 @@ CREATE TABLE invitation (
 -- Wrong passwords of the last minutes, so that guessing stays slow across a restart. The account is the SHA-256 of the
 -- address in lower case, whether it exists or not; the network is an IPv4 address or a /64, as 16 bytes.
 CREATE TABLE wrong_password (
+    id      INTEGER PRIMARY KEY,
     at      INTEGER NOT NULL,
     account BLOB NOT NULL CHECK (length(account) = 32),
     network BLOB NOT NULL CHECK (length(network) = 16)

@@ -202,7 +202,7 @@ pub struct Chained {
 /// The event with this number, with its place in its organization's chain.
 pub fn chained(tx: &ReadTx<'_>, id: i64) -> Result<Option<Chained>, StoreError> {
     tx.row(
-        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project, 0, org, action, seq, prev_hash,
+        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project, FALSE, org, action, seq, prev_hash,
              hash FROM audit WHERE id = ?1 AND org IS NOT NULL AND change IS NOT NULL",
         [id],
         |row| {

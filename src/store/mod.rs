@@ -32,6 +32,7 @@ pub mod node;
 pub mod open;
 pub mod org;
 pub mod org_key;
+mod parameters;
 pub mod project;
 pub mod replay;
 mod reply;
@@ -42,6 +43,8 @@ mod schema_tests;
 pub mod server;
 pub mod session;
 mod space;
+#[cfg(test)]
+mod sql_tests;
 pub mod stats;
 pub mod stream;
 pub mod token;

@@ -35,8 +35,8 @@ pub fn delete(tx: &WriteTx<'_>, id: ProjectId) -> Result<Vec<ApiKeyId>, StoreErr
 /// The projects of an organization, or those of them that `member` belongs to, newest first.
 pub fn list(tx: &ReadTx<'_>, org: OrgId, member: Option<UserId>) -> Result<Vec<Project>, StoreError> {
     tx.rows(
-        "SELECT id, org, name, created_at FROM project WHERE org = ?1 AND (?2 IS NULL OR id IN (
-            SELECT project FROM project_member WHERE person = ?2)) ORDER BY id DESC",
+        "SELECT id, org, name, created_at FROM project WHERE org = ?1 AND (id IN (
+            SELECT project FROM project_member WHERE person = ?2) OR ?2 IS NULL) ORDER BY id DESC",
         params![org.as_bytes(), member.as_ref().map(UserId::as_bytes)],
         project,
     )

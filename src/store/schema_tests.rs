@@ -143,7 +143,7 @@ const LIMITS: [(&str, &str, &str); 69] = [
     ("INSERT INTO project_member VALUES (%)", "zeroblob(16), zeroblob(16), 'EDITOR'", "zeroblob(16), zeroblob(16), 'OTHER'"),
     ("INSERT INTO invitation VALUES (zeroblob(16), %, 0)", "randomblob(32)", "randomblob(31)"),
     ("INSERT INTO refresh_token VALUES (%, NULL)", "randomblob(32), zeroblob(16)", "randomblob(32), randomblob(16)"),
-    ("INSERT INTO wrong_password VALUES (0, zeroblob(32), %)", "zeroblob(16)", "zeroblob(4)"),
+    ("INSERT INTO wrong_password VALUES (NULL, 0, zeroblob(32), %)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO known_network VALUES (zeroblob(16), %, 0)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO read_mark VALUES (%)", "zeroblob(16), 2", "zeroblob(16), 3"),
     ("UPDATE server SET %", "signed_after = 0", "signed_after = -1"),

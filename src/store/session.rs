@@ -137,9 +137,9 @@ pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenI
     let sql = format!(
         "SELECT id FROM token INDEXED BY token_by_end
          WHERE person = ?1 AND {ENDS} > ?2 AND revoked_at IS NULL AND refresh_until IS NOT NULL
-         ORDER BY {ENDS} DESC, id DESC LIMIT -1 OFFSET ?3"
+         ORDER BY {ENDS} DESC, id DESC LIMIT ?4 OFFSET ?3"
     );
-    let surplus = ids(tx, &sql, params![user.as_bytes(), now.millis(), MOST - 1])?;
+    let surplus = tx.rows(&sql, params![user.as_bytes(), now.millis(), MOST - 1, i64::MAX], id)?;
     for id in &surplus {
         forget(tx, *id)?;
     }
@@ -152,7 +152,7 @@ pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), Sto
         "SELECT id FROM token INDEXED BY token_by_end
          WHERE person = ?1 AND {ENDS} <= ?2 AND refresh_until IS NOT NULL LIMIT ?3"
     );
-    for id in ids(tx, &sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE])? {
+    for id in tx.rows(&sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE], id)? {
         forget(tx, id)?;
     }
     Ok(())
@@ -168,8 +168,8 @@ fn add_refresh(tx: &WriteTx<'_>, session: TokenId, digest: &TokenDigest) -> Resu
     tx.execute(sql, params![digest, session.as_bytes()]).map(drop)
 }
 
-fn ids(tx: &ReadTx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<TokenId>, StoreError> {
-    tx.rows(sql, params, |row| Ok(TokenId::from_bytes(row.get(0)?)))
+fn id(row: &Row<'_>) -> rusqlite::Result<TokenId> {
+    Ok(TokenId::from_bytes(row.get(0)?))
 }
 
 fn refresh(row: &Row<'_>) -> rusqlite::Result<Refresh> {

@@ -23,6 +23,8 @@ pub struct TokenStatus {
     pub user_deleted: bool,
 }
 
+const COLUMNS: &str = "id, person, created_at, expires_at, revoked_at, last_used";
+
 const STANDING: &str = "SELECT token.id, token.person, token.created_at, token.expires_at, token.revoked_at,
         token.last_used, person.org, person.role, person.deleted_at IS NOT NULL, token.digest
     FROM token JOIN person ON person.id = token.person";
@@ -59,12 +61,13 @@ pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<TokenStatus>, StoreEr
 
 /// The tokens of one user, or of all, newest first.
 pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreError> {
-    tx.rows(
-        "SELECT id, person, created_at, expires_at, revoked_at, last_used FROM token
-         WHERE (?1 IS NULL OR person = ?1) ORDER BY id DESC",
-        params![user.as_ref().map(UserId::as_bytes)],
-        token,
-    )
+    match user {
+        Some(user) => {
+            let sql = format!("SELECT {COLUMNS} FROM token WHERE person = ?1 ORDER BY id DESC");
+            tx.rows(&sql, [user.as_bytes()], token)
+        }
+        None => tx.rows(&format!("SELECT {COLUMNS} FROM token ORDER BY id DESC"), [], token),
+    }
 }
 
 /// The tokens that stand, or the one with this id if it does, each with the digest that it is known by.
@@ -95,7 +98,7 @@ pub fn revoke_of(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<usize, Sto
 pub fn revoke_sessions(tx: &WriteTx<'_>, user: UserId, kept: Option<TokenId>, now: Time) -> Result<usize, StoreError> {
     tx.touches.add(Touched::User(user));
     let sql = "UPDATE token SET revoked_at = ?2
-         WHERE person = ?1 AND revoked_at IS NULL AND refresh_until IS NOT NULL AND id IS NOT ?3";
+         WHERE person = ?1 AND revoked_at IS NULL AND refresh_until IS NOT NULL AND (id <> ?3 OR ?3 IS NULL)";
     tx.execute(sql, params![user.as_bytes(), now.millis(), kept.as_ref().map(TokenId::as_bytes)])
 }
 

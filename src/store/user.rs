@@ -14,7 +14,7 @@ const COLUMNS: &str = "id, org, email, name, last_name, role, validated, deleted
 /// Holds unless the person is their organization's last OWNER. One who has not taken their account over cannot act yet,
 /// so they do not count as another.
 const NOT_THE_LAST_OWNER: &str = "(role <> 255 OR EXISTS (SELECT 1 FROM person AS other WHERE other.org = person.org
-    AND other.role = 255 AND other.id <> person.id AND other.deleted_at IS NULL AND other.validated))";
+    AND other.role = 255 AND other.id <> person.id AND other.deleted_at IS NULL AND other.validated = 1))";
 
 /// Adds a person, with the hash of their password if they have one; `false` when the server has one with this address already.
 pub fn insert(tx: &WriteTx<'_>, user: &User, password: Option<&str>, now: Time) -> Result<bool, StoreError> {
@@ -49,7 +49,10 @@ pub fn set_role(tx: &WriteTx<'_>, id: UserId, role: Role) -> Result<bool, StoreE
     tx.touches.add(Touched::User(id));
     let lesser = "DELETE FROM invitation WHERE person = ?1 AND (SELECT role FROM person WHERE id = ?1) < ?2";
     tx.execute(lesser, params![id.as_bytes(), role.number()])?;
-    let sql = format!("UPDATE person SET role = ?2 WHERE id = ?1 AND (?2 = 255 OR {NOT_THE_LAST_OWNER})");
+    let sql = match role {
+        Role::Owner => "UPDATE person SET role = ?2 WHERE id = ?1".to_owned(),
+        _ => format!("UPDATE person SET role = ?2 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}"),
+    };
     Ok(tx.execute(&sql, params![id.as_bytes(), role.number()])? == 1)
 }
 
@@ -90,7 +93,8 @@ pub fn rehash_password(tx: &WriteTx<'_>, id: UserId, hash: &str) -> Result<(), S
 /// they have is not the hash in `known` any more.
 pub fn set_password(tx: &WriteTx<'_>, id: UserId, known: Option<&str>, hash: &str) -> Result<bool, StoreError> {
     invitation::end(tx, id)?;
-    let sql = "UPDATE person SET password = ?3, validated = 1 WHERE id = ?1 AND password IS ?2";
+    let sql = "UPDATE person SET password = ?3, validated = 1 WHERE id = ?1
+        AND (password = ?2 OR (password IS NULL AND ?2 IS NULL))";
     Ok(tx.execute(sql, params![id.as_bytes(), known, hash])? == 1)
 }
 
@@ -111,9 +115,13 @@ pub fn find_by_email(tx: &ReadTx<'_>, email: &str) -> Result<Option<User>, Store
 
 /// The people of one organization, or of all, newest first, without the deleted ones.
 pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Vec<User>, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM person WHERE (?1 IS NULL OR org = ?1) AND deleted_at IS NULL ORDER BY id DESC");
-    tx.rows(&sql, params![org.as_ref().map(OrgId::as_bytes)], user)
+    match org {
+        Some(org) => {
+            let sql = format!("SELECT {COLUMNS} FROM person WHERE org = ?1 AND deleted_at IS NULL ORDER BY id DESC");
+            tx.rows(&sql, [org.as_bytes()], user)
+        }
+        None => tx.rows(&format!("SELECT {COLUMNS} FROM person WHERE deleted_at IS NULL ORDER BY id DESC"), [], user),
+    }
 }
 
 /// The people of an organization, newest first, the deleted ones too, and how many there are.
@@ -127,7 +135,7 @@ pub fn page(tx: &ReadTx<'_>, org: OrgId, skip: u32, take: u32) -> Result<(Vec<Us
 
 /// Whether an organization has fewer than `most` people, deleted ones included.
 pub fn are_fewer_than(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<bool, StoreError> {
-    let sql = "SELECT count(*) < ?2 FROM (SELECT 1 FROM person WHERE org = ?1 LIMIT ?2)";
+    let sql = "SELECT count(*) < ?2 FROM (SELECT 1 FROM person WHERE org = ?1 LIMIT ?2) AS found";
     Ok(tx.row(sql, params![org.as_bytes(), most], |row| row.get(0))?.unwrap_or(false))
 }
 
