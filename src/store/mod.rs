@@ -33,6 +33,8 @@ pub mod open;
 pub mod org;
 pub mod org_key;
 mod parameters;
+#[cfg(test)]
+mod plan_tests;
 pub mod project;
 pub mod replay;
 mod reply;
