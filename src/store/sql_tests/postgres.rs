@@ -1,5 +1,5 @@
-//! What does PostgreSQL refuse? Asked of a database of the test's own, by a process that nobody can connect to: nothing listens
-//! anywhere, and nothing outlives a test that is stopped.
+//! What does PostgreSQL refuse? It is asked in single-user mode, on a cluster of the test's own: one process that reads a script and
+//! ends. Nothing listens on a port or a socket, and no server outlives a test that is stopped.
 
 use std::env;
 use std::fs::{self, File};

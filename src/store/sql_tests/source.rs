@@ -11,17 +11,18 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Where statements are put together by code that cannot be read here: its own tests say what it makes.
+/// Where statements are put together by code that cannot be read here. `event::texts` gives all that it makes; what it has in quotes
+/// must be part of those.
 const BUILT: &str = "event/query.rs";
 
-/// What runs a text that it was given, and what gives it one.
+/// What runs a text by a name whose value is not in the same function: the file, the name, and why that is well.
 const GIVEN: [(&str, &str, &str); 8] = [
     ("mod.rs", "sql", "what every other file reads through"),
     ("writer.rs", "sql", "what every other file writes through"),
     ("event.rs", "sql", "a text of event/query.rs"),
     ("connection.rs", "pragma", "SQLite's own: the mode of its journal"),
     ("space.rs", "pragma", "SQLite's own: the pages of its file"),
-    ("migrate.rs", "step", "a step of an upgrade, which changes tables and is of one engine"),
+    ("migrate.rs", "step", "a step of an upgrade, which changes tables: each engine has its own words for that"),
     ("open.rs", "migrate", "the schema itself"),
     ("schema.rs", "migrate", "the schema itself"),
 ];
