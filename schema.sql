@@ -39,7 +39,7 @@ CREATE TABLE org (
 ) STRICT, WITHOUT ROWID;
 
 -- A person belongs to one organization for ever; deleting one keeps the row, so that the audit log can name them.
-CREATE TABLE user (
+CREATE TABLE person (
     id         BLOB PRIMARY KEY CHECK (length(id) = 16),
     org        BLOB NOT NULL REFERENCES org (id),
     email      TEXT NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
@@ -60,13 +60,13 @@ CREATE TABLE user (
 ) STRICT, WITHOUT ROWID;
 
 -- The people of an organization, newest first.
-CREATE INDEX user_by_org ON user (org, id);
+CREATE INDEX person_by_org ON person (org, id);
 
 -- Access tokens. The secret itself is nowhere: a caller's token is hashed and looked up by its digest. A session is one
 -- row for as long as it lives: each refresh puts a new digest and a new end into it, which ends the token before.
 CREATE TABLE token (
     id            BLOB PRIMARY KEY CHECK (length(id) = 16),
-    user          BLOB NOT NULL REFERENCES user (id),
+    person        BLOB NOT NULL REFERENCES person (id),
     digest        BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
     created_at    INTEGER NOT NULL,
     -- Null: it does not end by itself.
@@ -80,13 +80,13 @@ CREATE TABLE token (
     device        TEXT CHECK (length(device) <= 200)
 ) STRICT, WITHOUT ROWID;
 
--- The tokens of a user, newest first.
-CREATE INDEX token_by_user ON token (user, id);
+-- The tokens of a person, newest first.
+CREATE INDEX token_by_person ON token (person, id);
 
--- The tokens of a user by when they end or ended, null for those that stand until they are revoked: what stands is found, and what
+-- The tokens of a person by when they end or ended, null for those that stand until they are revoked: what stands is found, and what
 -- ended long ago forgotten, without going through all that ended since.
-CREATE INDEX token_by_end ON token (user, CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
-    THEN coalesce(refresh_until, expires_at) ELSE revoked_at END);
+CREATE INDEX token_by_end ON token (person, (CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
+    THEN coalesce(refresh_until, expires_at) ELSE revoked_at END));
 
 -- Refresh tokens of the sessions that live. Used ones stay for as long as a refresh token lives, since using one again
 -- ends its session.
@@ -101,7 +101,7 @@ CREATE INDEX refresh_token_by_session ON refresh_token (session, used_at);
 
 -- One-time tokens by which people take over their account, at most one for each.
 CREATE TABLE invitation (
-    user       BLOB PRIMARY KEY REFERENCES user (id),
+    person     BLOB PRIMARY KEY REFERENCES person (id),
     digest     BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -109,6 +109,7 @@ CREATE TABLE invitation (
 -- Wrong passwords of the last minutes, so that guessing stays slow across a restart. The account is the SHA-256 of the
 -- address in lower case, whether it exists or not; the network is an IPv4 address or a /64, as 16 bytes.
 CREATE TABLE wrong_password (
+    id      INTEGER PRIMARY KEY,
     at      INTEGER NOT NULL,
     account BLOB NOT NULL CHECK (length(account) = 32),
     network BLOB NOT NULL CHECK (length(network) = 16)
@@ -121,10 +122,10 @@ CREATE INDEX wrong_password_by_time ON wrong_password (at);
 
 -- Networks from which a person signed in, and when last: there an attacker elsewhere does not lock them out.
 CREATE TABLE known_network (
-    user    BLOB NOT NULL REFERENCES user (id),
+    person  BLOB NOT NULL REFERENCES person (id),
     network BLOB NOT NULL CHECK (length(network) = 16),
     at      INTEGER NOT NULL,
-    PRIMARY KEY (user, network)
+    PRIMARY KEY (person, network)
 ) STRICT, WITHOUT ROWID;
 
 -- Projects of an organization.
@@ -141,13 +142,13 @@ CREATE INDEX project_by_org ON project (org, id);
 -- Who belongs to a project, and as what.
 CREATE TABLE project_member (
     project BLOB NOT NULL REFERENCES project (id) ON DELETE CASCADE,
-    user    BLOB NOT NULL REFERENCES user (id),
+    person  BLOB NOT NULL REFERENCES person (id),
     role    TEXT NOT NULL CHECK (role IN ('OWNER', 'EDITOR')),
-    PRIMARY KEY (project, user)
+    PRIMARY KEY (project, person)
 ) STRICT, WITHOUT ROWID;
 
 -- The projects of a person.
-CREATE INDEX project_member_by_user ON project_member (user);
+CREATE INDEX project_member_by_person ON project_member (person);
 
 -- API keys, by which services call. The secret itself is nowhere, as with access tokens. AUTOINCREMENT: the id of a
 -- deleted key never names another.
@@ -373,11 +374,11 @@ BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
 
--- Which events a user has read.
+-- Which events a person has read.
 CREATE TABLE read_mark (
-    user  BLOB NOT NULL REFERENCES user (id),
-    event INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE,
-    PRIMARY KEY (user, event)
+    person BLOB NOT NULL REFERENCES person (id),
+    event  INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE,
+    PRIMARY KEY (person, event)
 ) STRICT, WITHOUT ROWID;
 
 -- The marks that go when retention removes their event.

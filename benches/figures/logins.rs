@@ -73,7 +73,8 @@ fn add_people(site: &Site, hash: &str) {
     let conn = Connection::open(site.database()).expect("the database");
     for number in 0..=ACCOUNTS {
         let (id, email) = (u128::from(number).to_be_bytes(), format!("user-{number}@example.org"));
-        let sql = "INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at, password)
+        let sql =
+            "INSERT INTO person (id, org, email, email_key, name, last_name, role, validated, created_at, password)
             SELECT ?1, id, ?2, ?2, 'Ada', 'Lovelace', 0, 1, 0, ?3 FROM org";
         assert_eq!(conn.execute(sql, params![id, email, hash]), Ok(1));
     }

@@ -181,10 +181,10 @@ fn prepare(site: &Site, server: &Program, log: &Log) -> Vec<Vec<u8>> {
 /// Sessions that have ended, people who were deleted, and deliveries that failed.
 const ENDED: &str = "
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
-    INSERT INTO token (id, user, digest, created_at, expires_at, revoked_at, refresh_until)
-    SELECT randomblob(16), user.id, randomblob(32), created_at, created_at, created_at, created_at FROM user, n;
+    INSERT INTO token (id, person, digest, created_at, expires_at, revoked_at, refresh_until)
+    SELECT randomblob(16), person.id, randomblob(32), created_at, created_at, created_at, created_at FROM person, n;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
-    INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at, deleted_at,
+    INSERT INTO person (id, org, email, email_key, name, last_name, role, validated, created_at, deleted_at,
         deleted_by)
     SELECT randomblob(16), org.id, i || '@example.org', i || '@example.org', '', '', 0, 1, 0, 0, 255 FROM org, n;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 11000)

@@ -19,11 +19,11 @@ const COLUMNS: &str =
     last_address";
 
 /// The keys that somebody sees: all, or those that are for projects of which `?2` is an owner and for nothing else.
-const SEEN: &str = "FROM api_key WHERE org = ?1 AND (?2 IS NULL OR (
+const SEEN: &str = "FROM api_key WHERE org = ?1 AND ((
         EXISTS (SELECT 1 FROM api_key_project WHERE api_key = api_key.id)
         AND NOT EXISTS (SELECT 1 FROM api_key_project AS named WHERE named.api_key = api_key.id AND NOT EXISTS (
             SELECT 1 FROM project_member AS member
-            WHERE member.project = named.project AND member.user = ?2 AND member.role = 'OWNER'))))";
+            WHERE member.project = named.project AND member.person = ?2 AND member.role = 'OWNER'))) OR ?2 IS NULL)";
 
 /// Whether a key counts against the limits at the moment `?1`: it has neither a successor nor ended.
 const COUNTS: &str = "rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?1)";
@@ -120,9 +120,9 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
     let sql = format!(
         "INSERT INTO api_key (org, digest, mask, name, note, role, start_at, expire_at, disabled, created_at)
          SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-         WHERE ?2 IS NULL OR ?2 > (SELECT count(*) FROM api_key WHERE org = ?3 AND {COUNTS})"
+         WHERE (SELECT count(*) FROM api_key WHERE org = ?3 AND {COUNTS}) < ?2 OR ?2 IS NULL RETURNING id"
     );
-    let added = tx.execute(
+    let added = tx.returning(
         &sql,
         params![
             limit.map(|limit| limit.at.millis()),
@@ -138,14 +138,12 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
             terms.disabled,
             at.millis()
         ],
+        |row| id(row, 0),
     )?;
-    if added == 0 {
-        return Ok(None);
+    if let Some(id) = added {
+        tx.touches.add(Touched::ApiKey(id));
     }
-    let number = tx.last_id();
-    let id = ApiKeyId::from_number(number).ok_or_else(|| StoreError::Internal(format!("{number} is no API key")))?;
-    tx.touches.add(Touched::ApiKey(id));
-    Ok(Some(id))
+    Ok(added)
 }
 
 /// Takes over what people decide of a key now; `false` when that would make the organization exceed its limit.
@@ -158,9 +156,9 @@ pub fn update(
     tx.touches.add(Touched::ApiKey(id));
     let sql = format!(
         "UPDATE api_key SET name = ?4, note = ?5, role = ?6, start_at = ?7, expire_at = ?8, disabled = ?9,
-             announced = CASE WHEN expire_at IS ?8 THEN announced END
-         WHERE id = ?3 AND (?2 IS NULL OR ?2 > (
-            SELECT count(*) FROM api_key AS other WHERE other.org = api_key.org AND {COUNTS}))"
+             announced = CASE WHEN expire_at = ?8 OR (expire_at IS NULL AND ?8 IS NULL) THEN announced END
+         WHERE id = ?3 AND ((SELECT count(*) FROM api_key AS other WHERE other.org = api_key.org AND {COUNTS}) < ?2
+             OR ?2 IS NULL)"
     );
     let changed = tx.execute(
         &sql,
@@ -183,9 +181,9 @@ pub fn update(
 pub fn join(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId, limit: Option<Limit>) -> Result<bool, StoreError> {
     tx.touches.add(Touched::ApiKey(id));
     let sql = format!(
-        "INSERT INTO api_key_project (api_key, project) SELECT ?3, ?4 WHERE ?2 IS NULL OR ?2 > (
+        "INSERT INTO api_key_project (api_key, project) SELECT ?3, ?4 WHERE (
             SELECT count(*) FROM api_key_project AS other JOIN api_key ON api_key.id = other.api_key
-            WHERE other.project = ?4 AND {COUNTS})"
+            WHERE other.project = ?4 AND {COUNTS}) < ?2 OR ?2 IS NULL"
     );
     let (at, most) = (limit.map(|limit| limit.at.millis()), limit.map(|limit| limit.most));
     let added = tx.execute(&sql, params![at, most, id.number(), project.as_bytes()])?;
@@ -220,7 +218,8 @@ pub(super) fn leave_all(tx: &WriteTx<'_>, project: ProjectId) -> Result<Vec<ApiK
 /// Remembers that a key has a successor and ends at `end`. One that ends with its start was never valid, which the schema has no form for: its start is moved before.
 pub fn rotate(tx: &WriteTx<'_>, id: ApiKeyId, end: Time, now: Time) -> Result<(), StoreError> {
     tx.touches.add(Touched::ApiKey(id));
-    let sql = "UPDATE api_key SET rotated_at = ?3, expire_at = ?2, start_at = min(start_at, ?2 - 1) WHERE id = ?1";
+    let sql = "UPDATE api_key SET rotated_at = ?3, expire_at = ?2, start_at = CASE WHEN start_at < ?2 THEN start_at ELSE ?2 - 1 END
+        WHERE id = ?1";
     tx.execute(sql, params![id.number(), end.millis(), now.millis()]).map(drop)
 }
 
@@ -259,7 +258,7 @@ pub fn find(tx: &ReadTx<'_>, org: OrgId, id: ApiKeyId, owner: Option<UserId>) ->
 pub fn list(tx: &ReadTx<'_>, wanted: ApiKeyFilter) -> Result<(Vec<ApiKey>, i64), StoreError> {
     let ApiKeyFilter { org, project, owner, skip, take } = wanted;
     let (owner, project) = (owner.as_ref().map(UserId::as_bytes), project.as_ref().map(ProjectId::as_bytes));
-    let fits = format!("{SEEN} AND (?3 IS NULL OR id IN (SELECT api_key FROM api_key_project WHERE project = ?3))");
+    let fits = format!("{SEEN} AND (id IN (SELECT api_key FROM api_key_project WHERE project = ?3) OR ?3 IS NULL)");
     let total =
         tx.row(&format!("SELECT count(*) {fits}"), params![org.as_bytes(), owner, project], |row| row.get(0))?;
     let sql = format!("SELECT {COLUMNS} {fits} ORDER BY id DESC LIMIT ?4 OFFSET ?5");

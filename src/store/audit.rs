@@ -202,7 +202,7 @@ pub struct Chained {
 /// The event with this number, with its place in its organization's chain.
 pub fn chained(tx: &ReadTx<'_>, id: i64) -> Result<Option<Chained>, StoreError> {
     tx.row(
-        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project, 0, org, action, seq, prev_hash,
+        "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project, FALSE, org, action, seq, prev_hash,
              hash FROM audit WHERE id = ?1 AND org IS NOT NULL AND change IS NOT NULL",
         [id],
         |row| {
@@ -220,10 +220,10 @@ pub fn chained(tx: &ReadTx<'_>, id: i64) -> Result<Option<Chained>, StoreError> 
 /// Marks events of an organization as read, or as not read, by a user; ids of other organizations are passed over.
 pub fn mark(tx: &WriteTx<'_>, org: OrgId, user: UserId, ids: &[i64], read: bool) -> Result<usize, StoreError> {
     let sql = if read {
-        "INSERT INTO read_mark (user, event)
+        "INSERT INTO read_mark (person, event)
          SELECT ?1, id FROM audit WHERE id = ?2 AND org = ?3 AND change IS NOT NULL ON CONFLICT DO NOTHING"
     } else {
-        "DELETE FROM read_mark WHERE user = ?1 AND event = (SELECT id FROM audit WHERE id = ?2 AND org = ?3)"
+        "DELETE FROM read_mark WHERE person = ?1 AND event = (SELECT id FROM audit WHERE id = ?2 AND org = ?3)"
     };
     ids.iter().try_fold(0, |count, id| Ok(count + tx.execute(sql, params![user.as_bytes(), id, org.as_bytes()])?))
 }

@@ -68,12 +68,13 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
     let until = |life| now.plus(life).millis();
     let now = now.millis();
     tx.execute(
-        "UPDATE token SET expires_at = min(expires_at, ?1), refresh_until = min(refresh_until, ?2)
+        "UPDATE token SET expires_at = CASE WHEN expires_at > ?1 THEN ?1 ELSE expires_at END,
+             refresh_until = CASE WHEN refresh_until > ?2 THEN ?2 ELSE refresh_until END
          WHERE refresh_until IS NOT NULL AND (expires_at > ?1 OR refresh_until > ?2)",
         [until(lives.access), until(lives.refresh)],
     )?;
     tx.execute(
-        "UPDATE token SET expires_at = min(expires_at, ?1 + expires_at - created_at)
+        "UPDATE token SET expires_at = ?1 + expires_at - created_at
          WHERE refresh_until IS NULL AND expires_at IS NOT NULL AND created_at > ?1",
         [now],
     )?;
@@ -83,16 +84,20 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
     tx.execute("UPDATE wrong_password SET at = ?1 WHERE at > ?1", [now])?;
     tx.execute("UPDATE known_network SET at = ?1 WHERE at > ?1", [now])?;
     let back = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
-    tx.execute("UPDATE delivery SET due_at = max(0, due_at - ?1) WHERE state = 'pending' AND ?1 > 0", [back])?;
+    if back > 0 {
+        let sql =
+            "UPDATE delivery SET due_at = CASE WHEN due_at > ?1 THEN due_at - ?1 ELSE 0 END WHERE state = 'pending'";
+        tx.execute(sql, [back])?;
+    }
     tx.execute("UPDATE webhook SET previous_until = ?1 WHERE previous_until > ?1", [until(lives.overlap)])?;
     tx.execute("UPDATE node SET last_contact = ?1 WHERE last_contact > ?1", [now])?;
     // What was announced too early is announced again when it comes.
     tx.execute("UPDATE node SET silent_at = NULL WHERE silent_at > ?1", [now])?;
     tx.execute(
         "UPDATE api_key SET announced =
-             CASE WHEN expire_at > ?1 + 30 * ?2 THEN NULL WHEN expire_at > ?1 + 7 * ?2 THEN 30 ELSE 7 END
+             CASE WHEN expire_at > ?3 THEN NULL WHEN expire_at > ?4 THEN 30 ELSE 7 END
          WHERE expire_at > ?1 + announced * ?2",
-        [now, DAY],
+        [now, DAY, now + 30 * DAY, now + 7 * DAY],
     )?;
     // The end of any other API key is a date that somebody chose; that of a rotated one was counted from the clock.
     let rotated = tx.rows("SELECT id FROM api_key WHERE rotated_at > ?1 AND expire_at IS NOT NULL", [now], |row| {
@@ -100,7 +105,8 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
     })?;
     for id in rotated {
         tx.execute(
-            "UPDATE api_key SET expire_at = max(start_at + 1, min(expire_at, ?2 + expire_at - rotated_at)) WHERE id = ?1",
+            "UPDATE api_key SET expire_at = CASE WHEN ?2 + expire_at - rotated_at > start_at
+                 THEN ?2 + expire_at - rotated_at ELSE start_at + 1 END WHERE id = ?1",
             [id, now],
         )?;
         if let Some(id) = ApiKeyId::from_number(id) {

@@ -4,6 +4,7 @@ pub mod forget;
 
 use rusqlite::{Row, params};
 
+use super::parameters::with_last;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
@@ -145,13 +146,18 @@ pub fn list(
     skip: u32,
     take: u32,
 ) -> Result<(Vec<Delivery>, i64), StoreError> {
-    let fits = "FROM delivery INDEXED BY delivery_by_webhook WHERE webhook = ?1 AND (?2 IS NULL OR state = ?2)";
     let state = state.map(State::name);
-    let total =
-        tx.row(&format!("SELECT count(*) {fits}"), params![webhook.as_bytes(), state], |row| row.get(0))?.unwrap_or(0);
-    let page = format!("SELECT id {fits} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
+    let fits = if state.is_some() { " AND state = ?2" } else { "" };
+    let sql = format!("SELECT count(*) FROM delivery INDEXED BY delivery_by_webhook WHERE webhook = ?1{fits}");
+    let total = tx.row(&sql, &*with_last(params![webhook.as_bytes()], state.as_ref()), |row| row.get(0))?;
+    let fits = if state.is_some() { " AND state = ?4" } else { "" };
+    let page = format!(
+        "SELECT id FROM delivery INDEXED BY delivery_by_webhook WHERE webhook = ?1{fits}
+         ORDER BY id DESC LIMIT ?2 OFFSET ?3"
+    );
     let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id IN ({page}) ORDER BY id DESC");
-    Ok((tx.rows(&sql, params![webhook.as_bytes(), state, take, skip], delivery)?, total))
+    let page = tx.rows(&sql, &*with_last(params![webhook.as_bytes(), take, skip], state.as_ref()), delivery)?;
+    Ok((page, total.unwrap_or(0)))
 }
 
 fn on_its_way(row: &Row<'_>) -> rusqlite::Result<OnItsWay> {

@@ -1,10 +1,14 @@
 //! Which events fit? They are looked for newest first, a slice at a time, so that no snapshot is held for long.
 
-use rusqlite::{Statement, ToSql, params};
+mod query;
 
+use rusqlite::{CachedStatement, ToSql, params};
+
+#[cfg(test)]
+pub(super) use self::query::texts;
+use self::query::{ALL, EARLIER, SPANS, UNREAD};
 use super::audit::{Shown, shown_event};
 use super::{ReadTx, StoreError};
-use crate::domain::event::{Change, Context};
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::Time;
 
@@ -13,21 +17,6 @@ pub const REACH: u32 = 10_100;
 
 /// How many entries a slice looks at: some milliseconds, also where each has to be fetched from the table.
 pub(super) const SLICE: u32 = 5_000;
-
-/// The entries that a slice goes on with: the rest of those of the moment where the slice before ended, then the earlier ones.
-/// In two statements: with `(at, id) < (?2, ?3)` SQLite would walk through all of that moment again, and a clock that was set
-/// back stands still.
-const SPANS: [&str; 2] = ["at = ?2 AND id < ?3", EARLIER];
-const EARLIER: &str = "at < ?2 AND at >= ?4";
-
-/// Holds of every entry.
-const ALL: &str = "1";
-
-/// Holds of an entry that the reader has not marked as read.
-const UNREAD: &str = "NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?10 AND event = audit.id)";
-
-/// What nodes do is about themselves, and found by who acted.
-const BY_OTHERS: &str = " AND context_id = ?7 AND actor_kind <> 'node'";
 
 /// Which events are asked for.
 #[derive(Clone, Debug)]
@@ -138,8 +127,7 @@ impl Search {
 
     /// Looks at up to `most` entries of a span, until so many fit; gives how many it looked at.
     fn walk(&mut self, tx: &ReadTx<'_>, way: Way, span: &str, most: u32, enough: u32) -> Result<u32, StoreError> {
-        let mut statement = tx.conn.prepare_cached(&self.filter.listing(way, span))?;
-        self.bind(&mut statement, most)?;
+        let mut statement = self.statement(tx, &self.filter.listing(way, span), most)?;
         let (mut rows, mut count) = (statement.raw_query(), 0);
         while self.total < enough
             && let Some(row) = rows.next()?
@@ -176,14 +164,13 @@ impl Search {
 
     /// The number that a statement gives.
     fn number(&self, tx: &ReadTx<'_>, sql: &str, most: u32) -> Result<u32, StoreError> {
-        let mut statement = tx.conn.prepare_cached(sql)?;
-        self.bind(&mut statement, most)?;
+        let mut statement = self.statement(tx, sql, most)?;
         let mut rows = statement.raw_query();
         Ok(rows.next()?.map_or(Ok(0), |row| row.get(0))?)
     }
 
-    /// Binds every parameter that the statement has.
-    fn bind(&self, statement: &mut Statement<'_>, most: u32) -> Result<(), StoreError> {
+    /// A statement with its parameters bound: `?2` in its text is the second of these values, and so on.
+    fn statement<'t>(&self, tx: &'t ReadTx<'_>, text: &str, most: u32) -> Result<CachedStatement<'t>, StoreError> {
         let filter = &self.filter;
         let reader = filter.reader.as_ref().map(UserId::as_bytes);
         let values: [&dyn ToSql; 11] = [
@@ -199,10 +186,12 @@ impl Search {
             &reader,
             &filter.project,
         ];
-        for (index, value) in (1..=statement.parameter_count()).zip(values) {
-            statement.raw_bind_parameter(index, value)?;
+        let (sql, parameters) = query::numbered(text);
+        let mut statement = tx.conn.prepare_cached(&sql)?;
+        for (index, parameter) in (1..).zip(parameters) {
+            statement.raw_bind_parameter(index, values[parameter - 1])?;
         }
-        Ok(())
+        Ok(statement)
     }
 }
 
@@ -229,93 +218,9 @@ impl EventFilter {
         Ok(ways)
     }
 
-    /// The entries of a span, and whether each fits.
-    fn listing(&self, way: Way, span: &str) -> String {
-        let branches = self.branches(way, &format!("id, at, {}", self.rest(way)), span);
-        branches + " ORDER BY at DESC, id DESC LIMIT ?9"
-    }
-
-    /// How many entries there are on a way, up to a number.
-    fn counting(&self, way: Way) -> String {
-        format!("SELECT count(*) FROM ({} LIMIT ?9)", self.branches(way, "1", EARLIER))
-    }
-
-    /// How many entries on a way the reader has read, up to a number: found by their marks.
-    fn counting_read(&self, way: Way) -> String {
-        let on_way = match way {
-            Way::Time => String::new(),
-            Way::Actor => " AND actor_id = ?5".to_owned(),
-            Way::Project => " AND project = ?11".to_owned(),
-            Way::Object => BY_OTHERS.to_owned(),
-            Way::Node => " AND (context_id = ?7 AND actor_kind <> 'node' OR actor_id = ?7)".to_owned(),
-            Way::Class => {
-                let context = if self.context.is_some() { " AND context = ?6" } else { "" };
-                let change = if self.change.is_some() { " AND change = ?8" } else { "" };
-                format!("{context}{change}")
-            }
-        };
-        format!(
-            "SELECT count(*) FROM (SELECT 1 FROM read_mark CROSS JOIN audit ON audit.id = event
-             WHERE user = ?10 AND org = ?1 AND change IS NOT NULL{on_way} AND {EARLIER} LIMIT ?9)"
-        )
-    }
-
-    /// Selects `columns` of a span of all entries on a way, in the order of its index: each of several indexes, or parts of one,
-    /// gives its own in that order, and SQLite merges them.
-    fn branches(&self, way: Way, columns: &str, span: &str) -> String {
-        let parts = match way {
-            Way::Time => vec![("audit_by_time", String::new())],
-            Way::Actor => vec![("audit_by_actor", " AND actor_id = ?5".to_owned())],
-            Way::Project => vec![("audit_by_project", " AND project = ?11".to_owned())],
-            Way::Object => vec![("audit_by_object", BY_OTHERS.to_owned())],
-            Way::Node => {
-                vec![("audit_by_object", BY_OTHERS.to_owned()), ("audit_by_actor", " AND actor_id = ?7".to_owned())]
-            }
-            Way::Class => self.classes(),
-        };
-        let branch = |(index, condition): (&str, String)| {
-            format!(
-                "SELECT {columns} FROM audit INDEXED BY {index}
-                 WHERE org = ?1 AND change IS NOT NULL{condition} AND {span}"
-            )
-        };
-        parts.into_iter().map(branch).collect::<Vec<_>>().join(" UNION ALL ")
-    }
-
-    /// Each context with each change, as far as the filter leaves them open.
-    fn classes(&self) -> Vec<(&'static str, String)> {
-        let open = |given: bool, parameter: &str, numbers: std::ops::Range<usize>| {
-            if given { vec![parameter.to_owned()] } else { numbers.map(|number| number.to_string()).collect() }
-        };
-        let contexts = open(self.context.is_some(), "?6", 0..Context::WORDS.len());
-        let changes = open(self.change.is_some(), "?8", 0..Change::WORDS.len());
-        let pairs = contexts.iter().flat_map(|context| changes.iter().map(move |change| (context, change)));
-        pairs
-            .map(|(context, change)| ("audit_by_class", format!(" AND context = {context} AND change = {change}")))
-            .collect()
-    }
-
-    /// What the way does not answer.
-    fn rest(&self, way: Way) -> String {
-        let conditions = [
-            (self.context_id.is_some() && !matches!(way, Way::Object | Way::Node), "context_id = ?7"),
-            (self.project.is_some() && way != Way::Project, "project = ?11"),
-            (self.actor_id.is_some() && way != Way::Actor, "actor_id = ?5"),
-            (self.context.is_some() && way != Way::Class, "context = ?6"),
-            (self.change.is_some() && way != Way::Class, "change = ?8"),
-            (self.unread_only, UNREAD),
-        ];
-        let wanted: Vec<_> = conditions.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql).collect();
-        match wanted[..] {
-            [] => ALL.to_owned(),
-            [UNREAD] => UNREAD.to_owned(),
-            _ => format!("({}) IS TRUE", wanted.join(" AND ")),
-        }
-    }
-
     fn fetch(&self, tx: &ReadTx<'_>, id: i64) -> Result<Shown, StoreError> {
         let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
-                NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?2 AND event = audit.id)
+                NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?2 AND event = audit.id)
             FROM audit WHERE id = ?1";
         let found =
             tx.row(sql, params![id, self.reader.as_ref().map(UserId::as_bytes)], |row| shown_event(row, self.org))?;

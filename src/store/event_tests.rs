@@ -19,7 +19,7 @@ fn database(entries: u32, at: &str, columns: [&str; 6]) -> Connection {
     let [kind, actor, context, object, project, change] = columns;
     conn.execute_batch(&format!(
         "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0), (x'02020202020202020202020202020202', 'b', 0);
-         INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at)
+         INSERT INTO person (id, org, email, email_key, name, last_name, role, validated, created_at)
              VALUES (x'01010101010101010101010101010101', zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0);
          WITH RECURSIVE entry (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM entry WHERE n < {entries})
          INSERT INTO audit SELECT n, zeroblob(16), n, {at}, {kind}, {actor}, NULL, 'a', {context}, {object}, {project}, {change},
@@ -158,7 +158,7 @@ fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
             let mut statement = log.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
             let rows = statement.raw_query().mapped(|row| row.get::<_, String>(3));
             for step in rows.map(|row| row.expect("text")) {
-                let scans = step.starts_with("SCAN") && !step.starts_with("SCAN (subquery");
+                let scans = step.starts_with("SCAN") && step != "SCAN entries";
                 assert!(!step.contains("TEMP B-TREE") && !scans, "{name}: {step}: {sql}");
                 seen += usize::from(step.contains("INDEX audit_by_"));
             }
@@ -219,7 +219,7 @@ fn plainly(conn: &Connection, filter: &EventFilter) -> (Vec<i64>, u32) {
     let sql = "SELECT id FROM audit NOT INDEXED WHERE org = ?1 AND change IS NOT NULL AND at BETWEEN ?2 AND ?3
         AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR context = ?5) AND (?6 IS NULL OR context_id = ?6)
         AND (?7 IS NULL OR project = ?7) AND (?8 IS NULL OR change = ?8)
-        AND (NOT ?9 OR id NOT IN (SELECT event FROM read_mark WHERE user = ?10)) ORDER BY at DESC, id DESC";
+        AND (NOT ?9 OR id NOT IN (SELECT event FROM read_mark WHERE person = ?10)) ORDER BY at DESC, id DESC";
     let mut statement = conn.prepare_cached(sql).expect("a statement");
     let values = params![
         filter.org.as_bytes(),

@@ -95,8 +95,8 @@ pub(super) fn renew(conn: &Connection) -> rusqlite::Result<()> {
 
 /// Counts on. `is_first` in a new log: the file then has all that came before.
 pub(super) fn advance(conn: &Connection, is_first: bool) -> rusqlite::Result<()> {
-    let sql = "UPDATE file_identity SET base = CASE WHEN ?1 THEN mark ELSE base END, mark = mark + 1";
-    conn.prepare_cached(sql)?.execute([is_first]).map(drop)
+    let base = if is_first { "base = mark, " } else { "" };
+    conn.prepare_cached(&format!("UPDATE file_identity SET {base}mark = mark + 1"))?.execute([]).map(drop)
 }
 
 #[cfg(test)]

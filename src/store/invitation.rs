@@ -10,8 +10,8 @@ use crate::domain::time::Time;
 /// Gives a person an invitation, which ends the one before.
 pub fn put(tx: &WriteTx<'_>, user: UserId, digest: &TokenDigest, expires_at: Time) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO invitation (user, digest, expires_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (user) DO UPDATE SET digest = excluded.digest, expires_at = excluded.expires_at",
+        "INSERT INTO invitation (person, digest, expires_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (person) DO UPDATE SET digest = excluded.digest, expires_at = excluded.expires_at",
         params![user.as_bytes(), digest, expires_at.millis()],
     )
     .map(drop)
@@ -19,7 +19,7 @@ pub fn put(tx: &WriteTx<'_>, user: UserId, digest: &TokenDigest, expires_at: Tim
 
 /// Whom the invitation with this digest is for, and when it ends.
 pub fn find(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<(UserId, Time)>, StoreError> {
-    let sql = "SELECT user, expires_at, digest FROM invitation WHERE digest = ?1";
+    let sql = "SELECT person, expires_at, digest FROM invitation WHERE digest = ?1";
     let found = tx.row(sql, [digest], |row| {
         let invited = (UserId::from_bytes(row.get(0)?), Time::from_millis(row.get(1)?));
         Ok((invited, row.get::<_, TokenDigest>(2)?))
@@ -29,5 +29,5 @@ pub fn find(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<(UserId, Tim
 
 /// Ends the invitation of a person, if there is one.
 pub fn end(tx: &WriteTx<'_>, user: UserId) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM invitation WHERE user = ?1", [user.as_bytes()]).map(drop)
+    tx.execute("DELETE FROM invitation WHERE person = ?1", [user.as_bytes()]).map(drop)
 }

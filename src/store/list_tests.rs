@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::event_tests::counted;
-use super::{ReadTx, delivery, migrate, node, session, user};
+use super::{ReadTx, api_key, delivery, migrate, node, session, user};
 use crate::domain::delivery::State;
 use crate::domain::id::{OrgId, UserId, WebhookId};
 use crate::domain::node::Services;
@@ -21,7 +21,7 @@ fn database(ended: u32, others: u32) -> Connection {
     let (live, ended, others) = (numbers(10), numbers(ended), numbers(others));
     conn.execute_batch(&format!(
         "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
-         INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
+         INSERT INTO person VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
          INSERT INTO webhook (id, org, url, name, contexts, changes, secret, created_at)
              VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, zeroblob(68), 0);
          INSERT INTO audit VALUES (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL,
@@ -30,8 +30,10 @@ fn database(ended: u32, others: u32) -> Connection {
              FROM numbers;
          {ended} INSERT INTO token SELECT randomblob(16), zeroblob(16), randomblob(32), n, iif(n % 3, 5, 100), iif(n % 2, 6, NULL),
              NULL, 7, NULL FROM numbers;
-         {others} INSERT INTO user SELECT {id}, zeroblob(16), n || '@b', n || '@b', '', '', 0, 1, 0, iif(n % 2, 0, NULL), NULL,
+         {others} INSERT INTO person SELECT {id}, zeroblob(16), n || '@b', n || '@b', '', '', 0, 1, 0, iif(n % 2, 0, NULL), NULL,
              iif(n % 2, 255, NULL) FROM numbers;
+         {others} INSERT INTO api_key SELECT n, zeroblob(16), randomblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL
+             FROM numbers;
          {others} INSERT INTO node SELECT {id}, zeroblob(16), n, 'r', '', '', '', 1, NULL, 0, iif(n % 2, 0, NULL), NULL FROM numbers;
          {others} INSERT INTO delivery SELECT {id}, zeroblob(16), 1, iif(n % 2, 'failed', 'pending'), 0, 0, NULL, NULL, 0,
              iif(n % 2, 0, NULL) FROM numbers"
@@ -69,8 +71,14 @@ fn what_is_counted_or_passed_over_is_read_from_an_index_alone() {
         &|tx, skip| user::page(tx, org, skip, 10).map(|(page, total)| (page.len(), total)).expect("a page");
     let nodes: List<'_> =
         &|tx, skip| node::list(tx, org, none, skip, 10).map(|(page, total)| (page.len(), total)).expect("a page");
-    let lists: [(&str, u64, i64, List<'_>); 4] = [
+    // Which keys an owner sees is looked up for an owner alone.
+    let api_keys: List<'_> = &|tx, skip| {
+        let all = api_key::ApiKeyFilter { org, project: None, owner: None, skip, take: 10 };
+        api_key::list(tx, all).map(|(page, total)| (page.len(), total)).expect("a page")
+    };
+    let lists: [(&str, u64, i64, List<'_>); 5] = [
         ("people", 5_000, 10_001, people),
+        ("API keys", 9_000, 10_000, api_keys),
         ("nodes", 9_900, 5_000, nodes),
         ("deliveries", 7_000, 10_000, &|tx, skip| deliveries(tx, None, skip)),
         ("failed deliveries", 12_500, 5_000, &|tx, skip| deliveries(tx, Some(State::Failed), skip)),

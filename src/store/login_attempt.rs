@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 use sha2::{Digest, Sha256};
 
 use super::{ReadTx, StoreError, WriteTx};
@@ -62,24 +62,25 @@ pub enum Scope {
 /// When the `nth` newest of those that still count at `now` was tried; `None` when there are fewer.
 pub fn nth_newest(tx: &ReadTx<'_>, scope: Scope, nth: usize, now: Time) -> Result<Option<Time>, StoreError> {
     let (since, before) = (now.minus(WINDOW).millis(), i64::try_from(nth.saturating_sub(1)).unwrap_or(i64::MAX));
-    let at = |condition: &str, params: &[&dyn rusqlite::ToSql]| {
-        let sql = format!("SELECT at FROM wrong_password WHERE {condition} ORDER BY at DESC LIMIT 1 OFFSET ?2");
-        tx.row(&sql, params, |row| Ok(Time::from_millis(row.get(0)?)))
+    let together = match scope {
+        Scope::AccountAndNetwork(..) => "account = ?3 AND network = ?4",
+        Scope::Account(_) => "account = ?3",
+        Scope::Network(_) => "network = ?3",
     };
+    let sql = format!("SELECT at FROM wrong_password WHERE at > ?1 AND {together} ORDER BY at DESC LIMIT 1 OFFSET ?2");
+    let at = |row: &Row<'_>| Ok(Time::from_millis(row.get(0)?));
     match scope {
-        Scope::AccountAndNetwork(account, network) => {
-            at("at > ?1 AND account = ?3 AND network = ?4", params![since, before, account.0, network.0])
-        }
-        Scope::Account(account) => at("at > ?1 AND account = ?3", params![since, before, account.0]),
-        Scope::Network(network) => at("at > ?1 AND network = ?3", params![since, before, network.0]),
+        Scope::AccountAndNetwork(account, network) => tx.row(&sql, params![since, before, account.0, network.0], at),
+        Scope::Account(account) => tx.row(&sql, params![since, before, account.0], at),
+        Scope::Network(network) => tx.row(&sql, params![since, before, network.0], at),
     }
 }
 
 /// Remembers a wrong password, and forgets some that do not count any more.
 pub fn add(tx: &WriteTx<'_>, account: AccountDigest, network: Network, now: Time) -> Result<(), StoreError> {
     tx.execute(
-        "DELETE FROM wrong_password WHERE rowid IN
-             (SELECT rowid FROM wrong_password WHERE at <= ?1 ORDER BY at LIMIT ?2)",
+        "DELETE FROM wrong_password WHERE id IN
+             (SELECT id FROM wrong_password WHERE at <= ?1 ORDER BY at LIMIT ?2)",
         params![now.minus(WINDOW).millis(), FORGOTTEN_AT_ONCE],
     )?;
     let sql = "INSERT INTO wrong_password (at, account, network) VALUES (?1, ?2, ?3)";
@@ -88,7 +89,7 @@ pub fn add(tx: &WriteTx<'_>, account: AccountDigest, network: Network, now: Time
 
 /// Whether a person signed in from a network not long before `now`.
 pub fn is_known(tx: &ReadTx<'_>, user: UserId, network: Network, now: Time) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM known_network WHERE user = ?1 AND network = ?2 AND at > ?3";
+    let sql = "SELECT 1 FROM known_network WHERE person = ?1 AND network = ?2 AND at > ?3";
     let params = params![user.as_bytes(), network.0, now.minus(KNOWN_FOR).millis()];
     Ok(tx.row(sql, params, |_| Ok(()))?.is_some())
 }
@@ -96,8 +97,8 @@ pub fn is_known(tx: &ReadTx<'_>, user: UserId, network: Network, now: Time) -> R
 /// Remembers that a person signed in from a network, and forgets those that are not known any more.
 pub fn know(tx: &WriteTx<'_>, user: UserId, network: Network, now: Time) -> Result<(), StoreError> {
     let since = now.minus(KNOWN_FOR).millis();
-    tx.execute("DELETE FROM known_network WHERE user = ?1 AND at <= ?2", params![user.as_bytes(), since])?;
-    let sql = "INSERT INTO known_network (user, network, at) VALUES (?1, ?2, ?3)
-        ON CONFLICT (user, network) DO UPDATE SET at = excluded.at";
+    tx.execute("DELETE FROM known_network WHERE person = ?1 AND at <= ?2", params![user.as_bytes(), since])?;
+    let sql = "INSERT INTO known_network (person, network, at) VALUES (?1, ?2, ?3)
+        ON CONFLICT (person, network) DO UPDATE SET at = excluded.at";
     tx.execute(sql, params![user.as_bytes(), network.0, now.millis()]).map(drop)
 }

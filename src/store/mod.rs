@@ -32,6 +32,9 @@ pub mod node;
 pub mod open;
 pub mod org;
 pub mod org_key;
+mod parameters;
+#[cfg(test)]
+mod plan_tests;
 pub mod project;
 pub mod replay;
 mod reply;
@@ -42,6 +45,8 @@ mod schema_tests;
 pub mod server;
 pub mod session;
 mod space;
+#[cfg(test)]
+mod sql_tests;
 pub mod stats;
 pub mod stream;
 pub mod token;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::parameters::with_last;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::{NodeId, OrgId, OrgKeyId};
 use crate::domain::node::{Node, Profile, Services};
@@ -93,13 +94,16 @@ pub fn list(
     take: u32,
 ) -> Result<(Vec<Node>, i64), StoreError> {
     // Not asked where all are wanted, so that counting and passing over stay within the index.
-    let having = if services.bits() == 0 { "?2 = 0" } else { "services & ?2 <> 0" };
-    let fits = format!("FROM node WHERE org = ?1 AND deleted_at IS NULL AND {having}");
-    let total =
-        tx.row(&format!("SELECT count(*) {fits}"), params![org.as_bytes(), services.bits()], |row| row.get(0))?;
-    let page = format!("SELECT id {fits} ORDER BY id DESC LIMIT ?3 OFFSET ?4");
+    let bits = Some(services.bits()).filter(|bits| *bits != 0);
+    let having = if bits.is_some() { " AND services & ?2 <> 0" } else { "" };
+    let sql = format!("SELECT count(*) FROM node WHERE org = ?1 AND deleted_at IS NULL{having}");
+    let total = tx.row(&sql, &*with_last(params![org.as_bytes()], bits.as_ref()), |row| row.get(0))?;
+    let having = if bits.is_some() { " AND services & ?4 <> 0" } else { "" };
+    let page = format!(
+        "SELECT id FROM node WHERE org = ?1 AND deleted_at IS NULL{having} ORDER BY id DESC LIMIT ?2 OFFSET ?3"
+    );
     let sql = format!("SELECT {COLUMNS} FROM node WHERE id IN ({page}) ORDER BY id DESC");
-    let nodes = tx.rows(&sql, params![org.as_bytes(), services.bits(), take, skip], node)?;
+    let nodes = tx.rows(&sql, &*with_last(params![org.as_bytes(), take, skip], bits.as_ref()), node)?;
     Ok((nodes, total.unwrap_or(0)))
 }
 

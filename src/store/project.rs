@@ -35,8 +35,8 @@ pub fn delete(tx: &WriteTx<'_>, id: ProjectId) -> Result<Vec<ApiKeyId>, StoreErr
 /// The projects of an organization, or those of them that `member` belongs to, newest first.
 pub fn list(tx: &ReadTx<'_>, org: OrgId, member: Option<UserId>) -> Result<Vec<Project>, StoreError> {
     tx.rows(
-        "SELECT id, org, name, created_at FROM project WHERE org = ?1 AND (?2 IS NULL OR id IN (
-            SELECT project FROM project_member WHERE user = ?2)) ORDER BY id DESC",
+        "SELECT id, org, name, created_at FROM project WHERE org = ?1 AND (id IN (
+            SELECT project FROM project_member WHERE person = ?2) OR ?2 IS NULL) ORDER BY id DESC",
         params![org.as_bytes(), member.as_ref().map(UserId::as_bytes)],
         project,
     )
@@ -45,8 +45,8 @@ pub fn list(tx: &ReadTx<'_>, org: OrgId, member: Option<UserId>) -> Result<Vec<P
 /// The members of a project, newest person first, without deleted people.
 pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, StoreError> {
     tx.rows(
-        "SELECT user, project_member.role FROM project_member JOIN user ON user.id = project_member.user
-         WHERE project = ?1 AND deleted_at IS NULL ORDER BY user DESC",
+        "SELECT person, project_member.role FROM project_member JOIN person ON person.id = project_member.person
+         WHERE project = ?1 AND deleted_at IS NULL ORDER BY person DESC",
         [id.as_bytes()],
         |row| Ok(Member { user: UserId::from_bytes(row.get(0)?), role: role(row, 1)? }),
     )
@@ -55,8 +55,8 @@ pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, StoreError
 /// Makes somebody a member of a project, or another kind of member.
 pub fn put_member(tx: &WriteTx<'_>, id: ProjectId, member: &Member) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO project_member (project, user, role) VALUES (?1, ?2, ?3)
-         ON CONFLICT (project, user) DO UPDATE SET role = excluded.role",
+        "INSERT INTO project_member (project, person, role) VALUES (?1, ?2, ?3)
+         ON CONFLICT (project, person) DO UPDATE SET role = excluded.role",
         params![id.as_bytes(), member.user.as_bytes(), member.role.name()],
     )
     .map(drop)
@@ -64,7 +64,7 @@ pub fn put_member(tx: &WriteTx<'_>, id: ProjectId, member: &Member) -> Result<()
 
 /// Ends a membership; `false` when there is none.
 pub fn remove_member(tx: &WriteTx<'_>, id: ProjectId, user: UserId) -> Result<bool, StoreError> {
-    let sql = "DELETE FROM project_member WHERE project = ?1 AND user = ?2";
+    let sql = "DELETE FROM project_member WHERE project = ?1 AND person = ?2";
     Ok(tx.execute(sql, [id.as_bytes(), user.as_bytes()])? == 1)
 }
 
@@ -75,7 +75,7 @@ pub fn find(tx: &ReadTx<'_>, id: ProjectId) -> Result<Option<Project>, StoreErro
 
 /// What a person is in a project.
 pub fn member_role(tx: &ReadTx<'_>, project: ProjectId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
-    let sql = "SELECT role FROM project_member WHERE project = ?1 AND user = ?2";
+    let sql = "SELECT role FROM project_member WHERE project = ?1 AND person = ?2";
     tx.row(sql, [project.as_bytes(), user.as_bytes()], |row| role(row, 0))
 }
 

@@ -7,7 +7,7 @@ use super::{connection, open};
 /// A database with one of everything; `%` stands where a case puts its value.
 const ROWS: &str = "
     INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
-    INSERT INTO user VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
+    INSERT INTO person VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
     INSERT INTO token VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 0, NULL, NULL, NULL, NULL, NULL);
     INSERT INTO project VALUES (zeroblob(16), zeroblob(16), 'p', 0);
     INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL);
@@ -30,7 +30,7 @@ const ROWS: &str = "
 
 const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'01020304050607080910111213141516', %, 0)";
 const USER: &str =
-    "INSERT INTO user VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0, NULL, NULL, NULL)";
+    "INSERT INTO person VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0, NULL, NULL, NULL)";
 const TOKEN: &str =
     "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL, NULL, NULL)";
 const API_KEY: &str =
@@ -58,9 +58,9 @@ const LIMITS: [(&str, &str, &str); 69] = [
     (USER, "'a@c', 'a@c', printf('%.100c', 'a'), '', 0, 1", "'a@c', 'a@c', printf('%.101c', 'a'), '', 0, 1"),
     (USER, "'a@c', 'a@c', '', printf('%.100c', 'a'), 0, 1", "'a@c', 'a@c', '', printf('%.101c', 'a'), 0, 1"),
     (USER, "printf('%.254c', 'a'), 'a@c', '', '', 0, 1", "printf('%.255c', 'a'), 'a@c', '', '', 0, 1"),
-    ("UPDATE user SET %", "deleted_at = 1, deleted_by = 254", "deleted_at = 1, deleted_by = 253"),
-    ("UPDATE user SET %", "deleted_at = 1, deleted_by = 0", "deleted_at = 1, deleted_by = NULL"),
-    ("UPDATE user SET %", "deleted_at = NULL, deleted_by = NULL", "deleted_at = NULL, deleted_by = 255"),
+    ("UPDATE person SET %", "deleted_at = 1, deleted_by = 254", "deleted_at = 1, deleted_by = 253"),
+    ("UPDATE person SET %", "deleted_at = 1, deleted_by = 0", "deleted_at = 1, deleted_by = NULL"),
+    ("UPDATE person SET %", "deleted_at = NULL, deleted_by = NULL", "deleted_at = NULL, deleted_by = 255"),
     (TOKEN, "zeroblob(16), randomblob(32)", "zeroblob(16), randomblob(31)"),
     (TOKEN, "zeroblob(16), randomblob(32)", "zeroblob(16), zeroblob(32)"),
     (TOKEN, "zeroblob(16), randomblob(32)", "randomblob(16), randomblob(32)"),
@@ -143,7 +143,7 @@ const LIMITS: [(&str, &str, &str); 69] = [
     ("INSERT INTO project_member VALUES (%)", "zeroblob(16), zeroblob(16), 'EDITOR'", "zeroblob(16), zeroblob(16), 'OTHER'"),
     ("INSERT INTO invitation VALUES (zeroblob(16), %, 0)", "randomblob(32)", "randomblob(31)"),
     ("INSERT INTO refresh_token VALUES (%, NULL)", "randomblob(32), zeroblob(16)", "randomblob(32), randomblob(16)"),
-    ("INSERT INTO wrong_password VALUES (0, zeroblob(32), %)", "zeroblob(16)", "zeroblob(4)"),
+    ("INSERT INTO wrong_password VALUES (NULL, 0, zeroblob(32), %)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO known_network VALUES (zeroblob(16), %, 0)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO read_mark VALUES (%)", "zeroblob(16), 2", "zeroblob(16), 3"),
     ("UPDATE server SET %", "signed_after = 0", "signed_after = -1"),

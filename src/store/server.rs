@@ -6,6 +6,18 @@ use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::TokenId;
 use crate::domain::time::Time;
 
+/// The newest id of each table whose ids begin with a moment.
+const NEWEST_IDS: [&str; 8] = [
+    "SELECT id FROM org ORDER BY id DESC LIMIT 1",
+    "SELECT id FROM person ORDER BY id DESC LIMIT 1",
+    "SELECT id FROM token ORDER BY id DESC LIMIT 1",
+    "SELECT id FROM org_key ORDER BY id DESC LIMIT 1",
+    "SELECT id FROM node ORDER BY id DESC LIMIT 1",
+    "SELECT id FROM project ORDER BY id DESC LIMIT 1",
+    "SELECT id FROM webhook ORDER BY id DESC LIMIT 1",
+    "SELECT id FROM delivery ORDER BY id DESC LIMIT 1",
+];
+
 /// Signed messages from before this moment are refused.
 pub fn signed_after(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
     let millis = tx.row("SELECT signed_after FROM server", [], |row| row.get(0))?;
@@ -19,10 +31,10 @@ pub fn set_signed_after(tx: &WriteTx<'_>, time: Time) -> Result<(), StoreError> 
 
 /// The greatest moment in an id that was given out.
 pub fn last_id_at(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
-    let ids = "SELECT max(id) FROM (SELECT max(id) AS id FROM org UNION ALL SELECT max(id) FROM user
-        UNION ALL SELECT max(id) FROM token UNION ALL SELECT max(id) FROM org_key UNION ALL SELECT max(id) FROM node
-        UNION ALL SELECT max(id) FROM project UNION ALL SELECT max(id) FROM webhook UNION ALL SELECT max(id) FROM delivery)";
-    let last: Option<[u8; 16]> = tx.row(ids, [], |row| row.get(0))?.flatten();
+    let mut last: Option<[u8; 16]> = None;
+    for sql in NEWEST_IDS {
+        last = last.max(tx.row(sql, [], |row| row.get(0))?);
+    }
     // A UUID version 7 begins with 48 bits of milliseconds.
     let millis = last.map_or(0, |id| id[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte)));
     Ok(Time::from_millis(millis))
@@ -53,5 +65,6 @@ pub fn record_backup(tx: &WriteTx<'_>, time: Time) -> Result<bool, StoreError> {
 
 /// Shows that the disk takes writes. The value differs each time: SQLite writes no page that stays as it is.
 pub fn probe(tx: &WriteTx<'_>, now: Time) -> Result<(), StoreError> {
-    tx.execute("UPDATE server SET probed_at = max(probed_at + 1, ?1)", [now.millis()]).map(drop)
+    let sql = "UPDATE server SET probed_at = CASE WHEN probed_at < ?1 THEN ?1 ELSE probed_at + 1 END";
+    tx.execute(sql, [now.millis()]).map(drop)
 }

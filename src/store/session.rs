@@ -57,7 +57,7 @@ pub fn insert(
     refresh: &TokenDigest,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO token (id, user, digest, created_at, expires_at, refresh_until, device)
+        "INSERT INTO token (id, person, digest, created_at, expires_at, refresh_until, device)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             session.id.as_bytes(),
@@ -75,9 +75,9 @@ pub fn insert(
 
 /// What the refresh token with this digest is worth.
 pub fn find_by_refresh(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<Refresh>, StoreError> {
-    let sql = "SELECT token.id, token.user, used_at IS NOT NULL, revoked_at IS NOT NULL OR deleted_at IS NOT NULL,
+    let sql = "SELECT token.id, token.person, used_at IS NOT NULL, revoked_at IS NOT NULL OR deleted_at IS NOT NULL,
             refresh_until, refresh_token.digest, org
-        FROM refresh_token JOIN token ON token.id = refresh_token.session JOIN user ON user.id = token.user
+        FROM refresh_token JOIN token ON token.id = refresh_token.session JOIN person ON person.id = token.person
         WHERE refresh_token.digest = ?1";
     let found = tx.row(sql, [digest], |row| Ok((refresh(row)?, row.get::<_, TokenDigest>(5)?)))?;
     Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(refresh, _)| refresh))
@@ -116,8 +116,8 @@ pub fn list(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Vec<OwnToken>, S
     let sql = format!(
         "SELECT id, refresh_until IS NOT NULL, device, created_at, coalesce(refresh_until, expires_at), last_used
          FROM token WHERE revoked_at IS NULL AND id IN (
-             SELECT id FROM token INDEXED BY token_by_end WHERE user = ?1 AND {ENDS} IS NULL
-             UNION ALL SELECT id FROM token INDEXED BY token_by_end WHERE user = ?1 AND {ENDS} > ?2)
+             SELECT id FROM token INDEXED BY token_by_end WHERE person = ?1 AND {ENDS} IS NULL
+             UNION ALL SELECT id FROM token INDEXED BY token_by_end WHERE person = ?1 AND {ENDS} > ?2)
          ORDER BY id DESC"
     );
     tx.rows(&sql, params![user.as_bytes(), now.millis()], own_token)
@@ -126,7 +126,7 @@ pub fn list(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Vec<OwnToken>, S
 /// Ends a session or another access token of a person; `false` when they have none with this id that stands.
 pub fn end(tx: &WriteTx<'_>, user: UserId, id: TokenId, now: Time) -> Result<bool, StoreError> {
     tx.touches.add(Touched::Token(id));
-    let sql = "UPDATE token SET revoked_at = ?3 WHERE id = ?1 AND user = ?2 AND revoked_at IS NULL
+    let sql = "UPDATE token SET revoked_at = ?3 WHERE id = ?1 AND person = ?2 AND revoked_at IS NULL
         AND (coalesce(refresh_until, expires_at) IS NULL OR coalesce(refresh_until, expires_at) > ?3)";
     Ok(tx.execute(sql, params![id.as_bytes(), user.as_bytes(), now.millis()])? == 1)
 }
@@ -136,10 +136,10 @@ pub fn end(tx: &WriteTx<'_>, user: UserId, id: TokenId, now: Time) -> Result<boo
 pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenId>, StoreError> {
     let sql = format!(
         "SELECT id FROM token INDEXED BY token_by_end
-         WHERE user = ?1 AND {ENDS} > ?2 AND revoked_at IS NULL AND refresh_until IS NOT NULL
-         ORDER BY {ENDS} DESC, id DESC LIMIT -1 OFFSET ?3"
+         WHERE person = ?1 AND {ENDS} > ?2 AND revoked_at IS NULL AND refresh_until IS NOT NULL
+         ORDER BY {ENDS} DESC, id DESC LIMIT ?4 OFFSET ?3"
     );
-    let surplus = ids(tx, &sql, params![user.as_bytes(), now.millis(), MOST - 1])?;
+    let surplus = tx.rows(&sql, params![user.as_bytes(), now.millis(), MOST - 1, i64::MAX], id)?;
     for id in &surplus {
         forget(tx, *id)?;
     }
@@ -150,9 +150,9 @@ pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenI
 pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), StoreError> {
     let sql = format!(
         "SELECT id FROM token INDEXED BY token_by_end
-         WHERE user = ?1 AND {ENDS} <= ?2 AND refresh_until IS NOT NULL LIMIT ?3"
+         WHERE person = ?1 AND {ENDS} <= ?2 AND refresh_until IS NOT NULL LIMIT ?3"
     );
-    for id in ids(tx, &sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE])? {
+    for id in tx.rows(&sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE], id)? {
         forget(tx, id)?;
     }
     Ok(())
@@ -168,8 +168,8 @@ fn add_refresh(tx: &WriteTx<'_>, session: TokenId, digest: &TokenDigest) -> Resu
     tx.execute(sql, params![digest, session.as_bytes()]).map(drop)
 }
 
-fn ids(tx: &ReadTx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<TokenId>, StoreError> {
-    tx.rows(sql, params, |row| Ok(TokenId::from_bytes(row.get(0)?)))
+fn id(row: &Row<'_>) -> rusqlite::Result<TokenId> {
+    Ok(TokenId::from_bytes(row.get(0)?))
 }
 
 fn refresh(row: &Row<'_>) -> rusqlite::Result<Refresh> {

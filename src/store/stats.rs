@@ -1,27 +1,29 @@
 //! How much is remembered, of all organizations together? Counted in indexes alone.
 
+use rusqlite::Row;
+
 use super::webhook::FAILING;
 use super::{ReadTx, StoreError};
 use crate::domain::time::Time;
 
 /// How many organization keys there are.
 pub fn org_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
-    count(tx, "SELECT count(*) FROM org_key")
+    Ok(tx.row("SELECT count(*) FROM org_key", [], count)?.unwrap_or(0))
 }
 
 /// How many API keys there are, ended ones too.
 pub fn api_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
-    count(tx, "SELECT count(*) FROM api_key")
+    Ok(tx.row("SELECT count(*) FROM api_key", [], count)?.unwrap_or(0))
 }
 
 /// How many nodes there are, without the deleted ones.
 pub fn nodes(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
-    count(tx, "SELECT count(*) FROM node WHERE deleted_at IS NULL")
+    Ok(tx.row("SELECT count(*) FROM node WHERE deleted_at IS NULL", [], count)?.unwrap_or(0))
 }
 
 /// How many nodes the organization has that has the most, deleted ones too.
 pub fn most_nodes(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
-    count(tx, "SELECT coalesce(max(nodes), 0) FROM org")
+    Ok(tx.row("SELECT coalesce(max(nodes), 0) FROM org", [], count)?.unwrap_or(0))
 }
 
 /// How many of the nodes were last heard of at `since` or before.
@@ -30,7 +32,7 @@ pub fn silent_nodes(tx: &ReadTx<'_>, since: Time) -> Result<i64, StoreError> {
     let halves =
         "SELECT (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NULL AND last_contact <= ?1)
         + (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NOT NULL AND last_contact <= ?1)";
-    Ok(tx.row(halves, [since.millis()], |row| row.get(0))?.unwrap_or(0))
+    Ok(tx.row(halves, [since.millis()], count)?.unwrap_or(0))
 }
 
 /// How many deliveries are on their way, and since when the oldest of those whose webhook is on.
@@ -45,12 +47,12 @@ pub fn deliveries(tx: &ReadTx<'_>) -> Result<(i64, Option<Time>), StoreError> {
 /// How many webhooks there are, and how many fail: they are on and their last try failed, or no administrator switched them off.
 pub fn webhooks(tx: &ReadTx<'_>) -> Result<(i64, i64), StoreError> {
     let sql = format!(
-        "SELECT count(*), count(*) FILTER (WHERE disabled IS NOT 'administrator' AND (disabled IS NOT NULL OR {FAILING}))
+        "SELECT count(*), count(*) FILTER (WHERE disabled <> 'administrator' OR (disabled IS NULL AND {FAILING}))
          FROM webhook"
     );
     Ok(tx.row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default())
 }
 
-fn count(tx: &ReadTx<'_>, sql: &str) -> Result<i64, StoreError> {
-    Ok(tx.row(sql, [], |row| row.get(0))?.unwrap_or(0))
+fn count(row: &Row<'_>) -> rusqlite::Result<i64> {
+    row.get(0)
 }

@@ -73,11 +73,11 @@ pub fn page(tx: &ReadTx<'_>, filter: &StreamFilter, after: i64) -> Result<LogSli
     let (upto, newest) = reach(tx, filter.org, after)?;
     // By their ids and no other index: those that follow are few and lie together.
     let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
-             NOT EXISTS (SELECT 1 FROM read_mark WHERE user = ?9 AND event = audit.id)
+             NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?9 AND event = audit.id)
          FROM audit NOT INDEXED
          WHERE id > ?1 AND id <= ?2 AND org = ?3 AND change IS NOT NULL
-             AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR context = ?5)
-             AND (?6 IS NULL OR context_id = ?6) AND (?7 IS NULL OR project = ?7) AND (?8 IS NULL OR change = ?8)
+             AND (actor_id = ?4 OR ?4 IS NULL) AND (context = ?5 OR ?5 IS NULL)
+             AND (context_id = ?6 OR ?6 IS NULL) AND (project = ?7 OR ?7 IS NULL) AND (change = ?8 OR ?8 IS NULL)
          ORDER BY id LIMIT ?10";
     let values = params![
         after,

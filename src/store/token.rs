@@ -23,14 +23,16 @@ pub struct TokenStatus {
     pub user_deleted: bool,
 }
 
-const STANDING: &str = "SELECT token.id, token.user, token.created_at, token.expires_at, token.revoked_at,
-        token.last_used, user.org, user.role, user.deleted_at IS NOT NULL, token.digest
-    FROM token JOIN user ON user.id = token.user";
+const COLUMNS: &str = "id, person, created_at, expires_at, revoked_at, last_used";
+
+const STANDING: &str = "SELECT token.id, token.person, token.created_at, token.expires_at, token.revoked_at,
+        token.last_used, person.org, person.role, person.deleted_at IS NOT NULL, token.digest
+    FROM token JOIN person ON person.id = token.person";
 
 /// Adds a token; `false` when there is one with this digest already.
 pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<bool, StoreError> {
     let added = tx.execute(
-        "INSERT INTO token (id, user, digest, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO token (id, person, digest, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (digest) DO NOTHING",
         params![
             token.id.as_bytes(),
@@ -59,18 +61,19 @@ pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<TokenStatus>, StoreEr
 
 /// The tokens of one user, or of all, newest first.
 pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreError> {
-    tx.rows(
-        "SELECT id, user, created_at, expires_at, revoked_at, last_used FROM token
-         WHERE (?1 IS NULL OR user = ?1) ORDER BY id DESC",
-        params![user.as_ref().map(UserId::as_bytes)],
-        token,
-    )
+    match user {
+        Some(user) => {
+            let sql = format!("SELECT {COLUMNS} FROM token WHERE person = ?1 ORDER BY id DESC");
+            tx.rows(&sql, [user.as_bytes()], token)
+        }
+        None => tx.rows(&format!("SELECT {COLUMNS} FROM token ORDER BY id DESC"), [], token),
+    }
 }
 
 /// The tokens that stand, or the one with this id if it does, each with the digest that it is known by.
 pub(super) fn live(tx: &ReadTx<'_>, id: Option<TokenId>) -> Result<Vec<(TokenDigest, TokenStatus)>, StoreError> {
     let known = |row: &Row<'_>| Ok((row.get(9)?, standing(row)?));
-    let sql = format!("{STANDING} WHERE token.revoked_at IS NULL AND user.deleted_at IS NULL");
+    let sql = format!("{STANDING} WHERE token.revoked_at IS NULL AND person.deleted_at IS NULL");
     match id {
         Some(id) => tx.rows(&format!("{sql} AND token.id = ?1"), [id.as_bytes()], known),
         None => tx.rows(&sql, [], known),
@@ -87,7 +90,7 @@ pub fn revoke(tx: &WriteTx<'_>, id: TokenId, now: Time) -> Result<bool, StoreErr
 /// Ends every token and session of a person; gives how many stood.
 pub fn revoke_of(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<usize, StoreError> {
     tx.touches.add(Touched::User(user));
-    let sql = "UPDATE token SET revoked_at = ?2 WHERE user = ?1 AND revoked_at IS NULL";
+    let sql = "UPDATE token SET revoked_at = ?2 WHERE person = ?1 AND revoked_at IS NULL";
     tx.execute(sql, params![user.as_bytes(), now.millis()])
 }
 
@@ -95,7 +98,7 @@ pub fn revoke_of(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<usize, Sto
 pub fn revoke_sessions(tx: &WriteTx<'_>, user: UserId, kept: Option<TokenId>, now: Time) -> Result<usize, StoreError> {
     tx.touches.add(Touched::User(user));
     let sql = "UPDATE token SET revoked_at = ?2
-         WHERE user = ?1 AND revoked_at IS NULL AND refresh_until IS NOT NULL AND id IS NOT ?3";
+         WHERE person = ?1 AND revoked_at IS NULL AND refresh_until IS NOT NULL AND (id <> ?3 OR ?3 IS NULL)";
     tx.execute(sql, params![user.as_bytes(), now.millis(), kept.as_ref().map(TokenId::as_bytes)])
 }
 

@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::audit::{chain_name, last};
 use super::delivery::forget::of_first;
+use super::parameters::with_last;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::chain::{ChainHash, hex};
 use crate::domain::event;
@@ -50,16 +51,24 @@ pub fn removable(
 ) -> Result<Option<(TrimPoint, i64)>, StoreError> {
     let begin = find(tx, org)?.map_or(0, |trim_point| trim_point.seq);
     let Some((head, _)) = last(tx, org)? else { return Ok(None) };
-    let id = org.as_ref().map(OrgId::as_bytes);
-    let kept = "SELECT seq FROM audit WHERE org IS ?1 AND seq > ?2 AND at BETWEEN ?3 AND ?4 ORDER BY seq LIMIT 1";
-    let kept = tx.row(kept, params![id, begin, cutoff.millis(), now.millis()], |row| row.get(0))?;
+    let (chain, cutoff) = (org.as_ref().map(OrgId::as_bytes), cutoff.millis());
+    // `org IS ?4` would find neither by an index in PostgreSQL.
+    let whose = if org.is_some() { "org = ?4" } else { "org IS NULL" };
+    let kept =
+        format!("SELECT seq FROM audit WHERE {whose} AND seq > ?1 AND at BETWEEN ?2 AND ?3 ORDER BY seq LIMIT 1");
+    let kept = tx.row(&kept, &*with_last(params![begin, cutoff, now.millis()], chain), |row| row.get(0))?;
     let end = kept.unwrap_or(head + 1);
-    let old =
-        "SELECT seq, hash FROM audit WHERE org IS ?1 AND seq > ?2 AND seq < ?3 AND at < ?4 ORDER BY seq DESC LIMIT 1";
+    let old = format!(
+        "SELECT seq, hash FROM audit WHERE {whose} AND seq > ?1 AND seq < ?2 AND at < ?3 ORDER BY seq DESC LIMIT 1"
+    );
     let read = |row: &rusqlite::Row<'_>| Ok(TrimPoint { seq: row.get(0)?, hash: row.get(1)? });
-    let Some(trim_point) = tx.row(old, params![id, begin, end, cutoff.millis()], read)? else { return Ok(None) };
-    let more = "SELECT 1 FROM audit WHERE org IS ?1 AND seq > ?2 AND seq <= ?3 AND action <> 'audit.trim' LIMIT 1";
-    let more = tx.row(more, params![id, begin, trim_point.seq], |_| Ok(()))?;
+    let Some(trim_point) = tx.row(&old, &*with_last(params![begin, end, cutoff], chain), read)? else {
+        return Ok(None);
+    };
+    let whose = if org.is_some() { "org = ?3" } else { "org IS NULL" };
+    let more =
+        format!("SELECT 1 FROM audit WHERE {whose} AND seq > ?1 AND seq <= ?2 AND action <> 'audit.trim' LIMIT 1");
+    let more = tx.row(&more, &*with_last(params![begin, trim_point.seq], chain), |_| Ok(()))?;
     Ok(more.map(|()| (trim_point, trim_point.seq - begin)))
 }
 
@@ -75,8 +84,10 @@ pub fn advance(tx: &WriteTx<'_>, org: Option<OrgId>, trim_point: TrimPoint) -> R
 /// Whether entries up to a chain's trim point are still there.
 pub fn is_unpurged(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<bool, StoreError> {
     let Some(trim_point) = find(tx, org)? else { return Ok(false) };
-    let sql = "SELECT 1 FROM audit WHERE org IS ?1 AND seq <= ?2 LIMIT 1";
-    Ok(tx.row(sql, params![org.as_ref().map(OrgId::as_bytes), trim_point.seq], |_| Ok(()))?.is_some())
+    let chain = org.as_ref().map(OrgId::as_bytes);
+    let whose = if org.is_some() { "org = ?2" } else { "org IS NULL" };
+    let sql = format!("SELECT 1 FROM audit WHERE {whose} AND seq <= ?1 LIMIT 1");
+    Ok(tx.row(&sql, &*with_last(params![trim_point.seq], chain), |_| Ok(()))?.is_some())
 }
 
 /// Removes the first entries of a chain up to its trim point, at most so many, and with them what readers marked of them; but
@@ -87,7 +98,10 @@ pub fn purge(tx: &WriteTx<'_>, org: Option<OrgId>, most: u32) -> Result<usize, S
     if of_first(tx, org, trim_point.seq, most)? == most as usize {
         return Ok(0);
     }
-    let sql = "DELETE FROM audit WHERE id IN
-        (SELECT id FROM audit WHERE org IS ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3)";
-    tx.execute(sql, params![org.as_ref().map(OrgId::as_bytes), trim_point.seq, most])
+    let chain = org.as_ref().map(OrgId::as_bytes);
+    let whose = if org.is_some() { "org = ?3" } else { "org IS NULL" };
+    let sql = format!(
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE {whose} AND seq <= ?1 ORDER BY seq LIMIT ?2)"
+    );
+    tx.execute(&sql, &*with_last(params![trim_point.seq, most], chain))
 }

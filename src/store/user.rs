@@ -13,13 +13,13 @@ const COLUMNS: &str = "id, org, email, name, last_name, role, validated, deleted
 
 /// Holds unless the person is their organization's last OWNER. One who has not taken their account over cannot act yet,
 /// so they do not count as another.
-const NOT_THE_LAST_OWNER: &str = "(role <> 255 OR EXISTS (SELECT 1 FROM user AS other WHERE other.org = user.org
-    AND other.role = 255 AND other.id <> user.id AND other.deleted_at IS NULL AND other.validated))";
+const NOT_THE_LAST_OWNER: &str = "(role <> 255 OR EXISTS (SELECT 1 FROM person AS other WHERE other.org = person.org
+    AND other.role = 255 AND other.id <> person.id AND other.deleted_at IS NULL AND other.validated = 1))";
 
 /// Adds a person, with the hash of their password if they have one; `false` when the server has one with this address already.
 pub fn insert(tx: &WriteTx<'_>, user: &User, password: Option<&str>, now: Time) -> Result<bool, StoreError> {
     let added = tx.execute(
-        "INSERT INTO user (id, org, email, email_key, name, last_name, role, validated, created_at, password)
+        "INSERT INTO person (id, org, email, email_key, name, last_name, role, validated, created_at, password)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (email_key) DO NOTHING",
         params![
             user.id.as_bytes(),
@@ -39,7 +39,7 @@ pub fn insert(tx: &WriteTx<'_>, user: &User, password: Option<&str>, now: Time) 
 
 /// Gives a person another name.
 pub fn rename(tx: &WriteTx<'_>, id: UserId, name: &str, last_name: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE user SET name = ?2, last_name = ?3 WHERE id = ?1";
+    let sql = "UPDATE person SET name = ?2, last_name = ?3 WHERE id = ?1";
     tx.execute(sql, params![id.as_bytes(), name, last_name]).map(drop)
 }
 
@@ -47,16 +47,19 @@ pub fn rename(tx: &WriteTx<'_>, id: UserId, name: &str, last_name: &str) -> Resu
 /// lesser role ends: whoever gave it may know it, and must not come to the greater one by it.
 pub fn set_role(tx: &WriteTx<'_>, id: UserId, role: Role) -> Result<bool, StoreError> {
     tx.touches.add(Touched::User(id));
-    let lesser = "DELETE FROM invitation WHERE user = ?1 AND (SELECT role FROM user WHERE id = ?1) < ?2";
+    let lesser = "DELETE FROM invitation WHERE person = ?1 AND (SELECT role FROM person WHERE id = ?1) < ?2";
     tx.execute(lesser, params![id.as_bytes(), role.number()])?;
-    let sql = format!("UPDATE user SET role = ?2 WHERE id = ?1 AND (?2 = 255 OR {NOT_THE_LAST_OWNER})");
+    let sql = match role {
+        Role::Owner => "UPDATE person SET role = ?2 WHERE id = ?1".to_owned(),
+        _ => format!("UPDATE person SET role = ?2 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}"),
+    };
     Ok(tx.execute(&sql, params![id.as_bytes(), role.number()])? == 1)
 }
 
 /// Deletes a person who is not deleted, as somebody with the role `by`, and ends what they could get in with; gives how many of their tokens and
 /// sessions that were, or `None` when it would take the last OWNER away.
 pub fn delete(tx: &WriteTx<'_>, id: UserId, by: Role, now: Time) -> Result<Option<usize>, StoreError> {
-    let sql = format!("UPDATE user SET deleted_at = ?2, deleted_by = ?3 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}");
+    let sql = format!("UPDATE person SET deleted_at = ?2, deleted_by = ?3 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}");
     if tx.execute(&sql, params![id.as_bytes(), now.millis(), by.number()])? == 0 {
         return Ok(None);
     }
@@ -66,68 +69,73 @@ pub fn delete(tx: &WriteTx<'_>, id: UserId, by: Role, now: Time) -> Result<Optio
 
 /// The role of whoever deleted a person, as it was then; `None` when they are not deleted.
 pub fn deleted_by(tx: &ReadTx<'_>, id: UserId) -> Result<Option<Role>, StoreError> {
-    let sql = "SELECT deleted_by FROM user WHERE id = ?1 AND deleted_by IS NOT NULL";
+    let sql = "SELECT deleted_by FROM person WHERE id = ?1 AND deleted_by IS NOT NULL";
     tx.row(sql, [id.as_bytes()], |row| row.get(0))
 }
 
 /// Undoes a deletion. What the person could get in with has ended, but for their password.
 pub fn activate(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
     tx.touches.add(Touched::User(id));
-    tx.execute("UPDATE user SET deleted_at = NULL, deleted_by = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
+    tx.execute("UPDATE person SET deleted_at = NULL, deleted_by = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 /// The hash of a person's password, if they have one.
 pub fn password(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>, StoreError> {
-    Ok(tx.row("SELECT password FROM user WHERE id = ?1", [id.as_bytes()], |row| row.get(0))?.flatten())
+    Ok(tx.row("SELECT password FROM person WHERE id = ?1", [id.as_bytes()], |row| row.get(0))?.flatten())
 }
 
 /// Keeps another hash of the same password.
 pub fn rehash_password(tx: &WriteTx<'_>, id: UserId, hash: &str) -> Result<(), StoreError> {
-    tx.execute("UPDATE user SET password = ?2 WHERE id = ?1", params![id.as_bytes(), hash]).map(drop)
+    tx.execute("UPDATE person SET password = ?2 WHERE id = ?1", params![id.as_bytes(), hash]).map(drop)
 }
 
 /// Gives a person a password, by which they have taken their account over, and ends their invitation. `false` when what
 /// they have is not the hash in `known` any more.
 pub fn set_password(tx: &WriteTx<'_>, id: UserId, known: Option<&str>, hash: &str) -> Result<bool, StoreError> {
     invitation::end(tx, id)?;
-    let sql = "UPDATE user SET password = ?3, validated = 1 WHERE id = ?1 AND password IS ?2";
+    let sql = "UPDATE person SET password = ?3, validated = 1 WHERE id = ?1
+        AND (password = ?2 OR (password IS NULL AND ?2 IS NULL))";
     Ok(tx.execute(sql, params![id.as_bytes(), known, hash])? == 1)
 }
 
 /// Takes a person's password away. They stay validated: else whoever may invite them could take their account over.
 pub fn clear_password(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
-    tx.execute("UPDATE user SET password = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
+    tx.execute("UPDATE person SET password = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
 /// The person with this id.
 pub fn find(tx: &ReadTx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
-    tx.row(&format!("SELECT {COLUMNS} FROM user WHERE id = ?1"), [id.as_bytes()], user)
+    tx.row(&format!("SELECT {COLUMNS} FROM person WHERE id = ?1"), [id.as_bytes()], user)
 }
 
 /// The person with this address, in any letter case.
 pub fn find_by_email(tx: &ReadTx<'_>, email: &str) -> Result<Option<User>, StoreError> {
-    tx.row(&format!("SELECT {COLUMNS} FROM user WHERE email_key = ?1"), [email.to_lowercase()], user)
+    tx.row(&format!("SELECT {COLUMNS} FROM person WHERE email_key = ?1"), [email.to_lowercase()], user)
 }
 
 /// The people of one organization, or of all, newest first, without the deleted ones.
 pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Vec<User>, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM user WHERE (?1 IS NULL OR org = ?1) AND deleted_at IS NULL ORDER BY id DESC");
-    tx.rows(&sql, params![org.as_ref().map(OrgId::as_bytes)], user)
+    match org {
+        Some(org) => {
+            let sql = format!("SELECT {COLUMNS} FROM person WHERE org = ?1 AND deleted_at IS NULL ORDER BY id DESC");
+            tx.rows(&sql, [org.as_bytes()], user)
+        }
+        None => tx.rows(&format!("SELECT {COLUMNS} FROM person WHERE deleted_at IS NULL ORDER BY id DESC"), [], user),
+    }
 }
 
 /// The people of an organization, newest first, the deleted ones too, and how many there are.
 pub fn page(tx: &ReadTx<'_>, org: OrgId, skip: u32, take: u32) -> Result<(Vec<User>, i64), StoreError> {
-    let total = tx.row("SELECT count(*) FROM user WHERE org = ?1", [org.as_bytes()], |row| row.get(0))?;
+    let total = tx.row("SELECT count(*) FROM person WHERE org = ?1", [org.as_bytes()], |row| row.get(0))?;
     // What is passed over is passed over in the index.
-    let page = "SELECT id FROM user WHERE org = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3";
-    let sql = format!("SELECT {COLUMNS} FROM user WHERE id IN ({page}) ORDER BY id DESC");
+    let page = "SELECT id FROM person WHERE org = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3";
+    let sql = format!("SELECT {COLUMNS} FROM person WHERE id IN ({page}) ORDER BY id DESC");
     Ok((tx.rows(&sql, params![org.as_bytes(), take, skip], user)?, total.unwrap_or(0)))
 }
 
 /// Whether an organization has fewer than `most` people, deleted ones included.
 pub fn are_fewer_than(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<bool, StoreError> {
-    let sql = "SELECT count(*) < ?2 FROM (SELECT 1 FROM user WHERE org = ?1 LIMIT ?2)";
+    let sql = "SELECT count(*) < ?2 FROM (SELECT 1 FROM person WHERE org = ?1 LIMIT ?2) AS found";
     Ok(tx.row(sql, params![org.as_bytes(), most], |row| row.get(0))?.unwrap_or(false))
 }
 

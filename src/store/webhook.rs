@@ -63,8 +63,11 @@ pub fn insert(tx: &WriteTx<'_>, webhook: &Webhook, secret: &[u8], most: u32) -> 
 pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &WebhookSettings) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET url = ?2, name = ?3, contexts = ?4, changes = ?5, disabled = ?6,
-             last_failed = iif(url = ?2, last_failed, NULL), failure_reported = iif(url = ?2, failure_reported, 0),
-             backoff_epoch = backoff_epoch + (url <> ?2 OR (disabled IS NOT NULL AND ?6 IS NULL)) WHERE id = ?1",
+             last_failed = CASE WHEN url = ?2 THEN last_failed END,
+             failure_reported = CASE WHEN url = ?2 THEN failure_reported ELSE 0 END,
+             backoff_epoch = backoff_epoch
+                 + CASE WHEN url <> ?2 OR (disabled IS NOT NULL AND coalesce(?6, '') = '') THEN 1 ELSE 0 END
+         WHERE id = ?1",
         params![
             id.as_bytes(),
             terms.url,
@@ -79,12 +82,19 @@ pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &WebhookSettings) -> Resul
 
 /// Gives a webhook another secret; the one before signs too until `until`, if that is given.
 pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time>) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE webhook SET secret = ?2, previous_secret = iif(?3 IS NULL, NULL, secret), previous_until = ?3,
-             backoff_epoch = backoff_epoch + 1 WHERE id = ?1",
-        params![id.as_bytes(), secret, until.map(Time::millis)],
-    )
-    .map(drop)
+    let changed = match until {
+        Some(until) => tx.execute(
+            "UPDATE webhook SET secret = ?2, previous_secret = secret, previous_until = ?3,
+                 backoff_epoch = backoff_epoch + 1 WHERE id = ?1",
+            params![id.as_bytes(), secret, until.millis()],
+        ),
+        None => tx.execute(
+            "UPDATE webhook SET secret = ?2, previous_secret = NULL, previous_until = NULL,
+                 backoff_epoch = backoff_epoch + 1 WHERE id = ?1",
+            params![id.as_bytes(), secret],
+        ),
+    };
+    changed.map(drop)
 }
 
 /// Ends the rest that a webhook's receiver may have asked for: somebody wants to know whether it is back.
@@ -95,7 +105,7 @@ pub fn end_backoff(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
 /// Switches a webhook off; how much is on its way to it, or `None` when it is off already.
 pub fn switch_off(tx: &WriteTx<'_>, id: WebhookId, why: Disabled) -> Result<Option<usize>, StoreError> {
     let sql = "UPDATE webhook SET disabled = ?2 WHERE id = ?1 AND disabled IS NULL RETURNING pending";
-    tx.row(sql, params![id.as_bytes(), why.name()], |row| Ok(row.get::<_, u32>(0)? as usize))
+    tx.returning(sql, params![id.as_bytes(), why.name()], |row| Ok(row.get::<_, u32>(0)? as usize))
 }
 
 /// The webhooks that the server switched off, and to which something is on its way still.
@@ -110,9 +120,12 @@ pub fn off_with_pending(tx: &ReadTx<'_>) -> Result<Vec<(WebhookId, Disabled)>, S
 
 /// Remembers what came of a try, and of which delivery if that found the receiver down.
 pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last, failed: Option<DeliveryId>) -> Result<(), StoreError> {
+    let taken = last.status.is_some_and(|status| (200..300).contains(&status));
+    let reported = if taken { ", failure_reported = 0" } else { "" };
     tx.execute(
-        "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4, last_failed = ?5,
-             failure_reported = iif(?3 BETWEEN 200 AND 299, 0, failure_reported) WHERE id = ?1",
+        &format!(
+            "UPDATE webhook SET last_at = ?2, last_status = ?3, last_why = ?4, last_failed = ?5{reported} WHERE id = ?1"
+        ),
         params![id.as_bytes(), last.at.millis(), last.status, last.why, failed.map(|delivery| *delivery.as_bytes())],
     )
     .map(drop)
@@ -150,8 +163,8 @@ pub fn find(tx: &ReadTx<'_>, org: OrgId, id: WebhookId) -> Result<Option<Webhook
 pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Result<Vec<(WebhookId, bool)>, StoreError> {
     tx.rows(
         "SELECT id, pending < ?4 FROM webhook WHERE org = ?1 AND disabled IS NULL
-             AND (contexts = 0 OR contexts & (1 << ?2)) AND (changes = 0 OR changes & (1 << ?3))",
-        params![org.as_bytes(), context, change, MOST_PENDING],
+             AND (contexts = 0 OR contexts & ?2 <> 0) AND (changes = 0 OR changes & ?3 <> 0)",
+        params![org.as_bytes(), 1_i64 << context, 1_i64 << change, MOST_PENDING],
         |row| Ok((WebhookId::from_bytes(row.get(0)?), row.get(1)?)),
     )
 }
@@ -162,7 +175,7 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
         "SELECT id, url, secret, previous_secret, previous_until, due, org, backoff_epoch FROM (
              SELECT id, org, url, secret, previous_secret, previous_until, backoff_epoch, (
                  SELECT min(due_at) FROM delivery WHERE webhook = webhook.id AND state = 'pending') AS due
-             FROM webhook WHERE disabled IS NULL AND substr(secret, 1, 8) = ?1)
+             FROM webhook WHERE disabled IS NULL AND substr(secret, 1, 8) = ?1) AS waiting
          WHERE due IS NOT NULL ORDER BY due, id",
         params![key],
         |row| {
@@ -189,7 +202,7 @@ pub fn is_sealed_under(tx: &ReadTx<'_>, id: WebhookId, key: KeyId) -> Result<boo
 
 /// How many webhooks have a secret, and how many of these one that is not sealed under this key.
 pub fn sealed(tx: &ReadTx<'_>, key: Option<KeyId>) -> Result<(u32, u32), StoreError> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE ?1 IS NULL OR substr(secret, 1, 8) <> ?1) FROM webhook";
+    let sql = "SELECT count(*), count(*) FILTER (WHERE substr(secret, 1, 8) <> ?1 OR ?1 IS NULL) FROM webhook";
     Ok(tx.row(sql, params![key], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default())
 }
 

@@ -16,17 +16,20 @@ const CHAINS: [(&str, &str); 3] = [
     // From one organization's entries to the next one's: not every entry is looked at.
     (
         "WITH RECURSIVE chain (org) AS (
-             SELECT min(org) FROM audit
+             SELECT (SELECT org FROM audit WHERE org IS NOT NULL ORDER BY org LIMIT 1)
              UNION ALL
-             SELECT (SELECT min(org) FROM audit WHERE audit.org > chain.org) FROM chain WHERE org IS NOT NULL
+             SELECT (SELECT audit.org FROM audit WHERE audit.org > chain.org ORDER BY audit.org LIMIT 1)
+             FROM chain WHERE org IS NOT NULL
          )
          SELECT org FROM chain WHERE org IS NOT NULL AND NOT EXISTS (SELECT 1 FROM org WHERE org.id = chain.org) LIMIT 1",
         "the audit log has entries of {}, but there is no such organization: it was removed by hand",
     ),
     (
         "SELECT chain FROM trim_point WHERE NOT EXISTS (
-             SELECT 1 FROM audit WHERE audit.org IS nullif(trim_point.chain, x'') AND audit.seq > trim_point.seq
-         ) ORDER BY chain LIMIT 1",
+             SELECT 1 FROM audit WHERE audit.org = trim_point.chain AND audit.seq > trim_point.seq
+         ) AND NOT (length(chain) = 0 AND EXISTS (
+             SELECT 1 FROM audit WHERE audit.org IS NULL AND audit.seq > trim_point.seq
+         )) ORDER BY chain LIMIT 1",
         "there is a trim point of {}, but no entry after it, although retention leaves the last one: its chain was removed",
     ),
 ];

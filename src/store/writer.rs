@@ -50,16 +50,24 @@ impl<'c> Deref for WriteTx<'c> {
 impl WriteTx<'_> {
     /// Runs one statement and gives the number of rows that it changed.
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
-        if self.conn.is_autocommit() {
-            // An earlier statement ended the transaction, so this one would commit by itself.
-            return Err(StoreError::Full);
-        }
+        self.must_be_in_transaction()?;
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
     }
 
-    /// The number that the last inserted row got.
-    pub(super) fn last_id(&self) -> i64 {
-        self.conn.last_insert_rowid()
+    /// Runs one statement that changes at most one row and gives what it returns of it.
+    pub(super) fn returning<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.must_be_in_transaction()?;
+        self.row(sql, params, read)
+    }
+
+    /// An earlier statement may have ended the transaction, so that another one would commit by itself.
+    fn must_be_in_transaction(&self) -> Result<(), StoreError> {
+        if self.conn.is_autocommit() { Err(StoreError::Full) } else { Ok(()) }
     }
 
     /// Whether what is written now uses the reserve of a full disk.

@@ -44,7 +44,7 @@ async fn put(server: &Server, who: &Identity, body: Value) -> Answer {
 fn has_password(server: &Server, user: &str, password: &str) -> bool {
     let id = user.strip_prefix("user-").expect("an id").replace('-', "");
     let file = Connection::open(&server.database).expect("the file");
-    let sql = "SELECT password FROM user WHERE lower(hex(id)) = ?1";
+    let sql = "SELECT password FROM person WHERE lower(hex(id)) = ?1";
     let hash: Option<String> = file.query_row(sql, [id], |row| row.get(0)).expect("a row");
     verify(&SecretString::from(password), hash.as_deref()) == Verdict::Right
 }

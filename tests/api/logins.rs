@@ -19,9 +19,9 @@ async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
     }
     let [ada, gone, new] = people.try_into().map_err(|_| ()).expect("three");
     let invited = person(&server, &owner.org, Role::User).await;
-    change(&server, &format!("UPDATE user SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", gone.email));
-    change(&server, &format!("UPDATE user SET validated = 0 WHERE email = '{}'", new.email));
-    change(&server, &format!("UPDATE user SET validated = 0, password = NULL WHERE email = '{}'", invited.email));
+    change(&server, &format!("UPDATE person SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", gone.email));
+    change(&server, &format!("UPDATE person SET validated = 0 WHERE email = '{}'", new.email));
+    change(&server, &format!("UPDATE person SET validated = 0, password = NULL WHERE email = '{}'", invited.email));
     let before = entries(&server.database).await.len();
     let wrong = [
         (ada.email.as_str(), "correct horse battery stapl"),
@@ -109,9 +109,9 @@ async fn a_hash_of_less_work_is_replaced_by_who_knows_its_password() {
     argon2.hash_password_into_with_memory(PASSWORD.as_bytes(), &[1; 16], &mut hash, memory).expect("a hash");
     let [salt, hash] = [&[1; 16][..], &hash].map(|bytes| BASE64_STANDARD_NO_PAD.encode(bytes));
     let weak = format!("$argon2id$v=19$m=64,t=1,p=1${salt}${hash}");
-    change(&server, &format!("UPDATE user SET password = '{weak}' WHERE email = '{}'", ada.email));
+    change(&server, &format!("UPDATE person SET password = '{weak}' WHERE email = '{}'", ada.email));
     let kept = || -> String {
-        let sql = "SELECT password FROM user WHERE email = ?1";
+        let sql = "SELECT password FROM person WHERE email = ?1";
         conn(&server).query_row(sql, [&ada.email], |row| row.get(0)).expect("a hash")
     };
     assert_eq!(log_in(&server, "127.0.0.1", &ada.email, "another password").await.refusal().0, 401);

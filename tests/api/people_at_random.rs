@@ -125,7 +125,7 @@ impl<'a> World<'a> {
 
     /// What is stored of the two organizations.
     fn rows(&self) -> Vec<Row> {
-        let sql = "SELECT id, org, role, validated, deleted_by FROM user WHERE org IN (?1, ?2) ORDER BY id";
+        let sql = "SELECT id, org, role, validated, deleted_by FROM person WHERE org IN (?1, ?2) ORDER BY id";
         let mut query = self.file.prepare_cached(sql).expect("a query");
         let rows = query.query_map(self.orgs.each_ref().map(OrgId::as_bytes), |row| {
             let role = |number| Role::from_number(number).expect("a role");

@@ -28,7 +28,7 @@ fn said(answer: &Answer) -> (u16, Value) {
 pub fn delete_person(server: &Server, who: &Identity) {
     let conn = Connection::open(&server.database).expect("the file");
     let id = who.user["user-".len()..].replace('-', "").to_uppercase();
-    let sql = "UPDATE user SET deleted_at = created_at, deleted_by = 255 WHERE hex(id) = ?1";
+    let sql = "UPDATE person SET deleted_at = created_at, deleted_by = 255 WHERE hex(id) = ?1";
     assert_eq!(conn.execute(sql, [id]), Ok(1));
 }
 

@@ -57,7 +57,7 @@ async fn a_token_that_is_revoked_while_its_call_waits_changes_nothing() {
     let path = format!("/organization/{}/key/{key}", owner.org);
     let call = move || async move { caller.call_as(&who, Method::DELETE, &path, None).await };
     let revoke = |conn: &Connection| {
-        let sql = "UPDATE token SET revoked_at = created_at WHERE user IN (SELECT id FROM user WHERE org = (SELECT org FROM org_key))";
+        let sql = "UPDATE token SET revoked_at = created_at WHERE person IN (SELECT id FROM person WHERE org = (SELECT org FROM org_key))";
         assert_eq!(conn.execute(sql, []), Ok(1));
     };
     let answer = overtaken(&server, call, revoke).await;
@@ -79,7 +79,7 @@ async fn a_role_that_is_taken_away_while_its_call_waits_is_denied_and_recorded()
     let path = format!("/organization/{}/key/{key}", owner.org);
     let call = move || async move { caller.call_as(&who, Method::DELETE, &path, None).await };
     let demote = |conn: &Connection| {
-        let sql = "UPDATE user SET role = 2 WHERE org = (SELECT org FROM org_key)";
+        let sql = "UPDATE person SET role = 2 WHERE org = (SELECT org FROM org_key)";
         assert_eq!(conn.execute(sql, []), Ok(1));
     };
     let answer = overtaken(&server, call, demote).await;
@@ -93,8 +93,8 @@ async fn a_login_whose_account_changes_after_the_password_was_right_begins_no_se
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     for (sql, code) in [
-        ("UPDATE user SET password = 'another' WHERE password IS NOT NULL", "INVALID_CREDENTIALS"),
-        ("UPDATE user SET deleted_at = 0, deleted_by = 255 WHERE password <> 'another'", "USER_INACTIVE"),
+        ("UPDATE person SET password = 'another' WHERE password IS NOT NULL", "INVALID_CREDENTIALS"),
+        ("UPDATE person SET deleted_at = 0, deleted_by = 255 WHERE password <> 'another'", "USER_INACTIVE"),
     ] {
         let ada = person(&server, &owner.org, Role::User).await;
         let caller = Arc::clone(&server);

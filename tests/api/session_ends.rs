@@ -102,7 +102,7 @@ async fn the_sessions_of_a_person_who_is_deleted_end_at_once() {
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
     let session = ada.session(&server).await;
-    change(&server, &format!("UPDATE user SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", ada.email));
+    change(&server, &format!("UPDATE person SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", ada.email));
     let before = entries(&server.database).await.len();
     assert_eq!(session.status(&server).await, revoked());
     assert_eq!(session.refreshed(&server).await.json(), refused());
@@ -165,8 +165,8 @@ async fn of_a_thousand_sessions_the_one_that_was_not_renewed_for_longest_gives_w
     let first = first.renewed(&server).await;
     // The others are copies of the first, under other names.
     let copies = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 997)
-        INSERT INTO token (id, user, digest, created_at, expires_at, refresh_until)
-        SELECT randomblob(16), user, randomblob(32), created_at, expires_at, refresh_until
+        INSERT INTO token (id, person, digest, created_at, expires_at, refresh_until)
+        SELECT randomblob(16), person, randomblob(32), created_at, expires_at, refresh_until
         FROM number, (SELECT * FROM token WHERE refresh_until IS NOT NULL ORDER BY refresh_until DESC LIMIT 1)";
     assert_eq!(conn(&server).execute(copies, []), Ok(997));
     ada.session(&server).await;

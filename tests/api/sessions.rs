@@ -31,7 +31,7 @@ pub struct Person {
 pub async fn person(server: &Server, org: &str, role: Role) -> Person {
     let identity = server.member_of(org, role).await;
     let id = UserId::parse(&identity.user).expect("an id");
-    let sql = "UPDATE user SET password = ?2 WHERE id = ?1 RETURNING email";
+    let sql = "UPDATE person SET password = ?2 WHERE id = ?1 RETURNING email";
     let email = conn(server).query_row(sql, (id.as_bytes(), HASH.as_str()), |row| row.get(0)).expect("a user");
     Person { identity, email }
 }

@@ -138,7 +138,7 @@ fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round
     for (change, said) in [
         ("DELETE FROM audit", "the audit log has no entry of org-"),
         ("DELETE FROM audit; DELETE FROM sqlite_sequence", "the audit log has no entry of org-"),
-        ("DELETE FROM user; DELETE FROM token; DELETE FROM org_key; DELETE FROM org", "but there is no such organization"),
+        ("DELETE FROM person; DELETE FROM token; DELETE FROM org_key; DELETE FROM org", "but there is no such organization"),
         ("INSERT INTO trim_point VALUES (x'', 7, zeroblob(32))", "there is a trim point of server, but no entry after it"),
         ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)", "the end of a chain was removed"),
         ("DELETE FROM sqlite_sequence", "the end of a chain was removed"),
@@ -157,7 +157,7 @@ fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round
 #[test]
 fn rows_that_do_not_fit_together_are_found_by_the_doctor() {
     for (change, said) in [
-        ("UPDATE token SET user = zeroblob(16)", "a row of token refers to a row of user that is not there"),
+        ("UPDATE token SET person = zeroblob(16)", "a row of token refers to a row of person that is not there"),
         ("UPDATE webhook SET pending = 3", "that are pending are not as many as it counts"),
         ("UPDATE org SET nodes = 3", " are not as many as it counts"),
     ] {

@@ -5,6 +5,7 @@ use rusqlite::params;
 use crate::domain::delivery::State;
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
+use crate::store::parameters::with_last;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 /// What goes of a webhook's deliveries.
@@ -31,8 +32,9 @@ pub struct ExpiringDeliveries {
 pub fn webhooks(tx: &ReadTx<'_>) -> Result<Vec<WebhookId>, StoreError> {
     // From each to the next by one look into an index: its many deliveries are not read.
     let sql = "WITH RECURSIVE found (id) AS (
-            SELECT min(webhook) FROM delivery
-            UNION ALL SELECT (SELECT min(webhook) FROM delivery WHERE webhook > found.id) FROM found WHERE id IS NOT NULL)
+            SELECT (SELECT webhook FROM delivery ORDER BY webhook LIMIT 1)
+            UNION ALL SELECT (SELECT webhook FROM delivery WHERE webhook > found.id ORDER BY webhook LIMIT 1)
+            FROM found WHERE id IS NOT NULL)
         SELECT id FROM found WHERE id IS NOT NULL";
     tx.rows(sql, [], |row| Ok(WebhookId::from_bytes(row.get(0)?)))
 }
@@ -50,10 +52,10 @@ pub fn shares(
     }
     let sql = "SELECT ended_at, id FROM (
              SELECT * FROM (SELECT ended_at, id FROM delivery WHERE webhook = ?1 AND state = ?4 AND ended_at < ?2
-                 ORDER BY ended_at DESC, id DESC LIMIT 1)
+                 ORDER BY ended_at DESC, id DESC LIMIT 1) AS old
              UNION ALL SELECT * FROM (SELECT ended_at, id FROM delivery
                  WHERE webhook = ?1 AND state = ?4 AND ended_at IS NOT NULL
-                 ORDER BY ended_at DESC, id DESC LIMIT 1 OFFSET ?3))
+                 ORDER BY ended_at DESC, id DESC LIMIT 1 OFFSET ?3) AS surplus) AS gone
          ORDER BY ended_at DESC, id DESC LIMIT 1";
     let mut shares = Vec::new();
     for (state, most) in kept {
@@ -82,7 +84,7 @@ pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Purge, most: u32) -> 
 
 /// What is on its way of the events of an organization up to a place in its chain, for each webhook.
 pub fn expiring_with(tx: &ReadTx<'_>, org: OrgId, seq: i64) -> Result<Vec<ExpiringDeliveries>, StoreError> {
-    let sql = "SELECT webhook.id, count(*), sum(audit.action NOT IN ('webhook.failed', 'webhook.disabled')) = 0
+    let sql = "SELECT webhook.id, count(*), count(*) FILTER (WHERE audit.action NOT IN ('webhook.failed', 'webhook.disabled')) = 0
         FROM webhook CROSS JOIN delivery ON webhook = webhook.id AND state = 'pending' CROSS JOIN audit ON audit.id = event
         WHERE webhook.org = ?1 AND seq <= ?2 GROUP BY webhook.id";
     tx.rows(sql, params![org.as_bytes(), seq], |row| {
@@ -102,9 +104,11 @@ pub(in crate::store) fn of_first(
     seq: i64,
     most: u32,
 ) -> Result<usize, StoreError> {
-    tx.execute(
+    let chain = org.as_ref().map(OrgId::as_bytes);
+    let whose = if org.is_some() { "org = ?3" } else { "org IS NULL" };
+    let sql = format!(
         "DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE event IN (
-             SELECT id FROM audit WHERE org IS ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3) LIMIT ?3)",
-        params![org.as_ref().map(OrgId::as_bytes), seq, most],
-    )
+             SELECT id FROM audit WHERE {whose} AND seq <= ?1 ORDER BY seq LIMIT ?2) LIMIT ?2)"
+    );
+    tx.execute(&sql, &*with_last(params![seq, most], chain))
 }

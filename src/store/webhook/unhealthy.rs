@@ -27,11 +27,12 @@ pub struct UnhealthyWebhook {
 /// which something has been on its way since before `waiting`; the oldest first.
 pub fn unhealthy(tx: &ReadTx<'_>, failed: Time, waiting: Time) -> Result<Vec<UnhealthyWebhook>, StoreError> {
     let sql = format!(
-        "SELECT id, org, disabled, bad, failed, iif(oldest < ?2, oldest, NULL), last_at, last_status, last_why
+        "SELECT id, org, disabled, bad, failed, CASE WHEN oldest < ?2 THEN oldest END, last_at,
+             last_status, last_why
          FROM (SELECT id, org, disabled, last_at, last_status, last_why, {FAILING} AS bad, (
                  SELECT count(*) FROM delivery WHERE webhook = webhook.id AND ended_at > ?1 AND state = 'failed') AS failed, (
                  SELECT min(created_at) FROM delivery WHERE webhook = webhook.id AND state = 'pending') AS oldest
-             FROM webhook WHERE disabled IS NOT 'administrator')
+             FROM webhook WHERE disabled IS NULL OR disabled <> 'administrator') AS seen
          WHERE disabled IS NOT NULL OR bad OR failed > 0 OR oldest < ?2 ORDER BY id"
     );
     tx.rows(&sql, [failed.millis(), waiting.millis()], |row| {

@@ -14,7 +14,7 @@ pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
     let (right, wrong) = ("a password that is right by all", "a password that is not right");
     let hash = password::hash(&SecretString::from(right), &mut clock::system().rng()).expect("a hash");
     assert_eq!(
-        sqlite(&home.database).execute("UPDATE user SET password = ?1 WHERE email = 'owner@localhost'", [hash]),
+        sqlite(&home.database).execute("UPDATE person SET password = ?1 WHERE email = 'owner@localhost'", [hash]),
         Ok(1)
     );
     canary.secret("a password", right);

@@ -1,0 +1,102 @@
+//! How does SQLite go about the statements that run most often? An index that a change of words loses shows here.
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::migrate;
+use super::sql_tests::statements;
+
+/// A statement, or how one begins or ends, and the steps of its plan.
+const PLANS: [(&str, &[&str]); 20] = [
+    // A registration: the node by its address, a new one or what it says now, the signature, and the entry in the audit log.
+    ("FROM node WHERE org = ?1 AND ip = ?2", &["SEARCH node USING INDEX sqlite_autoindex_node_2 (org=? AND ip=?)"]),
+    ("UPDATE node SET region", &["SEARCH node USING PRIMARY KEY (id=?)"]),
+    ("INSERT INTO node", &["SCAN CONSTANT ROW", "SCALAR SUBQUERY 1", "SEARCH org USING PRIMARY KEY (id=?)"]),
+    ("INSERT INTO used_signature", &[]),
+    (
+        "FROM used_signature WHERE signed_at < ?1 ORDER BY signed_at LIMIT ?2",
+        &["SEARCH used_signature USING PRIMARY KEY (signed_at<?)"],
+    ),
+    (
+        "SELECT seq, hash FROM audit WHERE org = ?1 ORDER BY seq DESC LIMIT 1",
+        &["SEARCH audit USING INDEX audit_chain (org=?)"],
+    ),
+    (
+        "SELECT seq, hash FROM audit WHERE org IS NULL ORDER BY seq DESC LIMIT 1",
+        &["SEARCH audit USING INDEX audit_chain (org=?)"],
+    ),
+    ("SELECT max(id) FROM audit", &["SEARCH audit"]),
+    ("INSERT INTO audit", &[]),
+    // Who calls: by an access token, an API key, a refresh token, or an address and a password.
+    (
+        "WHERE token.digest = ?1",
+        &["SEARCH token USING INDEX sqlite_autoindex_token_2 (digest=?)", "SEARCH person USING PRIMARY KEY (id=?)"],
+    ),
+    ("disabled, digest FROM api_key WHERE id = ?1", &["SEARCH api_key USING INTEGER PRIMARY KEY (rowid=?)"]),
+    (
+        "WHERE refresh_token.digest = ?1",
+        &[
+            "SEARCH refresh_token USING PRIMARY KEY (digest=?)",
+            "SEARCH token USING PRIMARY KEY (id=?)",
+            "SEARCH person USING PRIMARY KEY (id=?)",
+        ],
+    ),
+    ("FROM person WHERE email_key = ?1", &["SEARCH person USING INDEX sqlite_autoindex_person_2 (email_key=?)"]),
+    // The keys and the nodes of an organization.
+    ("created_at FROM org_key WHERE org = ?1 ORDER BY id DESC", &["SEARCH org_key USING INDEX org_key_by_org (org=?)"]),
+    (
+        "SELECT count(*) FROM node WHERE org = ?1 AND deleted_at IS NULL",
+        &["SEARCH node USING COVERING INDEX node_by_org (org=?)"],
+    ),
+    (
+        "(SELECT id FROM node WHERE org = ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2 OFFSET ?3) ORDER BY id DESC",
+        &[
+            "SEARCH node USING PRIMARY KEY (id=?)",
+            "LIST SUBQUERY 1",
+            "SEARCH node USING COVERING INDEX node_by_org (org=?)",
+        ],
+    ),
+    // The deliveries that are due: of all webhooks, of one, and of one that was down.
+    (
+        "WHERE due IS NOT NULL ORDER BY due, id",
+        &[
+            "SCAN webhook",
+            "CORRELATED SCALAR SUBQUERY 1",
+            "SEARCH delivery USING COVERING INDEX delivery_due (webhook=?)",
+            "CORRELATED SCALAR SUBQUERY 1",
+            "SEARCH delivery USING COVERING INDEX delivery_due (webhook=?)",
+            "USE TEMP B-TREE FOR ORDER BY",
+        ],
+    ),
+    (
+        "FROM delivery WHERE webhook = ?1 AND state = 'pending' ORDER BY due_at, id LIMIT ?2",
+        &["SEARCH delivery USING INDEX delivery_due (webhook=?)"],
+    ),
+    (
+        "due_at <= ?2 AND attempts > 0 ORDER BY due_at, delivery.id LIMIT ?3",
+        &[
+            "SEARCH delivery USING INDEX delivery_due (webhook=? AND due_at<?)",
+            "SEARCH webhook USING PRIMARY KEY (id=?)",
+            "SEARCH audit USING INTEGER PRIMARY KEY (rowid=?)",
+        ],
+    ),
+    ("UPDATE delivery SET state = ?2", &["SEARCH delivery USING PRIMARY KEY (id=?)"]),
+];
+
+#[test]
+fn the_statements_that_run_most_often_have_the_plans_that_they_had() {
+    let conn = Connection::open_in_memory().expect("a database");
+    conn.execute_batch(migrate::SCHEMA).expect("the schema");
+    // As every connection of the store: a plan does not depend on what is bound.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");
+    let statements = statements();
+    for (part, expected) in PLANS {
+        let is_part = |sql: &String| sql.starts_with(part) || sql.ends_with(part);
+        let whole = statements.get(part);
+        let found: Vec<_> = statements.iter().filter(|sql| whole.map_or(is_part(sql), |whole| *sql == whole)).collect();
+        let [sql] = found[..] else { panic!("{part} is in {} statements: {found:#?}", found.len()) };
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
+        let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<Result<Vec<_>, _>>();
+        assert_eq!(steps.expect("steps"), expected, "{sql}");
+    }
+}
