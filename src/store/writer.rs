@@ -1,35 +1,28 @@
 //! How is a change put on disk? One thread takes all that wait, runs each in a savepoint of one transaction, commits once, then answers all.
 
-use std::cell::Cell;
+mod thread;
+
 use std::fs::File;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rusqlite::Connection;
 
+use self::thread::Thread;
 use super::commit_notifier::CommitNotifier;
 use super::heads::Heads;
 use super::index::Index;
-use super::reserve::Reserve;
-use super::space::{self, Space, Urgency};
+use super::space::Urgency;
 use super::touched::Touches;
-use super::wal::Wal;
 use super::writer_metrics::{Figures, WriterMetrics};
-use super::{Options, ReadTx, Reply, StoreError, halt};
+use super::{Options, ReadTx, Reply, StoreError};
 use crate::domain::panic;
 
 /// Changes that may wait before a caller is told to come again.
 pub(super) const QUEUE: usize = 4_096;
-
-/// Changes of one transaction.
-const BATCH: usize = 512;
-
-/// While nothing is written, the log and the reserve are looked after so often.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// The right to write: only the writer's thread makes one, and what is written with it commits or is undone as a whole.
 pub struct WriteTx<'c> {
@@ -176,19 +169,7 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let figures = Arc::new(Figures::default());
-        let thread = Thread {
-            page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
-            wal: Wal::take_over(&conn, &options.path, file)?,
-            reserve: Reserve::of(&options.path, options.room.reserve),
-            conn,
-            heads: Heads::default(),
-            touches: Touches::default(),
-            index,
-            notifier,
-            notified_id: Cell::new(0),
-            options: options.clone(),
-            figures: Arc::clone(&figures),
-        };
+        let thread = Thread::new(conn, index, notifier, file, options, Arc::clone(&figures))?;
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(&jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), figures })
     }
@@ -234,174 +215,5 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-struct Thread {
-    conn: Connection,
-    heads: Heads,
-    touches: Touches,
-    index: Arc<Index>,
-    notifier: Arc<CommitNotifier>,
-    /// The last entry that listeners were told of.
-    notified_id: Cell<i64>,
-    page_size: u32,
-    wal: Wal,
-    reserve: Reserve,
-    options: Options,
-    figures: Arc<Figures>,
-}
-
-impl Thread {
-    fn run(self, jobs: &Receiver<Box<dyn Job>>) {
-        self.fill_reserve();
-        loop {
-            let first = match jobs.recv_timeout(IDLE) {
-                Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.wal.idle(&self.conn);
-                    self.fill_reserve();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(BATCH - 1));
-            // A full file may end the transaction at an ordinary change; what revokes must not go down with it.
-            batch.sort_by_key(|job| job.urgency());
-            let ordinary = batch.partition_point(|job| job.urgency() == Urgency::Ordinary);
-            if ordinary < batch.len() && self.reserve.is_needed() {
-                self.make_room();
-            }
-            if (1..batch.len()).contains(&ordinary) && space::is_near_reserve(&self.options) {
-                // Nor at a COMMIT that finds the disk full, after which nothing can be run again: it has the disk first.
-                self.commit_all(batch.split_off(ordinary));
-            }
-            self.commit_all(batch);
-            self.fill_reserve();
-        }
-        self.wal.end(&self.conn);
-    }
-
-    /// Gives what revokes free room on a full disk: the log's, then the reserve's, then what the log has taken of that.
-    fn make_room(&self) {
-        self.wal.give_back(&self.conn);
-        if let Err(error) = self.reserve.give() {
-            tracing::error!(%error, "no room could be taken from the reserve of the disk");
-        }
-        if self.reserve.is_needed() {
-            self.wal.cut(&self.conn);
-        }
-    }
-
-    fn fill_reserve(&self) {
-        if let Err(error) = self.reserve.fill() {
-            tracing::warn!(%error, "the reserve of the disk could not be filled; it is tried again");
-        }
-    }
-
-    fn commit_all(&self, mut batch: Vec<Box<dyn Job>>) {
-        while !batch.is_empty() {
-            batch = self.commit(batch);
-        }
-    }
-
-    /// Runs a batch in one transaction and answers each of its changes, but for those that it gives back to be tried in another.
-    fn commit(&self, mut batch: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-        let mut fates = Vec::with_capacity(batch.len());
-        let lost = self.transaction(&mut batch, &mut fates).err();
-        let mut again = Vec::new();
-        self.wal.must_be_in_place(&self.conn);
-        if lost.is_some() {
-            // The change that ended the transaction is the one without a fate; after an ordinary one the rest has not run.
-            if batch.get(fates.len()).is_some_and(|job| job.urgency() == Urgency::Ordinary) {
-                again = batch.split_off(batch.partition_point(|job| job.urgency() == Urgency::Ordinary));
-            }
-            self.heads.forget();
-            self.touches.forget();
-            if !self.conn.is_autocommit()
-                && let Err(error) = self.conn.execute_batch("ROLLBACK")
-            {
-                tracing::error!(%error, "a rollback failed");
-            }
-        } else {
-            self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
-            self.notify();
-            self.figures.committed(batch.len());
-        }
-        let committed = lost.is_none();
-        let fates = fates.into_iter().chain(std::iter::repeat(None));
-        for (job, fate) in batch.into_iter().zip(fates) {
-            self.figures.waited();
-            job.answer(lost.or(fate));
-        }
-        if committed {
-            self.wal.committed(&self.conn);
-        }
-        again
-    }
-
-    /// How much may be written now. On a full disk the log gives back what it does not need.
-    fn space(&self) -> Result<Space, StoreError> {
-        let space = Space::look(&self.conn, &self.options, self.page_size)?;
-        if space.beyond_reserve() {
-            return Ok(space);
-        }
-        self.wal.give_back(&self.conn);
-        Space::look(&self.conn, &self.options, self.page_size)
-    }
-
-    fn transaction(&self, batch: &mut [Box<dyn Job>], fates: &mut Vec<Option<Lost>>) -> Result<(), Lost> {
-        let space = self.space().map_err(|error| self.log(&error))?;
-        self.statement("BEGIN IMMEDIATE")?;
-        self.wal.mark(&self.conn).map_err(|error| self.log(&error.into()))?;
-        for job in batch {
-            fates.push(self.savepoint(job.as_mut(), &space)?);
-        }
-        self.statement("COMMIT").inspect_err(|lost| {
-            if matches!(lost, Lost::Internal) {
-                halt::disk_failed();
-            }
-        })
-    }
-
-    /// Runs one change; `Ok(Some(..))` when it alone found no room, `Err` when the whole transaction is gone.
-    fn savepoint(&self, job: &mut dyn Job, space: &Space) -> Result<Option<Lost>, Lost> {
-        if !space.admits(&self.conn, job.urgency()).map_err(|error| self.log(&error))? {
-            return Ok(Some(Lost::Full));
-        }
-        self.statement("SAVEPOINT change")?;
-        self.heads.begin();
-        let read = ReadTx { conn: &self.conn };
-        let kept =
-            job.run(&WriteTx { read, heads: &self.heads, touches: &self.touches, in_reserve: !space.beyond_reserve() });
-        if self.conn.is_autocommit() {
-            // SQLITE_FULL, IOERR or NOMEM ended the transaction: a further statement would commit by itself.
-            return Err(Lost::Full);
-        }
-        if !kept {
-            self.heads.undo();
-            self.statement("ROLLBACK TO change")?;
-        }
-        self.statement("RELEASE change")?;
-        Ok(None)
-    }
-
-    fn notify(&self) {
-        let last = self.heads.last_id().unwrap_or(0);
-        if last > self.notified_id.replace(last) {
-            self.notifier.notify(last);
-        }
-    }
-
-    fn statement(&self, sql: &str) -> Result<(), Lost> {
-        let result = self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
-        result.map(|_| ()).map_err(|error| self.log(&StoreError::from(error)))
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as what it does where it is called")]
-    fn log(&self, error: &StoreError) -> Lost {
-        tracing::error!(%error, "the store failed");
-        Lost::from(error)
     }
 }

@@ -38,7 +38,9 @@ use crate::truth;
 pub const BEGIN: i64 = 1_705_314_600_000;
 
 /// A clock that moves only when a test says so.
-pub struct StillClock(AtomicI64);
+/// It holds the server's folder, so that this is there for as long as anything that knows the time: a server ends the process when
+/// its database goes away.
+pub struct StillClock(AtomicI64, Arc<TempDir>);
 
 impl Clock for StillClock {
     fn now(&self) -> Time {
@@ -98,7 +100,8 @@ impl Server {
             .with("refused_rate", "0")
             .with("caller_rate", "0")
             .with("org_rate", "0");
-        Self::run(folder, set(flags), Arc::new(StillClock(AtomicI64::new(BEGIN)))).await
+        let clock = StillClock(AtomicI64::new(BEGIN), Arc::clone(&folder));
+        Self::run(folder, set(flags), Arc::new(clock)).await
     }
 
     async fn run(folder: Arc<TempDir>, flags: Flags, clock: Arc<StillClock>) -> Self {
@@ -113,12 +116,7 @@ impl Server {
         let (address, system, courier, stop) =
             (server.address(), server.system(), server.delivery_notifier(), CancellationToken::new());
         let app = Arc::clone(system.app());
-        // The folder outlives the server, which ends the process when its database goes away.
-        let (until, kept) = (stop.clone(), Arc::clone(&folder));
-        let running = tokio::spawn(async move {
-            server.run(until).await;
-            drop(kept);
-        });
+        let running = tokio::spawn(server.run(stop.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, database, app, system, courier, room, clock, client, stop, running, flags, folder }
     }
