@@ -35,7 +35,7 @@ pub struct FirstOwner {
 #[derive(Debug)]
 pub enum Start {
     /// There was an organization already.
-    Known,
+    Existing,
     /// The organization was made, by this start or one that was interrupted; its owner has the token that was given.
     Given(OrgId),
     /// The organization was made, by this start or one that was interrupted; the token must be shown now, and [`announced`] called then.
@@ -61,7 +61,7 @@ pub fn start(system: &System, first: &FirstOwner) -> Result<Start, Error> {
     })?;
     match lost {
         Some(lost) => replace(system, first, &lost),
-        None if orgs > 0 => Ok(Start::Known),
+        None if orgs > 0 => Ok(Start::Existing),
         None => create(system, first),
     }
 }

@@ -126,7 +126,7 @@ fn filter(grant: &Grant, query: Query) -> Result<Option<EventFilter>, Error> {
 
 /// An event in the words that clients are shown.
 #[must_use]
-pub fn told(shown: Shown) -> SystemEvent {
+pub fn system_event(shown: Shown) -> SystemEvent {
     let word = |words: &[&'static str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default();
     SystemEvent {
         id: shown.id,
@@ -150,7 +150,7 @@ pub(super) fn published(tx: &ReadTx<'_>, id: i64) -> Result<Option<Published>, E
     };
     name_actor(tx, &mut shown)?;
     let (previous_hash, hash) = (chain::hex(&previous_hash), chain::hex(&hash));
-    Ok(Some(Published { event: told(shown), action, seq, previous_hash, hash }))
+    Ok(Some(Published { event: system_event(shown), action, seq, previous_hash, hash }))
 }
 
 /// Puts a person's name and address to an event of theirs.

@@ -278,19 +278,19 @@ fn invalid(message: &str) -> Error {
 pub(super) fn shown(shown: Shown) -> SystemEvent {
     let (at, show_unread) = (shown.at, shown.unread);
     // The words are those in which events are sent out, too.
-    let told = event::told(shown);
+    let event = event::system_event(shown);
     SystemEvent {
-        id: told.id,
+        id: event.id,
         timestamp: Timestamp(at),
-        context_id: told.context_id,
-        context: told.context.to_owned(),
-        event: told.event.to_owned(),
-        org_id: told.org_id,
-        user_id: told.user_id,
-        user_name: told.user_name,
-        user_email: told.user_email,
-        workspace_id: told.workspace_id,
-        json_data: told.json_data,
+        context_id: event.context_id,
+        context: event.context.to_owned(),
+        event: event.event.to_owned(),
+        org_id: event.org_id,
+        user_id: event.user_id,
+        user_name: event.user_name,
+        user_email: event.user_email,
+        workspace_id: event.workspace_id,
+        json_data: event.json_data,
         show_unread,
     }
 }

@@ -33,7 +33,7 @@ pub struct OrgKeyApi {
     /// Held by the one that makes a key. Waiting for it takes no thread from others.
     turn: Arc<Semaphore>,
     /// Held by those that wait, too.
-    places: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
 }
 
 /// An organization key: the public half, and the nodes that last proved themselves with it.
@@ -162,10 +162,10 @@ impl OrgKeyApi {
         let caller = auth.0.clone();
         blocking(&self.app, move |app| org_key::check_room(app, &caller, org)).await?;
         let too_many = || Error::too_many(Duration::from_secs(1), "Too many keys are being made: try again");
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| too_many())?;
+        let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| too_many())?;
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(Error::internal)?;
         // Held by the work itself: a client that leaves does not end it.
-        let held = (place, turn);
+        let held = (queued, turn);
         let (key, pair) = blocking(&self.app, move |app| {
             let made = org_key::create(app, &auth.0, org);
             drop(held);
@@ -239,7 +239,7 @@ impl OrgKeyApi {
     /// The operations, over an app.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, turn: Arc::new(Semaphore::new(1)), places: Arc::new(Semaphore::new(WAITING)) }
+        Self { app, turn: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(WAITING)) }
     }
 }
 

@@ -40,7 +40,7 @@ pub fn run(resolved: Resolved) -> Result<(), Failure> {
 /// Shows what the first start made: to standard output, never to the log.
 fn show(server: &Server, scheme: &str) {
     match server.first_start() {
-        Start::Known => {}
+        Start::Existing => {}
         Start::Given(org) => println!("first start: organization {org}; its owner has the bootstrap token"),
         Start::Show { org, token, id } => {
             let (token, url) = (token.expose_secret(), format!("{scheme}://{}", reachable(server.address())));

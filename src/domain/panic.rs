@@ -16,16 +16,16 @@ mod tests {
 
     #[test]
     fn what_was_being_worked_on_is_not_told() {
-        let told = |work: fn()| text(&*catch_unwind(work).expect_err("it panics")).to_owned();
-        assert_eq!(told(|| panic!("on purpose")), "on purpose");
+        let shown = |work: fn()| text(&*catch_unwind(work).expect_err("it panics")).to_owned();
+        assert_eq!(shown(|| panic!("on purpose")), "on purpose");
         for work in [
             || panic!("bad password: {}", String::from("hunter2")),
             || drop(String::from("hunter2 \u{e9}")[..9].to_owned()),
             || assert!("hunter2".parse::<u8>().expect("a number") > 0),
         ] as [fn(); 3]
         {
-            let told = told(work);
-            assert!(told.contains("not shown") && !told.contains("hunter2"), "{told}");
+            let shown = shown(work);
+            assert!(shown.contains("not shown") && !shown.contains("hunter2"), "{shown}");
         }
     }
 }

@@ -236,8 +236,8 @@ impl App {
 
     /// How busy the writer has been.
     #[must_use]
-    pub fn writer_figures(&self) -> WriterMetrics {
-        self.store.figures()
+    pub fn writer_metrics(&self) -> WriterMetrics {
+        self.store.writer_metrics()
     }
 
     /// The store's file.

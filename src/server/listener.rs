@@ -39,7 +39,7 @@ const HEAD: usize = 16 * 1024;
 pub struct Listener {
     bound: TcpListener,
     service: Arc<Service>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     stop_timeout: Duration,
 }
 
@@ -73,7 +73,7 @@ impl Listener {
         Self {
             bound,
             service: Arc::new(Service { endpoint, tls, metrics, timeouts }),
-            places: Arc::new(Semaphore::new(settings.max_connections as usize)),
+            slots: Arc::new(Semaphore::new(settings.max_connections as usize)),
             stop_timeout: settings.stop_timeout,
         }
     }
@@ -88,13 +88,13 @@ impl Listener {
     pub async fn run(self, stop: CancellationToken) {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let watching = self.service.tls.as_ref().map(|tls| tokio::spawn(tls.clone().watch(stop.clone())));
-        while let Some((stream, peer, place)) = self.next(&stop).await {
+        while let Some((stream, peer, slot)) = self.next(&stop).await {
             let (service, stop, kill) = (Arc::clone(&self.service), stop.clone(), kill.clone());
             tasks.spawn(async move {
                 service.metrics.connected();
                 kill.run_until_cancelled(service.serve(stream, peer, stop)).await;
                 service.metrics.disconnected();
-                drop(place);
+                drop(slot);
             });
         }
         drop(self.bound);
@@ -111,10 +111,10 @@ impl Listener {
 
     /// The next connection, once there is a place for it; `None` when it is time to stop.
     async fn next(&self, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let place = stop.run_until_cancelled(Arc::clone(&self.places).acquire_owned()).await?.ok()?;
+        let slot = stop.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
         loop {
             match stop.run_until_cancelled(self.bound.accept()).await? {
-                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Ok((stream, peer)) => return Some((stream, peer, slot)),
                 // That client went away before it was its turn; the next one need not wait for it.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
                 Err(error) => {

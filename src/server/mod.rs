@@ -112,7 +112,7 @@ impl Server {
         });
         let opened = opened.await.map_err(|ended| StartError(panicked(&ended).to_owned()))?;
         let (system, start) = opened.map_err(|error| StartError(error.to_string()))?;
-        if settings.bootstrap_token.is_some() && matches!(start, Start::Known) {
+        if settings.bootstrap_token.is_some() && matches!(start, Start::Existing) {
             tracing::info!("there is an organization already: the bootstrap settings are ignored");
         }
         let stopping = CancellationToken::new();

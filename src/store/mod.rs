@@ -245,8 +245,8 @@ impl Store {
 
     /// How busy the writer has been.
     #[must_use]
-    pub fn figures(&self) -> WriterMetrics {
-        self.writer.figures()
+    pub fn writer_metrics(&self) -> WriterMetrics {
+        self.writer.metrics()
     }
 
     /// What the store takes and what it has.

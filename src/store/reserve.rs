@@ -21,13 +21,13 @@ pub(super) struct Reserve {
     file: PathBuf,
     /// Bytes that it should have.
     wanted: u64,
-    looked: Cell<Option<Instant>>,
+    looked_at: Cell<Option<Instant>>,
 }
 
 impl Reserve {
     pub(super) fn of(database: &Path, wanted: u64) -> Self {
         let (database, file) = (database.to_owned(), path(database));
-        Self { database, file, wanted, looked: Cell::new(None) }
+        Self { database, file, wanted, looked_at: Cell::new(None) }
     }
 
     /// Whether the disk has less free room than a revocation should find.
@@ -53,11 +53,12 @@ impl Reserve {
     /// what the disk has put aside: a copy of the file may be as long and hold nothing.
     pub(super) fn fill(&self) -> Result<(), StoreError> {
         let (length, held) = (length(&self.file), held(&self.database));
-        if length == self.wanted && held == length || self.looked.get().is_some_and(|looked| looked.elapsed() < REFILL)
+        if length == self.wanted && held == length
+            || self.looked_at.get().is_some_and(|looked_at| looked_at.elapsed() < REFILL)
         {
             return Ok(());
         }
-        self.looked.set(Some(Instant::now()));
+        self.looked_at.set(Some(Instant::now()));
         if self.wanted == 0 {
             return files::remove(&self.file);
         }

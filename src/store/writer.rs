@@ -17,7 +17,7 @@ use super::heads::Heads;
 use super::index::Index;
 use super::space::Urgency;
 use super::touched::Touches;
-use super::writer_metrics::{Figures, WriterMetrics};
+use super::writer_metrics::{WriterCounters, WriterMetrics};
 use super::{Options, ReadTx, Reply, StoreError};
 use crate::domain::panic;
 
@@ -157,7 +157,7 @@ where
 pub(super) struct Writer {
     queue: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
-    figures: Arc<Figures>,
+    counters: Arc<WriterCounters>,
 }
 
 impl Writer {
@@ -168,10 +168,10 @@ impl Writer {
         options: &Options,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let figures = Arc::new(Figures::default());
-        let thread = Thread::new(conn, index, notifier, file, options, Arc::clone(&figures))?;
+        let counters = Arc::new(WriterCounters::default());
+        let thread = Thread::new(conn, index, notifier, file, options, Arc::clone(&counters))?;
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run(&jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), figures })
+        Ok(Self { queue: Some(queue), thread: Some(thread), counters })
     }
 
     /// Hands a change over. It is refused at once when too many wait.
@@ -187,11 +187,11 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Task { urgency, work: Some(work), outcome: None, reply });
         let Some(queue) = &self.queue else { return Reply::refused(stopped().into()) };
-        self.figures.wait();
+        self.counters.wait();
         match queue.try_send(job) {
             Ok(()) => Reply::coming(answer),
             Err(error) => {
-                self.figures.waited();
+                self.counters.waited();
                 Reply::refused(match error {
                     TrySendError::Full(_) => StoreError::Busy.into(),
                     TrySendError::Disconnected(_) => stopped().into(),
@@ -200,8 +200,8 @@ impl Writer {
         }
     }
 
-    pub(super) fn figures(&self) -> WriterMetrics {
-        self.figures.read()
+    pub(super) fn metrics(&self) -> WriterMetrics {
+        self.counters.read()
     }
 }
 

@@ -20,13 +20,13 @@ pub struct WriterMetrics {
 
 /// The same, while it is counted.
 #[derive(Default)]
-pub(super) struct Figures {
+pub(super) struct WriterCounters {
     writes: AtomicU64,
     waiting: AtomicU64,
     sizes: [AtomicU64; SIZES],
 }
 
-impl Figures {
+impl WriterCounters {
     /// A change waits.
     pub(super) fn wait(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -61,11 +61,11 @@ mod tests {
 
     #[test]
     fn a_transaction_is_counted_by_the_power_of_two_that_holds_its_changes() {
-        let figures = Figures::default();
+        let counters = WriterCounters::default();
         for changes in [1, 2, 3, 4, 5, 512, 513] {
-            figures.committed(changes);
+            counters.committed(changes);
         }
-        let read = figures.read();
+        let read = counters.read();
         assert_eq!((read.sizes, read.batches, read.writes), ([1, 1, 2, 1, 0, 0, 0, 0, 0, 2], 7, 1_040));
     }
 }

@@ -166,7 +166,7 @@ pub(super) fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreErro
 fn a_change_that_fails_or_panics_is_undone_alone() {
     let subject = Subject::new();
     subject.store.write(|tx| add(tx, 1, None, 10)).wait().expect("written");
-    let before = subject.store.figures();
+    let before = subject.store.writer_metrics();
     let (release, held) = subject.hold();
     let chain = id(1);
     let answers = [
@@ -196,7 +196,7 @@ fn a_change_that_fails_or_panics_is_undone_alone() {
         ),
         "{answers:?}"
     );
-    let after = subject.store.figures();
+    let after = subject.store.writer_metrics();
     assert_eq!((after.batches - before.batches, after.writes - before.writes, after.waiting), (2, 7, 0));
     subject
         .store
@@ -314,7 +314,7 @@ fn a_full_queue_is_said_to_be_busy_and_empties() {
         waiting.wait().expect("answered");
     }
     subject.store.write(|_| Ok::<_, StoreError>(())).wait().expect("there is a place again");
-    assert_eq!(subject.store.figures().waiting, 0);
+    assert_eq!(subject.store.writer_metrics().waiting, 0);
 }
 
 #[test]

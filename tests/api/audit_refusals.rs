@@ -146,7 +146,7 @@ async fn codes(server: &Server, org: &str) -> Vec<(Value, Value)> {
 
 /// Waits until so many changes wait for the writer.
 async fn wait_for(server: &Server, waiting: u64) {
-    while server.app.writer_figures().waiting != waiting {
+    while server.app.writer_metrics().waiting != waiting {
         tokio::task::yield_now().await;
     }
 }
@@ -260,9 +260,9 @@ async fn counts_that_cannot_be_recorded_stay_few_and_are_recorded_whole_in_chang
         assert_eq!(full.code, "STORAGE_FULL");
     }
     server.room.store(0, Ordering::Relaxed);
-    let before = server.app.writer_figures().writes;
+    let before = server.app.writer_metrics().writes;
     flush(&server).await;
-    assert_eq!(server.app.writer_figures().writes - before, 256 / 128);
+    assert_eq!(server.app.writer_metrics().writes - before, 256 / 128);
     let recorded = counted(&server, &owner.org).await;
     let total: u64 = recorded.iter().map(|count| count["count"].as_u64().expect("a count")).sum();
     assert_eq!((recorded.len(), total), (256, made));

@@ -37,14 +37,16 @@ use crate::truth;
 /// When every test begins: 2024-01-15T10:30:00.000Z.
 pub const BEGIN: i64 = 1_705_314_600_000;
 
-/// A clock that moves only when a test says so.
-/// It holds the server's folder, so that this is there for as long as anything that knows the time: a server ends the process when
+/// A clock that moves only when a test says so. It holds the server's folder, so that this is there for as long as anything that knows the time: a server ends the process when
 /// its database goes away.
-pub struct StillClock(AtomicI64, Arc<TempDir>);
+pub struct StillClock {
+    millis: AtomicI64,
+    _folder: Arc<TempDir>,
+}
 
 impl Clock for StillClock {
     fn now(&self) -> Time {
-        Time::from_millis(self.0.load(Ordering::SeqCst))
+        Time::from_millis(self.millis.load(Ordering::SeqCst))
     }
 }
 
@@ -100,7 +102,7 @@ impl Server {
             .with("refused_rate", "0")
             .with("caller_rate", "0")
             .with("org_rate", "0");
-        let clock = StillClock(AtomicI64::new(BEGIN), Arc::clone(&folder));
+        let clock = StillClock { millis: AtomicI64::new(BEGIN), _folder: Arc::clone(&folder) };
         Self::run(folder, set(flags), Arc::new(clock)).await
     }
 
@@ -137,12 +139,12 @@ impl Server {
 
     /// Lets time pass.
     pub fn pass(&self, millis: i64) {
-        self.clock.0.fetch_add(millis, Ordering::SeqCst);
+        self.clock.millis.fetch_add(millis, Ordering::SeqCst);
     }
 
     /// The server's time, in milliseconds.
     pub fn now(&self) -> i64 {
-        self.clock.0.load(Ordering::SeqCst)
+        self.clock.millis.load(Ordering::SeqCst)
     }
 
     /// A new organization's owner.
@@ -253,7 +255,7 @@ pub struct Stopped {
 impl Stopped {
     /// Lets time pass, or sets the clock back.
     pub fn pass(&self, millis: i64) {
-        self.clock.0.fetch_add(millis, Ordering::SeqCst);
+        self.clock.millis.fetch_add(millis, Ordering::SeqCst);
     }
 
     /// Starts it again on the same database.

@@ -99,7 +99,7 @@ async fn what_waits_for_the_writer_is_counted() {
             tokio::spawn(async move { server.events(&owner).await })
         })
         .collect();
-    while server.app.writer_figures().waiting < 3 {
+    while server.app.writer_metrics().waiting < 3 {
         tokio::task::yield_now().await;
     }
     expect(&server, &["orgkeys_writer_waiting 3"]).await;

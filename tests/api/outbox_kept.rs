@@ -19,9 +19,9 @@ const DAY: i64 = 86_400_000;
 
 /// What the housekeeping does every minute; gives how many writes that took.
 async fn keep_house(server: &Server) -> u64 {
-    let (system, writes) = (Arc::clone(&server.system), server.app.writer_figures().writes);
+    let (system, writes) = (Arc::clone(&server.system), server.app.writer_metrics().writes);
     blocking(move || forget::keep(&system).expect("kept")).await;
-    server.app.writer_figures().writes - writes
+    server.app.writer_metrics().writes - writes
 }
 
 /// Lets days pass, as a server that runs sees them.
@@ -180,10 +180,10 @@ async fn what_is_on_its_way_to_a_receiver_that_is_gone_is_given_up_in_steps_also
     let (owner, hook) = owner_and_hook(&server).await;
     let id = hook.tested(&server, &owner).await;
     fill(&server, 1_200, "pending").await;
-    let writes = server.app.writer_figures().writes;
+    let writes = server.app.writer_metrics().writes;
     settle(&server, vec![(id, Outcome::Gone)]).await;
     assert_eq!(due(&server, &[], 32).await.0.len(), 0);
-    assert_eq!(server.app.writer_figures().writes - writes, 4, "what came of the try, 500, 500 and the rest");
+    assert_eq!(server.app.writer_metrics().writes - writes, 4, "what came of the try, 500, 500 and the rest");
     assert_eq!(total(&server, &owner, &hook, "?state=failed").await, 1_201);
     assert_eq!(server.events(&owner).await.remove(0)["jsonData"], r#"{"failed":1201,"why":"gone"}"#);
     // As a server that was killed in between left it.
@@ -215,9 +215,9 @@ async fn old() -> (Server, Identity, Hook, Hook) {
 
 /// Housekeeping that keeps seven days of the audit log; gives how many writes that took.
 async fn retain(server: &Server) -> u64 {
-    let (system, writes) = (Arc::clone(&server.system), server.app.writer_figures().writes);
+    let (system, writes) = (Arc::clone(&server.system), server.app.writer_metrics().writes);
     blocking(move || Retention::new(7).keep(&system).expect("kept")).await;
-    server.app.writer_figures().writes - writes
+    server.app.writer_metrics().writes - writes
 }
 
 /// The details of all events that say that deliveries were given up, and the actions of the chain.

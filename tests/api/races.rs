@@ -17,9 +17,9 @@ pub async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
 ) -> Answer {
     let holder = Connection::open(&server.database).expect("the file");
     holder.execute_batch("PRAGMA foreign_keys = ON; BEGIN IMMEDIATE").expect("the lock");
-    assert_eq!(server.app.writer_figures().waiting, 0);
+    assert_eq!(server.app.writer_metrics().waiting, 0);
     let call = tokio::spawn(call());
-    while server.app.writer_figures().waiting == 0 {
+    while server.app.writer_metrics().waiting == 0 {
         assert!(!call.is_finished(), "it was answered without a change: {:?}", call.await);
         tokio::task::yield_now().await;
     }

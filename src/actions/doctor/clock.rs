@@ -11,9 +11,9 @@ const ACCEPT: &str = "stop the server, run `orgkeys clock accept`, then start it
 
 /// Whether what the clock shows follows what the database has seen.
 pub(super) fn clock(snapshot: &Snapshot, now: Time) -> Finding {
-    let looked = snapshot.read(|tx| Ok::<_, StoreError>((store::clock::kept(tx)?, store::audit::last_at(tx)?)));
-    let (kept, last) = match looked {
-        Ok(looked) => looked,
+    let read = snapshot.read(|tx| Ok::<_, StoreError>((store::clock::kept(tx)?, store::audit::last_at(tx)?)));
+    let (kept, last) = match read {
+        Ok(read) => read,
         Err(error) => return unreadable("clock", &error.into()),
     };
     let latest = kept.high_water.max(kept.ahead).max(kept.seen).max(last.unwrap_or(kept.seen));

@@ -45,12 +45,12 @@ pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
 
 /// Each webhook that needs somebody, up to some.
 pub(super) fn unhealthy(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
-    let looked = snapshot.read(|tx| {
+    let read = snapshot.read(|tx| {
         let unhealthy = webhook::unhealthy(tx, now.minus(LATELY), now.minus(TOO_LONG))?;
         Ok::<_, crate::store::StoreError>((unhealthy, stats::webhooks(tx)?.0, stats::deliveries(tx)?.0))
     });
-    let (unhealthy, all, pending) = match looked {
-        Ok(looked) => looked,
+    let (unhealthy, all, pending) = match read {
+        Ok(read) => read,
         Err(error) => return vec![unreadable("webhooks", &error.into())],
     };
     if unhealthy.is_empty() {

@@ -67,7 +67,7 @@ struct Outcome {
 
 /// What a signed call asked for, and `accepted` or the code of its refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Signed {
+struct SignedCallLabels {
     call: &'static str,
     outcome: String,
 }
@@ -80,7 +80,7 @@ pub struct Metrics {
     requests: Family<Answered, Counter>,
     times: Times,
     verifications: Family<Outcome, Counter>,
-    signed_calls: Family<Signed, Counter>,
+    signed_calls: Family<SignedCallLabels, Counter>,
     connections: Gauge,
     streams: Gauge,
     gauges: Gauges,
@@ -115,7 +115,7 @@ impl Metrics {
         // There from the start, so that the first one shows as a rise.
         for (_, call) in SIGNED {
             for outcome in OUTCOMES {
-                drop(metrics.signed_calls.get_or_create(&Signed { call, outcome: outcome.to_owned() }));
+                drop(metrics.signed_calls.get_or_create(&SignedCallLabels { call, outcome: outcome.to_owned() }));
             }
         }
         for verdict in Verdict::ALL {
@@ -138,7 +138,7 @@ impl Metrics {
     /// Counts a signed call.
     pub fn signed_call(&self, call: &'static str, outcome: &str) {
         debug_assert!(OUTCOMES.contains(&outcome), "{outcome} is missing from the start");
-        self.signed_calls.get_or_create(&Signed { call, outcome: outcome.to_owned() }).inc();
+        self.signed_calls.get_or_create(&SignedCallLabels { call, outcome: outcome.to_owned() }).inc();
     }
 
     /// A connection was opened.

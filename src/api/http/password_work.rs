@@ -20,14 +20,14 @@ const WAITING: usize = 256;
 pub struct PasswordWork {
     turns: Arc<Semaphore>,
     /// Held by those that wait, too.
-    places: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
 }
 
 impl Default for PasswordWork {
     fn default() -> Self {
         Self {
             turns: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
-            places: Arc::new(Semaphore::new(HASHES_AT_ONCE + WAITING)),
+            queue: Arc::new(Semaphore::new(HASHES_AT_ONCE + WAITING)),
         }
     }
 }
@@ -39,10 +39,10 @@ impl PasswordWork {
         app: &Arc<App>,
         work: impl FnOnce(&App) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
+        let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| busy())?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
         // Held by the work itself: a client that leaves does not end it.
-        let held = (place, turn);
+        let held = (queued, turn);
         blocking(app, move |app| {
             let done = work(app);
             drop(held);

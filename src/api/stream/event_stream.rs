@@ -43,10 +43,10 @@ pub struct EventStream {
     position: i64,
     /// The id to go on from, which the reader is told: the last entry of their organization that was looked at, shown or
     /// not. Never the position: that counts everybody's entries.
-    told: i64,
+    resume_from: i64,
     phase: Phase,
     /// When the log was last looked at.
-    looked: Instant,
+    looked_at: Instant,
     /// When something was last given.
     given: Instant,
     /// When the credential ends by itself.
@@ -85,9 +85,9 @@ impl EventStream {
             follower,
             last_id,
             position: after,
-            told: after,
+            resume_from: after,
             phase: Phase::New,
-            looked: now,
+            looked_at: now,
             given: now,
             ends: None,
             _place: slot,
@@ -109,7 +109,7 @@ impl EventStream {
             Phase::Over => return None,
             Phase::New => {
                 self.phase = Phase::Behind;
-                return Some(format!("retry: {RETRY}\nid: {}\n\n", self.told));
+                return Some(format!("retry: {RETRY}\nid: {}\n\n", self.resume_from));
             }
             _ if self.given.elapsed() >= self.shared.settings.patience => return Some(self.end(End::Slow)),
             Phase::Behind | Phase::Searching | Phase::Waiting => {}
@@ -132,7 +132,7 @@ impl EventStream {
                 Err(error) => return Some(self.end(End::Refused(error))),
                 Ok(lines) if !lines.is_empty() => return Some(lines),
                 Ok(_) if self.given.elapsed() >= self.shared.settings.comment => {
-                    return Some(format!(": still here\nid: {}\n\n", self.told));
+                    return Some(format!(": still here\nid: {}\n\n", self.resume_from));
                 }
                 Ok(_) => {}
             }
@@ -153,7 +153,7 @@ impl EventStream {
             until = until.min(Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0)));
         }
         let pause = STEP.max(STEP_EACH * self.shared.stream_quota.open());
-        let (stop, earliest) = (self.shared.stop.clone(), self.looked + pause);
+        let (stop, earliest) = (self.shared.stop.clone(), self.looked_at + pause);
         let waited = async {
             tokio::select! {
                 // An error says that nobody rings any more, which is when the server is gone.
@@ -182,9 +182,9 @@ impl EventStream {
             Ok((page, messages))
         });
         let (page, messages) = read.await?;
-        let told = if messages.cut { messages.last } else { page.own }.unwrap_or(self.told);
-        (self.told, self.ends, self.looked) = (told, page.ends, Instant::now());
-        self.position = if messages.cut { told } else { page.upto };
+        let resume_from = if messages.cut { messages.last } else { page.own }.unwrap_or(self.resume_from);
+        (self.resume_from, self.ends, self.looked_at) = (resume_from, page.ends, Instant::now());
+        self.position = if messages.cut { resume_from } else { page.upto };
         self.phase = match page.more {
             _ if messages.cut => Phase::Behind,
             true if page.full => Phase::Behind,
@@ -207,9 +207,9 @@ impl EventStream {
                 (reason(error.kind), error.message)
             }
         };
-        let data = json!({ "reason": reason, "message": message, "resumeFrom": self.told }).to_string();
+        let data = json!({ "reason": reason, "message": message, "resumeFrom": self.resume_from }).to_string();
         let mut text = String::new();
-        Message { id: self.told.to_string(), event: "end".to_owned(), data }.write(&mut text);
+        Message { id: self.resume_from.to_string(), event: "end".to_owned(), data }.write(&mut text);
         text
     }
 }

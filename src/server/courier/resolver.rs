@@ -30,16 +30,16 @@ impl Default for System {
 
 impl Resolver for System {
     fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let (places, name) = (Arc::clone(&self.0), name.to_owned());
+        let (slots, name) = (Arc::clone(&self.0), name.to_owned());
         Box::pin(async move {
-            let place = places.acquire_owned().await.map_err(io::Error::other)?;
+            let slot = slots.acquire_owned().await.map_err(io::Error::other)?;
             let (answer, answered) = oneshot::channel();
             let thread = std::thread::Builder::new().name("resolver".to_owned()).stack_size(STACK);
             thread.spawn(move || {
                 let found = (name.as_str(), 0).to_socket_addrs();
                 // Nobody waits any more when the try's time is over.
                 let _ = answer.send(found.map(|found| found.map(|address| address.ip()).collect()));
-                drop(place);
+                drop(slot);
             })?;
             answered.await.map_err(io::Error::other)?
         })

@@ -128,8 +128,8 @@ impl Schedule {
             let busy = self.of_org(org);
             (busy, in_turn(webhooks, MAX_OF_ORG - busy, LAST_PLACES_OF_ORG))
         });
-        let places = self.max_in_flight.saturating_sub(self.in_flight.len());
-        let mut chosen = in_turn(turns, places, LAST_PLACES);
+        let free = self.max_in_flight.saturating_sub(self.in_flight.len());
+        let mut chosen = in_turn(turns, free, LAST_PLACES);
         chosen.sort_unstable();
         choice.deliveries = chosen.into_iter().map(|(_, delivery)| delivery).collect();
         choice
@@ -169,12 +169,12 @@ impl Schedule {
 
 /// What gets a place of several that have so many tries in flight and something to be tried: whoever has the fewest in flight
 /// first, and among these the longest due. The `last` places are for those that have nothing in flight.
-fn in_turn(several: impl IntoIterator<Item = (usize, Vec<Due>)>, places: usize, last: usize) -> Vec<Due> {
+fn in_turn(several: impl IntoIterator<Item = (usize, Vec<Due>)>, free: usize, last: usize) -> Vec<Due> {
     let mut turns: Vec<(usize, Due)> = several.into_iter().flat_map(|(busy, own)| (busy..).zip(own)).collect();
     turns.sort_unstable();
     let mut chosen = Vec::new();
     for (turn, next) in turns {
-        let left = places - chosen.len();
+        let left = free - chosen.len();
         if left > last || (left > 0 && turn == 0) {
             chosen.push(next);
         }

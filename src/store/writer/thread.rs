@@ -16,7 +16,7 @@ use crate::store::reserve::Reserve;
 use crate::store::space::{self, Space, Urgency};
 use crate::store::touched::Touches;
 use crate::store::wal::Wal;
-use crate::store::writer_metrics::Figures;
+use crate::store::writer_metrics::WriterCounters;
 use crate::store::{Options, ReadTx, StoreError, halt};
 
 /// Changes of one transaction.
@@ -38,7 +38,7 @@ pub(super) struct Thread {
     wal: Wal,
     reserve: Reserve,
     options: Options,
-    figures: Arc<Figures>,
+    counters: Arc<WriterCounters>,
 }
 
 impl Thread {
@@ -49,7 +49,7 @@ impl Thread {
         notifier: Arc<CommitNotifier>,
         file: Arc<File>,
         options: &Options,
-        figures: Arc<Figures>,
+        counters: Arc<WriterCounters>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             page_size: conn.query_row("PRAGMA page_size", [], |row| row.get(0))?,
@@ -62,7 +62,7 @@ impl Thread {
             notifier,
             notified_id: Cell::new(0),
             options: options.clone(),
-            figures,
+            counters,
         })
     }
 
@@ -141,12 +141,12 @@ impl Thread {
         } else {
             self.index.renew(&ReadTx { conn: &self.conn }, &self.touches);
             self.notify();
-            self.figures.committed(batch.len());
+            self.counters.committed(batch.len());
         }
         let committed = lost.is_none();
         let fates = fates.into_iter().chain(std::iter::repeat(None));
         for (job, fate) in batch.into_iter().zip(fates) {
-            self.figures.waited();
+            self.counters.waited();
             job.answer(lost.or(fate));
         }
         if committed {

@@ -24,14 +24,14 @@ async fn a_long_chain_goes_in_steps_with_room_for_others_between() {
     let beginning = entries(&server.database).await.len();
     days(&server, 9).await;
     let (system, retention) = (server.system.clone(), Arc::new(Retention::new(7)));
-    let writes = system.app().writer_figures().writes;
+    let writes = system.app().writer_metrics().writes;
     let (first, second) = (system.clone(), Arc::clone(&retention));
     // One step is for the chain of the first organization, which got other tokens at the second start.
     let first_chain = beginning - 3 - usize::try_from(LONG).expect("a number");
     let most = usize::try_from(ENTRIES_PER_CHANGE * (STEPS - 1)).expect("a number") + first_chain;
     assert_eq!(blocking(move || second.keep(&first).expect("kept")).await, most, "one run is bounded");
     // One change for each of the two chains says so in it; the others remove no more than they may at once.
-    assert_eq!(system.app().writer_figures().writes - writes, u64::from(STEPS) + 2);
+    assert_eq!(system.app().writer_metrics().writes - writes, u64::from(STEPS) + 2);
     let half = verdict(&server, Vec::new()).await.expect("whole while it goes");
     assert!(half.entries > 150_000);
     let going = tokio::task::spawn_blocking(move || {

@@ -38,14 +38,14 @@ struct Batches(Arc<Mutex<WriterMetrics>>);
 
 impl EncodeMetric for Batches {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        let figures = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The last bucket has no limit: every histogram must have it.
         let mut buckets = [(f64::INFINITY, 0); SIZES + 1];
-        for ((bucket, count), limit) in buckets.iter_mut().zip(figures.sizes).zip((0..).map(|power| 1_u32 << power)) {
+        for ((bucket, count), limit) in buckets.iter_mut().zip(metrics.sizes).zip((0..).map(|power| 1_u32 << power)) {
             *bucket = (f64::from(limit), count);
         }
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 changes")]
-        encoder.encode_histogram::<NoLabelSet>(figures.writes as f64, figures.batches, &buckets, None)
+        encoder.encode_histogram::<NoLabelSet>(metrics.writes as f64, metrics.batches, &buckets, None)
     }
 
     fn metric_type(&self) -> MetricType {
@@ -139,9 +139,9 @@ impl Gauges {
 
     /// Reads everything anew. What cannot be read stays as it was.
     pub fn read(&self, app: &App, stats: &Stats) {
-        let (figures, storage) = (app.writer_figures(), app.storage());
-        *self.writer.0.lock().unwrap_or_else(PoisonError::into_inner) = figures;
-        set(&self.waiting, figures.waiting);
+        let (metrics, storage) = (app.writer_metrics(), app.storage());
+        *self.writer.0.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+        set(&self.waiting, metrics.waiting);
         set(&self.database, storage.database);
         set(&self.wal, storage.wal);
         set(&self.database_max, storage.most);
