@@ -93,10 +93,10 @@ impl InPlace {
     }
 
     /// What was moved, removed or overwritten, if anything was.
-    pub(super) fn gone(&self, conn: &Connection, log: Log) -> Option<Gone> {
+    pub(super) fn gone(&self, conn: &Connection, log: Option<Log>) -> Option<Gone> {
         if !self.database.is_there() || self.is_overwritten(conn) {
             Some(Gone::Database)
-        } else if self.is_log_overwritten(log) {
+        } else if log.is_some_and(|log| self.is_log_overwritten(log)) {
             Some(Gone::LogContent)
         } else if !self.log.is_there() {
             Some(Gone::Log)

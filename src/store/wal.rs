@@ -123,7 +123,10 @@ impl Wal {
     /// To be called after each transaction and before anybody is answered: ends the process if the files were moved, removed or
     /// overwritten.
     pub(super) fn must_be_in_place(&self, conn: &Connection) {
-        let log = Log { frames: self.count(conn), before: self.frames.get(), may_be_new: self.all_moved.get() };
+        let log = count(conn).map(|frames| Log { frames, before: self.frames.get(), may_be_new: self.all_moved.get() });
+        if let Some(Log { frames, .. }) = log {
+            self.measured(frames);
+        }
         match self.in_place.gone(conn, log) {
             None => {}
             Some(Gone::Database) => halt::database_gone(&self.database),
@@ -133,16 +136,12 @@ impl Wal {
         }
     }
 
-    /// To be called after each commit: does what is due.
+    /// To be called after each commit, once the files are known to be in place: does what is due.
     pub(super) fn committed(&self, conn: &Connection) {
         self.moved.set(false);
-        self.measure(conn);
         self.all_moved.set(false);
         if let Some(mode) = self.due.take() {
             self.attempt(conn, mode);
-        }
-        if !self.moved.get() {
-            self.measure(conn);
         }
     }
 
@@ -164,11 +163,13 @@ impl Wal {
 
     /// Gives the log's room back at once.
     pub(super) fn cut(&self, conn: &Connection) {
+        self.must_be_in_place(conn);
         self.attempt(conn, Mode::Truncate);
     }
 
     /// Moves all of the log into the database at a clean stop.
     pub(super) fn end(&self, conn: &Connection) {
+        self.must_be_in_place(conn);
         self.mark_alone(conn);
         self.attempt(conn, Mode::Truncate);
     }
@@ -185,9 +186,8 @@ impl Wal {
         }
     }
 
+    /// Only once the files are known to be in place: into another file, or from another log, nothing is moved.
     fn attempt(&self, conn: &Connection, mode: Mode) {
-        // Into another file, or from another log, nothing is moved.
-        self.must_be_in_place(conn);
         let patience = PATIENCE[usize::from(self.frames.get() >= 2 * MANY)];
         if let Err(error) = self.checkpoint(conn, mode, patience) {
             if is_broken(&error) {
@@ -237,22 +237,13 @@ impl Wal {
         Ok(())
     }
 
-    /// Counts the frames; when there are fewer than before, SQLite has begun the log anew.
-    fn measure(&self, conn: &Connection) {
-        let frames = self.count(conn);
+    /// Takes in how many frames there are; when there are fewer than before, SQLite has begun the log anew.
+    fn measured(&self, frames: u32) {
         if frames < self.moved_at.get() {
             self.moved_at.set(0);
             self.restart_at.set(MANY);
         }
         self.frames.set(frames);
-    }
-
-    #[expect(clippy::unused_self, reason = "of this log")]
-    fn count(&self, conn: &Connection) -> u32 {
-        let frames = conn
-            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
-            .and_then(|mut look| look.query_row([], |row| row.get::<_, i64>(1)));
-        frames.ok().and_then(|frames| u32::try_from(frames).ok()).unwrap_or(0)
     }
 
     /// Marks the log in a transaction of its own. On a full disk that fails, and the log is moved without.
@@ -270,4 +261,11 @@ impl Wal {
     fn bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |meta| meta.len())
     }
+}
+
+/// How many frames the log has; `None` within a transaction, which a failed one may have left open.
+fn count(conn: &Connection) -> Option<u32> {
+    let mut look = conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)").ok()?;
+    let frames = look.query_row([], |row| row.get::<_, i64>(1)).ok()?;
+    u32::try_from(frames).ok()
 }
