@@ -112,10 +112,10 @@ fn dashboard_rules() -> Value {
     json!({ "groups": [{ "name": "dashboard", "rules": rules }] })
 }
 
-/// The README's lines for Prometheus.
+/// The lines for Prometheus in the page on operations.
 fn scraping() -> &'static str {
-    let readme = include_str!("../../README.md");
-    let mut blocks = readme.split("```yaml\n").filter_map(|rest| rest.split("```").next());
+    let operations = include_str!("../../docs/operations.md");
+    let mut blocks = operations.split("```yaml\n").filter_map(|rest| rest.split("```").next());
     blocks.find(|block| block.starts_with("scrape_configs:")).expect("a block")
 }
 
@@ -125,7 +125,7 @@ fn the_token_for_metrics_is_sent_to_nobody_in_the_clear() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promtool_takes_the_alerts_their_tests_the_dashboard_the_metrics_and_the_readme() {
+async fn promtool_takes_the_alerts_their_tests_the_dashboard_the_metrics_and_the_documented_configuration() {
     // Debian has it in the package prometheus.
     if !has("promtool") {
         return;

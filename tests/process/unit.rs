@@ -43,6 +43,6 @@ fn the_unit_has_no_settings_that_the_doctor_would_not_see() {
     assert!(!UNIT.contains("ORGKEYS_TLS"));
     assert_eq!(line("StateDirectory="), ["StateDirectory=orgkeys"], "which is /var/lib/orgkeys");
     assert!(UNIT.contains(&format!("install -m 0644 deploy/orgkeys.toml {INSTALLED}")));
-    let readme = include_str!("../../README.md");
-    assert!(readme.contains(&format!("\nsudo orgkeys doctor --config {INSTALLED}\n")));
+    let operations = include_str!("../../docs/operations.md");
+    assert!(operations.contains(&format!("\nsudo orgkeys doctor --config {INSTALLED}\n")));
 }
