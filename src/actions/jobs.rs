@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::retention::Retention;
 use super::{api_key, audit, backup, clock, delivery, node, refusals};
+use crate::crypto::password;
 use crate::engine::error::Error;
 use crate::engine::system::System;
 
@@ -33,7 +34,7 @@ enum Turn {
     Stop,
 }
 
-const JOBS: [Job; 9] = [
+const JOBS: [Job; 10] = [
     Job {
         name: "writing the last uses of API keys",
         period: Some(TICK),
@@ -81,6 +82,15 @@ const JOBS: [Job; 9] = [
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| jobs.retention.keep(&jobs.system).map(drop),
+    },
+    Job {
+        name: "giving back the memory of password hashes",
+        period: Some(MINUTE),
+        at_stop: false,
+        run: |_, _| {
+            password::release_memory();
+            Ok(())
+        },
     },
     // The last one at a stop, which then is the moment up to which time has come.
     Job {

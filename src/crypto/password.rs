@@ -1,7 +1,8 @@
 //! What is kept of a password? An argon2id hash as a PHC string, which leads back to the password only by trying each one.
 
 use std::fmt::Display;
-use std::sync::LazyLock;
+use std::mem;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
@@ -30,6 +31,13 @@ const MOST_LANES: u32 = 4;
 /// A hash in form, and of no password: zeros, which are `A` in base64. Hashing something here would make the first
 /// attempt at an account that is not there take twice as long.
 static NOBODYS: LazyLock<String> = LazyLock::new(|| phc("A".repeat(22), "A".repeat(43)));
+
+/// The memory of earlier hashes with today's parameters, kept for the next ones: taking new memory from the system and wiping it
+/// afterwards costs a tenth of a hash. There are never more than were hashed at once.
+///
+/// What it holds gives no password away sooner than the stored hash does. The second pass has overwritten every block of the
+/// first, so whoever has the memory must compute at least one whole pass for each password that they try.
+static MEMORY_OF_EARLIER_HASHES: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
 
 /// Whether a password is the one that was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +96,29 @@ fn check(password: &SecretString, kept: &StoredHash) -> Result<Verdict, HashErro
     })
 }
 
-/// Enough of the memory would give the hash away; the program's allocator wipes it when it is freed.
+/// Gives the memory of earlier hashes back to the system, wiped by the program's allocator.
+pub fn release_memory() {
+    drop(mem::take(&mut *MEMORY_OF_EARLIER_HASHES.lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
 fn run(params: Params, password: &SecretString, salt: &[u8], hash: &mut [u8]) -> Result<(), HashError> {
-    let mut memory = Vec::new();
-    memory.try_reserve_exact(params.block_count()).map_err(|_| HashError(argon2::Error::OutOfMemory))?;
+    let is_todays = (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY, PASSES, LANES);
+    let mut memory = if is_todays { earlier_memory() } else { Vec::new() };
+    let missing = params.block_count() - memory.len();
+    memory.try_reserve_exact(missing).map_err(|_| HashError(argon2::Error::OutOfMemory))?;
     memory.resize(params.block_count(), Block::new());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let password = password.expose_secret().as_bytes();
-    argon2.hash_password_into_with_memory(password, salt, hash, &mut memory[..]).map_err(HashError)
+    argon2.hash_password_into_with_memory(password, salt, hash, &mut memory[..]).map_err(HashError)?;
+    if is_todays {
+        MEMORY_OF_EARLIER_HASHES.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    }
+    Ok(())
+}
+
+/// Empty where there is none.
+fn earlier_memory() -> Vec<Block> {
+    MEMORY_OF_EARLIER_HASHES.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
 }
 
 fn phc(salt: impl Display, hash: impl Display) -> String {
