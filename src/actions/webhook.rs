@@ -133,13 +133,13 @@ pub fn rotate(
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let (key, mut rng) = (key?, env.rng());
         let webhook = find(tx, grant, id)?;
+        let (id, secret) = (webhook.id, sealed::fresh(&mut rng));
+        // A secret whose key is lost can sign nothing more, so it neither overlaps nor stands in the way.
+        let overlap = if store::webhook::is_sealed_under(tx, id, key.id())? { overlap } else { Duration::ZERO };
         if webhook.previous_until.is_some() && !overlap.is_zero() {
             let message = "Two secrets of this webhook sign already: wait until the one before has ended, or rotate with overlapSeconds 0, which ends both";
             return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
-        let (id, secret) = (webhook.id, sealed::fresh(&mut rng));
-        // A secret whose key is lost signs no more: nobody is told that it does.
-        let overlap = if store::webhook::is_sealed_under(tx, id, key.id())? { overlap } else { Duration::ZERO };
         let until = grant.at.plus(overlap);
         let previous_until = (!overlap.is_zero()).then_some(until);
         store::webhook::rotate(tx, id, &key.seal(id.as_bytes(), &secret, &mut rng)?, previous_until)?;

@@ -126,6 +126,10 @@ fn a_key_file_that_is_lost_for_ever_is_left_behind_as_the_doctor_says() {
     };
     let first = test(&server);
     assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, first);
+    // An overlap that still runs when the key is lost.
+    let overlap = json!({ "overlapSeconds": 3_600 });
+    let rotated = server.call("POST", &format!("{path}/rotate-secret"), Some(&owner.token), Some(&overlap));
+    assert_eq!(rotated.status, 200);
     home.done(&["backup", "copy.db"]);
     server.stop();
     fs::remove_file(home.path("orgkeys.db.key")).expect("lost");
