@@ -118,7 +118,9 @@ fn prepare(
     let new_heads = audit::heads(draft)?;
     let now = env.now();
     let old_heads = ask(old.as_ref(), store::audit::heads).unwrap_or_default();
-    let used = ask(old.as_ref(), |tx| store::replay::used_since(tx, now));
+    // A database that does not go on from the backup, such as a fresh one, knows nothing of the signatures used since.
+    let continues = ask(old.as_ref(), |tx| backup::continues(tx, &new_heads)) == Some(true);
+    let used = ask(old.as_ref(), |tx| store::replay::used_since(tx, now)).filter(|_| continues);
     let seen = ask(old.as_ref(), store::clock::kept).unwrap_or_default();
     let ids_seen = ids_seen(draft, old.as_ref())?;
     drop(old);

@@ -6,14 +6,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row, params};
 use sha2::{Digest, Sha256};
 
 use super::lock::Lock;
 use super::view::{self, View};
-use super::{ReadTx, StoreError, audit, connection, files, header, identity, whole};
-use crate::crypto::chain::hex;
+use super::{ReadTx, StoreError, audit, connection, files, header, identity, trim_point, whole};
+use crate::crypto::chain::{ChainHash, hex};
 use crate::domain::event::Head;
+use crate::domain::id::OrgId;
 use crate::domain::time::Time;
 
 /// A database that is read beside whoever serves it.
@@ -173,6 +174,25 @@ pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     Ok(draft)
 }
 
+/// Whether the audit log continues a backup with these heads: each is an entry of its chain, or was removed by retention since.
+pub fn continues(tx: &ReadTx<'_>, heads: &[Head]) -> Result<bool, StoreError> {
+    let trim_points = trim_point::all(tx)?;
+    for head in heads {
+        let hash = |row: &Row<'_>| row.get::<_, ChainHash>(0);
+        let hash = match OrgId::parse(&head.org) {
+            Some(org) => {
+                tx.row("SELECT hash FROM audit WHERE org = ?1 AND seq = ?2", params![org.as_bytes(), head.seq], hash)?
+            }
+            None => tx.row("SELECT hash FROM audit WHERE org IS NULL AND seq = ?1", [head.seq], hash)?,
+        };
+        let is_trimmed = trim_points.iter().any(|trimmed| trimmed.org == head.org && trimmed.seq >= head.seq);
+        if !is_trimmed && hash.is_none_or(|hash| hex(&hash) != head.hash) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What is wrong with a file as a backup: the remedy is another one, not what mends a database.
 fn no_backup(error: StoreError) -> StoreError {
     match error {
@@ -201,13 +221,13 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
     let (wal, shm) = (files::beside(database, "-wal"), files::beside(database, "-shm"));
     let aside = files::beside(database, &format!(".before-{}", now.millis()));
     let kept = database.try_exists()?.then_some(aside);
+    files::give_to_owner_of(if kept.is_some() { database } else { files::folder(database) }, draft)?;
     if let Some(aside) = &kept {
         // A damaged database cannot be checkpointed; its log then goes aside with it.
         let checkpointed = view::check(database)
             .and_then(|_| connection::writing(database))
             .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
         fs::hard_link(database, aside)?;
-        files::give_to_owner_of(database, draft)?;
         if !matches!(checkpointed, Ok(0)) && wal.try_exists()? {
             fs::hard_link(&wal, files::beside(aside, "-wal"))?;
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use orgkeys::domain::time::Time;
@@ -243,6 +245,46 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
     let said = format!("so it takes none that states a time before {until}. The server's time is ");
     assert!(advice.contains(&said) && advice.ends_with(": sign again then"), "{advice}");
+}
+
+#[test]
+fn a_database_that_does_not_continue_the_backup_says_nothing_about_used_signatures() {
+    // On a standby machine there is a fresh database, or an older state of the same one.
+    let Site { home, owner, used, .. } = site();
+    home.done(&["backup", "later.db"]);
+    let fresh = Home::new();
+    assert_eq!(fresh.first_start().0.stop().0, Some(0));
+    let older = Home::new();
+    fs::copy(home.path("copy.db"), &older.database).expect("copied");
+    for standby in [fresh, older] {
+        fs::copy(home.path("later.db"), standby.path("later.db")).expect("copied");
+        let output = standby.done(&["restore", "later.db", "--keep-tokens"]);
+        assert!(output.contains("Without the old database nobody knows which signatures were used"), "{output}");
+        let server = standby.start();
+        for body in &used {
+            let refused = server.call("POST", "/register", None, Some(body));
+            assert_eq!(refused.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
+        }
+        assert_eq!(nodes(&server, &owner).len(), 2);
+    }
+}
+
+#[test]
+fn what_root_restores_belongs_to_the_owner_of_the_folder() {
+    let Site { home, .. } = site();
+    let folder = home.path("service");
+    fs::create_dir(&folder).expect("made");
+    if std::os::unix::fs::chown(&folder, Some(65_534), Some(65_534)).is_err() {
+        eprintln!("not tested without root: whose a restored database is");
+        return;
+    }
+    let database = folder.join("orgkeys.db");
+    home.done(&["restore", "copy.db", "--database", database.to_str().expect("text")]);
+    let owner = |path: &Path| fs::metadata(path).expect("a file").uid();
+    let files = fs::read_dir(&folder).expect("read").map(|entry| entry.expect("read").path());
+    for path in files {
+        assert_eq!(owner(&path), 65_534, "{}", path.display());
+    }
 }
 
 #[test]
