@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::actions::admin::{self, Ttl};
 use crate::domain::audit::{Actor, Draft};
+use crate::domain::event::EventFilter;
 use crate::domain::id::{TokenId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::{Clock, Time};
@@ -112,7 +113,7 @@ impl Site {
 
     /// A stream of everything.
     async fn pieces(&self) -> impl futures_util::Stream<Item = std::io::Result<String>> + use<> {
-        let opened = stream::open(&self.app, &self.caller, self.org, Wanted::default(), Some(0)).await;
+        let opened = stream::open(&self.app, &self.caller, self.org, EventFilter::default(), Some(0)).await;
         let slot = self.api.shared.stream_quota.take(&self.caller).expect("a place");
         let (app, shared) = (Arc::clone(&self.app), Arc::clone(&self.api.shared));
         EventStream::new(app, shared, slot, opened.expect("a follower").0, 0).pieces()
