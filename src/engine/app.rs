@@ -19,7 +19,7 @@ use crate::domain::event::Event;
 use crate::domain::time::Time;
 use crate::store::index::Index;
 use crate::store::login_attempt::{AccountDigest, Network};
-use crate::store::{self, ReadTx, Storage, Store, WriteTx, WriterMetrics};
+use crate::store::{self, ReadTx, Rejection, Storage, Store, Urgency, WriteTx, WriterMetrics};
 
 /// What was read, or why it may not be.
 type Decided<T> = Result<Result<T, Denial>, Error>;
@@ -123,7 +123,7 @@ impl App {
             for event in events {
                 id = append(tx, &env, &caller, Some(grant.org), &event, grant.at)?;
             }
-            Ok(Ok(answer(value, id)))
+            Ok(answer(value, id))
         }))
     }
 
@@ -152,7 +152,7 @@ impl App {
         rule: Rule,
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Pending<T> {
-        Pending::coming(self.store.write(recorded(caller.clone(), self.env.clone(), rule, work)))
+        Pending::coming(self.store.decide(Urgency::Ordinary, recorded(caller.clone(), self.env.clone(), rule, work)))
     }
 
     /// As [`App::record`], for what revokes: it may use the reserve of a full disk. The right is looked at before, so that nobody without it spends the reserve on denials.
@@ -163,7 +163,10 @@ impl App {
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Pending<T> {
         match self.decided(caller, &rule, |_, _| Ok(())) {
-            Ok(Ok(())) => Pending::coming(self.store.revoke(recorded(caller.clone(), self.env.clone(), rule, work))),
+            Ok(Ok(())) => {
+                let work = recorded(caller.clone(), self.env.clone(), rule, work);
+                Pending::coming(self.store.decide(Urgency::Revoking, work))
+            }
             Ok(Err(denial)) => self.denied(caller, &rule, denial),
             Err(error) => Pending::refused(error),
         }
@@ -191,7 +194,8 @@ impl App {
     fn denied<T: Send + 'static>(&self, caller: &Caller, rule: &Rule, denial: Denial) -> Pending<T> {
         let (caller, rule, env) = (caller.clone(), rule.clone(), self.env.clone());
         let now = env.now();
-        Pending::coming(self.store.write(move |tx| Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?))))
+        let write = move |tx: &WriteTx<'_>| Err(Rejection::Recorded(refuse(tx, &env, &caller, &rule, denial, now)?));
+        Pending::coming(self.store.decide(Urgency::Ordinary, write))
     }
 
     /// Looks up a few rows by their keys for somebody who is not a caller yet: whose credential it is, whose key may have signed.

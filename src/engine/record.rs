@@ -12,7 +12,7 @@ use crate::domain::audit::Draft;
 use crate::domain::event::{Change, Context, Event};
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
-use crate::store::{self, StoreError, WriteTx};
+use crate::store::{self, Rejection, StoreError, WriteTx};
 
 /// A token's last use is written once a minute, not at every call.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
@@ -23,12 +23,12 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
     env: Environment,
     rule: Rule,
     work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
-) -> impl FnOnce(&WriteTx<'_>) -> Result<Result<T, Error>, Error> + Send + 'static {
+) -> impl FnOnce(&WriteTx<'_>) -> Result<T, Rejection<Error>> + Send + 'static {
     move |tx| {
         let now = env.now();
         let grant = match access::decide(tx, &caller, &rule, now) {
             Ok(grant) => grant,
-            Err(denial) => return Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?)),
+            Err(denial) => return Err(Rejection::Recorded(refuse(tx, &env, &caller, &rule, denial, now)?)),
         };
         let before = tx.changes();
         let (value, events) = match work(tx, &grant) {
@@ -40,15 +40,15 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
                     return Err(StoreError::Full.into());
                 }
                 let denial = Denial::Forbidden(grant.org, Box::new(error));
-                return Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?));
+                return Err(Rejection::Recorded(refuse(tx, &env, &caller, &rule, denial, now)?));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         remember_use(tx, &caller, &grant)?;
         for event in events {
             append(tx, &env, &caller, Some(grant.org), &event, now)?;
         }
-        Ok(Ok(value))
+        Ok(value)
     }
 }
 
