@@ -138,8 +138,8 @@ fn read(address: SocketAddr, requests: Vec<Vec<u8>>, events: usize, opened: &mps
 /// Reads so many events, each with a greater id than the one before.
 async fn follow(mut stream: TcpStream, events: usize) {
     let (mut buffer, mut filled) = (vec![0; 64 * 1_024], 0);
-    let (mut seen, mut last, mut next) = (0, 0_i64, 0_i64);
-    while seen < events {
+    let (mut count, mut last, mut next) = (0, 0_i64, 0_i64);
+    while count < events {
         let read = stream.read(&mut buffer[filled..]).await.expect("more");
         assert_ne!(read, 0, "the stream ended early");
         filled += read;
@@ -149,11 +149,11 @@ async fn follow(mut stream: TcpStream, events: usize) {
                 next = std::str::from_utf8(id).expect("text").parse().expect("a number");
             } else if line.starts_with(b"data: ") {
                 assert!(next > last, "{next} after {last}");
-                (seen, last) = (seen + 1, next);
+                (count, last) = (count + 1, next);
             }
         }
         buffer.copy_within(whole..filled, 0);
         filled -= whole;
     }
-    assert_eq!(seen, events);
+    assert_eq!(count, events);
 }

@@ -43,15 +43,15 @@ pub struct App {
 impl App {
     /// The engine over an open store, where time has come as far as the last process left it.
     pub(super) fn new(store: Store, env: Environment, limits: Limits) -> Result<Self, Error> {
-        let (last, kept, last_id, signed_after) = store.read(|tx| {
+        let (last, clock, last_id, signed_after) = store.read(|tx| {
             Ok::<_, Error>((
                 store::audit::last_at(tx)?,
-                store::clock::kept(tx)?,
+                store::clock::state(tx)?,
                 store::server::last_id_at(tx)?,
                 store::server::signed_after(tx)?,
             ))
         })?;
-        let high_water = HighWater::recovered(kept, last, env.wall_clock());
+        let high_water = HighWater::recovered(clock, last, env.wall_clock());
         Ok(Self {
             store,
             limiter: Arc::new(Limiter::new(&limits)),

@@ -82,9 +82,9 @@ fn queries() -> [(&'static str, ListQuery); 11] {
 /// How many steps, in tens, `work` takes, and what it gives.
 pub(super) fn counted<T>(conn: &Connection, work: impl FnOnce(&ReadTx<'_>) -> T) -> (u64, T) {
     let steps = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&steps);
+    let counter = Arc::clone(&steps);
     let count = move || {
-        seen.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
         false
     };
     conn.progress_handler(10, Some(count)).expect("a handler");
@@ -163,7 +163,7 @@ fn a_search_for_what_is_not_there_ends_and_no_slice_of_it_costs_more_than_anothe
 #[test]
 fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
     let log = of_three_kinds(100);
-    let mut seen = 0;
+    let mut lookups = 0;
     for (name, query) in queries() {
         for sql in Search::new(query).statements(&ReadTx { conn: &log }).expect("statements") {
             let mut statement = log.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
@@ -171,11 +171,11 @@ fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
             for step in rows.map(|row| row.expect("text")) {
                 let scans = step.starts_with("SCAN") && step != "SCAN entries";
                 assert!(!step.contains("TEMP B-TREE") && !scans, "{name}: {step}: {sql}");
-                seen += usize::from(step.contains("INDEX audit_by_"));
+                lookups += usize::from(step.contains("INDEX audit_by_"));
             }
         }
     }
-    assert!(seen > 50, "{seen} looks into an index");
+    assert!(lookups > 50, "{lookups} looks into an index");
 }
 
 /// Against the same question put plainly, on a log in which thousands of entries are of one moment, some are out of order or of

@@ -127,8 +127,8 @@ impl EventStream {
                 return Some(self.end(End::Stopped));
             }
             let stands = self.phase == Phase::Searching && turn.is_none();
-            let said = if stands { Ok(String::new()) } else { self.look(turn).await };
-            match said {
+            let result = if stands { Ok(String::new()) } else { self.look(turn).await };
+            match result {
                 Err(error) => return Some(self.end(End::Refused(error))),
                 Ok(lines) if !lines.is_empty() => return Some(lines),
                 Ok(_) if self.given.elapsed() >= self.shared.settings.comment => {

@@ -146,11 +146,11 @@ async fn who_looks_through_what_shows_nothing_waits_for_a_turn_and_says_meanwhil
         assert_eq!(next().await, ": still here\nid: 0\n\n");
     }
     drop(turn);
-    let mut said = next().await;
-    while said.starts_with(':') {
-        said = next().await;
+    let mut piece = next().await;
+    while piece.starts_with(':') {
+        piece = next().await;
     }
-    assert!(said.starts_with("id: 25001\nevent: created\n"), "{said}");
+    assert!(piece.starts_with("id: 25001\nevent: created\n"), "{piece}");
 }
 
 #[tokio::test]
