@@ -11,8 +11,7 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store;
-use crate::store::audit::Shown;
-use crate::store::stream::StreamQuery;
+use crate::store::stream::{LogSlice, StreamQuery};
 
 /// Somebody who follows the audit log.
 #[derive(Clone, Debug)]
@@ -24,19 +23,11 @@ pub struct Follower {
     role: Role,
 }
 
-/// A piece of the log.
+/// A piece of the log, for a follower.
 #[derive(Debug)]
 pub struct StreamPage {
-    /// What fits of it, oldest first.
-    pub events: Vec<Shown>,
-    /// The last entry that was looked at.
-    pub upto: i64,
-    /// The last one of the organization among them.
-    pub own: Option<i64>,
-    /// Whether no more events have room in it.
-    pub full: bool,
-    /// Whether there is more of the organization after it.
-    pub more: bool,
+    /// What fits of it.
+    pub slice: LogSlice,
     /// When the follower's credential ends by itself.
     pub ends: Option<Time>,
 }
@@ -74,16 +65,15 @@ pub fn page(app: &App, follower: &Follower, after: i64) -> Result<StreamPage, Er
             let message = "Your role has changed: begin again to be shown what it lets you see";
             return Err(Error::new(ErrorKind::Conflict, "ROLE_CHANGED", message));
         }
-        let page = match permitted(grant, follower.filter.clone())? {
+        let mut slice = match permitted(grant, follower.filter.clone())? {
             Some(filter) => {
                 store::stream::page(tx, &StreamQuery { org: grant.org, filter, reader: grant.user }, after)?
             }
             None => store::stream::blank(tx, grant.org, after)?,
         };
-        let store::stream::LogSlice { mut events, upto, own, full, more } = page;
-        for event in &mut events {
+        for event in &mut slice.events {
             name_actor(tx, event)?;
         }
-        Ok(StreamPage { events, upto, own, full, more, ends: grant.ends })
+        Ok(StreamPage { slice, ends: grant.ends })
     })
 }

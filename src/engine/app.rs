@@ -10,7 +10,7 @@ use super::high_water::HighWater;
 use super::limits::{Limiter, Limits};
 use super::pending::Pending;
 use super::polls::Polls;
-use super::record::{append, recorded, refuse, remember_use};
+use super::record::{append_all, recorded, refuse, remember_use};
 use super::refusals::Refusals;
 use super::rule::Rule;
 use super::verifiers::Verifiers;
@@ -119,10 +119,7 @@ impl App {
         let (caller, env) = (caller.clone(), self.env.clone());
         Pending::coming(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
-            let mut id = 0;
-            for event in events {
-                id = append(tx, &env, &caller, Some(grant.org), &event, grant.at)?;
-            }
+            let id = append_all(tx, &env, &caller, Some(grant.org), events, grant.at)?;
             Ok(answer(value, id))
         }))
     }

@@ -45,9 +45,7 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
             Err(error) => return Err(error.into()),
         };
         remember_use(tx, &caller, &grant)?;
-        for event in events {
-            append(tx, &env, &caller, Some(grant.org), &event, now)?;
-        }
+        append_all(tx, &env, &caller, Some(grant.org), events, now)?;
         Ok(value)
     }
 }
@@ -79,6 +77,22 @@ pub(super) fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> 
         Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
         Identity::Node { .. } | Identity::System => Ok(()),
     }
+}
+
+/// Adds events to a chain, each as [`append`] does; gives the id of the last entry, 0 without any.
+pub(super) fn append_all(
+    tx: &WriteTx<'_>,
+    env: &Environment,
+    caller: &Caller,
+    org: Option<OrgId>,
+    events: impl IntoIterator<Item = Event>,
+    now: Time,
+) -> Result<i64, Error> {
+    let mut id = 0;
+    for event in events {
+        id = append(tx, env, caller, org, &event, now)?;
+    }
+    Ok(id)
 }
 
 /// Adds an event to its chain, and puts it on its way to the webhooks that ask for it; gives the id of its entry.

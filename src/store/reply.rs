@@ -53,6 +53,7 @@ impl<T, E: From<StoreError>> Future for ReplyFuture<T, E> {
     }
 }
 
-fn stopped() -> StoreError {
+/// Nobody commits changes any more.
+pub(super) fn stopped() -> StoreError {
     StoreError::Internal("the writer has stopped".to_owned())
 }

@@ -15,6 +15,7 @@ use self::thread::Thread;
 use super::commit_notifier::CommitNotifier;
 use super::heads::Heads;
 use super::index::Index;
+use super::reply::stopped;
 use super::space::Urgency;
 use super::touched::Touches;
 use super::writer_metrics::{WriterCounters, WriterMetrics};
@@ -237,10 +238,6 @@ impl Writer {
     pub(super) fn metrics(&self) -> WriterMetrics {
         self.counters.read()
     }
-}
-
-fn stopped() -> StoreError {
-    StoreError::Internal("the writer has stopped".to_owned())
 }
 
 impl Drop for Writer {
