@@ -9,6 +9,7 @@ use orgkeys::store::{self, Options, Room, Store, StoreError};
 use secrecy::ExposeSecret;
 
 use crate::Scale;
+use crate::http;
 use crate::load;
 use crate::program::Site;
 use crate::reads;
@@ -26,15 +27,13 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let key = fill(&site, OrgId::parse(&org).expect("an id"), scale.api_keys);
     let server = site.start();
     let (started_in, memory) = (server.started_in, server.kib("VmRSS").saturating_sub(empty));
-    let request = format!(
-        "GET /api/api-keys/verify?organization={org} HTTP/1.1\r\nhost: {}\r\nx-api-key: {key}\r\n\r\n",
-        server.address
-    );
+    let headers = [("host", &*server.address.to_string()), ("x-api-key", &key)];
+    let request = http::request(&format!("GET /api/api-keys/verify?organization={org}"), &headers);
     let hello = reads::hello();
     // In turn, and the middle one of each: what else runs on the machine slows both alike.
     let (mut ours, mut least) = (Vec::new(), Vec::new());
     for _ in 0..scale.turns {
-        ours.push(load::repeat(&server, request.as_bytes(), scale.time / 2));
+        ours.push(load::repeat(&server, &request, scale.time / 2));
         least.push(load::repeat(&hello, &hello.request("GET", "/hello"), scale.time / 2));
     }
     let (ours, least) = (load::middle(ours), load::middle(least));

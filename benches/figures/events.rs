@@ -14,12 +14,13 @@ use orgkeys::server::clock;
 use orgkeys::store::{self, Options, Room, Store, StoreError};
 use secrecy::ExposeSecret;
 
-use crate::client::{Client, percentile};
+use crate::Scale;
+use crate::http::Client;
+use crate::machine::{self, percentile};
 use crate::program::{Program, Site};
 use crate::registrations::{NODES, Signer};
 use crate::report::{Row, ms, rate};
 use crate::writes::draft;
-use crate::{Scale, machine};
 
 /// Entries that are written in one transaction.
 const BATCH: u32 = 20_000;
@@ -91,7 +92,7 @@ fn compared(scale: Scale, sites: &[(Site, Log); 2], quick: &str) -> Row {
                 for side in 0..2 {
                     let request = request(&servers[side], &sites[side].1, number);
                     let answer = clients[side].ask(&request);
-                    assert_eq!(answer.status, 200, "{}", answer.text);
+                    assert_eq!(answer.status, 200, "{}", answer.text());
                     times[side].push(answer.took);
                 }
             }
@@ -161,7 +162,7 @@ fn list(server: &Program, request: &[u8], time: Duration) -> Vec<Duration> {
     let (mut client, mut times, end) = (Client::new(server.address), Vec::new(), Instant::now() + time);
     while Instant::now() < end {
         let answer = client.ask(request);
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.status, 200, "{}", answer.text());
         times.push(answer.took);
     }
     times
@@ -173,8 +174,8 @@ pub fn register(server: &Program, org: &OrgId, pem: &str, number: usize, stop: &
     let (mut client, mut times) = (Client::new(server.address), Vec::new());
     let first = u32::try_from(number).expect("a number") * NODES;
     for node in (0..NODES).cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
-        let answer = client.ask(signer.request_now(first + node).as_bytes());
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        let answer = client.ask(&signer.request_now(first + node));
+        assert_eq!(answer.status, 200, "{}", answer.text());
         times.push(answer.took);
         thread::sleep(PAUSE);
     }

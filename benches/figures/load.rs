@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+use crate::http::AsyncClient;
+use crate::machine::percentile;
 use crate::program::Program;
 use crate::report;
 
@@ -54,10 +54,9 @@ pub fn run(server: &Program, next: impl FnMut() -> Option<Rc<[u8]>> + 'static) -
         times
     }));
     let (took, cpu) = (started.elapsed(), server.cpu().saturating_sub(cpu));
-    times.sort_unstable();
     let count = u32::try_from(times.len()).expect("a number").max(1);
-    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
-    Load { rate: f64::from(count) / took.as_secs_f64(), median: at(50), p99: at(99), cpu: cpu / count }
+    let (median, p99) = (percentile(&mut times, 50), percentile(&mut times, 99));
+    Load { rate: f64::from(count) / took.as_secs_f64(), median, p99, cpu: cpu / count }
 }
 
 /// Sends one request again and again, first a little to warm up, then for `time`.
@@ -80,35 +79,13 @@ pub fn middle(mut loads: Vec<Load>) -> Load {
 
 /// One connection; gives how long each answer took.
 async fn client(address: SocketAddr, next: Next) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(address).await.expect("a connection");
-    stream.set_nodelay(true).expect("no delay");
-    let (mut times, mut buffer, mut filled) = (Vec::new(), vec![0; 64 * 1_024], 0);
+    let (mut client, mut times) = (AsyncClient::new(address).await, Vec::new());
     loop {
         // Taken in a statement of its own: the next await must not hold it.
         let request = (next.borrow_mut())();
         let Some(request) = request else { return times };
-        let sent = Instant::now();
-        stream.write_all(&request).await.expect("sent");
-        while whole(&buffer[..filled]).is_none() {
-            if filled == buffer.len() {
-                buffer.resize(filled * 2, 0);
-            }
-            let read = stream.read(&mut buffer[filled..]).await.expect("an answer");
-            assert_ne!(read, 0, "the connection ended early");
-            filled += read;
-        }
-        times.push(sent.elapsed());
-        assert!(buffer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&buffer[..filled]));
-        filled = 0;
+        let answer = client.ask(&request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        times.push(answer.took);
     }
-}
-
-/// The length of an answer, once all of it is there.
-pub fn whole(bytes: &[u8]) -> Option<usize> {
-    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let mut lines = bytes[..head].split(|byte| *byte == b'\n');
-    let length = lines.find_map(|line| line.strip_prefix(b"content-length: "))?;
-    let length: usize = std::str::from_utf8(length).ok()?.trim().parse().ok()?;
-    let end = head + 4 + length;
-    (bytes.len() >= end).then_some(end)
 }

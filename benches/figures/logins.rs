@@ -1,7 +1,6 @@
 //! Signing in: how much of it is the hash, and whether the time tells which addresses have an account.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use orgkeys::crypto::password;
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::program::{Program, Site};
 use crate::report::{Row, ms};
-use crate::{Scale, load, machine};
+use crate::{Scale, http, machine};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -31,19 +30,19 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let [mut known, mut unknown, mut right, mut hashes] = [const { Vec::<Duration>::new() }; 4];
     for number in 0..scale.logins {
         let (account, network) = (number % ACCOUNTS, Ipv4Addr::from_bits(0x0a00_0000 + number));
-        let log_in = |email: String, password: &str, status: &str| {
+        let log_in = |email: String, password: &str, expected: u16| {
             let asked = Instant::now();
-            let answer = log_in(&server, network, &email, password);
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            let (status, answer) = log_in(&server, network, &email, password);
+            assert_eq!(status, expected, "{answer}");
             asked.elapsed()
         };
         let mut wrong = [(&mut known, "user"), (&mut unknown, "nobody")];
         // What comes after another is sometimes a little slower.
         wrong.rotate_left(usize::from(number % 2 == 1));
         for (times, name) in wrong {
-            times.push(log_in(format!("{name}-{account}@example.org"), "another password", "401"));
+            times.push(log_in(format!("{name}-{account}@example.org"), "another password", 401));
         }
-        right.push(log_in(format!("user-{ACCOUNTS}@example.org"), PASSWORD, "200"));
+        right.push(log_in(format!("user-{ACCOUNTS}@example.org"), PASSWORD, 200));
         let started = Instant::now();
         assert_eq!(password::verify(&SecretString::from(PASSWORD), Some(&hash)), password::Verdict::Right);
         hashes.push(started.elapsed());
@@ -81,18 +80,8 @@ fn add_people(site: &Site, hash: &str) {
 }
 
 /// Signs in, on a connection that ends with it, and gives the answer.
-fn log_in(server: &Program, from: Ipv4Addr, email: &str, password: &str) -> String {
+fn log_in(server: &Program, from: Ipv4Addr, email: &str, password: &str) -> (u16, String) {
     let body = json!({ "email": email, "password": password }).to_string();
-    let head = format!("POST /user/login HTTP/1.1\r\nhost: {}\r\nx-forwarded-for: {from}\r\n", server.address);
-    let request = format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    let mut client = TcpStream::connect(server.address).expect("a connection");
-    client.set_nodelay(true).expect("no delay");
-    client.write_all(request.as_bytes()).expect("sent");
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
-    while load::whole(&bytes).is_none() {
-        let read = client.read(&mut buffer).expect("an answer");
-        assert_ne!(read, 0, "the connection ended early");
-        bytes.extend_from_slice(&buffer[..read]);
-    }
-    String::from_utf8(bytes).expect("text")
+    let headers = [("host", &*server.address.to_string()), ("x-forwarded-for", &from.to_string())];
+    http::call(server.address, &http::post("/user/login", &headers, &body))
 }

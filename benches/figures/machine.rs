@@ -77,6 +77,11 @@ pub fn cpu(stat: impl AsRef<Path>, field: usize) -> Duration {
 
 /// The median of some times.
 pub fn median(mut times: Vec<Duration>) -> Duration {
+    percentile(&mut times, 50)
+}
+
+/// The time within which so many of 100 answers came.
+pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    times.get(times.len() * percent / 100).copied().unwrap_or_default()
 }

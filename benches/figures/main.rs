@@ -4,9 +4,9 @@
 //! `cargo bench -- writes` measures that group of rows alone. `cargo bench -- soak --seconds=600` soaks for ten minutes.
 
 mod api_keys;
-mod client;
 mod crypto;
 mod events;
+mod http;
 mod load;
 mod logins;
 mod machine;

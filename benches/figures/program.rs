@@ -1,7 +1,7 @@
 //! The real program, on a database of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
+use crate::http;
 use crate::machine::{self, FOLDER};
 
 /// The release program.
@@ -90,15 +91,15 @@ impl Program {
 
     /// A request without a body, with the owner's token.
     pub fn request(&self, method: &str, path: &str) -> Vec<u8> {
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n", self.address, self.token);
-        (head + "content-length: 0\r\n\r\n").into_bytes()
+        let (host, bearer) = self.identity(&self.token);
+        let headers = [("host", host.as_str()), ("authorization", &bearer), ("content-length", "0")];
+        http::request(&format!("{method} {path}"), &headers)
     }
 
     /// Sends one request and gives the answer's head and body.
     pub fn call(&self, method: &str, path: &str) -> (String, String) {
-        let text = self.exchange(&self.request(method, path));
-        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        let (status, text) = http::call(self.address, &self.request(method, path));
+        assert_eq!(status, 200, "{text}");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         (head.to_owned(), body.to_owned())
     }
@@ -110,28 +111,19 @@ impl Program {
 
     /// The same, with another's token.
     pub fn send_as(&self, token: &str, path: &str, json: &str) -> Vec<u8> {
-        let (address, length) = (self.address, json.len());
-        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n");
-        (head + &format!("content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}")).into_bytes()
+        let (host, bearer) = self.identity(token);
+        http::post(path, &[("host", &host), ("authorization", &bearer)], json)
+    }
+
+    /// The values of the headers that say who is asked, and by whom.
+    fn identity(&self, token: &str) -> (String, String) {
+        (self.address.to_string(), format!("Bearer {token}"))
     }
 
     /// Has something made, as the owner, from JSON.
     pub fn create(&self, path: &str, json: &str) {
-        let text = self.exchange(&self.send(path, json));
-        assert!(text.starts_with("HTTP/1.1 201 "), "{text}");
-    }
-
-    /// Sends a request on a connection of its own and gives the answer.
-    fn exchange(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).expect("a connection");
-        stream.write_all(request).expect("sent");
-        let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
-        while crate::load::whole(&bytes).is_none() {
-            let read = stream.read(&mut buffer).expect("an answer");
-            assert_ne!(read, 0, "the connection ended early");
-            bytes.extend_from_slice(&buffer[..read]);
-        }
-        String::from_utf8(bytes).expect("text")
+        let (status, text) = http::call(self.address, &self.send(path, json));
+        assert_eq!(status, 201, "{text}");
     }
 
     /// Has a key made; gives its private half in PEM.

@@ -9,6 +9,8 @@ use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use orgkeys::server::clock;
 
+use crate::http;
+
 /// Nodes that register again and again.
 pub const NODES: u32 = 2_000;
 
@@ -54,7 +56,7 @@ impl Signers {
 
     /// The requests of some rounds, round after round, signed on two threads.
     pub fn requests(&self, rounds: std::ops::Range<u32>) -> Vec<Rc<[u8]>> {
-        let sign = |from: u32| -> Vec<(u32, Vec<String>)> {
+        let sign = |from: u32| -> Vec<(u32, Vec<Vec<u8>>)> {
             let mine = rounds.clone().skip(from as usize).step_by(2);
             mine.map(|round| (round, self.sign(round).iter().map(|signed| self.request(signed)).collect())).collect()
         };
@@ -65,10 +67,10 @@ impl Signers {
             made
         });
         made.sort_by_key(|(round, _)| *round);
-        made.into_iter().flat_map(|(_, requests)| requests).map(|text| Rc::from(text.into_bytes())).collect()
+        made.into_iter().flat_map(|(_, requests)| requests).map(Rc::from).collect()
     }
 
-    fn request(&self, signed: &Signed) -> String {
+    fn request(&self, signed: &Signed) -> Vec<u8> {
         request(&self.org, signed)
     }
 }
@@ -86,7 +88,7 @@ impl Signer {
     }
 
     /// What a node sends at this moment. It must not be asked for twice within a second.
-    pub fn request_now(&self, node: u32) -> String {
+    pub fn request_now(&self, node: u32) -> Vec<u8> {
         let timestamp = (clock::system().now().millis() / 1_000).to_string();
         let ip = std::net::Ipv4Addr::from(0x0a00_0000 + node).to_string();
         let signature = sign(&self.key, &format!("{ip}|{REGION}|{timestamp}"));
@@ -100,13 +102,12 @@ fn key_pair(pem: &str) -> KeyPair {
     KeyPair::from_der(&der).expect("a private key")
 }
 
-fn request(org: &str, Signed { ip, timestamp, signature }: &Signed) -> String {
+fn request(org: &str, Signed { ip, timestamp, signature }: &Signed) -> Vec<u8> {
     let body = format!(
         "{{\"ip\":\"{ip}\",\"region\":\"{REGION}\",\"timestamp\":{timestamp},\"signature\":\"{signature}\",\
              \"id_org\":\"{org}\",\"provider\":\"AWS\",\"status\":\"active\",\"version\":\"1.4.2\",\"nodeServices\":1}}"
     );
-    let head = "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
-    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    http::post("/register", &[("host", "localhost")], &body)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the nodes sign; no server holds these keys")]

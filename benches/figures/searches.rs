@@ -1,12 +1,13 @@
 //! Streams that look for what is rare: what they cost those who call the API, and how long one takes by itself.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use orgkeys::domain::id::OrgId;
 
 use crate::Scale;
+use crate::http;
 use crate::load::{self, Load};
 use crate::program::{Program, Site};
 use crate::registrations::Signers;
@@ -60,10 +61,8 @@ pub fn rows(scale: Scale) -> Vec<Row> {
 
 /// Opens a stream from the log's beginning on.
 fn follow(server: &Program, org: &str, filter: &str) -> BufReader<TcpStream> {
-    let mut stream = TcpStream::connect(server.address).expect("a connection");
     let path = format!("/organization/{org}/events/stream?after=0&{filter}");
-    stream.write_all(&server.request("GET", &path)).expect("sent");
-    let mut reader = BufReader::new(stream);
+    let mut reader = BufReader::new(http::send(server.address, &server.request("GET", &path)));
     until(&mut reader, "id: ");
     reader
 }

@@ -1,6 +1,5 @@
 //! How long and how large: the audit log verified, the server started on it, its memory, its file.
 
-use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,9 @@ use orgkeys::server::clock;
 use orgkeys::store::{self, Options, Room, Store, StoreError};
 
 use crate::Scale;
+use crate::http::Client;
 use crate::machine::median;
-use crate::program::{self, ORGKEYS, Program, Site};
+use crate::program::{self, ORGKEYS, Site};
 use crate::report::{Row, mib, ms};
 use crate::writes::draft;
 
@@ -63,25 +63,16 @@ pub fn connections(_: Scale) -> Vec<Row> {
     let server = site.start();
     let before = server.descriptors();
     let request = server.request("GET", "/health");
-    let open: Vec<TcpStream> = (0..IDLE).map(|_| call_once(&server, &request)).collect();
+    let called_once = |_| {
+        let mut client = Client::new(server.address);
+        assert_eq!(client.ask(&request).status, 200);
+        client
+    };
+    let open: Vec<Client> = (0..IDLE).map(called_once).collect();
     assert!(server.descriptors() >= before + IDLE, "the server has closed some of the connections");
     let memory = server.kib("VmRSS");
     drop(open);
     vec![Row::new("memory under 2,000 idle connections", mib(memory), "< 120 MiB", memory < 120 * 1_024)]
-}
-
-fn call_once(server: &Program, request: &[u8]) -> TcpStream {
-    use std::io::{Read, Write};
-    let mut stream = TcpStream::connect(server.address).expect("a connection");
-    stream.write_all(request).expect("sent");
-    let mut buffer = [0; 1_024];
-    let mut filled = 0;
-    while crate::load::whole(&buffer[..filled]).is_none() {
-        let read = stream.read(&mut buffer[filled..]).expect("an answer");
-        assert_ne!(read, 0, "the connection ended early");
-        filled += read;
-    }
-    stream
 }
 
 /// Writes so many entries of registrations, in large transactions.

@@ -1,7 +1,6 @@
 //! Everything at once for a while: does what the server holds stay bounded? Its write-ahead log, its memory, its descriptors and threads.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +11,9 @@ use orgkeys::domain::id::OrgId;
 use rusqlite::Connection;
 
 use crate::Scale;
-use crate::client::{Client, percentile};
 use crate::events::{self, Log};
+use crate::http::{self, Client};
+use crate::machine::percentile;
 use crate::program::{Program, Site};
 use crate::report::{Row, mib, ms};
 
@@ -216,7 +216,7 @@ fn list(server: &Program, lists: &[Vec<u8>], first: usize, stop: &AtomicBool, an
         own.times.push(answer.took);
         if answer.status != 200 {
             own.refused += 1;
-            println!("  {}", answer.text.lines().next().unwrap_or_default());
+            println!("  {}", answer.text().lines().next().unwrap_or_default());
         }
     }
     let mut all = answers.lock().expect("answers");
@@ -226,10 +226,9 @@ fn list(server: &Program, lists: &[Vec<u8>], first: usize, stop: &AtomicBool, an
 
 /// Follows the log from its beginning on, as fast as it comes, until it is told to stop.
 fn follow(server: &Program, org: &OrgId, stop: &AtomicBool) {
-    let mut stream = TcpStream::connect(server.address).expect("a connection");
-    stream.set_read_timeout(Some(EACH)).expect("a timeout");
     let path = format!("/organization/{org}/events/stream?after=0");
-    stream.write_all(&server.request("GET", &path)).expect("sent");
+    let mut stream = http::send(server.address, &server.request("GET", &path));
+    stream.set_read_timeout(Some(EACH)).expect("a timeout");
     let mut buffer = vec![0; 64 * 1_024];
     while !stop.load(Ordering::Relaxed) {
         // Nothing for a while is a timeout, which is no end.

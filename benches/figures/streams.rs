@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::Scale;
+use crate::http;
 use crate::load;
 use crate::program::Site;
 use crate::registrations::{NODES, Signers};
@@ -53,16 +54,17 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         Signers::new(&watched.org.to_string(), std::slice::from_ref(&watched.pem)).requests(0..scale.stream_rounds)
     });
     let mut requests = requests.collect::<Vec<_>>().into_iter();
-    let heads: Vec<String> = (0..scale.streams)
+    let asked: Vec<Vec<u8>> = (0..scale.streams)
         .map(|number| {
             let Watched { org, secrets, .. } = &watched[number % ORGS];
             let key = &secrets[number / ORGS / EACH];
-            format!("GET /organization/{org}/events/stream?context=9 HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n\r\n")
+            let operation = format!("GET /organization/{org}/events/stream?context=9");
+            http::request(&operation, &[("host", "a"), ("x-api-key", key)])
         })
         .collect();
     let (opened, all_open) = mpsc::channel();
     let address = server.address;
-    let reading = thread::spawn(move || read(address, heads, events, &opened));
+    let reading = thread::spawn(move || read(address, asked, events, &opened));
     all_open.recv().expect("all are open");
     let (before, cpu) = (server.kib("VmRSS"), server.cpu());
     let began = Instant::now();
@@ -113,14 +115,14 @@ fn fill(site: &Site, api_keys: usize) -> Watched {
     written.wait().expect("written")
 }
 
-/// Reads so many events on each of the streams that `heads` open, all on this thread; says when all are open.
-fn read(address: SocketAddr, heads: Vec<String>, events: usize, opened: &mpsc::Sender<()>) {
+/// Reads so many events on each of the streams that `requests` open, all on this thread; says when all are open.
+fn read(address: SocketAddr, requests: Vec<Vec<u8>>, events: usize, opened: &mpsc::Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     runtime.block_on(LocalSet::new().run_until(async {
         let mut readers = Vec::new();
-        for head in heads {
+        for request in requests {
             let mut stream = TcpStream::connect(address).await.expect("a connection");
-            stream.write_all(head.as_bytes()).await.expect("sent");
+            stream.write_all(&request).await.expect("sent");
             let mut first = [0; 12];
             stream.read_exact(&mut first).await.expect("an answer");
             assert_eq!(&first, b"HTTP/1.1 200");
@@ -136,8 +138,8 @@ fn read(address: SocketAddr, heads: Vec<String>, events: usize, opened: &mpsc::S
 /// Reads so many events, each with a greater id than the one before.
 async fn follow(mut stream: TcpStream, events: usize) {
     let (mut buffer, mut filled) = (vec![0; 64 * 1_024], 0);
-    let (mut seen, mut last, mut next) = (0, 0_i64, 0_i64);
-    while seen < events {
+    let (mut count, mut last, mut next) = (0, 0_i64, 0_i64);
+    while count < events {
         let read = stream.read(&mut buffer[filled..]).await.expect("more");
         assert_ne!(read, 0, "the stream ended early");
         filled += read;
@@ -147,11 +149,11 @@ async fn follow(mut stream: TcpStream, events: usize) {
                 next = std::str::from_utf8(id).expect("text").parse().expect("a number");
             } else if line.starts_with(b"data: ") {
                 assert!(next > last, "{next} after {last}");
-                (seen, last) = (seen + 1, next);
+                (count, last) = (count + 1, next);
             }
         }
         buffer.copy_within(whole..filled, 0);
         filled -= whole;
     }
-    assert_eq!(seen, events);
+    assert_eq!(count, events);
 }

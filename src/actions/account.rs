@@ -33,7 +33,7 @@ pub struct CurrentPassword {
 
 /// A password to have in the place of the one that was proved.
 pub struct NewPassword {
-    kept: Option<String>,
+    stored: Option<String>,
     hash: PasswordHash,
 }
 
@@ -65,7 +65,7 @@ pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
 }
 
 /// What the caller must prove before they get another password.
-pub fn kept(app: &App, caller: &Caller, user: Option<UserId>) -> Result<CurrentPassword, Error> {
+pub fn current_password(app: &App, caller: &Caller, user: Option<UserId>) -> Result<CurrentPassword, Error> {
     app.consult(caller, &Rule::ManagesOwnAccount, |tx, grant| {
         let person = own(tx, grant, user)?;
         Ok(CurrentPassword { hash: store::user::password(tx, person.id)?, person })
@@ -77,19 +77,19 @@ pub fn kept(app: &App, caller: &Caller, user: Option<UserId>) -> Result<CurrentP
 pub fn renew(
     app: &App,
     caller: &Caller,
-    kept: CurrentPassword,
+    stored: CurrentPassword,
     current: Option<&SecretString>,
     new: &SecretString,
 ) -> Result<NewPassword, Error> {
-    if let Some(hash) = &kept.hash {
+    if let Some(hash) = &stored.hash {
         let missing = || {
             let message = "currentPassword must be given, since there is a password";
             Error::new(ErrorKind::Invalid, "INVALID_FIELD", message)
         };
-        let check = PasswordCheck { email: &kept.person.email, user: Some(&kept.person), hash: Some(hash) };
+        let check = PasswordCheck { email: &stored.person.email, user: Some(&stored.person), hash: Some(hash) };
         login_throttle::compare(app, &caller.origin, check, current.ok_or_else(missing)?, wrong_password())?;
     }
-    Ok(NewPassword { kept: kept.hash, hash: password::hash(app, new)? })
+    Ok(NewPassword { stored: stored.hash, hash: password::hash(app, new)? })
 }
 
 /// Changes the caller's own names and password. Another password ends the caller's other sessions.
@@ -104,8 +104,8 @@ pub fn update(
     app.record(caller, Rule::ManagesOwnAccount, move |tx, grant| {
         let person = own(tx, grant, user)?;
         let mut events = Vec::new();
-        if let Some(NewPassword { kept, hash }) = password {
-            if !store::user::set_password(tx, person.id, kept.as_deref(), hash.as_str())? {
+        if let Some(NewPassword { stored, hash }) = password {
+            if !store::user::set_password(tx, person.id, stored.as_deref(), hash.as_str())? {
                 // It was changed since it was proved.
                 return Err(wrong_password());
             }

@@ -89,9 +89,9 @@ pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: b
 /// The last id of an entry that anybody may have seen, as the old database knows it. One that ended before the backup, or
 /// cannot be read, does not.
 fn ids_seen(draft: &Path, old: Option<&Snapshot>) -> Result<i64, StoreError> {
-    let kept = Snapshot::open(draft)?.read(store::audit::last_id)?;
-    let seen = ask(old, store::audit::last_id);
-    Ok(seen.filter(|seen| *seen >= kept).unwrap_or(kept.saturating_add(IDS_PASSED_OVER)))
+    let last_id = Snapshot::open(draft)?.read(store::audit::last_id)?;
+    let old_id = ask(old, store::audit::last_id);
+    Ok(old_id.filter(|old_id| *old_id >= last_id).unwrap_or(last_id.saturating_add(IDS_PASSED_OVER)))
 }
 
 /// What the old database says, if it can be read.
@@ -121,7 +121,7 @@ fn prepare(
     // A database that does not go on from the backup, such as a fresh one, knows nothing of the signatures used since.
     let continues = ask(old.as_ref(), |tx| backup::continues(tx, &new_heads)) == Some(true);
     let used = ask(old.as_ref(), |tx| store::replay::used_since(tx, now)).filter(|_| continues);
-    let seen = ask(old.as_ref(), store::clock::kept).unwrap_or_default();
+    let old_clock = ask(old.as_ref(), store::clock::state).unwrap_or_default();
     let ids_seen = ids_seen(draft, old.as_ref())?;
     drop(old);
     // The reserve is the database's, not its draft's.
@@ -137,9 +137,9 @@ fn prepare(
         store::server::set_signed_after(tx, signed_after)?;
         store::server::set_unannounced_token(tx, None)?;
         // A backup knows less of how far time has come.
-        let kept = store::clock::kept(tx)?;
-        let (high_water, ahead) = (kept.high_water.max(seen.high_water), kept.ahead.max(seen.ahead));
-        store::clock::keep(tx, ClockState { high_water, ahead, ..kept })?;
+        let clock = store::clock::state(tx)?;
+        let (high_water, ahead) = (clock.high_water.max(old_clock.high_water), clock.ahead.max(old_clock.ahead));
+        store::clock::keep(tx, ClockState { high_water, ahead, ..clock })?;
         // Who follows the log has seen ids that the backup knows nothing of; what is new must come after them.
         store::audit::pass_over(tx, ids_seen)?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };

@@ -13,7 +13,7 @@ use crate::engine::error::Error;
 use crate::engine::high_water::LEAP;
 use crate::engine::system::System;
 use crate::store;
-use crate::store::clock::{self as kept, ClockState, Lives};
+use crate::store::clock::{ClockState, Lives};
 
 /// Looks at the clock, records its steps and leaps in the server's own chain, and keeps on disk how far it has come. What
 /// was made while it ran ahead ends as long after the step back as it would have ended after it was made.
@@ -32,21 +32,21 @@ fn look(system: &System, at_start: bool) -> Result<(), Error> {
     let judged = app.env.now();
     let (shown, mark) = (app.env.wall_clock(), water.mark());
     let steps = water.take_steps();
-    let mut kept = water.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stored = water.stored.lock().unwrap_or_else(PoisonError::into_inner);
     let mut events: Vec<Event> = steps.iter().map(|(from, to)| Event::ClockWentBack { from: *from, to: *to }).collect();
     let ahead = Time::from_millis(water.ahead.load(Ordering::Relaxed));
-    let mut next = ClockState { high_water: mark, ahead, seen: shown, leapt_at: None };
+    let mut next = ClockState { high_water: mark, ahead, shown, leapt_at: None };
     if shown > mark.plus(LEAP) {
-        match kept.leapt_at.filter(|_| shown <= kept.seen.plus(LEAP)) {
+        match stored.leapt_at.filter(|_| shown <= stored.shown.plus(LEAP)) {
             None => {
                 next.leapt_at = Some(shown);
-                events.push(Event::ClockLeapt { from: kept.seen, to: shown, at_start });
+                events.push(Event::ClockLeapt { from: stored.shown, to: shown, at_start });
             }
             Some(since) if shown >= since.plus(LEAP) => next.high_water = shown,
             Some(since) => next.leapt_at = Some(since.min(shown)),
         }
     }
-    if next == *kept && events.is_empty() {
+    if next == *stored && events.is_empty() {
         return Ok(());
     }
     for event in &events {
@@ -55,16 +55,16 @@ fn look(system: &System, at_start: bool) -> Result<(), Error> {
     let stepped = !steps.is_empty();
     let back = steps.iter().map(|(from, to)| Duration::from_millis(from.millis().abs_diff(to.millis()))).sum();
     let written = system.write_reserved(move |tx| {
-        kept::keep(tx, next)?;
+        store::clock::keep(tx, next)?;
         if stepped {
-            kept::pull_back(tx, judged, back, LIVES)?;
+            store::clock::pull_back(tx, judged, back, LIVES)?;
         }
         Ok(events)
     });
     match written {
         Ok(()) => {
             water.mark.fetch_max(next.high_water.millis(), Ordering::Relaxed);
-            *kept = next;
+            *stored = next;
             Ok(())
         }
         Err(error) => {
@@ -94,16 +94,16 @@ pub fn accept(system: &System) -> Result<Time, Error> {
     let app = system.app();
     let water = &app.env.high_water;
     let (judged, shown, high_water) = (app.env.now(), app.env.wall_clock(), water.mark());
-    let next = ClockState { high_water: shown, seen: shown, ..ClockState::default() };
+    let next = ClockState { high_water: shown, shown, ..ClockState::default() };
     let goes_back = shown < high_water;
     // Before it is recorded: an entry that states the later moment would bring it back at the next start.
     let ahead = water.ahead.swap(0, Ordering::Relaxed);
     water.mark.store(shown.millis(), Ordering::Relaxed);
     let written = system.write_reserved(move |tx| {
-        kept::keep(tx, next)?;
+        store::clock::keep(tx, next)?;
         if shown < judged {
             // Deliveries went back with the clock when it did.
-            kept::pull_back(tx, shown, Duration::ZERO, LIVES)?;
+            store::clock::pull_back(tx, shown, Duration::ZERO, LIVES)?;
         }
         if goes_back {
             store::server::set_signed_after(tx, shown.plus(WIDEST_WINDOW))?;
@@ -119,6 +119,6 @@ pub fn accept(system: &System) -> Result<Time, Error> {
         // Until the next start, which refuses the signatures around now.
         water.forgotten.store(shown.plus(WIDEST_WINDOW).millis(), Ordering::Relaxed);
     }
-    *water.kept.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    *water.stored.lock().unwrap_or_else(PoisonError::into_inner) = next;
     Ok(high_water)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::crypto::chain;
-use crate::domain::event::{Change, Context, Event, Published, SystemEvent};
+use crate::domain::event::{Change, Context, Event, EventFilter, Published, SystemEvent};
 use crate::domain::id::UserId;
 use crate::domain::role::Role;
 use crate::domain::time::Time;
@@ -15,23 +15,19 @@ use crate::engine::error::Error;
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store::audit::{Chained, Shown};
-use crate::store::event::{EventFilter, Search};
+use crate::store::event::{ListQuery, Search};
 use crate::store::{self, ReadTx};
 
 /// Without timestamps, the last day is shown.
 const DAY: Duration = Duration::from_hours(24);
 
-/// Which events are asked for; `None` is any.
+/// Which events are listed; without a `from` or `to` there is no bound.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are those of the request")]
-pub struct Query {
+pub struct EventQuery {
     pub from: Option<Time>,
     pub to: Option<Time>,
-    pub user_id: Option<String>,
-    pub context: Option<u8>,
-    pub context_id: Option<String>,
-    pub project: Option<String>,
-    pub change: Option<u8>,
+    pub filter: EventFilter,
     pub unread_only: bool,
     pub skip: u32,
     pub take: u32,
@@ -39,14 +35,14 @@ pub struct Query {
 
 /// The events that fit, newest first, and how many fit in all, as far as they are counted ([`REACH`](store::event::REACH)).
 /// Below ADMINISTRATOR these are the caller's own.
-pub fn list(app: &App, caller: &Caller, query: &Query) -> Pending<(Vec<Shown>, u32)> {
+pub fn list(app: &App, caller: &Caller, query: &EventQuery) -> Pending<(Vec<Shown>, u32)> {
     let mut begun: Option<(Role, Search)> = None;
     app.search(caller, &Rule::SeesEvents, |tx, grant| {
         let (role, mut search) = match begun.take() {
             // With another role they would be shown more or less from there on.
             Some(begun) if begun.0 == grant.role => begun,
-            _ => match filter(grant, query.clone())? {
-                Some(filter) => (grant.role, Search::new(filter)),
+            _ => match list_query(grant, query.clone())? {
+                Some(query) => (grant.role, Search::new(query)),
                 None => return Ok(Some(listed(grant, Vec::new(), 0))),
             },
         };
@@ -77,47 +73,28 @@ pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()
     })
 }
 
-/// Whose events somebody is shown.
-pub(super) enum Actors {
-    /// Everybody's.
-    Any,
-    /// Those of one actor.
-    One(String),
-    /// Nobody's: who sees only their own events asked for another's.
-    Nobody,
-}
-
-/// Whose events the holder of `grant` is shown who asks for those of `wanted`.
-pub(super) fn actors(grant: &Grant, wanted: Option<String>) -> Result<Actors, Error> {
+/// The part of what is asked for that the holder of `grant` is shown: below ADMINISTRATOR what they did themselves. `None` when
+/// that is nothing, since they asked for another's.
+pub(super) fn permitted(grant: &Grant, filter: EventFilter) -> Result<Option<EventFilter>, Error> {
     let own = grant.user.map(|user| user.to_string()).or_else(|| grant.api_key.map(|key| key.to_string()));
     let own = own.ok_or_else(|| Error::internal("a reader who is nobody"))?;
-    Ok(match wanted {
-        Some(wanted) if grant.role >= Role::Administrator => Actors::One(wanted),
-        None if grant.role >= Role::Administrator => Actors::Any,
-        Some(other) if other != own => Actors::Nobody,
-        _ => Actors::One(own),
+    Ok(match &filter.actor_id {
+        _ if grant.role >= Role::Administrator => Some(filter),
+        Some(other) if *other != own => None,
+        _ => Some(EventFilter { actor_id: Some(own), ..filter }),
     })
 }
 
-/// `None` when somebody who sees only their own events asks for another's.
-fn filter(grant: &Grant, query: Query) -> Result<Option<EventFilter>, Error> {
-    let actor_id = match actors(grant, query.user_id)? {
-        Actors::Any => None,
-        Actors::One(id) => Some(id),
-        Actors::Nobody => return Ok(None),
-    };
+/// `None` when nothing is shown.
+fn list_query(grant: &Grant, query: EventQuery) -> Result<Option<ListQuery>, Error> {
     let unbounded = query.from.is_none() && query.to.is_none();
     let earliest = if unbounded { grant.at.minus(DAY) } else { Time::from_millis(0) };
-    Ok(Some(EventFilter {
+    Ok(permitted(grant, query.filter)?.map(|filter| ListQuery {
         org: grant.org,
         from: query.from.unwrap_or(earliest),
         to: query.to.unwrap_or(grant.at),
-        actor_id,
-        context: query.context,
-        context_id: query.context_id,
-        change: query.change,
+        filter,
         unread_only: query.unread_only,
-        project: query.project,
         reader: grant.user,
         skip: query.skip,
         take: query.take,

@@ -1,54 +1,33 @@
 //! How is the audit log followed? As it is listed, from an entry on; whether the caller still may is decided at every page.
 
-use super::event::{Actors, actors, name_actor};
-use crate::domain::event::Event;
+use super::event::{name_actor, permitted};
+use crate::domain::event::{Event, EventFilter};
 use crate::domain::id::OrgId;
 use crate::domain::role::Role;
 use crate::domain::time::Time;
-use crate::engine::access::Grant;
 use crate::engine::app::App;
 use crate::engine::caller::Caller;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store;
-use crate::store::audit::Shown;
-use crate::store::stream::StreamFilter;
-
-/// Which events are asked for; `None` is any.
-#[derive(Clone, Debug, Default)]
-#[expect(missing_docs, reason = "the fields are those of the request")]
-pub struct Wanted {
-    pub user_id: Option<String>,
-    pub context: Option<u8>,
-    pub context_id: Option<String>,
-    pub project: Option<String>,
-    pub change: Option<u8>,
-}
+use crate::store::stream::{LogSlice, StreamQuery};
 
 /// Somebody who follows the audit log.
 #[derive(Clone, Debug)]
 pub struct Follower {
     caller: Caller,
     org: Option<OrgId>,
-    wanted: Wanted,
+    filter: EventFilter,
     /// What it was when they began; with another one they would be shown more or less from there on.
     role: Role,
 }
 
-/// A piece of the log.
+/// A piece of the log, for a follower.
 #[derive(Debug)]
 pub struct StreamPage {
-    /// What fits of it, oldest first.
-    pub events: Vec<Shown>,
-    /// The last entry that was looked at.
-    pub upto: i64,
-    /// The last one of the organization among them.
-    pub own: Option<i64>,
-    /// Whether no more events have room in it.
-    pub full: bool,
-    /// Whether there is more of the organization after it.
-    pub more: bool,
+    /// What fits of it.
+    pub slice: LogSlice,
     /// When the follower's credential ends by itself.
     pub ends: Option<Time>,
 }
@@ -59,7 +38,7 @@ pub fn open(
     app: &App,
     caller: &Caller,
     org: Option<OrgId>,
-    wanted: Wanted,
+    filter: EventFilter,
     after: Option<i64>,
 ) -> Pending<(Follower, i64)> {
     app.begin(caller, &Rule::StreamsEvents(org), |tx, grant| {
@@ -74,7 +53,7 @@ pub fn open(
             let message = "Last-Event-ID, or after, is older than what is kept of the audit log: leave it out, or send 0 for all that is kept";
             return Err(Error::new(ErrorKind::Invalid, "INVALID_FIELD", message));
         }
-        let follower = Follower { caller: caller.clone(), org, wanted, role: grant.role };
+        let follower = Follower { caller: caller.clone(), org, filter, role: grant.role };
         Ok((follower, Event::EventsStreamed { org: grant.org, after }))
     })
 }
@@ -86,32 +65,15 @@ pub fn page(app: &App, follower: &Follower, after: i64) -> Result<StreamPage, Er
             let message = "Your role has changed: begin again to be shown what it lets you see";
             return Err(Error::new(ErrorKind::Conflict, "ROLE_CHANGED", message));
         }
-        let page = match filter(grant, &follower.wanted)? {
-            Some(filter) => store::stream::page(tx, &filter, after)?,
+        let mut slice = match permitted(grant, follower.filter.clone())? {
+            Some(filter) => {
+                store::stream::page(tx, &StreamQuery { org: grant.org, filter, reader: grant.user }, after)?
+            }
             None => store::stream::blank(tx, grant.org, after)?,
         };
-        let store::stream::LogSlice { mut events, upto, own, full, more } = page;
-        for event in &mut events {
+        for event in &mut slice.events {
             name_actor(tx, event)?;
         }
-        Ok(StreamPage { events, upto, own, full, more, ends: grant.ends })
+        Ok(StreamPage { slice, ends: grant.ends })
     })
-}
-
-fn filter(grant: &Grant, wanted: &Wanted) -> Result<Option<StreamFilter>, Error> {
-    let wanted = wanted.clone();
-    let actor_id = match actors(grant, wanted.user_id)? {
-        Actors::Any => None,
-        Actors::One(id) => Some(id),
-        Actors::Nobody => return Ok(None),
-    };
-    Ok(Some(StreamFilter {
-        org: grant.org,
-        actor_id,
-        context: wanted.context,
-        context_id: wanted.context_id,
-        project: wanted.project,
-        change: wanted.change,
-        reader: grant.user,
-    }))
 }

@@ -78,9 +78,9 @@ impl AccountApi {
         let mut renewed = None;
         if let Some((new, current)) = password {
             let (asking, proving) = (caller.clone(), caller.clone());
-            let kept = blocking(&self.app, move |app| account::kept(app, &asking, id)).await?;
+            let stored = blocking(&self.app, move |app| account::current_password(app, &asking, id)).await?;
             let work =
-                self.passwords.run(&self.app, move |app| account::renew(app, &proving, kept, current.as_ref(), &new));
+                self.passwords.run(&self.app, move |app| account::renew(app, &proving, stored, current.as_ref(), &new));
             renewed = Some(work.await?);
         }
         act(&self.app, move |app| account::update(app, &caller, id, names, renewed)).await?;

@@ -14,8 +14,8 @@ use super::http::bridge::act;
 use super::http::error::{ApiError, status};
 use super::http::scan_limit::ScanLimit;
 use super::http::timestamp::Timestamp;
-use crate::actions::event::{self, Query as Wanted};
-use crate::domain::event::{Change, Context};
+use crate::actions::event::{self, EventQuery};
+use crate::domain::event::{Change, Context, EventFilter};
 use crate::domain::text;
 use crate::domain::time::Time;
 use crate::engine::app::App;
@@ -144,12 +144,11 @@ impl EventApi {
     /// everything, others what they did themselves.
     #[oai(path = "/systemevent", method = "post", operation_id = "listSystemEvents")]
     async fn list(&self, auth: AuthOrKey, body: Body<SystemEventQuery>) -> Result<Json<SystemEventPage>, EventFail> {
-        let query = body.0;
-        let wanted = query.parse()?;
-        let (skip, take) = (wanted.skip, wanted.take);
+        let query = body.0.parse()?;
+        let (skip, take) = (query.skip, query.take);
         let permit = self.scan_limit.begin(auth.0.org()).await?;
         let (events, total) = act(&self.app, move |app| {
-            let found = event::list(app, &auth.0, &wanted);
+            let found = event::list(app, &auth.0, &query);
             drop(permit);
             found
         })
@@ -209,8 +208,29 @@ impl EventApi {
     }
 }
 
+/// What a request has of a filter, in its own words.
+pub(super) struct FilterFields {
+    pub(super) user_id: Option<String>,
+    pub(super) context: Option<i64>,
+    pub(super) context_id: Option<String>,
+    pub(super) workspace_id: Option<String>,
+    pub(super) event: Option<i64>,
+}
+
+impl FilterFields {
+    pub(super) fn parse(self) -> Result<EventFilter, Error> {
+        Ok(EventFilter {
+            actor_id: id("userId", self.user_id)?,
+            context: number("context", self.context, Context::WORDS.len())?,
+            context_id: id("contextId", self.context_id)?,
+            project: id("workspaceId", self.workspace_id)?,
+            change: number("event", self.event, Change::WORDS.len())?,
+        })
+    }
+}
+
 impl SystemEventQuery {
-    fn parse(self) -> Result<Wanted, Error> {
+    fn parse(self) -> Result<EventQuery, Error> {
         let take = self.take.unwrap_or(20);
         if !(1..=100).contains(&take) {
             return Err(invalid("take must be 1 to 100"));
@@ -219,14 +239,17 @@ impl SystemEventQuery {
         if skip > 10_000 {
             return Err(invalid("skip must be 0 to 10000: narrow the time instead"));
         }
-        Ok(Wanted {
+        Ok(EventQuery {
             from: time("from_timestamp", self.from_timestamp.as_deref())?,
             to: time("to_timestamp", self.to_timestamp.as_deref())?,
-            user_id: id("userId", self.user_id)?,
-            context: number("context", self.context, Context::WORDS.len())?,
-            context_id: id("contextId", self.context_id)?,
-            project: id("workspaceId", self.workspace_id)?,
-            change: number("event", self.event, Change::WORDS.len())?,
+            filter: FilterFields {
+                user_id: self.user_id,
+                context: self.context,
+                context_id: self.context_id,
+                workspace_id: self.workspace_id,
+                event: self.event,
+            }
+            .parse()?,
             unread_only: self.show_unread.unwrap_or(false),
             skip,
             take,
@@ -235,7 +258,7 @@ impl SystemEventQuery {
 }
 
 /// The id that is asked for; an empty one is any.
-pub(super) fn id(field: &'static str, value: Option<String>) -> Result<Option<String>, Error> {
+fn id(field: &'static str, value: Option<String>) -> Result<Option<String>, Error> {
     let parsed = value.filter(|id| !id.is_empty()).map(|id| text::parse(field, &id, 1..=300));
     Ok(parsed.transpose()?)
 }
@@ -248,7 +271,8 @@ fn time(field: &'static str, value: Option<&str>) -> Result<Option<Time>, Error>
     value.filter(|value| !value.is_empty()).map(read).transpose()
 }
 
-pub(super) fn number(field: &'static str, value: Option<i64>, count: usize) -> Result<Option<u8>, Error> {
+/// The number that is asked for, one of so many.
+fn number(field: &'static str, value: Option<i64>, count: usize) -> Result<Option<u8>, Error> {
     let read = |value: i64| {
         let number = u8::try_from(value).ok().filter(|number| usize::from(*number) < count);
         number.ok_or_else(|| invalid(&format!("{field} must be 0 to {}", count - 1)))

@@ -24,14 +24,13 @@ use self::message::Message;
 use self::search::Searches;
 use self::stream_quota::StreamQuota;
 use super::Group;
-use super::event::{id, number};
+use super::event::FilterFields;
 use super::http::auth::AuthOrKey;
 use super::http::bridge::act;
 use super::http::error::{ApiError, status};
 use super::http::metrics::Metrics;
 use super::http::scan_limit::ScanLimit;
-use crate::actions::stream::{self, Wanted};
-use crate::domain::event::{Change, Context};
+use crate::actions::stream;
 use crate::domain::id::OrgId;
 use crate::engine::app::App;
 use crate::engine::error::{Error, ErrorKind};
@@ -154,17 +153,18 @@ impl StreamApi {
         #[oai(name = "Last-Event-ID", validator(max_length = 19, pattern = r"^[0-9]*$"))]
         _last_event_id_header: Header<Option<String>>,
     ) -> Result<StreamResponse, StreamFail> {
-        let wanted = Wanted {
-            user_id: id("userId", user_id.0)?,
-            context: number("context", context.0, Context::WORDS.len())?,
-            context_id: id("contextId", context_id.0)?,
-            project: id("workspaceId", workspace_id.0)?,
-            change: number("event", event.0, Change::WORDS.len())?,
+        let fields = FilterFields {
+            user_id: user_id.0,
+            context: context.0,
+            context_id: context_id.0,
+            workspace_id: workspace_id.0,
+            event: event.0,
         };
+        let filter = fields.parse()?;
         let after = last_seen(headers, last_event_id.0.as_deref())?;
         let slot = self.shared.stream_quota.take(&auth.0)?;
         let org = OrgId::parse(&org);
-        let (follower, opened) = act(&self.app, move |app| stream::open(app, &auth.0, org, wanted, after)).await?;
+        let (follower, opened) = act(&self.app, move |app| stream::open(app, &auth.0, org, filter, after)).await?;
         let live =
             EventStream::new(Arc::clone(&self.app), Arc::clone(&self.shared), slot, follower, after.unwrap_or(opened));
         let body = Body::from_bytes_stream(live.pieces());

@@ -80,17 +80,17 @@ pub fn hash(password: &SecretString, rng: &mut impl CryptoRng) -> Result<String,
 /// 64 MiB, 10 passes or 4 lanes, is `Wrong` at once.
 #[must_use]
 pub fn verify(password: &SecretString, phc: Option<&str>) -> Verdict {
-    let kept = read(phc.unwrap_or(&NOBODYS));
-    let verdict = kept.and_then(|kept| check(password, &kept).ok()).unwrap_or(Verdict::Wrong);
+    let stored = read(phc.unwrap_or(&NOBODYS));
+    let verdict = stored.and_then(|stored| check(password, &stored).ok()).unwrap_or(Verdict::Wrong);
     if phc.is_some() { verdict } else { Verdict::Wrong }
 }
 
-fn check(password: &SecretString, kept: &StoredHash) -> Result<Verdict, HashError> {
+fn check(password: &SecretString, stored: &StoredHash) -> Result<Verdict, HashError> {
     let mut buffer = Zeroizing::new([0; Output::MAX_LENGTH]);
-    let hash = &mut buffer[..kept.hash.len()];
-    run(kept.params.clone(), password, &kept.salt, hash)?;
-    Ok(match secret::equal(hash, kept.hash.as_bytes()) {
-        true if is_weak(kept) => Verdict::RightButWeak,
+    let hash = &mut buffer[..stored.hash.len()];
+    run(stored.params.clone(), password, &stored.salt, hash)?;
+    Ok(match secret::equal(hash, stored.hash.as_bytes()) {
+        true if is_weak(stored) => Verdict::RightButWeak,
         true => Verdict::Right,
         false => Verdict::Wrong,
     })
@@ -126,20 +126,20 @@ fn phc(salt: impl Display, hash: impl Display) -> String {
 }
 
 fn read(phc: &str) -> Option<StoredHash> {
-    let kept = PasswordHash::new(phc).ok()?;
-    let ours = kept.algorithm == ARGON2ID_IDENT && kept.version == Some(Version::V0x13.into());
-    let params = Params::try_from(&kept).ok().filter(|params| ours && may_run(params))?;
-    Some(StoredHash { params, salt: kept.salt?, hash: kept.hash? })
+    let stored = PasswordHash::new(phc).ok()?;
+    let ours = stored.algorithm == ARGON2ID_IDENT && stored.version == Some(Version::V0x13.into());
+    let params = Params::try_from(&stored).ok().filter(|params| ours && may_run(params))?;
+    Some(StoredHash { params, salt: stored.salt?, hash: stored.hash? })
 }
 
 fn may_run(params: &Params) -> bool {
     params.m_cost() <= MOST_MEMORY && params.t_cost() <= MOST_PASSES && params.p_cost() <= MOST_LANES
 }
 
-fn is_weak(kept: &StoredHash) -> bool {
-    let params = &kept.params;
+fn is_weak(stored: &StoredHash) -> bool {
+    let params = &stored.params;
     let little_work = params.m_cost() < MEMORY || params.t_cost() < PASSES || params.p_cost() < LANES;
-    little_work || kept.salt.len() < SALT || kept.hash.len() < HASH
+    little_work || stored.salt.len() < SALT || stored.hash.len() < HASH
 }
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
     }
 
     /// The right password's hash, made with other parameters than today's.
-    fn kept_as(memory: u32, passes: u32, lanes: u32) -> String {
+    fn stored_as(memory: u32, passes: u32, lanes: u32) -> String {
         let mut hash = [0; HASH];
         let params = Params::new(memory, passes, lanes, Some(HASH)).expect("parameters");
         run(params, &password(), b"sixteen bytes ok", &mut hash).expect("a hash");
@@ -170,10 +170,10 @@ mod tests {
 
     #[test]
     fn only_the_right_password_is_right() {
-        let kept = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
-        assert_eq!(verify(&password(), Some(&kept)), Verdict::Right);
+        let stored = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
+        assert_eq!(verify(&password(), Some(&stored)), Verdict::Right);
         for wrong in ["", "a cat on 3 roof", "A cat on 3 roofs", "a cat on 3 roofs "] {
-            assert_eq!(verify(&SecretString::from(wrong), Some(&kept)), Verdict::Wrong, "{wrong}");
+            assert_eq!(verify(&SecretString::from(wrong), Some(&stored)), Verdict::Wrong, "{wrong}");
         }
     }
 
@@ -181,9 +181,9 @@ mod tests {
     fn a_hash_is_a_phc_string_with_the_salt_of_the_given_rng() {
         let mut salt = [0; SALT];
         StdRng::seed_from_u64(7).fill_bytes(&mut salt);
-        let kept = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
+        let stored = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
         let start = format!("$argon2id$v=19$m=19456,t=2,p=1${}$", BASE64_STANDARD_NO_PAD.encode(salt));
-        let hash = kept.strip_prefix(&start).expect("the form");
+        let hash = stored.strip_prefix(&start).expect("the form");
         assert_eq!(BASE64_STANDARD_NO_PAD.decode(hash).expect("base64").len(), HASH);
     }
 
@@ -197,12 +197,12 @@ mod tests {
 
     #[test]
     fn a_hash_that_takes_less_work_is_weak() {
-        for kept in [kept_as(MEMORY - 1, PASSES, LANES), kept_as(MEMORY, PASSES - 1, LANES)] {
-            assert_eq!(verify(&password(), Some(&kept)), Verdict::RightButWeak, "{kept}");
-            assert_eq!(verify(&SecretString::from("another"), Some(&kept)), Verdict::Wrong, "{kept}");
+        for stored in [stored_as(MEMORY - 1, PASSES, LANES), stored_as(MEMORY, PASSES - 1, LANES)] {
+            assert_eq!(verify(&password(), Some(&stored)), Verdict::RightButWeak, "{stored}");
+            assert_eq!(verify(&SecretString::from("another"), Some(&stored)), Verdict::Wrong, "{stored}");
         }
-        for kept in [kept_as(MEMORY + 1, PASSES, LANES), kept_as(MEMORY, PASSES + 1, LANES + 1)] {
-            assert_eq!(verify(&password(), Some(&kept)), Verdict::Right, "{kept}");
+        for stored in [stored_as(MEMORY + 1, PASSES, LANES), stored_as(MEMORY, PASSES + 1, LANES + 1)] {
+            assert_eq!(verify(&password(), Some(&stored)), Verdict::Right, "{stored}");
         }
     }
 
@@ -217,16 +217,16 @@ mod tests {
             (four_gib, PASSES, LANES),
             (u32::MAX, u32::MAX, LANES),
         ] {
-            let kept = asking_for(memory, passes, lanes);
-            assert!(read(&kept).is_none(), "{kept}");
-            assert_eq!(verify(&password(), Some(&kept)), Verdict::Wrong, "{kept}");
+            let stored = asking_for(memory, passes, lanes);
+            assert!(read(&stored).is_none(), "{stored}");
+            assert_eq!(verify(&password(), Some(&stored)), Verdict::Wrong, "{stored}");
         }
     }
 
     #[test]
     fn what_is_no_hash_of_ours_is_wrong() {
-        let kept = kept_as(64, 1, 1);
-        assert_eq!(verify(&password(), Some(&kept)), Verdict::RightButWeak);
+        let stored = stored_as(64, 1, 1);
+        assert_eq!(verify(&password(), Some(&stored)), Verdict::RightButWeak);
         for (from, to) in [
             ("argon2id", "argon2i"),
             ("argon2id", "scrypt"),
@@ -235,11 +235,11 @@ mod tests {
             ("m=64", "m=0"),
             ("p=1", "p=1,x=1"),
             (SALT_TEXT, "c2l4"),
-            (&kept[kept.len() - 43..], ""),
-            (&kept, ""),
+            (&stored[stored.len() - 43..], ""),
+            (&stored, ""),
         ] {
-            let broken = kept.replacen(from, to, 1);
-            assert_ne!(broken, kept);
+            let broken = stored.replacen(from, to, 1);
+            assert_ne!(broken, stored);
             assert_eq!(verify(&password(), Some(&broken)), Verdict::Wrong, "{broken}");
         }
     }
@@ -247,8 +247,8 @@ mod tests {
     /// A test of the reference implementation (phc-winner-argon2, `src/test.c`): 8 bytes of salt and 256 KiB.
     #[test]
     fn a_hash_of_the_reference_implementation_is_known() {
-        let kept = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        assert_eq!(verify(&SecretString::from("password"), Some(kept)), Verdict::RightButWeak);
+        let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert_eq!(verify(&SecretString::from("password"), Some(stored)), Verdict::RightButWeak);
     }
 
     /// RFC 9106, section 5.3.

@@ -1,6 +1,7 @@
 //! What happened? One variant for everything that is recorded, with exactly the fields that the audit log may hold of it.
 
 mod audit_record;
+mod filter;
 pub mod kind;
 mod shown;
 
@@ -8,6 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use audit_record::AuditRecord;
+pub use filter::EventFilter;
 pub use kind::{Change, Context};
 pub use shown::{Published, SystemEvent};
 

@@ -60,7 +60,7 @@ pub(crate) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
         }
         (Identity::Proven { user }, Rule::SignsIn) => {
             let found = store::user::find(tx, *user).map_err(no_caller)?.filter(|user| user.deleted_at.is_none());
-            let User { id, org, role, .. } = found.ok_or_else(|| no_caller(gone()))?;
+            let User { id, org, role, .. } = found.ok_or_else(|| no_caller(account_deleted()))?;
             Ok(Grant { org, user: Some(id), api_key: None, role, at: now, ends: None, token_used: None })
         }
         (Identity::ApiKey { key, .. }, rule) => {
@@ -189,7 +189,7 @@ fn key_is_gone() -> Error {
     Error::new(ErrorKind::Invalid, "BAD_SIGNATURE", "Invalid signature").advising(advice)
 }
 
-fn gone() -> Error {
+fn account_deleted() -> Error {
     Error::unauthenticated("TOKEN_REVOKED", "The account was deleted")
 }
 

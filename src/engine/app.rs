@@ -10,7 +10,7 @@ use super::high_water::HighWater;
 use super::limits::{Limiter, Limits};
 use super::pending::Pending;
 use super::polls::Polls;
-use super::record::{append, recorded, refuse, remember_use};
+use super::record::{append_all, recorded, refuse, remember_use};
 use super::refusals::Refusals;
 use super::rule::Rule;
 use super::verifiers::Verifiers;
@@ -19,7 +19,7 @@ use crate::domain::event::Event;
 use crate::domain::time::Time;
 use crate::store::index::Index;
 use crate::store::login_attempt::{AccountDigest, Network};
-use crate::store::{self, ReadTx, Storage, Store, WriteTx, WriterMetrics};
+use crate::store::{self, ReadTx, Rejection, Storage, Store, Urgency, WriteTx, WriterMetrics};
 
 /// What was read, or why it may not be.
 type Decided<T> = Result<Result<T, Denial>, Error>;
@@ -43,15 +43,15 @@ pub struct App {
 impl App {
     /// The engine over an open store, where time has come as far as the last process left it.
     pub(super) fn new(store: Store, env: Environment, limits: Limits) -> Result<Self, Error> {
-        let (last, kept, last_id, signed_after) = store.read(|tx| {
+        let (last, clock, last_id, signed_after) = store.read(|tx| {
             Ok::<_, Error>((
                 store::audit::last_at(tx)?,
-                store::clock::kept(tx)?,
+                store::clock::state(tx)?,
                 store::server::last_id_at(tx)?,
                 store::server::signed_after(tx)?,
             ))
         })?;
-        let high_water = HighWater::recovered(kept, last, env.wall_clock());
+        let high_water = HighWater::recovered(clock, last, env.wall_clock());
         Ok(Self {
             store,
             limiter: Arc::new(Limiter::new(&limits)),
@@ -119,11 +119,8 @@ impl App {
         let (caller, env) = (caller.clone(), self.env.clone());
         Pending::coming(self.store.write(move |tx| {
             remember_use(tx, &caller, &grant)?;
-            let mut id = 0;
-            for event in events {
-                id = append(tx, &env, &caller, Some(grant.org), &event, grant.at)?;
-            }
-            Ok(Ok(answer(value, id)))
+            let id = append_all(tx, &env, &caller, Some(grant.org), events, grant.at)?;
+            Ok(answer(value, id))
         }))
     }
 
@@ -152,7 +149,7 @@ impl App {
         rule: Rule,
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Pending<T> {
-        Pending::coming(self.store.write(recorded(caller.clone(), self.env.clone(), rule, work)))
+        Pending::coming(self.store.decide(Urgency::Ordinary, recorded(caller.clone(), self.env.clone(), rule, work)))
     }
 
     /// As [`App::record`], for what revokes: it may use the reserve of a full disk. The right is looked at before, so that nobody without it spends the reserve on denials.
@@ -163,7 +160,10 @@ impl App {
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Pending<T> {
         match self.decided(caller, &rule, |_, _| Ok(())) {
-            Ok(Ok(())) => Pending::coming(self.store.revoke(recorded(caller.clone(), self.env.clone(), rule, work))),
+            Ok(Ok(())) => {
+                let work = recorded(caller.clone(), self.env.clone(), rule, work);
+                Pending::coming(self.store.decide(Urgency::Revoking, work))
+            }
             Ok(Err(denial)) => self.denied(caller, &rule, denial),
             Err(error) => Pending::refused(error),
         }
@@ -191,7 +191,8 @@ impl App {
     fn denied<T: Send + 'static>(&self, caller: &Caller, rule: &Rule, denial: Denial) -> Pending<T> {
         let (caller, rule, env) = (caller.clone(), rule.clone(), self.env.clone());
         let now = env.now();
-        Pending::coming(self.store.write(move |tx| Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?))))
+        let write = move |tx: &WriteTx<'_>| Err(Rejection::Recorded(refuse(tx, &env, &caller, &rule, denial, now)?));
+        Pending::coming(self.store.decide(Urgency::Ordinary, write))
     }
 
     /// Looks up a few rows by their keys for somebody who is not a caller yet: whose credential it is, whose key may have signed.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::rsa::KeyError;
 use crate::domain::text::InvalidField;
-use crate::store::StoreError;
+use crate::store::{Rejection, StoreError};
 
 /// What sort of failure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,12 @@ impl From<StoreError> for Error {
             | StoreError::Damaged { .. }
             | StoreError::Internal(_) => Self::internal(error),
         }
+    }
+}
+
+impl From<Error> for Rejection<Error> {
+    fn from(error: Error) -> Self {
+        Self::Undone(error)
     }
 }
 

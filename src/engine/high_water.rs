@@ -24,20 +24,20 @@ pub struct HighWater {
     pub(crate) mark: AtomicI64,
     /// How far the clock came while it was not believed: after a leap, or an outage, of more than a day. 0: it did not.
     pub(crate) ahead: AtomicI64,
-    seen: AtomicI64,
+    shown: AtomicI64,
     /// The latest moment that a forgotten signature states: up to it a used one cannot be told from a fresh one.
     pub(crate) forgotten: AtomicI64,
     /// Steps back that are not recorded yet.
     steps: Mutex<Vec<(Time, Time)>>,
-    pub(crate) kept: Mutex<ClockState>,
+    pub(crate) stored: Mutex<ClockState>,
 }
 
 impl HighWater {
     /// As the last process left it: what it kept, and the last entry of the audit log, which may be younger.
     #[must_use]
-    pub fn recovered(kept: ClockState, last_entry: Option<Time>, now: Time) -> Self {
+    pub fn recovered(stored: ClockState, last_entry: Option<Time>, now: Time) -> Self {
         let last = last_entry.unwrap_or(Time::from_millis(0));
-        let never = kept.high_water.millis() == 0;
+        let never = stored.high_water.millis() == 0;
         let mark = match last {
             // The first start, or one on a database that never knew of this.
             _ if never => {
@@ -47,25 +47,25 @@ impl HighWater {
                     last
                 }
             }
-            last if last > kept.high_water && last <= kept.high_water.plus(LEAP) => last,
-            _ => kept.high_water,
+            last if last > stored.high_water && last <= stored.high_water.plus(LEAP) => last,
+            _ => stored.high_water,
         };
-        let ahead = if last > mark.plus(LEAP) { kept.ahead.max(last) } else { kept.ahead };
-        let unkept = last > kept.high_water && last > kept.seen && last > kept.ahead;
-        let seen = if unkept {
+        let ahead = if last > mark.plus(LEAP) { stored.ahead.max(last) } else { stored.ahead };
+        let is_latest = last > stored.high_water && last > stored.shown && last > stored.ahead;
+        let shown = if is_latest {
             last
         } else if never {
             now
         } else {
-            kept.seen
+            stored.shown
         };
         Self {
             mark: AtomicI64::new(mark.millis()),
             ahead: AtomicI64::new(ahead.millis()),
-            seen: AtomicI64::new(seen.millis()),
+            shown: AtomicI64::new(shown.millis()),
             // What the last process forgot is not known: all that it may have.
             forgotten: AtomicI64::new(mark.minus(KEPT).millis()),
-            kept: Mutex::new(ClockState { seen, ..kept }),
+            stored: Mutex::new(ClockState { shown, ..stored }),
             ..Self::default()
         }
     }
@@ -74,7 +74,7 @@ impl HighWater {
     /// as the clock runs ahead of the mark, its steps back of up to a day bring nothing back to life either.
     pub(crate) fn judge(&self, clock: &dyn Clock) -> Time {
         let now = clock.now().millis();
-        if self.seen.load(Ordering::Relaxed) != now {
+        if self.shown.load(Ordering::Relaxed) != now {
             self.see(now, clock);
         }
         let mark = self.mark.load(Ordering::Relaxed);
@@ -116,13 +116,13 @@ impl HighWater {
     }
 
     fn see(&self, now: i64, clock: &dyn Clock) {
-        let before = self.seen.swap(now, Ordering::Relaxed);
+        let before = self.shown.swap(now, Ordering::Relaxed);
         if before - now <= STEP {
             return;
         }
         // This thread may have been held up since it looked: only a second look shows a step.
         let again = clock.now().millis();
-        self.seen.fetch_max(again, Ordering::Relaxed);
+        self.shown.fetch_max(again, Ordering::Relaxed);
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         if before - again > STEP && steps.len() < MOST_STEPS {
             steps.push((Time::from_millis(before), Time::from_millis(again)));

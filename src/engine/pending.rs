@@ -11,14 +11,13 @@ use crate::store;
 /// What an action will answer, once it and its event are on disk: a task awaits it, a thread waits for it.
 #[must_use = "nobody knows whether it was done"]
 pub struct Pending<T> {
-    // The inner result is the action's; the outer one is the writer's.
-    answer: store::Reply<Result<T, Error>, Error>,
+    answer: store::Reply<T, Error>,
     counter: Option<RefusalCounter>,
 }
 
 impl<T> Pending<T> {
     /// An action whose change was handed to the writer.
-    pub(crate) const fn coming(answer: store::Reply<Result<T, Error>, Error>) -> Self {
+    pub(crate) const fn coming(answer: store::Reply<T, Error>) -> Self {
         Self { answer, counter: None }
     }
 
@@ -34,7 +33,7 @@ impl<T> Pending<T> {
 
     /// Waits on this thread.
     pub fn wait(self) -> Result<T, Error> {
-        seen(self.counter.as_ref(), self.answer.wait())
+        counted(self.counter.as_ref(), self.answer.wait())
     }
 }
 
@@ -49,7 +48,7 @@ impl<T> IntoFuture for Pending<T> {
 
 /// The answer of an action, for a task.
 pub struct PendingAnswer<T> {
-    answer: store::ReplyFuture<Result<T, Error>, Error>,
+    answer: store::ReplyFuture<T, Error>,
     counter: Option<RefusalCounter>,
 }
 
@@ -57,12 +56,11 @@ impl<T> Future for PendingAnswer<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        Pin::new(&mut self.answer).poll(context).map(|answer| seen(self.counter.as_ref(), answer))
+        Pin::new(&mut self.answer).poll(context).map(|answer| counted(self.counter.as_ref(), answer))
     }
 }
 
-fn seen<T>(counter: Option<&RefusalCounter>, answer: Result<Result<T, Error>, Error>) -> Result<T, Error> {
-    let answer = answer.and_then(|answer| answer);
+fn counted<T>(counter: Option<&RefusalCounter>, answer: Result<T, Error>) -> Result<T, Error> {
     if let (Some(counter), Err(error)) = (counter, &answer) {
         counter.see(error);
     }

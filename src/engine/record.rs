@@ -12,7 +12,7 @@ use crate::domain::audit::Draft;
 use crate::domain::event::{Change, Context, Event};
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
-use crate::store::{self, StoreError, WriteTx};
+use crate::store::{self, Rejection, StoreError, WriteTx};
 
 /// A token's last use is written once a minute, not at every call.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
@@ -23,12 +23,12 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
     env: Environment,
     rule: Rule,
     work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
-) -> impl FnOnce(&WriteTx<'_>) -> Result<Result<T, Error>, Error> + Send + 'static {
+) -> impl FnOnce(&WriteTx<'_>) -> Result<T, Rejection<Error>> + Send + 'static {
     move |tx| {
         let now = env.now();
         let grant = match access::decide(tx, &caller, &rule, now) {
             Ok(grant) => grant,
-            Err(denial) => return Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?)),
+            Err(denial) => return Err(Rejection::Recorded(refuse(tx, &env, &caller, &rule, denial, now)?)),
         };
         let before = tx.changes();
         let (value, events) = match work(tx, &grant) {
@@ -40,15 +40,13 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
                     return Err(StoreError::Full.into());
                 }
                 let denial = Denial::Forbidden(grant.org, Box::new(error));
-                return Ok(Err(refuse(tx, &env, &caller, &rule, denial, now)?));
+                return Err(Rejection::Recorded(refuse(tx, &env, &caller, &rule, denial, now)?));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         remember_use(tx, &caller, &grant)?;
-        for event in events {
-            append(tx, &env, &caller, Some(grant.org), &event, now)?;
-        }
-        Ok(Ok(value))
+        append_all(tx, &env, &caller, Some(grant.org), events, now)?;
+        Ok(value)
     }
 }
 
@@ -79,6 +77,22 @@ pub(super) fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> 
         Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
         Identity::Node { .. } | Identity::System => Ok(()),
     }
+}
+
+/// Adds events to a chain, each as [`append`] does; gives the id of the last entry, 0 without any.
+pub(super) fn append_all(
+    tx: &WriteTx<'_>,
+    env: &Environment,
+    caller: &Caller,
+    org: Option<OrgId>,
+    events: impl IntoIterator<Item = Event>,
+    now: Time,
+) -> Result<i64, Error> {
+    let mut id = 0;
+    for event in events {
+        id = append(tx, env, caller, org, &event, now)?;
+    }
+    Ok(id)
 }
 
 /// Adds an event to its chain, and puts it on its way to the webhooks that ask for it; gives the id of its entry.

@@ -104,8 +104,8 @@ impl Refusals {
         let ended = |kind: &RefusalKey| ended_before.is_none_or(|now| kind.minute + MINUTE <= now.millis());
         let mut taken = Vec::new();
         for (org, kinds) in counts.iter_mut() {
-            let (out, kept) = mem::take(kinds).into_iter().partition(|(kind, _)| ended(kind));
-            *kinds = kept;
+            let (out, rest) = mem::take(kinds).into_iter().partition(|(kind, _)| ended(kind));
+            *kinds = rest;
             let out: HashMap<RefusalKey, u64> = out;
             taken.extend(out.into_iter().map(|(kind, count)| (*org, kind, count)));
         }

@@ -8,7 +8,7 @@ use super::caller::Caller;
 use super::environment::Environment;
 use super::error::Error;
 use super::limits::Limits;
-use super::record::append;
+use super::record::{append, append_all};
 use super::rule::Rule;
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId};
@@ -55,9 +55,7 @@ impl System {
         let (env, now) = (self.app.env.clone(), self.app.now());
         let write = move |tx: &WriteTx<'_>| {
             let (value, events) = work(tx, now)?;
-            for event in events {
-                append(tx, &env, &Caller::system(), None, &event, now)?;
-            }
+            append_all(tx, &env, &Caller::system(), None, events, now)?;
             Ok(value)
         };
         self.app.store.write(write).wait()
@@ -70,10 +68,8 @@ impl System {
     ) -> Result<(), Error> {
         let (env, now) = (self.app.env.clone(), self.app.now());
         let write = move |tx: &WriteTx<'_>| {
-            for event in work(tx)? {
-                append(tx, &env, &Caller::system(), None, &event, now)?;
-            }
-            Ok(())
+            let events = work(tx)?;
+            append_all(tx, &env, &Caller::system(), None, events, now).map(drop)
         };
         self.app.store.revoke(write).wait()
     }
@@ -123,9 +119,7 @@ impl System {
     ) -> Result<(), Error> {
         let (env, now) = (self.app.env.clone(), self.app.now());
         let write = move |tx: &WriteTx<'_>| {
-            for event in events(tx)? {
-                append(tx, &env, &Caller::system(), chain, &event, now)?;
-            }
+            append_all(tx, &env, &Caller::system(), chain, events(tx)?, now)?;
             Ok(store::trim_point::advance(tx, chain, last)?)
         };
         self.app.store.write(write).wait()

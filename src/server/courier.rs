@@ -211,14 +211,14 @@ mod tests {
     fn what_stays_as_it_is_is_said_once() {
         let [one, two] = [1, 2].map(|number| WebhookId::from(Uuid::from_u128(number)));
         let mut known = HashSet::new();
-        for (now, said) in [
+        for (now, expected) in [
             (vec![one], vec![one]),
             (vec![one], vec![]),
             (vec![two, one], vec![two]),
             (vec![two], vec![]),
             (vec![one, two], vec![one]),
         ] {
-            assert_eq!(news(&mut known, now), said);
+            assert_eq!(news(&mut known, now), expected);
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Tls {
     key: PathBuf,
     config: Arc<RwLock<Arc<ServerConfig>>>,
     /// The files as they were before they were read first.
-    seen: Files,
+    files: Files,
 }
 
 /// When each of the two files was changed, and its length.
@@ -32,9 +32,9 @@ type Files = [Option<(SystemTime, u64)>; 2];
 pub fn load(settings: &Settings) -> Result<Option<Tls>, String> {
     let (Some(cert), Some(key)) = (settings.tls_cert.clone(), settings.tls_key.clone()) else { return Ok(None) };
     // Looked at first: files that change while they are read are then read once more.
-    let seen = look(&cert, &key);
+    let files = look(&cert, &key);
     let config = Arc::new(RwLock::new(read(&cert, &key)?));
-    Ok(Some(Tls { cert, key, config, seen }))
+    Ok(Some(Tls { cert, key, config, files }))
 }
 
 /// The certificates in a PEM file.
@@ -64,17 +64,17 @@ impl Tls {
 
     /// Looks at the files until `stop` and takes them over when they change; a pair that does not work is left alone.
     pub async fn watch(self, stop: CancellationToken) {
-        let mut seen = self.seen;
+        let mut files = self.files;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             let now = look(&self.cert, &self.key);
-            if now == seen {
+            if now == files {
                 continue;
             }
             match read(&self.cert, &self.key) {
                 Ok(config) => {
                     *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
                     tracing::info!("the TLS certificate was read again");
-                    seen = now;
+                    files = now;
                 }
                 Err(problem) => tracing::warn!(problem, "the changed TLS files are not used"),
             }

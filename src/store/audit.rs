@@ -51,8 +51,8 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
 }
 
 /// Lets no further entry have an id up to `seen`; what is appended next, in the same transaction, makes it last.
-pub fn pass_over(tx: &WriteTx<'_>, seen: i64) -> Result<(), StoreError> {
-    tx.heads.pass_over(newest_id(tx)?.max(seen));
+pub fn pass_over(tx: &WriteTx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.heads.pass_over(newest_id(tx)?.max(id));
     Ok(())
 }
 

@@ -220,9 +220,9 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
     }
     let (wal, shm) = (files::beside(database, "-wal"), files::beside(database, "-shm"));
     let aside = files::beside(database, &format!(".before-{}", now.millis()));
-    let kept = database.try_exists()?.then_some(aside);
-    files::give_to_owner_of(if kept.is_some() { database } else { files::folder(database) }, draft)?;
-    if let Some(aside) = &kept {
+    let replaced = database.try_exists()?.then_some(aside);
+    files::give_to_owner_of(if replaced.is_some() { database } else { files::folder(database) }, draft)?;
+    if let Some(aside) = &replaced {
         // A damaged database cannot be checkpointed; its log then goes aside with it.
         let checkpointed = view::check(database)
             .and_then(|_| connection::writing(database))
@@ -236,7 +236,7 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
     files::remove(&shm)?;
     files::rename(draft, database)?;
     discard(draft)?;
-    Ok(kept)
+    Ok(replaced)
 }
 
 /// A backup replaces an older backup, and nothing else.

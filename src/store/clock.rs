@@ -19,7 +19,7 @@ pub struct ClockState {
     /// How far the clock came while it was not believed; the beginning of time: it did not.
     pub ahead: Time,
     /// What the clock showed when it was last looked at.
-    pub seen: Time,
+    pub shown: Time,
     /// Since when the clock has run ahead without being believed.
     pub leapt_at: Option<Time>,
 }
@@ -27,7 +27,7 @@ pub struct ClockState {
 impl Default for ClockState {
     fn default() -> Self {
         let never = Time::from_millis(0);
-        Self { high_water: never, ahead: never, seen: never, leapt_at: None }
+        Self { high_water: never, ahead: never, shown: never, leapt_at: None }
     }
 }
 
@@ -42,21 +42,21 @@ pub struct Lives {
 }
 
 /// What the last process kept.
-pub fn kept(tx: &ReadTx<'_>) -> Result<ClockState, StoreError> {
-    let kept = tx.row("SELECT high_water, clock_ahead, clock_seen, leapt_at FROM server", [], |row| {
-        let [high_water, ahead, seen] = [row.get(0)?, row.get(1)?, row.get(2)?].map(Time::from_millis);
+pub fn state(tx: &ReadTx<'_>) -> Result<ClockState, StoreError> {
+    let state = tx.row("SELECT high_water, clock_ahead, clock_seen, leapt_at FROM server", [], |row| {
+        let [high_water, ahead, shown] = [row.get(0)?, row.get(1)?, row.get(2)?].map(Time::from_millis);
         let leapt_at = Some(row.get(3)?).filter(|millis| *millis > 0).map(Time::from_millis);
-        Ok(ClockState { high_water, ahead, seen, leapt_at })
+        Ok(ClockState { high_water, ahead, shown, leapt_at })
     })?;
-    Ok(kept.unwrap_or_default())
+    Ok(state.unwrap_or_default())
 }
 
 /// Keeps how far time has come.
-pub fn keep(tx: &WriteTx<'_>, kept: ClockState) -> Result<(), StoreError> {
+pub fn keep(tx: &WriteTx<'_>, state: ClockState) -> Result<(), StoreError> {
     let millis = |time: Time| time.millis().max(0);
     tx.execute(
         "UPDATE server SET high_water = ?1, clock_ahead = ?2, clock_seen = ?3, leapt_at = ?4",
-        params![millis(kept.high_water), millis(kept.ahead), millis(kept.seen), kept.leapt_at.map_or(0, millis)],
+        params![millis(state.high_water), millis(state.ahead), millis(state.shown), state.leapt_at.map_or(0, millis)],
     )
     .map(drop)
 }

@@ -9,6 +9,7 @@ pub(super) use self::query::texts;
 use self::query::{ALL, EARLIER, SPANS, UNREAD};
 use super::audit::{Shown, shown_event};
 use super::{ReadTx, StoreError};
+use crate::domain::event::EventFilter;
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::Time;
 
@@ -18,18 +19,14 @@ pub const REACH: u32 = 10_100;
 /// How many entries a slice looks at: some milliseconds, also where each has to be fetched from the table.
 pub(super) const SLICE: u32 = 5_000;
 
-/// Which events are asked for.
+/// Which events of an organization are listed, and as whose list.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
-pub struct EventFilter {
+pub struct ListQuery {
     pub org: OrgId,
     pub from: Time,
     pub to: Time,
-    pub actor_id: Option<String>,
-    pub context: Option<u8>,
-    pub context_id: Option<String>,
-    pub project: Option<String>,
-    pub change: Option<u8>,
+    pub filter: EventFilter,
     pub unread_only: bool,
     /// Whose marks count; an API key has none.
     pub reader: Option<UserId>,
@@ -60,7 +57,7 @@ enum Way {
 /// clock was a day or more ahead, and for entries of the same few milliseconds.
 #[derive(Debug)]
 pub struct Search {
-    filter: EventFilter,
+    query: ListQuery,
     way: Option<Way>,
     /// The moment and the id of the last entry that was looked at.
     place: (i64, i64),
@@ -71,9 +68,9 @@ pub struct Search {
 impl Search {
     /// A search that has not begun.
     #[must_use]
-    pub fn new(filter: EventFilter) -> Self {
-        let place = (filter.to.millis().saturating_add(1), 0);
-        Self { filter, way: None, place, found: Vec::new(), total: 0 }
+    pub fn new(query: ListQuery) -> Self {
+        let place = (query.to.millis().saturating_add(1), 0);
+        Self { query, way: None, place, found: Vec::new(), total: 0 }
     }
 
     /// Looks at one more slice; whether it was the last. Each may have a snapshot of its own.
@@ -82,7 +79,7 @@ impl Search {
             way
         } else {
             let way = *self.way.insert(self.shortest_way(tx)?);
-            if [ALL, UNREAD].contains(&&*self.filter.rest(way)) {
+            if [ALL, UNREAD].contains(&&*self.query.rest(way)) {
                 return self.at_once(tx, way);
             }
             way
@@ -104,22 +101,21 @@ impl Search {
     #[cfg(test)]
     pub(super) fn statements(&self, tx: &ReadTx<'_>) -> Result<Vec<String>, StoreError> {
         let way = self.shortest_way(tx)?;
-        let mut statements: Vec<_> = SPANS.iter().map(|span| self.filter.listing(way, span)).collect();
-        statements.extend(self.filter.ways(tx)?.into_iter().map(|way| self.filter.counting(way)));
+        let mut statements: Vec<_> = SPANS.iter().map(|span| self.query.listing(way, span)).collect();
+        statements.extend(self.query.ways(tx)?.into_iter().map(|way| self.query.counting(way)));
         Ok(statements)
     }
 
     /// Finds everything in one slice where entries are passed over only since the reader has read them, and these are not many:
     /// then no entry must be looked at but those of the page. Whether it did.
     fn at_once(&mut self, tx: &ReadTx<'_>, way: Way) -> Result<bool, StoreError> {
-        let read =
-            if self.filter.unread_only { self.number(tx, &self.filter.counting_read(way), REACH + 1)? } else { 0 };
+        let read = if self.query.unread_only { self.number(tx, &self.query.counting_read(way), REACH + 1)? } else { 0 };
         if read > REACH {
             return Ok(false);
         }
         // Counted by SQLite alone, in no order: that takes a quarter of the time.
         let total = self.count(tx, way, REACH + read)? - read;
-        let page = self.filter.skip + self.filter.take;
+        let page = self.query.skip + self.query.take;
         self.walk(tx, way, EARLIER, page + read, page)?;
         self.total = total;
         Ok(true)
@@ -127,15 +123,15 @@ impl Search {
 
     /// Looks at up to `most` entries of a span, until so many fit; gives how many it looked at.
     fn walk(&mut self, tx: &ReadTx<'_>, way: Way, span: &str, most: u32, enough: u32) -> Result<u32, StoreError> {
-        let mut statement = self.statement(tx, &self.filter.listing(way, span), most)?;
+        let mut statement = self.statement(tx, &self.query.listing(way, span), most)?;
         let (mut rows, mut count) = (statement.raw_query(), 0);
         while self.total < enough
             && let Some(row) = rows.next()?
         {
             (count, self.place) = (count + 1, (row.get(1)?, row.get(0)?));
             if row.get(2)? {
-                if self.total >= self.filter.skip && self.found.len() < self.filter.take as usize {
-                    self.found.push(self.filter.fetch(tx, self.place.1)?);
+                if self.total >= self.query.skip && self.found.len() < self.query.take as usize {
+                    self.found.push(self.query.fetch(tx, self.place.1)?);
                 }
                 self.total += 1;
             }
@@ -145,7 +141,7 @@ impl Search {
 
     /// Of the ways that the filter leaves, the one with the fewest entries; the first of those with a slice or more.
     fn shortest_way(&self, tx: &ReadTx<'_>) -> Result<Way, StoreError> {
-        let ways = self.filter.ways(tx)?;
+        let ways = self.query.ways(tx)?;
         let [first, _, ..] = ways[..] else { return Ok(ways.first().copied().unwrap_or(Way::Time)) };
         let mut shortest = (SLICE, first);
         for way in ways {
@@ -159,7 +155,7 @@ impl Search {
 
     /// How many entries there are on a way, up to `most`.
     fn count(&self, tx: &ReadTx<'_>, way: Way, most: u32) -> Result<u32, StoreError> {
-        self.number(tx, &self.filter.counting(way), most)
+        self.number(tx, &self.query.counting(way), most)
     }
 
     /// The number that a statement gives.
@@ -171,13 +167,13 @@ impl Search {
 
     /// A statement with its parameters bound: `?2` in its text is the second of these values, and so on.
     fn statement<'t>(&self, tx: &'t ReadTx<'_>, text: &str, most: u32) -> Result<CachedStatement<'t>, StoreError> {
-        let filter = &self.filter;
-        let reader = filter.reader.as_ref().map(UserId::as_bytes);
+        let query = &self.query;
+        let (filter, reader) = (&query.filter, query.reader.as_ref().map(UserId::as_bytes));
         let values: [&dyn ToSql; 11] = [
-            filter.org.as_bytes(),
+            query.org.as_bytes(),
             &self.place.0,
             &self.place.1,
-            &filter.from.millis(),
+            &query.from.millis(),
             &filter.actor_id,
             &filter.context,
             &filter.context_id,
@@ -195,11 +191,12 @@ impl Search {
     }
 }
 
-impl EventFilter {
+impl ListQuery {
     /// The ways by which all that fits is found.
     fn ways(&self, tx: &ReadTx<'_>) -> Result<Vec<Way>, StoreError> {
         let mut ways = Vec::new();
-        if let Some(object) = &self.context_id {
+        let filter = &self.filter;
+        if let Some(object) = &filter.context_id {
             // An id is of one thing alone, and what a node does is about itself.
             let sql = "SELECT actor_kind = 'node' FROM audit INDEXED BY audit_by_actor
                 WHERE org = ?1 AND actor_id = ?2 AND change IS NOT NULL LIMIT 1";
@@ -207,9 +204,9 @@ impl EventFilter {
             ways.push(if is_node { Way::Node } else { Way::Object });
         }
         let others = [
-            (self.project.is_some(), Way::Project),
-            (self.actor_id.is_some(), Way::Actor),
-            (self.context.is_some() || self.change.is_some(), Way::Class),
+            (filter.project.is_some(), Way::Project),
+            (filter.actor_id.is_some(), Way::Actor),
+            (filter.context.is_some() || filter.change.is_some(), Way::Class),
         ];
         ways.extend(others.into_iter().filter(|(wanted, _)| *wanted).map(|(_, way)| way));
         if ways.is_empty() {

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, params};
 
-use super::event::{EventFilter, REACH, SLICE, Search};
+use super::event::{ListQuery, REACH, SLICE, Search};
 use super::{ReadTx, migrate};
+use crate::domain::event::EventFilter;
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::Time;
 
@@ -43,16 +44,12 @@ fn of_three_kinds(thirds: u32) -> Connection {
     database(3 * thirds, "n", columns)
 }
 
-fn any() -> EventFilter {
-    EventFilter {
+fn any() -> ListQuery {
+    ListQuery {
         org: OrgId::from_bytes([0; 16]),
         from: Time::from_millis(0),
         to: Time::from_millis(i64::from(u32::MAX)),
-        actor_id: None,
-        context: None,
-        context_id: None,
-        project: None,
-        change: None,
+        filter: EventFilter::default(),
         unread_only: false,
         reader: Some(UserId::from_bytes(READER)),
         skip: 0,
@@ -60,29 +57,34 @@ fn any() -> EventFilter {
     }
 }
 
-/// The filters that an index answers alone.
-fn filters() -> [(&'static str, EventFilter); 11] {
+fn filtered(filter: EventFilter) -> ListQuery {
+    ListQuery { filter, ..any() }
+}
+
+/// The queries that an index answers alone.
+fn queries() -> [(&'static str, ListQuery); 11] {
+    let none = EventFilter::default;
     [
         ("all", any()),
-        ("the last page", EventFilter { skip: 10_000, take: 100, ..any() }),
-        ("unread", EventFilter { unread_only: true, ..any() }),
-        ("a person", EventFilter { actor_id: Some("ada".to_owned()), ..any() }),
-        ("a node", EventFilter { actor_id: Some("node".to_owned()), ..any() }),
-        ("what is about a node", EventFilter { context_id: Some("node".to_owned()), ..any() }),
-        ("what is about an object", EventFilter { context_id: Some("key".to_owned()), ..any() }),
-        ("a project", EventFilter { project: Some("project".to_owned()), ..any() }),
-        ("a context", EventFilter { context: Some(6), ..any() }),
-        ("a change", EventFilter { change: Some(1), ..any() }),
-        ("a context and a change", EventFilter { context: Some(6), change: Some(0), ..any() }),
+        ("the last page", ListQuery { skip: 10_000, take: 100, ..any() }),
+        ("unread", ListQuery { unread_only: true, ..any() }),
+        ("a person", filtered(EventFilter { actor_id: Some("ada".to_owned()), ..none() })),
+        ("a node", filtered(EventFilter { actor_id: Some("node".to_owned()), ..none() })),
+        ("what is about a node", filtered(EventFilter { context_id: Some("node".to_owned()), ..none() })),
+        ("what is about an object", filtered(EventFilter { context_id: Some("key".to_owned()), ..none() })),
+        ("a project", filtered(EventFilter { project: Some("project".to_owned()), ..none() })),
+        ("a context", filtered(EventFilter { context: Some(6), ..none() })),
+        ("a change", filtered(EventFilter { change: Some(1), ..none() })),
+        ("a context and a change", filtered(EventFilter { context: Some(6), change: Some(0), ..none() })),
     ]
 }
 
 /// How many steps, in tens, `work` takes, and what it gives.
 pub(super) fn counted<T>(conn: &Connection, work: impl FnOnce(&ReadTx<'_>) -> T) -> (u64, T) {
     let steps = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&steps);
+    let counter = Arc::clone(&steps);
     let count = move || {
-        seen.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(1, Ordering::Relaxed);
         false
     };
     conn.progress_handler(10, Some(count)).expect("a handler");
@@ -92,8 +94,8 @@ pub(super) fn counted<T>(conn: &Connection, work: impl FnOnce(&ReadTx<'_>) -> T)
 }
 
 /// How many steps, in tens, each slice of a listing takes.
-fn steps(conn: &Connection, filter: &EventFilter) -> Vec<u64> {
-    let (mut search, mut slices, mut last) = (Search::new(filter.clone()), Vec::new(), false);
+fn steps(conn: &Connection, query: &ListQuery) -> Vec<u64> {
+    let (mut search, mut slices, mut last) = (Search::new(query.clone()), Vec::new(), false);
     while !last {
         let (steps, ended) = counted(conn, |tx| search.slice(tx).expect("a slice"));
         (last, slices) = (ended, [slices, vec![steps]].concat());
@@ -101,8 +103,8 @@ fn steps(conn: &Connection, filter: &EventFilter) -> Vec<u64> {
     slices
 }
 
-fn ids(conn: &Connection, filter: &EventFilter) -> (Vec<i64>, u32) {
-    let mut search = Search::new(filter.clone());
+fn ids(conn: &Connection, query: &ListQuery) -> (Vec<i64>, u32) {
+    let mut search = Search::new(query.clone());
     while !search.slice(&ReadTx { conn }).expect("a slice") {}
     let (events, total) = search.end();
     (events.iter().map(|event| event.id).collect(), total)
@@ -111,39 +113,48 @@ fn ids(conn: &Connection, filter: &EventFilter) -> (Vec<i64>, u32) {
 #[test]
 fn a_listing_costs_the_same_however_long_the_log_is() {
     let (short, long) = (of_three_kinds(10_200), of_three_kinds(40_800));
-    for (name, filter) in filters() {
-        let (less, more): (u64, u64) = (steps(&short, &filter).iter().sum(), steps(&long, &filter).iter().sum());
+    for (name, query) in queries() {
+        let (less, more): (u64, u64) = (steps(&short, &query).iter().sum(), steps(&long, &query).iter().sum());
         assert!(more <= less + less / 20, "{name}: {less} tens of steps, and {more} in a log four times as long");
-        assert_eq!(ids(&long, &filter).1, REACH, "{name}");
+        assert_eq!(ids(&long, &query).1, REACH, "{name}");
     }
 }
 
 #[test]
 fn a_search_for_what_is_not_there_ends_and_no_slice_of_it_costs_more_than_another() {
     let log = of_three_kinds(20_000);
+    let none = EventFilter::default;
     let nothing = [
-        ("another's", 4, EventFilter { actor_id: Some("ada".to_owned()), context: Some(9), change: Some(1), ..any() }),
+        (
+            "another's",
+            4,
+            filtered(EventFilter { actor_id: Some("ada".to_owned()), context: Some(9), change: Some(1), ..none() }),
+        ),
         (
             "elsewhere",
             4,
-            EventFilter { actor_id: Some("other".to_owned()), project: Some("project".to_owned()), ..any() },
+            filtered(EventFilter { actor_id: Some("other".to_owned()), project: Some("project".to_owned()), ..none() }),
         ),
         // The way with the fewest entries is taken, and has none.
-        ("unheard of", 0, EventFilter { actor_id: Some("ada".to_owned()), context: Some(13), ..any() }),
+        ("unheard of", 0, filtered(EventFilter { actor_id: Some("ada".to_owned()), context: Some(13), ..none() })),
         (
             "about nothing",
             0,
-            EventFilter { actor_id: Some("ada".to_owned()), context_id: Some("nothing".to_owned()), ..any() },
+            filtered(EventFilter {
+                actor_id: Some("ada".to_owned()),
+                context_id: Some("nothing".to_owned()),
+                ..none()
+            }),
         ),
     ];
-    for (name, slices, filter) in nothing {
-        let found = steps(&log, &filter);
-        assert_eq!((found.len() - 1, ids(&log, &filter)), (slices, (vec![], 0)), "{name}: {found:?}");
+    for (name, slices, query) in nothing {
+        let found = steps(&log, &query);
+        assert_eq!((found.len() - 1, ids(&log, &query)), (slices, (vec![], 0)), "{name}: {found:?}");
         let most = u64::from(SLICE) * 4;
         assert!(found.iter().all(|steps| *steps <= most), "{name}: {found:?} tens of steps");
     }
     log.execute("INSERT INTO read_mark SELECT ?1, id FROM audit", [READER]).expect("all are read");
-    let unread = EventFilter { unread_only: true, ..any() };
+    let unread = ListQuery { unread_only: true, ..any() };
     let found = steps(&log, &unread);
     assert_eq!((found.len() - 1, ids(&log, &unread)), (13, (vec![], 0)), "one that counts, and those that look");
     assert!(found.iter().all(|steps| *steps <= u64::from(SLICE) * 4), "{found:?} tens of steps");
@@ -152,19 +163,19 @@ fn a_search_for_what_is_not_there_ends_and_no_slice_of_it_costs_more_than_anothe
 #[test]
 fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
     let log = of_three_kinds(100);
-    let mut seen = 0;
-    for (name, filter) in filters() {
-        for sql in Search::new(filter).statements(&ReadTx { conn: &log }).expect("statements") {
+    let mut lookups = 0;
+    for (name, query) in queries() {
+        for sql in Search::new(query).statements(&ReadTx { conn: &log }).expect("statements") {
             let mut statement = log.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");
             let rows = statement.raw_query().mapped(|row| row.get::<_, String>(3));
             for step in rows.map(|row| row.expect("text")) {
                 let scans = step.starts_with("SCAN") && step != "SCAN entries";
                 assert!(!step.contains("TEMP B-TREE") && !scans, "{name}: {step}: {sql}");
-                seen += usize::from(step.contains("INDEX audit_by_"));
+                lookups += usize::from(step.contains("INDEX audit_by_"));
             }
         }
     }
-    assert!(seen > 50, "{seen} looks into an index");
+    assert!(lookups > 50, "{lookups} looks into an index");
 }
 
 /// Against the same question put plainly, on a log in which thousands of entries are of one moment, some are out of order or of
@@ -196,45 +207,49 @@ fn a_search_finds_all_that_fits_in_its_order_whatever_is_asked() {
         let pick = |bit: u32, value: &str| (choice >> bit & 1 == 1).then(|| value.to_owned());
         let times = [(0, 1 << 40), (600, 8_000), (700, 700), (701, 12_000)][choice as usize % 4];
         let filter = EventFilter {
-            from: Time::from_millis(times.0),
-            to: Time::from_millis(times.1),
             actor_id: pick(2, ["n1", "u1", "u0"][choice as usize % 3]),
             context: pick(3, "").map(|_| [9, 6, 3][choice as usize % 3]),
             context_id: pick(4, ["n1", "u1", "n3"][choice as usize / 4 % 3]),
             project: pick(5, "p1"),
             change: pick(6, "").map(|_| 1),
+        };
+        let query = ListQuery {
+            from: Time::from_millis(times.0),
+            to: Time::from_millis(times.1),
+            filter,
             unread_only: pick(7, "").is_some(),
             skip: [0, 3, 4_990, 10_000][choice as usize / 2 % 4],
             take: [1, 20, 100][choice as usize % 3],
             ..any()
         };
-        assert_eq!(ids(&log, &filter), plainly(&log, &filter), "{filter:?}");
+        assert_eq!(ids(&log, &query), plainly(&log, &query), "{query:?}");
         asked += 1;
     }
     assert!(asked > 200);
 }
 
 /// What a search must find.
-fn plainly(conn: &Connection, filter: &EventFilter) -> (Vec<i64>, u32) {
+fn plainly(conn: &Connection, query: &ListQuery) -> (Vec<i64>, u32) {
     let sql = "SELECT id FROM audit NOT INDEXED WHERE org = ?1 AND change IS NOT NULL AND at BETWEEN ?2 AND ?3
         AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR context = ?5) AND (?6 IS NULL OR context_id = ?6)
         AND (?7 IS NULL OR project = ?7) AND (?8 IS NULL OR change = ?8)
         AND (NOT ?9 OR id NOT IN (SELECT event FROM read_mark WHERE person = ?10)) ORDER BY at DESC, id DESC";
     let mut statement = conn.prepare_cached(sql).expect("a statement");
+    let filter = &query.filter;
     let values = params![
-        filter.org.as_bytes(),
-        filter.from.millis(),
-        filter.to.millis(),
+        query.org.as_bytes(),
+        query.from.millis(),
+        query.to.millis(),
         filter.actor_id,
         filter.context,
         filter.context_id,
         filter.project,
         filter.change,
-        filter.unread_only,
+        query.unread_only,
         READER
     ];
     let all: Vec<i64> =
         statement.query_map(values, |row| row.get(0)).expect("rows").map(|id| id.expect("an id")).collect();
-    let page = all.iter().skip(filter.skip as usize).take(filter.take as usize).copied();
+    let page = all.iter().skip(query.skip as usize).take(query.take as usize).copied();
     (page.collect(), REACH.min(u32::try_from(all.len()).expect("a number")))
 }

@@ -93,7 +93,7 @@ impl InPlace {
     }
 
     /// What was moved, removed or overwritten, if anything was.
-    pub(super) fn gone(&self, conn: &Connection, log: Option<Log>) -> Option<Gone> {
+    pub(super) fn lost(&self, conn: &Connection, log: Option<Log>) -> Option<Gone> {
         if !self.database.is_there() || self.is_overwritten(conn) {
             Some(Gone::Database)
         } else if log.is_some_and(|log| self.is_log_overwritten(log)) {

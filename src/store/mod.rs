@@ -80,10 +80,9 @@ use index::Index;
 use lock::{InUse, Lock};
 pub use reply::{Reply, ReplyFuture};
 use reserve::Reserve;
-use space::Urgency;
-pub use space::on_disk;
-pub use writer::WriteTx;
+pub use space::{Urgency, on_disk};
 use writer::Writer;
+pub use writer::{Rejection, WriteTx};
 pub use writer_metrics::{SIZES, WriterMetrics};
 
 /// How a store is opened.
@@ -229,6 +228,19 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.writer.write(Urgency::Revoking, work)
+    }
+
+    /// As [`Store::write`] or [`Store::revoke`], for what may be refused within the transaction, which then commits what says so.
+    pub fn decide<T, E>(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T, Rejection<E>> + Send + 'static,
+    ) -> Reply<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.decide(urgency, work)
     }
 
     /// The schema's version before this opening upgraded it, if it did.

@@ -23,7 +23,7 @@ impl<T, E: From<StoreError>> Reply<T, E> {
 
     /// Waits on this thread until the change is on disk.
     pub fn wait(self) -> Result<T, E> {
-        self.0?.recv().map_err(|_| gone())?
+        self.0?.recv().map_err(|_| stopped())?
     }
 }
 
@@ -47,12 +47,13 @@ impl<T, E: From<StoreError>> Future for ReplyFuture<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, E>> {
         match &mut self.0 {
-            Err(refused) => Poll::Ready(Err(refused.take().unwrap_or_else(|| gone().into()))),
-            Ok(answer) => Pin::new(answer).poll(context).map(|answer| answer.map_err(|_| gone())?),
+            Err(refused) => Poll::Ready(Err(refused.take().unwrap_or_else(|| stopped().into()))),
+            Ok(answer) => Pin::new(answer).poll(context).map(|answer| answer.map_err(|_| stopped())?),
         }
     }
 }
 
-fn gone() -> StoreError {
+/// Nobody commits changes any more.
+pub(super) fn stopped() -> StoreError {
     StoreError::Internal("the writer has stopped".to_owned())
 }

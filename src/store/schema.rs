@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn the_first_object_that_differs_is_named() {
-        for (change, said) in [
+        for (change, expected) in [
             ("", None),
             ("ANALYZE", None),
             (
@@ -72,7 +72,7 @@ mod tests {
         ] {
             let conn = ours();
             conn.execute_batch(change).expect("changed");
-            assert_eq!(difference(&conn).expect("read").as_deref(), said, "{change}");
+            assert_eq!(difference(&conn).expect("read").as_deref(), expected, "{change}");
         }
     }
 

@@ -15,8 +15,10 @@ const NEEDED_TO_OPEN: u64 = 4 << 20;
 
 /// Whether a change may use the reserve of a full disk. Those that may come last in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Urgency {
+pub enum Urgency {
+    /// It may not.
     Ordinary,
+    /// It revokes, and may.
     Revoking,
 }
 

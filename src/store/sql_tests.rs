@@ -55,7 +55,7 @@ fn postgresql_takes_every_statement() {
     let asked: Vec<String> = portable.chain(REFUSED.map(|(sql, _)| sql.to_owned())).collect();
     let mut refused = postgres.refused(migrate::SCHEMA, &asked);
     for (sql, why) in REFUSED {
-        let place = refused.iter().position(|said| said.sql == sql && said.why.starts_with(why));
+        let place = refused.iter().position(|other| other.sql == sql && other.why.starts_with(why));
         refused.remove(place.unwrap_or_else(|| panic!("PostgreSQL should say of {sql} that {why}: {refused:#?}")));
     }
     assert!(refused.is_empty(), "PostgreSQL refuses {} statements: {refused:#?}", refused.len());

@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::audit::{Shown, last_id, shown_event};
 use super::{ReadTx, StoreError};
+use crate::domain::event::EventFilter;
 use crate::domain::id::{OrgId, UserId};
 
 /// The most events of a page.
@@ -12,16 +13,12 @@ pub const MOST: u32 = 100;
 /// The most entries that are looked at for a page, so that a filter that nothing fits does not hold a reader for long.
 const SPAN: i64 = 10_000;
 
-/// Which events are asked for.
+/// Which events of an organization are followed, and by whom.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
-pub struct StreamFilter {
+pub struct StreamQuery {
     pub org: OrgId,
-    pub actor_id: Option<String>,
-    pub context: Option<u8>,
-    pub context_id: Option<String>,
-    pub project: Option<String>,
-    pub change: Option<u8>,
+    pub filter: EventFilter,
     /// Whose marks count; an API key has none.
     pub reader: Option<UserId>,
 }
@@ -69,8 +66,8 @@ pub fn blank(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<LogSlice, StoreE
 }
 
 /// What fits of the entries that follow `after`.
-pub fn page(tx: &ReadTx<'_>, filter: &StreamFilter, after: i64) -> Result<LogSlice, StoreError> {
-    let (upto, newest) = reach(tx, filter.org, after)?;
+pub fn page(tx: &ReadTx<'_>, query: &StreamQuery, after: i64) -> Result<LogSlice, StoreError> {
+    let (upto, newest) = reach(tx, query.org, after)?;
     // By their ids and no other index: those that follow are few and lie together.
     let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
              NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?9 AND event = audit.id)
@@ -79,20 +76,21 @@ pub fn page(tx: &ReadTx<'_>, filter: &StreamFilter, after: i64) -> Result<LogSli
              AND (actor_id = ?4 OR ?4 IS NULL) AND (context = ?5 OR ?5 IS NULL)
              AND (context_id = ?6 OR ?6 IS NULL) AND (project = ?7 OR ?7 IS NULL) AND (change = ?8 OR ?8 IS NULL)
          ORDER BY id LIMIT ?10";
+    let filter = &query.filter;
     let values = params![
         after,
         upto,
-        filter.org.as_bytes(),
+        query.org.as_bytes(),
         filter.actor_id,
         filter.context,
         filter.context_id,
         filter.project,
         filter.change,
-        filter.reader.as_ref().map(UserId::as_bytes),
+        query.reader.as_ref().map(UserId::as_bytes),
         MOST
     ];
-    let events = tx.rows(sql, values, |row| shown_event(row, filter.org))?;
-    whole(tx, filter.org, after, events, (upto, newest))
+    let events = tx.rows(sql, values, |row| shown_event(row, query.org))?;
+    whole(tx, query.org, after, events, (upto, newest))
 }
 
 /// The page that has these events.

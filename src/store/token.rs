@@ -95,11 +95,16 @@ pub fn revoke_of(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<usize, Sto
 }
 
 /// Ends the sessions of a person but for `kept`, and no token that is no session; gives how many stood.
-pub fn revoke_sessions(tx: &WriteTx<'_>, user: UserId, kept: Option<TokenId>, now: Time) -> Result<usize, StoreError> {
+pub fn revoke_sessions(
+    tx: &WriteTx<'_>,
+    user: UserId,
+    spared: Option<TokenId>,
+    now: Time,
+) -> Result<usize, StoreError> {
     tx.touches.add(Touched::User(user));
     let sql = "UPDATE token SET revoked_at = ?2
          WHERE person = ?1 AND revoked_at IS NULL AND refresh_until IS NOT NULL AND (id <> ?3 OR ?3 IS NULL)";
-    tx.execute(sql, params![user.as_bytes(), now.millis(), kept.as_ref().map(TokenId::as_bytes)])
+    tx.execute(sql, params![user.as_bytes(), now.millis(), spared.as_ref().map(TokenId::as_bytes)])
 }
 
 /// Ends every token; gives how many stood.

@@ -54,10 +54,11 @@ pub fn removable(
     let (chain, cutoff) = (org.as_ref().map(OrgId::as_bytes), cutoff.millis());
     // `org IS ?4` would find neither by an index in PostgreSQL.
     let whose = if org.is_some() { "org = ?4" } else { "org IS NULL" };
-    let kept =
+    let first_young =
         format!("SELECT seq FROM audit WHERE {whose} AND seq > ?1 AND at BETWEEN ?2 AND ?3 ORDER BY seq LIMIT 1");
-    let kept = tx.row(&kept, &*with_last(params![begin, cutoff, now.millis()], chain), |row| row.get(0))?;
-    let end = kept.unwrap_or(head + 1);
+    let first_young =
+        tx.row(&first_young, &*with_last(params![begin, cutoff, now.millis()], chain), |row| row.get(0))?;
+    let end = first_young.unwrap_or(head + 1);
     let old = format!(
         "SELECT seq, hash FROM audit WHERE {whose} AND seq > ?1 AND seq < ?2 AND at < ?3 ORDER BY seq DESC LIMIT 1"
     );

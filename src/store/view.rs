@@ -158,7 +158,7 @@ fn unreadable(path: &Path, error: StoreError) -> StoreError {
 /// Refuses a schema that is not the one that its version has.
 fn check_schema(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     if check_version(conn, path)? == migrate::VERSION
-        && let Some(how) = schema::difference(conn).map_err(|error| said(path, &error))?
+        && let Some(how) = schema::difference(conn).map_err(|error| read_error(path, &error))?
     {
         return Err(StoreError::damaged(path, &how));
     }
@@ -166,7 +166,7 @@ fn check_schema(conn: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// What SQLite says of a file that it cannot read.
-fn said(path: &Path, error: &rusqlite::Error) -> StoreError {
+fn read_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
         _ => StoreError::damaged(path, &error.to_string()),
@@ -178,7 +178,7 @@ fn check_version(conn: &Connection, path: &Path) -> Result<i32, StoreError> {
     let version = conn
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
         .and_then(|_| conn.query_row("PRAGMA user_version", [], |row| row.get(0)))
-        .map_err(|error| said(path, &error))?;
+        .map_err(|error| read_error(path, &error))?;
     if version < 1 {
         return Err(StoreError::damaged(path, &format!("schema {version} was never released")));
     }

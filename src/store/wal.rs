@@ -127,7 +127,7 @@ impl Wal {
         if let Some(Log { frames, .. }) = log {
             self.measured(frames);
         }
-        match self.in_place.gone(conn, log) {
+        match self.in_place.lost(conn, log) {
             None => {}
             Some(Gone::Database) => halt::database_gone(&self.database),
             Some(Gone::LogContent) => halt::log_overwritten(&self.database),

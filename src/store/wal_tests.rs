@@ -85,8 +85,8 @@ fn a_log_that_another_process_held_up_is_short_again_when_that_has_ended() {
     conn.execute_batch("BEGIN").expect("begun");
     conn.query_row("SELECT count(*) FROM org", [], |_| Ok(())).expect("a snapshot");
     assert!(subject.write_much(40) > 32 * MIB, "the snapshot needs all of it");
-    let seen: i64 = conn.query_row("SELECT count(*) FROM org", [], |row| row.get(0)).expect("a number");
-    assert_eq!(seen, 1, "the snapshot stands");
+    let count: i64 = conn.query_row("SELECT count(*) FROM org", [], |row| row.get(0)).expect("a number");
+    assert_eq!(count, 1, "the snapshot stands");
     drop(conn);
     subject.shrinks_below(8 * MIB);
 }

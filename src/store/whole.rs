@@ -51,16 +51,16 @@ const FACTS: [(&str, &str); 4] = [
 
 /// What is missing from a database, if anything: the first of it.
 pub fn problem(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
-    for (sql, said) in CHAINS {
+    for (sql, message) in CHAINS {
         let chain: Option<Vec<u8>> = tx.row(sql, [], |row| row.get(0))?;
         if let Some(chain) = chain {
             let org = <[u8; 16]>::try_from(chain).ok().map(OrgId::from_bytes);
-            return Ok(Some(said.replace("{}", &chain_name(org))));
+            return Ok(Some(message.replace("{}", &chain_name(org))));
         }
     }
-    for (sql, said) in FACTS {
+    for (sql, message) in FACTS {
         if tx.row(sql, [], |row| row.get::<_, bool>(0))? != Some(true) {
-            return Ok(Some(said.to_owned()));
+            return Ok(Some(message.to_owned()));
         }
     }
     Ok(None)

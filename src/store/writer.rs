@@ -15,6 +15,7 @@ use self::thread::Thread;
 use super::commit_notifier::CommitNotifier;
 use super::heads::Heads;
 use super::index::Index;
+use super::reply::stopped;
 use super::space::Urgency;
 use super::touched::Touches;
 use super::writer_metrics::{WriterCounters, WriterMetrics};
@@ -76,6 +77,21 @@ impl WriteTx<'_> {
     }
 }
 
+/// Why a change is answered with an error, and what becomes of what it wrote. A plain error undoes it.
+#[derive(Debug)]
+pub enum Rejection<E> {
+    /// The change failed: what it wrote is undone.
+    Undone(E),
+    /// The change was refused: what it wrote is the record of that, and is committed.
+    Recorded(E),
+}
+
+impl<E: From<StoreError>> From<StoreError> for Rejection<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Undone(error.into())
+    }
+}
+
 /// A change that waits, with the way back to who asked for it.
 trait Job: Send {
     fn urgency(&self) -> Urgency;
@@ -127,7 +143,7 @@ impl<T, E, F> Job for Task<T, E, F>
 where
     T: Send,
     E: From<StoreError> + Send,
-    F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send,
+    F: FnOnce(&WriteTx<'_>) -> Result<T, Rejection<E>> + Send,
 {
     fn urgency(&self) -> Urgency {
         self.urgency
@@ -138,7 +154,13 @@ where
         let outcome = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|panic| {
             Err(StoreError::Internal(format!("a change panicked: {}", panic::text(&*panic))).into())
         });
-        self.outcome.insert(outcome).is_ok()
+        let (commits, outcome) = match outcome {
+            Ok(value) => (true, Ok(value)),
+            Err(Rejection::Recorded(error)) => (true, Err(error)),
+            Err(Rejection::Undone(error)) => (false, Err(error)),
+        };
+        self.outcome = Some(outcome);
+        commits
     }
 
     fn answer(self: Box<Self>, lost: Option<Lost>) {
@@ -174,11 +196,24 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread), counters })
     }
 
-    /// Hands a change over. It is refused at once when too many wait.
+    /// Hands a change over that commits if it succeeds. It is refused at once when too many wait.
     pub(super) fn write<T, E>(
         &self,
         urgency: Urgency,
         work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Reply<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.decide(urgency, move |tx| work(tx).map_err(Rejection::Undone))
+    }
+
+    /// The same with a change that may commit its refusal, too.
+    pub(super) fn decide<T, E>(
+        &self,
+        urgency: Urgency,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T, Rejection<E>> + Send + 'static,
     ) -> Reply<T, E>
     where
         T: Send + 'static,
@@ -203,10 +238,6 @@ impl Writer {
     pub(super) fn metrics(&self) -> WriterMetrics {
         self.counters.read()
     }
-}
-
-fn stopped() -> StoreError {
-    StoreError::Internal("the writer has stopped".to_owned())
 }
 
 impl Drop for Writer {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Options, ReadTx, Reply, Room, Store, StoreError, Urgency, WriteTx, audit, files, org, writer};
+use super::{Options, ReadTx, Rejection, Reply, Room, Store, StoreError, Urgency, WriteTx, audit, files, org, writer};
 use crate::crypto::chain;
 use crate::domain::audit::{Actor, Draft};
 use crate::domain::id::OrgId;
@@ -204,6 +204,21 @@ fn a_change_that_fails_or_panics_is_undone_alone() {
         .wait()
         .expect("the chains go on");
     assert_eq!(subject.orgs(), [1, 2, 7, 8, 9, 10].map(id).into());
+}
+
+#[test]
+fn a_refusal_that_is_recorded_is_committed_and_one_that_fails_is_undone() {
+    let subject = Subject::new();
+    let recorded = subject.store.decide(Urgency::Ordinary, |tx| {
+        add(tx, 1, None, 10)?;
+        Err::<OrgId, _>(Rejection::Recorded(StoreError::Busy))
+    });
+    let undone = subject.store.decide(Urgency::Ordinary, |tx| {
+        add(tx, 2, None, 10)?;
+        Err::<OrgId, _>(Rejection::Undone(StoreError::Busy))
+    });
+    assert!(matches!([recorded, undone].map(Reply::wait), [Err(StoreError::Busy), Err(StoreError::Busy)]));
+    assert_eq!(subject.orgs(), [1].map(id).into());
 }
 
 #[test]

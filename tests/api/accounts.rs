@@ -96,9 +96,9 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
     assert_ne!(first, second);
     let (bob, bobs) = invited(&server, &owner, "bob@example.org").await;
     let (_, forgotten) = invited(&server, &owner, "lost@example.org").await;
-    let (gone, gones) = invited(&server, &owner, "gone@example.org").await;
-    server.call_as(&owner, Method::DELETE, &format!("/organization/users/{gone}"), None).await;
-    server.call_as(&owner, Method::POST, &format!("/organization/users/{gone}/activate"), None).await;
+    let (deleted, token_of_deleted) = invited(&server, &owner, "gone@example.org").await;
+    server.call_as(&owner, Method::DELETE, &format!("/organization/users/{deleted}"), None).await;
+    server.call_as(&owner, Method::POST, &format!("/organization/users/{deleted}/activate"), None).await;
     server.pass(72 * HOUR - 1);
     let weak = take(&server, &second, "password1234").await;
     assert_eq!(weak.refusal(), (400, "INVALID_FIELD".to_owned()), "and the invitation stands");
@@ -118,7 +118,7 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
         invited(&elsewhere, &other, "eve@example.org").await.1
     };
     let recorded = entries(&server.database).await.len();
-    let bad = [&first, &second, &forgotten, &gones, &unknown, &owner.token, "oki_", "", &second[..39]];
+    let bad = [&first, &second, &forgotten, &token_of_deleted, &unknown, &owner.token, "oki_", "", &second[..39]];
     let mut answers = Vec::new();
     for token in bad {
         let refused = take(&server, token, "another cat on 3 roofs").await;
@@ -181,10 +181,10 @@ async fn a_first_password_needs_no_other_and_the_next_needs_the_one_that_there_i
         (json!({ "password": "password1234", "currentPassword": PASSWORD }), "INVALID_FIELD", "most common"),
     ];
     let recorded = entries(&server.database).await.len();
-    for (body, code, said) in refused {
+    for (body, code, expected) in refused {
         let answer = put(&server, &user, body).await;
         assert_eq!(answer.refusal(), (400, code.to_owned()));
-        assert!(text(&answer.json()["message"]).contains(said), "{answer:?}");
+        assert!(text(&answer.json()["message"]).contains(expected), "{answer:?}");
     }
     assert_eq!(entries(&server.database).await.len(), recorded);
     assert!(has_password(&server, &user.user, PASSWORD));
@@ -296,13 +296,13 @@ async fn no_secret_of_a_person_is_in_the_audit_log_or_in_the_database() {
     put(&server, &owner, json!({ "password": "another cat on 3 roofs", "currentPassword": PASSWORD })).await;
     take(&server, &token, "a third cat on 3 roofs").await;
     let folder = server.database.parent().expect("a folder");
-    let mut seen = 0;
+    let mut length = 0;
     for file in std::fs::read_dir(folder).expect("a folder") {
         let bytes = std::fs::read(file.expect("a file").path()).expect("bytes");
-        seen += bytes.len();
+        length += bytes.len();
         for secret in [token.as_str(), "cat on 3 roofs"] {
             assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
         }
     }
-    assert!(seen > 10_000);
+    assert!(length > 10_000);
 }

@@ -25,15 +25,16 @@ async fn keep_house(server: &Server) {
 
 /// What was announced so far: id and detail of each, in order.
 async fn announced(server: &Server, action: &str) -> Vec<(String, Value)> {
-    let said = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
-    said.map(|entry| {
-        let Entry { actor_kind, actor_id, change, outcome, .. } = &entry;
-        assert_eq!((actor_kind.as_str(), actor_id.as_str(), *change), ("system", "system", Some(1)), "{entry:?}");
-        assert_eq!(outcome, "done");
-        let detail = serde_json::from_str(entry.detail.as_deref().expect("a detail")).expect("JSON");
-        (entry.context_id.clone().expect("an id"), detail)
-    })
-    .collect()
+    let recorded = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
+    recorded
+        .map(|entry| {
+            let Entry { actor_kind, actor_id, change, outcome, .. } = &entry;
+            assert_eq!((actor_kind.as_str(), actor_id.as_str(), *change), ("system", "system", Some(1)), "{entry:?}");
+            assert_eq!(outcome, "done");
+            let detail = serde_json::from_str(entry.detail.as_deref().expect("a detail")).expect("JSON");
+            (entry.context_id.clone().expect("an id"), detail)
+        })
+        .collect()
 }
 
 fn time(millis: i64) -> String {
@@ -70,8 +71,8 @@ async fn the_end_of_a_key_is_announced_once_for_each_lead_time() {
     }
     let shown = server.events(&owner).await;
     assert_eq!(shown.len(), 1, "the last day's: {shown:?}");
-    let seen = (&shown[0]["context"], &shown[0]["event"], &shown[0]["contextId"], &shown[0]["userId"]);
-    assert_eq!(seen, (&json!("apikey"), &json!("updated"), &json!(key), &json!("system")));
+    let fields = (&shown[0]["context"], &shown[0]["event"], &shown[0]["contextId"], &shown[0]["userId"]);
+    assert_eq!(fields, (&json!("apikey"), &json!("updated"), &json!(key), &json!("system")));
     let database = server.database.clone();
     blocking(move || audit::verify(&database, &[]).expect("whole")).await;
 }
@@ -81,14 +82,14 @@ async fn a_server_that_was_down_says_only_how_near_an_end_is_now_and_never_twice
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let key = key_for(&server, &owner, 31 * DAY).await;
-    let gone = key_for(&server, &owner, 20 * DAY).await;
+    let ending = key_for(&server, &owner, 20 * DAY).await;
     server.pass(2 * DAY);
     keep_house(&server).await;
     let server = server.restart().await;
     keep_house(&server).await;
     let end = time(BEGIN + 31 * DAY);
     let mut expected = vec![
-        (gone, json!({ "days": 30, "ends": time(BEGIN + 20 * DAY) })),
+        (ending, json!({ "days": 30, "ends": time(BEGIN + 20 * DAY) })),
         (key.clone(), json!({ "days": 30, "ends": end })),
     ];
     assert_eq!(announced(&server, "apikey.expiring").await, expected);
@@ -126,9 +127,9 @@ async fn only_keys_whose_end_would_surprise_somebody_are_announced() {
     let successor = answer.result()["id"].to_string();
     let only_of = async |wanted: &str| {
         keep_house(&server).await;
-        let said = announced(&server, "apikey.expiring").await;
-        assert!(said.iter().all(|(id, _)| *id != deleted && *id != rotated), "{said:?}");
-        said.iter().filter(|(id, _)| id == wanted).map(|(_, detail)| detail["days"].clone()).collect::<Vec<_>>()
+        let found = announced(&server, "apikey.expiring").await;
+        assert!(found.iter().all(|(id, _)| *id != deleted && *id != rotated), "{found:?}");
+        found.iter().filter(|(id, _)| id == wanted).map(|(_, detail)| detail["days"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(only_of(&moved).await, [7]);
     assert!(only_of(&disabled).await.is_empty());
@@ -149,10 +150,10 @@ async fn many_ends_at_once_are_announced_in_bounded_runs() {
         key_for(&server, &owner, DAY).await;
     }
     keep_house(&server).await;
-    let mut said: Vec<String> = announced(&server, "apikey.expiring").await.into_iter().map(|(id, _)| id).collect();
-    said.sort();
-    said.dedup();
-    assert_eq!(said.len(), 130, "each once, in two changes");
+    let mut ids: Vec<String> = announced(&server, "apikey.expiring").await.into_iter().map(|(id, _)| id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 130, "each once, in two changes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,23 +191,23 @@ async fn a_silence_is_announced_once_and_a_node_that_is_heard_again_may_fall_sil
     server.pass(1);
     keep_house(&server).await;
     keep_house(&server).await;
-    let said = |last: i64| (node.clone(), json!({ "ip": "10.0.0.1", "lastContact": time(last) }));
-    assert_eq!(announced(&server, "node.silent").await, [said(BEGIN)]);
+    let silence = |last: i64| (node.clone(), json!({ "ip": "10.0.0.1", "lastContact": time(last) }));
+    assert_eq!(announced(&server, "node.silent").await, [silence(BEGIN)]);
     let server = server.restart().await;
     for _ in 0..7 {
         server.pass(DAY);
         keep_house(&server).await;
     }
-    assert_eq!(announced(&server, "node.silent").await, [said(BEGIN)], "one silence");
+    assert_eq!(announced(&server, "node.silent").await, [silence(BEGIN)], "one silence");
     let heard = server.now();
     assert_eq!(register(&server, "10.0.0.1").await, node);
     keep_house(&server).await;
     server.pass(10 * MINUTE);
     keep_house(&server).await;
-    assert_eq!(announced(&server, "node.silent").await, [said(BEGIN), said(heard)], "another silence");
+    assert_eq!(announced(&server, "node.silent").await, [silence(BEGIN), silence(heard)], "another silence");
     let shown = server.events(&owner).await;
-    let seen: Vec<_> = shown.iter().map(|event| (&event["context"], &event["event"], &event["userId"])).collect();
+    let fields: Vec<_> = shown.iter().map(|event| (&event["context"], &event["event"], &event["userId"])).collect();
     let (node, updated) = (&json!("flashbacknode"), &json!("updated"));
     let registered = shown.iter().find(|event| event["userId"] != "system").expect("the registration");
-    assert_eq!(seen, [(node, updated, &json!("system")), (node, updated, &registered["userId"])], "{shown:?}");
+    assert_eq!(fields, [(node, updated, &json!("system")), (node, updated, &registered["userId"])], "{shown:?}");
 }

@@ -184,6 +184,6 @@ async fn of_keys_that_have_ended_there_are_never_many_more_than_may_live() {
     assert!((1..=3).contains(&left.len()), "{left:?}");
     assert_eq!(left[0], made.last().copied(), "the newest is there");
     let entries = crate::harness::entries(&server.database).await;
-    let gone = entries.iter().filter(|entry| entry.action == "api_key.delete").count();
-    assert_eq!(gone, 6 - left.len(), "each that gave way is recorded");
+    let deleted = entries.iter().filter(|entry| entry.action == "api_key.delete").count();
+    assert_eq!(deleted, 6 - left.len(), "each that gave way is recorded");
 }

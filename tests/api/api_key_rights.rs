@@ -45,7 +45,7 @@ impl Scene {
         Self { server, owner, lead, head, editor, first, second, keys }
     }
 
-    async fn seen(&self, who: &Identity, path: &str) -> Vec<i64> {
+    async fn listed(&self, who: &Identity, path: &str) -> Vec<i64> {
         let answer = self.server.call_as(who, Method::GET, path, None).await;
         let result = answer.result();
         let ids: Vec<_> = result.as_array().expect("keys").iter().filter_map(|key| key["apiKeyId"].as_i64()).collect();
@@ -81,11 +81,11 @@ async fn everybody_sees_and_changes_what_the_table_says() {
     ];
     let org = keys_of(&scene.owner);
     for (number, (who, in_org, in_first, in_second)) in table.into_iter().enumerate() {
-        assert_eq!(scene.seen(who, &org).await, in_org, "row {number}");
-        for (project, seen) in [(&scene.first, in_first), (&scene.second, in_second)] {
+        assert_eq!(scene.listed(who, &org).await, in_org, "row {number}");
+        for (project, expected) in [(&scene.first, in_first), (&scene.second, in_second)] {
             let path = format!("/api/projects/{project}/api-keys");
-            if let Some(seen) = seen {
-                assert_eq!(scene.seen(who, &path).await, seen, "row {number}");
+            if let Some(expected) = expected {
+                assert_eq!(scene.listed(who, &path).await, expected, "row {number}");
             } else {
                 let answer = scene.server.call_as(who, Method::GET, &path, None).await;
                 assert_eq!(answer.refusal(), (403, "ACCESS_DENIED".to_owned()), "row {number}");
@@ -153,7 +153,7 @@ async fn the_owner_of_a_project_gives_no_roles_and_no_other_projects() {
         let answer = scene.change(who, path, key, &more).await;
         assert_eq!(answer.status, StatusCode::OK, "{more}: {answer:?}");
     }
-    assert_eq!(scene.seen(&scene.lead, &of_first).await, Vec::<i64>::new(), "a key of both is none of theirs alone");
+    assert_eq!(scene.listed(&scene.lead, &of_first).await, Vec::<i64>::new(), "a key of both is none of theirs alone");
     for (path, key, status) in [(&of_first, both, 404), (&of_first, whole, 404), (&of_second, first, 403)] {
         let answer = scene.change(&scene.lead, path, key, &json!({})).await;
         assert_eq!(answer.status.as_u16(), status, "{path} {key}: {answer:?}");
@@ -228,7 +228,7 @@ async fn keys_of_another_organization_are_out_of_reach() {
     let taken = scene.change(&scene.owner, &org, first, &json!({ "listProjectsId": [theirs] })).await;
     let unknown = scene.change(&scene.owner, &org, first, &json!({ "listProjectsId": ["project-1"] })).await;
     assert_eq!((taken.refusal(), taken.body), ((400, "INVALID_FIELD".to_owned()), unknown.body));
-    assert_eq!(scene.seen(&scene.owner, &org).await, scene.keys);
+    assert_eq!(scene.listed(&scene.owner, &org).await, scene.keys);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ fn wrapped(status: u16, message: &str, result: &Value) -> Value {
     })
 }
 
-fn said(answer: &Answer) -> (u16, Value) {
+fn status_and_body(answer: &Answer) -> (u16, Value) {
     (answer.status.as_u16(), answer.json())
 }
 
@@ -40,7 +40,7 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
         "id": 1, "name": "Deploys", "apiKey": secret, "startDate": "2024-01-15T10:30:00.000Z",
         "expireDate": "2025-01-15T10:30:00.000Z", "hasExpireTime": true, "roleId": 2,
     });
-    assert_eq!(said(&made), (201, wrapped(201, "API key created successfully", &result)));
+    assert_eq!(status_and_body(&made), (201, wrapped(201, "API key created successfully", &result)));
     assert_eq!(made.headers["cache-control"], "no-store");
     assert!(secret.starts_with("oka_") && secret.len() == 40, "{secret}");
     let item = json!({
@@ -52,7 +52,11 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
     let (of_first, of_second) = (format!("/api/projects/{first}/api-keys"), format!("/api/projects/{second}/api-keys"));
     for path in [&keys_of(&owner), &of_first, &of_second] {
         let listed = server.call_as(&owner, Method::GET, path, None).await;
-        assert_eq!(said(&listed), (200, wrapped(200, "API keys retrieved successfully", &json!([item]))), "{path}");
+        assert_eq!(
+            status_and_body(&listed),
+            (200, wrapped(200, "API keys retrieved successfully", &json!([item]))),
+            "{path}"
+        );
     }
     let mut change = json!({
         "id": 1, "name": "Builds", "startDate": "2024-01-16T00:00:00Z", "expireDate": null, "hasExpireTime": false,
@@ -64,14 +68,14 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
     });
     for path in [&keys_of(&owner), &of_second] {
         let changed = server.call_as(&owner, Method::PUT, path, Some(&change)).await;
-        assert_eq!(said(&changed), (200, wrapped(200, "API key updated successfully", &result)), "{path}");
+        assert_eq!(status_and_body(&changed), (200, wrapped(200, "API key updated successfully", &result)), "{path}");
         // From the second time on, what may be left out is.
         for optional in ["listProjectsId", "disabled", "note"] {
             change.as_object_mut().expect("an object").remove(optional);
         }
     }
-    let gone = server.call_as(&owner, Method::PUT, &of_first, Some(&change)).await;
-    assert_eq!(gone.refusal(), (404, "API_KEY_NOT_FOUND".to_owned()), "it does not name that project any more");
+    let answer = server.call_as(&owner, Method::PUT, &of_first, Some(&change)).await;
+    assert_eq!(answer.refusal(), (404, "API_KEY_NOT_FOUND".to_owned()), "it does not name that project any more");
     let item = json!({
         "apiKeyId": 1, "apiKeyName": "Builds", "apiKey": mask, "startDate": "2024-01-16T00:00:00.000Z",
         "expireDate": null, "hasExpireTime": false, "projectsNameList": [{ "publicId": second, "name": "Shop" }],
@@ -80,7 +84,7 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
     assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([item]));
     assert_eq!(server.call_as(&owner, Method::GET, &of_first, None).await.result(), json!([]));
     let deleted = server.call_as(&owner, Method::DELETE, &format!("{}/1", keys_of(&owner)), None).await;
-    assert_eq!(said(&deleted), (200, wrapped(200, "API key deleted successfully", &json!(true))));
+    assert_eq!(status_and_body(&deleted), (200, wrapped(200, "API key deleted successfully", &json!(true))));
     assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([]));
     let (next, _) = server.api_key(&owner, Role::User, &[]).await;
     assert_eq!(next, 2, "the number of a deleted key names no other");
@@ -221,14 +225,14 @@ async fn the_secret_is_in_its_one_answer_and_nowhere_else() {
         server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await,
         server.call_as(&owner, Method::POST, "/systemevent", Some(&json!({}))).await,
     ];
-    let said = answers.map(|answer| String::from_utf8(answer.body.to_vec()).expect("text")).concat();
+    let bodies = answers.map(|answer| String::from_utf8(answer.body.to_vec()).expect("text")).concat();
     let recorded = format!("{:?}", entries(&server.database).await);
     let mut stored = std::fs::read(&server.database).expect("the file");
     stored.extend(std::fs::read(server.database.with_extension("db-wal")).expect("the log"));
     let stored = String::from_utf8_lossy(&stored).into_owned();
     for secret in [&secret, &successor] {
         let inner = &secret[8..36];
-        assert!(!said.contains(inner) && !recorded.contains(inner) && !stored.contains(inner));
+        assert!(!bodies.contains(inner) && !recorded.contains(inner) && !stored.contains(inner));
     }
 }
 

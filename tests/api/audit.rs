@@ -21,7 +21,7 @@ use crate::sessions::{self, Person};
 const IP: &str = "203.0.113.7";
 
 /// An entry in the words of the table.
-fn said(entry: &Entry) -> String {
+fn line(entry: &Entry) -> String {
     let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let (context, change) = (number(entry.context), number(entry.change));
     let id = entry.context_id.as_deref().unwrap_or("-");
@@ -152,7 +152,7 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
         assert_eq!(answer.status.as_u16(), status, "{case}: {answer:?}");
         scene.learn(name, &answer);
         let after = entries(&scene.server.database).await.split_off(before);
-        assert_eq!(after.iter().map(said).collect::<Vec<_>>().join("; "), scene.filled(expected), "{case}");
+        assert_eq!(after.iter().map(line).collect::<Vec<_>>().join("; "), scene.filled(expected), "{case}");
         for entry in after {
             let actor = match &caller {
                 Some(caller) => ("user", caller.user.as_str(), None),

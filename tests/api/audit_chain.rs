@@ -118,8 +118,8 @@ async fn a_change_of_any_column_is_found() {
         let change = format!("UPDATE audit SET {column} = ?1{free} WHERE id = ?2");
         conn.execute(&change, params![value, entry.id]).expect(column);
         for verdict in [log.verdict(&[]), log.file_verdict(&[])] {
-            let said = verdict.expect_err(column);
-            assert!(said.contains("The audit log is broken") && said.contains("entry "), "{column}: {said}");
+            let error = verdict.expect_err(column);
+            assert!(error.contains("The audit log is broken") && error.contains("entry "), "{column}: {error}");
         }
         let back = format!("UPDATE audit SET {column} = ?1, seq = 6 WHERE id = ?2");
         conn.execute(&back, params![before, entry.id]).expect("put back");
@@ -134,9 +134,9 @@ async fn a_missing_entry_is_found_where_it_was() {
     log.unguarded().execute("DELETE FROM audit WHERE id = ?1", [entry.id]).expect("deleted");
     let next = log.entry(7).await;
     for verdict in [log.verdict(&[]), log.file_verdict(&[])] {
-        let said = verdict.expect_err("a gap");
+        let error = verdict.expect_err("a gap");
         let place = format!("entry {} (number 7 of {}): number 6 should stand here", next.id, log.owner.org);
-        assert!(said.contains(&place), "{said}");
+        assert!(error.contains(&place), "{error}");
     }
 }
 
@@ -154,23 +154,26 @@ async fn entries_that_changed_places_are_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_tail_is_found_with_the_heads_alone() {
     let log = Log::new().await;
-    let kept = heads(&log.path);
+    let known = heads(&log.path);
     let last = log.entry(12).await;
     let conn = log.unguarded();
     conn.execute("DELETE FROM audit WHERE id = ?1", [last.id]).expect("deleted");
     assert!(log.verdict(&[]).is_ok(), "what is left is a chain");
-    for verdict in [log.verdict(&kept), log.file_verdict(&kept)] {
-        let said = verdict.expect_err("a cut tail");
-        assert!(said.contains(&format!("the chain of {} ends at 11, but entry 12 was kept", log.owner.org)), "{said}");
+    for verdict in [log.verdict(&known), log.file_verdict(&known)] {
+        let error = verdict.expect_err("a cut tail");
+        assert!(
+            error.contains(&format!("the chain of {} ends at 11, but entry 12 was kept", log.owner.org)),
+            "{error}"
+        );
     }
     conn.execute("DELETE FROM audit WHERE org IS NOT NULL", []).expect("deleted");
-    assert!(log.verdict(&kept).expect_err("no chain").contains("ends at 0"));
+    assert!(log.verdict(&known).expect_err("no chain").contains("ends at 0"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
     let log = Log::new().await;
-    let kept = heads(&log.path);
+    let known = heads(&log.path);
     let conn = log.unguarded();
     let mut prev = chain::START;
     for mut entry in entries(&log.path).await.into_iter().filter(|entry| entry.org == log.owner.org) {
@@ -184,9 +187,12 @@ async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
     }
     assert_eq!(log.entry(6).await.address.as_deref(), Some("192.0.2.1"));
     assert!(log.verdict(&[]).is_ok(), "it is a chain");
-    for verdict in [log.verdict(&kept), log.file_verdict(&kept)] {
-        let said = verdict.expect_err("written anew");
-        assert!(said.contains(&format!("(number 12 of {})", log.owner.org)) && said.contains("written anew"), "{said}");
+    for verdict in [log.verdict(&known), log.file_verdict(&known)] {
+        let error = verdict.expect_err("written anew");
+        assert!(
+            error.contains(&format!("(number 12 of {})", log.owner.org)) && error.contains("written anew"),
+            "{error}"
+        );
     }
 }
 

@@ -86,11 +86,11 @@ async fn a_page_is_told_in_these_words() {
         "removed": 0,
     });
     assert_eq!(page(&server, &owner, "?limit=1").await, expected);
-    let said = head(&server, &owner).await;
+    let answer = head(&server, &owner).await;
     let last = entries(&server.database).await;
     let last = last.iter().find(|entry| entry.org == owner.org && entry.seq == 4).expect("the page's entry");
     let expected = format!(r#"{{"org":"{}","seq":4,"hash":"{}"}}"#, owner.org, last.hash);
-    assert_eq!(String::from_utf8_lossy(&said.body), expected, "one line, as `audit head --json` prints it");
+    assert_eq!(String::from_utf8_lossy(&answer.body), expected, "one line, as `audit head --json` prints it");
     let beyond = page(&server, &owner, "?after=9223372036854775807").await;
     assert_eq!((&beyond["data"], &beyond["next"], &beyond["last"]), (&json!([]), &json!(i64::MAX), &json!(4)));
 }
@@ -153,13 +153,13 @@ async fn a_quiet_reader_is_recorded_once_an_hour_and_two_readers_do_not_feed_eac
     server.pass(1);
     page(&server, &owner, &format!("?after={after}")).await;
     assert_eq!(length(&server, &owner).await, begun + 1, "an hour after the last one");
-    let seen = page(&server, &other, &format!("?after={after}")).await;
-    assert_eq!((actions(&seen), length(&server, &owner).await), (vec!["audit.read"], begun + 2));
+    let shown = page(&server, &other, &format!("?after={after}")).await;
+    assert_eq!((actions(&shown), length(&server, &owner).await), (vec!["audit.read"], begun + 2));
     for _ in 0..5 {
         for reader in [&owner, &other] {
             server.pass(1_000);
-            let seen = page(&server, reader, &format!("?after={after}")).await;
-            assert_eq!(actions(&seen), ["audit.read", "audit.read"], "they see each other");
+            let shown = page(&server, reader, &format!("?after={after}")).await;
+            assert_eq!(actions(&shown), ["audit.read", "audit.read"], "they see each other");
         }
     }
     assert_eq!(length(&server, &owner).await, begun + 2);
@@ -188,9 +188,9 @@ async fn what_a_reader_polled_before_a_clean_stop_is_recorded_by_it() {
     assert_eq!((polled.action.as_str(), polled.change), ("audit.polled", None));
     let detail = polled.detail.expect("a detail");
     assert_eq!(detail, json!({ "quietReads": 5, "userId": owner.user }).to_string());
-    let seen = page(&server, &owner, &format!("?after={after}")).await;
-    assert_eq!(actions(&seen), ["audit.read", "audit.polled"]);
-    let again = page(&server, &owner, &format!("?after={}", seen["next"])).await;
+    let shown = page(&server, &owner, &format!("?after={after}")).await;
+    assert_eq!(actions(&shown), ["audit.read", "audit.polled"]);
+    let again = page(&server, &owner, &format!("?after={}", shown["next"])).await;
     let length = length(&server, &owner).await;
     assert_eq!((actions(&again), length), (vec!["audit.read"], begun + 2), "it is a reading as well");
 }
@@ -206,19 +206,19 @@ async fn pages_read_while_others_write_are_whole_and_in_order() {
         }
     };
     let reading = async {
-        let (mut seen, mut after) = (Vec::new(), 0);
+        let (mut entries, mut after) = (Vec::new(), 0);
         for _ in 0..40 {
             let page = page(&server, &owner, &format!("?after={after}&limit=7")).await;
-            seen.extend(page["data"].as_array().expect("entries").clone());
+            entries.extend(page["data"].as_array().expect("entries").clone());
             after = page["next"].as_i64().expect("a number");
         }
-        seen
+        entries
     };
-    let ((), seen) = tokio::join!(writing, reading);
-    let numbers: Vec<i64> = seen.iter().map(|entry| entry["seq"].as_i64().expect("a number")).collect();
-    assert_eq!(numbers, (1..).take(seen.len()).collect::<Vec<_>>());
+    let ((), entries) = tokio::join!(writing, reading);
+    let numbers: Vec<i64> = entries.iter().map(|entry| entry["seq"].as_i64().expect("a number")).collect();
+    assert_eq!(numbers, (1..).take(entries.len()).collect::<Vec<_>>());
     assert_eq!(
-        seen.iter().map(|entry| entry["org"].clone()).collect::<HashSet<_>>(),
+        entries.iter().map(|entry| entry["org"].clone()).collect::<HashSet<_>>(),
         HashSet::from([json!(owner.org)])
     );
 }

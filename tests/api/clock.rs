@@ -41,7 +41,7 @@ pub async fn set(server: Server, millis: i64, restart: bool) -> Server {
 }
 
 /// The server's own entries with this action.
-pub async fn said(server: &Server, action: &str) -> Vec<Entry> {
+pub async fn server_entries(server: &Server, action: &str) -> Vec<Entry> {
     let all = entries(&server.database).await;
     all.into_iter().filter(|entry| entry.org == "server" && entry.action == action).collect()
 }
@@ -105,7 +105,7 @@ async fn a_step_back_is_one_event_however_many_requests_come() {
             look(&server).await;
         }
         let server = server.restart().await;
-        let events = said(&server, "clock.backwards").await;
+        let events = server_entries(&server, "clock.backwards").await;
         let to = Time::from_millis(from - HOUR);
         let expected = format!(r#"{{"from":"{}","to":"{to}"}}"#, Time::from_millis(from));
         assert_eq!(
@@ -115,7 +115,7 @@ async fn a_step_back_is_one_event_however_many_requests_come() {
         );
         server.pass(10 * MINUTE);
         let server = set(server, -5 * MINUTE, restart).await;
-        assert_eq!(said(&server, "clock.backwards").await.len(), 2, "another step is another event");
+        assert_eq!(server_entries(&server, "clock.backwards").await.len(), 2, "another step is another event");
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_second_of_correction_is_no_event_and_two_are() {
         let server = &server;
         server.pass(step);
         look(server).await;
-        assert_eq!(said(server, "clock.backwards").await.len(), events, "{step}");
+        assert_eq!(server_entries(server, "clock.backwards").await.len(), events, "{step}");
     }
 }
 
@@ -206,12 +206,12 @@ async fn a_leap_of_ten_years_and_back_locks_nobody_out_and_lengthens_no_life() {
         server.pass(HOUR);
         assert_eq!((status(&server, &brief).await, status(&server, &long).await), (401, 200));
         let server = set(server, TEN_YEARS, restart).await;
-        assert_eq!(said(&server, "clock.forwards").await.len(), 1);
+        assert_eq!(server_entries(&server, "clock.forwards").await.len(), 1);
         assert_eq!(status(&server, &long).await, 401, "while the clock is ahead, what it says has ended has ended");
         let ahead = person.session(&server).await;
         let token_ahead = token(&server, &owner, Ttl::For(Duration::from_hours(2))).await;
         let server = set(server, -TEN_YEARS, restart).await;
-        assert_eq!(said(&server, "clock.backwards").await.len(), 1, "{restart}");
+        assert_eq!(server_entries(&server, "clock.backwards").await.len(), 1, "{restart}");
         assert_eq!(status(&server, &brief).await, 401, "what had ended before has ended");
         assert_eq!(status(&server, &long).await, 200, "what had not stands");
         assert_eq!((status(&server, &ahead.identity.token).await, status(&server, &token_ahead).await), (200, 200));
@@ -242,7 +242,7 @@ async fn a_clock_that_stays_ahead_for_a_day_is_believed_until_an_administrator_a
     blocking(move || clock::accept(&system).expect("accepted")).await;
     let server = server.restart().await;
     assert_eq!(status(&server, &long).await, 200, "it never came to its end");
-    assert_eq!(said(&server, "clock.accept").await.len(), 1);
+    assert_eq!(server_entries(&server, "clock.accept").await.len(), 1);
     assert_eq!(replay(&server, &body).await, (400, "TIMESTAMP_TOO_OLD".to_owned()), "used ones may be forgotten");
     server.pass(15 * MINUTE);
     let body = registration(&owner.org, &pem, IP, server.now() / 1_000);

@@ -8,7 +8,7 @@ use orgkeys::actions::jobs::Jobs;
 use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
-use crate::clock::{HOUR, ending_key, key_status, said};
+use crate::clock::{HOUR, ending_key, key_status, server_entries};
 use crate::harness::{Server, blocking, entries};
 use crate::outbox::{due, owner_and_hook};
 
@@ -27,8 +27,8 @@ async fn set(server: &Server, millis: i64) {
 async fn announced(server: &Server, action: &str) -> Vec<String> {
     let system = Arc::clone(&server.system);
     blocking(move || assert!(Jobs::new(system, 0).run_due(0).is_empty())).await;
-    let said = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
-    said.map(|entry| entry.detail.expect("a detail")).collect()
+    let recorded = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
+    recorded.map(|entry| entry.detail.expect("a detail")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +86,7 @@ async fn a_clock_that_is_accepted_stays_so_across_a_restart() {
         blocking(move || clock::accept(&system).expect("accepted")).await;
         let server = server.restart().await;
         assert_eq!(key_status(&server, &key).await, 200, "{ahead}");
-        assert_eq!(said(&server, "clock.backwards").await.len(), 1, "{ahead}");
+        assert_eq!(server_entries(&server, "clock.backwards").await.len(), 1, "{ahead}");
     }
 }
 
@@ -133,8 +133,8 @@ async fn the_end_of_a_key_that_came_near_by_a_leap_is_announced_again_when_it_do
         ending_key(&server, &owner, days * DAY).await;
         let expected: Vec<_> = leads.iter().map(|lead| json!({ "days": lead, "ends": end }).to_string()).collect();
         let mine = async || {
-            let said = announced(&server, "apikey.expiring").await;
-            said.into_iter().filter(|detail| detail.contains(&end)).collect::<Vec<_>>()
+            let details = announced(&server, "apikey.expiring").await;
+            details.into_iter().filter(|detail| detail.contains(&end)).collect::<Vec<_>>()
         };
         mine().await;
         set(&server, (days - 1) * DAY).await;

@@ -9,7 +9,7 @@ use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::access::token;
-use crate::clock::{DAY, HOUR, MINUTE, TEN_YEARS, ending_key, key_status, look, said, set, status};
+use crate::clock::{DAY, HOUR, MINUTE, TEN_YEARS, ending_key, key_status, look, server_entries, set, status};
 use crate::harness::{Server, blocking};
 use crate::sessions;
 
@@ -46,8 +46,8 @@ async fn what_expired_after_an_outage_stays_so_when_the_clock_steps_back() {
         assert_eq!(status(&server, &owner.token).await, 200, "what has no end goes on");
         let again = person.session(&server).await.identity.token;
         assert_eq!(status(&server, &again).await, 200, "and people sign in");
-        assert_eq!(said(&server, "clock.backwards").await.len(), 2, "{restart}");
-        assert_eq!(said(&server, "clock.forwards").await.len(), 1, "{restart}");
+        assert_eq!(server_entries(&server, "clock.backwards").await.len(), 2, "{restart}");
+        assert_eq!(server_entries(&server, "clock.forwards").await.len(), 1, "{restart}");
     }
 }
 
@@ -95,7 +95,8 @@ async fn a_start_after_an_outage_is_told_from_a_leap_at_run_time() {
     server.pass(2 * DAY);
     look(&server).await;
     let time = |millis| Time::from_millis(millis).to_string();
-    let details = said(&server, "clock.forwards").await.into_iter().map(|entry| entry.detail.expect("a detail"));
+    let details =
+        server_entries(&server, "clock.forwards").await.into_iter().map(|entry| entry.detail.expect("a detail"));
     let details: Vec<Value> = details.map(|detail| serde_json::from_str(&detail).expect("JSON")).collect();
     let (leapt, to) = (started + MINUTE, started + MINUTE + 2 * DAY);
     let expected = [

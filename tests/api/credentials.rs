@@ -15,8 +15,8 @@ async fn a_bad_credential_says_what_is_wrong_with_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (good, expiring) = (owner.token.clone(), token(&server, &owner, Ttl::For(Duration::from_mins(1))).await);
-    let gone = server.member_of(&owner.org, Role::User).await;
-    server.revoke(&gone).await;
+    let revoked = server.member_of(&owner.org, Role::User).await;
+    server.revoke(&revoked).await;
     let unknown = {
         let elsewhere = Server::start().await;
         elsewhere.owner_of("acme").await.token
@@ -39,7 +39,7 @@ async fn a_bad_credential_says_what_is_wrong_with_it() {
         (vec![("authorization", format!("Basic {good}"))], "MALFORMED_TOKEN"),
         (vec![bearer(&unknown)], "INVALID_TOKEN"),
         (vec![bearer(&expiring)], "TOKEN_EXPIRED"),
-        (vec![bearer(&gone.token)], "TOKEN_REVOKED"),
+        (vec![bearer(&revoked.token)], "TOKEN_REVOKED"),
         (vec![bearer(&good), ("x-api-key", "oka_1".to_owned())], "TWO_CREDENTIALS"),
         (vec![bearer(&good), bearer(&good)], "TWO_CREDENTIALS"),
     ];
@@ -47,10 +47,10 @@ async fn a_bad_credential_says_what_is_wrong_with_it() {
         let answer = call(headers).await;
         assert_eq!(answer.refusal(), (401, code.to_owned()));
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
-        let said = String::from_utf8_lossy(&answer.body).into_owned();
-        assert!(!said.contains(&good) && !said.contains(&expiring), "{said} repeats a token");
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(!body.contains(&good) && !body.contains(&expiring), "{body} repeats a token");
         if code == "TWO_CREDENTIALS" {
-            assert!(said.contains("Authorization"), "{said} names them");
+            assert!(body.contains("Authorization"), "{body} names them");
         }
     }
     let lower = vec![("authorization", format!("bearer {good}"))];

@@ -82,7 +82,7 @@ fn the_dashboard_is_one_that_grafana_imports() {
 #[test]
 fn every_alert_has_a_summary_a_remedy_and_a_test() {
     let (alerts, tests) = (read("prometheus-alerts.yml"), read("prometheus-alerts.test.yml"));
-    let mut seen = 0;
+    let mut count = 0;
     for alert in alerts.split("- alert: ").skip(1) {
         let name = alert.lines().next().expect("a name");
         for part in ["severity: ", "summary: ", "remedy: "] {
@@ -93,9 +93,9 @@ fn every_alert_has_a_summary_a_remedy_and_a_test() {
             "{name}: nobody tests when it is silent"
         );
         assert!(tests.contains(&format!("alertname=\"{name}\"")), "{name}: nobody tests that it fires");
-        seen += 1;
+        count += 1;
     }
-    assert!(seen >= 10, "{seen}");
+    assert!(count >= 10, "{count}");
 }
 
 /// Every expression of the dashboard as a rule, which is what promtool reads; an interval stands for what Grafana puts there.

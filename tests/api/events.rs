@@ -121,7 +121,7 @@ async fn every_filter_keeps_what_fits() {
     let (key, pem) = server.mint(&owner).await;
     server.mint(&admin).await;
     server.register(&owner.org, &pem, "203.0.113.7").await;
-    let kept = [
+    let cases = [
         (json!({ "context": 10 }), 2),
         (json!({ "context": 9 }), 1),
         (json!({ "context": 0 }), 0),
@@ -139,7 +139,7 @@ async fn every_filter_keeps_what_fits() {
         (json!({ "workspaceId": "project-1" }), 0),
         (json!({ "unknown": [1], "showUnread": false }), 8),
     ];
-    for (wanted, total) in kept {
+    for (wanted, total) in cases {
         let found = page(&server, &owner, &wanted, "id").await;
         assert_eq!((found.0.len(), found.1), (usize::try_from(total).expect("small"), total), "{wanted}");
     }

@@ -36,7 +36,7 @@ struct World {
     server: Server,
     names: Names,
     /// What is written into the document: what was asked and answered, by operation.
-    seen: Map<String, Value>,
+    examples: Map<String, Value>,
 }
 
 impl World {
@@ -66,7 +66,7 @@ impl World {
         let mut names = Names::default();
         let words = [org, secret, bobs, key].map(|word| names.pretty(&word));
         assert_eq!(words, [ORG, ADAS_TOKEN, BOBS_TOKEN, KEY]);
-        Self { server, names, seen: Map::new() }
+        Self { server, names, examples: Map::new() }
     }
 
     /// Asks as a step says, and gives what was answered.
@@ -116,20 +116,20 @@ impl World {
         if step.shows == Shows::Nothing {
             return;
         }
-        let seen = self.seen.entry(step.operation.clone()).or_insert_with(|| json!({}));
+        let examples = self.examples.entry(step.operation.clone()).or_insert_with(|| json!({}));
         if step.shows == Shows::Success {
             if step.parameters != json!({}) {
-                seen["parameters"] = step.parameters;
+                examples["parameters"] = step.parameters;
             }
             if let Some(body) = step.body {
-                seen["request"] = body;
+                examples["request"] = body;
             }
         }
         if let Some(text) = shown(media, &answer) {
-            seen["texts"][media.split(';').next().unwrap_or_default()] = text.into();
+            examples["texts"][media.split(';').next().unwrap_or_default()] = text.into();
         }
         if is_json {
-            let before = std::mem::replace(&mut seen["answers"][answer.status.as_str()], answered);
+            let before = std::mem::replace(&mut examples["answers"][answer.status.as_str()], answered);
             assert!(before.is_null(), "{} is told {} twice", step.operation, answer.status);
         }
     }
@@ -141,7 +141,7 @@ impl World {
         let mut reader = Reader::open(&self.server, credential, &org, "?context=10", Some("1")).await;
         let (id, event, data) = reader.event().await;
         let data = self.names.example(data).to_string();
-        self.seen["streamEvents"]["texts"]["text/event-stream"] =
+        self.examples["streamEvents"]["texts"]["text/event-stream"] =
             json!({ "id": id.to_string(), "event": event, "data": data });
     }
 
@@ -149,8 +149,8 @@ impl World {
     fn untold(&self, status: &str) -> Vec<Step> {
         let ids = operations().into_iter().filter(|(_, _, operation)| operation["responses"].get(status).is_some());
         let ids = ids.filter_map(|(_, _, operation)| operation["operationId"].as_str());
-        let untold = ids.filter(|id| self.seen[*id]["answers"].get(status).is_none());
-        untold.map(|id| story::again(id, &self.seen[id])).collect()
+        let untold = ids.filter(|id| self.examples[*id]["answers"].get(status).is_none());
+        untold.map(|id| story::again(id, &self.examples[id])).collect()
     }
 
     /// Tells of every operation how it is refused to who may not, and where there is no such thing.
@@ -227,18 +227,18 @@ async fn told() -> Value {
         assert!(status.starts_with(['4', '5']) && refusals[family].get(&status).is_none(), "{family}: {answer:?}");
         refusals[family][status] = world.names.example(answer.json());
     }
-    let mut seen = world.seen;
+    let mut examples = world.examples;
     for (id, answer) in refused_often().await {
-        seen[id]["answers"]["429"] = world.names.example(answer.json());
+        examples[id]["answers"]["429"] = world.names.example(answer.json());
     }
     let [plain, wrapped] = faults().await;
     for (id, fault) in story::FAULTLESS.map(|id| (id, if id == "verifyApiKey" { &wrapped } else { &plain })) {
         assert_eq!(fault.status, StatusCode::INTERNAL_SERVER_ERROR, "{fault:?}");
-        seen[id]["answers"]["5XX"] = world.names.example(fault.json());
+        examples[id]["answers"]["5XX"] = world.names.example(fault.json());
     }
-    seen.insert("refusals".to_owned(), refusals);
-    seen.sort_keys();
-    seen.into()
+    examples.insert("refusals".to_owned(), refusals);
+    examples.sort_keys();
+    examples.into()
 }
 
 /// What is answered to who asks too often, and where there is no room: every call leaves an entry.
@@ -320,10 +320,10 @@ async fn the_examples_are_what_a_server_answers() {
 #[test]
 fn every_operation_has_been_told() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/examples.json");
-    let seen: Value = serde_json::from_slice(&fs::read(file).expect("the file")).expect("JSON");
+    let examples: Value = serde_json::from_slice(&fs::read(file).expect("the file")).expect("JSON");
     for (method, path, operation) in operations() {
         let id = operation["operationId"].as_str().expect("an id");
-        let own = seen.get(id).unwrap_or_else(|| panic!("{method} {path}: the story does not tell {id}"));
+        let own = examples.get(id).unwrap_or_else(|| panic!("{method} {path}: the story does not tell {id}"));
         assert_eq!(own.get("request").is_some(), operation.get("requestBody").is_some(), "{id}");
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let name = parameter["name"].as_str().expect("a name");

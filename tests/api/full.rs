@@ -81,8 +81,8 @@ impl Acme {
         let person = format!("/organization/users/{}", self.leaving.user);
         let answer = server.call_as(&self.owner, Method::DELETE, &person, None).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-        let gone = server.call_as(&self.leaving, Method::GET, "/user/profile", None).await;
-        assert_eq!(gone.refusal(), (401, "TOKEN_REVOKED".to_owned()));
+        let answer = server.call_as(&self.leaving, Method::GET, "/user/profile", None).await;
+        assert_eq!(answer.refusal(), (401, "TOKEN_REVOKED".to_owned()));
         // Another time, so another signature than at its registration.
         let unregistration = registration(&self.owner.org, &self.pem, "first", server.now() / 1_000 - 1);
         let answer = server.call(Method::POST, "/unregister", Some(&unregistration)).await;

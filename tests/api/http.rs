@@ -122,9 +122,9 @@ async fn a_body_that_is_not_json_or_a_parameter_that_cannot_be_read_is_named_and
         (deep_field.as_str(), "userId must be a string"),
         (all_fields, "must be an object"),
     ];
-    for (body, said) in cases {
+    for (body, expected) in cases {
         let message = refusal(&post(body).await, false, 400, "INVALID_FIELD");
-        assert!(message.contains(said), "{body:.40}: {message}");
+        assert!(message.contains(expected), "{body:.40}: {message}");
     }
     let key = format!("/organization/{}/key", owner.org);
     let cases = [
@@ -220,12 +220,12 @@ async fn a_plain_request_id_is_kept_and_any_other_replaced() {
         assert_eq!(asked(Some(id)).await, id);
     }
     let long = "a".repeat(65);
-    let mut seen = Vec::new();
+    let mut ids = Vec::new();
     for id in [None, Some(""), Some("a b"), Some("a,b"), Some("<script>"), Some("a/b"), Some(&long)] {
         let given = asked(id).await;
         assert!(given.len() == 36 && Some(given.as_str()) != id, "{id:?}: {given}");
-        assert!(!seen.contains(&given), "{given} was given twice");
-        seen.push(given);
+        assert!(!ids.contains(&given), "{given} was given twice");
+        ids.push(given);
     }
 }
 

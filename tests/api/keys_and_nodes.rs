@@ -114,8 +114,8 @@ async fn a_node_that_left_and_comes_back_is_a_new_one() {
     assert_eq!(nodes(&server, &owner).await, Vec::<Value>::new());
     assert_eq!(get(&server, &owner, "/organization/ORG/key").await["data"][0]["nodeKeys"], json!([]));
     server.pass(1_000);
-    let gone = unregister(&server, &registration(&owner.org, &pem, IP, server.now() / 1_000)).await;
-    assert_eq!(gone.refusal(), (404, "NODE_NOT_FOUND".to_owned()));
+    let answer = unregister(&server, &registration(&owner.org, &pem, IP, server.now() / 1_000)).await;
+    assert_eq!(answer.refusal(), (404, "NODE_NOT_FOUND".to_owned()));
     server.pass(1_000);
     assert_ne!(server.register(&owner.org, &pem, IP).await.json()["data"]["id"], first);
 }
@@ -239,21 +239,21 @@ async fn a_deleted_node_is_activated_once_and_waits_for_its_next_call() {
         (answer.status.as_u16(), answer.json()["message"].as_str().expect("text").to_owned())
     };
     let activate = format!("{by_id}/activate");
-    let said = |status: u16, message: &str| (status, message.to_owned());
-    assert_eq!(call(Method::POST, &activate).await, said(400, "Node is not deleted"));
-    assert_eq!(call(Method::DELETE, &by_id).await, said(200, "Node deleted successfully"));
+    let expected = |status: u16, message: &str| (status, message.to_owned());
+    assert_eq!(call(Method::POST, &activate).await, expected(400, "Node is not deleted"));
+    assert_eq!(call(Method::DELETE, &by_id).await, expected(200, "Node deleted successfully"));
     assert_eq!(get(&server, &owner, "/organization/ORG/key").await["data"][0]["nodeKeys"], json!([]), "at once");
-    assert_eq!(call(Method::DELETE, &by_id).await, said(400, "Node is already deleted"));
+    assert_eq!(call(Method::DELETE, &by_id).await, expected(400, "Node is already deleted"));
     server.pass(5_000);
-    assert_eq!(call(Method::POST, &activate).await, said(200, "Node activated successfully"));
+    assert_eq!(call(Method::POST, &activate).await, expected(200, "Node activated successfully"));
     let found = nodes(&server, &owner).await;
     assert_eq!((&found[0]["id"], &found[0]["keyId"]), (&json!(id), &Value::Null));
     assert_eq!(found[0]["lastUpdated"], "2024-01-15T10:30:00.000Z", "an administrator's call is no contact");
     assert_eq!(server.register(&owner.org, &pem, IP).await.json()["data"]["keyId"], json!(key));
     for missing in ["203.0.113.8", "node-018d0b6a-5c80-7000-8000-000000000004", "node-1", "%20"] {
         let path = format!("/organization/{}/node/{missing}", owner.org);
-        assert_eq!(call(Method::DELETE, &path).await, said(404, "Node not found"), "{missing}");
-        assert_eq!(call(Method::POST, &format!("{path}/activate")).await, said(404, "Node not found"), "{missing}");
+        assert_eq!(call(Method::DELETE, &path).await, expected(404, "Node not found"), "{missing}");
+        assert_eq!(call(Method::POST, &format!("{path}/activate")).await, expected(404, "Node not found"), "{missing}");
     }
 }
 

@@ -17,9 +17,9 @@ async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
     for _ in 0..3 {
         people.push(person(&server, &owner.org, Role::User).await);
     }
-    let [ada, gone, new] = people.try_into().map_err(|_| ()).expect("three");
+    let [ada, deleted, new] = people.try_into().map_err(|_| ()).expect("three");
     let invited = person(&server, &owner.org, Role::User).await;
-    change(&server, &format!("UPDATE person SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", gone.email));
+    change(&server, &format!("UPDATE person SET deleted_at = 0, deleted_by = 255 WHERE email = '{}'", deleted.email));
     change(&server, &format!("UPDATE person SET validated = 0 WHERE email = '{}'", new.email));
     change(&server, &format!("UPDATE person SET validated = 0, password = NULL WHERE email = '{}'", invited.email));
     let before = entries(&server.database).await.len();
@@ -27,7 +27,7 @@ async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
         (ada.email.as_str(), "correct horse battery stapl"),
         ("nobody@example.org", PASSWORD),
         ("no address at all", PASSWORD),
-        (&gone.email, "another password"),
+        (&deleted.email, "another password"),
         (&new.email, "another password"),
         (&invited.email, PASSWORD),
     ];
@@ -47,7 +47,7 @@ async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
     assert_eq!((told[0].status, told[0].json()), (StatusCode::UNAUTHORIZED, expected));
     assert!(told.iter().all(|answer| *answer == told[0]), "{told:?}");
     assert_eq!(count(&server, "SELECT count(*) FROM wrong_password"), 6, "each left the same on disk");
-    for person in [gone, new] {
+    for person in [deleted, new] {
         let answer = log_in(&server, "127.0.0.1", &person.email, PASSWORD).await;
         assert_eq!(answer.refusal(), (401, "USER_INACTIVE".to_owned()), "said to who knows the password alone");
         assert_eq!(answer.json()["error_code"], "USER_INACTIVE");
@@ -110,15 +110,15 @@ async fn a_hash_of_less_work_is_replaced_by_who_knows_its_password() {
     let [salt, hash] = [&[1; 16][..], &hash].map(|bytes| BASE64_STANDARD_NO_PAD.encode(bytes));
     let weak = format!("$argon2id$v=19$m=64,t=1,p=1${salt}${hash}");
     change(&server, &format!("UPDATE person SET password = '{weak}' WHERE email = '{}'", ada.email));
-    let kept = || -> String {
+    let stored = || -> String {
         let sql = "SELECT password FROM person WHERE email = ?1";
         conn(&server).query_row(sql, [&ada.email], |row| row.get(0)).expect("a hash")
     };
     assert_eq!(log_in(&server, "127.0.0.1", &ada.email, "another password").await.refusal().0, 401);
-    assert_eq!(kept(), weak);
+    assert_eq!(stored(), weak);
     ada.session(&server).await;
-    let strong = kept();
+    let strong = stored();
     assert!(strong.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{strong}");
     ada.session(&server).await;
-    assert_eq!(kept(), strong, "and not again");
+    assert_eq!(stored(), strong, "and not again");
 }

@@ -95,11 +95,15 @@ async fn a_full_organization_goes_on_with_the_nodes_that_it_has() {
     let place = format!("/organization/{}/node/203.0.113.1", owner.org);
     assert_eq!(server.call_as(&owner, Method::DELETE, &place, None).await.status, StatusCode::OK);
     assert_eq!(register(&server, &sent).await.refusal().1, "NODE_LIMIT_REACHED", "a deleted node keeps its place");
-    let gone = registration(&owner.org, &pem, "203.0.113.2", server.now() / 1_000 + 1);
-    assert_eq!(server.call(Method::POST, "/unregister", Some(&gone)).await.status, StatusCode::OK);
+    let departing = registration(&owner.org, &pem, "203.0.113.2", server.now() / 1_000 + 1);
+    assert_eq!(server.call(Method::POST, "/unregister", Some(&departing)).await.status, StatusCode::OK);
     assert_eq!(register(&server, &sent).await.status, StatusCode::OK, "the same call again: nothing of it was used up");
     assert_eq!(register(&server, &sent).await.refusal().1, "SIGNATURE_REPLAYED");
-    assert_eq!(register(&server, &gone).await.refusal().1, "SIGNATURE_REPLAYED", "said before that there is no room");
+    assert_eq!(
+        register(&server, &departing).await.refusal().1,
+        "SIGNATURE_REPLAYED",
+        "said before that there is no room"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

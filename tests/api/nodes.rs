@@ -113,11 +113,11 @@ async fn a_refusal_says_what_is_wrong() {
         (changed("status", json!("s".repeat(33))), "INVALID_FIELD", "0 to 32"),
         (json!({ "ip": "203.0.113.7" }), "INVALID_FIELD", "missing field region"),
     ];
-    for (body, code, said) in cases {
+    for (body, code, expected) in cases {
         let answer = server.call(Method::POST, "/register", Some(&body)).await;
         assert_eq!(answer.refusal(), (400, code.to_owned()), "{answer:?}");
         let advice = answer.json()["errorMessage"].as_str().unwrap_or_default().to_owned();
-        assert!(advice.contains(said), "{advice} does not say {said}");
+        assert!(advice.contains(expected), "{advice} does not say {expected}");
     }
     assert_eq!(server.call(Method::POST, "/register", Some(&good)).await.status, StatusCode::OK, "nothing was used up");
 }

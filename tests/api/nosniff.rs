@@ -6,28 +6,28 @@ use crate::access::{Column, Credential, Scene, filled};
 use crate::harness::{Answer, Server, raw, registration};
 use crate::openapi::operations;
 
-fn is_said(answer: &Answer, of: &str) {
-    let said: Vec<_> = answer.headers.get_all("x-content-type-options").iter().collect();
-    assert_eq!(said, ["nosniff"], "{of}: {answer:?}");
+fn is_nosniff(answer: &Answer, of: &str) {
+    let values: Vec<_> = answer.headers.get_all("x-content-type-options").iter().collect();
+    assert_eq!(values, ["nosniff"], "{of}: {answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_says_so_where_it_succeeds_and_where_it_is_refused() {
     let mut scene = Scene::new().await;
     let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
-    let (mut seen, mut done) = (0, 0);
+    let (mut asked, mut done) = (0, 0);
     for (method, path, operation) in operations() {
         let name = operation["operationId"].as_str().expect("an id");
         let (ids, body) = scene.ready(name, &column).await;
         let path = filled(path, &ids);
         let answer = scene.call(method, &path, &column.credential, body.as_ref()).await;
-        is_said(&answer, name);
+        is_nosniff(&answer, name);
         done += usize::from(answer.status.is_success());
         let method: Method = method.to_uppercase().parse().expect("a method");
-        is_said(&scene.server.call(method, &path, None).await, name);
-        seen += 1;
+        is_nosniff(&scene.server.call(method, &path, None).await, name);
+        asked += 1;
     }
-    assert!(seen > 50 && done > 40, "{seen} were asked, {done} were done");
+    assert!(asked > 50 && done > 40, "{asked} were asked, {done} were done");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +71,7 @@ async fn every_other_path_says_so() {
         let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n");
         let answer = raw(server.address, request).await;
         assert_eq!(answer.status.as_u16(), status, "{method} {path} {headers}: {answer:?}");
-        is_said(&answer, path);
+        is_nosniff(&answer, path);
     }
 }
 
@@ -89,6 +89,6 @@ async fn what_is_no_request_at_all_is_told_so_too() {
     ] {
         let answer = raw(server.address, request).await;
         assert_eq!(answer.status.as_u16(), status, "{answer:?}");
-        is_said(&answer, "hyper's own");
+        is_nosniff(&answer, "hyper's own");
     }
 }

@@ -130,7 +130,7 @@ fn every_operation_lists_the_ways_in_which_it_fails() {
 
 #[test]
 fn what_goes_in_and_out_has_an_example_that_fits_its_schema() {
-    let mut seen = 0;
+    let mut count = 0;
     for (method, path, operation) in operations() {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             if let Some(example) = parameter.get("example") {
@@ -144,10 +144,10 @@ fn what_goes_in_and_out_has_an_example_that_fits_its_schema() {
             let schema = resolve(&media["schema"]);
             let example = media.get("example").unwrap_or_else(|| panic!("{method} {path} has no example: {schema}"));
             assert_eq!(misfit("", example, schema), None, "{method} {path}");
-            seen += 1;
+            count += 1;
         }
     }
-    assert!(seen > operations().len(), "only {seen} were looked at");
+    assert!(count > operations().len(), "only {count} were looked at");
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().expect("schemas") {
         if let Some(example) = schema.get("example") {
             assert_eq!(misfit("", example, schema), None, "{name}");
@@ -183,11 +183,11 @@ fn the_document_holds_nothing_that_readers_stumble_over() {
     }
     for (method, path, operation) in operations() {
         let names = operation["parameters"].as_array().into_iter().flatten().filter_map(|found| found["name"].as_str());
-        let mut seen = HashSet::new();
+        let mut used = HashSet::new();
         for name in names {
             let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
             assert!(
-                seen.insert(plain.to_lowercase()),
+                used.insert(plain.to_lowercase()),
                 "{method} {path} has two parameters that generators call {name}"
             );
         }
@@ -272,9 +272,9 @@ fn each_schema_has_one_name_and_each_enumeration_has_one() {
             Value::Object(map) => {
                 let words = ["title", "description", "example"];
                 // A field may be called like one of the words, but then it is an object.
-                let kept =
+                let rest =
                     map.iter().filter(|(key, value)| !words.contains(&key.as_str()) || value.get("type").is_some());
-                kept.map(|(key, value)| (key.clone(), bare(value))).collect()
+                rest.map(|(key, value)| (key.clone(), bare(value))).collect()
             }
             other => other.clone(),
         }

@@ -18,9 +18,9 @@ async fn an_organization_says_of_itself_what_its_administrators_write() {
         "zipcode": "", "phone": "", "state": "", "country": "", "deletedAt": null, "reposDisabled": false,
         "is_business": false, "mfaEnforced": false,
     });
-    let said = |message: &str, data: &Value| json!({ "success": true, "message": message, "data": data });
+    let enveloped = |message: &str, data: &Value| json!({ "success": true, "message": message, "data": data });
     let got = server.call_as(&user, Method::GET, &path, None).await;
-    assert_eq!((got.status, got.json()), (StatusCode::OK, said("Organization retrieved successfully", &expected)));
+    assert_eq!((got.status, got.json()), (StatusCode::OK, enveloped("Organization retrieved successfully", &expected)));
     let whole = json!({
         "name": "Acme Ltd", "domain": "acme.example", "website": "https://acme.example", "address1": "1 High Street",
         "address2": "2nd floor", "city": "London", "zipcode": "SW1A 1AA", "phone": "+44 20 7946 0000",
@@ -30,7 +30,7 @@ async fn an_organization_says_of_itself_what_its_administrators_write() {
         expected[field] = value.clone();
     }
     let put = server.call_as(&administrator, Method::PUT, &path, Some(&whole)).await;
-    assert_eq!((put.status, put.json()), (StatusCode::OK, said("Organization updated successfully", &expected)));
+    assert_eq!((put.status, put.json()), (StatusCode::OK, enveloped("Organization updated successfully", &expected)));
     let profile = server.call_as(&owner, Method::GET, "/user/profile", None).await.json();
     assert_eq!(profile["data"]["isBusiness"], true);
     let part = json!({ "city": "", "state": null, "phone": "none" });

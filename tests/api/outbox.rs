@@ -43,12 +43,12 @@ pub async fn tell(server: &Server, tries: Vec<Tried>) {
 
 /// What is due now beside what is being tried, as far as there are places for so many more, and when the next is.
 pub async fn due(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Attempt>, Option<i64>) {
-    let (attempts, next, _) = looked(server, tried, places).await;
+    let (attempts, next, _) = selected(server, tried, places).await;
     (attempts, next)
 }
 
 /// The same, and what else a look at the outbox finds.
-pub async fn looked(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Attempt>, Option<i64>, Candidates) {
+pub async fn selected(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Attempt>, Option<i64>, Candidates) {
     let (system, mut schedule) = (Arc::clone(&server.system), Schedule::new(tried.len() + places));
     for begun in tried {
         schedule.begin(*begun);
@@ -144,7 +144,7 @@ async fn a_webhook_gets_what_it_asks_for_of_its_own_organization_while_it_is_on(
     let hook = async |body: Value| Hook::make(&server, &owner, &body).await;
     let url = "https://a.example";
     let keys = hook(json!({ "url": url, "contexts": [10] })).await;
-    let gone = hook(json!({ "url": url, "events": [2] })).await;
+    let deletions = hook(json!({ "url": url, "events": [2] })).await;
     let both = hook(json!({ "url": url, "contexts": [10, 0], "events": [2] })).await;
     let off = hook(json!({ "url": url, "disabled": true })).await;
     let (key, _) = server.mint(&owner).await;
@@ -168,7 +168,7 @@ async fn a_webhook_gets_what_it_asks_for_of_its_own_organization_while_it_is_on(
         ids.into_iter().map(action).collect::<Vec<_>>()
     };
     assert_eq!(of(&keys).await, ["org_key.create", "org_key.delete"]);
-    assert_eq!(of(&gone).await, ["org_key.delete", "project.delete"]);
+    assert_eq!(of(&deletions).await, ["org_key.delete", "project.delete"]);
     assert_eq!(of(&both).await, ["org_key.delete", "project.delete", "webhook.test"]);
     assert_eq!(of(&off).await, ["webhook.update"], "from its switching on, and no other's test");
 }
@@ -313,10 +313,10 @@ async fn a_receiver_that_hangs_takes_four_places_and_no_more() {
 async fn what_was_deleted_or_has_ended_is_settled_without_harm() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
-    let (id, gone) =
+    let (id, deleted) =
         (hook.tested(&server, &owner).await, Hook::make(&server, &owner, &json!({ "url": "https://b" })).await);
-    let lost = gone.tested(&server, &owner).await;
-    gone.call(&server, &owner, Method::DELETE, "", Value::Null).await;
+    let lost = deleted.tested(&server, &owner).await;
+    deleted.call(&server, &owner, Method::DELETE, "", Value::Null).await;
     let before = entries(&server.database).await.len();
     let taken = Outcome::Taken { status: 200 };
     settle(

@@ -134,8 +134,8 @@ async fn one_event_switches_off_all_that_are_full_once_each() {
     }
     fill(&server, &last, MOST - 1, "pending").await;
     server.project(&owner, "a").await;
-    let said = details(&server, "webhook.disabled").await;
-    assert_eq!(said, vec![json!({ "failed": MOST, "why": "overfull" }); 4]);
+    let recorded = details(&server, "webhook.disabled").await;
+    assert_eq!(recorded, vec![json!({ "failed": MOST, "why": "overfull" }); 4]);
     assert_eq!(due(&server, &[], 32).await.0.len(), 0);
     assert_eq!(number(&server, "SELECT count(*) FROM webhook WHERE disabled = 'overfull' AND pending = 0").await, 4);
     assert!(is_counted(&server).await);

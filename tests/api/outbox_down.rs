@@ -240,9 +240,9 @@ async fn ten_dead_webhooks_say_of_one_event_little_more_than_that_each_failed() 
     change(&server, "DELETE FROM delivery").await;
     server.project(&owner, "a").await;
     fail_all(&server).await;
-    let said = details(&server, "webhook.failed").await;
-    assert!((10..=20).contains(&said.len()), "{}", said.len());
-    assert_eq!(said.iter().filter(|detail| detail["count"] != 1 || detail["deliveryId"].is_null()).count(), 0);
+    let recorded = details(&server, "webhook.failed").await;
+    assert!((10..=20).contains(&recorded.len()), "{}", recorded.len());
+    assert_eq!(recorded.iter().filter(|detail| detail["count"] != 1 || detail["deliveryId"].is_null()).count(), 0);
     assert!(number(&server, "SELECT count(*) FROM delivery WHERE state = 'failed'").await >= 100, "all was tried");
     // One that took something meanwhile says so again.
     first.tested(&server, &owner).await;
@@ -250,5 +250,5 @@ async fn ten_dead_webhooks_say_of_one_event_little_more_than_that_each_failed() 
     tell(&server, tries.iter().map(|attempt| attempt.ended(TAKEN)).collect()).await;
     server.project(&owner, "b").await;
     fail_all(&server).await;
-    assert!((said.len() + 11..=said.len() + 21).contains(&details(&server, "webhook.failed").await.len()));
+    assert!((recorded.len() + 11..=recorded.len() + 21).contains(&details(&server, "webhook.failed").await.len()));
 }

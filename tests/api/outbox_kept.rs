@@ -79,8 +79,8 @@ async fn what_ended_is_forgotten_after_thirty_days_and_beyond_a_thousand_though_
     hook.tested(&server, &owner).await;
     assert_eq!(keep_house(&server).await, 1);
     assert_eq!(total(&server, &owner, &hook, "?state=delivered").await, 1_000);
-    let kept = hook.deliveries(&server, &owner, "?state=delivered&take=1000").await["data"].clone();
-    assert!(kept.as_array().expect("a list").iter().any(|delivery| delivery["id"] == id), "one of the oldest goes");
+    let listed = hook.deliveries(&server, &owner, "?state=delivered&take=1000").await["data"].clone();
+    assert!(listed.as_array().expect("a list").iter().any(|delivery| delivery["id"] == id), "one of the oldest goes");
 
     days(&server, 30).await;
     assert_eq!(keep_house(&server).await, 2, "999 in two steps");
@@ -160,7 +160,7 @@ async fn a_deleted_webhook_is_gone_at_once_and_what_was_sent_to_it_goes_in_steps
     fill(&server, 1_200, "pending").await;
     let (before, _) = due(&server, &[], 100).await;
     assert!(before.iter().any(|attempt| attempt.webhook.to_string() == hook.id));
-    let kept = total(&server, &owner, &other, "").await;
+    let total_before = total(&server, &owner, &other, "").await;
     let deleted = hook.call(&server, &owner, Method::DELETE, "", Value::Null).await;
     assert_eq!(deleted.status, 200);
     assert!(number(&server, "SELECT count(*) FROM delivery").await > 2_400, "its deletion keeps nobody waiting");
@@ -170,8 +170,8 @@ async fn a_deleted_webhook_is_gone_at_once_and_what_was_sent_to_it_goes_in_steps
     let id = before.iter().find(|attempt| attempt.webhook.to_string() == hook.id).expect("one").id.to_string();
     settle(&server, vec![(id, Outcome::Gone)]).await;
     assert_eq!(keep_house(&server).await, 3, "500, 500 and the rest");
-    assert_eq!(total(&server, &owner, &other, "").await, kept);
-    assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, kept);
+    assert_eq!(total(&server, &owner, &other, "").await, total_before);
+    assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, total_before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

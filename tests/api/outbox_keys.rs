@@ -56,14 +56,14 @@ async fn a_lost_key_is_left_behind_by_rotating_and_the_secret_before_then_signs_
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [0] })).await;
-    let kept = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [0] })).await;
+    let other = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [0] })).await;
     server.project(&owner, "a").await;
     fs::write(key_file(&server), another_key()).expect("written");
     let server = server.restart().await;
     let rotated = hook.call(&server, &owner, Method::POST, "/rotate-secret", Value::Null).await.json();
     let new = rotated["data"]["secret"].as_str().expect("a secret").to_owned();
     assert_eq!(secrets(&server).await, [[new]]);
-    assert_eq!(kept.deliveries(&server, &owner, "?state=pending").await["total"], 1);
+    assert_eq!(other.deliveries(&server, &owner, "?state=pending").await["total"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

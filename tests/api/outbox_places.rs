@@ -8,7 +8,7 @@ use orgkeys::domain::delivery::{Attempt, Outcome};
 use serde_json::json;
 
 use crate::harness::{Server, blocking};
-use crate::outbox::{due, looked, owner_and_hook, settle};
+use crate::outbox::{due, owner_and_hook, selected, settle};
 use crate::webhooks::Hook;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +118,7 @@ async fn a_try_holds_a_place_of_its_organization_though_its_webhook_was_deleted(
     }
     let left = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     left.tested(&server, &owner).await;
-    let (attempts, _, found) = looked(&server, &tried, 32).await;
+    let (attempts, _, found) = selected(&server, &tried, 32).await;
     assert_eq!((attempts.len(), found.ended.len()), (0, 8), "and is for nothing");
     assert_eq!(due(&server, &tried[1..], 32).await.0.len(), 1);
 }

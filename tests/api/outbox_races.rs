@@ -5,7 +5,7 @@ use orgkeys::domain::delivery::Outcome;
 use serde_json::json;
 
 use crate::harness::Server;
-use crate::outbox::{due, looked, owner_and_hook, tell};
+use crate::outbox::{due, owner_and_hook, selected, tell};
 use crate::outbox_bound::change;
 use crate::outbox_down::details;
 use crate::webhooks::Hook;
@@ -67,8 +67,8 @@ async fn a_receiver_that_is_gone_after_its_webhook_was_switched_off_ends_that_de
     tell(&server, vec![first.ended(Outcome::Gone)]).await;
     assert_eq!(hook.shown(&server, &owner).await["disabledWhy"], "administrator");
     assert_eq!(hook.deliveries(&server, &owner, "?state=pending").await["data"][0]["id"], waits);
-    let said = details(&server, "webhook.failed").await;
-    assert_eq!((said.len(), &said[0]["deliveryId"]), (1, &json!(first.id.to_string())));
+    let recorded = details(&server, "webhook.failed").await;
+    assert_eq!((recorded.len(), &recorded[0]["deliveryId"]), (1, &json!(first.id.to_string())));
     assert_eq!(details(&server, "webhook.disabled").await.len(), 0);
 }
 
@@ -82,7 +82,7 @@ async fn a_webhook_whose_secret_cannot_be_opened_takes_no_place() {
     let quiet = server.owner_of("quiet").await;
     let well = Hook::make(&server, &quiet, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     well.tested(&server, &quiet).await;
-    let (attempts, _, found) = looked(&server, &[], 1).await;
+    let (attempts, _, found) = selected(&server, &[], 1).await;
     let tried: Vec<_> = attempts.iter().map(|attempt| attempt.webhook.to_string()).collect();
     assert_eq!((tried, found.unopened.len()), (vec![well.id], 1));
     assert_eq!(found.unopened[0].to_string(), broken.id);

@@ -54,10 +54,10 @@ async fn a_client_that_leaves_makes_no_room_before_its_work_is_done() {
         };
         tokio::spawn(async move { gate.run(&app, work).await })
     };
-    let gone = begin("first");
+    let aborted = begin("first");
     starts.recv().expect("a start");
-    gone.abort();
-    assert!(gone.await.expect_err("it left").is_cancelled());
+    aborted.abort();
+    assert!(aborted.await.expect_err("it left").is_cancelled());
     let second = begin("second");
     starts.recv().expect("a start");
     let third = begin("third");

@@ -63,23 +63,23 @@ async fn a_person_is_added_listed_changed_deleted_and_activated_as_clients_know_
         "id": id, "email": "Eve@Example.org", "name": "Eve", "lastName": "Hall", "orgId": owner.org, "orgRole": 2,
         "validated": true, "deletedAt": null, "orgRoleDescription": "WORKSPACES", "orgRoles": [0, 1, 2],
     });
-    let said = |message: &str, data: &Value| json!({ "success": true, "message": message, "data": data });
+    let enveloped = |message: &str, data: &Value| json!({ "success": true, "message": message, "data": data });
     let done = |message: &str| json!({ "success": true, "message": message });
-    assert_eq!((made.status, made.json()), (StatusCode::CREATED, said("User created successfully", &eve)));
+    assert_eq!((made.status, made.json()), (StatusCode::CREATED, enveloped("User created successfully", &eve)));
     assert_eq!(made.headers["cache-control"], "no-store");
     let got = server.call_as(&owner, Method::GET, &path(&id), None).await;
     assert_eq!((got.status, got.json()), (StatusCode::OK, eve.clone()), "the bare user");
     let account = server.call_as(&owner, Method::GET, &format!("/user/{id}"), None).await;
-    assert_eq!((account.status, account.json()), (StatusCode::OK, said("User retrieved successfully", &eve)));
+    assert_eq!((account.status, account.json()), (StatusCode::OK, enveloped("User retrieved successfully", &eve)));
     let put = put(&server, &owner, &id, json!({ "name": "Eva", "orgRole": 1 })).await;
     let mut eva = eve;
     (eva["name"], eva["orgRole"], eva["orgRoleDescription"], eva["orgRoles"]) =
         (json!("Eva"), json!(1), json!("BILLING"), json!([0, 1]));
-    assert_eq!((put.status, put.json()), (StatusCode::OK, said("User updated successfully", &eva)));
+    assert_eq!((put.status, put.json()), (StatusCode::OK, enveloped("User updated successfully", &eva)));
     let role = server.call_as(&owner, Method::PUT, &format!("/user/{id}/role"), Some(&json!({ "orgRole": 0 }))).await;
     let message = "User role updated successfully";
     let given = json!({ "userId": id, "previousRole": 1, "newRole": 0, "message": message });
-    assert_eq!((role.status, role.json()), (StatusCode::OK, said(message, &given)));
+    assert_eq!((role.status, role.json()), (StatusCode::OK, enveloped(message, &given)));
     let deleted = delete(&server, &owner, &id).await;
     assert_eq!((deleted.status, deleted.json()), (StatusCode::OK, done("User deleted successfully")));
     (eva["orgRole"], eva["orgRoleDescription"], eva["orgRoles"]) = (json!(0), json!("USER"), json!([0]));
@@ -168,14 +168,14 @@ async fn each_field_has_its_limits() {
         let mut body = with("password", password.clone());
         body["sendInvite"] = json!(false);
         let answer = server.call_as(&owner, Method::POST, USERS, Some(&body)).await;
-        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
         if fits {
             assert_eq!((answer.status, &answer.json()["data"]["validated"]), (StatusCode::CREATED, &json!(true)));
-            assert!(answer.json().get("invitationToken").is_none(), "{said}");
+            assert!(answer.json().get("invitationToken").is_none(), "{body}");
         } else {
             assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "{password}");
         }
-        assert!(password.as_str().is_none_or(|password| !said.contains(password)), "{said} repeats the password");
+        assert!(password.as_str().is_none_or(|password| !body.contains(password)), "{body} repeats the password");
     }
 }
 
@@ -256,21 +256,21 @@ async fn people_of_another_organization_are_as_missing_as_those_that_never_were(
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let invited = server.call_as(&other, Method::POST, USERS, Some(&guest("eve@example.org", 0))).await.json();
     let eve = invited["data"]["id"].as_str().expect("an id").to_owned();
-    let gone = server.member_of(&other.org, Role::User).await.user;
-    delete(&server, &other, &gone).await;
+    let deleted = server.member_of(&other.org, Role::User).await.user;
+    delete(&server, &other, &deleted).await;
     let before = people(&server, &other).await;
     let missing = format!("user-{}", &other.org["org-".len()..]);
-    let mut seen = 0;
+    let mut count = 0;
     for (method, template, operation) in operations() {
         let about_people = operation["tags"][0] == "people";
         if !about_people || !(template.contains("{userId}") || template.contains("{id}")) {
             continue;
         }
-        seen += 1;
+        count += 1;
         let method: Method = method.to_uppercase().parse().expect("a method");
         let body = (method == Method::PUT).then(|| json!({ "name": "Mallory", "orgRole": 0 }));
         let mut answers = Vec::new();
-        for user in [&other.user, &eve, &gone, &missing, "user-1", "%7B%7D"] {
+        for user in [&other.user, &eve, &deleted, &missing, "user-1", "%7B%7D"] {
             let path = template.replace("{userId}", user).replace("{id}", user);
             let answer = server.call_as(&owner, method.clone(), &path, body.as_ref()).await;
             let expected = if operation["operationId"] == "updateAccount" { 403 } else { 404 };
@@ -283,7 +283,7 @@ async fn people_of_another_organization_are_as_missing_as_those_that_never_were(
         }
         assert!(answers.windows(2).all(|two| two[0] == two[1]), "{method} {template}: {answers:?}");
     }
-    assert_eq!(seen, 8);
+    assert_eq!(count, 8);
     assert_eq!(people(&server, &other).await, before, "nothing was changed");
 }
 

@@ -20,15 +20,15 @@ async fn nobody_gives_changes_or_takes_away_a_role_above_their_own() {
     let second = server.member_of(&owner.org, Role::Owner).await;
     let invited = server.call_as(&owner, Method::POST, USERS, Some(&guest("eve@example.org", 254))).await.json();
     let eve = invited["data"]["id"].as_str().expect("an id").to_owned();
-    let gone = server.member_of(&owner.org, Role::Administrator).await.user;
-    delete(&server, &owner, &gone).await;
+    let deleted = server.member_of(&owner.org, Role::Administrator).await.user;
+    delete(&server, &owner, &deleted).await;
     let before = people(&server, &owner).await;
     let recorded = entries(&server.database).await.len();
     let role = |number: u8| Some(json!({ "orgRole": number }));
     let calls = [
         (&workspaces, Method::POST, USERS.to_owned(), Some(guest("bob@example.org", 254))),
         (&workspaces, Method::POST, format!("{}/resend-invitation", path(&eve)), None),
-        (&workspaces, Method::POST, format!("{}/activate", path(&gone)), None),
+        (&workspaces, Method::POST, format!("{}/activate", path(&deleted)), None),
         (&administrator, Method::POST, USERS.to_owned(), Some(guest("bob@example.org", 255))),
         (&administrator, Method::PUT, path(&workspaces.user), role(255)),
         (&administrator, Method::PUT, path(&administrator.user), role(255)),
@@ -179,24 +179,24 @@ async fn nobody_below_the_one_who_deleted_a_person_activates_them() {
     let owner = server.owner_of("acme").await;
     let administrator = server.member_of(&owner.org, Role::Administrator).await;
     let workspaces = server.member_of(&owner.org, Role::Workspaces).await;
-    let gone = server.member_of(&owner.org, Role::User).await.user;
+    let deleted = server.member_of(&owner.org, Role::User).await.user;
     let activate = async |caller: &Identity| {
-        server.call_as(caller, Method::POST, &format!("{}/activate", path(&gone)), None).await
+        server.call_as(caller, Method::POST, &format!("{}/activate", path(&deleted)), None).await
     };
     let refused = async |caller: &Identity, deleter: &str| {
         let before = entries(&server.database).await.len();
         let answer = activate(caller).await;
         assert_eq!(answer.refusal(), (403, "ACCESS_DENIED".to_owned()), "{answer:?}");
-        let said = answer.json()["message"].as_str().expect("text").to_owned();
-        assert!(said.contains(deleter), "{said} does not say {deleter}");
+        let message = answer.json()["message"].as_str().expect("text").to_owned();
+        assert!(message.contains(deleter), "{message} does not say {deleter}");
         let last = entries(&server.database).await.split_off(before);
         let last: Vec<_> = last.iter().map(|entry| entry.action.as_str()).collect();
         assert_eq!(last, ["access.denied"]);
     };
-    delete(&server, &administrator, &gone).await;
+    delete(&server, &administrator, &deleted).await;
     refused(&workspaces, "an ADMINISTRATOR or an OWNER").await;
     assert_eq!(activate(&administrator).await.status, StatusCode::OK, "an equal may");
-    delete(&server, &owner, &gone).await;
+    delete(&server, &owner, &deleted).await;
     refused(&workspaces, "an OWNER").await;
     refused(&administrator, "an OWNER").await;
     // What the deleter is now does not matter, only what they were then.
@@ -205,7 +205,7 @@ async fn nobody_below_the_one_who_deleted_a_person_activates_them() {
     refused(&owner, "an OWNER").await;
     let second = server.member_of(&owner.org, Role::Owner).await;
     assert_eq!(activate(&second).await.status, StatusCode::OK);
-    delete(&server, &administrator, &gone).await;
+    delete(&server, &administrator, &deleted).await;
     refused(&workspaces, "an ADMINISTRATOR or an OWNER").await;
     assert_eq!(
         activate(&second).await.status,

@@ -20,7 +20,7 @@ fn refused(status: u16, code: &str, message: &str) -> Value {
     })
 }
 
-fn said(answer: &Answer) -> (u16, Value) {
+fn status_and_body(answer: &Answer) -> (u16, Value) {
     (answer.status.as_u16(), answer.json())
 }
 
@@ -54,24 +54,24 @@ async fn a_project_is_made_seen_renamed_and_deleted() {
     };
     let maker = json!([{ "userId": owner.user, "role": "OWNER" }]);
     let expected = wrapped(201, "Project created successfully", &whole("Website", maker.clone()));
-    assert_eq!(said(&made), (201, expected));
+    assert_eq!(status_and_body(&made), (201, expected));
     let path = format!("/api/projects/{id}");
-    let seen = server.call_as(&owner, Method::GET, &path, None).await;
+    let read = server.call_as(&owner, Method::GET, &path, None).await;
     let expected = wrapped(200, "Project retrieved successfully", &whole("Website", maker.clone()));
-    assert_eq!(said(&seen), (200, expected));
+    assert_eq!(status_and_body(&read), (200, expected));
     let renamed = server.call_as(&owner, Method::PUT, &path, Some(&json!({ "name": "Shop", "publicId": "x" }))).await;
-    assert_eq!(said(&renamed), (200, wrapped(200, "Project updated successfully", &whole("Shop", maker))));
+    assert_eq!(status_and_body(&renamed), (200, wrapped(200, "Project updated successfully", &whole("Shop", maker))));
     let second = server.project(&owner, "Second").await;
     let listed = server.call_as(&owner, Method::GET, &projects, None).await;
     let item = |id: &str, name: &str| json!({ "publicId": id, "name": name, "organizationId": owner.org, "createdAt": "2024-01-15T10:30:00.000Z" });
     let expected =
         wrapped(200, "Projects retrieved successfully", &json!([item(&second, "Second"), item(&id, "Shop")]));
-    assert_eq!(said(&listed), (200, expected));
+    assert_eq!(status_and_body(&listed), (200, expected));
     let deleted = server.call_as(&owner, Method::DELETE, &path, None).await;
-    assert_eq!(said(&deleted), (200, wrapped(200, "Project deleted successfully", &json!(true))));
+    assert_eq!(status_and_body(&deleted), (200, wrapped(200, "Project deleted successfully", &json!(true))));
     let missing = (404, refused(404, "PROJECT_NOT_FOUND", "Project not found"));
     for method in [Method::GET, Method::DELETE] {
-        assert_eq!(said(&server.call_as(&owner, method, &path, None).await), missing);
+        assert_eq!(status_and_body(&server.call_as(&owner, method, &path, None).await), missing);
     }
     let listed = server.call_as(&owner, Method::GET, &projects, None).await.result();
     assert_eq!(listed, json!([item(&second, "Second")]));
@@ -110,7 +110,7 @@ async fn an_organization_has_at_most_1000_projects() {
     let answer = server.call_as(&owner, Method::POST, &path, Some(&body)).await;
     let message =
         "Maximum number of projects (1000) has been reached. Please delete existing projects before creating new ones.";
-    assert_eq!(said(&answer), (400, refused(400, "PROJECT_LIMIT_REACHED", message)));
+    assert_eq!(status_and_body(&answer), (400, refused(400, "PROJECT_LIMIT_REACHED", message)));
     server.call_as(&owner, Method::DELETE, &format!("/api/projects/{id}"), None).await.result();
     assert_eq!(server.call_as(&owner, Method::POST, &path, Some(&body)).await.status, StatusCode::CREATED);
 }
@@ -127,7 +127,7 @@ async fn members_see_their_project_its_owners_change_it_and_nobody_else_does() {
     let id = server.project(&maker, "a").await;
     let put = put_member(&server, &maker, &id, &second.user, "owner").await;
     let expected = json!({ "userId": second.user, "role": "OWNER" });
-    assert_eq!(said(&put), (200, wrapped(200, "Project member saved successfully", &expected)));
+    assert_eq!(status_and_body(&put), (200, wrapped(200, "Project member saved successfully", &expected)));
     put_member(&server, &second, &id, &editor.user, "EDITOR").await.result();
     let path = format!("/api/projects/{id}");
     // (who, sees it, changes it)
@@ -167,7 +167,7 @@ async fn members_see_their_project_its_owners_change_it_and_nobody_else_does() {
     assert_eq!(members, json!(expected));
     for who in [&editor, &maker, &second] {
         let removed = server.call_as(&second, Method::DELETE, &format!("{path}/members/{}", who.user), None).await;
-        assert_eq!(said(&removed), (200, wrapped(200, "Project member removed successfully", &json!(true))));
+        assert_eq!(status_and_body(&removed), (200, wrapped(200, "Project member removed successfully", &json!(true))));
         assert_eq!(server.call_as(who, Method::GET, &path, None).await.refusal().0, 403);
     }
     assert_eq!(server.call_as(&admin, Method::GET, &path, None).await.result()["members"], json!([]));
@@ -177,17 +177,17 @@ async fn members_see_their_project_its_owners_change_it_and_nobody_else_does() {
 async fn members_are_standing_people_of_the_organization() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
-    let gone = server.member_of(&owner.org, Role::User).await;
+    let deleted = server.member_of(&owner.org, Role::User).await;
     let id = server.project(&owner, "a").await;
-    delete_person(&server, &gone);
+    delete_person(&server, &deleted);
     let missing = owner.user.replace("user-0", "user-1");
-    for user in [&other.user, &gone.user, &missing, "user-1", "%7B%7D"] {
+    for user in [&other.user, &deleted.user, &missing, "user-1", "%7B%7D"] {
         let put = put_member(&server, &owner, &id, user, "OWNER").await;
-        assert_eq!(said(&put), (404, refused(404, "USER_NOT_FOUND", "User not found")), "{user}");
+        assert_eq!(status_and_body(&put), (404, refused(404, "USER_NOT_FOUND", "User not found")), "{user}");
         let path = format!("/api/projects/{id}/members/{user}");
         let removed = server.call_as(&owner, Method::DELETE, &path, None).await;
         let message = "The person is not a member of the project";
-        assert_eq!(said(&removed), (404, refused(404, "MEMBER_NOT_FOUND", message)), "{user}");
+        assert_eq!(status_and_body(&removed), (404, refused(404, "MEMBER_NOT_FOUND", message)), "{user}");
     }
     for role in [json!("MEMBER"), json!(""), json!(255), Value::Null] {
         let path = format!("/api/projects/{id}/members/{}", owner.user);
@@ -246,7 +246,7 @@ async fn a_project_of_another_organization_is_one_that_does_not_exist() {
                 let path = format!("/api/projects/{project}{}", path.replace("USER", user));
                 let answer = server.call_as(&owner, method.clone(), &path, body.as_ref()).await;
                 let expected = (404, refused(404, "PROJECT_NOT_FOUND", "Project not found"));
-                assert_eq!(said(&answer), expected, "{method} {path}");
+                assert_eq!(status_and_body(&answer), expected, "{method} {path}");
             }
         }
     }
@@ -321,7 +321,7 @@ async fn events_are_found_by_their_project() {
     let events = page["events"].as_array().expect("events").iter();
     assert!(events.clone().all(|event| event["workspaceId"] == json!(first)));
     let word = |event: &Value, field: &str| event[field].as_str().expect("a word").to_owned();
-    let seen: Vec<_> = events.map(|event| format!("{} {}", word(event, "context"), word(event, "event"))).collect();
+    let shown: Vec<_> = events.map(|event| format!("{} {}", word(event, "context"), word(event, "event"))).collect();
     let expected = [
         "workspace deleted",
         "apikey deleted",
@@ -331,5 +331,5 @@ async fn events_are_found_by_their_project() {
         "workspaceuser updated",
         "workspace created",
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(shown, expected);
 }

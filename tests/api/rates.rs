@@ -59,9 +59,9 @@ async fn many_access_tokens_give_a_person_twice_the_calls_of_one_and_no_more() {
         }
     }
     assert!((7..=7 + 2 * came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
-    let said = "This person met the limit of 2 calls a second, over all their sessions and access tokens: slow down, or have the \
+    let expected = "This person met the limit of 2 calls a second, over all their sessions and access tokens: slow down, or have the \
         server's administrator raise caller_rate";
-    assert_eq!(held.expect("one that was held").json()["message"], said);
+    assert_eq!(held.expect("one that was held").json()["message"], expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,8 +81,8 @@ async fn each_api_key_has_its_own_calls_beside_the_persons_who_made_it() {
         }
     }
     assert!((4..=4 + came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
-    let said = "This API key met the limit of 1 calls a second: slow down, or have the server's administrator raise caller_rate";
-    assert_eq!(held.expect("one that was held").json()["message"], said);
+    let expected = "This API key met the limit of 1 calls a second: slow down, or have the server's administrator raise caller_rate";
+    assert_eq!(held.expect("one that was held").json()["message"], expected);
     assert_eq!(server.call_with_key(&second, Method::GET, "/node", None).await.status, StatusCode::OK);
     assert_eq!(profile(&server, &owner).await.status, StatusCode::OK);
 }
@@ -129,9 +129,9 @@ async fn the_people_and_api_keys_of_an_organization_share_its_calls() {
     let held = held.expect("one that was held");
     assert_eq!(held.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(held.headers["retry-after"], "1");
-    let said = "This organization met the limit of 3 calls a second, over all its people and API keys: slow down, or have the server's \
+    let expected = "This organization met the limit of 3 calls a second, over all its people and API keys: slow down, or have the server's \
         administrator raise org_rate";
-    assert_eq!(held.json()["message"], said);
+    assert_eq!(held.json()["message"], expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

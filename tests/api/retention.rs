@@ -74,10 +74,10 @@ async fn old() -> (Server, Identity, Vec<Head>) {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     server.events(&owner).await;
-    let kept = heads(&server).await;
+    let known = heads(&server).await;
     days(&server, 8).await;
     server.events(&owner).await;
-    (server, owner, kept)
+    (server, owner, known)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,12 +111,12 @@ async fn a_day_goes_as_a_whole_when_it_is_past_and_the_chain_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_head_that_was_removed_is_no_alarm_and_a_wrong_one_is() {
-    let (server, owner, kept) = old().await;
+    let (server, owner, known) = old().await;
     let all = chain_of(&server, &owner.org).await;
     assert!(keep(&server, 7).await > 0);
     let earlier = Head { org: owner.org.clone(), seq: 2, hash: "0".repeat(64) };
     let now = heads(&server).await;
-    for head in kept.iter().filter(|head| head.org == owner.org).chain(&now) {
+    for head in known.iter().filter(|head| head.org == owner.org).chain(&now) {
         for verified in [verdict(&server, vec![head.clone()]).await, file_verdict(&server, vec![head.clone()]).await] {
             let removed = if now.contains(head) { Vec::new() } else { vec![head.clone()] };
             assert_eq!(verified.expect("whole").removed, removed);
@@ -160,7 +160,7 @@ async fn nothing_but_what_the_chain_let_go_of_can_be_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_moved() {
-    for (forgery, said) in [
+    for (forgery, expected) in [
         // The first entry goes, and the trim point to it.
         (
             "UPDATE trim_point SET seq = 5, hash = (SELECT hash FROM audit WHERE org = ?1 AND seq = 5) WHERE chain = ?1;",
@@ -179,9 +179,9 @@ async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_mov
         }
         conn.execute("DELETE FROM audit WHERE org = ?1 AND seq = 5", [org.as_bytes()]).expect("deleted");
         let error = verdict(&server, Vec::new()).await.expect_err("missed");
-        assert!(error.contains(said), "{forgery}: {error}");
+        assert!(error.contains(expected), "{forgery}: {error}");
         let error = file_verdict(&server, Vec::new()).await.expect_err("missed in an export too");
-        assert!(error.contains(said), "{forgery}: {error}");
+        assert!(error.contains(expected), "{forgery}: {error}");
     }
 }
 
@@ -252,8 +252,8 @@ async fn the_servers_own_chain_is_kept_as_long_as_the_others() {
     days(&server, 7).await;
     assert!(keep(&server, 7).await > 0);
     let own = chain_of(&server, "server").await;
-    let said: Vec<_> = own.iter().map(|entry| (entry.seq, entry.action.as_str())).collect();
-    assert_eq!(said, [(2, "clock.backwards"), (3, "audit.trim")]);
+    let actions: Vec<_> = own.iter().map(|entry| (entry.seq, entry.action.as_str())).collect();
+    assert_eq!(actions, [(2, "clock.backwards"), (3, "audit.trim")]);
     verdict(&server, Vec::new()).await.expect("whole");
 }
 
@@ -280,13 +280,13 @@ async fn a_clock_that_leaps_ten_years_ahead_removes_nothing() {
 async fn a_stream_does_not_go_on_from_what_was_removed() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let gone = chain_of(&server, &owner.org).await.last().expect("an entry").id;
+    let removed = chain_of(&server, &owner.org).await.last().expect("an entry").id;
     days(&server, 10).await;
-    let kept = server.call_as(&owner, Method::GET, &format!("/organization/{}", owner.org), None).await;
-    assert_eq!(kept.status, 200, "{kept:?}");
+    let answer = server.call_as(&owner, Method::GET, &format!("/organization/{}", owner.org), None).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
     assert!(keep(&server, 7).await > 0);
     let first = chain_of(&server, &owner.org).await.first().expect("an entry").id;
-    for (after, status) in [(gone, 400), (first - 1, 400), (first, 200), (0, 200)] {
+    for (after, status) in [(removed, 400), (first - 1, 400), (first, 200), (0, 200)] {
         let path = format!("/organization/{}/events/stream?after={after}", owner.org);
         let answer = server.call_as(&owner, Method::GET, &path, None).await;
         assert_eq!(answer.status, status, "after {after}: {answer:?}");

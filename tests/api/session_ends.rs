@@ -133,25 +133,25 @@ async fn sessions_that_ended_30_days_ago_are_forgotten_at_a_login() {
     let (renewed, signed_out) = (ada.session(&server).await, ada.session(&server).await);
     ada.session(&server).await;
     signed_out.logged_out(&server).await;
-    let kept = || {
+    let counts = || {
         let sql = "SELECT count(*), (SELECT count(*) FROM refresh_token) FROM token WHERE refresh_until IS NOT NULL";
         conn(&server).query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("numbers")
     };
     server.pass(30 * DAY - 1);
     let mut renewed = renewed.renewed(&server).await;
     ada.session(&server).await;
-    assert_eq!(kept(), (4, 5));
+    assert_eq!(counts(), (4, 5));
     server.pass(1);
     ada.session(&server).await;
-    assert_eq!(kept(), (4, 5), "the one that was signed out gave way to a new one");
+    assert_eq!(counts(), (4, 5), "the one that was signed out gave way to a new one");
     server.pass(30 * DAY - 2);
     renewed = renewed.renewed(&server).await;
-    assert_eq!(kept(), (4, 6));
+    assert_eq!(counts(), (4, 6));
     server.pass(2);
     ada.session(&server).await;
-    assert_eq!(kept(), (4, 6), "and so did the one that was never renewed");
+    assert_eq!(counts(), (4, 6), "and so did the one that was never renewed");
     renewed = renewed.renewed(&server).await;
-    assert_eq!(kept(), (4, 6), "a refresh token that was used 30 days ago has ended by itself");
+    assert_eq!(counts(), (4, 6), "a refresh token that was used 30 days ago has ended by itself");
     assert_eq!(renewed.status(&server).await, ok());
 }
 

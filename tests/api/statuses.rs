@@ -33,7 +33,7 @@ async fn send(server: &Server, who: &Identity, (method, path): (Method, &str), m
 async fn every_operation_that_takes_a_body_takes_64_kib_of_json_at_most() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let mut seen = 0;
+    let mut count = 0;
     for (method, path, operation) in with_status("415") {
         assert!(operation["requestBody"].is_object(), "{method} {path}");
         let large =
@@ -41,9 +41,9 @@ async fn every_operation_that_takes_a_body_takes_64_kib_of_json_at_most() {
         assert_eq!(large.refusal(), (413, "BODY_TOO_LARGE".to_owned()), "{method} {path}");
         let text = send(&server, &owner, (method.clone(), &path), "text/plain", b"{}".to_vec()).await;
         assert_eq!(text.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE".to_owned()), "{method} {path}");
-        seen += 1;
+        count += 1;
     }
-    assert!(seen > 20, "only {seen} were looked at");
+    assert!(count > 20, "only {count} were looked at");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,7 @@ async fn every_operation_that_asks_who_calls_limits_how_often() {
     let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
     let owner = server.owner_of("acme").await;
     let limited = with_status("429").filter(|(.., operation)| operation["security"] != json!([]));
-    let mut seen = 0;
+    let mut count = 0;
     for (method, path, _) in limited {
         // What the credential had left, and what came back meanwhile, is used up first.
         let mut answers = Vec::new();
@@ -72,9 +72,9 @@ async fn every_operation_that_asks_who_calls_limits_how_often() {
             assert!(answers.len() < 50, "{method} {path}: {answers:?}");
             answers.push(server.call_as(&owner, method.clone(), &path, None).await.status);
         }
-        seen += 1;
+        count += 1;
     }
-    assert!(seen > 40, "only {seen} were looked at");
+    assert!(count > 40, "only {count} were looked at");
 }
 
 #[tokio::test(flavor = "multi_thread")]

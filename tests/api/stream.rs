@@ -163,9 +163,9 @@ async fn a_stream_begins_with_where_it_begins_and_shows_events_as_they_are_liste
     let server = Server::with(|flags| flags.with("stream_comment", "24h")).await;
     let owner = server.owner_of("acme").await;
     let mut reader = Reader::of(&server, &owner, "").await;
-    let said = |name: &str| reader.headers[name].to_str().expect("text").to_owned();
-    assert_eq!(said("content-type"), "text/event-stream");
-    assert_eq!((said("cache-control"), said("x-accel-buffering")), ("no-store".to_owned(), "no".to_owned()));
+    let header = |name: &str| reader.headers[name].to_str().expect("text").to_owned();
+    assert_eq!(header("content-type"), "text/event-stream");
+    assert_eq!((header("cache-control"), header("x-accel-buffering")), ("no-store".to_owned(), "no".to_owned()));
     let opened = entries(&server.database).await.pop().expect("an entry");
     assert_eq!((opened.action.as_str(), opened.detail.as_deref()), ("event.stream", Some(r#"{"after":null}"#)));
     assert_eq!(reader.message().await, Some(format!("retry: 2000\nid: {}", opened.id)));
@@ -198,19 +198,19 @@ async fn whoever_comes_back_again_and_again_while_things_happen_misses_nothing()
         futures_util::future::join_all(writers).await;
     };
     let reading = async {
-        let mut seen = Vec::new();
-        while seen.len() < 400 {
+        let mut ids = Vec::new();
+        while ids.len() < 400 {
             let mut reader = Reader::again(&server, &owner, last).await;
-            for (id, event) in reader.events((400 - seen.len()).min(37)).await {
+            for (id, event) in reader.events((400 - ids.len()).min(37)).await {
                 last = id;
                 assert_eq!(event["id"], id);
-                seen.push(id);
+                ids.push(id);
             }
         }
-        seen
+        ids
     };
-    let ((), seen) = tokio::join!(writing, reading);
-    assert_eq!(seen, changes(&server, &owner.org).await);
+    let ((), ids) = tokio::join!(writing, reading);
+    assert_eq!(ids, changes(&server, &owner.org).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,8 +230,8 @@ async fn the_header_wins_over_the_parameter_and_an_empty_one_is_none() {
     happen(&server, &owner, "c").await;
     let recorded = changes(&server, &owner.org).await;
     for (mut reader, from) in [(all, 0), (after, 1), (header, 1), (empty, 2)] {
-        let seen: Vec<i64> = reader.events(3 - from).await.into_iter().map(|(id, _)| id).collect();
-        assert_eq!(seen, recorded[from..]);
+        let ids: Vec<i64> = reader.events(3 - from).await.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, recorded[from..]);
     }
 }
 
@@ -248,8 +248,8 @@ async fn what_is_no_id_of_an_event_is_refused_and_not_repeated() {
         let get = server.request(Method::GET, &path).header("authorization", format!("Bearer {}", owner.token));
         let answer = server.send(with_body(get.header("last-event-id", value), None)).await;
         assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "{value}");
-        let said = String::from_utf8(answer.body.to_vec()).expect("text");
-        assert!(!said.contains(value) && said.contains("Last-Event-ID"), "{value}: {said}");
+        let body = String::from_utf8(answer.body.to_vec()).expect("text");
+        assert!(!body.contains(value) && body.contains("Last-Event-ID"), "{value}: {body}");
     }
     for value in ["1%002", "%D9%A3", "%FF", "%201", "1,2"] {
         let answer = server.call_as(&owner, Method::GET, &format!("{path}?after={value}"), None).await;
@@ -288,15 +288,15 @@ async fn each_filter_keeps_what_fits_and_a_wrong_one_is_refused() {
     ];
     for (query, wanted) in cases {
         let mut reader = Reader::of(&server, &owner, &format!("?after=0&{query}")).await;
-        let seen = reader.events(wanted.len()).await;
-        let seen: Vec<String> = seen
+        let events = reader.events(wanted.len()).await;
+        let events: Vec<String> = events
             .iter()
             .map(|(_, event)| {
                 let word = |name: &str| event[name].as_str().expect("a word").to_owned();
                 format!("{} {}", word("context"), word("event"))
             })
             .collect();
-        assert_eq!(seen, wanted, "{query}");
+        assert_eq!(events, wanted, "{query}");
     }
     let path = format!("/organization/{}/events/stream", owner.org);
     for query in ["context=14", "context=-1", "context=key", "event=3", "userId=%07", "contextId=a%0Ab"] {

@@ -231,8 +231,8 @@ async fn a_reader_that_pauses_for_long_is_told_that_it_is_slow_and_goes_on_witho
     let (mut last, ..) = reader.event().await;
     // Longer than a reader may take nothing in, shorter than until it is cut off.
     sleep(Duration::from_secs(7)).await;
-    let (mut seen, mut ends) = (vec![last], 0);
-    while seen.len() < 400 {
+    let (mut ids, mut ends) = (vec![last], 0);
+    while ids.len() < 400 {
         let (id, name, data) = reader.event().await;
         if name == "end" {
             assert_eq!((&data["reason"], &data["resumeFrom"]), (&json!("slow"), &json!(last)));
@@ -241,11 +241,11 @@ async fn a_reader_that_pauses_for_long_is_told_that_it_is_slow_and_goes_on_witho
             ends += 1;
         } else {
             last = id;
-            seen.push(id);
+            ids.push(id);
         }
     }
     assert!(ends > 0, "nobody said that it was slow");
-    assert_eq!(seen, changes(&server, &owner.org).await);
+    assert_eq!(ids, changes(&server, &owner.org).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,8 +46,8 @@ async fn a_quiet_stream_goes_on_although_retention_has_removed_all_that_its_read
     let (key, _) = server.mint(&owner).await;
     server.call_as(&owner, Method::DELETE, &format!("/organization/{}/key/{key}", owner.org), None).await;
     let mut again = Reader::again(&server, &owner, last).await;
-    let seen = again.events(2).await;
-    assert!(seen.iter().all(|(_, event)| event["contextId"] == key), "{seen:?}");
+    let events = again.events(2).await;
+    assert!(events.iter().all(|(_, event)| event["contextId"] == key), "{events:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

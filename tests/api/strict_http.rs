@@ -11,8 +11,8 @@ use crate::harness::{Answer, Server, blocking, raw};
 async fn refused(server: &Server, request: &str, why: &str) {
     let answer = raw(server.address, request.to_owned()).await;
     assert_eq!(answer.refusal(), (400, "INVALID_REQUEST".to_owned()), "{request:?}");
-    let said: Value = answer.json();
-    let message = said["message"].as_str().or_else(|| said["errors"][0].as_str()).expect("a message");
+    let body: Value = answer.json();
+    let message = body["message"].as_str().or_else(|| body["errors"][0].as_str()).expect("a message");
     assert!(message.contains(why), "{message} does not say {why}");
     assert_eq!(answer.headers["connection"], "close", "{request:?}");
     assert!(answer.headers.contains_key("x-request-id"), "{request:?}");

@@ -1,7 +1,7 @@
 //! Does the document tell the truth? Every answer that a test gets is held against it, and whatever it does not say is a fault.
 
+mod coverage;
 mod schema;
-mod seen;
 mod tests;
 
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use hyper::header::HeaderName;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use self::coverage::{note, note_fields};
 pub use self::schema::{DOCUMENT, misfit, resolve};
-use self::seen::{note, note_fields};
 use crate::harness::Answer;
 
 /// Headers that any answer may have: those of HTTP itself, of browsers, and of every request.
@@ -35,16 +35,16 @@ const COMMON_HEADERS: [&str; 11] = [
 struct Operation {
     method: Method,
     path: &'static str,
-    said: &'static Value,
+    document: &'static Value,
 }
 
 /// Every operation by its path, where a fixed word comes before a variable: there the router takes the word.
 static OPERATIONS: LazyLock<Vec<(&'static str, Vec<Operation>)>> = LazyLock::new(|| {
-    let said = |path: &'static str, item: &'static Value| {
+    let operations = |path: &'static str, item: &'static Value| {
         let methods = item.as_object().expect("operations").iter();
-        let operation = |(method, said): (&'static String, _)| {
+        let operation = |(method, document): (&'static String, _)| {
             let method = method.to_uppercase().parse().expect("a method");
-            Operation { method, path, said }
+            Operation { method, path, document }
         };
         methods.map(operation).collect::<Vec<_>>()
     };
@@ -53,7 +53,7 @@ static OPERATIONS: LazyLock<Vec<(&'static str, Vec<Operation>)>> = LazyLock::new
         // `/organization/{idOrg}/key` and `/organization/{orgId}/nodes` name one variable differently.
         let shape: Vec<_> =
             path.split('/').map(|word| if variable(word) { (true, "") } else { (false, word) }).collect();
-        places.entry(shape).or_insert_with(|| (path.as_str(), Vec::new())).1.extend(said(path, item));
+        places.entry(shape).or_insert_with(|| (path.as_str(), Vec::new())).1.extend(operations(path, item));
     }
     places.into_values().collect()
 });
@@ -89,14 +89,14 @@ fn fits(value: &Value, schema: &'static Value) -> Result<(), String> {
 fn judge(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
     let Some(operation) = operation(method, path) else { return beside(method, path, answer) };
     let status = answer.status.as_str();
-    let responses = &operation.said["responses"];
+    let responses = &operation.document["responses"];
     let range = format!("{}XX", &status[..1]);
-    let Some((key, said)) = [status, &range].into_iter().find_map(|key| Some((key, responses.get(key)?))) else {
-        let early = is_early(answer) && !(is_of_a_body(answer) && operation.said["requestBody"].is_object());
+    let Some((key, response)) = [status, &range].into_iter().find_map(|key| Some((key, responses.get(key)?))) else {
+        let early = is_early(answer) && !(is_of_a_body(answer) && operation.document["requestBody"].is_object());
         return if early { Ok(()) } else { Err(format!("the status {status}")) };
     };
-    headers(said, answer)?;
-    body(method, said, answer)?;
+    headers(response, answer)?;
+    body(method, response, answer)?;
     let asked = format!("{} {} {key}", operation.method, operation.path);
     note(&asked);
     if !answer.status.is_success() && !answer.body.is_empty() {
@@ -158,9 +158,9 @@ fn is_early(answer: &Answer) -> bool {
     }
 }
 
-fn headers(said: &'static Value, answer: &Answer) -> Result<(), String> {
+fn headers(response: &'static Value, answer: &Answer) -> Result<(), String> {
     let known: BTreeMap<String, &'static Value> =
-        said["headers"].as_object().into_iter().flatten().map(|(name, of)| (name.to_lowercase(), of)).collect();
+        response["headers"].as_object().into_iter().flatten().map(|(name, of)| (name.to_lowercase(), of)).collect();
     for (name, header) in &known {
         let Some(value) = answer.headers.get(name) else {
             if header["required"] == true {
@@ -179,8 +179,8 @@ fn headers(said: &'static Value, answer: &Answer) -> Result<(), String> {
     unknown.map_or(Ok(()), |name| Err(format!("the header {name}")))
 }
 
-fn body(method: &Method, said: &'static Value, answer: &Answer) -> Result<(), String> {
-    let Some(content) = said["content"].as_object().filter(|_| method != Method::HEAD) else {
+fn body(method: &Method, response: &'static Value, answer: &Answer) -> Result<(), String> {
+    let Some(content) = response["content"].as_object().filter(|_| method != Method::HEAD) else {
         return if answer.body.is_empty() { Ok(()) } else { Err("a body".to_owned()) };
     };
     let full = answer.headers.get("content-type").and_then(|of| of.to_str().ok()).unwrap_or_default();

@@ -173,15 +173,15 @@ async fn another_organizations_key_is_one_that_never_was() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let theirs = key(&server, &other, Role::Administrator, &[], json!({})).await;
-    let gone = key(&server, &owner, Role::User, &[], json!({})).await;
-    delete(&server, &owner, &gone).await;
+    let deleted = key(&server, &owner, Role::User, &[], json!({})).await;
+    delete(&server, &owner, &deleted).await;
     let elsewhere = Server::start().await;
     let never = key(&elsewhere, &elsewhere.owner_of("acme").await, Role::User, &[], json!({})).await;
     let malformed = format!("{}!", &theirs.secret[..39]);
     let door = format!("?organization={}", owner.org);
     let mut asked = Vec::new();
     let mut presented = Vec::new();
-    for secret in [&theirs.secret, &gone.secret, &never.secret, &malformed] {
+    for secret in [&theirs.secret, &deleted.secret, &never.secret, &malformed] {
         asked.push(same(&ask(&server, &owner, json!({ "apiKey": secret })).await));
         presented.push(same(&present(&server, &door, &[("x-api-key", secret)]).await));
     }
@@ -205,10 +205,10 @@ async fn a_proxy_is_told_yes_or_no_and_every_header() {
     let soon = key(&server, &owner, Role::User, &[], json!({ "startDateTime": "2024-01-15T10:31:00Z" })).await;
     let door = format!("?organization={}", owner.org);
     let bearer = format!("Bearer {}", limited.secret);
-    let said = |key: &Key, role: &str, projects: &str| {
+    let valid = |key: &Key, role: &str, projects: &str| {
         (200, "VALID".to_owned(), [owner.org.clone(), key.id.to_string(), role.to_owned(), projects.to_owned()])
     };
-    let both = said(&limited, "1", &format!("{web},{shop}"));
+    let both = valid(&limited, "1", &format!("{web},{shop}"));
     let no = |status, code: &str| (status, code.to_owned(), <[String; 4]>::default());
     let basic = ("authorization", "Basic dXNlcjpwYXNz");
     let (key, whole_key) = (("x-api-key", limited.secret.as_str()), ("x-api-key", whole.secret.as_str()));
@@ -220,7 +220,7 @@ async fn a_proxy_is_told_yes_or_no_and_every_header() {
         (door.clone(), vec![key, basic], both.clone()),
         (door.clone(), vec![key, ("authorization", &token)], both.clone()),
         (door.clone(), vec![key, basic, basic], both.clone()),
-        (door.clone(), vec![whole_key, ("authorization", &bearer)], said(&whole, "0", "")),
+        (door.clone(), vec![whole_key, ("authorization", &bearer)], valid(&whole, "0", "")),
         (door.clone(), vec![key, ("x-orgkeys-projects", "project-forged")], both.clone()),
         (format!("{door}&project={web}&role=1"), vec![key], both.clone()),
         (format!("{door}&project=&role="), vec![key], both.clone()),

@@ -16,7 +16,7 @@ async fn an_address_that_may_not_be_reached_is_refused_at_once_and_a_name_is_not
     let cloud = "url cannot be delivered to: the address is a cloud's metadata service, which is never opened";
     let stands_in = "url cannot be delivered to: the address stands for another one (mapped, translated or tunnelled); \
                      webhook_allow opens it where it opens both";
-    for (url, said) in [
+    for (url, expected) in [
         ("https://10.2.0.0/x", private),
         ("https://10.0.255.255", private),
         ("https://127.0.0.2", private),
@@ -32,7 +32,7 @@ async fn an_address_that_may_not_be_reached_is_refused_at_once_and_a_name_is_not
         let made = server.call_as(&owner, Method::POST, &Hook::path(&owner, ""), Some(&body)).await;
         let changed = hook.call(&server, &owner, Method::PUT, "", body).await;
         for answer in [made, changed] {
-            let expected = json!({ "success": false, "message": said, "errorCode": "INVALID_FIELD" });
+            let expected = json!({ "success": false, "message": expected, "errorCode": "INVALID_FIELD" });
             assert_eq!((answer.status, answer.json()), (StatusCode::BAD_REQUEST, expected), "{url}");
         }
     }

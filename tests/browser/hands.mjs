@@ -41,12 +41,12 @@ export class Keyboard {
             if (await target.evaluate((it) => it === document.activeElement)) break;
             await this.page.keyboard.press("Tab");
         }
-        const seen = await target.evaluate((it) => {
+        const shown = await target.evaluate((it) => {
             const { outlineStyle, outlineWidth } = getComputedStyle(it);
             const { top, bottom } = it.getBoundingClientRect();
             return { drawn: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2, there: bottom > 0 && top < innerHeight };
         });
-        assert.deepEqual(seen, { drawn: true, there: true }, `whether the focus shows on ${target}`);
+        assert.deepEqual(shown, { drawn: true, there: true }, `whether the focus shows on ${target}`);
     }
 }
 

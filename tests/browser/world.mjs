@@ -16,10 +16,10 @@ export async function serve() {
         env: { ...process.env, ORGKEYS_BOOTSTRAP_TOKEN: token },
         stdio: ["ignore", "pipe", openSync(join(home, "log"), "w")],
     });
-    const gone = new Promise((done) => child.once("exit", done));
+    const exited = new Promise((done) => child.once("exit", done));
     const stop = async () => {
         child.kill();
-        await gone;
+        await exited;
         rmSync(home, { recursive: true });
     };
     for await (const line of createInterface({ input: child.stdout })) {
@@ -39,21 +39,21 @@ export async function browse() {
 
 /** All that must not happen on a page, as it happens. */
 export async function watch(context, origin) {
-    const seen = [];
+    const problems = [];
     await context.addInitScript(() => {
         addEventListener("securitypolicyviolation", (event) => {
             console.error(`${event.violatedDirective} forbids ${event.blockedURI}`);
         });
     });
     const ours = (url) => url.startsWith("data:") || url.replace(/^blob:/, "").startsWith(`${origin}/`);
-    context.on("request", (request) => ours(request.url()) || seen.push(`left the host: ${request.url()}`));
+    context.on("request", (request) => ours(request.url()) || problems.push(`left the host: ${request.url()}`));
     context.on("requestfailed", (request) => {
-        seen.push(`failed: ${request.url()}, ${request.failure()?.errorText}`);
+        problems.push(`failed: ${request.url()}, ${request.failure()?.errorText}`);
     });
-    context.on("response", (answer) => answer.status() < 400 || seen.push(`${answer.status()}: ${answer.url()}`));
-    context.on("weberror", (error) => seen.push(`thrown: ${error.error()}`));
+    context.on("response", (answer) => answer.status() < 400 || problems.push(`${answer.status()}: ${answer.url()}`));
+    context.on("weberror", (error) => problems.push(`thrown: ${error.error()}`));
     context.on("console", (message) => {
-        if (["error", "warning", "assert"].includes(message.type())) seen.push(`console: ${message.text()}`);
+        if (["error", "warning", "assert"].includes(message.type())) problems.push(`console: ${message.text()}`);
     });
-    return seen;
+    return problems;
 }

@@ -41,7 +41,7 @@ fn named(text: &str) -> Vec<&str> {
 #[test]
 fn a_floor_names_only_floors_below_it() {
     let source = source();
-    let mut seen = 0;
+    let mut imports = 0;
     for path in files(&source) {
         let relative = path.strip_prefix(&source).expect("below src");
         let module = relative.iter().next().and_then(|name| name.to_str()).expect("a name").trim_end_matches(".rs");
@@ -51,10 +51,10 @@ fn a_floor_names_only_floors_below_it() {
             let below = floor(name).is_some_and(|other| other < own || name == module);
             let beside = matches!((module, name), ("crypto", "domain") | ("server", "config"));
             assert!(below || beside, "{} names {name}, which is not below it", relative.display());
-            seen += 1;
+            imports += 1;
         }
     }
-    assert!(seen > 50, "only {seen} imports were found: the test looks in the wrong place");
+    assert!(imports > 50, "only {imports} imports were found: the test looks in the wrong place");
 }
 
 #[test]

@@ -11,8 +11,8 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     server.call_as(&owner, "GET", "/user/profile");
-    let said = home.done(&["audit", "verify"]);
-    assert_eq!(said, "The audit log is whole: 4 entries in 1 chains\n");
+    let output = home.done(&["audit", "verify"]);
+    assert_eq!(output, "The audit log is whole: 4 entries in 1 chains\n");
     let expected = json!({ "success": true, "entries": 4, "chains": 1 });
     assert_eq!(objects(&home.done(&["audit", "verify", "--json"])), [expected]);
     let (text, json) = (home.done(&["audit", "head"]), home.done(&["audit", "head", "--json"]));
@@ -39,7 +39,7 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
     let first_and_later = export.lines().take(1).chain(export.lines().skip(2));
     let missing: String = first_and_later.flat_map(|line| [line, "\n"]).collect();
     let rewritten = format!("{} 4 {}\n", owner.org, "0".repeat(64));
-    for (log, head, said) in [
+    for (log, head, expected) in [
         (&cut, &text, "its tail was cut"),
         (&changed, &text, "its contents were changed"),
         (&missing, &text, "an entry is missing"),
@@ -50,7 +50,11 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
         fs::write(home.path("log"), log).expect("written");
         fs::write(home.path("head"), head).expect("written");
         let ran = home.run(&["audit", "verify", "--file", "log", "--head", "head"]);
-        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.contains(said)), (Some(1), "", true), "{said}: {ran:?}");
+        assert_eq!(
+            (ran.code, ran.stdout.as_str(), ran.stderr.contains(expected)),
+            (Some(1), "", true),
+            "{expected}: {ran:?}"
+        );
     }
 }
 

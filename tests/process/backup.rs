@@ -85,9 +85,9 @@ fn a_backup_beside_a_server_that_writes_is_whole_and_is_what_it_says() {
 fn without_json_a_backup_says_the_same_in_lines() {
     let home = Home::new();
     drop(home.first_start());
-    let said = home.done(&["backup", "copy.db"]);
-    let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("copy.db holds the database as of 2") && lines[0].ends_with("(schema 1)"), "{said}");
+    let output = home.done(&["backup", "copy.db"]);
+    let lines: Vec<&str> = output.lines().collect();
+    assert!(lines[0].starts_with("copy.db holds the database as of 2") && lines[0].ends_with("(schema 1)"), "{output}");
     assert_eq!(lines[1], format!("sha256 {}", hex(&Sha256::digest(fs::read(home.path("copy.db")).expect("bytes")))));
     assert_eq!(lines[2..], [home.done(&["audit", "head"]).trim_end()]);
 }
@@ -136,7 +136,7 @@ fn a_backup_is_not_laid_over_the_database_or_a_file_that_is_none() {
     std::os::unix::fs::symlink(&home.database, home.path("link.db")).expect("a link");
     home.write("notes.txt", "not a database, and longer than the header of one would be: ".repeat(3));
     sqlite(&home.path("foreign.db")).execute_batch("CREATE TABLE notes (id)").expect("a table");
-    for (file, said) in [
+    for (file, expected) in [
         ("orgkeys.db", "is the database itself: name another file"),
         ("./orgkeys.db", "is the database itself: name another file"),
         ("link.db", "is the database itself: name another file"),
@@ -154,7 +154,7 @@ fn a_backup_is_not_laid_over_the_database_or_a_file_that_is_none() {
         let before = fs::read(home.path(file)).unwrap_or_default();
         let ran = home.run(&["backup", file]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{file}: {ran:?}");
-        assert!(ran.stderr.contains(said), "{file}: {ran:?}");
+        assert!(ran.stderr.contains(expected), "{file}: {ran:?}");
         if ["notes.txt", "foreign.db"].contains(&file) {
             assert!(fs::read(home.path(file)).expect("bytes") == before, "{file} was changed");
         }

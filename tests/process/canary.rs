@@ -17,7 +17,7 @@ use crate::harness::{Answer, Home, Owner, Server, ask, now, registration, run};
 #[derive(Default)]
 struct Canary {
     secrets: BTreeMap<String, Vec<u8>>,
-    seen: Vec<(String, Vec<u8>)>,
+    places: Vec<(String, Vec<u8>)>,
 }
 
 impl Canary {
@@ -45,7 +45,7 @@ impl Canary {
     }
 
     fn saw(&mut self, place: &str, contents: impl AsRef<[u8]>) {
-        self.seen.push((place.to_owned(), contents.as_ref().to_vec()));
+        self.places.push((place.to_owned(), contents.as_ref().to_vec()));
     }
 
     fn answered(&mut self, place: &str, answer: &Answer) {
@@ -64,7 +64,7 @@ impl Canary {
         // Each byte as a character of its own: the standard library searches text fast, also in a test's build.
         let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
         let secrets: Vec<_> = self.secrets.iter().map(|(what, secret)| (what, text(secret))).collect();
-        for (place, contents) in &self.seen {
+        for (place, contents) in &self.places {
             let contents = text(contents);
             for (what, secret) in &secrets {
                 if let Some(at) = contents.find(secret) {

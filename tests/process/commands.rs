@@ -111,8 +111,8 @@ fn commands_that_cannot_do_what_they_are_asked_exit_1_and_say_what_to_do() {
     {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{words:?}: {ran:?}");
-        let said = format!("orgkeys: {} is not there: name the database with --database", home.database.display());
-        assert!(ran.stderr.starts_with(&said), "{ran:?}");
+        let expected = format!("orgkeys: {} is not there: name the database with --database", home.database.display());
+        assert!(ran.stderr.starts_with(&expected), "{ran:?}");
         assert!(home.files().is_empty(), "{words:?} made {:?}", home.files());
     }
     let (_, owner) = home.first_start();
@@ -131,10 +131,10 @@ fn commands_that_cannot_do_what_they_are_asked_exit_1_and_say_what_to_do() {
         (vec!["token", "create", "--user", "owner@localhost", "--ttl", "0s"], "--ttl must be a length of time"),
         (vec!["token", "revoke", "token-1"], "see `orgkeys token list`"),
     ];
-    for (words, said) in cases {
+    for (words, expected) in cases {
         let ran = home.run(&words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{words:?}: {ran:?}");
-        assert!(ran.stderr.starts_with("orgkeys: ") && ran.stderr.contains(said), "{words:?}: {ran:?}");
+        assert!(ran.stderr.starts_with("orgkeys: ") && ran.stderr.contains(expected), "{words:?}: {ran:?}");
     }
 }
 
@@ -305,12 +305,12 @@ fn what_sign_prints_is_accepted_as_it_is() {
     assert_eq!(body["timestamp"], "2024-01-15T10:30:00Z");
     let answer = server.call("POST", "/register", None, Some(&body));
     assert_eq!(answer.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
-    for (words, said) in [
+    for (words, expected) in [
         (["sign", "--key", "missing.pem", "--ip", "a", "--region", "b"], "orgkeys: missing.pem: "),
         (["sign", "--key", "key.pem", "--ip", "a|b", "--region", "b"], "orgkeys: ip must not contain '|'"),
     ] {
         let ran = home.run(&words);
-        assert_eq!((ran.code, ran.stderr.starts_with(said)), (Some(1), true), "{ran:?}");
+        assert_eq!((ran.code, ran.stderr.starts_with(expected)), (Some(1), true), "{ran:?}");
     }
     home.write("public.pem", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n");
     let ran = home.run(&["sign", "--key", "public.pem", "--ip", "a", "--region", "b"]);

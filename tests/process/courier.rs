@@ -62,8 +62,8 @@ fn start(home: &Home) -> Server {
 }
 
 /// Takes note of a delivery: the same id always comes with the same body.
-fn note(seen: &mut BTreeMap<String, (Vec<u8>, usize)>, (id, body): Received) {
-    let known = seen.entry(id).or_insert_with(|| (body.clone(), 0));
+fn note(received: &mut BTreeMap<String, (Vec<u8>, usize)>, (id, body): Received) {
+    let known = received.entry(id).or_insert_with(|| (body.clone(), 0));
     assert_eq!(known.0, body, "a repeat is the same");
     known.1 += 1;
 }
@@ -77,7 +77,7 @@ fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
     let hooks = format!("/organization/{}/webhooks", owner.org);
     assert_eq!(server.call("POST", &hooks, Some(&owner.token), Some(&hook)).status, 201);
     let projects = format!("/api/organizations/{}/projects", owner.org);
-    let (mut seen, mut acknowledged) = (BTreeMap::new(), 0);
+    let (mut received, mut acknowledged) = (BTreeMap::new(), 0);
     // The instants are random: the server is killed when it has carried so many more.
     for (_, instant) in (0..ROUNDS).zip(system_seed()) {
         let (path, token, at) = (projects.clone(), owner.token.clone(), server.address);
@@ -87,7 +87,7 @@ fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
             answers.map_while(Result::ok).filter(|answer| answer.status == 201).count()
         });
         for _ in 0..=instant % 64 {
-            note(&mut seen, told.recv_timeout(PATIENCE).expect("the courier goes on"));
+            note(&mut received, told.recv_timeout(PATIENCE).expect("the courier goes on"));
         }
         server.kill();
         acknowledged += client.join().expect("a client");
@@ -100,12 +100,12 @@ fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
         ids.map(|id| id.expect("an id")).collect::<BTreeSet<_>>()
     };
     assert!(events.len() >= acknowledged && acknowledged > ROUNDS, "{acknowledged} of {}", events.len());
-    while seen.len() < events.len() {
-        note(&mut seen, told.recv_timeout(PATIENCE).expect("what is missing comes yet"));
+    while received.len() < events.len() {
+        note(&mut received, told.recv_timeout(PATIENCE).expect("what is missing comes yet"));
     }
     let id = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON")["id"].as_i64().expect("an id");
-    let arrived: BTreeSet<i64> = seen.values().map(|(body, _)| id(body)).collect();
-    assert_eq!((&arrived, seen.len()), (&events, events.len()), "each under one id alone");
-    let repeats: usize = seen.values().map(|(_, times)| times - 1).sum();
+    let arrived: BTreeSet<i64> = received.values().map(|(body, _)| id(body)).collect();
+    assert_eq!((&arrived, received.len()), (&events, events.len()), "each under one id alone");
+    let repeats: usize = received.values().map(|(_, times)| times - 1).sum();
     assert!(repeats <= ROUNDS * 4, "{repeats} repeats: only what was under way when the server was killed");
 }

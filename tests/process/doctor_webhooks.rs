@@ -52,14 +52,14 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
     is_well(&home, &[]);
     let replay = format!("/organization/{org}/webhooks/{id}/replay");
     let unknown = "last_status = NULL, last_why = 'the name could not be looked up'";
-    for (columns, said, mend) in [
+    for (columns, expected, mend) in [
         ("last_status = 500", "was answered 500", "/deliveries) and mend that"),
         ("last_status = 302", "was answered 302", "/deliveries) and mend that"),
         (unknown, "failed: the name could not be looked up", "that this machine reaches it"),
     ] {
         change(&home, &format!("UPDATE webhook SET last_at = {}, {columns}", now().millis()));
         finds(&home, &["--quick"], "webhooks", &format!("Webhook {id} of {org}: its last try, at 2"), mend);
-        finds(&home, &["--quick"], "webhooks", said, mend);
+        finds(&home, &["--quick"], "webhooks", expected, mend);
     }
     change(&home, "UPDATE webhook SET disabled = 'administrator'");
     is_well(&home, &["--quick"]);
@@ -78,8 +78,8 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
     finds(&home, &["--quick"], "webhooks", "its receiver said that it is gone", &replay);
     change(&home, "UPDATE webhook SET disabled = 'overfull'");
     finds(&home, &["--quick"], "webhooks", "is switched off: 10000 deliveries were on their way to it", &replay);
-    let said = home.run(&["doctor", "--quick"]);
-    assert!(!said.stdout.contains("a.example") && !said.stdout.contains("hidden-path"), "{said:?}");
+    let output = home.run(&["doctor", "--quick"]);
+    assert!(!output.stdout.contains("a.example") && !output.stdout.contains("hidden-path"), "{output:?}");
 }
 
 #[test]

@@ -132,10 +132,10 @@ fn is_refused(home: &Home, what: &str) {
     let before = bytes(&home.database);
     for words in READING.into_iter().chain(WRITING) {
         let ran = run_on(home, &home.database, words);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
+        let output = format!("{}{}", ran.stdout, ran.stderr);
         assert_eq!(ran.code, Some(1), "{what}: {words:?}: {ran:?}");
-        assert!(said.contains("orgkeys.db-wal is not the write-ahead log of "), "{what}: {words:?}: {ran:?}");
-        assert!(said.contains("is the database that you want, move "), "{what}: {words:?}: {ran:?}");
+        assert!(output.contains("orgkeys.db-wal is not the write-ahead log of "), "{what}: {words:?}: {ran:?}");
+        assert!(output.contains("is the database that you want, move "), "{what}: {words:?}: {ran:?}");
         assert!(bytes(&home.database) == before, "{what}: {words:?} changed the database");
     }
     assert!(!home.path("copy.db").exists(), "{what}");
@@ -193,10 +193,10 @@ fn a_database_with_a_second_name_is_refused_until_one_is_removed() {
         let before = bytes(&home.path(name));
         for words in READING.into_iter().chain(WRITING) {
             let ran = run_on(&home, &home.path(name), words);
-            let said = format!("{}{}", ran.stdout, ran.stderr);
+            let output = format!("{}{}", ran.stdout, ran.stderr);
             assert_eq!(ran.code, Some(1), "{name}: {words:?}: {ran:?}");
-            assert!(said.contains("has 2 names (hard links)"), "{name}: {words:?}: {ran:?}");
-            assert!(said.contains("remove all but one"), "{name}: {words:?}: {ran:?}");
+            assert!(output.contains("has 2 names (hard links)"), "{name}: {words:?}: {ran:?}");
+            assert!(output.contains("remove all but one"), "{name}: {words:?}: {ran:?}");
         }
         assert!(bytes(&home.path(name)) == before);
     }
@@ -277,8 +277,8 @@ fn a_database_that_is_mounted_by_another_name_cannot_be_served_or_read_beside_it
         READING.into_iter().chain(WRITING).map(|words| (words, run_on(&home, &other, words))).collect::<Vec<_>>();
     let _ = Command::new("umount").arg("-l").arg(&other).status();
     for (words, ran) in results {
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(ran.code == Some(1) && said.contains("by another name"), "{words:?}: {ran:?}");
+        let output = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(1) && output.contains("by another name"), "{words:?}: {ran:?}");
     }
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
 }

@@ -72,15 +72,15 @@ fn a_wrong_key_file_is_noticed_and_rotating_leaves_it_behind() {
     let (server, owner) = home.first_start();
     assert_eq!(create(&server, &owner).status, 201);
     server.stop();
-    let said = "it is not the key that their secrets are sealed under";
+    let expected = "it is not the key that their secrets are sealed under";
     let other = Home::new();
     other.first_start().0.stop();
     fs::copy(other.path("orgkeys.db.key"), home.path("orgkeys.db.key")).expect("mixed up");
     let server = home.start();
-    assert_eq!(home.log().matches(said).count(), 1, "{}", home.log());
+    assert_eq!(home.log().matches(expected).count(), 1, "{}", home.log());
     assert_eq!((rotate(&server, &owner).status, server.stop().0), (200, Some(0)));
     let server = home.start();
-    assert_eq!((home.log().matches(said).count(), create(&server, &owner).status), (1, 201));
+    assert_eq!((home.log().matches(expected).count(), create(&server, &owner).status), (1, 201));
 }
 
 #[test]
@@ -91,12 +91,12 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
     server.stop();
     home.write("garbage", "okp_verysecretverysecret\n");
     fs::create_dir(home.path("folder")).expect("a folder");
-    for (path, said) in
+    for (path, expected) in
         [("garbage", "it holds no key"), ("folder", "it is no key file"), ("none/key", "it is not there")]
     {
         let server = home.start_with(&mut home.serve(&["--key-file", path]));
         waits(&server, &owner);
-        assert!(home.log().contains(said), "{path}: {}", home.log());
+        assert!(home.log().contains(expected), "{path}: {}", home.log());
         server.stop();
     }
     assert!(!home.log().contains("verysecret"), "what a file holds is not logged");

@@ -23,14 +23,14 @@ fn project(server: &Server, owner: &Owner, name: &str) -> std::io::Result<Answer
 }
 
 /// The server ends by itself, says why, and answers nobody with success meanwhile.
-fn ends(home: &Home, server: Server, owner: &Owner, said: &str, case: &str) {
+fn ends(home: &Home, server: Server, owner: &Owner, expected: &str, case: &str) {
     if let Ok(answer) = project(&server, owner, "too late") {
         assert!(answer.status >= 500, "{case}: acknowledged: {answer:?}");
     }
     let (code, _) = server.ended();
     assert_eq!(code, Some(EX_IOERR), "{case}: {}", home.log());
     let last = objects(&home.log()).pop().expect("a line");
-    assert!(last["message"].as_str().is_some_and(|message| message.contains(said)), "{case}: {last}");
+    assert!(last["message"].as_str().is_some_and(|message| message.contains(expected)), "{case}: {last}");
 }
 
 /// The names of the projects that a server has.

@@ -39,7 +39,7 @@ impl Nginx {
         fs::create_dir(home.path("files")).expect("a folder");
         home.write("files/secret.txt", "the application");
         let (lines, back) = (lines(home, server, org), home.path("back.sock"));
-        let seen = ["organization", "key", "role", "projects"]
+        let headers = ["organization", "key", "role", "projects"]
             .map(|name| format!("add_header X-Seen-{name} \"[$http_x_orgkeys_{name}]\";"))
             .concat();
         let config = format!(
@@ -49,7 +49,7 @@ impl Nginx {
              client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;\n\
              uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;\n\
              {lines}\n\
-             server {{ listen unix:{back}; {seen} add_header X-Seen-Secret \"[$http_x_api_key]\";\n\
+             server {{ listen unix:{back}; {headers} add_header X-Seen-Secret \"[$http_x_api_key]\";\n\
              root {folder}/files; }} }}\n",
             back = back.display()
         );
@@ -65,8 +65,8 @@ impl Nginx {
     fn wait(&self, log: &Path) {
         let begun = Instant::now();
         while UnixStream::connect(&self.socket).is_err() {
-            let said = || fs::read_to_string(log).unwrap_or_default();
-            assert!(begun.elapsed() < Duration::from_secs(30), "nginx does not listen: {}", said());
+            let text = || fs::read_to_string(log).unwrap_or_default();
+            assert!(begun.elapsed() < Duration::from_secs(30), "nginx does not listen: {}", text());
             std::thread::yield_now();
         }
     }
@@ -107,7 +107,7 @@ fn key(server: &Server, owner: &Owner, projects: &[&str], role: u8) -> (i64, Str
 }
 
 /// What the application saw of the caller.
-fn seen(answer: &Answer) -> [String; 5] {
+fn forwarded(answer: &Answer) -> [String; 5] {
     ["organization", "key", "role", "projects", "secret"]
         .map(|name| answer.header(&format!("x-seen-{name}")).unwrap_or_else(|| panic!("no {name}: {answer:?}")))
 }
@@ -121,7 +121,7 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
     let project = made(&server, &owner, &projects, &json!({ "name": "web" }));
     let project = project["publicId"].as_str().expect("an id");
     let (limited, secret) = key(&server, &owner, &[project], 1);
-    let (expiring_with, gone) = key(&server, &owner, &[], 0);
+    let (expiring_with, deleted) = key(&server, &owner, &[], 0);
     let bearer = format!("Bearer {secret}");
     let own = [format!("[{}]", owner.org), format!("[{limited}]"), "[1]".to_owned(), format!("[{project}]")];
     let forged = ("X-Orgkeys-Projects", "project-forged");
@@ -134,12 +134,12 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
     ] {
         let answer = nginx.get(headers);
         assert_eq!((answer.status, answer.body.as_slice()), (200, &b"the application"[..]), "{headers:?}");
-        assert_eq!(seen(&answer)[..4], own, "{headers:?}");
-        assert_eq!(seen(&answer)[4], "[]", "the application sees no key");
+        assert_eq!(forwarded(&answer)[..4], own, "{headers:?}");
+        assert_eq!(forwarded(&answer)[4], "[]", "the application sees no key");
     }
-    let whole = nginx.get(&[("X-Api-Key", gone.as_str()), forged]);
+    let whole = nginx.get(&[("X-Api-Key", deleted.as_str()), forged]);
     assert_eq!(
-        (whole.status, seen(&whole)[3].as_str()),
+        (whole.status, forwarded(&whole)[3].as_str()),
         (200, "[]"),
         "a key for the whole organization has no projects"
     );
@@ -148,7 +148,7 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
     let never = "oka_0123456789abcdefghijABCDEFGHIJ000000";
     for headers in [
         &[][..],
-        &[("X-Api-Key", gone.as_str())],
+        &[("X-Api-Key", deleted.as_str())],
         &[("X-Api-Key", never)],
         &[basic],
         &[("Authorization", bearer.as_str()), basic],

@@ -113,8 +113,8 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     let early = server.call("POST", "/register", None, Some(&unused));
     assert_eq!(early.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let advice = early.json()["errorMessage"].as_str().expect("advice").to_owned();
-    let said = format!("takes none that states a time before {signed_after}. The server's time is ");
-    assert!(advice.contains(&said) && advice.ends_with(": sign again"), "{advice}");
+    let expected = format!("takes none that states a time before {signed_after}. The server's time is ");
+    assert!(advice.contains(&expected) && advice.ends_with(": sign again"), "{advice}");
     let fresh = registration(&owner.org, &pem, "203.0.113.3", now().millis());
     assert_eq!(server.call("POST", "/register", None, Some(&fresh)).status, 200);
 }
@@ -122,7 +122,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
 #[test]
 fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
     let Site { home, owner, .. } = site();
-    let said = home.done(&["restore", "copy.db", "--keep-tokens"]);
+    let output = home.done(&["restore", "copy.db", "--keep-tokens"]);
     for words in [
         "orgkeys.db is what copy.db holds.",
         "/orgkeys.db.before-",
@@ -130,18 +130,18 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
         "Review keys, API keys, people and nodes: what was deleted since the backup is back.",
         "Messages that state a time before 2",
     ] {
-        assert!(said.contains(words), "{words:?} is not in {said}");
+        assert!(output.contains(words), "{words:?} is not in {output}");
     }
     let server = home.start();
     assert_eq!(nodes(&server, &owner), ["203.0.113.1"]);
     drop(server);
-    let said = home.done(&["restore", "copy.db"]);
+    let output = home.done(&["restore", "copy.db"]);
     assert!(
-        said.contains("1 access token(s) were ended: make one with `orgkeys token create --user EMAIL`."),
-        "{said}"
+        output.contains("1 access token(s) were ended: make one with `orgkeys token create --user EMAIL`."),
+        "{output}"
     );
-    let kept = home.files().iter().filter(|name| name.starts_with("orgkeys.db.before-")).count();
-    assert_eq!(kept, 2, "each restore keeps what it replaced: {:?}", home.files());
+    let replaced = home.files().iter().filter(|name| name.starts_with("orgkeys.db.before-")).count();
+    assert_eq!(replaced, 2, "each restore keeps what it replaced: {:?}", home.files());
 }
 
 #[test]
@@ -191,18 +191,18 @@ fn ids(home: &Home) -> Vec<i64> {
 #[test]
 fn what_is_recorded_after_a_restore_has_ids_that_nobody_has_seen() {
     let Site { home, owner, .. } = site();
-    let seen = *ids(&home).last().expect("an entry");
+    let last_id = *ids(&home).last().expect("an entry");
     // At first the old database knows what was seen; then there is none, and then one that cannot be read.
     home.done(&["restore", "copy.db", "--keep-tokens"]);
     let restored = ids(&home);
     let (new, old) = restored.split_last().expect("an entry");
-    assert_eq!((*new, old.last() < Some(&seen)), (seen + 1, true), "{restored:?}");
+    assert_eq!((*new, old.last() < Some(&last_id)), (last_id + 1, true), "{restored:?}");
     let server = home.start();
     let (key, _) = server.mint(&owner);
-    assert_eq!(ids(&home).last(), Some(&(seen + 2)));
+    assert_eq!(ids(&home).last(), Some(&(last_id + 2)));
     // Whoever followed the old log goes on, and is shown what is new.
-    let shown = server.followed(&owner, seen);
-    assert!(shown.contains(&format!("\"id\":{},", seen + 2)) && shown.contains(&key), "{shown}");
+    let shown = server.followed(&owner, last_id);
+    assert!(shown.contains(&format!("\"id\":{},", last_id + 2)) && shown.contains(&key), "{shown}");
     drop(server);
     let other = Home::new();
     assert_eq!(other.first_start().0.stop().0, Some(0));
@@ -229,8 +229,8 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     let Site { home, owner, pem, .. } = site();
     fs::remove_file(&home.database).expect("removed");
     let before = now();
-    let said = home.done(&["restore", "copy.db"]);
-    let (_, rest) = said.split_once("which signatures were used, so until ").unwrap_or_else(|| panic!("{said}"));
+    let output = home.done(&["restore", "copy.db"]);
+    let (_, rest) = output.split_once("which signatures were used, so until ").unwrap_or_else(|| panic!("{output}"));
     let (until, rest) = rest.split_once(' ').expect("a time");
     assert_eq!(rest, "none is taken: nodes must sign anew then.\n");
     let quarter = Duration::from_mins(15);
@@ -243,8 +243,8 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     let refused = server.call("POST", "/register", None, Some(&fresh));
     assert_eq!(refused.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
-    let said = format!("so it takes none that states a time before {until}. The server's time is ");
-    assert!(advice.contains(&said) && advice.ends_with(": sign again then"), "{advice}");
+    let expected = format!("so it takes none that states a time before {until}. The server's time is ");
+    assert!(advice.contains(&expected) && advice.ends_with(": sign again then"), "{advice}");
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn a_backup_that_is_not_whole_is_refused_and_the_database_is_left_as_it_was() {
     let mut damaged = copy.clone();
     damaged[(page - 1) * 4_096 + 8..page * 4_096].fill(0x5a);
     home.write("page.db", damaged);
-    for (file, said) in [
+    for (file, expected) in [
         ("chain.db", "The audit log is broken: entry 3"),
         ("gap.db", "The audit log is broken: entry 4"),
         ("newer.db", "was written by a newer orgkeys (schema 99"),
@@ -325,7 +325,7 @@ fn a_backup_that_is_not_whole_is_refused_and_the_database_is_left_as_it_was() {
         let before = contents(&home);
         let Ran { code, stdout, stderr } = home.run(&["restore", file]);
         assert_eq!((code, stdout.as_str()), (Some(1), ""), "{file}: {stderr}");
-        assert!(stderr.contains(said) && !stderr.contains("--database"), "{file}: {stderr}");
+        assert!(stderr.contains(expected) && !stderr.contains("--database"), "{file}: {stderr}");
         assert!(contents(&home) == before, "{file}: {:?} became {:?}", before.keys(), contents(&home).keys());
     }
     home.done(&["audit", "verify"]);

@@ -61,13 +61,13 @@ fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
     let first = json!({ "org": entry["org"], "seq": 2, "hash": entry["prevHash"] });
     assert_eq!(objects(&before), std::slice::from_ref(&first));
     home.write("head", first.to_string());
-    let said = home.done(&["audit", "verify", "--head", "head"]);
+    let output = home.done(&["audit", "verify", "--head", "head"]);
     let hash = entry["prevHash"].as_str().expect("text");
     let org = entry["org"].as_str().expect("text");
     let line = format!("\nNot compared: {org} 2 {hash}, which retention removed, as the chain itself says\n");
-    assert!(said.ends_with(&line), "{said}");
-    let said = objects(&home.done(&["audit", "verify", "--head", "head", "--json"]));
-    assert_eq!(said[0]["removedByRetention"], json!([first]));
+    assert!(output.ends_with(&line), "{output}");
+    let output = objects(&home.done(&["audit", "verify", "--head", "head", "--json"]));
+    assert_eq!(output[0]["removedByRetention"], json!([first]));
     home.write("log", home.done(&["audit", "export"]));
     home.done(&["audit", "verify", "--file", "log", "--head", "head"]);
     past_triggers(&home.database).execute_batch("DELETE FROM audit WHERE id = 3").expect("deleted by hand");
@@ -96,11 +96,11 @@ fn the_clock_is_accepted_on_the_command_line() {
     let home = Home::new();
     drop(home.first_start());
     sqlite(&home.database).execute("UPDATE server SET high_water = 4102444800000", []).expect("ahead");
-    let said = home.done(&["clock", "accept"]);
-    assert!(said.contains("The database had seen 2100-01-01T00:00:00.000Z"), "{said}");
-    let kept: i64 =
+    let output = home.done(&["clock", "accept"]);
+    assert!(output.contains("The database had seen 2100-01-01T00:00:00.000Z"), "{output}");
+    let high_water: i64 =
         sqlite(&home.database).query_row("SELECT high_water FROM server", [], |row| row.get(0)).expect("a time");
-    assert!(kept <= now().millis(), "{kept}");
+    assert!(high_water <= now().millis(), "{high_water}");
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn a_restore_does_not_set_time_back() {
     sqlite(&home.database).execute(set, [later]).expect("later");
     home.done(&["restore", "copy.db"]);
     let look = "SELECT high_water, clock_ahead FROM server";
-    let kept = sqlite(&home.database).query_row(look, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    assert_eq!(kept, Ok((later, later + 1)));
+    let row = sqlite(&home.database).query_row(look, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    assert_eq!(row, Ok((later, later + 1)));
 }
 
 #[test]

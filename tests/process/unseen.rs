@@ -52,8 +52,8 @@ fn schema_pages(home: &Home) -> Vec<usize> {
 fn said_to_be_damaged(home: &Home, place: &str) {
     for words in [&["org", "list"][..], &["audit", "verify"], &["doctor", "--quick"], &["backup", "copy.db"]] {
         let Ran { code, stdout, stderr } = home.run(words);
-        let said = format!("{stdout}{stderr}");
-        assert!(code == Some(1) && said.contains("orgkeys.db is damaged"), "{words:?}, {place}: {said}");
+        let output = format!("{stdout}{stderr}");
+        assert!(code == Some(1) && output.contains("orgkeys.db is damaged"), "{words:?}, {place}: {output}");
     }
 }
 
@@ -86,7 +86,7 @@ fn a_bit_that_flipped_in_the_text_of_the_schema_is_found_by_the_start_and_by_the
 
 #[test]
 fn an_index_or_a_trigger_that_is_gone_is_named_by_the_start_the_doctor_and_a_restore() {
-    for (change, said) in [
+    for (change, expected) in [
         ("DROP TRIGGER audit_is_never_deleted", "the trigger audit_is_never_deleted of its schema is missing"),
         ("DROP INDEX node_by_org", "the index node_by_org of its schema is missing"),
         ("CREATE TABLE note (id)", "its schema has the table note, which orgkeys did not make"),
@@ -99,7 +99,7 @@ fn an_index_or_a_trigger_that_is_gone_is_named_by_the_start_the_doctor_and_a_res
         for words in [&["org", "list"][..], &["doctor", "--quick"], &["restore", "copy.db"]] {
             let ran = home.run(words);
             assert_eq!(ran.code, Some(1), "{words:?}: {ran:?}");
-            assert!(format!("{}{}", ran.stdout, ran.stderr).contains(said), "{words:?}: {ran:?}");
+            assert!(format!("{}{}", ran.stdout, ran.stderr).contains(expected), "{words:?}: {ran:?}");
         }
     }
 }
@@ -135,7 +135,7 @@ fn said_after(change: &str) -> String {
 
 #[test]
 fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round() {
-    for (change, said) in [
+    for (change, expected) in [
         ("DELETE FROM audit", "the audit log has no entry of org-"),
         ("DELETE FROM audit; DELETE FROM sqlite_sequence", "the audit log has no entry of org-"),
         ("DELETE FROM person; DELETE FROM token; DELETE FROM org_key; DELETE FROM org", "but there is no such organization"),
@@ -150,13 +150,13 @@ fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round
         ),
     ] {
         let start = said_after(change);
-        assert!(start.contains(said), "{change}: {start}");
+        assert!(start.contains(expected), "{change}: {start}");
     }
 }
 
 #[test]
 fn rows_that_do_not_fit_together_are_found_by_the_doctor() {
-    for (change, said) in [
+    for (change, expected) in [
         ("UPDATE token SET person = zeroblob(16)", "a row of token refers to a row of person that is not there"),
         ("UPDATE webhook SET pending = 3", "that are pending are not as many as it counts"),
         ("UPDATE org SET nodes = 3", " are not as many as it counts"),
@@ -170,7 +170,7 @@ fn rows_that_do_not_fit_together_are_found_by_the_doctor() {
         for words in [&["doctor", "--json"][..], &["doctor", "--json", "--quick"]] {
             let found = objects(&home.run(words).stdout);
             let ill = found.iter().find(|finding| finding["check"] == "integrity").expect("it looked");
-            assert!(ill["message"].as_str().expect("text").contains(said), "{ill}");
+            assert!(ill["message"].as_str().expect("text").contains(expected), "{ill}");
         }
     }
 }

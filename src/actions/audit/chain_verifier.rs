@@ -69,8 +69,8 @@ impl<'h> ChainVerifier<'h> {
         if entry.hash != text {
             return bad("its contents were changed");
         }
-        if let Some(kept) = self.wanted.get_mut(entry.org.as_str()).and_then(|heads| heads.remove(&entry.seq))
-            && !kept.eq_ignore_ascii_case(&text)
+        if let Some(known) = self.wanted.get_mut(entry.org.as_str()).and_then(|heads| heads.remove(&entry.seq))
+            && !known.eq_ignore_ascii_case(&text)
         {
             return bad("it is not the entry whose hash was kept: the chain was written anew");
         }
@@ -162,8 +162,8 @@ impl Chain {
 
 /// What an entry says was removed, if it is an `audit.trim` that comes after it.
 fn trim(entry: &Entry) -> Option<Trimmed> {
-    let said = entry.detail.as_deref().filter(|_| entry.action == "audit.trim")?;
-    serde_json::from_str(said).ok().filter(|trimmed: &Trimmed| trimmed.seq < entry.seq)
+    let detail = entry.detail.as_deref().filter(|_| entry.action == "audit.trim")?;
+    serde_json::from_str(detail).ok().filter(|trimmed: &Trimmed| trimmed.seq < entry.seq)
 }
 
 pub(super) fn broken(what: &str) -> Error {

@@ -71,16 +71,16 @@ impl Settlement {
 impl<R: Rng> Results<'_, '_, R> {
     fn add(&mut self, settlement: &mut Settlement, sent: OnItsWay, tried: Tried) -> Result<Option<Event>, Error> {
         let (id, webhook) = (sent.delivery.id, sent.delivery.webhook);
-        let (taken, gone) = (matches!(tried.outcome, Outcome::Taken { .. }), tried.outcome == Outcome::Gone);
+        let (taken, is_gone) = (matches!(tried.outcome, Outcome::Taken { .. }), tried.outcome == Outcome::Gone);
         // Where it went says nothing of where it goes now. And what was counted while the try was under way is not counted twice.
-        if !taken && (tried.url != sent.url || (!gone && tried.attempts != sent.delivery.attempts)) {
+        if !taken && (tried.url != sent.url || (!is_gone && tried.attempts != sent.delivery.attempts)) {
             return Ok(None);
         }
-        let ((status, why), down) = (said(&tried.outcome), tried.outcome.is_down());
+        let ((status, why), down) = (last_answer(&tried.outcome), tried.outcome.is_down());
         let ended = self.write(&sent.delivery, &tried.outcome)?;
         store::webhook::set_last(self.tx, webhook, &Last { at: self.now, status, why }, down.then_some(id))?;
         settlement.up |= !down;
-        if gone && let Some(others) = store::webhook::switch_off(self.tx, webhook, Disabled::Gone)? {
+        if is_gone && let Some(others) = store::webhook::switch_off(self.tx, webhook, Disabled::Gone)? {
             return Ok(Some(Event::WebhookDisabled { webhook, why: Disabled::Gone, failed: others + 1 }));
         }
         // The same delivery again may be one that its receiver does not like; another one shows that it is down.
@@ -124,7 +124,7 @@ impl<R: Rng> Results<'_, '_, R> {
         };
         let due_at = next.map_or(delivery.due_at, |wait| self.shown.plus(wait));
         let ended_at = (state != State::Pending).then_some(self.now);
-        let (last_status, last_why) = said(outcome);
+        let (last_status, last_why) = last_answer(outcome);
         let tried = Delivery { state, due_at, attempts, last_status, last_why, ended_at, ..delivery.clone() };
         store::delivery::save(self.tx, &tried)?;
         Ok(state != State::Pending)
@@ -146,7 +146,7 @@ impl<R: Rng> Results<'_, '_, R> {
 }
 
 /// The status that a try was answered with, or why there was none.
-fn said(outcome: &Outcome) -> (Option<u16>, Option<String>) {
+fn last_answer(outcome: &Outcome) -> (Option<u16>, Option<String>) {
     match outcome {
         Outcome::Taken { status } | Outcome::Refused { status, .. } => (Some(*status), None),
         Outcome::Gone => (Some(410), None),

@@ -11,12 +11,12 @@ const ACCEPT: &str = "stop the server, run `orgkeys clock accept`, then start it
 
 /// Whether what the clock shows follows what the database has seen.
 pub(super) fn clock(snapshot: &Snapshot, now: Time) -> Finding {
-    let read = snapshot.read(|tx| Ok::<_, StoreError>((store::clock::kept(tx)?, store::audit::last_at(tx)?)));
-    let (kept, last) = match read {
+    let read = snapshot.read(|tx| Ok::<_, StoreError>((store::clock::state(tx)?, store::audit::last_at(tx)?)));
+    let (state, last) = match read {
         Ok(read) => read,
         Err(error) => return unreadable("clock", &error.into()),
     };
-    let latest = kept.high_water.max(kept.ahead).max(kept.seen).max(last.unwrap_or(kept.seen));
+    let latest = state.high_water.max(state.ahead).max(state.shown).max(last.unwrap_or(state.shown));
     if latest.millis() - now.millis() > STEP {
         return Finding::act(
             "clock",
@@ -24,8 +24,8 @@ pub(super) fn clock(snapshot: &Snapshot, now: Time) -> Finding {
             format!("Set the clock right (timedatectl set-ntp true). If it is right already, {ACCEPT}"),
         );
     }
-    if let Some(since) = kept.leapt_at {
-        let (before, believed) = (kept.high_water, since.plus(LEAP));
+    if let Some(since) = state.leapt_at {
+        let (before, believed) = (state.high_water, since.plus(LEAP));
         return Finding::act(
             "clock",
             format!(

@@ -146,15 +146,15 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field_and_never_the_value() {
-        let said = |body: &str| parse::<Sample>(body.as_bytes()).expect_err(body).message;
-        assert_eq!(said(r#"{"count": 1}"#), "missing field ip");
-        assert_eq!(said(r#"{"ip": 17}"#), "ip must be a string (line 1, column 9)");
-        let secret = said(r#"{"ip": "a", "count": "okp_secret, expected x"}"#);
+        let message = |body: &str| parse::<Sample>(body.as_bytes()).expect_err(body).message;
+        assert_eq!(message(r#"{"count": 1}"#), "missing field ip");
+        assert_eq!(message(r#"{"ip": 17}"#), "ip must be a string (line 1, column 9)");
+        let secret = message(r#"{"ip": "a", "count": "okp_secret, expected x"}"#);
         assert_eq!(secret, "count must be a whole number (line 1, column 45)");
-        assert!(said(r#"{"ip": okp_secret}"#).starts_with("The body is not JSON"));
-        assert!(said(r#"{"ip": "a", "ip": "b"}"#).starts_with("duplicate field ip"));
-        assert!(said(r#"["a", 1]"#).contains("must be an object"));
-        assert!(said(&"[".repeat(60_000)).contains("must be an object"));
-        assert!(said(r#"{"ip": "a"} x"#).starts_with("The body is not JSON"));
+        assert!(message(r#"{"ip": okp_secret}"#).starts_with("The body is not JSON"));
+        assert!(message(r#"{"ip": "a", "ip": "b"}"#).starts_with("duplicate field ip"));
+        assert!(message(r#"["a", 1]"#).contains("must be an object"));
+        assert!(message(&"[".repeat(60_000)).contains("must be an object"));
+        assert!(message(r#"{"ip": "a"} x"#).starts_with("The body is not JSON"));
     }
 }

@@ -84,13 +84,13 @@ fn tags(registry: &Registry) -> Vec<&MetaTag> {
 }
 
 fn paths() -> Value {
-    let (mut paths, seen) = (Map::new(), examples::seen());
+    let (mut paths, recorded) = (Map::new(), examples::recorded());
     for path in Apis::meta().into_iter().flat_map(|api| api.paths) {
         let family = if path.path.starts_with("/api/") { "wrapped" } else { "plain" };
         let operations = paths.entry(path.path).or_insert_with(|| json!({}));
         for operation in &path.operations {
             let mut written = self::operation(operation);
-            examples::show(&mut written, &seen, family);
+            examples::show(&mut written, &recorded, family);
             operations[operation.method.as_str().to_lowercase()] = written;
         }
     }

@@ -77,8 +77,8 @@ impl<E: Endpoint> Endpoint for Observed<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let seen = Seen::now(&self.observer, &request);
-        let origin = Origin { address: seen.address, request_id: Some(seen.id.clone()) };
+        let observation = Observation::now(&self.observer, &request);
+        let origin = Origin { address: observation.address, request_id: Some(observation.id.clone()) };
         request.set_data(origin);
         let family = Family::of(request.uri().path());
         let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
@@ -90,20 +90,20 @@ impl<E: Endpoint> Endpoint for Observed<E> {
             }
         };
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Ok(id) = HeaderValue::from_str(&seen.id) {
+        if let Ok(id) = HeaderValue::from_str(&observation.id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         if let Some(Cause(cause)) = response.data() {
-            tracing::error!(id = seen.id, cause, "internal error");
+            tracing::error!(id = observation.id, cause, "internal error");
         }
-        seen.answered(&response);
+        observation.answered(&response);
         Ok(response)
     }
 }
 
 /// A request that waits for its answer. One that a stop drops first leaves its line and its count too: what it began may
 /// yet commit.
-struct Seen<'o> {
+struct Observation<'o> {
     observer: &'o Observer,
     id: String,
     method: Method,
@@ -112,7 +112,7 @@ struct Seen<'o> {
     waits: bool,
 }
 
-impl<'o> Seen<'o> {
+impl<'o> Observation<'o> {
     fn now(observer: &'o Observer, request: &Request) -> Self {
         let (id, address) = (observer.request_id(request), observer.client(request));
         Self { observer, id, method: request.method().clone(), address, started: Instant::now(), waits: true }
@@ -141,7 +141,7 @@ impl<'o> Seen<'o> {
     }
 }
 
-impl Drop for Seen<'_> {
+impl Drop for Observation<'_> {
     fn drop(&mut self) {
         if self.waits {
             self.note("none", UNANSWERED, "not answered: the connection was ended");

@@ -14,7 +14,7 @@ use super::Shared;
 use super::message::Message;
 use super::search::Turn;
 use super::stream_quota::StreamSlot;
-use crate::actions::stream::{self, Follower};
+use crate::actions::stream::{self, Follower, StreamPage};
 use crate::api::event::shown;
 use crate::api::http::bridge::blocking;
 use crate::domain::time::Time;
@@ -127,8 +127,8 @@ impl EventStream {
                 return Some(self.end(End::Stopped));
             }
             let stands = self.phase == Phase::Searching && turn.is_none();
-            let said = if stands { Ok(String::new()) } else { self.look(turn).await };
-            match said {
+            let result = if stands { Ok(String::new()) } else { self.look(turn).await };
+            match result {
                 Err(error) => return Some(self.end(End::Refused(error))),
                 Ok(lines) if !lines.is_empty() => return Some(lines),
                 Ok(_) if self.given.elapsed() >= self.shared.settings.comment => {
@@ -173,21 +173,21 @@ impl EventStream {
         let (follower, after) = (self.follower.clone(), self.position);
         let read = blocking(&self.app, move |app| {
             let began = Instant::now();
-            let mut page = stream::page(app, &follower, after)?;
-            let messages = Messages::of(std::mem::take(&mut page.events));
+            let StreamPage { mut slice, ends } = stream::page(app, &follower, after)?;
+            let messages = Messages::of(std::mem::take(&mut slice.events));
             if let Some(turn) = turn {
                 turn.over(began.elapsed());
             }
             drop(permit);
-            Ok((page, messages))
+            Ok((slice, ends, messages))
         });
-        let (page, messages) = read.await?;
-        let resume_from = if messages.cut { messages.last } else { page.own }.unwrap_or(self.resume_from);
-        (self.resume_from, self.ends, self.looked_at) = (resume_from, page.ends, Instant::now());
-        self.position = if messages.cut { resume_from } else { page.upto };
-        self.phase = match page.more {
+        let (slice, ends, messages) = read.await?;
+        let resume_from = if messages.cut { messages.last } else { slice.own }.unwrap_or(self.resume_from);
+        (self.resume_from, self.ends, self.looked_at) = (resume_from, ends, Instant::now());
+        self.position = if messages.cut { resume_from } else { slice.upto };
+        self.phase = match slice.more {
             _ if messages.cut => Phase::Behind,
-            true if page.full => Phase::Behind,
+            true if slice.full => Phase::Behind,
             true => Phase::Searching,
             false => Phase::Waiting,
         };

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::actions::admin::{self, Ttl};
 use crate::domain::audit::{Actor, Draft};
+use crate::domain::event::EventFilter;
 use crate::domain::id::{TokenId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::{Clock, Time};
@@ -112,7 +113,7 @@ impl Site {
 
     /// A stream of everything.
     async fn pieces(&self) -> impl futures_util::Stream<Item = std::io::Result<String>> + use<> {
-        let opened = stream::open(&self.app, &self.caller, self.org, Wanted::default(), Some(0)).await;
+        let opened = stream::open(&self.app, &self.caller, self.org, EventFilter::default(), Some(0)).await;
         let slot = self.api.shared.stream_quota.take(&self.caller).expect("a place");
         let (app, shared) = (Arc::clone(&self.app), Arc::clone(&self.api.shared));
         EventStream::new(app, shared, slot, opened.expect("a follower").0, 0).pieces()
@@ -145,11 +146,11 @@ async fn who_looks_through_what_shows_nothing_waits_for_a_turn_and_says_meanwhil
         assert_eq!(next().await, ": still here\nid: 0\n\n");
     }
     drop(turn);
-    let mut said = next().await;
-    while said.starts_with(':') {
-        said = next().await;
+    let mut piece = next().await;
+    while piece.starts_with(':') {
+        piece = next().await;
     }
-    assert!(said.starts_with("id: 25001\nevent: created\n"), "{said}");
+    assert!(piece.starts_with("id: 25001\nevent: created\n"), "{piece}");
 }
 
 #[tokio::test]

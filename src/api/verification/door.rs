@@ -169,13 +169,13 @@ impl IntoResponse for Door {
                     Verdict::WrongProject | Verdict::InsufficientRole => StatusCode::FORBIDDEN,
                     _ => StatusCode::UNAUTHORIZED,
                 };
-                let said = hint.unwrap_or(sentence(verdict));
-                failure(Family::Wrapped, status, Failure::new(verdict.code(), said.to_owned()))
+                let message = hint.unwrap_or(sentence(verdict));
+                failure(Family::Wrapped, status, Failure::new(verdict.code(), message.to_owned()))
             }
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for ((name, _), value) in HEADERS.into_iter().zip(said(&verified)) {
+        for ((name, _), value) in HEADERS.into_iter().zip(header_values(&verified)) {
             headers.insert(name, value);
         }
         response
@@ -183,7 +183,7 @@ impl IntoResponse for Door {
 }
 
 /// The values of [`HEADERS`].
-fn said(verified: &VerifiedKey) -> [HeaderValue; 4] {
+fn header_values(verified: &VerifiedKey) -> [HeaderValue; 4] {
     let Some(key) = verified.standing().filter(|_| verified.verdict == Verdict::Valid) else {
         return [const { HeaderValue::from_static("") }; 4];
     };

@@ -42,25 +42,25 @@ impl AuditRecord {
     }
 
     /// Something was looked at.
-    fn seen(action: &'static str, context: Context, id: impl Display) -> Self {
+    fn read(action: &'static str, context: Context, id: impl Display) -> Self {
         Self { context: Some(context), context_id: Some(id.to_string()), ..Self::server(action) }
     }
 
     /// Something was refused.
     fn refused(action: &'static str, context: Context, id: impl Display) -> Self {
-        Self { refused: true, ..Self::seen(action, context, id) }
+        Self { refused: true, ..Self::read(action, context, id) }
     }
 
     fn created(action: &'static str, context: Context, id: impl Display) -> Self {
-        Self { change: Some(Change::Created), ..Self::seen(action, context, id) }
+        Self { change: Some(Change::Created), ..Self::read(action, context, id) }
     }
 
     fn updated(action: &'static str, context: Context, id: impl Display) -> Self {
-        Self { change: Some(Change::Updated), ..Self::seen(action, context, id) }
+        Self { change: Some(Change::Updated), ..Self::read(action, context, id) }
     }
 
     fn deleted(action: &'static str, context: Context, id: impl Display) -> Self {
-        Self { change: Some(Change::Deleted), ..Self::seen(action, context, id) }
+        Self { change: Some(Change::Deleted), ..Self::read(action, context, id) }
     }
 
     fn with(self, detail: Value) -> Self {
@@ -86,7 +86,7 @@ impl Event {
         match self {
             Self::OrgCreated { org } => AuditRecord::created("org.create", Org, org),
             Self::OrgUpdated { org } => AuditRecord::updated("org.update", Org, org),
-            Self::OrgRead { org } => AuditRecord::seen("org.read", Org, org),
+            Self::OrgRead { org } => AuditRecord::read("org.read", Org, org),
             Self::UserCreated { user, role, invited } => AuditRecord::created("user.create", User, user)
                 .with(json!({ "role": role.number(), "invited": invited })),
             Self::UserInvited { user } => AuditRecord::updated("user.invite", User, user),
@@ -98,11 +98,11 @@ impl Event {
                 AuditRecord::deleted("user.delete", User, user).with(json!({ "tokensEnded": tokens_ended }))
             }
             Self::UserActivated { user } => AuditRecord::updated("user.activate", User, user),
-            Self::UserRead { user } => AuditRecord::seen("user.read", User, user),
+            Self::UserRead { user } => AuditRecord::read("user.read", User, user),
             Self::UsersListed { org, count } => {
-                AuditRecord::seen("user.list", Org, org).with(json!({ "count": count }))
+                AuditRecord::read("user.list", Org, org).with(json!({ "count": count }))
             }
-            Self::ProfileRead { user } => AuditRecord::seen("user.profile", User, user),
+            Self::ProfileRead { user } => AuditRecord::read("user.profile", User, user),
             Self::PasswordChanged { user, sessions_ended } => {
                 AuditRecord::updated("user.password", User, user).with(json!({ "sessionsEnded": sessions_ended }))
             }
@@ -118,13 +118,13 @@ impl Event {
                 AuditRecord::updated("session.begin", User, user).with(json!({ "tokenId": session.to_string() }))
             }
             Self::SessionRefreshed { session, user } => {
-                AuditRecord::seen("session.refresh", User, user).with(json!({ "tokenId": session.to_string() }))
+                AuditRecord::read("session.refresh", User, user).with(json!({ "tokenId": session.to_string() }))
             }
             Self::RefreshReused { session, user } => {
                 AuditRecord::updated("session.reuse", User, user).with(json!({ "tokenId": session.to_string() }))
             }
             Self::SessionsListed { user, count } => {
-                AuditRecord::seen("session.list", User, user).with(json!({ "count": count }))
+                AuditRecord::read("session.list", User, user).with(json!({ "count": count }))
             }
             Self::LoginsRefused { org, code, network, minute, count } => {
                 AuditRecord::refused("session.refused", User, org).with(counted(code, network, *minute, *count))
@@ -138,9 +138,9 @@ impl Event {
             Self::ProjectDeleted { project, api_keys } => AuditRecord::deleted("project.delete", Workspace, project)
                 .with(json!({ "apiKeys": strings(api_keys) }))
                 .within(*project),
-            Self::ProjectRead { project } => AuditRecord::seen("project.read", Workspace, project).within(*project),
+            Self::ProjectRead { project } => AuditRecord::read("project.read", Workspace, project).within(*project),
             Self::ProjectsListed { org, count } => {
-                AuditRecord::seen("project.list", Org, org).with(json!({ "count": count }))
+                AuditRecord::read("project.list", Org, org).with(json!({ "count": count }))
             }
             Self::MemberPut { project, user, role, new } => {
                 let change = if *new { AuditRecord::created } else { AuditRecord::updated };
@@ -167,12 +167,12 @@ impl Event {
                 AuditRecord::deleted("api_key.delete", ApiKey, key).within_one(projects)
             }
             Self::ApiKeysListed { org, project, count } => {
-                let audit_record = AuditRecord::seen("api_key.list", ApiKey, org).with(json!({ "count": count }));
+                let audit_record = AuditRecord::read("api_key.list", ApiKey, org).with(json!({ "count": count }));
                 AuditRecord { project: *project, ..audit_record }
             }
             Self::OrgKeyCreated { key } => AuditRecord::created("org_key.create", OrgKey, key),
             Self::OrgKeysListed { org, count } => {
-                AuditRecord::seen("org_key.list", OrgKey, org).with(json!({ "count": count }))
+                AuditRecord::read("org_key.list", OrgKey, org).with(json!({ "count": count }))
             }
             Self::OrgKeyDeleted { key, nodes } => {
                 AuditRecord::deleted("org_key.delete", OrgKey, key).with(json!({ "nodes": nodes }))
@@ -189,29 +189,29 @@ impl Event {
             Self::NodeSilent { node, ip, last } => AuditRecord::updated("node.silent", Node, node)
                 .with(json!({ "ip": ip, "lastContact": last.to_string() })),
             Self::NodesListed { org, count } => {
-                AuditRecord::seen("node.list", Node, org).with(json!({ "count": count }))
+                AuditRecord::read("node.list", Node, org).with(json!({ "count": count }))
             }
             Self::NodeDeleted { node } => AuditRecord::deleted("node.delete", Node, node),
             Self::NodeActivated { node } => AuditRecord::updated("node.activate", Node, node),
             Self::EventsListed { org, count } => {
-                AuditRecord::seen("event.list", Org, org).with(json!({ "count": count }))
+                AuditRecord::read("event.list", Org, org).with(json!({ "count": count }))
             }
             Self::EventsStreamed { org, after } => {
-                AuditRecord::seen("event.stream", Org, org).with(json!({ "after": after }))
+                AuditRecord::read("event.stream", Org, org).with(json!({ "after": after }))
             }
             Self::EventsMarked { user, read, count } => {
-                AuditRecord::seen("event.mark", User, user).with(json!({ "read": read, "count": count }))
+                AuditRecord::read("event.mark", User, user).with(json!({ "read": read, "count": count }))
             }
-            Self::AuditRead { org, after, count, quiet } => AuditRecord::seen("audit.read", Org, org)
+            Self::AuditRead { org, after, count, quiet } => AuditRecord::read("audit.read", Org, org)
                 .with(json!({ "after": after, "count": count, "quietReads": quiet })),
             Self::AuditHeadRead { org, quiet } => {
-                AuditRecord::seen("audit.head", Org, org).with(json!({ "quietReads": quiet }))
+                AuditRecord::read("audit.head", Org, org).with(json!({ "quietReads": quiet }))
             }
-            Self::AuditPolled { org, reader, quiet } => AuditRecord::seen("audit.polled", Org, org)
+            Self::AuditPolled { org, reader, quiet } => AuditRecord::read("audit.polled", Org, org)
                 .with(json!({ "quietReads": quiet, "userId": reader.to_string() })),
             Self::AuditTrimmed { org, seq, hash, count } => {
                 let audit_record = org
-                    .map_or_else(|| AuditRecord::server("audit.trim"), |org| AuditRecord::seen("audit.trim", Org, org));
+                    .map_or_else(|| AuditRecord::server("audit.trim"), |org| AuditRecord::read("audit.trim", Org, org));
                 audit_record.with(json!({ "seq": seq, "hash": hash, "count": count }))
             }
             Self::AccessDenied { org, rule } => {
@@ -230,16 +230,16 @@ impl Event {
                 AuditRecord::updated("webhook.update", OrgSettings, webhook).with(detail)
             }
             Self::WebhookDeleted { webhook } => AuditRecord::deleted("webhook.delete", OrgSettings, webhook),
-            Self::WebhookRead { webhook } => AuditRecord::seen("webhook.read", OrgSettings, webhook),
+            Self::WebhookRead { webhook } => AuditRecord::read("webhook.read", OrgSettings, webhook),
             Self::WebhooksListed { org, count } => {
-                AuditRecord::seen("webhook.list", OrgSettings, org).with(json!({ "count": count }))
+                AuditRecord::read("webhook.list", OrgSettings, org).with(json!({ "count": count }))
             }
             Self::WebhookRotated { webhook, until } => AuditRecord::updated("webhook.rotate", OrgSettings, webhook)
                 .with(json!({ "previousUntil": until.to_string() })),
             Self::WebhookTested { webhook, delivery } => AuditRecord::updated("webhook.test", OrgSettings, webhook)
                 .with(json!({ "deliveryId": delivery.to_string() })),
             Self::DeliveriesListed { webhook, count } => {
-                AuditRecord::seen("webhook.deliveries", OrgSettings, webhook).with(json!({ "count": count }))
+                AuditRecord::read("webhook.deliveries", OrgSettings, webhook).with(json!({ "count": count }))
             }
             Self::DeliveryReplayed { webhook, delivery } => {
                 AuditRecord::updated("webhook.replay", OrgSettings, webhook)

@@ -17,10 +17,10 @@ pub(super) struct Buckets<K> {
     step: Duration,
     /// The time in which all but one come back.
     slack: Duration,
-    kept: Mutex<Bucket<K>>,
+    levels: Mutex<Levels<K>>,
 }
 
-struct Bucket<K> {
+struct Levels<K> {
     full_at: HashMap<K, Instant>,
     /// With so many of them, the full ones are thrown away.
     many: usize,
@@ -30,20 +30,20 @@ impl<K: Hash + Eq> Buckets<K> {
     /// Buckets that hold `burst` and get `rate` a second; none when the rate is 0.
     pub(super) fn new(rate: u32, burst: u32) -> Option<Self> {
         let step = Duration::from_secs(1) / NonZeroU32::new(rate)?.get();
-        let kept = Bucket { full_at: HashMap::new(), many: MANY };
-        Some(Self { rate, step, slack: step * burst.saturating_sub(1), kept: Mutex::new(kept) })
+        let levels = Levels { full_at: HashMap::new(), many: MANY };
+        Some(Self { rate, step, slack: step * burst.saturating_sub(1), levels: Mutex::new(levels) })
     }
 
     /// How long a key must wait until its bucket holds one; nothing is taken.
     pub(super) fn wait(&self, key: &K, now: Instant) -> Duration {
-        self.kept().full_at.get(key).map_or(Duration::ZERO, |full_at| self.until(*full_at, now))
+        self.lock().full_at.get(key).map_or(Duration::ZERO, |full_at| self.until(*full_at, now))
     }
 
     /// Takes one if there is one; gives how long to wait for it, which is no time then.
     pub(super) fn take(&self, key: K, now: Instant) -> Duration {
-        let mut kept = self.kept();
-        kept.clear(now);
-        let full_at = kept.full_at.entry(key).or_insert(now);
+        let mut levels = self.lock();
+        levels.clear(now);
+        let full_at = levels.full_at.entry(key).or_insert(now);
         let wait = self.until(*full_at, now);
         if wait.is_zero() {
             *full_at = (*full_at).max(now) + self.step;
@@ -53,8 +53,8 @@ impl<K: Hash + Eq> Buckets<K> {
 
     /// Takes so many more, also where there are none left: the key waits until they have come back.
     pub(super) fn charge(&self, key: K, count: u32, now: Instant) {
-        let mut kept = self.kept();
-        let full_at = kept.full_at.entry(key).or_insert(now);
+        let mut levels = self.lock();
+        let full_at = levels.full_at.entry(key).or_insert(now);
         *full_at = (*full_at).max(now) + self.step * count;
     }
 
@@ -62,12 +62,12 @@ impl<K: Hash + Eq> Buckets<K> {
         full_at.saturating_duration_since(now).saturating_sub(self.slack)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Bucket<K>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Levels<K>> {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Hash + Eq> Bucket<K> {
+impl<K: Hash + Eq> Levels<K> {
     /// Throws the full buckets away, which are as good as none; seldom enough that no call pays for many.
     fn clear(&mut self, now: Instant) {
         if self.full_at.len() >= self.many {
@@ -130,7 +130,7 @@ mod tests {
             assert_eq!(buckets.take(key, now), Duration::ZERO);
         }
         assert_eq!(buckets.take(99_999, now + Duration::from_secs(1)), Duration::ZERO);
-        assert_eq!(buckets.kept().full_at.len(), 2, "the empty one, and the one that was asked for");
+        assert_eq!(buckets.lock().full_at.len(), 2, "the empty one, and the one that was asked for");
         assert_eq!(taken(&buckets, 0, now + Duration::from_secs(1)), 1);
     }
 

@@ -44,7 +44,7 @@ pub fn shares(
     tx: &ReadTx<'_>,
     webhook: WebhookId,
     before: Time,
-    kept: &[(State, u32)],
+    limits: &[(State, u32)],
 ) -> Result<Vec<Purge>, StoreError> {
     let id = webhook.as_bytes();
     if tx.row("SELECT 1 FROM webhook WHERE id = ?1", [id], |_| Ok(()))?.is_none() {
@@ -58,7 +58,7 @@ pub fn shares(
                  ORDER BY ended_at DESC, id DESC LIMIT 1 OFFSET ?3) AS surplus) AS gone
          ORDER BY ended_at DESC, id DESC LIMIT 1";
     let mut shares = Vec::new();
-    for (state, most) in kept {
+    for (state, most) in limits {
         shares.extend(tx.row(sql, params![id, before.millis(), most, state.name()], |row| {
             Ok(Purge::Until(*state, Time::from_millis(row.get(0)?), DeliveryId::from_bytes(row.get(1)?)))
         })?);

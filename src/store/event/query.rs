@@ -1,6 +1,6 @@
 //! How is the audit log asked for events? By statements that are put together from what is asked for.
 
-use super::{EventFilter, Way};
+use super::{ListQuery, Way};
 use crate::domain::event::{Change, Context};
 
 /// The entries that a slice goes on with: the rest of those of the moment where the slice before ended, then the earlier ones.
@@ -18,7 +18,7 @@ pub(super) const UNREAD: &str = "NOT EXISTS (SELECT 1 FROM read_mark WHERE perso
 /// What nodes do is about themselves, and found by who acted.
 const BY_OTHERS: &str = " AND context_id = ?7 AND actor_kind <> 'node'";
 
-impl EventFilter {
+impl ListQuery {
     /// The entries of a span, and whether each fits.
     pub(super) fn listing(&self, way: Way, span: &str) -> String {
         let branches = self.branches(way, &format!("id, at, {}", self.rest(way)), span);
@@ -39,8 +39,8 @@ impl EventFilter {
             Way::Object => BY_OTHERS.to_owned(),
             Way::Node => " AND (context_id = ?7 AND actor_kind <> 'node' OR actor_id = ?7)".to_owned(),
             Way::Class => {
-                let context = if self.context.is_some() { " AND context = ?6" } else { "" };
-                let change = if self.change.is_some() { " AND change = ?8" } else { "" };
+                let context = if self.filter.context.is_some() { " AND context = ?6" } else { "" };
+                let change = if self.filter.change.is_some() { " AND change = ?8" } else { "" };
                 format!("{context}{change}")
             }
         };
@@ -77,8 +77,8 @@ impl EventFilter {
         let open = |given: bool, parameter: &str, numbers: std::ops::Range<usize>| {
             if given { vec![parameter.to_owned()] } else { numbers.map(|number| number.to_string()).collect() }
         };
-        let contexts = open(self.context.is_some(), "?6", 0..Context::WORDS.len());
-        let changes = open(self.change.is_some(), "?8", 0..Change::WORDS.len());
+        let contexts = open(self.filter.context.is_some(), "?6", 0..Context::WORDS.len());
+        let changes = open(self.filter.change.is_some(), "?8", 0..Change::WORDS.len());
         let pairs = contexts.iter().flat_map(|context| changes.iter().map(move |change| (context, change)));
         pairs
             .map(|(context, change)| ("audit_by_class", format!(" AND context = {context} AND change = {change}")))
@@ -87,12 +87,13 @@ impl EventFilter {
 
     /// What the way does not answer.
     pub(super) fn rest(&self, way: Way) -> String {
+        let filter = &self.filter;
         let conditions = [
-            (self.context_id.is_some() && !matches!(way, Way::Object | Way::Node), "context_id = ?7"),
-            (self.project.is_some() && way != Way::Project, "project = ?11"),
-            (self.actor_id.is_some() && way != Way::Actor, "actor_id = ?5"),
-            (self.context.is_some() && way != Way::Class, "context = ?6"),
-            (self.change.is_some() && way != Way::Class, "change = ?8"),
+            (filter.context_id.is_some() && !matches!(way, Way::Object | Way::Node), "context_id = ?7"),
+            (filter.project.is_some() && way != Way::Project, "project = ?11"),
+            (filter.actor_id.is_some() && way != Way::Actor, "actor_id = ?5"),
+            (filter.context.is_some() && way != Way::Class, "context = ?6"),
+            (filter.change.is_some() && way != Way::Class, "change = ?8"),
             (self.unread_only, UNREAD),
         ];
         let wanted: Vec<_> = conditions.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql).collect();
@@ -124,6 +125,7 @@ pub(super) fn numbered(text: &str) -> (String, Vec<usize>) {
 /// Every statement that a search can ask, by each way that its filter leaves.
 #[cfg(test)]
 pub(in crate::store) fn texts() -> Vec<String> {
+    use crate::domain::event::EventFilter;
     use crate::domain::id::OrgId;
     use crate::domain::time::Time;
 
@@ -131,19 +133,23 @@ pub(in crate::store) fn texts() -> Vec<String> {
     for choice in 0..64_u32 {
         let picked = |bit: u32| (choice >> bit & 1 == 1).then(|| "id".to_owned());
         let filter = EventFilter {
-            org: OrgId::from_bytes([0; 16]),
-            from: Time::from_millis(0),
-            to: Time::from_millis(0),
             actor_id: picked(0),
             context: picked(1).map(|_| 0),
             context_id: picked(2),
             project: picked(3),
             change: picked(4).map(|_| 0),
+        };
+        let query = ListQuery {
+            org: OrgId::from_bytes([0; 16]),
+            from: Time::from_millis(0),
+            to: Time::from_millis(0),
+            filter,
             unread_only: picked(5).is_some(),
             reader: None,
             skip: 0,
             take: 1,
         };
+        let filter = &query.filter;
         let by_class = filter.context.is_some() || filter.change.is_some();
         let ways = [
             (true, Way::Time),
@@ -154,8 +160,8 @@ pub(in crate::store) fn texts() -> Vec<String> {
             (by_class, Way::Class),
         ];
         for way in ways.into_iter().filter(|(given, _)| *given).map(|(_, way)| way) {
-            texts.extend(SPANS.map(|span| filter.listing(way, span)));
-            texts.extend([filter.counting(way), filter.counting_read(way)]);
+            texts.extend(SPANS.map(|span| query.listing(way, span)));
+            texts.extend([query.counting(way), query.counting_read(way)]);
         }
     }
     let plain = |text: String| numbered(&text).0.split_whitespace().collect::<Vec<_>>().join(" ");

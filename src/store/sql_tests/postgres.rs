@@ -90,9 +90,9 @@ impl Postgres {
         let statement = |number: &str| statements[number.parse::<usize>().expect("a number")].clone();
         let mut refused: Vec<Refused> = error
             .captures_iter(&errors)
-            .map(|said| {
-                let sql = said.get(2).map_or_else(|| said[3].to_owned(), |number| statement(number.as_str()));
-                Refused { sql, why: said[1].to_owned() }
+            .map(|captures| {
+                let sql = captures.get(2).map_or_else(|| captures[3].to_owned(), |number| statement(number.as_str()));
+                Refused { sql, why: captures[1].to_owned() }
             })
             .collect();
         let prepared = pattern(r#"name = "s(\d+)".*\n.*parameter_types = "\{(.*)\}""#);

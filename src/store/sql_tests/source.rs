@@ -264,7 +264,7 @@ fn a_statement_is_read_in_each_of_its_forms() {
 
 #[test]
 fn what_cannot_be_read_does_not_pass() {
-    for (text, said) in [
+    for (text, expected) in [
         (r#"fn f() { tx.row(&format!("SELECT 1 FROM org WHERE {x}"), [], get) }"#, "it cannot be read what {x} is"),
         (
             r#"fn f() { let x = "a".to_owned() + b; tx.row(&format!("SELECT 1 FROM {x}"), [], get) }"#,
@@ -272,15 +272,15 @@ fn what_cannot_be_read_does_not_pass() {
         ),
     ] {
         let error = read(text).expect_err(text);
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
-    for (text, said) in [
+    for (text, expected) in [
         ("fn f(sql: &str) { tx.row(sql, [], get) }", "it cannot be read what is run as \"sql\""),
         ("fn f() { conn.query_row(&text(), [], get) }", "it cannot be read what is run as \"text\""),
         (r#"fn f() { let mut sql = "SELECT 1".to_owned(); sql += " WHERE id = ?1"; }"#, "is part of no statement"),
         (r#"fn f() { let sql = text("org"); tx.row(sql, [], get) }"#, "it cannot be read what is run as \"sql\""),
     ] {
         let (_, unseen) = read(text).expect("readable");
-        assert!(unseen.iter().any(|line| line.contains(said)), "{unseen:?}");
+        assert!(unseen.iter().any(|line| line.contains(expected)), "{unseen:?}");
     }
 }

@@ -187,13 +187,13 @@ impl Thread {
         self.statement("SAVEPOINT change")?;
         self.heads.begin();
         let read = ReadTx { conn: &self.conn };
-        let kept =
+        let commits =
             job.run(&WriteTx { read, heads: &self.heads, touches: &self.touches, in_reserve: !space.beyond_reserve() });
         if self.conn.is_autocommit() {
             // SQLITE_FULL, IOERR or NOMEM ended the transaction: a further statement would commit by itself.
             return Err(Lost::Full);
         }
-        if !kept {
+        if !commits {
             self.heads.undo();
             self.statement("ROLLBACK TO change")?;
         }

@@ -77,9 +77,9 @@ impl Scene {
             roles.push(server.member_of(&owner.org, role).await);
         }
         let (expired, revoked) = (token(server, owner, Ttl::For(Duration::from_mins(1))).await, {
-            let gone = server.member_of(&owner.org, Role::Owner).await;
-            server.revoke(&gone).await;
-            gone.token
+            let revoked = server.member_of(&owner.org, Role::Owner).await;
+            server.revoke(&revoked).await;
+            revoked.token
         });
         server.pass(60_000);
         let malformed = format!("{}!", &expired[..39]);

@@ -18,7 +18,7 @@ pub fn breaks(old: &Value, new: &Value) -> Vec<Break> {
     for (path, item) in entries(&old["paths"]) {
         for (method, operation) in entries(item).filter(|(method, _)| *method != "parameters") {
             let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-            let mut comparison = Comparison { old, new, within: vec![id], seen: HashSet::new(), found: Vec::new() };
+            let mut comparison = Comparison { old, new, within: vec![id], compared: HashSet::new(), found: Vec::new() };
             let place = format!("{} {path}", method.to_uppercase());
             comparison.operation(&place, operation, &new["paths"][path][method]);
             found.append(&mut comparison.found);
@@ -41,7 +41,7 @@ struct Comparison<'a> {
     /// The operation and the schemas on the way to what is looked at.
     within: Vec<String>,
     /// Pairs of references that were looked at: a schema may hold itself.
-    seen: HashSet<(String, String, Way)>,
+    compared: HashSet<(String, String, Way)>,
     found: Vec<Break>,
 }
 
@@ -130,7 +130,7 @@ impl<'a> Comparison<'a> {
         let [name, other] = names;
         if name.is_empty() {
             self.resolved(place, old, resolve(self.new, new), way);
-        } else if self.seen.insert((name.clone(), other, way)) {
+        } else if self.compared.insert((name.clone(), other, way)) {
             self.within.push(name.rsplit('/').next().unwrap_or_default().to_owned());
             self.resolved(place, resolve(self.old, old), resolve(self.new, new), way);
             self.within.pop();
@@ -173,16 +173,16 @@ impl<'a> Comparison<'a> {
     fn limits(&mut self, place: &str, old: &Value, new: &Value) {
         self.unless(old["nullable"] != true || new["nullable"] == true, place, "may not be null any more");
         for key in ["maxLength", "maximum", "maxItems", "maxProperties"] {
-            let kept = new[key].as_f64().is_none_or(|new| old[key].as_f64().is_some_and(|old| old <= new));
-            self.unless(kept, place, &format!("has a smaller {key}"));
+            let holds = new[key].as_f64().is_none_or(|new| old[key].as_f64().is_some_and(|old| old <= new));
+            self.unless(holds, place, &format!("has a smaller {key}"));
         }
         for key in ["minLength", "minimum", "minItems", "minProperties"] {
-            let kept = new[key].as_f64().is_none_or(|new| old[key].as_f64().is_some_and(|old| old >= new));
-            self.unless(kept, place, &format!("has a larger {key}"));
+            let holds = new[key].as_f64().is_none_or(|new| old[key].as_f64().is_some_and(|old| old >= new));
+            self.unless(holds, place, &format!("has a larger {key}"));
         }
         for key in ["pattern", "multipleOf", "uniqueItems", "exclusiveMaximum", "exclusiveMinimum"] {
-            let kept = new[key].is_null() || new[key] == false || new[key] == old[key];
-            self.unless(kept, place, &format!("has another {key}"));
+            let holds = new[key].is_null() || new[key] == false || new[key] == old[key];
+            self.unless(holds, place, &format!("has another {key}"));
         }
         let closed = |schema: &Value| schema["additionalProperties"] == false;
         self.unless(closed(old) || !closed(new), place, "takes no other fields any more");

@@ -49,9 +49,9 @@ async fn three_hundred_deliveries_to_nobody_have_all_ended_after_their_schedule(
     assert!(took >= WHOLE * 10 / 11 - 1, "{took} minutes: none was given up early");
     let tried = "SELECT count(*) FROM delivery WHERE state = 'failed' AND attempts = 10";
     assert_eq!(number(&server, tried).await, MANY);
-    let said = details(&server, "webhook.failed").await;
-    let counts = said.iter().map(|detail| detail["count"].as_i64().expect("a number"));
-    assert!(counts.sum::<i64>() == MANY && said.len() < 100, "{said:?}");
+    let recorded = details(&server, "webhook.failed").await;
+    let counts = recorded.iter().map(|detail| detail["count"].as_i64().expect("a number"));
+    assert!(counts.sum::<i64>() == MANY && recorded.len() < 100, "{recorded:?}");
     server.stop().await;
 }
 

@@ -25,7 +25,7 @@ enum Manner {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Record {
     connections: AtomicUsize,
     open: AtomicUsize,
     most: AtomicUsize,
@@ -36,7 +36,7 @@ struct Seen {
 /// A receiver on a port of its own. It ends with the test.
 pub struct Receiver {
     pub address: SocketAddr,
-    seen: Arc<Seen>,
+    record: Arc<Record>,
     accepting: JoinHandle<()>,
 }
 
@@ -69,8 +69,8 @@ impl Receiver {
 
     async fn start(address: &str, manner: Manner) -> Self {
         let bound = TcpListener::bind(address).await.expect("a port");
-        let (address, seen) = (bound.local_addr().expect("an address"), Arc::new(Seen::default()));
-        let (noting, manner) = (Arc::clone(&seen), Arc::new(manner));
+        let (address, record) = (bound.local_addr().expect("an address"), Arc::new(Record::default()));
+        let (noting, manner) = (Arc::clone(&record), Arc::new(manner));
         let accepting = tokio::spawn(async move {
             loop {
                 let (stream, _) = bound.accept().await.expect("a connection");
@@ -84,7 +84,7 @@ impl Receiver {
                 });
             }
         });
-        Self { address, seen, accepting }
+        Self { address, record, accepting }
     }
 
     pub fn url(&self) -> String {
@@ -93,27 +93,27 @@ impl Receiver {
 
     /// How often it was connected to.
     pub fn connections(&self) -> usize {
-        self.seen.connections.load(Ordering::SeqCst)
+        self.record.connections.load(Ordering::SeqCst)
     }
 
     /// How many connections are open.
     pub fn open(&self) -> usize {
-        self.seen.open.load(Ordering::SeqCst)
+        self.record.open.load(Ordering::SeqCst)
     }
 
     /// How many were open at once.
     pub fn most(&self) -> usize {
-        self.seen.most.load(Ordering::SeqCst)
+        self.record.most.load(Ordering::SeqCst)
     }
 
     /// The requests that it read.
     pub fn requests(&self) -> Vec<String> {
-        self.seen.requests.lock().expect("not poisoned").clone()
+        self.record.requests.lock().expect("not poisoned").clone()
     }
 
     /// Waits until the other side has ended a connection.
     pub async fn ended(&self) {
-        tokio::time::timeout(Duration::from_secs(30), self.seen.ended.notified()).await.expect("the connection ends");
+        tokio::time::timeout(Duration::from_secs(30), self.record.ended.notified()).await.expect("the connection ends");
     }
 }
 
@@ -123,9 +123,9 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, manner: &Manner, seen: &Seen) {
+async fn serve(mut stream: TcpStream, manner: &Manner, record: &Record) {
     let Some(request) = read(&mut stream).await else { return };
-    seen.requests.lock().expect("not poisoned").push(request.clone());
+    record.requests.lock().expect("not poisoned").push(request.clone());
     match manner {
         Manner::Answer(bytes) => {
             let _ = stream.write_all(bytes).await;

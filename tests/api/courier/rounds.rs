@@ -89,8 +89,8 @@ async fn what_cannot_be_written_is_kept_and_nothing_new_is_tried_meanwhile() {
     server.room.store(1, Ordering::SeqCst);
     fill(&server, 10, "pending").await;
     until(&server, "four were tried", async || receiver.connections() == 4).await;
-    let looked = Instant::now();
-    until(&server, "it was notified for a while", async || looked.elapsed() > Duration::from_millis(300)).await;
+    let began = Instant::now();
+    until(&server, "it was notified for a while", async || began.elapsed() > Duration::from_millis(300)).await;
     assert_eq!((receiver.connections(), number(&server, DELIVERED).await), (4, 0));
     server.room.store(0, Ordering::SeqCst);
     until(&server, "all are taken", async || number(&server, DELIVERED).await == 10).await;

@@ -51,7 +51,7 @@ async fn receiver(folder: &Path) -> (u16, JoinHandle<Option<String>>) {
     (port, serving)
 }
 
-async fn seen(serving: JoinHandle<Option<String>>) -> String {
+async fn received(serving: JoinHandle<Option<String>>) -> String {
     let ended = tokio::time::timeout(Duration::from_secs(30), serving).await.expect("it ends");
     ended.expect("it runs").unwrap_or_default()
 }
@@ -66,7 +66,7 @@ async fn a_receiver_with_an_unknown_certificate_is_refused_and_sees_nothing() {
     let sender = sender(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(RootCertStore::empty());
     let outcome = sender.send(&attempt(1, &format!("https://hooks.test:{port}/"))).await;
     assert_eq!(outcome, Outcome::Failed { why: "the receiver's certificate is not trusted" });
-    assert_eq!(seen(serving).await, "");
+    assert_eq!(received(serving).await, "");
 }
 
 #[tokio::test]
@@ -81,8 +81,8 @@ async fn a_trusted_certificate_counts_for_its_own_name_alone() {
     for (host, trusted) in [("hooks.test", true), ("hooks.test.", true), ("other.test", false), ("127.0.0.1", false)] {
         let (port, serving) = receiver(folder.path()).await;
         let outcome = sender.send(&attempt(1, &format!("https://{host}:{port}/"))).await;
-        let seen = seen(serving).await;
+        let received = received(serving).await;
         assert_eq!(outcome == Outcome::Taken { status: 200 }, trusted, "{host}: {outcome:?}");
-        assert_eq!(seen.contains(BODY), trusted, "{host}: {seen}");
+        assert_eq!(received.contains(BODY), trusted, "{host}: {received}");
     }
 }

@@ -314,8 +314,8 @@ fn watching() -> Vec<Step> {
 pub const FAULTLESS: [&str; 4] = ["getServer", "getHealth", "getMetrics", "verifyApiKey"];
 
 /// An operation as Ada asked it before, by what was seen of it.
-pub fn again(operation: &str, seen: &Value) -> Step {
-    let (parameters, body) = (seen.get("parameters").cloned(), seen.get("request").cloned());
+pub fn again(operation: &str, example: &Value) -> Step {
+    let (parameters, body) = (example.get("parameters").cloned(), example.get("request").cloned());
     Step { body, ..ada(operation, parameters.unwrap_or_else(|| json!({}))) }
 }
 

@@ -35,12 +35,12 @@ fn fault(method: &Method, path: &str, answer: &Answer) -> String {
 #[test]
 fn an_answer_that_the_document_gives_is_no_fault() {
     let secret = example("ApiKeyAnswer");
-    let kept = [("content-type", "application/json"), ("cache-control", "no-store"), ("x-request-id", "1")];
+    let headers = [("content-type", "application/json"), ("cache-control", "no-store"), ("x-request-id", "1")];
     for (method, path, answer) in [
         (Method::GET, "/user/profile", json_answer(200, &example("ProfileAnswer"))),
         (Method::HEAD, "/user/profile", json_answer(200, &Value::Null)),
         (Method::GET, "/user/profile", json_answer(503, &example("Failure"))),
-        (Method::POST, KEYS, answer(201, &kept, &secret)),
+        (Method::POST, KEYS, answer(201, &headers, &secret)),
         (Method::GET, "/", answer(302, &[("location", "/docs")], &Value::Null)),
         (Method::GET, "/docs/", answer(200, &[], &Value::Null)),
         (Method::GET, "/nothing", json_answer(404, &json!({ "success": false, "errorCode": "NO_SUCH_PATH" }))),
@@ -87,7 +87,7 @@ fn whatever_the_document_does_not_say_of_an_answer_is_a_fault() {
 
 #[test]
 fn a_fixed_word_of_a_path_comes_before_a_variable() {
-    let id = |method: Method, path| operation(&method, path).map(|operation| operation.said["operationId"].clone());
+    let id = |method: Method, path| operation(&method, path).map(|operation| operation.document["operationId"].clone());
     assert_eq!(id(Method::GET, "/organization/users"), Some(json!("listUsers")));
     assert_eq!(id(Method::GET, "/organization/org-1"), Some(json!("getOrganization")));
     assert_eq!(id(Method::PUT, "/organization/users"), None, "the router takes the word");

@@ -93,8 +93,8 @@ assert (verdict.valid, verdict.code, verdict.api_key_id, verdict.expire_date) ==
 
 # What was done is in the log.
 events = expect(SystemEventPage, list_system_events.sync(client=ada, body=SystemEventQuery(take=100))).events
-seen = {(event.context, event.event) for event in events}
-assert {("user", "created"), ("orgkey", "created"), ("flashbacknode", "created"), ("apikey", "created")} <= seen
+kinds = {(event.context, event.event) for event in events}
+assert {("user", "created"), ("orgkey", "created"), ("flashbacknode", "created"), ("apikey", "created")} <= kinds
 
 # Three refusals, read through their types.
 replayed = expect(Failure, register_node.sync(client=anybody, body=signed))

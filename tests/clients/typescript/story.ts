@@ -65,9 +65,9 @@ assert.deepEqual([verdict.valid, verdict.code, verdict.apiKeyId, verdict.expireD
 
 // What was done is in the log.
 const { events } = data(await ada.POST("/systemevent", { body: { take: 100 } }));
-const seen = new Set(events.map((event) => `${event.context} ${event.event}`));
+const kinds = new Set(events.map((event) => `${event.context} ${event.event}`));
 for (const wanted of ["user created", "orgkey created", "flashbacknode created", "apikey created"]) {
-  assert.ok(seen.has(wanted), wanted);
+  assert.ok(kinds.has(wanted), wanted);
 }
 
 // Three refusals, read through their types.

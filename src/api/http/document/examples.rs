@@ -6,12 +6,12 @@ use serde_json::Value;
 /// By operation: `parameters` by name, the body that was sent as `request`, and the bodies that were answered by status as
 /// `answers`, or, where they were not JSON, by media type as `texts`. Under `refusals`, by family (`plain`, `wrapped`), those
 /// that every operation has in common, by status.
-const SEEN: &str = include_str!("../../../../openapi/examples.json");
+const RECORDED: &str = include_str!("../../../../openapi/examples.json");
 
 /// Writes into an operation of the document what was seen of it.
-pub(super) fn show(operation: &mut Value, seen: &Value, family: &str) {
+pub(super) fn show(operation: &mut Value, recorded: &Value, family: &str) {
     let Some(id) = operation["operationId"].as_str() else { return };
-    let (own, refusals) = (&seen[id], &seen["refusals"][family]);
+    let (own, refusals) = (&recorded[id], &recorded["refusals"][family]);
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
     // Swagger UI fills examples in: what may be left out would be sent by somebody who never chose it.
     for parameter in parameters.filter(|parameter| parameter["required"] == true) {
@@ -32,8 +32,8 @@ pub(super) fn show(operation: &mut Value, seen: &Value, family: &str) {
 }
 
 /// What was seen.
-pub(super) fn seen() -> Value {
-    serde_json::from_str(SEEN).unwrap_or_default()
+pub(super) fn recorded() -> Value {
+    serde_json::from_str(RECORDED).unwrap_or_default()
 }
 
 fn set(holder: Option<&mut Value>, example: Option<&Value>) {

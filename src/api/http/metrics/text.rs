@@ -1,4 +1,8 @@
-//! How are metrics written? In the text format that every Prometheus reads without being told.
+//! How are metrics written? In Prometheus' classic text format.
+//!
+//! The library writes `OpenMetrics`. Prometheus 2.42 (Debian 12) reads that as well, with types and help, but stores those of a
+//! counter under its family's name, without `_total`, so that a look-up by the name of a series finds none. And `promtool
+//! check metrics`, which the tests run on what is served, reads the classic format only. Content negotiation would need both.
 
 use std::fmt::Write;
 

@@ -34,8 +34,8 @@ pub fn note_fields(value: &Value, schema: &'static Value) {
 pub fn note(what: &str) {
     static SEEN: LazyLock<Option<Mutex<HashSet<String>>>> =
         LazyLock::new(|| env::var_os("ORGKEYS_SEEN").map(|_| Mutex::default()));
-    let Some(seen) = &*SEEN else { return };
-    if seen.lock().expect("a set").insert(what.to_owned()) {
+    let Some(set) = &*SEEN else { return };
+    if set.lock().expect("a set").insert(what.to_owned()) {
         let file = env::var_os("ORGKEYS_SEEN").expect("a file");
         let mut file = OpenOptions::new().create(true).append(true).open(file).expect("a file to note in");
         file.write_all(format!("{what}\n").as_bytes()).expect("noted");
