@@ -138,7 +138,13 @@ fn a_server_whose_log_is_overwritten_or_cut_ends_and_moves_nothing_of_it() {
             "zeros" => write(&log, &[0; 4_096]),
             _ => write(&log, &fs::read(other.path("orgkeys.db-wal")).expect("a log")),
         }
-        ends(&home, server, &owner, "was overwritten or truncated by another program while the server was running", case);
+        ends(
+            &home,
+            server,
+            &owner,
+            "was overwritten or truncated by another program while the server was running",
+            case,
+        );
         assert!(fs::read(&home.database).expect("the file") == before, "{case}: something was moved");
     }
     drop(another);
