@@ -1,4 +1,4 @@
-//! One client with one connection, on a thread of its own.
+//! A blocking HTTP client with one connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::load;
 
-/// A connection that is kept open while requests are sent on it, one after the other.
+/// A connection that stays open while requests are sent on it, one after the other.
 pub struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What a server answered.
+/// The response to a request.
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The head and the body.
+    /// Head and body.
     pub text: String,
     /// How long it took.
     pub took: Duration,
@@ -30,7 +30,7 @@ impl Client {
         Self { stream, buffer: vec![0; 64 * 1_024] }
     }
 
-    /// Sends a request and waits for all of the answer.
+    /// Sends a request and reads the complete response.
     pub fn ask(&mut self, request: &[u8]) -> Answer {
         let sent = Instant::now();
         self.stream.write_all(request).expect("sent");
@@ -49,7 +49,7 @@ impl Client {
     }
 }
 
-/// The time within which so many of 100 answers came.
+/// Returns the given percentile of the times, and sorts them.
 pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     times.get(times.len() * percent / 100).copied().unwrap_or_default()
