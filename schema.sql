@@ -1,10 +1,14 @@
--- The whole schema of an orgkeys database, version 1.
+-- The complete schema of an orgkeys database, version 1.
 --
--- Times are milliseconds since 1970-01-01T00:00:00Z. Ids are the 16 bytes of a UUID version 7, so rows arrive in
--- the order of their keys and each insert touches the last page only.
+-- Times are milliseconds since 1970-01-01T00:00:00Z. Ids are the 16 bytes of a UUID version 7, so rows are inserted in
+-- key order and each insert touches only the last page.
+--
+-- The comments inside a statement are stored in every database and compared with this file: changing one changes the
+-- schema.
 
--- Which file this is, and how far its write-ahead log has come: one row. Written at the beginning of each log and before
--- each checkpoint, so that a log which another database or another state of this one left is told from the file's own.
+-- The identity of this file, and how far its write-ahead log has come: one row. Written at the start of each log and
+-- before each checkpoint, so that a log of another database, or of another state of this one, can be told from the
+-- file's own.
 CREATE TABLE file_identity (
     id       INTEGER PRIMARY KEY CHECK (id = 1),
     -- Random, and renewed at every start of the server and in every backup.
@@ -38,7 +42,8 @@ CREATE TABLE org (
     nodes       INTEGER NOT NULL DEFAULT 0 CHECK (nodes >= 0)
 ) STRICT, WITHOUT ROWID;
 
--- A person belongs to one organization for ever; deleting one keeps the row, so that the audit log can name them.
+-- Users. A user belongs to one organization permanently. Deletion keeps the row, so that the audit log can show the
+-- name.
 CREATE TABLE person (
     id         BLOB PRIMARY KEY CHECK (length(id) = 16),
     org        BLOB NOT NULL REFERENCES org (id),
@@ -59,11 +64,12 @@ CREATE TABLE person (
     CHECK ((deleted_by IS NULL) = (deleted_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 
--- The people of an organization, newest first.
+-- The users of an organization, newest first.
 CREATE INDEX person_by_org ON person (org, id);
 
--- Access tokens. The secret itself is nowhere: a caller's token is hashed and looked up by its digest. A session is one
--- row for as long as it lives: each refresh puts a new digest and a new end into it, which ends the token before.
+-- Access tokens. The secret itself is never stored: a caller's token is hashed and looked up by its digest. A session
+-- is one row for its whole lifetime: each refresh replaces the digest and the end, which invalidates the previous
+-- token.
 CREATE TABLE token (
     id            BLOB PRIMARY KEY CHECK (length(id) = 16),
     person        BLOB NOT NULL REFERENCES person (id),
@@ -80,15 +86,15 @@ CREATE TABLE token (
     device        TEXT CHECK (length(device) <= 200)
 ) STRICT, WITHOUT ROWID;
 
--- The tokens of a person, newest first.
+-- The tokens of a user, newest first.
 CREATE INDEX token_by_person ON token (person, id);
 
--- The tokens of a person by when they end or ended, null for those that stand until they are revoked: what stands is found, and what
--- ended long ago forgotten, without going through all that ended since.
+-- The tokens of a user by when they end or ended, null for those that are valid until revoked. Finds the valid ones,
+-- and those that ended long ago and can be removed, without reading all that have ended since.
 CREATE INDEX token_by_end ON token (person, (CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
     THEN coalesce(refresh_until, expires_at) ELSE revoked_at END));
 
--- Refresh tokens of the sessions that live. Used ones stay for as long as a refresh token lives, since using one again
+-- Refresh tokens of active sessions. Used ones are stored for the lifetime of a refresh token, because using one again
 -- ends its session.
 CREATE TABLE refresh_token (
     digest  BLOB PRIMARY KEY CHECK (length(digest) = 32),
@@ -96,18 +102,18 @@ CREATE TABLE refresh_token (
     used_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- What ends with a session, and its used ones that can be forgotten.
+-- The refresh tokens to delete with a session, and its used ones that can be removed.
 CREATE INDEX refresh_token_by_session ON refresh_token (session, used_at);
 
--- One-time tokens by which people take over their account, at most one for each.
+-- One-time tokens with which users activate their account, at most one per user.
 CREATE TABLE invitation (
     person     BLOB PRIMARY KEY REFERENCES person (id),
     digest     BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Wrong passwords of the last minutes, so that guessing stays slow across a restart. The account is the SHA-256 of the
--- address in lower case, whether it exists or not; the network is an IPv4 address or a /64, as 16 bytes.
+-- Failed sign-in attempts of the last minutes, so that guessing stays slow across a restart. The account is the SHA-256
+-- of the e-mail address in lower case, whether or not it exists; the network is an IPv4 address or a /64, as 16 bytes.
 CREATE TABLE wrong_password (
     id      INTEGER PRIMARY KEY,
     at      INTEGER NOT NULL,
@@ -115,12 +121,12 @@ CREATE TABLE wrong_password (
     network BLOB NOT NULL CHECK (length(network) = 16)
 ) STRICT;
 
--- Counting against each of the three limits, and forgetting the oldest.
+-- For counting against each of the three limits, and for removing the oldest.
 CREATE INDEX wrong_password_by_account ON wrong_password (account, network, at);
 CREATE INDEX wrong_password_by_network ON wrong_password (network, at);
 CREATE INDEX wrong_password_by_time ON wrong_password (at);
 
--- Networks from which a person signed in, and when last: there an attacker elsewhere does not lock them out.
+-- Networks from which a user signed in, and when last: an attacker elsewhere cannot lock the user out there.
 CREATE TABLE known_network (
     person  BLOB NOT NULL REFERENCES person (id),
     network BLOB NOT NULL CHECK (length(network) = 16),
@@ -139,7 +145,7 @@ CREATE TABLE project (
 -- The projects of an organization, newest first.
 CREATE INDEX project_by_org ON project (org, id);
 
--- Who belongs to a project, and as what.
+-- The members of a project and their roles.
 CREATE TABLE project_member (
     project BLOB NOT NULL REFERENCES project (id) ON DELETE CASCADE,
     person  BLOB NOT NULL REFERENCES person (id),
@@ -147,11 +153,11 @@ CREATE TABLE project_member (
     PRIMARY KEY (project, person)
 ) STRICT, WITHOUT ROWID;
 
--- The projects of a person.
+-- The projects of a user.
 CREATE INDEX project_member_by_person ON project_member (person);
 
--- API keys, by which services call. The secret itself is nowhere, as with access tokens. AUTOINCREMENT: the id of a
--- deleted key never names another.
+-- API keys, with which services authenticate. As with access tokens, the secret itself is never stored. AUTOINCREMENT
+-- ensures that the id of a deleted key is never reused.
 CREATE TABLE api_key (
     id           INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 2147483647),
     org          BLOB NOT NULL REFERENCES org (id),
@@ -176,14 +182,15 @@ CREATE TABLE api_key (
     announced    INTEGER CHECK (announced IN (1, 7, 30))
 ) STRICT;
 
--- The API keys of an organization, newest first; with what makes them count against the limit, so that counting needs no row.
+-- The API keys of an organization, newest first. Includes the columns that decide whether a key counts toward the
+-- limit, so that counting reads no row.
 CREATE INDEX api_key_by_org ON api_key (org, id, rotated_at, expire_at);
 
--- The API keys whose end somebody should hear of, by their end; with what was announced, so that looking needs no row.
+-- The API keys whose expiry is announced, by expiry. Includes the last notice, so that the search reads no row.
 CREATE INDEX api_key_by_end ON api_key (expire_at, announced, disabled, rotated_at)
     WHERE expire_at IS NOT NULL AND disabled = 0 AND rotated_at IS NULL;
 
--- The projects that an API key is for; none: the whole organization.
+-- The projects that an API key is limited to; none: the whole organization.
 CREATE TABLE api_key_project (
     api_key INTEGER NOT NULL REFERENCES api_key (id) ON DELETE CASCADE,
     project BLOB NOT NULL REFERENCES project (id),
@@ -193,7 +200,7 @@ CREATE TABLE api_key_project (
 -- The API keys of a project.
 CREATE INDEX api_key_project_by_project ON api_key_project (project, api_key);
 
--- What the server itself must remember: one row.
+-- The server's own state: one row.
 CREATE TABLE server (
     id                INTEGER PRIMARY KEY CHECK (id = 1),
     -- Signed messages from before this moment are refused: a restored backup has forgotten which were used.
@@ -219,7 +226,7 @@ INSERT INTO server
     (id, signed_after, unannounced_token, backup_recorded, probed_at, high_water, clock_ahead, clock_seen, leapt_at)
 VALUES (1, 0, NULL, 0, 0, 0, 0, 0, 0);
 
--- The public halves of key pairs, as SubjectPublicKeyInfo DER. The private halves were never here.
+-- Organization keys: public keys as SubjectPublicKeyInfo DER. The private keys are never stored.
 CREATE TABLE org_key (
     id         BLOB PRIMARY KEY CHECK (length(id) = 16),
     org        BLOB NOT NULL REFERENCES org (id),
@@ -227,10 +234,10 @@ CREATE TABLE org_key (
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The keys of an organization: their list, their number against the quota, the candidates for a signature.
+-- The keys of an organization: to list them, to count them against the quota, and to verify signatures.
 CREATE INDEX org_key_by_org ON org_key (org, id);
 
--- The registry of nodes. An organization knows a node by its address.
+-- The registry of nodes. An organization identifies a node by its address.
 CREATE TABLE node (
     id           BLOB PRIMARY KEY CHECK (length(id) = 16),
     org          BLOB NOT NULL REFERENCES org (id),
@@ -261,26 +268,27 @@ BEGIN
     UPDATE org SET nodes = nodes - 1 WHERE id = OLD.org;
 END;
 
--- The nodes of an organization, newest first; with what leaves some out, so that counting all needs no row.
+-- The nodes of an organization, newest first. Includes the column that excludes deleted ones, so that counting reads no
+-- row.
 CREATE INDEX node_by_org ON node (org, id, deleted_at);
 
--- The nodes beside each key, and what deleting a key must find.
+-- The nodes associated with each key, and those to update when a key is deleted.
 CREATE INDEX node_by_key ON node (key) WHERE key IS NOT NULL;
 
--- The nodes by when they were heard of: those whose silence is yet to be announced, then the others.
--- With what it asks of them, so that counting needs no row.
+-- The nodes by last contact: first those whose silence has not been announced, then the others. Includes what the query
+-- filters by, so that counting reads no row.
 CREATE INDEX node_by_contact ON node (silent_at, last_contact, deleted_at) WHERE deleted_at IS NULL;
 
--- Signatures that were accepted, by the moment they state, so that rows arrive nearly in key order and old ones lie
--- together. The digest is SHA-256 of the signature's bytes.
+-- Accepted signatures by their timestamp, so that rows are inserted nearly in key order and old ones are adjacent. The
+-- digest is the SHA-256 of the signature's bytes.
 CREATE TABLE used_signature (
     signed_at INTEGER NOT NULL,
     digest    BLOB NOT NULL CHECK (length(digest) = 32),
     PRIMARY KEY (signed_at, digest)
 ) STRICT, WITHOUT ROWID;
 
--- The audit log: append-only, one hash chain per organization and one for the server itself (org is null). Ids rise in
--- the order of recording over all chains; a restore leaves a gap, so that none is given out twice.
+-- The audit log: append-only, with one hash chain per organization and one for the server itself (org is null). Ids
+-- increase in the order of recording across all chains; a restore leaves a gap, so that no id is issued twice.
 CREATE TABLE audit (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     org        BLOB REFERENCES org (id),
@@ -311,16 +319,17 @@ CREATE TABLE audit (
     CHECK (actor_kind <> 'node' OR actor_id = coalesce(context_id, ''))
 ) STRICT;
 
--- The last entry of a chain, and the referee that no place in it is taken twice.
+-- Finds the last entry of a chain, and ensures that no position in it is taken twice.
 CREATE UNIQUE INDEX audit_chain ON audit (org, seq);
 
--- The same for the server's own chain, since nulls are never equal.
+-- The same for the server's own chain, because nulls are never equal.
 CREATE UNIQUE INDEX audit_server_chain ON audit (seq) WHERE org IS NULL;
 
--- What clients are shown of an organization: all of it, by what kind of thing happened, by who did it, by what it is about, and by
--- project. Each gives the newest first (by time, then by id) without sorting, so that a listing reads no more than it shows and
--- counts. Entries arrive in order, so an insert touches the last page of an index only; but for those by nodes, which register all
--- the time: each touches a page of its own by who did it, so they are not in the index by what they are about as well.
+-- The entries of an organization that clients can see: all of them, by context and change, by actor, by object, and by
+-- project. Each index yields the newest first (by time, then by id) without sorting, so that a listing reads no more
+-- than it returns and counts. Entries arrive in order, so an insert touches only the last page of an index. Entries of
+-- nodes, which register all the time, are an exception: each touches a page of its own by actor, so they are not
+-- indexed by object as well.
 CREATE INDEX audit_by_time ON audit (org, at) WHERE change IS NOT NULL;
 CREATE INDEX audit_by_class ON audit (org, context, change, at) WHERE change IS NOT NULL;
 CREATE INDEX audit_by_actor ON audit (org, actor_id, at) WHERE change IS NOT NULL;
@@ -332,16 +341,16 @@ BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
 
--- Where each chain begins since retention removed what came before: the place and the hash of the last removed entry.
--- The chain is the organization's id, or empty for the server's own.
+-- Where each chain starts after retention removed earlier entries: position and hash of the last removed entry. The
+-- chain is the organization's id, or empty for the server's own.
 CREATE TABLE trim_point (
     chain BLOB PRIMARY KEY CHECK (length(chain) IN (0, 16)),
     seq   INTEGER NOT NULL CHECK (seq >= 1),
     hash  BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT, WITHOUT ROWID;
 
--- A trim point is set only where the chain's last entry says so, so that what stays tells what was removed; and only before
--- that entry, so that no chain loses its last one.
+-- A trim point can be set only if the chain's last entry records it, so that the remaining entries state what was
+-- removed, and only before that entry, so that no chain loses its last one.
 CREATE TRIGGER trim_point_is_covered_when_set BEFORE INSERT ON trim_point
 WHEN NOT EXISTS (
     SELECT 1 FROM (SELECT seq, action, detail FROM audit WHERE org IS nullif(NEW.chain, x'') ORDER BY seq DESC LIMIT 1) AS last
@@ -367,24 +376,24 @@ BEGIN
     SELECT RAISE(ABORT, 'a trim point only moves forward');
 END;
 
--- Retention alone removes entries: at or below the trim point of their chain.
+-- Only retention removes entries: those at or before the trim point of their chain.
 CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
 WHEN OLD.seq > coalesce((SELECT seq FROM trim_point WHERE chain = coalesce(OLD.org, x'')), 0)
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
 
--- Which events a person has read.
+-- The events that a user has read.
 CREATE TABLE read_mark (
     person BLOB NOT NULL REFERENCES person (id),
     event  INTEGER NOT NULL REFERENCES audit (id) ON DELETE CASCADE,
     PRIMARY KEY (person, event)
 ) STRICT, WITHOUT ROWID;
 
--- The marks that go when retention removes their event.
+-- The marks to delete when retention removes their event.
 CREATE INDEX read_mark_by_event ON read_mark (event);
 
--- Where an organization's events are sent. Contexts and changes are sets of numbers, one bit for each; 0 is all of them.
+-- Where an organization's events are sent. Contexts and changes are sets of numbers, one bit each; 0 means all.
 CREATE TABLE webhook (
     id              BLOB PRIMARY KEY CHECK (length(id) = 16),
     org             BLOB NOT NULL REFERENCES org (id),
@@ -416,11 +425,12 @@ CREATE TABLE webhook (
     backoff_epoch          INTEGER NOT NULL DEFAULT 0 CHECK (backoff_epoch >= 0)
 ) STRICT, WITHOUT ROWID;
 
--- The webhooks of an organization, newest first; looked at with every event.
+-- The webhooks of an organization, newest first; read with every event.
 CREATE INDEX webhook_by_org ON webhook (org, id);
 
--- The outbox: events on their way to webhooks, written with the event itself. What retention takes from the audit log
--- goes from here before. Nothing refers to the webhook: what a deleted one leaves behind is removed a few at a time.
+-- The outbox: deliveries of events to webhooks, written in the same transaction as the event. Before retention removes
+-- an audit entry, its deliveries are removed here. No foreign key refers to the webhook: the deliveries of a deleted
+-- one are removed gradually.
 CREATE TABLE delivery (
     id          BLOB PRIMARY KEY CHECK (length(id) = 16),
     webhook     BLOB NOT NULL CHECK (length(webhook) = 16),
@@ -437,16 +447,17 @@ CREATE TABLE delivery (
     ended_at    INTEGER CHECK ((ended_at IS NULL) = (state = 'pending'))
 ) STRICT, WITHOUT ROWID;
 
--- The deliveries of a webhook, newest first; with their state, so that counting and passing over need no row.
+-- The deliveries of a webhook, newest first. Includes the state, so that counting and skipping read no row.
 CREATE INDEX delivery_by_webhook ON delivery (webhook, id, state);
 
--- What is due of a webhook, the longest due first; with its beginning, so that counting what waits needs no row.
+-- The pending deliveries of a webhook, the first due first. Includes the creation time, so that counting pending ones
+-- reads no row.
 CREATE INDEX delivery_due ON delivery (webhook, due_at, id, created_at) WHERE state = 'pending';
 
--- What has ended, to be replayed or forgotten: of what failed more is kept than of what was delivered.
+-- The finished deliveries, to be replayed or removed: more failed ones are retained than delivered ones.
 CREATE INDEX delivery_ended ON delivery (webhook, state, ended_at, id) WHERE ended_at IS NOT NULL;
 
--- What goes with an entry of the audit log.
+-- The deliveries of an audit log entry.
 CREATE INDEX delivery_by_event ON delivery (event);
 
 CREATE TRIGGER delivery_is_counted AFTER INSERT ON delivery WHEN NEW.state = 'pending'

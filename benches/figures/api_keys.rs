@@ -1,4 +1,4 @@
-//! API keys verified at the door of a proxy, with many of them loaded, beside the least that the framework answers.
+//! Verification of API keys for a reverse proxy, with many keys loaded, compared with the framework's minimal response.
 
 use orgkeys::crypto::secret::{self, SecretKind};
 use orgkeys::domain::api_key::{ApiKeySettings, Window};
@@ -15,10 +15,10 @@ use crate::program::Site;
 use crate::reads;
 use crate::report::Row;
 
-/// Keys of one transaction.
+/// Keys per transaction.
 const BATCH: u32 = 10_000;
 
-/// The door against the hello route, and what the keys cost in memory and at the start.
+/// Verification compared with the hello route, and what the keys cost in memory and at startup.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     let server = site.start();
@@ -30,7 +30,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let headers = [("host", &*server.address.to_string()), ("x-api-key", &key)];
     let request = http::request(&format!("GET /api/api-keys/verify?organization={org}"), &headers);
     let hello = reads::hello();
-    // In turn, and the middle one of each: what else runs on the machine slows both alike.
+    // Measured in turn, and the middle run of each counts: other load on the machine slows both alike.
     let (mut ours, mut least) = (Vec::new(), Vec::new());
     for _ in 0..scale.turns {
         ours.push(load::repeat(&server, &request, scale.time / 2));
@@ -47,7 +47,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             "p99 < 8 ms",
             fast,
         ),
-        Row::baseline("a poem-openapi hello route, in turn with it", least.text()),
+        Row::baseline("a poem-openapi hello route, alternating with it", least.text()),
         Row::new("verification, compared with the hello route", format!("{share:.0} %"), ">= 80 %", share >= 80.0),
         Row::new("memory of 100,000 API keys", format!("{mib:.1} MiB"), "< 40 MiB", mib < 40.0),
         Row::new(
@@ -59,7 +59,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     ]
 }
 
-/// Puts so many keys into the store; gives the secret of the last one.
+/// Stores this many keys; returns the secret of the last one.
 fn fill(site: &Site, org: OrgId, count: u32) -> String {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
     let store = store.expect("a store");

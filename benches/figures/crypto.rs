@@ -1,4 +1,4 @@
-//! Signatures verified and keys made, each beside openssl on the same core in the same run.
+//! Signature verification and key generation, each compared with openssl on the same core in the same run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::report::{Row, ms, rate};
 
 const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
 
-/// Signatures that a core verifies, from base64 on, with the key at hand.
+/// Signatures that one core verifies, including base64 decoding, with the parsed key at hand.
 pub fn verification(scale: Scale) -> Vec<Row> {
     const WHAT: &str = "signature verification, from base64 on, with a cached key";
     let pair = rsa::generate(|| clock::system().rng()).expect("a key");
@@ -30,14 +30,14 @@ pub fn verification(scale: Scale) -> Vec<Row> {
         let messages = Messages::new(&next.ip, REGION, &next.timestamp, ORG);
         assert!(messages.find_signer(&signature, &verifiers).is_some());
     };
-    // In turn, and the best of each: what else runs on the machine takes from both, never adds.
+    // Measured in turn, and the best run of each counts: other load on the machine only slows both down.
     let (mut ours, mut theirs) = (0.0, None);
     for _ in 0..scale.turns {
         ours = per_core_second(scale.time / 5, &mut verify).max(ours);
         theirs = machine::openssl_verifies().map(|rate| theirs.map_or(rate, |best: f64| best.max(rate)));
     }
     let met = ours >= 55_000.0;
-    let mut rows = vec![Row::new(WHAT, rate(ours), ">= 55,000/s for a core", met)];
+    let mut rows = vec![Row::new(WHAT, rate(ours), ">= 55,000/s per core", met)];
     rows.push(match theirs {
         Some(theirs) => compare("the same, compared with `openssl speed rsa2048`", ours, theirs, 0.85),
         None => missing("the same, compared with `openssl speed rsa2048`", ours),
@@ -45,7 +45,7 @@ pub fn verification(scale: Scale) -> Vec<Row> {
     rows
 }
 
-/// Keys over HTTP, one after the other, and keys that a core makes.
+/// Keys created over HTTP, one after the other, and keys that one core generates.
 pub fn keys(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     let server = site.start();
@@ -57,19 +57,19 @@ pub fn keys(scale: Scale) -> Vec<Row> {
     let median = machine::median(times.collect());
     drop(server);
     let mut generate = || drop(rsa::generate(|| clock::system().rng()).expect("a key"));
-    // How long a key takes is chance, so many are made.
+    // How long a key takes is random, so many are generated.
     let before = per_core_second(scale.time * 2, &mut generate);
     let theirs = machine::openssl_keys(scale.time * 8);
     let ours = f64::midpoint(before, per_core_second(scale.time * 2, &mut generate));
     let met = median < Duration::from_millis(100);
-    let compared = "RSA-2048 keys that a core makes, compared with `openssl genrsa`";
+    let compared = "RSA-2048 keys generated per core, compared with `openssl genrsa`";
     vec![
-        Row::new("make a key: `POST /organization/{idOrg}/key`", format!("median {}", ms(median)), "< 100 ms", met),
+        Row::new("create a key: `POST /organization/{idOrg}/key`", format!("median {}", ms(median)), "< 100 ms", met),
         theirs.map_or_else(|| missing(compared, ours), |theirs| compare(compared, ours, theirs, 3.0)),
     ]
 }
 
-/// How often `work` is done in a second of this thread's processor time.
+/// Returns how often `work` runs per second of this thread's processor time.
 fn per_core_second(time: Duration, work: &mut impl FnMut()) -> f64 {
     let own = || machine::cpu("/proc/thread-self/stat", OWN);
     let (before, started, mut done) = (own(), Instant::now(), 0.0);

@@ -1,4 +1,4 @@
-//! System events of a long log: what a page of them costs by each filter, beside a short log and beside writers.
+//! System events of a long log: what a page costs with each filter, compared with a short log, and while others write.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -22,34 +22,34 @@ use crate::registrations::{NODES, Signer};
 use crate::report::{Row, ms, rate};
 use crate::writes::draft;
 
-/// Entries that are written in one transaction.
+/// Entries per transaction.
 const BATCH: u32 = 20_000;
 
-/// Entries of the short log: half of them fit each filter, as many as are counted.
+/// Entries of the short log. Half of them match each filter, as many as are counted.
 const SHORT: u32 = 20_200;
 
-/// Clients that list events at once, and clients that register meanwhile.
+/// Clients that list events concurrently, and clients that register meanwhile.
 const READERS: usize = 3;
 const WRITERS: usize = 4;
 
-/// How long a writer waits between two registrations: signing must not take the cores.
+/// The pause of a writer between two registrations, so that signing does not take up the cores.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A log, and who asks for it.
+/// A log, and who reads it.
 pub struct Log {
     /// The organization.
     pub org: OrgId,
-    /// A person who sees what they did themselves, which is half of the log, and the secret of their token.
+    /// A user who sees only their own events, which are half of the log.
     pub user: UserId,
-    /// The secret of that person's token.
+    /// The secret of that user's token.
     pub token: String,
-    /// The project in which they did it.
+    /// The project of that user's events.
     pub project: ProjectId,
-    /// What they did it to.
+    /// The object of that user's events.
     object: &'static str,
 }
 
-/// The median by each filter beside that of a short log, and the times while others write.
+/// The median of each filter compared with a short log, and the times while others write.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let sites = [SHORT, scale.entries.max(SHORT)].map(|entries| {
         let site = Site::new();
@@ -63,7 +63,8 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     rows
 }
 
-/// The filters, each with who asks for what fits it: half of the log, but for the whole of it.
+/// The filters, each with whether the owner uses it. Each matches half of the log, except for those that match all of
+/// it.
 fn filters(log: &Log) -> [(&'static str, bool, String); 9] {
     let Log { user, project, object, .. } = log;
     let owner = |name, filter: &str| (name, true, format!("{{{filter}\"take\":20}}"));
@@ -80,7 +81,7 @@ fn filters(log: &Log) -> [(&'static str, bool, String); 9] {
     ]
 }
 
-/// Of each filter the median on both logs, in turn on one connection each; the worst of the shares.
+/// Measures the median of each filter on both logs, alternating, on one connection each. Reports the worst ratio.
 fn compared(scale: Scale, sites: &[(Site, Log); 2], quick: &str) -> Row {
     let servers = sites.each_ref().map(|(site, _)| site.start());
     let mut clients = servers.each_ref().map(|server| Client::new(server.address));
@@ -105,14 +106,14 @@ fn compared(scale: Scale, sites: &[(Site, Log); 2], quick: &str) -> Row {
     shares.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (share, name, short, long) = shares[0];
     Row::new(
-        "median of `POST /systemevent` at 1,000,000 entries beside that at 20,200, the worst of 9 filters",
+        "median of `POST /systemevent` at 1,000,000 entries, compared with 20,200, worst of 9 filters",
         format!("{share:.2} x, {name}: {} and {}{quick}", ms(long), ms(short)),
         "<= 1.2 x",
         share <= 1.2,
     )
 }
 
-/// Of each filter the times of several readers while nodes register.
+/// Measures the times of several readers with each filter while nodes register.
 fn beside_writers(scale: Scale, (site, log): &(Site, Log), quick: &str) -> [Row; 2] {
     let server = site.start();
     let pem = server.mint(&log.org.to_string());
@@ -136,7 +137,7 @@ fn beside_writers(scale: Scale, (site, log): &(Site, Log), quick: &str) -> [Row;
     let (p99, median, name) = worst.expect("a filter");
     [
         Row::new(
-            "`POST /systemevent` at 1,000,000 entries, 3 clients beside 4 that register: the worst of 9 filters",
+            "`POST /systemevent` at 1,000,000 entries, 3 clients while 4 others register, worst of 9 filters",
             format!("p99 {}, median {}, {name}{quick}", ms(p99), ms(median)),
             "p99 <= 25 ms",
             p99 <= Duration::from_millis(25),
@@ -150,7 +151,7 @@ fn request(server: &Program, log: &Log, number: usize) -> Vec<u8> {
     if *by_owner { server.send("/systemevent", json) } else { server.send_as(&log.token, "/systemevent", json) }
 }
 
-/// Several clients list again and again for so long; how long each answer took.
+/// Lists with several clients for this long; returns how long each response took.
 fn beside_each_other(server: &Program, request: &[u8], time: Duration) -> Vec<Duration> {
     thread::scope(|scope| {
         let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(|| list(server, request, time))).collect();
@@ -168,7 +169,7 @@ fn list(server: &Program, request: &[u8], time: Duration) -> Vec<Duration> {
     times
 }
 
-/// Registers nodes of its own until it is told to stop; how long each took.
+/// Registers nodes of its own until it is told to stop; returns how long each took.
 pub fn register(server: &Program, org: &OrgId, pem: &str, number: usize, stop: &AtomicBool) -> Vec<Duration> {
     let signer = Signer::new(&org.to_string(), pem);
     let (mut client, mut times) = (Client::new(server.address), Vec::new());
@@ -182,15 +183,15 @@ pub fn register(server: &Program, org: &OrgId, pem: &str, number: usize, stop: &
     times
 }
 
-/// How many there were a second, and how long they took.
+/// Describes the rate of registrations and how long they took.
 pub fn registered(mut times: Vec<Duration>, took: Duration) -> String {
     let (p99, median) = (percentile(&mut times, 99), percentile(&mut times, 50));
     let count = f64::from(u32::try_from(times.len()).expect("a number"));
     format!("{}, median {}, p99 {}", rate(count / took.as_secs_f64()), ms(median), ms(p99))
 }
 
-/// Writes a log whose entries came in the last hours: every other one is of a registration by one of many nodes, the others are
-/// of one person.
+/// Writes a log whose entries are from the last hours: every other one is a registration by one of many nodes, the rest
+/// are of one user.
 pub fn fill(site: &Site, org: OrgId, entries: u32) -> Log {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
     let (store, env) = (store.expect("a store"), clock::system());
@@ -236,7 +237,7 @@ fn by_person(org: OrgId, at: i64, user: UserId, project: ProjectId, object: &str
     }
 }
 
-/// Adds a person who sees what they did themselves; gives the secret of their token.
+/// Adds a user who sees only their own events; returns the secret of the user's token.
 fn add_user(tx: &store::WriteTx<'_>, org: OrgId) -> Result<(UserId, String), StoreError> {
     let env = clock::system();
     let (id, now): (UserId, _) = (env.id(), env.now());

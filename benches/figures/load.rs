@@ -1,4 +1,4 @@
-//! Many clients on one thread, so that they take as little as they can of the cores that they share with the server.
+//! Load from many clients on one thread, which takes as little as possible of the cores that it shares with the server.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -12,23 +12,23 @@ use crate::machine::percentile;
 use crate::program::Program;
 use crate::report;
 
-/// Connections that are kept open while requests are sent on them, one after the other.
+/// Connections that stay open while requests are sent on them, one after the other.
 pub const CONNECTIONS: usize = 64;
 
-/// What a load came to.
+/// The result of a load.
 pub struct Load {
-    /// Answers a second.
+    /// Responses per second.
     pub rate: f64,
-    /// The time within which half of the answers came.
+    /// The median response time.
     pub median: Duration,
-    /// The time within which 99 of 100 did.
+    /// The 99th percentile of the response times.
     pub p99: Duration,
-    /// The server's processor time for each.
+    /// The server's processor time per request.
     cpu: Duration,
 }
 
 impl Load {
-    /// The load in words.
+    /// Describes the load.
     pub fn text(&self) -> String {
         let (median, p99) = (report::ms(self.median), report::ms(self.p99));
         let rate = report::rate(self.rate);
@@ -36,10 +36,11 @@ impl Load {
     }
 }
 
-/// Gives the next request to send; nothing when it is enough.
+/// Returns the next request to send, or `None` when there are no more.
 type Next = Rc<RefCell<dyn FnMut() -> Option<Rc<[u8]>>>>;
 
-/// Sends what `next` gives over [`CONNECTIONS`] connections until it gives nothing more. Every answer must be a 200.
+/// Sends the requests from `next` over [`CONNECTIONS`] connections until there are no more. Every response must have
+/// status 200.
 pub fn run(server: &Program, next: impl FnMut() -> Option<Rc<[u8]>> + 'static) -> Load {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     let (next, clients): (Next, _) = (Rc::new(RefCell::new(next)), LocalSet::new());
@@ -59,7 +60,7 @@ pub fn run(server: &Program, next: impl FnMut() -> Option<Rc<[u8]>> + 'static) -
     Load { rate: f64::from(count) / took.as_secs_f64(), median, p99, cpu: cpu / count }
 }
 
-/// Sends one request again and again, first a little to warm up, then for `time`.
+/// Sends one request repeatedly, first as a short warm-up, then for `time`.
 pub fn repeat(server: &Program, request: &[u8], time: Duration) -> Load {
     let request: Rc<[u8]> = Rc::from(request);
     let send_for = |time: Duration| {
@@ -70,18 +71,18 @@ pub fn repeat(server: &Program, request: &[u8], time: Duration) -> Load {
     send_for(time)
 }
 
-/// The load with the middle rate.
+/// Returns the load with the middle rate.
 pub fn middle(mut loads: Vec<Load>) -> Load {
     loads.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     let middle = loads.len() / 2;
     loads.swap_remove(middle)
 }
 
-/// One connection; gives how long each answer took.
+/// Drives one connection; returns how long each response took.
 async fn client(address: SocketAddr, next: Next) -> Vec<Duration> {
     let (mut client, mut times) = (AsyncClient::new(address).await, Vec::new());
     loop {
-        // Taken in a statement of its own: the next await must not hold it.
+        // Taken in a statement of its own, so that the borrow is not held across the next await.
         let request = (next.borrow_mut())();
         let Some(request) = request else { return times };
         let answer = client.ask(&request).await;

@@ -1,4 +1,4 @@
-//! Signing in: how much of it is the hash, and whether the time tells which addresses have an account.
+//! Signing in: how much of the time is password hashing, and whether the time reveals which addresses have an account.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -15,10 +15,11 @@ use crate::{Scale, http, machine};
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// Accounts that are guessed at in turn: each is refused after ten wrong passwords from a network, or 100 from all.
+/// Accounts that are attacked in turn: each is refused after ten wrong passwords from one network, or 100 from all
+/// networks.
 const ACCOUNTS: u32 = 20;
 
-/// Wrong passwords for addresses with an account and without, and right ones, in turn.
+/// Measures in turn wrong passwords for addresses with and without an account, and correct ones.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     drop(site.start());
@@ -37,7 +38,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             asked.elapsed()
         };
         let mut wrong = [(&mut known, "user"), (&mut unknown, "nobody")];
-        // What comes after another is sometimes a little slower.
+        // A request that follows another is sometimes a little slower.
         wrong.rotate_left(usize::from(number % 2 == 1));
         for (times, name) in wrong {
             times.push(log_in(format!("{name}-{account}@example.org"), "another password", 401));
@@ -67,7 +68,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     ]
 }
 
-/// Adds people who sign in with [`PASSWORD`], one more than are guessed at.
+/// Adds users who sign in with [`PASSWORD`], one more than are attacked.
 fn add_people(site: &Site, hash: &str) {
     let conn = Connection::open(site.database()).expect("the database");
     for number in 0..=ACCOUNTS {
@@ -79,7 +80,7 @@ fn add_people(site: &Site, hash: &str) {
     }
 }
 
-/// Signs in, on a connection that ends with it, and gives the answer.
+/// Signs in on a connection of its own, and returns the response.
 fn log_in(server: &Program, from: Ipv4Addr, email: &str, password: &str) -> (u16, String) {
     let body = json!({ "email": email, "password": password }).to_string();
     let headers = [("host", &*server.address.to_string()), ("x-forwarded-for", &from.to_string())];

@@ -1,7 +1,8 @@
-//! Is it fast and small enough? Measures every figure that the design promises against its limit, all in one run, and prints a table.
+//! Measures in one run every performance figure that the design promises against its limit, and prints a table.
 //!
-//! `cargo bench` measures; `cargo bench -- --quick` only shows that everything builds and runs; a word such as
-//! `cargo bench -- writes` measures that group of rows alone. `cargo bench -- soak --seconds=600` soaks for ten minutes.
+//! `cargo bench` measures; `cargo bench -- --quick` only checks that everything builds and runs; a group name such as
+//! `cargo bench -- writes` measures that group of rows alone. `cargo bench -- soak --seconds=600` soaks for ten
+//! minutes.
 
 mod api_keys;
 mod crypto;
@@ -25,32 +26,32 @@ use std::time::Duration;
 
 use report::Row;
 
-/// How much is measured.
+/// How much to measure.
 #[derive(Clone, Copy)]
 struct Scale {
     /// How long each rate is measured.
     time: Duration,
-    /// How often each of the nodes registers after the first time.
+    /// How often each node registers after the first time.
     rounds: u32,
     /// Entries of the audit log that is verified and started on.
     entries: u32,
-    /// Keys that are asked for over HTTP.
+    /// Keys created over HTTP.
     keys: u32,
-    /// API keys that are loaded.
+    /// API keys to load.
     api_keys: u32,
     /// How often the server is started.
     starts: u32,
-    /// How often what is compared with openssl is measured in turn with it.
+    /// How often a measurement alternates with what it is compared with.
     turns: u32,
-    /// How often somebody signs in, with a right password and with a wrong one.
+    /// How often to sign in, with a correct password and with a wrong one.
     logins: u32,
-    /// Live streams that are open at once.
+    /// Live streams that are open concurrently.
     streams: usize,
-    /// How often each of the nodes registers while they are.
+    /// How often each node registers while the streams are open.
     stream_rounds: u32,
-    /// Deliveries that wait for receivers that are down.
+    /// Deliveries pending to receivers that are down.
     pending: u32,
-    /// How long everything is asked for at once.
+    /// How long the soak lasts.
     soak: Duration,
 }
 
@@ -84,10 +85,10 @@ const QUICK: Scale = Scale {
     soak: Duration::from_secs(3),
 };
 
-/// What measures a group of rows.
+/// Measures a group of rows.
 type Group = fn(Scale) -> Vec<Row>;
 
-/// The groups of rows by the words that choose them, in the order of the table.
+/// The groups of rows by name, in the order of the table.
 const GROUPS: [(&str, Group); 13] = [
     ("writes", writes::rows),
     ("verification", crypto::verification),

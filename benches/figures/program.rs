@@ -1,4 +1,4 @@
-//! The real program, on a database of its own.
+//! The release executable, run on a database of its own.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -15,47 +15,47 @@ use tempfile::TempDir;
 use crate::http;
 use crate::machine::{self, FOLDER};
 
-/// The release program.
+/// The path of the release executable.
 pub const ORGKEYS: &str = env!("CARGO_BIN_EXE_orgkeys");
 
-/// A folder with a database, and its owner's token.
+/// A directory with a database, and its owner's token.
 pub struct Site {
     folder: TempDir,
     token: String,
 }
 
-/// A server that listens.
+/// A running server.
 pub struct Program {
     child: Child,
-    // Kept open: a line that nobody reads must not end the server.
+    // Kept open: output that nobody reads must not end the server.
     _output: BufReader<ChildStdout>,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
-    /// How long it took to.
+    /// How long it took to start.
     pub started_in: Duration,
-    /// The organization, if this start made it.
+    /// The organization, if this start created it.
     pub org: String,
     token: String,
 }
 
 impl Site {
-    /// A folder without a database yet.
+    /// Creates a directory without a database.
     pub fn new() -> Self {
         let token = secret::SecretKind::AccessToken.fresh(&mut clock::system().rng()).expose_secret().to_owned();
         Self { folder: TempDir::new_in(FOLDER).expect("a folder"), token }
     }
 
-    /// The database file.
+    /// Returns the path of the database.
     pub fn database(&self) -> PathBuf {
         self.folder.path().join("orgkeys.db")
     }
 
-    /// Starts the server, without rate limits. Its log has the default level and goes nowhere.
+    /// Starts the server without rate limits. It logs at the default level, to nowhere.
     pub fn start(&self) -> Program {
         self.start_with(|_| ())
     }
 
-    /// The same, with settings of the group's own.
+    /// Starts the server with additional settings.
     pub fn start_with(&self, set: impl FnOnce(&mut Command)) -> Program {
         let mut command = Command::new(ORGKEYS);
         command.arg("serve").env("ORGKEYS_DATABASE", self.database()).env("ORGKEYS_LISTEN", "127.0.0.1:0");
@@ -70,7 +70,7 @@ impl Site {
 }
 
 impl Program {
-    /// Starts a server and waits until it says that it listens.
+    /// Starts a server and waits until it reports that it listens.
     pub fn start(mut command: Command, token: String) -> Self {
         let started = Instant::now();
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -89,14 +89,14 @@ impl Program {
         Self { child, _output: output, address, started_in: started.elapsed(), org, token }
     }
 
-    /// A request without a body, with the owner's token.
+    /// Builds a request without a body, with the owner's token.
     pub fn request(&self, method: &str, path: &str) -> Vec<u8> {
         let (host, bearer) = self.identity(&self.token);
         let headers = [("host", host.as_str()), ("authorization", &bearer), ("content-length", "0")];
         http::request(&format!("{method} {path}"), &headers)
     }
 
-    /// Sends one request and gives the answer's head and body.
+    /// Sends a request and returns the response's head and body.
     pub fn call(&self, method: &str, path: &str) -> (String, String) {
         let (status, text) = http::call(self.address, &self.request(method, path));
         assert_eq!(status, 200, "{text}");
@@ -104,12 +104,12 @@ impl Program {
         (head.to_owned(), body.to_owned())
     }
 
-    /// A request with JSON, with the owner's token.
+    /// Builds a request with a JSON body, with the owner's token.
     pub fn send(&self, path: &str, json: &str) -> Vec<u8> {
         self.send_as(&self.token, path, json)
     }
 
-    /// The same, with another's token.
+    /// Builds a request with a JSON body, with another token.
     pub fn send_as(&self, token: &str, path: &str, json: &str) -> Vec<u8> {
         let (host, bearer) = self.identity(token);
         http::post(path, &[("host", &host), ("authorization", &bearer)], json)
@@ -120,35 +120,35 @@ impl Program {
         (self.address.to_string(), format!("Bearer {token}"))
     }
 
-    /// Has something made, as the owner, from JSON.
+    /// Creates something as the owner, from JSON.
     pub fn create(&self, path: &str, json: &str) {
         let (status, text) = http::call(self.address, &self.send(path, json));
         assert_eq!(status, 201, "{text}");
     }
 
-    /// Has a key made; gives its private half in PEM.
+    /// Creates a key; returns the private key in PEM.
     pub fn mint(&self, org: &str) -> String {
         self.call("POST", &format!("/organization/{org}/key")).1
     }
 
-    /// The processor time that it has had.
+    /// Returns the processor time that it has used.
     pub fn cpu(&self) -> Duration {
         machine::cpu(self.process("stat"), machine::OWN)
     }
 
-    /// A line of its status such as `VmRSS`, in KiB.
+    /// Returns a line of its status such as `VmRSS`, in KiB.
     pub fn kib(&self, name: &str) -> u32 {
         kib(self.child.id(), name).expect("the server runs")
     }
 
-    /// How many threads it has.
+    /// Returns how many threads it has.
     pub fn threads(&self) -> u32 {
         let status = std::fs::read_to_string(self.process("status")).expect("the server runs");
         let line = status.lines().find_map(|line| line.strip_prefix("Threads:")).expect("a line");
         line.trim().parse().expect("a number")
     }
 
-    /// How many descriptors it has open.
+    /// Returns how many file descriptors it has open.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(self.process("fd")).map_or(0, Iterator::count)
     }
@@ -159,7 +159,7 @@ impl Program {
 }
 
 impl Drop for Program {
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM, and waits until it has stopped.
     fn drop(&mut self) {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let asked = id.is_some_and(|id| kill_process(id, Signal::TERM).is_ok());
@@ -170,7 +170,7 @@ impl Drop for Program {
     }
 }
 
-/// A line of the status of a process (proc(5)) that counts KiB; `None` once it has ended.
+/// Returns a line of a process's status (proc(5)) in KiB; `None` once the process has ended.
 pub fn kib(process: u32, name: &str) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;

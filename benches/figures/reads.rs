@@ -1,4 +1,4 @@
-//! Audited reads over HTTP, and the least that the same framework answers on the same kind of listener.
+//! Audited reads over HTTP, and the framework's minimal response on the same kind of listener.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::program::{Program, Site};
 use crate::registrations::Signers;
 use crate::report::Row;
 
-/// The word that makes this program the server of the hello route.
+/// The argument that makes this program serve the hello route.
 pub const HELLO: &str = "--hello";
 
 const KEYS: usize = 5;
 const NODES: usize = 25;
 
-/// The list of five keys with five nodes each, and the hello route.
+/// Listing five keys with five nodes each, and the hello route.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     let server = site.start();
@@ -63,7 +63,7 @@ impl Hello {
     }
 }
 
-/// Serves the hello route until it is killed.
+/// Serves the hello route until the process is killed.
 pub fn serve_hello() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Registrations that are signed before the clock starts, each with a signature of its own.
+//! Registrations with distinct signatures, signed before the measurement starts.
 
 use std::rc::Rc;
 use std::thread;
@@ -11,14 +11,14 @@ use orgkeys::server::clock;
 
 use crate::http;
 
-/// Nodes that register again and again.
+/// Nodes that register repeatedly.
 pub const NODES: u32 = 2_000;
 
-/// What nodes of one organization send.
+/// Signs the requests of the nodes of one organization.
 pub struct Signers {
     org: String,
     keys: Vec<KeyPair>,
-    /// The first moment that is signed, in Unix seconds; each round is a second later.
+    /// The first signed timestamp, in Unix seconds; each round is a second later.
     begin: i64,
 }
 
@@ -26,7 +26,7 @@ pub struct Signers {
 pub struct Signed {
     /// The node's address.
     pub ip: String,
-    /// The Unix seconds.
+    /// The timestamp in Unix seconds.
     pub timestamp: String,
     /// The signature, in base64.
     pub signature: String,
@@ -36,13 +36,13 @@ pub struct Signed {
 pub const REGION: &str = "eu-central-1";
 
 impl Signers {
-    /// Signs with these private keys, in PKCS#1 PEM, each with the same number of nodes.
+    /// Signs with these private keys, in PKCS#1 PEM, each for the same number of nodes.
     pub fn new(org: &str, pems: &[String]) -> Self {
         let keys = pems.iter().map(|pem| key_pair(pem));
         Self { org: org.to_owned(), keys: keys.collect(), begin: clock::system().now().millis() / 1_000 }
     }
 
-    /// One round of messages: each node once.
+    /// Returns one round of messages: one per node.
     pub fn sign(&self, round: u32) -> Vec<Signed> {
         let timestamp = (self.begin + i64::from(round)).to_string();
         let keys = self.keys.iter().cycle();
@@ -54,7 +54,7 @@ impl Signers {
         (0..NODES).zip(keys).map(one).collect()
     }
 
-    /// The requests of some rounds, round after round, signed on two threads.
+    /// Returns the requests of these rounds in order, signed on two threads.
     pub fn requests(&self, rounds: std::ops::Range<u32>) -> Vec<Rc<[u8]>> {
         let sign = |from: u32| -> Vec<(u32, Vec<Vec<u8>>)> {
             let mine = rounds.clone().skip(from as usize).step_by(2);
@@ -75,7 +75,7 @@ impl Signers {
     }
 }
 
-/// A key of one organization that signs while the clock runs.
+/// A key of one organization that signs during the measurement.
 pub struct Signer {
     org: String,
     key: KeyPair,
@@ -87,7 +87,7 @@ impl Signer {
         Self { org: org.to_owned(), key: key_pair(pem) }
     }
 
-    /// What a node sends at this moment. It must not be asked for twice within a second.
+    /// Returns a node's request at this moment. Must not be called twice within a second for the same node.
     pub fn request_now(&self, node: u32) -> Vec<u8> {
         let timestamp = (clock::system().now().millis() / 1_000).to_string();
         let ip = std::net::Ipv4Addr::from(0x0a00_0000 + node).to_string();

@@ -1,4 +1,4 @@
-//! What was measured, and is it enough? One row for each figure, printed as a Markdown table.
+//! The results: one row per figure, with its limit, printed as a Markdown table.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A figure with its limit, and whether it keeps it.
+    /// A figure with its limit, and whether it meets it.
     pub fn new(what: &'static str, measured: String, limit: impl Into<String>, met: bool) -> Self {
         Self { what, measured, limit: limit.into(), verdict: if met { "met" } else { "**missed**" } }
     }
@@ -35,7 +35,7 @@ pub fn print(rows: &[Row]) {
     }
 }
 
-/// A rate, in whole events a second.
+/// Formats a rate in whole events per second.
 pub fn rate(per_second: f64) -> String {
     let digits = format!("{per_second:.0}");
     let mut text = String::new();
@@ -48,13 +48,13 @@ pub fn rate(per_second: f64) -> String {
     text + "/s"
 }
 
-/// A time, in milliseconds.
+/// Formats a time in milliseconds.
 pub fn ms(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1_000.0;
     if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }
 
-/// A size, in MiB.
+/// Formats a size in MiB.
 pub fn mib(kib: u32) -> String {
     format!("{:.1} MiB", f64::from(kib) / 1_024.0)
 }

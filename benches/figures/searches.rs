@@ -1,4 +1,4 @@
-//! Streams that look for what is rare: what they cost those who call the API, and how long one takes by itself.
+//! Streams with rare matches: what they cost other callers, and how long one takes alone.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -14,10 +14,10 @@ use crate::registrations::Signers;
 use crate::report::{Row, ms};
 use crate::size;
 
-/// Streams at once: as many as one credential may have open.
+/// Concurrent streams: as many as one credential may have open.
 const STREAMS: usize = 20;
 
-/// A page of nodes, asked for with and without streams that look through a long log in turn; the best of each counts.
+/// Reads a page of nodes in turn with and without streams that search a long log; the best run of each counts.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     let server = site.start();
@@ -32,7 +32,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let mut loads: [Vec<Load>; 2] = [Vec::new(), Vec::new()];
     for _ in 0..scale.turns {
         for (streams, loads) in [0, STREAMS].into_iter().zip(&mut loads) {
-            // A server of its own each time: one does not notice at once that a reader has left.
+            // A new server each time, because a server does not notice immediately that a reader has left.
             let server = site.start();
             let open: Vec<_> = (0..streams).map(|_| follow(&server, &org, "context=13")).collect();
             loads.push(load::repeat(&server, &server.request("GET", &path), scale.time / 2));
@@ -45,13 +45,13 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let alone = alone(&site, &org);
     vec![
         Row::new(
-            "median of `GET /organization/{orgId}/nodes` with 20 streams that look through 1,000,000 entries for nothing",
+            "median of `GET /organization/{orgId}/nodes` with 20 streams that search 1,000,000 entries without a match",
             measured,
             "<= +25 %",
             share <= 1.25,
         ),
         Row::new(
-            "one stream alone until it finds the last of 1,000,000 entries",
+            "one stream alone, until it finds the last of 1,000,000 entries",
             format!("{}{quick}", ms(alone)),
             "< 10 s",
             alone < Duration::from_secs(10),
@@ -59,7 +59,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     ]
 }
 
-/// Opens a stream from the log's beginning on.
+/// Opens a stream from the start of the log.
 fn follow(server: &Program, org: &str, filter: &str) -> BufReader<TcpStream> {
     let path = format!("/organization/{org}/events/stream?after=0&{filter}");
     let mut reader = BufReader::new(http::send(server.address, &server.request("GET", &path)));
@@ -67,7 +67,7 @@ fn follow(server: &Program, org: &str, filter: &str) -> BufReader<TcpStream> {
     reader
 }
 
-/// How long a stream takes until it finds the one event that fits, at the end of the log.
+/// Returns how long a stream takes to find the one matching event, at the end of the log.
 fn alone(site: &Site, org: &str) -> Duration {
     let server = site.start();
     server.create(&format!("/api/organizations/{org}/projects"), r#"{"name":"last"}"#);
@@ -77,7 +77,7 @@ fn alone(site: &Site, org: &str) -> Duration {
     began.elapsed()
 }
 
-/// Reads up to a line that begins so.
+/// Reads up to a line with this prefix.
 fn until(reader: &mut impl BufRead, beginning: &str) {
     let mut line = String::new();
     while !line.starts_with(beginning) {

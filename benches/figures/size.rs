@@ -1,4 +1,4 @@
-//! How long and how large: the audit log verified, the server started on it, its memory, its file.
+//! Durations and sizes: verifying the audit log, starting on it, memory use, and the executable.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use crate::program::{self, ORGKEYS, Site};
 use crate::report::{Row, mib, ms};
 use crate::writes::draft;
 
-/// Entries that are written in one transaction.
+/// Entries per transaction.
 const BATCH: u32 = 20_000;
 
-/// Connections that are open and say nothing.
+/// Connections that are open and idle.
 const IDLE: usize = 2_000;
 
-/// How long anything here may take at most.
+/// The timeout of each step.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a long audit log costs: to verify, and to start on.
@@ -57,7 +57,7 @@ pub fn audit(scale: Scale) -> Vec<Row> {
     ]
 }
 
-/// The memory of a server to which many are connected who have called once.
+/// The memory of a server with many idle connections, each of which has sent one request.
 pub fn connections(_: Scale) -> Vec<Row> {
     let site = Site::new();
     let server = site.start();
@@ -75,7 +75,7 @@ pub fn connections(_: Scale) -> Vec<Row> {
     vec![Row::new("memory under 2,000 idle connections", mib(memory), "< 120 MiB", memory < 120 * 1_024)]
 }
 
-/// Writes so many entries of registrations, in large transactions.
+/// Writes this many entries of registrations, in large transactions.
 pub fn fill(site: &Site, org: OrgId, entries: u32) {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
     let store = store.expect("a store");
@@ -96,7 +96,7 @@ pub fn fill(site: &Site, org: OrgId, entries: u32) {
     }
 }
 
-/// Verifies the audit log with the program; gives its time and the most memory that it had.
+/// Runs `orgkeys audit verify`; returns its duration and peak memory.
 fn verify(site: &Site) -> (Duration, u32) {
     let started = Instant::now();
     let mut command = Command::new(ORGKEYS);

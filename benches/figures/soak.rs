@@ -1,4 +1,5 @@
-//! Everything at once for a while: does what the server holds stay bounded? Its write-ahead log, its memory, its descriptors and threads.
+//! All kinds of load at once for a while, to check that the server's write-ahead log, memory, descriptors and threads
+//! stay bounded.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -17,12 +18,12 @@ use crate::machine::percentile;
 use crate::program::{Program, Site};
 use crate::report::{Row, mib, ms};
 
-/// Clients that register, clients of one person who list their own events, and clients that go through all lists.
+/// Clients that register, clients of one user who list their own events, and clients that read all lists.
 const WRITERS: usize = 4;
 const OWN: usize = 3;
 const READERS: usize = 4;
 
-/// How often the server is looked at, and how long after the end once more.
+/// How often to sample the server, and when to sample it once more after the end.
 const EACH: Duration = Duration::from_millis(250);
 const AFTER: Duration = Duration::from_secs(5);
 
@@ -37,14 +38,14 @@ struct Held {
     threads: u32,
 }
 
-/// How long the answers to each kind of client took, and how many were none.
+/// How long the responses to a kind of client took, and how many requests were refused.
 #[derive(Default)]
 struct Answers {
     times: Vec<Duration>,
     refused: u32,
 }
 
-/// Twelve clients: the twelfth follows the log on a stream.
+/// Twelve clients: the twelfth streams the log.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     let first = site.start();
@@ -85,7 +86,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     thread::sleep(AFTER);
     let after = look(&site, &server);
     let mut rows = vec![Row::baseline("soak: registrations", format!("{written}, for {} s", scale.soak.as_secs()))];
-    rows.push(own.into_inner().expect("answers").row("soak: a person's own events"));
+    rows.push(own.into_inner().expect("answers").row("soak: a user's own events"));
     rows.push(readers.into_inner().expect("answers").row("soak: every list in turn"));
     rows.extend(bounds(&held, after));
     rows
@@ -96,12 +97,12 @@ impl Answers {
         let (p99, median) = (percentile(&mut self.times, 99), percentile(&mut self.times, 50));
         let most = self.times.last().copied().unwrap_or_default();
         let (count, refused) = (self.times.len(), self.refused);
-        let times = format!("{count} answers, median {}, p99 {}, at most {}", ms(median), ms(p99), ms(most));
-        Row::new(what, format!("{times}; {refused} refused"), "none is refused", refused == 0)
+        let times = format!("{count} responses, median {}, p99 {}, at most {}", ms(median), ms(p99), ms(most));
+        Row::new(what, format!("{times}; {refused} refused"), "none refused", refused == 0)
     }
 }
 
-/// What was held at the beginning, at most, at the end and after.
+/// What was held at the start, at most, at the end, and afterwards.
 fn bounds(held: &[Held], after: Held) -> [Row; 4] {
     let figures = |figure: fn(&Held) -> u32| {
         let most = held.iter().map(figure).max().unwrap_or_default();
@@ -114,7 +115,7 @@ fn bounds(held: &[Held], after: Held) -> [Row; 4] {
     };
     let text = |figure: fn(&Held) -> u32, show: fn(u32) -> String| {
         let (begin, most, end, after) = figures(figure);
-        format!("{} at first, {} at most, {} at the end, {} 5 s later", show(begin), show(most), show(end), show(after))
+        format!("{} at start, {} at most, {} at the end, {} 5 s later", show(begin), show(most), show(end), show(after))
     };
     let (_, most, _, left) = figures(|held| held.wal);
     let number = |count: u32| count.to_string();
@@ -143,7 +144,7 @@ fn look(site: &Site, server: &Program) -> Held {
     }
 }
 
-/// Makes something of everything that is listed, much of it ended long ago; gives a request for each list.
+/// Creates something of everything that is listed, much of it ended long ago; returns a request for each list.
 fn prepare(site: &Site, server: &Program, log: &Log) -> Vec<Vec<u8>> {
     let org = log.org;
     server.create(&format!("/api/organizations/{org}/projects"), r#"{"name":"listed"}"#);
@@ -178,7 +179,7 @@ fn prepare(site: &Site, server: &Program, log: &Log) -> Vec<Vec<u8>> {
     gets.iter().map(|path| server.request("GET", path)).chain(posts).collect()
 }
 
-/// Sessions that have ended, people who were deleted, and deliveries that failed.
+/// Ended sessions, deleted users, and finished deliveries.
 const ENDED: &str = "
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
     INSERT INTO token (id, person, digest, created_at, expires_at, revoked_at, refresh_until)
@@ -193,7 +194,7 @@ const ENDED: &str = "
     FROM webhook, n;
 ";
 
-/// The first text of this name in an answer.
+/// Returns the first text with this name in a response.
 fn find(value: &serde_json::Value, name: &str) -> Option<String> {
     match value {
         serde_json::Value::Object(fields) => match fields.get(name) {
@@ -205,7 +206,7 @@ fn find(value: &serde_json::Value, name: &str) -> Option<String> {
     }
 }
 
-/// Asks for the lists in turn, beginning with one of them, until it is told to stop.
+/// Requests the lists in turn, starting with the given one, until it is told to stop.
 fn list(server: &Program, lists: &[Vec<u8>], first: usize, stop: &AtomicBool, answers: &Mutex<Answers>) {
     let (mut client, mut own) = (Client::new(server.address), Answers::default());
     for request in lists.iter().cycle().skip(first) {
@@ -224,14 +225,14 @@ fn list(server: &Program, lists: &[Vec<u8>], first: usize, stop: &AtomicBool, an
     all.refused += own.refused;
 }
 
-/// Follows the log from its beginning on, as fast as it comes, until it is told to stop.
+/// Streams the log from its start, as fast as it arrives, until it is told to stop.
 fn follow(server: &Program, org: &OrgId, stop: &AtomicBool) {
     let path = format!("/organization/{org}/events/stream?after=0");
     let mut stream = http::send(server.address, &server.request("GET", &path));
     stream.set_read_timeout(Some(EACH)).expect("a timeout");
     let mut buffer = vec![0; 64 * 1_024];
     while !stop.load(Ordering::Relaxed) {
-        // Nothing for a while is a timeout, which is no end.
+        // Silence for a while is a timeout, not the end.
         assert_ne!(stream.read(&mut buffer).ok(), Some(0), "the stream ended early");
     }
 }

@@ -1,4 +1,4 @@
-//! Live streams: many readers while much is written, until all have seen all of it, and what that costs in memory.
+//! Live streams: many readers during many writes, until all have received everything, and what that costs in memory.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -28,7 +28,7 @@ use crate::registrations::{NODES, Signers};
 use crate::report::{Row, mib, ms};
 use crate::writes::draft;
 
-/// Organizations with streams: one may have 200.
+/// Organizations with streams: each may have 200.
 const ORGS: usize = 3;
 
 /// Streams that one credential may have open.
@@ -37,13 +37,14 @@ const EACH: usize = 20;
 /// An organization with streams.
 struct Watched {
     org: OrgId,
-    /// The private half of its key.
+    /// The private key of the organization's key.
     pem: String,
-    /// API keys of an administrator.
+    /// The secrets of API keys with the role ADMINISTRATOR.
     secrets: Vec<String>,
 }
 
-/// The time until every reader has seen every event of its organization, and the memory that the server had for it.
+/// The time until every reader has received every event of its organization, and the memory that the server used for
+/// it.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     drop(site.start());
@@ -76,17 +77,17 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let quick = if scale.streams < 500 { " (fewer in a quick run)" } else { "" };
     vec![
         Row::new(
-            "500 live streams of 3 organizations, 10,000 events in each: until all have seen all",
+            "500 live streams of 3 organizations, 10,000 events each: until every stream has received every event",
             format!("{}, {} of a core{quick}", ms(took), ms(cpu)),
             "< 60 s",
             took < Duration::from_mins(1),
         ),
         Row::baseline("the same events written meanwhile", format!("in {}: {}", ms(written), writing.text())),
-        Row::new("memory that they add", format!("{}{quick}", mib(grown)), "< 128 MiB", grown < 128 * 1_024),
+        Row::new("memory that the streams add", format!("{}{quick}", mib(grown)), "< 128 MiB", grown < 128 * 1_024),
     ]
 }
 
-/// Makes an organization with so many API keys.
+/// Creates an organization with this many API keys.
 fn fill(site: &Site, api_keys: usize) -> Watched {
     let store = Store::open(&Options { path: site.database(), readers: 1, room: Room::new(64 << 20, 0) });
     let written = store.expect("a store").write(move |tx| {
@@ -94,7 +95,7 @@ fn fill(site: &Site, api_keys: usize) -> Watched {
         let (at, mut rng) = (env.now(), env.rng());
         let org: OrgId = env.id();
         store::org::insert(tx, &Org { id: org, name: "watched".to_owned(), created_at: at, about: About::default() })?;
-        // A store does not open on an organization without an entry.
+        // A store with an organization without an audit entry does not open.
         store::audit::append(tx, &draft(org, at.millis(), &Event::OrgCreated { org }, "bench".to_owned()))?;
         let pair = rsa::generate(|| env.rng()).expect("a key");
         let key = OrgKey { id: env.id(), org, public_key: pair.public_der.into(), created_at: at };
@@ -115,7 +116,7 @@ fn fill(site: &Site, api_keys: usize) -> Watched {
     written.wait().expect("written")
 }
 
-/// Reads so many events on each of the streams that `requests` open, all on this thread; says when all are open.
+/// Reads this many events on each of the streams that `requests` open, all on this thread; reports when all are open.
 fn read(address: SocketAddr, requests: Vec<Vec<u8>>, events: usize, opened: &mpsc::Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     runtime.block_on(LocalSet::new().run_until(async {
@@ -135,7 +136,7 @@ fn read(address: SocketAddr, requests: Vec<Vec<u8>>, events: usize, opened: &mps
     }));
 }
 
-/// Reads so many events, each with a greater id than the one before.
+/// Reads this many events, each with a greater id than the one before.
 async fn follow(mut stream: TcpStream, events: usize) {
     let (mut buffer, mut filled) = (vec![0; 64 * 1_024], 0);
     let (mut count, mut last, mut next) = (0, 0_i64, 0_i64);

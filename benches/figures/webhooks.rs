@@ -1,4 +1,4 @@
-//! Webhooks whose receivers are down: what 10,000 pending deliveries cost those who call the API.
+//! Webhooks whose receivers are down: what 10,000 pending deliveries cost callers of the API.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,14 +15,14 @@ use crate::report::{Row, ms};
 
 const KEYS: usize = 5;
 
-/// What receivers answer that are there.
+/// The responses of receivers that are reachable.
 const ANSWERS: [&str; 4] = ["500 Internal Server Error", "302 Found", "410 Gone", "429 Too Many Requests"];
 
-/// Webhooks: two to each kind of receiver. Those that hang are another organization's, since they would hold the places of
-/// the others.
+/// Webhooks: two for each kind of receiver. Those that hang belong to another organization, because they would occupy
+/// the places of the others.
 const WEBHOOKS: u32 = 12;
 
-/// A page of nodes, asked for with and without pending deliveries in turn; the best of each counts.
+/// Reads a page of nodes in turn with and without pending deliveries; the best run of each counts.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let (plain, busy) = (Site::new(), Site::new());
     let lists = [(&plain, false), (&busy, true)].map(|(site, webhooks)| prepare(site, webhooks));
@@ -41,7 +41,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         let [without, with] = loads.each_ref().map(|loads| best(loads, figure));
         let share = with.as_secs_f64() / without.as_secs_f64();
         let measured = format!("{} with, {} without: {:+.0} %", ms(with), ms(without), (share - 1.0) * 100.0);
-        let measured = format!("{measured}; {fewest} tries settled meanwhile, at least");
+        let measured = format!("{measured}; at least {fewest} attempts settled meanwhile");
         Row::new(what, measured, format!("<= +{:.0} %", (most - 1.0) * 100.0), share <= most && fewest > 0)
     };
     vec![
@@ -50,18 +50,18 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             |load| load.median,
             1.1,
         ),
-        row("its p99", |load| load.p99, 1.5),
+        row("p99 of the same", |load| load.p99, 1.5),
     ]
 }
 
-/// A server that may deliver to this machine.
+/// Starts a server that may deliver to this machine.
 fn start(site: &Site) -> Program {
     site.start_with(|command| {
         command.env("ORGKEYS_WEBHOOK_ALLOW", "127.0.0.0/8");
     })
 }
 
-/// Makes an organization with nodes and, if asked, webhooks; gives the path of a page of nodes.
+/// Creates an organization with nodes and, if requested, webhooks; returns the path of a page of nodes.
 fn prepare(site: &Site, webhooks: bool) -> String {
     let server = start(site);
     let org = server.org.clone();
@@ -84,7 +84,7 @@ fn prepare(site: &Site, webhooks: bool) -> String {
     format!("/organization/{org}/nodes?take=10")
 }
 
-/// Makes so many deliveries to each webhook due now, as if none had been tried.
+/// Makes this many deliveries to each webhook due now, as if none had been attempted.
 fn make_due(site: &Site, each: u32) {
     let sql = format!(
         "DELETE FROM delivery;
@@ -97,31 +97,31 @@ fn make_due(site: &Site, each: u32) {
     change(site, &sql);
 }
 
-/// How many tries were settled since then, with what each counted for.
+/// Returns how many attempts were settled since then, including those that counted for several deliveries.
 fn tries(site: &Site) -> u32 {
     let conn = Connection::open(site.database()).expect("the file");
     conn.query_row("SELECT sum(attempts) FROM delivery", [], |row| row.get(0)).expect("a number")
 }
 
-/// Changes the database beside the server or without one.
+/// Changes the database, with or without a running server.
 fn change(site: &Site, sql: &str) {
     let conn = Connection::open(site.database()).expect("the file");
     conn.busy_timeout(Duration::from_secs(30)).expect("a timeout");
     conn.execute_batch(sql).expect("changed");
 }
 
-/// An address that listened a moment ago.
+/// Returns an address that no longer listens.
 fn refusing() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a port")
 }
 
-/// Takes connections and says nothing.
+/// Accepts connections and sends nothing.
 fn hanging() -> SocketAddr {
     let mut held = Vec::new();
     serve(move |stream| held.push(stream))
 }
 
-/// Answers so.
+/// Responds with this status.
 fn answering(status: &'static str) -> SocketAddr {
     serve(move |mut stream| {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
@@ -130,7 +130,7 @@ fn answering(status: &'static str) -> SocketAddr {
     })
 }
 
-/// Gives connections to `take`, until the program ends.
+/// Passes connections to `take`, until the program ends.
 fn serve(mut take: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
     let bound = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = bound.local_addr().expect("an address");

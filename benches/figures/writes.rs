@@ -1,4 +1,4 @@
-//! Durable audited writes: registrations over HTTP, and the same writer doing the same without HTTP.
+//! Durable audited writes: registrations over HTTP, and the same writes without HTTP.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,17 +23,17 @@ use crate::report::{Row, rate};
 
 const KEYS: usize = 5;
 
-/// Registrations over HTTP against the limit, and against the writer alone.
+/// Registrations over HTTP, compared with the limit and with the writer alone.
 pub fn rows(scale: Scale) -> Vec<Row> {
     let site = Site::new();
     let server = site.start();
     let org = server.org.clone();
     let pems: Vec<String> = (0..KEYS).map(|_| server.mint(&org)).collect();
     let signers = Signers::new(&org, &pems);
-    // In the first round every node is new; what is measured are refreshes.
+    // In the first round every node is new; the measured registrations are refreshes.
     let mut first = signers.requests(0..1).into_iter();
     load::run(&server, move || first.next());
-    // In turn, and the middle one of each: what else runs on the machine slows both alike.
+    // Measured in turn, and the middle run of each counts: other load on the machine slows both alike.
     let (mut loads, mut alones) = (Vec::new(), Vec::new());
     for turn in 0..scale.turns {
         let from = 1 + turn * scale.rounds;
@@ -55,18 +55,18 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             met,
         ),
         Row::baseline("the same writes without HTTP, 64 threads", rate(alone)),
-        Row::new("share of the writer's speed that HTTP keeps", format!("{share:.0} %"), ">= 50 %", share >= 50.0),
+        Row::new("HTTP rate, compared with the writer alone", format!("{share:.0} %"), ">= 50 %", share >= 50.0),
     ]
 }
 
-/// What the writer's store holds before the clock starts.
+/// What the store contains before the measurement starts.
 #[derive(Clone, Copy)]
 struct Known {
     org: OrgId,
     key: OrgKeyId,
 }
 
-/// Writes a second when as many threads as there would be connections write what registrations write.
+/// Returns the writes per second when as many threads as there would be connections write what registrations write.
 fn writer_alone(time: Duration) -> f64 {
     let site = Site::new();
     let room = Room::new(64 << 20, 0);
@@ -127,7 +127,7 @@ fn refresh(tx: &WriteTx<'_>, Known { org, key }: Known, number: u32) -> Result<(
     store::audit::append(tx, &draft(org, now.millis(), &event, profile.ip)).map(drop)
 }
 
-/// The audit log's entry of a registration.
+/// Builds the audit log entry of a registration.
 pub fn draft(org: OrgId, at: i64, event: &Event, ip: String) -> Draft {
     let facts = event.audit_record();
     Draft {

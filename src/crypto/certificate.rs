@@ -1,18 +1,18 @@
-//! When is a certificate valid? The two dates of an X.509 certificate (RFC 5280, section 4.1), and nothing else of it.
+//! The validity period of an X.509 certificate (RFC 5280, section 4.1). Nothing else of the certificate is read.
 
 use der::asn1::{AnyRef, GeneralizedTime, UtcTime};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 
 use crate::domain::time::Time;
 
-/// The first and the last moment of a certificate in DER; `None` if it cannot be read.
+/// Returns `notBefore` and `notAfter` of a DER-encoded certificate, or `None` if it cannot be parsed.
 #[must_use]
 pub fn validity(certificate: &[u8]) -> Option<(Time, Time)> {
     let certificate = AnyRef::from_der(certificate).ok()?;
     let to_be_signed: AnyRef<'_> = SliceReader::new(certificate.value()).ok()?.decode().ok()?;
     let mut fields = SliceReader::new(to_be_signed.value()).ok()?;
     let mut next = || fields.decode::<AnyRef<'_>>().ok();
-    // The version, in brackets of its own, is left out of the oldest certificates.
+    // The version field is explicitly tagged and absent from version 1 certificates.
     if matches!(next()?.tag(), Tag::ContextSpecific { .. }) {
         next()?;
     }

@@ -1,4 +1,4 @@
-//! What proves that the audit log is whole? A SHA-256 chain in which each entry's hash covers the hash before it.
+//! The SHA-256 hash chain that makes the audit log tamper-evident. Each entry's hash covers the hash before it.
 
 use sha2::{Digest, Sha256};
 
@@ -7,20 +7,20 @@ use crate::domain::audit::{Draft, Entry};
 /// A SHA-256 hash.
 pub type ChainHash = [u8; 32];
 
-/// The hash before the first entry of a chain.
+/// The previous hash of the first entry of a chain.
 pub const START: ChainHash = [0; 32];
 
-/// Names what is hashed, so that a later form cannot be mistaken for this one.
+/// Prefixed to the hashed bytes, so that a later format cannot be mistaken for this one.
 const VERSION: &[u8] = b"orgkeys audit v1";
 
-/// One column of an entry, framed so that no two lists of columns have the same bytes.
+/// One column of an entry, framed so that no two column lists encode to the same bytes.
 enum Column<'a> {
     Null,
     Integer(i64),
     Text(&'a str),
 }
 
-/// The hash of an entry that takes place `id` in the log and `seq` in the chain of `org`, after `prev`.
+/// Returns the hash of a draft with id `id` in the log and place `seq` in the chain of `org`, following hash `prev`.
 #[must_use]
 pub fn hash_draft(prev: &ChainHash, id: i64, org: &str, seq: i64, draft: &Draft) -> ChainHash {
     let columns = [
@@ -44,7 +44,7 @@ pub fn hash_draft(prev: &ChainHash, id: i64, org: &str, seq: i64, draft: &Draft)
     hash(prev, &columns)
 }
 
-/// The hash that `entry` should have, given that `prev` is the one before it.
+/// Returns the hash that `entry` must have if `prev` is the hash before it.
 #[must_use]
 pub fn hash_entry(prev: &ChainHash, entry: &Entry) -> ChainHash {
     let columns = [
@@ -68,7 +68,7 @@ pub fn hash_entry(prev: &ChainHash, entry: &Entry) -> ChainHash {
     hash(prev, &columns)
 }
 
-/// Lower-case hexadecimal.
+/// Encodes bytes as lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -78,7 +78,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Reads what [`hex`] wrote of a hash; `None` for anything else.
+/// Decodes a hash that [`hex`] encoded; `None` for anything else.
 #[must_use]
 pub fn unhex(text: &str) -> Option<ChainHash> {
     let mut hash = START;

@@ -1,4 +1,4 @@
-//! What do the bytes mean? Key pairs, signatures, tokens and hashes; nothing outside this floor touches key material.
+//! Key pairs, signatures, tokens and hashes. No code outside this module handles key material.
 
 pub mod certificate;
 pub mod chain;

@@ -1,4 +1,4 @@
-//! What is kept of a password? An argon2id hash as a PHC string, which leads back to the password only by trying each one.
+//! Password hashing with argon2id. Hashes are stored as PHC strings; the password can be recovered only by guessing.
 
 use std::fmt::Display;
 use std::mem;
@@ -14,22 +14,25 @@ use zeroize::Zeroizing;
 
 use super::secret;
 
-/// KiB of memory, passes and lanes of every new hash: OWASP's (Password Storage Cheat Sheet, section Argon2id).
+/// Memory in KiB, passes and lanes of every new hash, as OWASP recommends (Password Storage Cheat Sheet, section
+/// Argon2id).
 const MEMORY: u32 = 19 * 1_024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Bytes (RFC 9106, section 3.1, recommends this salt for passwords; section 4 recommends this hash).
+/// Bytes of salt and hash. RFC 9106 recommends this salt length for passwords in section 3.1 and this hash length in
+/// section 4.
 const SALT: usize = 16;
 const HASH: usize = 32;
 
-/// The most that a stored hash may ask for: a row that somebody wrote must not take the memory or the time of the machine.
+/// The highest parameters accepted in a stored hash, so that a manipulated row cannot exhaust the machine's memory or
+/// time.
 const MOST_MEMORY: u32 = 64 * 1_024;
 const MOST_PASSES: u32 = 10;
 const MOST_LANES: u32 = 4;
 
-/// A hash in form, and of no password: zeros, which are `A` in base64. Hashing something here would make the first
-/// attempt at an account that is not there take twice as long.
+/// A well-formed hash that no password matches: all zeros, which is `A` in base64. It is not computed, because that
+/// would make the first sign-in attempt for a nonexistent account take twice as long.
 static NOBODYS: LazyLock<String> = LazyLock::new(|| phc("A".repeat(22), "A".repeat(43)));
 
 /// The memory of earlier hashes with today's parameters, kept for the next ones: taking new memory from the system and wiping it
@@ -39,30 +42,31 @@ static NOBODYS: LazyLock<String> = LazyLock::new(|| phc("A".repeat(22), "A".repe
 /// first, so whoever has the memory must compute at least one whole pass for each password that they try.
 static MEMORY_OF_EARLIER_HASHES: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
 
-/// Whether a password is the one that was hashed.
+/// The result of checking a password against a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// The password matches.
     Right,
-    /// It is not, or there is no hash, or one that cannot be checked.
+    /// The password does not match, there is no hash, or the hash cannot be checked.
     Wrong,
-    /// It is, and its hash takes less work than a new one would: hash it again while the password is at hand.
+    /// The password matches, but its hash has weaker parameters than a new one would. Rehash while the password is
+    /// available.
     RightButWeak,
 }
 
-/// There was no memory for a hash.
+/// Hashing failed because memory could not be allocated.
 #[derive(Debug, Error)]
 #[error("a password could not be hashed: {0}")]
 pub struct HashError(argon2::Error);
 
-/// What a PHC string says, within what may be run here.
+/// A parsed PHC string whose parameters are within the accepted limits.
 struct StoredHash {
     params: Params,
     salt: Salt,
     hash: Output,
 }
 
-/// Makes the PHC string to keep, `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`, with a salt of its own; takes 19 MiB and
+/// Returns the PHC string to store, `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`, with a fresh salt. Takes 19 MiB and
 /// about 20 ms of one core.
 pub fn hash(password: &SecretString, rng: &mut impl CryptoRng) -> Result<String, HashError> {
     let mut salt = [0; SALT];
@@ -73,11 +77,11 @@ pub fn hash(password: &SecretString, rng: &mut impl CryptoRng) -> Result<String,
     Ok(phc(BASE64_STANDARD_NO_PAD.encode(salt), BASE64_STANDARD_NO_PAD.encode(hash)))
 }
 
-/// Compares a password with what [`hash`] gave for the right one.
+/// Checks a password against a string returned by [`hash`].
 ///
-/// Without a hash (no such account, or one without a password) the same work is done and the answer is `Wrong`, so that
-/// the time taken does not tell which accounts there are. A string that is no hash of ours, or that asks for more than
-/// 64 MiB, 10 passes or 4 lanes, is `Wrong` at once.
+/// Without a hash (no such account, or an account without a password), the same work is done and the result is `Wrong`,
+/// so that the time taken does not reveal which accounts exist. A string that is not an argon2id hash of version 19, or
+/// that requires more than 64 MiB, 10 passes or 4 lanes, is `Wrong` immediately.
 #[must_use]
 pub fn verify(password: &SecretString, phc: Option<&str>) -> Verdict {
     let stored = read(phc.unwrap_or(&NOBODYS));
@@ -155,7 +159,7 @@ mod tests {
         SecretString::from("a cat on 3 roofs")
     }
 
-    /// The right password's hash, made with other parameters than today's.
+    /// A hash of the correct password with other parameters than the current ones.
     fn stored_as(memory: u32, passes: u32, lanes: u32) -> String {
         let mut hash = [0; HASH];
         let params = Params::new(memory, passes, lanes, Some(HASH)).expect("parameters");
@@ -244,7 +248,7 @@ mod tests {
         }
     }
 
-    /// A test of the reference implementation (phc-winner-argon2, `src/test.c`): 8 bytes of salt and 256 KiB.
+    /// A test vector of the reference implementation (phc-winner-argon2, `src/test.c`): 8 bytes of salt and 256 KiB.
     #[test]
     fn a_hash_of_the_reference_implementation_is_known() {
         let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";

@@ -1,4 +1,4 @@
-//! What is an organization key made of? An RSA-2048 pair: the private half as PKCS#1 PEM for its receiver, the public half kept.
+//! RSA-2048 key pairs of organizations. The private key leaves as PKCS#1 PEM; only the public key is stored.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ use secrecy::SecretString;
 use thiserror::Error;
 use zeroize::zeroize_stack;
 
-/// Bits of the modulus of every key made here.
+/// Bits of the modulus of every generated key.
 pub const BITS: usize = 2_048;
 
-/// Bytes of the modulus, and so of every signature.
+/// Bytes of the modulus, and therefore of every signature.
 pub const SIGNATURE_BYTES: usize = BITS / 8;
 
-/// Bytes of the stack that the making of a key may use at most.
+/// The most bytes of stack that key generation may use.
 const DEPTH: usize = 256 * 1024;
 
-/// A fresh pair. It is wiped when it is dropped.
+/// A generated key pair. The private key is wiped on drop.
 pub struct KeyPair {
     /// PKCS#1 PEM, `-----BEGIN RSA PRIVATE KEY-----` (RFC 8017, appendix A.1.2).
     pub private_pem: SecretString,
@@ -28,18 +28,18 @@ pub struct KeyPair {
     pub public_der: Vec<u8>,
 }
 
-/// The bytes are not an RSA key, or a pair could not be made.
+/// The bytes are not an RSA key, or a key operation failed.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct KeyError(pub(crate) String);
 
-/// A public key, ready to verify.
+/// A parsed public key that verifies signatures.
 pub struct Verifier(ParsedPublicKey);
 
-/// Makes a pair with the generator that `rng` gives; takes 15 to 170 ms of one core.
+/// Generates a key pair with the random number generator that `rng` returns. Takes 15 to 170 ms of one core.
 ///
-/// The generator knows the key too. It is made, used and forgotten on the part of the stack that is wiped afterwards: the
-/// system keeps the stack of a thread that has ended for the next one.
+/// The state of the generator reveals the key, so the generator is created, used and dropped on the part of the stack
+/// that is wiped afterwards. The operating system reuses the stack of a finished thread for the next one.
 pub fn generate<R: CryptoRng>(rng: impl FnOnce() -> R) -> Result<KeyPair, KeyError> {
     let pair = make(rng);
     zeroize_stack::<DEPTH>();
@@ -54,7 +54,7 @@ fn make<R: CryptoRng>(rng: impl FnOnce() -> R) -> Result<KeyPair, KeyError> {
     Ok(KeyPair { private_pem: SecretString::from(pem.as_str()), public_der: public.into_vec() })
 }
 
-/// The public key as SubjectPublicKeyInfo PEM, `-----BEGIN PUBLIC KEY-----` (RFC 7468, section 13).
+/// Encodes a public key as SubjectPublicKeyInfo PEM, `-----BEGIN PUBLIC KEY-----` (RFC 7468, section 13).
 #[must_use]
 pub fn public_pem(der: &[u8]) -> String {
     use base64::prelude::{BASE64_STANDARD, Engine};
@@ -70,13 +70,14 @@ pub fn public_pem(der: &[u8]) -> String {
 }
 
 impl Verifier {
-    /// Reads SubjectPublicKeyInfo DER.
+    /// Parses SubjectPublicKeyInfo DER.
     pub fn new(public_der: &[u8]) -> Result<Self, KeyError> {
         let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_der);
         key.map(Self).map_err(|e| KeyError(e.to_string()))
     }
 
-    /// Whether `signature` is this key's RSASSA-PKCS1-v1_5 signature (RFC 8017, section 8.2) of the message with this SHA-256 digest.
+    /// Returns whether `signature` is this key's RSASSA-PKCS1-v1_5 signature (RFC 8017, section 8.2) of the message
+    /// with this SHA-256 digest.
     #[must_use]
     pub fn verifies(&self, digest: &Digest, signature: &[u8; SIGNATURE_BYTES]) -> bool {
         self.0.verify_digest_sig(digest, signature).is_ok()

@@ -1,4 +1,4 @@
-//! How is a secret kept that is needed again? Sealed by AES-256-GCM under a key that is not in the database.
+//! Encryption of secrets that must be recovered later, with AES-256-GCM and a key that is not in the database.
 
 use std::fmt;
 
@@ -10,49 +10,49 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of the key, and of what it seals.
+/// Bytes of the sealing key, and of each secret that it seals.
 pub const SECRET: usize = 32;
 
-/// By which a sealed secret says under which key it is: the first bytes of the key's SHA-256.
+/// Identifies the key that sealed a secret: the first 8 bytes of the key's SHA-256.
 pub type KeyId = [u8; 8];
 
 const TAG: usize = 16;
 
-/// Bytes of a sealed secret: the key's id, the nonce, the secret and its tag.
+/// Bytes of a sealed secret: key id, nonce, ciphertext and tag.
 pub const SEALED: usize = size_of::<KeyId>() + NONCE_LEN + SECRET + TAG;
 
-/// The key that seals.
+/// The key that seals and opens secrets.
 pub struct SealingKey {
     id: KeyId,
     key: LessSafeKey,
 }
 
-/// The secret cannot be sealed or unsealed: another key, another place, or bytes that were changed.
+/// The secret cannot be sealed or opened: wrong key, wrong owner or modified bytes.
 #[derive(Debug, Error)]
-#[error("a sealed secret cannot be opened, or made")]
+#[error("a secret could not be sealed or opened")]
 pub struct SealError;
 
-/// Fresh bytes for a key or a secret.
+/// Returns random bytes for a key or a secret.
 pub fn fresh(rng: &mut impl CryptoRng) -> SecretSlice<u8> {
     let mut bytes = vec![0; SECRET];
     rng.fill_bytes(&mut bytes);
     SecretSlice::from(bytes)
 }
 
-/// A webhook's secret as its receiver is given it, in the form of Standard Webhooks.
+/// Formats a webhook's secret for its receiver, as Standard Webhooks defines it: `whsec_` and base64.
 #[must_use]
 pub fn shown(secret: &SecretSlice<u8>) -> SecretString {
     SecretString::from(format!("whsec_{}", BASE64_STANDARD.encode(secret.expose_secret())))
 }
 
-/// The line that a key file holds.
+/// Formats a key as the line that a key file contains.
 #[must_use]
 pub fn line(key: &SecretSlice<u8>) -> SecretString {
     SecretString::from(format!("{}\n", BASE64_STANDARD.encode(key.expose_secret())))
 }
 
 impl SealingKey {
-    /// The key of these bytes.
+    /// Creates a key from its 32 bytes.
     pub fn new(bytes: &SecretSlice<u8>) -> Result<Self, SealError> {
         let bytes = bytes.expose_secret();
         let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| SealError)?;
@@ -62,7 +62,7 @@ impl SealingKey {
         Ok(Self { id, key: LessSafeKey::new(key) })
     }
 
-    /// The key that the line of a key file holds; `None` when it holds none.
+    /// Parses the line of a key file; `None` if it does not contain a key.
     #[must_use]
     pub fn from_line(line: &SecretString) -> Option<Self> {
         let bytes = Zeroizing::new(BASE64_STANDARD.decode(line.expose_secret().trim_ascii()).ok()?);
@@ -72,13 +72,13 @@ impl SealingKey {
         Self::new(&SecretSlice::from(bytes.to_vec())).ok()
     }
 
-    /// Its id.
+    /// The key's id.
     #[must_use]
     pub const fn id(&self) -> KeyId {
         self.id
     }
 
-    /// Seals a secret for the place that `owner` names; it opens nowhere else.
+    /// Seals a secret for `owner`, which is authenticated: the secret opens for no other owner.
     pub fn seal(
         &self,
         owner: &[u8; 16],
@@ -105,7 +105,7 @@ impl SealingKey {
         Ok(sealed)
     }
 
-    /// Opens what was sealed for `owner`.
+    /// Opens a secret that was sealed for `owner`.
     pub fn open(&self, owner: &[u8; 16], sealed: &[u8]) -> Result<SecretSlice<u8>, SealError> {
         let (id, rest) = sealed.split_at_checked(size_of::<KeyId>()).ok_or(SealError)?;
         let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or(SealError)?;

@@ -1,4 +1,4 @@
-//! What does a token look like? `<type>_`, 30 random base62 characters and a 6 character checksum that a scanner can check too.
+//! Tokens: `<type>_`, 30 random base62 characters and a checksum of 6 characters that a secret scanner can verify.
 
 use rand::{CryptoRng, RngExt};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,23 +13,23 @@ const PREFIX: usize = 4;
 const RANDOM: usize = 30;
 const CHECKSUM: usize = 6;
 
-/// What a secret is for; one kind is never taken for another.
+/// The type of a secret. A secret of one type is never accepted as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
-    /// A person's access token, `okp_...`.
+    /// An access token of a user, `okp_...`.
     AccessToken,
-    /// The token that renews a session, `okr_...`.
+    /// A refresh token, which renews a session, `okr_...`.
     RefreshToken,
-    /// A service's API key, `oka_...`.
+    /// An API key, `oka_...`.
     ApiKey,
-    /// A person's one-time invitation, `oki_...`.
+    /// A one-time invitation of a user, `oki_...`.
     Invitation,
 }
 
 impl SecretKind {
     const ALL: [Self; 4] = [Self::AccessToken, Self::RefreshToken, Self::ApiKey, Self::Invitation];
 
-    /// How every secret of the kind begins.
+    /// The prefix of every secret of this type.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl SecretKind {
         }
     }
 
-    /// A fresh secret with 178 bits of randomness.
+    /// Generates a secret with 178 bits of randomness.
     #[must_use]
     pub fn fresh(self, rng: &mut impl CryptoRng) -> SecretString {
         let random = (0..RANDOM).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
@@ -49,7 +49,8 @@ impl SecretKind {
         SecretString::from(secret)
     }
 
-    /// The digest of a well-formed secret of this kind; `None` when shape or checksum are wrong, so that no lookup is needed.
+    /// Returns the digest of a well-formed secret of this type, or `None` if its form or checksum is wrong and no
+    /// lookup is needed.
     #[must_use]
     pub fn digest(self, text: &str) -> Option<TokenDigest> {
         let body = text.strip_prefix(self.prefix())?;
@@ -59,13 +60,13 @@ impl SecretKind {
     }
 }
 
-/// Whether this is a secret of any kind.
+/// Returns whether the text is a well-formed secret of any type.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
     SecretKind::ALL.into_iter().any(|kind| kind.digest(text).is_some())
 }
 
-/// What is shown of a secret: its first eight and its last four characters, `oka_1a2b…9xYz`.
+/// Masks a secret for display: its first 8 and last 4 characters, `oka_1a2b…9xYz`.
 #[must_use]
 pub fn mask(secret: &SecretString) -> String {
     let text = secret.expose_secret();
@@ -73,13 +74,13 @@ pub fn mask(secret: &SecretString) -> String {
     format!("{first}…{}", last.unwrap_or_default())
 }
 
-/// Compares in a time that does not depend on where the two differ.
+/// Compares in constant time: the duration does not depend on where the two differ.
 #[must_use]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// CRC-32 (IEEE 802.3) of the ASCII bytes, as a base62 number padded with `0` to six characters.
+/// Returns the CRC-32 (IEEE 802.3) of the ASCII bytes as a base62 number, left-padded with `0` to six characters.
 fn checksum(signed: &str) -> String {
     let mut rest = crc32fast::hash(signed.as_bytes()) as usize;
     let mut digits = ['0'; CHECKSUM];
@@ -113,7 +114,7 @@ mod tests {
         }
     }
 
-    /// The value of the CRC-32 catalogue for `123456789` is 0xCBF43926 = 3421780262, which is 3,45,35,27,22,14 in base 62.
+    /// The check value of CRC-32 for `123456789` is 0xCBF43926 = 3421780262, which is 3,45,35,27,22,14 in base 62.
     #[test]
     fn the_checksum_is_crc32_in_base62() {
         assert_eq!(checksum("123456789"), "3jZRME");

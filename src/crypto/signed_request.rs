@@ -1,4 +1,5 @@
-//! What did the node sign? `ip|region|timestamp`, or that and `|<organization id>`, with RSASSA-PKCS1-v1_5 and SHA-256.
+//! The messages that nodes sign: `ip|region|timestamp`, optionally followed by `|<organization id>`, with
+//! RSASSA-PKCS1-v1_5 and SHA-256.
 
 use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::rsa::KeyPair;
@@ -10,10 +11,10 @@ use rsa::pkcs8::DecodePrivateKey;
 
 use super::rsa::{KeyError, SIGNATURE_BYTES, Verifier};
 
-/// A signature, decoded.
+/// The bytes of a signature.
 pub type Signature = [u8; SIGNATURE_BYTES];
 
-/// Which of the two messages was signed.
+/// Which of the two accepted messages was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `ip|region|timestamp`.
@@ -23,7 +24,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The form, as the audit log writes it.
+    /// The name of the form in the audit log.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,7 +34,7 @@ impl Form {
     }
 }
 
-/// The two messages that a signature may be of.
+/// The two messages that a signature may cover.
 #[derive(Debug)]
 pub struct Messages {
     plain: String,
@@ -41,19 +42,19 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// The messages of these parts, none of which may contain `|`.
+    /// Builds the messages from their parts, none of which may contain `|`.
     #[must_use]
     pub fn new(ip: &str, region: &str, timestamp: &str, org: &str) -> Self {
         Self { plain: format!("{ip}|{region}|{timestamp}"), org: org.to_owned() }
     }
 
-    /// The message that a node is expected to sign.
+    /// The message that a node is expected to sign: the form without the organization.
     #[must_use]
     pub fn expected(&self) -> &str {
         &self.plain
     }
 
-    /// The first form, and the position of the first key, that the signature fits.
+    /// Returns the first form, and the index of the first key, for which the signature is valid.
     #[must_use]
     pub fn find_signer(&self, signature: &Signature, keys: &[impl AsRef<Verifier>]) -> Option<(Form, usize)> {
         let signer = |message: &str| {
@@ -65,18 +66,18 @@ impl Messages {
     }
 }
 
-/// Decodes standard base64 with padding into exactly one signature.
+/// Decodes a signature from standard base64 with padding; `None` unless it has exactly the length of a signature.
 #[must_use]
 pub fn decode_signature(text: &str) -> Option<Signature> {
     let mut signature = [0; SIGNATURE_BYTES];
-    // One byte of room less would refuse right input: the decoder estimates by groups of three.
+    // The decoder estimates the length in groups of three bytes: with one byte less it would refuse valid input.
     let mut bytes = [0; SIGNATURE_BYTES + 2];
     let length = BASE64_STANDARD.decode_slice(text, &mut bytes).ok()?;
     (length == SIGNATURE_BYTES).then(|| signature.copy_from_slice(&bytes[..length]))?;
     Some(signature)
 }
 
-/// Signs `message` with the private key in `pem` (PKCS#1 or PKCS#8), and gives standard base64 on one line.
+/// Signs `message` with the private key in `pem` (PKCS#1 or PKCS#8). Returns standard base64 on one line.
 #[expect(
     clippy::disallowed_methods,
     reason = "the command line signs on the node's side; the server never holds a private key"
@@ -84,7 +85,7 @@ pub fn decode_signature(text: &str) -> Option<Signature> {
 pub fn sign(pem: &str, message: &str) -> Result<String, KeyError> {
     let private = PrivateKey::from_pkcs1_pem(pem)
         .or_else(|_| PrivateKey::from_pkcs8_pem(pem))
-        .map_err(|_| KeyError("the file holds no RSA private key in PEM (PKCS#1 or PKCS#8)".to_owned()))?;
+        .map_err(|_| KeyError("the file contains no RSA private key in PEM (PKCS#1 or PKCS#8)".to_owned()))?;
     let der = private.to_pkcs1_der().map_err(|e| KeyError(e.to_string()))?;
     let key = KeyPair::from_der(der.as_bytes()).map_err(|e| KeyError(e.to_string()))?;
     let mut signature = vec![0; key.public_modulus_len()];

@@ -1,12 +1,12 @@
-//! How does a receiver know that a delivery is ours? By its signature as Standard Webhooks 1.0 has it: HMAC-SHA256 over id, time and body.
+//! Signatures of webhook deliveries as Standard Webhooks 1.0 defines them: HMAC-SHA256 over id, timestamp and body.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretSlice};
 
-/// The value of `webhook-signature`: one signature for each secret, so that a receiver may know either while one takes the
-/// other's place. `timestamp` is in Unix seconds.
+/// Returns the value of `webhook-signature`: one signature per secret, so that a receiver can verify with either secret
+/// during a rotation. `timestamp` is in Unix seconds.
 #[must_use]
 pub fn sign(secrets: &[SecretSlice<u8>], id: &str, timestamp: i64, body: &[u8]) -> String {
     let signatures = secrets.iter().map(|secret| {
@@ -26,7 +26,7 @@ mod tests {
         SecretSlice::from(STANDARD.decode(text).expect("base64"))
     }
 
-    /// The example that the specification's own libraries are tested with.
+    /// The example that the specification's own libraries use in their tests.
     #[test]
     fn the_published_example_is_signed_as_published() {
         let secrets = [secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];

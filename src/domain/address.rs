@@ -1,4 +1,5 @@
-//! Where may a webhook go? To a URL with one plain meaning, and to an address that leads out of the house or into a network that was opened.
+//! Destinations of webhooks: unambiguous URLs, and public addresses or addresses in networks that the configuration
+//! allows.
 
 mod nets;
 #[cfg(test)]
@@ -12,13 +13,13 @@ use url::{Host, Position, Url};
 
 use super::text::InvalidField;
 
-/// The most bytes of a URL.
+/// The maximum length of a URL, in bytes.
 pub const LONGEST_URL: usize = 2_048;
 
-/// The most bytes of a name (RFC 1035, section 2.3.4).
+/// The maximum length of a host name, in bytes (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 253;
 
-/// A URL that a webhook may have. Whether its address may be reached is known only where it is connected to.
+/// A URL that a webhook may have. Whether its address may be reached is known only when the connection is made.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     https: bool,
@@ -29,21 +30,22 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads a URL: http or https, a host, a port other than 0; no userinfo, no fragment, and nothing that readers of URLs
-    /// are known to disagree on. Every spelling of an IPv4 address (decimal, octal, hexadecimal, short) becomes that address.
+    /// Parses a URL: http or https, a host, and a port other than 0; no user information, no fragment, and nothing that
+    /// URL parsers are known to disagree on. Every spelling of an IPv4 address (decimal, octal, hexadecimal, short) is
+    /// normalized to that address.
     pub fn parse(text: &str) -> Result<Self, InvalidField> {
         let refuse = |problem: &str| Err(InvalidField::new("url", problem));
         if text.len() > LONGEST_URL {
             return refuse("must have at most 2048 bytes");
         }
-        // A reader as browsers have it strips or turns these silently; what was meant is anybody's guess.
+        // URL parsers that follow browsers strip or convert these silently, so the intended URL cannot be known.
         if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
             return refuse("must not contain control characters, spaces or backslashes");
         }
-        let Some((scheme, rest)) = text.split_once("://") else { return refuse("must begin with https:// or http://") };
+        let Some((scheme, rest)) = text.split_once("://") else { return refuse("must start with https:// or http://") };
         let https = scheme.eq_ignore_ascii_case("https");
         if !https && !scheme.eq_ignore_ascii_case("http") {
-            return refuse("must begin with https:// or http://");
+            return refuse("must start with https:// or http://");
         }
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
@@ -72,13 +74,13 @@ impl Target {
         Ok(Self { https, host, port, authority, path })
     }
 
-    /// Whether it is encrypted on the way.
+    /// Returns whether the scheme is https.
     #[must_use]
     pub const fn is_https(&self) -> bool {
         self.https
     }
 
-    /// The address that the URL states itself, if it has no name to look up.
+    /// The address in the URL, or `None` if the URL contains a host name.
     #[must_use]
     pub const fn literal(&self) -> Option<IpAddr> {
         match &self.host {
@@ -88,7 +90,7 @@ impl Target {
         }
     }
 
-    /// The name to look up and to ask the certificate for; empty if the URL states an address.
+    /// The host name to resolve and to verify the certificate against; empty if the URL contains an address.
     #[must_use]
     pub fn name(&self) -> &str {
         match &self.host {
@@ -97,51 +99,51 @@ impl Target {
         }
     }
 
-    /// The port, 1 or more.
+    /// The port, 1 to 65535.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Host and port as HTTP's `Host` states them.
+    /// Host and port as in HTTP's `Host` header.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Path and query, as they are asked for.
+    /// Path and query as in the request line.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether it may be delivered to this address: [`may_reach`], and in the clear only where a network was opened, since
-    /// whoever listens in between could read the events and answer in the receiver's place.
+    /// Checks whether a delivery to this address is permitted: [`may_reach`], and plain http only to allowed networks,
+    /// because anybody on the path could read the events and respond in place of the receiver.
     pub fn may_reach(&self, address: IpAddr, opened: &[IpNet]) -> Result<(), &'static str> {
         may_reach(address, opened)?;
         if self.https || is_opened(address, opened) {
             Ok(())
         } else {
-            Err("http:// goes only to networks that webhook_allow opens; use https://")
+            Err("http:// is permitted only to networks in webhook_allow; use https://")
         }
     }
 }
 
-/// The host alone: a path is often the receiver's secret.
+/// Shows host and port only: the path often contains a secret of the receiver.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Target({})", self.authority)
     }
 }
 
-/// Whether anything may be sent to this address; an error says in words why not.
+/// Checks whether a delivery to this address is permitted; the error says why it is not.
 ///
-/// An address that stands for another one (mapped, translated, tunnelled) is opened only if both are; the addresses at
-/// which clouds hand out credentials never are.
+/// An IPv6 address that embeds an IPv4 address (mapped, translated or tunnelled) is permitted only if both are. The
+/// metadata addresses of cloud providers are never permitted.
 pub fn may_reach(address: IpAddr, opened: &[IpNet]) -> Result<(), &'static str> {
     let inner = nets::inner(address);
     if nets::is_metadata(address) || inner.iter().any(|inner| nets::is_metadata((*inner).into())) {
-        return Err("the address is a cloud's metadata service, which is never opened");
+        return Err("the address is a cloud metadata service, which is never permitted");
     }
     if !is_opened(address, opened) {
         return nets::refused(address).map_or(Ok(()), Err);
@@ -149,7 +151,7 @@ pub fn may_reach(address: IpAddr, opened: &[IpNet]) -> Result<(), &'static str> 
     inner.into_iter().try_for_each(|inner| may_reach(inner.into(), opened))
 }
 
-/// Whether the address lies in a network that was opened by its name.
+/// Returns whether the address is in one of the allowed networks.
 #[must_use]
 pub fn is_opened(address: IpAddr, opened: &[IpNet]) -> bool {
     opened.iter().any(|net| net.contains(&address))

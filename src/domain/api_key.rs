@@ -1,4 +1,4 @@
-//! What is an API key? A secret by which a service calls, good for a time, a role and perhaps some projects.
+//! API keys: secrets with which services authenticate, limited by a validity period, a role and optionally projects.
 
 use std::time::Duration;
 
@@ -7,106 +7,106 @@ use super::role::Role;
 use super::text::{self, InvalidField};
 use super::time::Time;
 
-/// The most live keys that a setting may allow an organization.
+/// The maximum of the setting that limits live keys per organization.
 pub const MOST_PER_ORG: u32 = 100_000;
 
-/// The most live keys that name one project.
+/// The maximum number of live keys that name one project.
 pub const MOST_PER_PROJECT: u32 = 50;
 
-/// The most projects that one key names.
+/// The maximum number of projects per key.
 pub const MOST_PROJECTS: usize = 100;
 
-/// The longest that a rotated key and its successor may both be valid.
+/// The maximum time for which a rotated key and its successor may both be valid.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
 
-/// How many days before its end a key's end is announced, the last time first.
+/// How many days before its end a key's expiry is announced, in ascending order.
 pub const ANNOUNCED: [u32; 3] = [1, 7, 30];
 
-/// An API key, without the secret.
+/// An API key, without its secret.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
-    /// What decides what it opens.
+    /// What determines which requests the key authorizes.
     pub standing: ApiKeyStatus,
-    /// What people call it.
+    /// The name of the key.
     pub name: String,
-    /// What people should know of it; up to 250 characters.
+    /// A free-text note; up to 250 characters.
     pub note: String,
-    /// What is shown of the secret.
+    /// The masked secret.
     pub mask: String,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Time,
-    /// When it got a successor, if it did.
+    /// When the key was rotated, if it was.
     pub rotated_at: Option<Time>,
-    /// When it was last used, up to a minute late.
+    /// When the key was last used; may lag by up to a minute.
     pub last_used: Option<Time>,
-    /// From where.
+    /// The client address of the last use.
     pub last_address: Option<String>,
 }
 
-/// What people decide of an API key.
+/// The settings of an API key that administrators choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeySettings {
-    /// What people call it.
+    /// The name of the key.
     pub name: String,
-    /// What people should know of it.
+    /// A free-text note.
     pub note: String,
-    /// What it may do.
+    /// The role of the key.
     pub role: Role,
-    /// When it is valid.
+    /// The validity period.
     pub window: Window,
-    /// Whether it is switched off.
+    /// Whether the key is disabled.
     pub disabled: bool,
 }
 
-/// When an API key is valid.
+/// The validity period of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// From this moment on.
+    /// Start, inclusive.
     pub start: Time,
-    /// Before this moment; for ever, if `None`.
+    /// End, exclusive; `None`: the key never expires.
     pub end: Option<Time>,
 }
 
-/// All of an API key that decides what it opens.
+/// What determines which requests an API key authorizes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyStatus {
-    /// Its id.
+    /// The key's id.
     pub id: ApiKeyId,
-    /// Its organization.
+    /// The organization that the key belongs to.
     pub org: OrgId,
-    /// What it may do; never OWNER.
+    /// The role of the key; never OWNER.
     pub role: Role,
-    /// It is valid from this moment on.
+    /// Start of the validity period, inclusive.
     pub start: Time,
-    /// It is valid before this moment; for ever, if `None`.
+    /// End of the validity period, exclusive; `None`: the key never expires.
     pub expire: Option<Time>,
-    /// Whether it was switched off.
+    /// Whether the key is disabled.
     pub disabled: bool,
-    /// The projects that it is for; none: the whole organization.
+    /// The projects to which the key is limited; empty: the whole organization.
     pub projects: Box<[ProjectId]>,
 }
 
-/// What a verification finds.
+/// The result of verifying a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// The key opens what was asked for.
+    /// The key is valid for what was requested.
     Valid,
-    /// There is no such key in the organization.
+    /// The organization has no such key.
     NotFound,
-    /// It starts later.
+    /// The validity period has not started.
     NotYetValid,
-    /// It has ended.
+    /// The validity period has ended.
     Expired,
-    /// It was switched off.
+    /// The key is disabled.
     Disabled,
-    /// It is not for the project that was asked for.
+    /// The key is limited to other projects.
     WrongProject,
-    /// Its role is below the one that was asked for.
+    /// The role of the key is below the requested one.
     InsufficientRole,
 }
 
 impl ApiKey {
-    /// What people have decided of it.
+    /// The settings of the key.
     #[must_use]
     pub fn terms(&self) -> ApiKeySettings {
         let ApiKeyStatus { role, start, expire, disabled, .. } = self.standing;
@@ -114,7 +114,7 @@ impl ApiKey {
         ApiKeySettings { name: self.name.clone(), note: self.note.clone(), role, window, disabled }
     }
 
-    /// Whether it counts against the limits at `now`: a key that has ended or has a successor does not.
+    /// Returns whether the key counts toward the limits at `now`: expired and rotated keys do not.
     #[must_use]
     pub fn is_live(&self, now: Time) -> bool {
         self.rotated_at.is_none() && self.standing.expire.is_none_or(|end| now < end)
@@ -122,7 +122,7 @@ impl ApiKey {
 }
 
 impl Window {
-    /// A window of some length; `end` is the name of the field that ends it.
+    /// Creates a period; `field` names the field to blame if `end` is not later than `start`.
     pub fn new(start: Time, end: Option<Time>, field: &'static str) -> Result<Self, InvalidField> {
         match end {
             Some(end) if end <= start => Err(InvalidField::new(field, "must be later than the start")),
@@ -132,7 +132,7 @@ impl Window {
 }
 
 impl Verdict {
-    /// All of them.
+    /// Every verdict.
     pub const ALL: [Self; 7] = [
         Self::Valid,
         Self::NotFound,
@@ -143,7 +143,7 @@ impl Verdict {
         Self::InsufficientRole,
     ];
 
-    /// The stable word for it.
+    /// The stable code of the verdict.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -159,7 +159,7 @@ impl Verdict {
 }
 
 impl ApiKeyStatus {
-    /// Whether the key is good for anything at `now`.
+    /// Returns whether the key is valid at `now`, regardless of project and role.
     #[must_use]
     pub fn at(&self, now: Time) -> Verdict {
         if now < self.start {
@@ -173,24 +173,24 @@ impl ApiKeyStatus {
         }
     }
 
-    /// Whether the key opens a project of its organization.
+    /// Returns whether the key may be used for a project of its organization.
     #[must_use]
     pub fn opens(&self, project: ProjectId) -> bool {
         self.projects.is_empty() || self.projects.contains(&project)
     }
 }
 
-/// Takes the name of an API key: 1 to 100 characters.
+/// Parses the name of an API key: 1 to 100 characters.
 pub fn parse_name(field: &'static str, value: &str) -> Result<String, InvalidField> {
     text::parse(field, value, 1..=100)
 }
 
-/// Takes a note: up to 250 characters.
+/// Parses a note: up to 250 characters.
 pub fn parse_note(value: &str) -> Result<String, InvalidField> {
     text::parse("note", value, 0..=250)
 }
 
-/// Takes the number of a role that an API key may have.
+/// Parses the role number of an API key: any role but OWNER.
 pub fn parse_role(number: i64) -> Result<Role, InvalidField> {
     let role = Role::from_number(number).filter(|role| *role < Role::Owner);
     let problem = "must be USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254";
@@ -200,15 +200,15 @@ pub fn parse_role(number: i64) -> Result<Role, InvalidField> {
 /// 0001-01-01T00:00:00.000Z.
 const YEAR_ONE: Time = Time::from_millis(-62_135_596_800_000);
 
-/// Takes a moment with an offset from UTC.
+/// Parses RFC 3339 with an offset from UTC.
 pub fn parse_time(field: &'static str, value: &str) -> Result<Time, InvalidField> {
     let problem = "must be RFC 3339 with an offset, such as 2024-01-15T10:30:00Z";
-    // Clients in .NET and Python cannot read the year 0, and could list no keys any more.
+    // Clients in .NET and Python cannot represent the year 0: one such key would break their listing of keys.
     let readable = |time: &Time| *time >= YEAR_ONE;
     Time::parse_rfc3339(value).filter(readable).ok_or_else(|| InvalidField::new(field, problem))
 }
 
-/// Takes the ids of projects, each once.
+/// Parses project ids, and sorts and deduplicates them.
 pub fn parse_projects(ids: &[String]) -> Result<Vec<ProjectId>, InvalidField> {
     if ids.len() > MOST_PROJECTS {
         return Err(InvalidField::new("listProjectsId", format!("must name at most {MOST_PROJECTS} projects")));
@@ -220,13 +220,13 @@ pub fn parse_projects(ids: &[String]) -> Result<Vec<ProjectId>, InvalidField> {
     Ok(ids)
 }
 
-/// A project is named that the organization does not have.
+/// The error for a project that does not exist in the organization.
 #[must_use]
 pub fn unknown_project() -> InvalidField {
-    InvalidField::new("listProjectsId", "names a project that the organization does not have")
+    InvalidField::new("listProjectsId", "contains a project that does not exist in the organization")
 }
 
-/// Takes the seconds for which a rotated key and its successor are both valid.
+/// Parses for how many seconds a rotated key stays valid beside its successor.
 pub fn parse_overlap(seconds: i64) -> Result<Duration, InvalidField> {
     let overlap = u64::try_from(seconds).ok().map(Duration::from_secs).filter(|overlap| *overlap <= LONGEST_OVERLAP);
     let problem = format!("must be 0 to {} seconds", LONGEST_OVERLAP.as_secs());

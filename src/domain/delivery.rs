@@ -1,4 +1,4 @@
-//! What is a delivery? One event on its way to one webhook, tried again and again until it is taken or given up.
+//! Deliveries: one event to be sent to one webhook, with retries until it is accepted or abandoned.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use secrecy::SecretSlice;
 use super::id::{DeliveryId, OrgId, WebhookId};
 use super::time::Time;
 
-/// How long each try waits after the one before; the first goes out at once.
+/// The delay of each attempt after the one before. The first is made immediately.
 const WAITS: [Duration; 10] = [
     Duration::ZERO,
     Duration::from_secs(5),
@@ -22,56 +22,57 @@ const WAITS: [Duration; 10] = [
     Duration::from_hours(24),
 ];
 
-/// The longest that a receiver may ask to be left alone.
+/// The maximum delay that a receiver may request.
 pub const LONGEST_BACKOFF: Duration = Duration::from_hours(24);
 
-/// For how long what has ended is kept.
+/// How long finished deliveries are retained.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// How much that was taken is kept of a webhook: it only tells what happened.
+/// How many successful deliveries are retained per webhook. They only serve as history.
 pub const MOST_DELIVERED: u32 = 1_000;
 
-/// How much may be on its way to a webhook. What comes beyond switches it off: it would fill the disk for a receiver that
-/// has taken nothing for long.
+/// The maximum number of pending deliveries per webhook. One more disables the webhook: otherwise a receiver that has
+/// long been down would fill the disk.
 pub const MOST_PENDING: u32 = 10_000;
 
-/// How much that was given up is kept of a webhook: all that was on its way at once can be replayed, however much was taken
-/// since.
+/// How many failed deliveries are retained per webhook. All deliveries that were pending at once can be replayed,
+/// however many have succeeded since.
 pub const MOST_FAILED: u32 = MOST_PENDING;
 
-/// What became of a delivery.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It is tried until it is taken or given up.
+    /// Attempted until it is accepted or abandoned.
     Pending,
-    /// The receiver took it.
+    /// The receiver accepted it.
     Delivered,
-    /// It was given up.
+    /// It was abandoned.
     Failed,
 }
 
-/// An event on its way to a webhook, or at its end.
+/// The delivery of an event to a webhook.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// Its id.
+    /// The delivery's id.
     pub id: DeliveryId,
-    /// The webhook that it is for.
+    /// The webhook to send to.
     pub webhook: WebhookId,
-    /// The number of the event.
+    /// The id of the event.
     pub event: i64,
-    /// What became of it.
+    /// The state.
     pub state: State,
-    /// When the next try is due.
+    /// When the next attempt is due.
     pub due_at: Time,
-    /// How often it was tried, or was due while another delivery's try found the receiver down; the first try is its own.
+    /// How often the delivery was attempted, plus how often it was due while an attempt of another delivery found the
+    /// receiver down. The first is always an attempt of its own.
     pub attempts: u32,
-    /// The status of the last try.
+    /// The HTTP status of the last attempt.
     pub last_status: Option<u16>,
-    /// Why the last try had none.
+    /// Why the last attempt has no status.
     pub last_why: Option<String>,
     /// When the event happened.
     pub created_at: Time,
-    /// When it was taken or given up.
+    /// When it was accepted or abandoned.
     pub ended_at: Option<Time>,
 }
 
@@ -79,7 +80,7 @@ impl State {
     /// Every state.
     pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
 
-    /// The word for it.
+    /// The name of the state.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,15 +90,16 @@ impl State {
         }
     }
 
-    /// What the word means.
+    /// Parses the name of a state.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 
-/// How long to wait after `attempts` tries, and up to a tenth more, so that receivers that come back are not met by all at
-/// once; never less than the receiver asked for. `None` after the last.
+/// Returns the delay after `attempts` attempts, plus a jitter of up to a tenth, so that a receiver that comes back is
+/// not sent everything at once; never less than the receiver requested, up to [`LONGEST_BACKOFF`]. `None` after the
+/// last attempt.
 pub fn wait(attempts: u32, asked: Option<Duration>, rng: &mut impl Rng) -> Option<Duration> {
     let wait = *WAITS.get(usize::try_from(attempts).ok()?)?;
     let jitter = wait / 10;
@@ -106,92 +108,92 @@ pub fn wait(attempts: u32, asked: Option<Duration>, rng: &mut impl Rng) -> Optio
     Some(jittered.max(asked.unwrap_or_default().min(LONGEST_BACKOFF)))
 }
 
-/// One try of a delivery, with all that it takes.
+/// One attempt of a delivery, with everything that is needed to send it.
 #[derive(Debug)]
 pub struct Attempt {
-    /// The delivery; the same for every try of it, so that a receiver can drop repeats.
+    /// The delivery's id; the same for every attempt, so that a receiver can discard duplicates.
     pub id: DeliveryId,
-    /// The webhook that it is for.
+    /// The webhook to send to.
     pub webhook: WebhookId,
     /// The organization of the webhook.
     pub org: OrgId,
-    /// Where it goes.
+    /// The URL to send to.
     pub url: String,
-    /// How often it was tried before.
+    /// How many attempts preceded this one.
     pub attempts: u32,
-    /// How often somebody had done what ends a backoff of the webhook.
+    /// How often the webhook's backoff had been reset.
     pub backoff_epoch: u32,
-    /// The keys that sign it, at least one; two while one takes the other's place.
+    /// The secrets to sign with: one, or two during a rotation.
     pub secrets: Vec<SecretSlice<u8>>,
     /// The event, as JSON.
     pub body: Vec<u8>,
 }
 
-/// A try that has ended, with what was known when it began: much may have changed meanwhile.
+/// A finished attempt, with what was known when it started: much may have changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// The delivery.
+    /// The delivery's id.
     pub id: DeliveryId,
-    /// Where it went.
+    /// The URL that it was sent to.
     pub url: String,
-    /// How often it was tried before.
+    /// How many attempts preceded it.
     pub attempts: u32,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// A try that has begun and not ended.
+/// An attempt that has started and not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InFlight {
-    /// The delivery.
+    /// The delivery's id.
     pub delivery: DeliveryId,
-    /// The webhook that it is for.
+    /// The webhook being sent to.
     pub webhook: WebhookId,
     /// The organization of the webhook.
     pub org: OrgId,
 }
 
 impl Attempt {
-    /// The try once it has begun.
+    /// The started attempt.
     #[must_use]
     pub const fn in_flight(&self) -> InFlight {
         InFlight { delivery: self.id, webhook: self.webhook, org: self.org }
     }
 
-    /// The try with what came of it.
+    /// The finished attempt with its outcome.
     #[must_use]
     pub fn ended(&self, outcome: Outcome) -> Tried {
         Tried { id: self.id, url: self.url.clone(), attempts: self.attempts, outcome }
     }
 }
 
-/// What came of a try.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The receiver took it: a 2xx.
+    /// The receiver accepted the delivery with a 2xx response.
     Taken {
-        /// The status that it answered.
+        /// The response's status.
         status: u16,
     },
-    /// The receiver wants nothing any more: a 410.
+    /// The receiver wants no more deliveries: a 410 response.
     Gone,
-    /// The receiver answered anything else.
+    /// Any other response.
     Refused {
-        /// The status that it answered.
+        /// The response's status.
         status: u16,
-        /// How long it asked to be left alone.
+        /// The delay that the receiver requested.
         retry_after: Option<Duration>,
     },
-    /// There was no answer.
+    /// There was no response.
     Failed {
-        /// Why, in a few words for an administrator; nothing of what the other side sent.
+        /// Why, in a few words for an administrator; contains nothing that the receiver sent.
         why: &'static str,
     },
 }
 
 impl Outcome {
-    /// Whether it shows that the receiver is down: no answer, or one that says that it takes nothing now. Any other answer is
-    /// its verdict on this event alone.
+    /// Returns whether the receiver appears to be down: no response, 408, 429 or 5xx. Any other response concerns this
+    /// event alone.
     #[must_use]
     pub const fn is_down(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What happened? One variant for everything that is recorded, with exactly the fields that the audit log may hold of it.
+//! Everything that the audit log records: one variant per event, with exactly the fields that the log may contain.
 
 mod audit_record;
 mod filter;
@@ -19,10 +19,10 @@ use super::role::Role;
 use super::time::Time;
 use super::webhook::{Disabled, Numbers};
 
-/// The last entry of one chain of the audit log: the organization's id, or `server`, its length and its last hash.
+/// The last entry of one chain of the audit log: the organization's id or `server`, the sequence number and the hash.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Head {
-    /// The organization, or `server`.
+    /// The organization's id, or `server`.
     pub org: String,
     /// The sequence number of the last entry.
     pub seq: i64,
@@ -40,173 +40,178 @@ impl fmt::Display for Head {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are named after the ids, counts and words that they hold")]
 pub enum Event {
-    /// An organization came to be.
+    /// An organization was created.
     OrgCreated { org: OrgId },
-    /// What an organization says of itself was changed.
+    /// The profile of an organization was changed.
     OrgUpdated { org: OrgId },
-    /// An organization was looked at.
+    /// An organization was read.
     OrgRead { org: OrgId },
-    /// A person was added, with an invitation or without.
+    /// A user was created, with or without an invitation.
     UserCreated { user: UserId, role: Role, invited: bool },
-    /// A person got a new invitation, which ends the one before.
+    /// A user got a new invitation, which invalidates the previous one.
     UserInvited { user: UserId },
-    /// A person took their invitation.
+    /// A user accepted their invitation.
     UserVerified { user: UserId },
-    /// A person's name was changed.
+    /// A user's name was changed.
     UserUpdated { user: UserId },
-    /// A person may do more or less than before.
+    /// A user's role was changed.
     UserRoleChanged { user: UserId, from: Role, to: Role },
-    /// A person was deleted, and so many of their tokens and sessions ended.
+    /// A user was deleted, and this many of their tokens and sessions ended.
     UserDeleted { user: UserId, tokens_ended: usize },
-    /// The deletion of a person was undone.
+    /// A deleted user was activated again.
     UserActivated { user: UserId },
-    /// A person was looked at.
+    /// A user was read.
     UserRead { user: UserId },
-    /// The people were listed.
+    /// The users were listed.
     UsersListed { org: OrgId, count: usize },
-    /// Somebody looked at their own profile.
+    /// A user read their own profile.
     ProfileRead { user: UserId },
-    /// A person has another password, and so many of their other sessions ended.
+    /// A user's password was changed, and this many of their other sessions ended.
     PasswordChanged { user: UserId, sessions_ended: usize },
-    /// An access token was made.
+    /// An access token was created.
     TokenCreated { token: TokenId, user: UserId, expires: Option<Time> },
     /// An access token was revoked, or a session ended.
     TokenRevoked { token: TokenId, user: UserId },
-    /// A person signed in, which began a session.
+    /// A user signed in, which started a session.
     LoggedIn { session: TokenId, user: UserId },
-    /// A session got new tokens.
+    /// A session was refreshed.
     SessionRefreshed { session: TokenId, user: UserId },
-    /// A refresh token was used again, so its session ended: one of the two users of it stole it.
+    /// A refresh token was used twice, so its session ended: one of the two uses was by somebody who stole it.
     RefreshReused { session: TokenId, user: UserId },
-    /// Somebody looked at their own sessions.
+    /// A user listed their own sessions.
     SessionsListed { user: UserId, count: usize },
-    /// So many passwords from one network were wrong, or not looked at any more, in the minute that began at `minute`.
+    /// This many sign-in attempts from one network were refused in the minute that began at `minute`.
     LoginsRefused { org: OrgId, code: &'static str, network: String, minute: Time, count: u64 },
-    /// A project was made.
+    /// A project was created.
     ProjectCreated { project: ProjectId },
-    /// A project has another name.
+    /// A project was renamed.
     ProjectUpdated { project: ProjectId },
-    /// A project was deleted, and with it the API keys that were for it alone.
+    /// A project was deleted, and with it the API keys that were limited to it alone.
     ProjectDeleted { project: ProjectId, api_keys: Vec<ApiKeyId> },
-    /// A project was looked at.
+    /// A project was read.
     ProjectRead { project: ProjectId },
     /// The projects were listed.
     ProjectsListed { org: OrgId, count: usize },
-    /// A person became a member of a project, or another kind of member.
+    /// A user became a member of a project, or their member role was changed.
     MemberPut { project: ProjectId, user: UserId, role: &'static str, new: bool },
-    /// A person is no member of a project any more.
+    /// A user was removed from a project.
     MemberRemoved { project: ProjectId, user: UserId },
-    /// An API key was made.
+    /// An API key was created.
     ApiKeyCreated { key: ApiKeyStatus },
     /// An API key was changed.
     ApiKeyUpdated { key: ApiKeyStatus },
-    /// An API key got a successor, and ends at `ends`.
+    /// An API key was rotated: it has a successor, and ends at `ends`.
     ApiKeyRotated { key: ApiKeyId, successor: ApiKeyId, ends: Time, projects: Vec<ProjectId> },
-    /// An API key ends within so many days.
+    /// An API key expires within this many days.
     ApiKeyExpiring { key: ApiKeyId, days: u32, ends: Time, projects: Box<[ProjectId]> },
     /// An API key was deleted.
     ApiKeyDeleted { key: ApiKeyId, projects: Vec<ProjectId> },
     /// The API keys of an organization or of a project were listed.
     ApiKeysListed { org: OrgId, project: Option<ProjectId>, count: usize },
-    /// An organization key was made.
+    /// An organization key was created.
     OrgKeyCreated { key: OrgKeyId },
-    /// The keys were listed.
+    /// The organization keys were listed.
     OrgKeysListed { org: OrgId, count: usize },
-    /// One key was deleted, and with it its association with so many nodes.
+    /// An organization key was deleted, and with it its associations with this many nodes.
     OrgKeyDeleted { key: OrgKeyId, nodes: usize },
-    /// All keys were deleted at once.
+    /// All organization keys were deleted at once.
     OrgKeysDeleted { org: OrgId, keys: Vec<OrgKeyId> },
     /// A node registered for the first time, or again.
     NodeRegistered { node: NodeId, key: OrgKeyId, new: bool, message: &'static str },
-    /// A node took itself out of the registry.
+    /// A node unregistered itself.
     NodeUnregistered { node: NodeId, key: OrgKeyId, message: &'static str },
-    /// Nothing was heard of a node since `last`.
+    /// A node has not been heard from since `last`.
     NodeSilent { node: NodeId, ip: String, last: Time },
     /// The nodes were listed.
     NodesListed { org: OrgId, count: usize },
     /// An administrator deleted a node.
     NodeDeleted { node: NodeId },
-    /// An administrator undid the deletion of a node.
+    /// An administrator activated a deleted node again.
     NodeActivated { node: NodeId },
     /// The audit log was read.
     EventsListed { org: OrgId, count: usize },
-    /// Somebody began to follow the audit log, from after that entry or from then on.
+    /// A caller started to stream the audit log, from after this entry or from the present.
     EventsStreamed { org: OrgId, after: Option<i64> },
-    /// Events were marked as read, or as not read.
+    /// Events were marked as read or unread.
     EventsMarked { user: UserId, read: bool, count: usize },
-    /// A page of the audit log was read, after so many by the same reader that showed nothing but readings.
+    /// A page of the audit log was read; `quiet` earlier pages of the same reader showed nothing but reads and were not
+    /// recorded.
     AuditRead { org: OrgId, after: i64, count: usize, quiet: u64 },
-    /// Somebody asked where the audit log ends, after so many by the same reader that showed nothing but readings.
+    /// The end of the audit log was read; `quiet` earlier reads of the same reader showed nothing but reads and were
+    /// not recorded.
     AuditHeadRead { org: OrgId, quiet: u64 },
-    /// The server stops; so many readings by somebody that showed nothing but readings were only counted.
+    /// At shutdown: this many reads of a reader that showed nothing but reads had not been recorded.
     AuditPolled { org: OrgId, reader: UserId, quiet: u64 },
-    /// The first `count` entries of a chain that were left are removed; the last of them had this place and this hash.
+    /// Retention removes the first `count` remaining entries of a chain; the last of them had this sequence number and
+    /// hash.
     AuditTrimmed { org: Option<OrgId>, seq: i64, hash: String, count: i64 },
-    /// Somebody with a valid credential asked for what they may not do.
+    /// A caller with a valid credential was denied access by this rule.
     AccessDenied { org: OrgId, rule: &'static str },
-    /// So many signed calls from one network were refused in the minute that began at `minute`.
+    /// This many signed calls from one network were refused in the minute that began at `minute`.
     SignedCallsRefused { org: OrgId, code: &'static str, network: String, minute: Time, count: u64 },
-    /// A webhook was made.
+    /// A webhook was created.
     WebhookCreated { webhook: WebhookId, contexts: Numbers, changes: Numbers, disabled: bool },
-    /// A webhook was changed; whether it has another URL, which may hold a secret and so is not here.
+    /// A webhook was changed; `moved` if its URL was, which is not recorded because it may contain a secret.
     WebhookUpdated { webhook: WebhookId, contexts: Numbers, changes: Numbers, disabled: bool, moved: bool },
-    /// A webhook was deleted, and with it what was on its way.
+    /// A webhook was deleted, and with it its pending deliveries.
     WebhookDeleted { webhook: WebhookId },
-    /// A webhook was looked at.
+    /// A webhook was read.
     WebhookRead { webhook: WebhookId },
     /// The webhooks were listed.
     WebhooksListed { org: OrgId, count: usize },
-    /// A webhook got a new secret; the one before signs too until then.
+    /// A webhook's secret was rotated; the previous one signs too until then.
     WebhookRotated { webhook: WebhookId, until: Time },
-    /// A webhook was sent this event, to see whether it arrives.
+    /// A webhook was sent a test event, as this delivery.
     WebhookTested { webhook: WebhookId, delivery: DeliveryId },
-    /// What was sent to a webhook was looked at.
+    /// The deliveries of a webhook were listed.
     DeliveriesListed { webhook: WebhookId, count: usize },
-    /// One delivery is sent once more.
+    /// A delivery was replayed.
     DeliveryReplayed { webhook: WebhookId, delivery: DeliveryId },
-    /// So many deliveries that had failed since then are sent once more.
+    /// This many deliveries that had failed since then were replayed.
     DeliveriesReplayed { webhook: WebhookId, since: Time, count: usize },
-    /// So many events were given up, after their last try or because retention removes them, with the delivery and its event
-    /// where it is one that was tried; `of_failure` where these events said no more than the same of other webhooks.
+    /// This many events were abandoned, after their last attempt or because retention removes them; `only` names the
+    /// delivery and the event if it was a single delivery after its last attempt; `of_failure` if the events themselves
+    /// only reported failed deliveries.
     DeliveryFailed { webhook: WebhookId, count: usize, only: Option<(DeliveryId, i64)>, of_failure: bool },
-    /// A webhook was switched off, since its receiver is gone or too much was on its way, and what was on its way has failed.
+    /// A webhook was disabled because its receiver is gone or too many deliveries were pending, and its pending
+    /// deliveries failed.
     WebhookDisabled { webhook: WebhookId, why: Disabled, failed: usize },
-    /// The command line listed so many organizations, users or tokens.
+    /// The command line listed this many organizations, users or tokens.
     Listed { what: &'static str, count: usize },
     /// A backup was made at `at`.
     BackedUp { at: Time, heads: Vec<Head> },
-    /// This database came from a backup that replaced another one.
+    /// The database was replaced by a backup.
     Restored { old_heads: Vec<Head>, new_heads: Vec<Head>, tokens_ended: usize },
     /// The clock stepped back.
     ClockWentBack { from: Time, to: Time },
-    /// The clock leapt ahead by more than a day since it was last looked at, or the server was down for so long.
+    /// The clock jumped ahead by more than a day since it was last checked, or the server was down for that long.
     ClockLeapt { from: Time, to: Time, at_start: bool },
-    /// The command line said that the clock is right.
+    /// The command line confirmed that the clock is correct.
     ClockAccepted { high_water: Time },
     /// The schema was upgraded.
     Upgraded { from: i32, to: i32 },
 }
 
-/// Which webhooks of its organization an event goes to, of those that are on.
+/// Which enabled webhooks of its organization an event is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Those whose filter it fits.
+    /// Those whose filter matches it.
     Subscribed,
-    /// The same, but for one.
+    /// Those whose filter matches it, except one.
     SubscribedBut(WebhookId),
-    /// One alone, whatever its filter, as this delivery.
+    /// One only, whatever its filter, as this delivery.
     Only(WebhookId, DeliveryId),
     /// None.
     Nobody,
 }
 
 impl Event {
-    /// Which webhooks it goes to.
+    /// Returns which webhooks the event is sent to.
     #[must_use]
     pub const fn audience(&self) -> Audience {
         match self {
             Self::WebhookTested { webhook, delivery } => Audience::Only(*webhook, *delivery),
-            // Webhooks that all fail would else tell each other of it for ever, and of ever more.
+            // Otherwise failing webhooks would report each other's failures in an endless and growing loop.
             Self::DeliveryFailed { of_failure: true, .. } => Audience::Nobody,
             Self::DeliveryFailed { webhook, .. } => Audience::SubscribedBut(*webhook),
             _ => Audience::Subscribed,
@@ -214,7 +219,7 @@ impl Event {
     }
 }
 
-/// One event is a list of one, so that a change may record one or several.
+/// One event is an iterator over itself, so that a change may record one or several.
 impl IntoIterator for Event {
     type Item = Self;
     type IntoIter = std::iter::Once<Self>;
@@ -224,7 +229,7 @@ impl IntoIterator for Event {
     }
 }
 
-/// The network of a client, as limits and counts see it: the address itself for IPv4, its /64 for IPv6.
+/// Returns the network of a client for limits and counters: the address itself for IPv4, its /64 for IPv6.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

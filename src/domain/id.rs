@@ -1,4 +1,4 @@
-//! What is a thing called? Every id is a noun and a UUID version 7 (RFC 9562), so that id order is creation order.
+//! Identifiers. Each is a noun and a UUID version 7 (RFC 9562), so that id order is creation order.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -15,20 +15,20 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Reads an id exactly as it was printed; anything else names nothing, so it is `None`.
+            /// Parses an id exactly as it is printed; `None` for anything else.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 let id = Self(Uuid::try_parse(text.strip_prefix($prefix)?).ok()?);
                 (id.to_string() == text).then_some(id)
             }
 
-            /// The id behind the 16 bytes that the store keeps.
+            /// Creates an id from the 16 bytes that the store holds.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
             }
 
-            /// The 16 bytes that the store keeps.
+            /// The 16 bytes that the store holds.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -50,13 +50,13 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An organization: the owner of everything else.
+    /// An organization, which owns everything else.
     OrgId = "org-";
     /// An organization key: the public half of an RSA key pair.
     OrgKeyId = "key-";
     /// A node that registered itself with a signature.
     NodeId = "node-";
-    /// A person.
+    /// A user.
     UserId = "user-";
     /// An access token, or a session.
     TokenId = "token-";
@@ -64,29 +64,29 @@ ids! {
     ProjectId = "project-";
     /// A webhook.
     WebhookId = "webhook-";
-    /// An event on its way to a webhook.
+    /// The delivery of an event to a webhook.
     DeliveryId = "delivery-";
 }
 
-/// An API key: a number that fits 32 bits with a sign, from 1, as the published platform has it.
+/// An API key: a positive signed 32-bit number, as on the published platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ApiKeyId(i32);
 
 impl ApiKeyId {
-    /// The id with this number; `None` where no key can have it.
+    /// Returns the id with this number; `None` if it is out of range.
     #[must_use]
     pub fn from_number(number: i64) -> Option<Self> {
         i32::try_from(number).ok().filter(|number| *number >= 1).map(Self)
     }
 
-    /// Reads an id exactly as it was printed; anything else names nothing, so it is `None`.
+    /// Parses an id exactly as it is printed; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let id = Self::from_number(text.parse().ok()?)?;
         (id.to_string() == text).then_some(id)
     }
 
-    /// Its number.
+    /// The number.
     #[must_use]
     pub const fn number(self) -> i32 {
         self.0
@@ -99,24 +99,25 @@ impl fmt::Display for ApiKeyId {
     }
 }
 
-/// The one source of ids: strictly increasing, also within a millisecond and when the clock steps back.
+/// The generator of all ids: strictly increasing, even within a millisecond and when the clock steps back.
 #[derive(Debug, Default)]
 pub struct Ids {
     last: Mutex<u128>,
 }
 
 impl Ids {
-    /// The bits of a UUID that are free: all but the version (4 bits) and the variant (2 bits).
+    /// The free bits of a UUID: all but the version (4 bits) and the variant (2 bits).
     const RANDOM_BITS: u32 = 74;
 
-    /// Ids that are all greater than those given out at `time` or before.
+    /// Creates a generator whose ids are all greater than those issued at `time` or before.
     #[must_use]
     pub fn after(time: Time) -> Self {
         let next_millisecond = u128::from(time.millis().unsigned_abs()) + 1;
         Self { last: Mutex::new(next_millisecond << Self::RANDOM_BITS) }
     }
 
-    /// The next id: 48 bits of milliseconds and 74 random bits, or the last id and a random step when time stood still.
+    /// Returns the next id: 48 bits of milliseconds and 74 random bits, or the last id plus a random step if that is
+    /// greater.
     pub fn next<T: From<Uuid>>(&self, now: Time, rng: &mut impl Rng) -> T {
         let fresh = (u128::from(now.millis().unsigned_abs()) << Self::RANDOM_BITS)
             | (random_u128(rng) >> (128 - Self::RANDOM_BITS));
@@ -130,7 +131,7 @@ fn random_u128(rng: &mut impl Rng) -> u128 {
     (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64())
 }
 
-/// Puts version and variant between the free bits, which keeps their order (RFC 9562, section 5.7).
+/// Inserts version and variant between the free bits, which preserves their order (RFC 9562, section 5.7).
 fn spread(bits: u128) -> Uuid {
     let (millis, high, low) = (bits >> 74, (bits >> 62) & 0xfff, bits & ((1 << 62) - 1));
     Uuid::from_u128((millis << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)

@@ -1,4 +1,4 @@
-//! What do the words mean? Values that are parsed once at the door and trusted inside; no I/O of any kind.
+//! The domain's types. Values are parsed once on entry and trusted afterwards; no I/O of any kind.
 
 pub mod address;
 pub mod api_key;

@@ -1,4 +1,4 @@
-//! What is a node? A machine of the organization that proves itself by signing its registration with an organization key.
+//! Nodes: machines of an organization that authenticate by signing their registration with an organization key.
 
 use std::time::Duration;
 
@@ -6,52 +6,52 @@ use super::id::{NodeId, OrgId, OrgKeyId};
 use super::text::{self, InvalidField};
 use super::time::Time;
 
-/// The widest window around the server's time that a setting may allow a signed timestamp.
+/// The maximum of the setting that limits how far a signed timestamp may differ from the server's time.
 pub const WIDEST_WINDOW: Duration = Duration::from_mins(15);
 
-/// The most nodes that a setting may allow an organization.
+/// The maximum of the setting that limits nodes per organization.
 pub const MOST_PER_ORG: u32 = 1_000_000;
 
-/// The `nodeServices` bits that mean something: STORAGE 1, AILLM 2, CHAT 4.
+/// The defined bits of `nodeServices`: STORAGE 1, AILLM 2, CHAT 4.
 const SERVICES: i64 = 0b111;
 
-/// Integer timestamps from here on count milliseconds, below it seconds (10^11 s is the year 5138).
+/// Integer timestamps from here on are milliseconds, smaller ones seconds (10^11 s is the year 5138).
 const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
-/// The end of the year 9999, in milliseconds: no later moment can be stated.
+/// The end of the year 9999, in milliseconds: the latest moment that is accepted.
 const LAST_MILLISECOND: i64 = 253_402_300_799_999;
 
-/// A node of the registry.
+/// A registered node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Its id.
+    /// The node's id.
     pub id: NodeId,
     /// The organization that it belongs to.
     pub org: OrgId,
-    /// What it says of itself.
+    /// What the node reports about itself.
     pub profile: Profile,
-    /// The key that verified its last registration, while that key exists.
+    /// The key that verified its last registration, as long as that key exists.
     pub key: Option<OrgKeyId>,
-    /// Its last accepted signed call.
+    /// When its last signed call was accepted.
     pub last_contact: Time,
-    /// When an administrator deleted it, if one did.
+    /// When an administrator deleted it, if it is deleted.
     pub deleted_at: Option<Time>,
 }
 
-/// What a node says of itself when it registers.
+/// What a node reports about itself when it registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Its address, as signed: 1 to 253 printable characters, not parsed; unique within the organization.
     pub ip: String,
     /// Its region, as signed.
     pub region: String,
-    /// The cloud it runs on; empty when it did not say.
+    /// The cloud it runs on; empty if not reported.
     pub provider: String,
-    /// Free text, never used to decide anything.
+    /// Free text, never used for authorization.
     pub status: String,
     /// The version of its software.
     pub version: String,
-    /// What it offers.
+    /// The services it offers.
     pub services: Services,
 }
 
@@ -60,7 +60,7 @@ pub struct Profile {
 pub struct Services(u8);
 
 impl Services {
-    /// Takes 0 to 7.
+    /// Parses a sum of bits, 0 to 7.
     pub fn parse(bits: i64) -> Result<Self, InvalidField> {
         u8::try_from(bits)
             .ok()
@@ -76,17 +76,17 @@ impl Services {
     }
 }
 
-/// When a node says that it signed: the text that is part of the signed message, and the moment that it means.
+/// When a node signed, as it claims: the text in the signed message, and the moment that it denotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedAt {
-    /// As sent.
+    /// The text as sent.
     pub text: String,
     /// The moment.
     pub time: Time,
 }
 
 impl SignedAt {
-    /// Reads decimal digits (seconds, or milliseconds from 10^11 on) or RFC 3339.
+    /// Parses decimal digits (seconds, or milliseconds from 10^11 on) or RFC 3339.
     pub fn parse(text: &str) -> Result<Self, InvalidField> {
         let time = if text.len() <= 18 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             text.parse().ok().map(Self::moment)
@@ -104,31 +104,31 @@ impl SignedAt {
     }
 }
 
-/// Takes an address: 1 to 253 printable characters without `|`.
+/// Parses an address: 1 to 253 characters without control characters and `|`.
 pub fn parse_ip(value: &str) -> Result<String, InvalidField> {
     text::parse_signed("ip", value, 1..=253)
 }
 
-/// Takes a region: 1 to 64 characters without `|`.
+/// Parses a region: 1 to 64 characters without control characters and `|`.
 pub fn parse_region(value: &str) -> Result<String, InvalidField> {
     text::parse_signed("region", value, 1..=64)
 }
 
-/// Takes S3, GCS, AZURE, AWS or GCP in any letter case; absent and empty are both "did not say".
+/// Parses S3, GCS, AZURE, AWS or GCP in any letter case; absent and empty both mean "not reported".
 pub fn parse_provider(value: Option<&str>) -> Result<String, InvalidField> {
     let provider = value.unwrap_or_default().to_ascii_uppercase();
     match provider.as_str() {
         "" | "S3" | "GCS" | "AZURE" | "AWS" | "GCP" => Ok(provider),
-        _ => Err(InvalidField::new("provider", "must be S3, GCS, AZURE, AWS or GCP, or be left out")),
+        _ => Err(InvalidField::new("provider", "must be S3, GCS, AZURE, AWS or GCP, or be omitted")),
     }
 }
 
-/// Takes a status: up to 32 characters of free text.
+/// Parses a status: up to 32 characters of free text.
 pub fn parse_status(value: &str) -> Result<String, InvalidField> {
     text::parse("status", value, 0..=32)
 }
 
-/// Takes a version: up to 64 characters of free text.
+/// Parses a version: up to 64 characters of free text.
 pub fn parse_version(value: &str) -> Result<String, InvalidField> {
     text::parse("version", value, 0..=64)
 }

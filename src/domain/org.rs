@@ -1,4 +1,4 @@
-//! What is an organization? The owner of everything else, and what it says of itself.
+//! Organizations, which own everything else, and their profiles.
 
 use super::id::OrgId;
 use super::text::{self, InvalidField};
@@ -7,17 +7,18 @@ use super::time::Time;
 /// An organization.
 #[derive(Clone, Debug)]
 pub struct Org {
-    /// Its id.
+    /// The organization's id.
     pub id: OrgId,
-    /// What people call it.
+    /// The name of the organization.
     pub name: String,
-    /// When it was made.
+    /// When the organization was created.
     pub created_at: Time,
-    /// What else it says of itself.
+    /// The rest of its profile.
     pub about: About,
 }
 
-/// What an organization says of itself beside its name. Nothing of it decides anything; what was not said is empty.
+/// The profile of an organization besides its name. None of it affects authorization; fields that were not given are
+/// empty.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are those that clients know")]
 pub struct About {
@@ -33,17 +34,17 @@ pub struct About {
     pub is_business: bool,
 }
 
-/// Takes the name of an organization: 1 to 100 characters.
+/// Parses the name of an organization: 1 to 100 characters.
 pub fn parse_name(value: &str) -> Result<String, InvalidField> {
     text::parse("name", value, 1..=100)
 }
 
-/// Takes the name of an organization on the internet: up to 253 characters, as many as a host name may have.
+/// Parses the domain of an organization: up to 253 characters, the maximum length of a host name.
 pub fn parse_domain(value: &str) -> Result<String, InvalidField> {
     text::parse("domain", value, 0..=253)
 }
 
-/// Takes any other text that an organization says of itself: up to 200 characters.
+/// Parses any other text of an organization's profile: up to 200 characters.
 pub fn parse_about(field: &'static str, value: &str) -> Result<String, InvalidField> {
     text::parse(field, value, 0..=200)
 }

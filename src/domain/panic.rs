@@ -1,11 +1,12 @@
-//! What may be said of a panic? Its message may quote what was being worked on, a password too, so only a fixed one is told.
+//! Safe reporting of panics. A panic message may contain the data being processed, even a password, so only constant
+//! messages are reported.
 
 use std::any::Any;
 
-/// The message of a panic, if it is a text of the program's own.
+/// Returns the message of a panic if it is a string literal of the program, else a fixed text.
 #[must_use]
 pub fn text(panic: &(dyn Any + Send)) -> &str {
-    panic.downcast_ref::<&'static str>().copied().unwrap_or("its message may quote secrets, so it is not shown")
+    panic.downcast_ref::<&'static str>().copied().unwrap_or("the message is not shown because it may contain secrets")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What password is taken? A long one, in any script, that is not among those that everybody tries first.
+//! The password policy: long, in any script, and not among the most common passwords.
 
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 
 use super::text::InvalidField;
 
-/// Bytes of a password in UTF-8, so that its longest is the same work whatever script it is in.
+/// The permitted length in bytes of UTF-8, so that the longest password costs the same work in every script.
 pub const BYTES: RangeInclusive<usize> = 12..=1_024;
 
-/// Takes any text with a length within [`BYTES`] that is not a common password in any letter case.
+/// Accepts any text whose length is within [`BYTES`] and that is not a common password in any letter case.
 ///
-/// This is for a password that is being set; one that is being tried is compared as it is.
+/// This is for setting a password. On sign-in, a password is compared as it is.
 ///
-/// There is no rule on the kinds of characters: such rules make passwords harder to remember and no harder to guess
-/// (NIST SP 800-63B-4, section 3.1.1.2, which also asks for the list).
+/// There is no rule on character types: such rules make passwords harder to remember and no harder to guess (NIST SP
+/// 800-63B-4, section 3.1.1.2, which also requires the list).
 pub fn parse(field: &'static str, text: &str) -> Result<SecretString, InvalidField> {
     if !BYTES.contains(&text.len()) {
         let (least, most) = (BYTES.start(), BYTES.end());
@@ -28,7 +28,7 @@ pub fn parse(field: &'static str, text: &str) -> Result<SecretString, InvalidFie
     Ok(SecretString::from(text))
 }
 
-/// Common passwords that are long enough, in lower case and in order. Shorter ones are refused for their length.
+/// The common passwords that are long enough, in lower case and sorted. Shorter ones are refused for their length.
 static COMMON: LazyLock<Vec<&str>> = LazyLock::new(|| {
     let lines = include_str!("common_passwords.txt").lines();
     lines.filter(|line| !line.starts_with("# ")).collect()
@@ -38,9 +38,9 @@ fn is_common(text: &str) -> bool {
     COMMON.binary_search(&lower_cased(text).as_str()).is_ok()
 }
 
-/// The copy is wiped, and has room from the start: growing would leave a part of it behind in freed memory.
+/// The copy is wiped on drop. It is allocated at full size, because growing would leave a part of it in freed memory.
 fn lower_cased(text: &str) -> Zeroizing<String> {
-    // A letter's lower case has at most half as many bytes again (U+023A has two, its lower case three).
+    // Lower-casing a letter adds at most half of its bytes (U+023A has two, its lower case three).
     let mut lower = Zeroizing::new(String::with_capacity(2 * text.len()));
     lower.extend(text.chars().flat_map(char::to_lowercase));
     lower

@@ -1,45 +1,45 @@
-//! What is a project? A part of an organization that has members of its own and that API keys can be for.
+//! Projects: parts of an organization with their own members, to which API keys can be limited.
 
 use super::id::{OrgId, ProjectId, UserId};
 use super::text::{self, InvalidField};
 use super::time::Time;
 
-/// The most projects of an organization.
+/// The maximum number of projects per organization.
 pub const MOST_PER_ORG: u32 = 1_000;
 
 /// A project.
 #[derive(Clone, Debug)]
 pub struct Project {
-    /// Its id.
+    /// The project's id.
     pub id: ProjectId,
-    /// Its organization.
+    /// The organization that the project belongs to.
     pub org: OrgId,
-    /// What people call it.
+    /// The name of the project.
     pub name: String,
-    /// When it was made.
+    /// When the project was created.
     pub created_at: Time,
 }
 
 /// What a member may do in a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberRole {
-    /// Changes the project, its members and the API keys that are for the owner's projects alone.
+    /// May change the project, its members, and the API keys that are limited to projects of this owner.
     Owner,
-    /// Sees the project.
+    /// May read the project.
     Editor,
 }
 
 /// A member of a project.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// The person.
+    /// The user.
     pub user: UserId,
-    /// As what.
+    /// The role in the project.
     pub role: MemberRole,
 }
 
 impl MemberRole {
-    /// Its name, in capitals.
+    /// The role's name, in capitals.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,14 +48,14 @@ impl MemberRole {
         }
     }
 
-    /// The role with this name, in any letter case.
+    /// Parses a role's name in any letter case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Owner, Self::Editor].into_iter().find(|role| role.name().eq_ignore_ascii_case(text))
     }
 }
 
-/// Takes the name of a project: 1 to 100 characters.
+/// Parses the name of a project: 1 to 100 characters.
 pub fn parse_name(value: &str) -> Result<String, InvalidField> {
     text::parse("name", value, 1..=100)
 }

@@ -1,4 +1,5 @@
-//! What is a session? What a password begins: a short access token, and a refresh token that renews both until it is used twice.
+//! Sessions. Signing in issues a short-lived access token, and a refresh token that renews both. Using a refresh token
+//! twice ends the session.
 
 use std::time::Duration;
 
@@ -6,58 +7,58 @@ use super::id::{TokenId, UserId};
 use super::text::{self, InvalidField};
 use super::time::Time;
 
-/// How long the access token of a session lives.
+/// The lifetime of a session's access token.
 pub const ACCESS_TTL: Duration = Duration::from_hours(1);
 
-/// How long a refresh token lives, and so a session that is not refreshed.
+/// The lifetime of a refresh token, and therefore of a session that is not refreshed.
 pub const REFRESH_TTL: Duration = Duration::from_hours(30 * 24);
 
-/// How long an invitation may be taken.
+/// The lifetime of an invitation.
 pub const INVITATION_TTL: Duration = Duration::from_hours(72);
 
-/// Bytes of a password that is tried; no longer one was ever taken.
+/// The maximum length in bytes of a password on sign-in; no password was ever longer.
 const PASSWORD_BYTES: usize = 1_024;
 
-/// A session as it begins.
+/// A new session.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Its id, which is that of its access tokens.
+    /// The session's id, which is also the id of its access tokens.
     pub id: TokenId,
-    /// Whose it is.
+    /// The user who signed in.
     pub user: UserId,
-    /// When it began.
+    /// When the session started.
     pub created_at: Time,
-    /// When its access token ends.
+    /// When its access token expires.
     pub expires_at: Time,
-    /// When it ends unless it is refreshed.
+    /// When the session ends unless it is refreshed.
     pub refresh_until: Time,
-    /// What its client calls itself.
+    /// The device name that the client reported.
     pub device: Option<String>,
 }
 
-/// A session or another access token that stands, as its owner sees it.
+/// A valid session or access token, as its owner sees it.
 #[derive(Clone, Debug)]
 pub struct OwnToken {
-    /// Its id.
+    /// The id of the session or token.
     pub id: TokenId,
     /// Whether it is a session.
     pub is_session: bool,
-    /// What the client of a session calls itself.
+    /// The device name that the session's client reported.
     pub device: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Time,
-    /// When it ends: a session unless it is refreshed; `None`: not by itself.
+    /// When it expires; for a session, unless it is refreshed. `None`: never.
     pub ends_at: Option<Time>,
     /// When it was last used, to the minute.
     pub last_used: Option<Time>,
 }
 
-/// Takes the address that somebody signs in with. Whether it looks like one is not asked: nobody has one that does not.
+/// Parses the e-mail address of a sign-in. Its form is not checked, because no account has an address of another form.
 pub fn parse_email(value: &str) -> Result<String, InvalidField> {
     text::parse("email", value, 1..=254)
 }
 
-/// Takes a password that is tried: it is compared as it is.
+/// Checks the length of a password on sign-in; its content is compared as it is.
 pub fn check_password(value: &str) -> Result<(), InvalidField> {
     if (1..=PASSWORD_BYTES).contains(&value.len()) {
         return Ok(());
@@ -65,9 +66,9 @@ pub fn check_password(value: &str) -> Result<(), InvalidField> {
     Err(InvalidField::new("password", format!("must have 1 to {PASSWORD_BYTES} bytes")))
 }
 
-/// Takes what a client calls itself; an empty name is none.
+/// Parses a device name; an empty one is `None`.
 pub fn parse_device(value: &str) -> Option<String> {
-    // It only serves people to tell their sessions apart: too long or odd a name is no reason to refuse a right password.
+    // The name only helps users to tell their sessions apart, so it is truncated rather than refused.
     let device: String = value.chars().filter(|c| !c.is_control()).take(200).collect();
     Some(device).filter(|device| !device.is_empty())
 }

@@ -1,27 +1,28 @@
-//! What text is taken in? Bounded, and free of control characters, so that no log line or terminal is written by a stranger.
+//! Validation of text input: limited in length and free of control characters, so that input cannot forge log lines or
+//! control a terminal.
 
 use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
-/// A field whose value cannot be taken; the value itself is never repeated.
+/// An invalid field of a request. The value is never repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{field} {problem}")]
 pub struct InvalidField {
-    /// The field, as the caller named it.
+    /// The name of the field in the request.
     pub field: &'static str,
-    /// What is wrong with it and what is taken instead.
+    /// What is wrong with it, or what is permitted.
     pub problem: String,
 }
 
 impl InvalidField {
-    /// `field` is wrong in the way that `problem` says, a phrase that follows the field's name.
+    /// Creates an error; `problem` is a phrase that follows the field's name.
     pub fn new(field: &'static str, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into() }
     }
 }
 
-/// Takes `value` when it has a length within `length` (in characters) and no control character.
+/// Accepts `value` if its length in characters is within `length` and it contains no control character.
 pub fn parse(field: &'static str, value: &str, length: RangeInclusive<usize>) -> Result<String, InvalidField> {
     if value.chars().any(char::is_control) {
         return Err(InvalidField::new(field, "must not contain control characters"));
@@ -33,13 +34,13 @@ pub fn parse(field: &'static str, value: &str, length: RangeInclusive<usize>) ->
     Ok(value.to_owned())
 }
 
-/// Takes a secret, which is compared and never kept: any text of up to `most` characters.
+/// Accepts a secret, which is compared and never stored: any text of up to `most` characters.
 pub fn at_most(field: &'static str, secret: &str, most: usize) -> Result<(), InvalidField> {
     let fits = secret.chars().count() <= most;
     fits.then_some(()).ok_or_else(|| InvalidField::new(field, format!("must have at most {most} characters")))
 }
 
-/// As [`parse`], for a field that is part of a signed message, where `|` separates.
+/// The same as [`parse`] for a field of a signed message, in which `|` is the separator.
 pub fn parse_signed(field: &'static str, value: &str, length: RangeInclusive<usize>) -> Result<String, InvalidField> {
     if value.contains('|') {
         return Err(InvalidField::new(field, "must not contain '|', which separates the parts of the signed message"));

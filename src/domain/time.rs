@@ -1,4 +1,4 @@
-//! When did it happen? A moment in integer milliseconds since 1970-01-01T00:00:00Z, printed as RFC 3339 with three decimals.
+//! Timestamps in integer milliseconds since 1970-01-01T00:00:00Z, printed as RFC 3339 with three decimals.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,24 +7,24 @@ use jiff::civil::DateTime;
 use jiff::fmt::temporal::{DateTimePrinter, Pieces};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-/// The moment that times are counted from, as a date. A time stamp of the library would end a day before the year 9999 does.
+/// The epoch as a civil date. The library's timestamp type ends a day before the year 9999 does.
 const BEGIN: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// The first and the last millisecond that four digits of a year can name.
+/// The first and the last millisecond that can be written with a year of four digits.
 const NAMED: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
-/// A moment, to the millisecond.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
-/// Where the present moment comes from; handed in, so that a test can let time stand still.
+/// A source of the current time, so that tests can control it.
 pub trait Clock: Send + Sync {
-    /// The present moment.
+    /// The current time.
     fn now(&self) -> Time;
 }
 
 impl Time {
-    /// The moment `millis` milliseconds after 1970-01-01T00:00:00Z.
+    /// Creates the time `millis` milliseconds after 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -36,22 +36,22 @@ impl Time {
         self.0
     }
 
-    /// This moment and `span` more; the far future where that cannot be counted.
+    /// Returns the time `span` later, saturating.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This moment less `span`.
+    /// Returns the time `span` earlier, saturating.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Reads RFC 3339 with an offset; a local time names no moment and is `None`. What is finer than a millisecond is cut off.
+    /// Parses RFC 3339 with an offset, truncated to milliseconds; `None` for anything else, also for a local time.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        // The parser also takes the bracketed suffixes of RFC 9557 and signed years, which no caller means.
+        // The parser also accepts the bracketed suffixes of RFC 9557 and signed years, which no caller means.
         if text.contains('[') || !text.starts_with(|c: char| c.is_ascii_digit()) {
             return None;
         }
@@ -67,14 +67,14 @@ impl Time {
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
-        // What lies beyond the years that four digits name is printed as their end.
+        // Times outside the years that four digits can express are clamped.
         let millis = self.0.clamp(*NAMED.start(), *NAMED.end());
         let date = BEGIN.checked_add(SignedDuration::from_millis(millis)).unwrap_or(DateTime::MAX);
         write!(f, "{}Z", PRINTER.datetime_to_string(&date))
     }
 }
 
-/// Reads a length of time such as `300ms`, `10s`, `72h` or `90d`; a day is 24 hours. `None` for anything else.
+/// Parses a duration such as `300ms`, `10s`, `72h` or `90d`; a day is 24 hours. `None` for anything else.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;

@@ -1,52 +1,53 @@
-//! Who is somebody? A person of one organization, and the access token by which a caller is known.
+//! Users, each of one organization, and the access tokens with which callers authenticate.
 
 use super::id::{OrgId, TokenId, UserId};
 use super::role::Role;
 use super::text::{self, InvalidField};
 use super::time::Time;
 
-/// The most people of an organization that a limit may allow: with more, a page of them would take too long to find.
+/// The maximum of the setting that limits users per organization: with more, finding a page of them would take too
+/// long.
 pub const MOST_PER_ORG: u32 = 100_000;
 
-/// A person, who belongs to exactly one organization.
+/// A user, who belongs to exactly one organization.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// Its id.
+    /// The user's id.
     pub id: UserId,
-    /// Its organization.
+    /// The organization that the user belongs to.
     pub org: OrgId,
-    /// Its address, unique on the server in any letter case.
+    /// The e-mail address, unique on the server in any letter case.
     pub email: String,
     /// First name.
     pub name: String,
     /// Last name.
     pub last_name: String,
-    /// What it may do.
+    /// The role in the organization.
     pub role: Role,
-    /// Whether the person has taken the account over.
+    /// Whether the account is active: no invitation is awaiting acceptance.
     pub validated: bool,
-    /// When it was deleted, if it was.
+    /// When the user was deleted, if so.
     pub deleted_at: Option<Time>,
 }
 
-/// An access token, without the secret.
+/// An access token, without its secret.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// Its id.
+    /// The token's id.
     pub id: TokenId,
-    /// Whose it is.
+    /// The user that the token belongs to.
     pub user: UserId,
-    /// When it was made.
+    /// When the token was created.
     pub created_at: Time,
-    /// When it ends; never, if `None`.
+    /// When the token expires; `None`: never.
     pub expires_at: Option<Time>,
-    /// When it was revoked, if it was.
+    /// When the token was revoked, if so.
     pub revoked_at: Option<Time>,
-    /// When it was last used, to the minute.
+    /// When the token was last used, to the minute.
     pub last_used: Option<Time>,
 }
 
-/// Takes an email address: 3 to 254 characters (RFC 5321, section 4.5.3.1.3) with one `@` inside and no space.
+/// Parses an e-mail address: 3 to 254 characters (RFC 5321, section 4.5.3.1.3) with one `@` inside and no whitespace.
 pub fn parse_email(value: &str) -> Result<String, InvalidField> {
     let email = text::parse("email", value, 3..=254)?;
     let parts: Vec<&str> = email.split('@').collect();
@@ -56,12 +57,12 @@ pub fn parse_email(value: &str) -> Result<String, InvalidField> {
     }
 }
 
-/// Takes a person's first name, which they have: 1 to 100 characters.
+/// Parses a first name, which is required: 1 to 100 characters.
 pub fn parse_name(field: &'static str, value: &str) -> Result<String, InvalidField> {
     text::parse(field, value, 1..=100)
 }
 
-/// Takes a person's last name, which not everybody has: up to 100 characters.
+/// Parses a last name, which is optional: up to 100 characters.
 pub fn parse_last_name(value: &str) -> Result<String, InvalidField> {
     text::parse("lastName", value, 0..=100)
 }

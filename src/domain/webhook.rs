@@ -1,4 +1,4 @@
-//! What is a webhook? A URL of an organization's own to which its events are sent, as far as it asks for them.
+//! Webhooks: URLs to which an organization's events are sent, filtered by context and change.
 
 use std::time::Duration;
 
@@ -10,81 +10,81 @@ use super::id::{OrgId, WebhookId};
 use super::text::{self, InvalidField};
 use super::time::Time;
 
-/// The most webhooks of an organization.
+/// The maximum number of webhooks per organization.
 pub const MOST_PER_ORG: u32 = 10;
 
-/// For how long the secret before may sign beside a new one.
+/// The maximum time for which a previous secret may sign beside the new one.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
-/// For how long it does unless somebody says otherwise.
+/// The default of that time.
 pub const OVERLAP: Duration = Duration::from_hours(24);
 
-/// A set of small numbers that asks for events; the empty one asks for all.
+/// A set of small numbers to filter events by; the empty set matches all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers(u16);
 
-/// Why a webhook is off.
+/// Why a webhook is disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disabled {
-    /// An administrator switched it off.
+    /// An administrator disabled it.
     Administrator,
-    /// Its receiver said that it is gone.
+    /// Its receiver responded 410 Gone.
     Gone,
-    /// Too much was on its way to it.
+    /// Too many deliveries were pending.
     Overfull,
 }
 
-/// What a webhook is to be.
+/// The settings of a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookSettings {
-    /// Where events are sent. May hold a secret, so it is shown to administrators alone and logged nowhere.
+    /// Where events are sent. May contain a secret, so it is shown to administrators only and never logged.
     pub url: String,
-    /// What people call it.
+    /// The name of the webhook.
     pub name: String,
-    /// What the events must be about.
+    /// The contexts to send.
     pub contexts: Numbers,
-    /// What must have happened.
+    /// The changes to send.
     pub changes: Numbers,
-    /// Why it is off; `None` while it is on.
+    /// Why the webhook is disabled; `None` while it is enabled.
     pub disabled: Option<Disabled>,
 }
 
-/// What came of a try.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Last {
-    /// When that was known.
+    /// When the outcome was recorded.
     pub at: Time,
-    /// The status that the receiver answered.
+    /// The status of the receiver's response.
     pub status: Option<u16>,
-    /// Why there was none.
+    /// Why there was no response.
     pub why: Option<String>,
 }
 
 /// A webhook, without its secrets.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    /// Its id.
+    /// The webhook's id.
     pub id: WebhookId,
-    /// Its organization.
+    /// The organization that the webhook belongs to.
     pub org: OrgId,
-    /// What it is.
+    /// The settings.
     pub terms: WebhookSettings,
-    /// When it was made.
+    /// When the webhook was created.
     pub created_at: Time,
-    /// Until when the secret before the present one signs too.
+    /// Until when the previous secret signs too.
     pub previous_until: Option<Time>,
-    /// What came of the last try.
+    /// The outcome of the last attempt.
     pub last: Option<Last>,
 }
 
 impl Numbers {
-    /// The set that a stored mask holds.
+    /// Creates a set from a stored bit mask.
     #[must_use]
     pub const fn from_mask(mask: u16) -> Self {
         Self(mask)
     }
 
-    /// One bit for each number.
+    /// The set as a bit mask, one bit per number.
     #[must_use]
     pub const fn mask(self) -> u16 {
         self.0
@@ -109,7 +109,7 @@ impl Numbers {
 }
 
 impl Disabled {
-    /// The word for it.
+    /// The stable name of the reason.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -119,53 +119,55 @@ impl Disabled {
         }
     }
 
-    /// Why what was on its way was given up, in a few words for an administrator.
+    /// Why pending deliveries were abandoned, in a few words for an administrator.
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {
-            Self::Administrator => "the webhook was switched off",
-            Self::Gone => "the receiver said that it is gone",
-            Self::Overfull => "too much was on its way",
+            Self::Administrator => "the webhook was disabled",
+            Self::Gone => "the receiver responded 410 Gone",
+            Self::Overfull => "too many deliveries were pending",
         }
     }
 
-    /// What the word means.
+    /// Parses the name of a reason.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Administrator, Self::Gone, Self::Overfull].into_iter().find(|disabled| disabled.name() == name)
     }
 }
 
-/// Reads the numbers of contexts; none is all.
+/// Parses context numbers; an empty list means all.
 pub fn parse_contexts(numbers: &[i64]) -> Result<Numbers, InvalidField> {
     Numbers::parse("contexts", numbers, Context::WORDS.len())
 }
 
-/// Reads the numbers of changes; none is all.
+/// Parses change numbers; an empty list means all.
 pub fn parse_changes(numbers: &[i64]) -> Result<Numbers, InvalidField> {
     Numbers::parse("events", numbers, Change::WORDS.len())
 }
 
-/// Reads a name, which may be empty.
+/// Parses a name, which may be empty.
 pub fn parse_name(name: &str) -> Result<String, InvalidField> {
     text::parse("name", name, 0..=100)
 }
 
-/// Reads where events are to be sent, as far as the text says it; [`check_literal`] knows which networks are open.
+/// Checks the form of a URL; [`check_literal`] checks its address against the allowed networks.
 pub fn parse_url(url: &str) -> Result<String, InvalidField> {
     Target::parse(url)?;
     Ok(url.to_owned())
 }
 
-/// Refuses a URL that states an address which may not be reached, so that its administrator hears at once and not at the
-/// first event. A name is not looked up: where it leads is known, and checked, only when it is connected to.
+/// Refuses a URL that contains an address which is not permitted, so that the administrator learns of it now and not at
+/// the first event. A host name is not resolved: its address is checked each time a connection is made.
 pub fn check_literal(url: &str, opened: &[IpNet]) -> Result<(), InvalidField> {
     let target = Target::parse(url)?;
     let Some(address) = target.literal() else { return Ok(()) };
-    target.may_reach(address, opened).map_err(|why| InvalidField::new("url", format!("cannot be delivered to: {why}")))
+    target
+        .may_reach(address, opened)
+        .map_err(|why| InvalidField::new("url", format!("is not a permitted destination: {why}")))
 }
 
-/// Reads for how long two secrets sign; a day unless it says otherwise.
+/// Parses for how many seconds the previous secret signs beside the new one; a day if absent.
 pub fn parse_overlap(seconds: Option<i64>) -> Result<Duration, InvalidField> {
     let Some(seconds) = seconds else { return Ok(OVERLAP) };
     let overlap = u64::try_from(seconds).ok().map(Duration::from_secs).filter(|overlap| *overlap <= LONGEST_OVERLAP);

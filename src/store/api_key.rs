@@ -1,4 +1,4 @@
-//! What is remembered of an API key? Its digest, what it opens, and what people call it; never the secret.
+//! API keys: stored as the digest of the secret, the settings and the projects. The secret itself is never stored.
 
 pub mod ending;
 
@@ -18,25 +18,25 @@ const COLUMNS: &str =
     "id, org, role, start_at, expire_at, disabled, name, note, mask, created_at, rotated_at, last_used,
     last_address";
 
-/// The keys that somebody sees: all, or those that are for projects of which `?2` is an owner and for nothing else.
+/// The keys that a caller can see: all, or only those limited to projects of which `?2` is an owner.
 const SEEN: &str = "FROM api_key WHERE org = ?1 AND ((
         EXISTS (SELECT 1 FROM api_key_project WHERE api_key = api_key.id)
         AND NOT EXISTS (SELECT 1 FROM api_key_project AS named WHERE named.api_key = api_key.id AND NOT EXISTS (
             SELECT 1 FROM project_member AS member
             WHERE member.project = named.project AND member.person = ?2 AND member.role = 'OWNER'))) OR ?2 IS NULL)";
 
-/// Whether a key counts against the limits at the moment `?1`: it has neither a successor nor ended.
+/// Whether a key counts toward the limits at the moment `?1`: it has neither been rotated nor expired.
 const COUNTS: &str = "rotated_at IS NULL AND (expire_at IS NULL OR expire_at > ?1)";
 
-/// The columns of a standing, without the projects.
+/// The columns of a key's status, without the projects.
 const STANDING: &str = "SELECT id, org, role, start_at, expire_at, disabled, digest FROM api_key";
 
-/// What an API key opens, as it stands in this snapshot.
+/// Returns the status of an API key in this snapshot.
 pub fn standing(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<ApiKeyStatus>, StoreError> {
     Ok(standing_and_digest(tx, id)?.map(|(_, standing)| standing))
 }
 
-/// The same, with the digest that it is known by.
+/// Returns the status together with the digest of the secret.
 pub(super) fn standing_and_digest(
     tx: &ReadTx<'_>,
     id: ApiKeyId,
@@ -46,13 +46,13 @@ pub(super) fn standing_and_digest(
     Ok(Some((digest, ApiKeyStatus { projects: projects(tx, id)?, ..standing })))
 }
 
-/// How many API keys the server has.
+/// Returns how many API keys the server has.
 pub(super) fn count(tx: &ReadTx<'_>) -> Result<usize, StoreError> {
     let count: Option<i64> = tx.row("SELECT count(*) FROM api_key", [], |row| row.get(0))?;
     Ok(usize::try_from(count.unwrap_or(0)).unwrap_or(0))
 }
 
-/// Gives every API key of the server to `take`, with the digest that it is known by.
+/// Calls `take` with the digest and the status of every API key of the server.
 pub(super) fn for_each(tx: &ReadTx<'_>, mut take: impl FnMut(TokenDigest, ApiKeyStatus)) -> Result<(), StoreError> {
     let mut projects: HashMap<ApiKeyId, Vec<ProjectId>> = HashMap::new();
     let pairs = tx.rows("SELECT api_key, project FROM api_key_project ORDER BY api_key, project", [], |row| {
@@ -71,50 +71,50 @@ pub(super) fn for_each(tx: &ReadTx<'_>, mut take: impl FnMut(TokenDigest, ApiKey
     Ok(())
 }
 
-/// What people call an API key.
+/// Returns the name of an API key.
 pub fn name(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<String>, StoreError> {
     tx.row("SELECT name FROM api_key WHERE id = ?1", [id.number()], |row| row.get(0))
 }
 
-/// What a new API key is made of.
+/// The values of a new API key.
 pub struct New<'a> {
-    /// Its organization.
+    /// The organization that the key belongs to.
     pub org: OrgId,
-    /// What people decide of it.
+    /// The settings.
     pub terms: &'a ApiKeySettings,
-    /// The digest that it is known by.
+    /// The digest of the secret.
     pub digest: &'a TokenDigest,
-    /// What is shown of the secret.
+    /// The masked secret.
     pub mask: &'a str,
-    /// When it is made.
+    /// When the key is created.
     pub at: Time,
 }
 
-/// A limit on live keys, as it is at a moment.
+/// A limit on live keys, as of a moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    /// The most live keys.
+    /// The maximum number of live keys.
     pub most: u32,
-    /// The moment.
+    /// The moment at which keys are counted.
     pub at: Time,
 }
 
-/// Which API keys are asked for.
+/// Selects API keys to list.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiKeyFilter {
-    /// Of this organization.
+    /// Keys of this organization.
     pub org: OrgId,
-    /// That name this project, if it is given.
+    /// Keys that name this project, if given.
     pub project: Option<ProjectId>,
-    /// That are for projects of this owner alone, if it is given.
+    /// Keys that are limited to projects of this owner, if given.
     pub owner: Option<UserId>,
-    /// How many to pass over.
+    /// How many keys to skip.
     pub skip: u32,
-    /// How many to give.
+    /// How many keys to return.
     pub take: u32,
 }
 
-/// Adds a key, without its projects, unless the organization is at its limit; `None` if it is.
+/// Inserts a key without its projects; `None` if the organization has reached its limit.
 pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<Option<ApiKeyId>, StoreError> {
     let New { org, terms, digest, mask, at } = new;
     let sql = format!(
@@ -146,7 +146,7 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
     Ok(added)
 }
 
-/// Takes over what people decide of a key now; `false` when that would make the organization exceed its limit.
+/// Replaces the settings of a key; `false` if the organization has reached its limit.
 pub fn update(
     tx: &WriteTx<'_>,
     id: ApiKeyId,
@@ -177,7 +177,7 @@ pub fn update(
     Ok(changed == 1)
 }
 
-/// Makes a key one for a project too, unless that is at its limit; whether it did.
+/// Adds a project to a key; `false` if the project has reached its limit.
 pub fn join(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId, limit: Option<Limit>) -> Result<bool, StoreError> {
     tx.touches.add(Touched::ApiKey(id));
     let sql = format!(
@@ -190,14 +190,15 @@ pub fn join(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId, limit: Option<Li
     Ok(added == 1)
 }
 
-/// Takes a project from a key. One that has none left is for the whole organization, so another must be there or follow.
+/// Removes a project from a key. A key without projects is valid for the whole organization, so another project must
+/// remain or be added.
 pub fn leave(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId) -> Result<(), StoreError> {
     tx.touches.add(Touched::ApiKey(id));
     let sql = "DELETE FROM api_key_project WHERE api_key = ?1 AND project = ?2";
     tx.execute(sql, params![id.number(), project.as_bytes()]).map(drop)
 }
 
-/// Takes a project from every key that names it, and deletes those that are for it alone; gives these.
+/// Removes a project from every key that names it. Deletes the keys that named no other project, and returns their ids.
 pub(super) fn leave_all(tx: &WriteTx<'_>, project: ProjectId) -> Result<Vec<ApiKeyId>, StoreError> {
     let named = "SELECT named.api_key FROM api_key_project AS named WHERE named.project = ?1";
     let alone = format!(
@@ -215,7 +216,8 @@ pub(super) fn leave_all(tx: &WriteTx<'_>, project: ProjectId) -> Result<Vec<ApiK
     Ok(alone)
 }
 
-/// Remembers that a key has a successor and ends at `end`. One that ends with its start was never valid, which the schema has no form for: its start is moved before.
+/// Marks a key as rotated and sets its end. The schema requires a start before the end, so a later start is moved to
+/// just before it.
 pub fn rotate(tx: &WriteTx<'_>, id: ApiKeyId, end: Time, now: Time) -> Result<(), StoreError> {
     tx.touches.add(Touched::ApiKey(id));
     let sql = "UPDATE api_key SET rotated_at = ?3, expire_at = ?2, start_at = CASE WHEN start_at < ?2 THEN start_at ELSE ?2 - 1 END
@@ -223,13 +225,13 @@ pub fn rotate(tx: &WriteTx<'_>, id: ApiKeyId, end: Time, now: Time) -> Result<()
     tx.execute(sql, params![id.number(), end.millis(), now.millis()]).map(drop)
 }
 
-/// How many keys of an organization count against no limit.
+/// Returns how many keys of an organization count toward no limit.
 pub fn count_spent(tx: &ReadTx<'_>, org: OrgId, now: Time) -> Result<u32, StoreError> {
     let sql = format!("SELECT count(*) FROM api_key WHERE org = ?2 AND NOT ({COUNTS})");
     Ok(tx.row(&sql, params![now.millis(), org.as_bytes()], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// Some of the keys that have ended, the oldest first.
+/// Returns up to 8 of the keys that have expired, oldest first.
 pub fn ended(tx: &ReadTx<'_>, org: OrgId, now: Time) -> Result<Vec<ApiKeyId>, StoreError> {
     let sql = "SELECT id FROM api_key WHERE org = ?1 AND expire_at <= ?2 ORDER BY id LIMIT 8";
     tx.rows(sql, params![org.as_bytes(), now.millis()], |row| id(row, 0))
@@ -241,20 +243,20 @@ pub fn delete(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM api_key WHERE id = ?1", [id.number()]).map(drop)
 }
 
-/// Remembers when and from where a key was last used.
+/// Records when and from where a key was last used.
 pub fn touch(tx: &WriteTx<'_>, id: ApiKeyId, (at, address): Used) -> Result<(), StoreError> {
     let sql = "UPDATE api_key SET last_used = ?2, last_address = ?3 WHERE id = ?1";
     tx.execute(sql, params![id.number(), at.millis(), address.map(|address| address.to_string())]).map(drop)
 }
 
-/// The key of an organization with this id, if it is among those that `owner` sees.
+/// Returns the key of an organization with this id, if `owner` can see it.
 pub fn find(tx: &ReadTx<'_>, org: OrgId, id: ApiKeyId, owner: Option<UserId>) -> Result<Option<ApiKey>, StoreError> {
     let sql = format!("SELECT {COLUMNS} {SEEN} AND id = ?3");
     let found = tx.row(&sql, params![org.as_bytes(), owner.as_ref().map(UserId::as_bytes), id.number()], api_key)?;
     found.map(|key| with_projects(tx, key)).transpose()
 }
 
-/// The keys that are wanted, newest first, and how many there are.
+/// Returns the selected keys, newest first, and the total number.
 pub fn list(tx: &ReadTx<'_>, wanted: ApiKeyFilter) -> Result<(Vec<ApiKey>, i64), StoreError> {
     let ApiKeyFilter { org, project, owner, skip, take } = wanted;
     let (owner, project) = (owner.as_ref().map(UserId::as_bytes), project.as_ref().map(ProjectId::as_bytes));
@@ -267,7 +269,7 @@ pub fn list(tx: &ReadTx<'_>, wanted: ApiKeyFilter) -> Result<(Vec<ApiKey>, i64),
     Ok((keys, total.unwrap_or(0)))
 }
 
-/// The highest role of the keys that name a project and have not ended.
+/// Returns the highest role among the keys that name a project and have not expired.
 pub fn highest_role(tx: &ReadTx<'_>, project: ProjectId, now: Time) -> Result<Option<Role>, StoreError> {
     tx.row(
         "SELECT role FROM api_key_project JOIN api_key ON api_key.id = api_key
@@ -277,7 +279,7 @@ pub fn highest_role(tx: &ReadTx<'_>, project: ProjectId, now: Time) -> Result<Op
     )
 }
 
-/// The projects that a key is for, in the order of their ids.
+/// Returns the projects that a key is limited to, ordered by id.
 pub fn projects(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Box<[ProjectId]>, StoreError> {
     let sql = "SELECT project FROM api_key_project WHERE api_key = ?1 ORDER BY project";
     Ok(tx.rows(sql, [id.number()], |row| Ok(ProjectId::from_bytes(row.get(0)?)))?.into())
@@ -306,7 +308,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<(TokenDigest, ApiKeyStatus)> {
     Ok((row.get(6)?, standing_in(row)?))
 }
 
-/// The first six columns of a row, still without the projects.
+/// Reads the first six columns of a row; the projects are added later.
 fn standing_in(row: &Row<'_>) -> rusqlite::Result<ApiKeyStatus> {
     Ok(ApiKeyStatus {
         id: id(row, 0)?,
@@ -319,7 +321,7 @@ fn standing_in(row: &Row<'_>) -> rusqlite::Result<ApiKeyStatus> {
     })
 }
 
-/// The id in a column; the schema allows no number that is not one.
+/// Reads an id from a column; the schema permits no invalid one.
 fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<ApiKeyId> {
     let number = row.get(column)?;
     ApiKeyId::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))

@@ -1,4 +1,4 @@
-//! What is remembered of what was done? Entries that are only ever added, each chained to the one before it.
+//! The audit log: append-only entries, each chained to the one before it.
 
 use rusqlite::{Row, params};
 
@@ -13,7 +13,7 @@ use crate::domain::time::Time;
 const COLUMNS: &str = "id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, project, change, \
     outcome, address, request_id, detail, prev_hash, hash";
 
-/// Adds an entry to its chain and gives its id.
+/// Appends an entry to its chain and returns its id.
 pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
     let (seq, prev) = match tx.heads.head(draft.org) {
         Some(head) => head,
@@ -50,13 +50,13 @@ pub fn append(tx: &WriteTx<'_>, draft: &Draft) -> Result<i64, StoreError> {
     Ok(id)
 }
 
-/// Lets no further entry have an id up to `seen`; what is appended next, in the same transaction, makes it last.
+/// Reserves all ids up to `seen`. The next entry appended in the same transaction makes this permanent.
 pub fn pass_over(tx: &WriteTx<'_>, id: i64) -> Result<(), StoreError> {
     tx.heads.pass_over(newest_id(tx)?.max(id));
     Ok(())
 }
 
-/// The id of the last entry; 0 while there is none.
+/// Returns the id of the last entry, or 0 if there is none.
 pub fn last_id(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT max(id) FROM audit", [], |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))
 }
@@ -65,13 +65,13 @@ fn newest_id(tx: &WriteTx<'_>) -> Result<i64, StoreError> {
     tx.heads.last_id().map_or_else(|| last_id(tx), Ok)
 }
 
-/// What a chain is called: its organization's id, or `server`.
+/// Returns the name of a chain: its organization's id, or `server`.
 #[must_use]
 pub fn chain_name(org: Option<OrgId>) -> String {
     org.map_or_else(|| SERVER.to_owned(), |org| org.to_string())
 }
 
-/// The last entry of a chain.
+/// Returns the end of a chain.
 pub(super) fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<ChainEnd>, StoreError> {
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     match org {
@@ -82,7 +82,7 @@ pub(super) fn last(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<ChainEn
     }
 }
 
-/// The last entry of every chain: the server's first, then the organizations' by id.
+/// Returns the last entry of every chain: the server's first, then the organizations' by id.
 pub fn heads(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
     let mut heads = Vec::new();
     for org in chains(tx)? {
@@ -93,30 +93,30 @@ pub fn heads(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
     Ok(heads)
 }
 
-/// When the last entry of all was made.
+/// Returns when the last entry of the whole log was made.
 pub fn last_at(tx: &ReadTx<'_>) -> Result<Option<Time>, StoreError> {
     tx.row("SELECT at FROM audit ORDER BY id DESC LIMIT 1", [], |row| Ok(Time::from_millis(row.get(0)?)))
 }
 
-/// The chains that there are: the server's first, then the organizations' by id.
+/// Returns every chain: the server's first, then the organizations' by id.
 pub fn chains(tx: &ReadTx<'_>) -> Result<Vec<Option<OrgId>>, StoreError> {
     let orgs = tx.rows("SELECT id FROM org ORDER BY id", [], |row| Ok(Some(OrgId::from_bytes(row.get(0)?))))?;
     Ok(std::iter::once(None).chain(orgs).collect())
 }
 
-/// The last entry of an organization's chain.
+/// Returns the last entry of an organization's chain.
 pub fn head(tx: &ReadTx<'_>, org: OrgId) -> Result<Option<event::Head>, StoreError> {
     let head = last(tx, Some(org))?;
     Ok(head.map(|(seq, hash)| event::Head { org: chain_name(Some(org)), seq, hash: chain::hex(&hash) }))
 }
 
-/// The entries of an organization's chain after place `after`, in their order, at most `limit`.
+/// Returns at most `limit` entries of an organization's chain after position `after`, in order.
 pub fn page(tx: &ReadTx<'_>, org: OrgId, after: i64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM audit WHERE org = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
     tx.rows(&sql, params![org.as_bytes(), after, limit], entry)
 }
 
-/// At most `limit` entries of all chains with ids after `after` and up to `upto`, in the order of their ids.
+/// Returns at most `limit` entries of all chains with ids after `after` and up to `upto`, ordered by id.
 pub fn slice(tx: &ReadTx<'_>, after: i64, upto: i64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3");
     tx.rows(&sql, params![after, upto, limit], entry)
@@ -148,7 +148,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-/// An event as clients are shown it.
+/// An event as clients see it.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they come from")]
 pub struct Shown {
@@ -184,22 +184,22 @@ pub(super) fn shown_event(row: &Row<'_>, org: OrgId) -> rusqlite::Result<Shown> 
     })
 }
 
-/// An event as it is sent out.
+/// An event as it is published, with its position in the chain.
 #[derive(Clone, Debug)]
 pub struct Chained {
     /// The event.
     pub shown: Shown,
     /// A noun and a verb.
     pub action: String,
-    /// The place in the organization's chain.
+    /// The position in the organization's chain.
     pub seq: i64,
-    /// The hash of the entry before it.
+    /// The hash of the previous entry.
     pub previous_hash: ChainHash,
-    /// Its own.
+    /// The hash of this entry.
     pub hash: ChainHash,
 }
 
-/// The event with this number, with its place in its organization's chain.
+/// Returns the event with this id and its position in its organization's chain.
 pub fn chained(tx: &ReadTx<'_>, id: i64) -> Result<Option<Chained>, StoreError> {
     tx.row(
         "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project, FALSE, org, action, seq, prev_hash,
@@ -217,7 +217,8 @@ pub fn chained(tx: &ReadTx<'_>, id: i64) -> Result<Option<Chained>, StoreError> 
     )
 }
 
-/// Marks events of an organization as read, or as not read, by a user; ids of other organizations are passed over.
+/// Marks events of an organization as read or unread by a user, and returns how many changed. Ids of other
+/// organizations are skipped.
 pub fn mark(tx: &WriteTx<'_>, org: OrgId, user: UserId, ids: &[i64], read: bool) -> Result<usize, StoreError> {
     let sql = if read {
         "INSERT INTO read_mark (person, event)

@@ -1,4 +1,4 @@
-//! How is a database copied and put back? In one step, into a file that is complete before it has its name.
+//! Backup and restore. A backup is copied in one step, and gets its name only when it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -17,53 +17,53 @@ use crate::domain::event::Head;
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
 
-/// A database that is read beside whoever serves it.
+/// A database opened for reading, beside a running server or without one.
 pub struct Snapshot {
     view: View,
 }
 
-/// What a backup holds, to keep elsewhere.
+/// What a backup contains, for safekeeping elsewhere.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Made {
-    /// When, as RFC 3339.
+    /// When it was made, as RFC 3339.
     pub at: String,
-    /// The version of its schema.
+    /// The schema version.
     pub schema_version: i32,
-    /// Where its chains end.
+    /// The last entry of each chain.
     pub heads: Vec<Head>,
     /// The SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
 impl Snapshot {
-    /// Opens the database at `path` for reading, beside a running server too.
+    /// Opens the database at `path` for reading; a server may be running.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { view: View::open(&files::real(path)?)? })
     }
 
-    /// The same for whoever holds the database's lock.
+    /// Opens the database for the holder of its lock.
     pub fn locked(path: &Path, lock: &Lock) -> Result<Self, StoreError> {
         Ok(Self { view: View::locked(&files::real(path)?, lock)? })
     }
 
-    /// The version of the schema.
+    /// Returns the schema version.
     pub fn version(&self) -> Result<i32, StoreError> {
         self.view.version()
     }
 
-    /// Reads from one snapshot.
+    /// Runs `work` on one snapshot.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let tx = self.view.unchecked_transaction().map_err(StoreError::from)?;
         work(&ReadTx { conn: &tx })
     }
 
-    /// Whether SQLite finds every page, index and constraint in order; else what it says first.
+    /// Runs SQLite's full integrity check; the inner error is the first problem it finds.
     pub fn integrity(&self) -> Result<Result<Checked, String>, StoreError> {
         self.ask("integrity_check(1)")
     }
 
-    /// The same without comparing indexes with their tables, which takes most of the time.
+    /// Runs the integrity check without comparing indexes with their tables, which takes most of the time.
     pub fn quick_integrity(&self) -> Result<Result<Checked, String>, StoreError> {
         self.ask("quick_check(1)")
     }
@@ -77,24 +77,24 @@ impl Snapshot {
     }
 }
 
-/// A database that SQLite finds in order.
+/// A database in which no problem was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Checked {
-    /// Whether CHECK constraints were looked at, which SQLite cannot where a file is read-only.
+    /// Whether CHECK constraints were checked too; SQLite cannot check them in a read-only file.
     pub constraints: bool,
 }
 
-/// Copies `database` to `file` and leaves `<database>.backup` behind, which says when and what. The second result is that of
-/// the marker: a finished copy is a backup although the server does not learn of it.
+/// Copies `database` to `file` and writes `<database>.backup`, a marker with the backup's time and contents. The second
+/// result is that of the marker: a completed copy is a backup even if the server is not told of it.
 pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(), StoreError>), StoreError> {
     let database = &files::real(database)?;
     let draft = files::beside(file, ".orgkeys-draft");
     refuse_target(database, file, &draft)?;
     let source = View::open(database)?;
     let marker = files::beside(database, ".backup");
-    // Two at once would rename each other's half-written drafts.
+    // Two concurrent backups would rename each other's incomplete drafts.
     let _lock = Lock::take_unless_read_only(&files::beside(&marker, ".lock"), || {
-        format!("another backup of {} is being made: wait until it is done", database.display())
+        format!("another backup of {} is in progress: wait until it has finished", database.display())
     })?;
     discard(&draft)?;
     private_file(&draft)?;
@@ -109,7 +109,7 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(),
     let marker_draft = files::beside(&marker, ".new");
     let noted = note(&made, database, &marker_draft).and_then(|()| files::rename(&marker_draft, &marker));
     if noted.is_err() {
-        // What is left of it would take room on a full disk; that it stays is no reason to fail.
+        // A leftover draft would only take up space on a full disk; failing to remove it is no reason to fail.
         let _ = fs::remove_file(&marker_draft);
     }
     Ok((made, noted))
@@ -120,7 +120,7 @@ fn note(made: &Made, database: &Path, marker: &Path) -> Result<(), StoreError> {
     files::give_to_owner_of(database, marker)
 }
 
-/// What the last backup of `database`, by its real name, says of itself, if there was one.
+/// Returns what the marker of the last backup of `database`, given by its real name, says, if there is one.
 pub fn last(database: &Path) -> Result<Option<Made>, StoreError> {
     match fs::read(files::beside(database, ".backup")) {
         Ok(marker) => Ok(serde_json::from_slice(&marker).ok()),
@@ -129,15 +129,15 @@ pub fn last(database: &Path) -> Result<Option<Made>, StoreError> {
     }
 }
 
-/// One step copies everything from one snapshot: in several, each write in between would start it anew.
+/// Copies everything from one snapshot in one step: a copy in several steps would restart with each write in between.
 fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError> {
     let mut target = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if Backup::new(source, &mut target)?.step(-1)? != StepResult::Done {
         return Err(StoreError::Busy);
     }
-    // Without a write-ahead log of its own the copy is one file.
+    // Without a write-ahead log of its own, the copy is a single file.
     target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
-    // The log of the database does not belong to its copy.
+    // The write-ahead log of the database must not be replayed into its copy.
     identity::renew(&target)?;
     let schema_version = target.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let heads = audit::heads(&ReadTx { conn: &target })?;
@@ -145,18 +145,18 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
     Ok(Made { at: now.to_string(), schema_version, heads, sha256: sha256(draft)? })
 }
 
-/// Copies a backup beside the database that it is to become, readable by its owner alone.
+/// Copies a backup beside the database that it will replace, readable by its owner only.
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
-    // A link may lead to a database in use, whose log lies beside that.
+    // The path may be a link to a live database, whose log lies beside the target.
     let file = &files::real(file)?;
     if !file.try_exists()? {
-        return Err(StoreError::Unusable(format!("{} is not there: name a backup", file.display())));
+        return Err(StoreError::Unusable(format!("{} does not exist: name a backup", file.display())));
     }
     View::open(file).map_err(no_backup)?;
     for log in ["-wal", "-journal"].map(|suffix| files::beside(file, suffix)) {
         if fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
             return Err(StoreError::Unusable(format!(
-                "the last changes to {} are beside it, in {}: it is a database, not a backup. Make a backup of it with `orgkeys backup`",
+                "{} is a database, not a backup: its latest changes are in {}. Create a backup of it with `orgkeys backup`",
                 file.display(),
                 log.display()
             )));
@@ -193,37 +193,38 @@ pub fn continues(tx: &ReadTx<'_>, heads: &[Head]) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// What is wrong with a file as a backup: the remedy is another one, not what mends a database.
+/// Rewrites an error for a file that is meant to be a backup: the remedy is another backup, not a repair.
 fn no_backup(error: StoreError) -> StoreError {
     match error {
         StoreError::Damaged { path, how } => {
-            StoreError::Unusable(format!("{} is damaged ({how}): take another backup", path.display()))
+            StoreError::Unusable(format!("{} is damaged ({how}): use another backup", path.display()))
         }
         StoreError::Foreign { path, id } => StoreError::Unusable(format!(
-            "{} is a database of another program (application id {id:#010x}), not a backup: take another file",
+            "{} is a database of another program (application id {id:#010x}), not a backup: use another file",
             path.display()
         )),
         other => other,
     }
 }
 
-/// Removes a staged copy and what SQLite laid beside it.
+/// Removes a staged copy and the files that SQLite created beside it.
 pub fn discard(draft: &Path) -> Result<(), StoreError> {
     ["", "-wal", "-shm", "-journal", ".lock"].iter().try_for_each(|suffix| files::remove(&files::beside(draft, suffix)))
 }
 
-/// Puts a finished draft in the place of `database`, which stays aside as `<database>.before-<millis>`. At every moment the name leads to a whole database.
+/// Puts a completed draft in the place of `database`, which is preserved as `<database>.before-<millis>`. The name
+/// refers to a whole database at every moment.
 pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBuf>, StoreError> {
     let unfinished = files::beside(draft, "-wal");
     if fs::metadata(&unfinished).is_ok_and(|meta| meta.len() > 0) {
-        return Err(StoreError::Internal(format!("{} could not be finished; nothing was changed", draft.display())));
+        return Err(StoreError::Internal(format!("{} could not be completed; nothing was changed", draft.display())));
     }
     let (wal, shm) = (files::beside(database, "-wal"), files::beside(database, "-shm"));
     let aside = files::beside(database, &format!(".before-{}", now.millis()));
     let replaced = database.try_exists()?.then_some(aside);
     files::give_to_owner_of(if replaced.is_some() { database } else { files::folder(database) }, draft)?;
     if let Some(aside) = &replaced {
-        // A damaged database cannot be checkpointed; its log then goes aside with it.
+        // A damaged database cannot be checkpointed, so its log is preserved with it.
         let checkpointed = view::check(database)
             .and_then(|_| connection::writing(database))
             .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
@@ -239,7 +240,7 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
     Ok(replaced)
 }
 
-/// A backup replaces an older backup, and nothing else.
+/// Refuses a target unless it is absent or an older backup.
 fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), StoreError> {
     for target in [file, draft] {
         if target.try_exists()? && fs::canonicalize(target)? == fs::canonicalize(database)? {
@@ -253,7 +254,7 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
     let target = files::real(file)?;
     if files::BESIDE.iter().any(|suffix| target == files::beside(database, suffix)) {
         return Err(StoreError::Unusable(format!(
-            "{} is a name that orgkeys keeps for files of its own beside the database: name another file",
+            "{} is a name that orgkeys reserves for its own files beside the database: name another file",
             file.display()
         )));
     }
@@ -266,14 +267,17 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
     let is_file = fs::metadata(file).is_ok_and(|meta| meta.is_file());
     let checked = if is_file { header::check_header(file) } else { Err(StoreError::Busy) };
     checked.map_err(|_| {
-        StoreError::Unusable(format!("{} is there and is no backup of orgkeys: name another file", file.display()))
+        StoreError::Unusable(format!(
+            "{} already exists and is not an orgkeys backup: name another file",
+            file.display()
+        ))
     })
 }
 
 fn private_file(path: &Path) -> Result<File, StoreError> {
     files::remove(path)?;
     OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(|error| match error.into() {
-        StoreError::Internal(why) => StoreError::Unusable(format!("cannot make {}: {why}", path.display())),
+        StoreError::Internal(why) => StoreError::Unusable(format!("cannot create {}: {why}", path.display())),
         full => full,
     })
 }

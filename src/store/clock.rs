@@ -1,4 +1,4 @@
-//! How far has time come? Kept across restarts, so that a clock that is set back brings nothing back to life.
+//! The state of the clock, stored across restarts, so that setting the clock back revives nothing that has expired.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::domain::time::Time;
 
 const DAY: i64 = 86_400_000;
 
-/// What is kept of the clock.
+/// The stored state of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockState {
-    /// The latest moment that has surely come.
+    /// The latest moment that has certainly passed.
     pub high_water: Time,
-    /// How far the clock came while it was not believed; the beginning of time: it did not.
+    /// How far the clock got while it was not trusted; the epoch if it was trusted.
     pub ahead: Time,
-    /// What the clock showed when it was last looked at.
+    /// What the clock showed when it was last checked.
     pub shown: Time,
-    /// Since when the clock has run ahead without being believed.
+    /// Since when the clock has been ahead without being trusted.
     pub leapt_at: Option<Time>,
 }
 
@@ -31,9 +31,9 @@ impl Default for ClockState {
     }
 }
 
-/// How long what begins now lives.
+/// The lifetimes of new credentials.
 #[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the fields are what lives so long")]
+#[expect(missing_docs, reason = "the fields are named after what has the lifetime")]
 pub struct Lives {
     pub access: Duration,
     pub refresh: Duration,
@@ -41,7 +41,7 @@ pub struct Lives {
     pub overlap: Duration,
 }
 
-/// What the last process kept.
+/// Returns the state that the last process stored.
 pub fn state(tx: &ReadTx<'_>) -> Result<ClockState, StoreError> {
     let state = tx.row("SELECT high_water, clock_ahead, clock_seen, leapt_at FROM server", [], |row| {
         let [high_water, ahead, shown] = [row.get(0)?, row.get(1)?, row.get(2)?].map(Time::from_millis);
@@ -51,7 +51,7 @@ pub fn state(tx: &ReadTx<'_>) -> Result<ClockState, StoreError> {
     Ok(state.unwrap_or_default())
 }
 
-/// Keeps how far time has come.
+/// Stores the state of the clock.
 pub fn keep(tx: &WriteTx<'_>, state: ClockState) -> Result<(), StoreError> {
     let millis = |time: Time| time.millis().max(0);
     tx.execute(
@@ -61,9 +61,9 @@ pub fn keep(tx: &WriteTx<'_>, state: ClockState) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Ends what was made while the clock ran ahead of `now` as long after `now` as it would have ended after it was made, and
-/// lets nothing else state a later moment that would hold somebody up. Deliveries are due by what the clock shows, which went
-/// `back` by so much, so each waits as long as it would have.
+/// Corrects what was stored while the clock was ahead of `now`. A credential created then gets the same lifetime from
+/// `now`, and no other stored time may remain far enough ahead to block anything. Deliveries are scheduled by the
+/// displayed clock, which went back by `back`, so each keeps its remaining delay.
 pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> Result<(), StoreError> {
     let until = |life| now.plus(life).millis();
     let now = now.millis();
@@ -91,7 +91,7 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
     }
     tx.execute("UPDATE webhook SET previous_until = ?1 WHERE previous_until > ?1", [until(lives.overlap)])?;
     tx.execute("UPDATE node SET last_contact = ?1 WHERE last_contact > ?1", [now])?;
-    // What was announced too early is announced again when it comes.
+    // What was announced too early is announced again in time.
     tx.execute("UPDATE node SET silent_at = NULL WHERE silent_at > ?1", [now])?;
     tx.execute(
         "UPDATE api_key SET announced =
@@ -99,7 +99,8 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
          WHERE expire_at > ?1 + announced * ?2",
         [now, DAY, now + 30 * DAY, now + 7 * DAY],
     )?;
-    // The end of any other API key is a date that somebody chose; that of a rotated one was counted from the clock.
+    // Only the end of a rotated API key was computed from the clock; the ends of all others are dates that somebody
+    // chose.
     let rotated = tx.rows("SELECT id FROM api_key WHERE rotated_at > ?1 AND expire_at IS NOT NULL", [now], |row| {
         row.get::<_, i64>(0)
     })?;

@@ -1,12 +1,12 @@
-//! Who is told of new entries in the audit log? Whoever subscribed, after each commit that has some, before anybody is answered.
+//! Notifies subscribers of new audit log entries after each commit, before any caller gets its reply.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// Called with the id of the last entry. It runs on the writer's thread, so it must only pass the word on.
+/// Called with the id of the last entry. It runs on the writer's thread, so it must only hand the id on.
 type Listener = Box<dyn Fn(i64) + Send>;
 
-/// Notified by the writer.
+/// The listeners, which the writer notifies.
 #[derive(Default)]
 pub(super) struct CommitNotifier(Mutex<Vec<Listener>>);
 

@@ -1,4 +1,4 @@
-//! What is remembered of a delivery? That it is on its way, how often it was tried, and what came of it.
+//! Webhook deliveries: their state, schedule, attempts and last outcome.
 
 pub mod forget;
 
@@ -14,29 +14,31 @@ use crate::domain::webhook::Disabled;
 const COLUMNS: &str = "delivery.id, webhook, event, state, due_at, attempts, delivery.last_status, delivery.last_why, \
     delivery.created_at, ended_at";
 
-/// In this order, since the first finds few.
+/// The join order is fixed, because the first table yields few rows.
 const ON_ITS_WAY: &str = "SELECT delivery.id, webhook, event, state, due_at, attempts, delivery.last_status, \
     delivery.last_why, delivery.created_at, ended_at, webhook.org, webhook.url, webhook.last_failed, \
     audit.action IN ('webhook.failed', 'webhook.disabled') \
     FROM delivery CROSS JOIN webhook ON webhook.id = webhook CROSS JOIN audit ON audit.id = event \
     WHERE state = 'pending'";
 
-/// A delivery that is on its way, with what its webhook and its event say of it.
+/// A pending delivery, with what is needed of its webhook and its event.
 #[derive(Clone, Debug)]
 pub struct OnItsWay {
     /// The delivery.
     pub delivery: Delivery,
     /// The organization of its webhook.
     pub org: OrgId,
-    /// Where it goes now.
+    /// The current URL of the webhook.
     pub url: String,
-    /// The delivery to the same webhook whose try found the receiver down last, if it answered nothing else since.
+    /// The delivery to the same webhook whose attempt last found the receiver down, if there was no other response
+    /// since.
     pub last_failed: Option<DeliveryId>,
-    /// Whether its event says no more than that another delivery failed.
+    /// Whether its event only reports that another delivery failed.
     pub of_failure: bool,
 }
 
-/// Puts an event that happened at `now` on its way to a webhook that is on, to be tried from `due` on; whether it is.
+/// Inserts a pending delivery of an event that happened at `now`, due at `due`; `false` if the webhook is disabled or
+/// gone.
 pub fn insert(
     tx: &WriteTx<'_>,
     id: DeliveryId,
@@ -52,19 +54,20 @@ pub fn insert(
     Ok(added == 1)
 }
 
-/// What is due of a webhook, the longest due first.
+/// Returns the pending deliveries of a webhook, the first due first.
 pub fn due(tx: &ReadTx<'_>, webhook: WebhookId, most: usize) -> Result<Vec<Delivery>, StoreError> {
     let sql =
         format!("SELECT {COLUMNS} FROM delivery WHERE webhook = ?1 AND state = 'pending' ORDER BY due_at, id LIMIT ?2");
     tx.rows(&sql, params![webhook.as_bytes(), i64::try_from(most).unwrap_or(i64::MAX)], delivery)
 }
 
-/// The delivery with this id, if it is on its way.
+/// Returns the delivery with this id, if it is pending.
 pub fn pending(tx: &ReadTx<'_>, id: DeliveryId) -> Result<Option<OnItsWay>, StoreError> {
     tx.row(&format!("{ON_ITS_WAY} AND delivery.id = ?1"), [id.as_bytes()], on_its_way)
 }
 
-/// What was tried before and is due of a webhook at `by`, the longest due first and at most `most`.
+/// Returns at most `most` pending deliveries of a webhook that were attempted before and are due at `by`, the first due
+/// first.
 pub fn due_again(tx: &ReadTx<'_>, webhook: WebhookId, by: Time, most: usize) -> Result<Vec<OnItsWay>, StoreError> {
     let sql = format!(
         "{ON_ITS_WAY} AND webhook = ?1 AND due_at <= ?2 AND attempts > 0 ORDER BY due_at, delivery.id LIMIT ?3"
@@ -72,7 +75,7 @@ pub fn due_again(tx: &ReadTx<'_>, webhook: WebhookId, by: Time, most: usize) -> 
     tx.rows(&sql, params![webhook.as_bytes(), by.millis(), i64::try_from(most).unwrap_or(i64::MAX)], on_its_way)
 }
 
-/// Writes what a try made of a delivery: its state, its times, its tries and what came of the last.
+/// Stores the result of an attempt: state, times, number of attempts and last outcome.
 pub fn save(tx: &WriteTx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE delivery SET state = ?2, due_at = ?3, attempts = ?4, last_status = ?5, last_why = ?6, ended_at = ?7
@@ -90,7 +93,7 @@ pub fn save(tx: &WriteTx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// Gives up what is on its way to a webhook that is off for this reason, at most so many; how many that were.
+/// Abandons at most `most` pending deliveries of a webhook that is disabled for this reason; returns how many.
 pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, off: Disabled, now: Time, most: u32) -> Result<usize, StoreError> {
     tx.execute(
         "UPDATE delivery SET state = 'failed', last_status = NULL, last_why = ?2, ended_at = ?3 WHERE id IN (
@@ -100,10 +103,10 @@ pub fn give_up(tx: &WriteTx<'_>, webhook: WebhookId, off: Disabled, now: Time, m
     )
 }
 
-/// An event that retention has not let go of: with any other its deliveries go, those on their way too.
+/// An event that retention has not removed. The deliveries of removed events go with them, even pending ones.
 const STANDS: &str = "audit.seq > coalesce((SELECT seq FROM trim_point WHERE chain = audit.org), 0)";
 
-/// Sends once more what failed from `since` on, the oldest first and at most `most`; how many these are.
+/// Replays at most `most` deliveries that failed at `since` or later, oldest first; returns how many.
 pub fn replay_failed(
     tx: &WriteTx<'_>,
     webhook: WebhookId,
@@ -120,7 +123,7 @@ pub fn replay_failed(
     tx.execute(&sql, params![webhook.as_bytes(), since.millis(), due.millis(), most])
 }
 
-/// Whether something failed from `since` on that can be sent once more.
+/// Returns whether a delivery that failed at `since` or later can be replayed.
 pub fn has_failed(tx: &ReadTx<'_>, webhook: WebhookId, since: Time) -> Result<bool, StoreError> {
     let sql = format!(
         "SELECT 1 FROM delivery CROSS JOIN audit ON audit.id = event
@@ -129,7 +132,7 @@ pub fn has_failed(tx: &ReadTx<'_>, webhook: WebhookId, since: Time) -> Result<bo
     Ok(tx.row(&sql, params![webhook.as_bytes(), since.millis()], |_| Ok(()))?.is_some())
 }
 
-/// The delivery of a webhook with this id, unless retention has let go of it.
+/// Returns the delivery of a webhook with this id, unless retention removed its event.
 pub fn find(tx: &ReadTx<'_>, webhook: WebhookId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM delivery CROSS JOIN audit ON audit.id = event
@@ -138,7 +141,7 @@ pub fn find(tx: &ReadTx<'_>, webhook: WebhookId, id: DeliveryId) -> Result<Optio
     tx.row(&sql, [id.as_bytes(), webhook.as_bytes()], delivery)
 }
 
-/// The deliveries of a webhook in a state, or in any, newest first, and how many there are in all.
+/// Returns the deliveries of a webhook in a state, or in any state, newest first, and the total number.
 pub fn list(
     tx: &ReadTx<'_>,
     webhook: WebhookId,
@@ -175,7 +178,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         id: DeliveryId::from_bytes(row.get(0)?),
         webhook: WebhookId::from_bytes(row.get(1)?),
         event: row.get(2)?,
-        // The schema allows no word that is none.
+        // The schema permits no unknown word.
         state: State::parse(&row.get::<_, String>(3)?).ok_or(rusqlite::Error::InvalidQuery)?,
         due_at: Time::from_millis(row.get(4)?),
         attempts: row.get(5)?,

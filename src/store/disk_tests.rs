@@ -1,4 +1,4 @@
-//! Does what revokes stand when the disk fills up under a batch? On a small disk of the test's own.
+//! Tests that revocations survive a disk that fills up during a batch, on a small disk of their own.
 
 use std::fs;
 use std::io::Write;
@@ -11,11 +11,11 @@ use super::space::Urgency;
 use super::writer_tests::{RESERVE, Subject, add_large, id};
 use super::{StoreError, connection, reserve, space};
 
-/// A disk in memory that is unmounted when the test ends.
+/// An in-memory disk that is unmounted when the test ends.
 struct Disk(PathBuf);
 
 impl Disk {
-    /// Mounts it; `None` where this process may not.
+    /// Mounts it; `None` if this process may not mount.
     fn on(folder: &TempDir) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(folder.path());
@@ -26,7 +26,7 @@ impl Disk {
         connection::disk_free(&self.0.join("orgkeys.db")).expect("the disk's figures")
     }
 
-    /// A file that takes all but `left` bytes, and the rest of the disk when it is told to.
+    /// Creates a file that leaves only `left` bytes free, and can take the rest of the disk later.
     fn fill(&self, left: u64) -> fs::File {
         let mut filler = fs::File::create(self.0.join("filler")).expect("a file");
         let bytes = usize::try_from(self.free() - left).expect("a small disk");
@@ -36,7 +36,7 @@ impl Disk {
 }
 
 impl Disk {
-    /// Takes what is free, after another file took some of it before.
+    /// Fills the free space, of which another file may have taken a part before.
     fn fill_up(&self) -> fs::File {
         let mut more = fs::File::create(self.0.join("more")).expect("a file");
         while more.write_all(&[b'x'; 4_096]).is_ok() {}
@@ -46,7 +46,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: a test that failed may still have files open there.
+        // A lazy unmount, because a failed test may still have files open there.
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
@@ -62,7 +62,7 @@ fn what_revokes_stands_although_the_disk_is_full_when_the_changes_beside_it_are_
     subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
     let mut filler = disk.fill(RESERVE / 2);
     let (release, held) = subject.hold();
-    // Another program takes what is left while the change is made, after the look at the disk.
+    // Another program takes the remaining space while the change is made, after free space was checked.
     let ordinary = subject.enqueue(Urgency::Ordinary, move |tx| {
         while filler.write_all(&[b'x'; 4_096]).is_ok() {}
         add_large(tx, 1)
@@ -101,7 +101,7 @@ fn the_reserve_is_on_the_disk_given_to_revocations_and_filled_again() {
     assert!(reserve::held(&database) < RESERVE);
     assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
 
-    // With nothing left on the disk but the reserve, a store opens, and what revokes goes on.
+    // With nothing left on the disk but the reserve, a store opens and can still revoke.
     let subject = subject.reopened();
     let _ = subject.store.write(|_| Ok::<_, StoreError>(())).wait();
     drop(disk.fill_up());

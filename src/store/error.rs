@@ -1,20 +1,20 @@
-//! What can go wrong with the store? Little that a caller can mend, so few kinds.
+//! The errors of the store. Callers can recover from few of them, so there are few kinds.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
-/// Why the store could not do what was asked.
+/// Why a store operation failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// No room on the disk or in the file; nothing was changed.
+    /// There is no space left on the disk or within the file's limit; nothing was changed.
     #[error("the disk or the database file is full")]
     Full,
-    /// Another process holds the database, or too many changes wait; nothing was changed.
+    /// Another process holds the database, or too many changes are queued; nothing was changed.
     #[error("the database is busy")]
     Busy,
-    /// The file cannot be opened as it is; the text names it and the remedy.
+    /// The file cannot be opened as it is; the text names the file and the remedy.
     #[error("{0}")]
     Unusable(String),
     /// The file is another program's database.
@@ -22,18 +22,18 @@ pub enum StoreError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What stands where our application id should.
+        /// The application id found in the file.
         id: i32,
     },
-    /// The file is no database that SQLite can read whole.
-    #[error("{path} is damaged ({how}): keep it aside and restore the last backup with `orgkeys restore FILE --database {path}`", path = .path.display())]
+    /// The file is not a complete, readable SQLite database.
+    #[error("{path} is damaged ({how}): set it aside and restore the last backup with `orgkeys restore FILE --database {path}`", path = .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         how: String,
     },
-    /// Anything else; the text is for the log alone.
+    /// Any other error; the text is for the log only.
     #[error("{0}")]
     Internal(String),
 }

@@ -1,4 +1,4 @@
-//! Which events fit? They are looked for newest first, a slice at a time, so that no snapshot is held for long.
+//! Search for events in the audit log, newest first. It proceeds in slices, so that no snapshot is held for long.
 
 mod query;
 
@@ -13,13 +13,13 @@ use crate::domain::event::EventFilter;
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::Time;
 
-/// How many events are counted at most: as many as can be paged to, by the most to pass over and the most to give.
+/// The maximum number of events that are counted: the largest `skip` plus the largest `take` of a page.
 pub const REACH: u32 = 10_100;
 
-/// How many entries a slice looks at: some milliseconds, also where each has to be fetched from the table.
+/// How many entries one slice examines: a few milliseconds, even if each entry must be fetched from the table.
 pub(super) const SLICE: u32 = 5_000;
 
-/// Which events of an organization are listed, and as whose list.
+/// Selects the events of an organization that are listed, and the reader whose read marks count.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
 pub struct ListQuery {
@@ -28,22 +28,22 @@ pub struct ListQuery {
     pub to: Time,
     pub filter: EventFilter,
     pub unread_only: bool,
-    /// Whose marks count; an API key has none.
+    /// The user whose read marks apply; an API key has none.
     pub reader: Option<UserId>,
     pub skip: u32,
     pub take: u32,
 }
 
-/// The index whose entries are looked at.
+/// The index that a search follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// By what was acted on.
+    /// By the object of the event.
     Object,
-    /// By a node that was acted on, by itself or by others.
+    /// By a node, as the object or the actor.
     Node,
     /// By the project.
     Project,
-    /// By who acted.
+    /// By the actor.
     Actor,
     /// By the context, the change or both.
     Class,
@@ -51,29 +51,29 @@ enum Way {
     Time,
 }
 
-/// A search on its way.
+/// A search in progress.
 ///
-/// The order is that of the moments, then of the ids. That is the order of the ids, but for entries that were made while the
-/// clock was a day or more ahead, and for entries of the same few milliseconds.
+/// Events are ordered by time, then by id. This is the order of the ids, except for entries made while the clock was a
+/// day or more ahead, and for entries within the same few milliseconds.
 #[derive(Debug)]
 pub struct Search {
     query: ListQuery,
     way: Option<Way>,
-    /// The moment and the id of the last entry that was looked at.
+    /// The time and the id of the last examined entry.
     place: (i64, i64),
     found: Vec<Shown>,
     total: u32,
 }
 
 impl Search {
-    /// A search that has not begun.
+    /// Creates a search that has not started.
     #[must_use]
     pub fn new(query: ListQuery) -> Self {
         let place = (query.to.millis().saturating_add(1), 0);
         Self { query, way: None, place, found: Vec::new(), total: 0 }
     }
 
-    /// Looks at one more slice; whether it was the last. Each may have a snapshot of its own.
+    /// Examines one more slice, on any snapshot; returns whether it was the last.
     pub fn slice(&mut self, tx: &ReadTx<'_>) -> Result<bool, StoreError> {
         let way = if let Some(way) = self.way {
             way
@@ -91,13 +91,13 @@ impl Search {
         Ok(left > 0 || self.total == REACH)
     }
 
-    /// The events of the page, newest first, and how many fit in all, as far as they are counted.
+    /// Returns the events of the page, newest first, and the total number of matches as far as they were counted.
     #[must_use]
     pub fn end(self) -> (Vec<Shown>, u32) {
         (self.found, self.total)
     }
 
-    /// What SQLite is asked when this begins.
+    /// Returns the statements that SQLite runs first.
     #[cfg(test)]
     pub(super) fn statements(&self, tx: &ReadTx<'_>) -> Result<Vec<String>, StoreError> {
         let way = self.shortest_way(tx)?;
@@ -106,14 +106,14 @@ impl Search {
         Ok(statements)
     }
 
-    /// Finds everything in one slice where entries are passed over only since the reader has read them, and these are not many:
-    /// then no entry must be looked at but those of the page. Whether it did.
+    /// Completes the search in one slice if only the reader's own read marks exclude entries, and there are few of
+    /// them: then only the entries of the page must be examined. Returns whether it did.
     fn at_once(&mut self, tx: &ReadTx<'_>, way: Way) -> Result<bool, StoreError> {
         let read = if self.query.unread_only { self.number(tx, &self.query.counting_read(way), REACH + 1)? } else { 0 };
         if read > REACH {
             return Ok(false);
         }
-        // Counted by SQLite alone, in no order: that takes a quarter of the time.
+        // Counting in SQLite alone, without an order, takes a quarter of the time.
         let total = self.count(tx, way, REACH + read)? - read;
         let page = self.query.skip + self.query.take;
         self.walk(tx, way, EARLIER, page + read, page)?;
@@ -121,7 +121,7 @@ impl Search {
         Ok(true)
     }
 
-    /// Looks at up to `most` entries of a span, until so many fit; gives how many it looked at.
+    /// Examines up to `most` entries of a span until `enough` match; returns how many it examined.
     fn walk(&mut self, tx: &ReadTx<'_>, way: Way, span: &str, most: u32, enough: u32) -> Result<u32, StoreError> {
         let mut statement = self.statement(tx, &self.query.listing(way, span), most)?;
         let (mut rows, mut count) = (statement.raw_query(), 0);
@@ -139,7 +139,7 @@ impl Search {
         Ok(count)
     }
 
-    /// Of the ways that the filter leaves, the one with the fewest entries; the first of those with a slice or more.
+    /// Returns the permitted way with the fewest entries, or the first one if all have at least a slice.
     fn shortest_way(&self, tx: &ReadTx<'_>) -> Result<Way, StoreError> {
         let ways = self.query.ways(tx)?;
         let [first, _, ..] = ways[..] else { return Ok(ways.first().copied().unwrap_or(Way::Time)) };
@@ -153,19 +153,19 @@ impl Search {
         Ok(shortest.1)
     }
 
-    /// How many entries there are on a way, up to `most`.
+    /// Returns how many entries there are on a way, up to `most`.
     fn count(&self, tx: &ReadTx<'_>, way: Way, most: u32) -> Result<u32, StoreError> {
         self.number(tx, &self.query.counting(way), most)
     }
 
-    /// The number that a statement gives.
+    /// Returns the number that a statement yields.
     fn number(&self, tx: &ReadTx<'_>, sql: &str, most: u32) -> Result<u32, StoreError> {
         let mut statement = self.statement(tx, sql, most)?;
         let mut rows = statement.raw_query();
         Ok(rows.next()?.map_or(Ok(0), |row| row.get(0))?)
     }
 
-    /// A statement with its parameters bound: `?2` in its text is the second of these values, and so on.
+    /// Prepares a statement and binds its parameters: `?2` in its text is the second of these values, and so on.
     fn statement<'t>(&self, tx: &'t ReadTx<'_>, text: &str, most: u32) -> Result<CachedStatement<'t>, StoreError> {
         let query = &self.query;
         let (filter, reader) = (&query.filter, query.reader.as_ref().map(UserId::as_bytes));
@@ -192,12 +192,12 @@ impl Search {
 }
 
 impl ListQuery {
-    /// The ways by which all that fits is found.
+    /// Returns the ways on which every match can be found.
     fn ways(&self, tx: &ReadTx<'_>) -> Result<Vec<Way>, StoreError> {
         let mut ways = Vec::new();
         let filter = &self.filter;
         if let Some(object) = &filter.context_id {
-            // An id is of one thing alone, and what a node does is about itself.
+            // An id belongs to one object only, and a node only acts on itself.
             let sql = "SELECT actor_kind = 'node' FROM audit INDEXED BY audit_by_actor
                 WHERE org = ?1 AND actor_id = ?2 AND change IS NOT NULL LIMIT 1";
             let is_node = tx.row(sql, params![self.org.as_bytes(), object], |row| row.get(0))?.unwrap_or(false);
@@ -221,6 +221,6 @@ impl ListQuery {
             FROM audit WHERE id = ?1";
         let found =
             tx.row(sql, params![id, self.reader.as_ref().map(UserId::as_bytes)], |row| shown_event(row, self.org))?;
-        found.ok_or_else(|| StoreError::Internal(format!("entry {id} is in an index alone")))
+        found.ok_or_else(|| StoreError::Internal(format!("entry {id} is in an index but not in the table")))
     }
 }

@@ -1,4 +1,5 @@
-//! Are listings of events whole, and what do they cost? In steps of SQLite's virtual machine, which no other work disturbs.
+//! Tests that event listings are complete, and of what they cost in steps of SQLite's virtual machine, which other load
+//! does not disturb.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use crate::domain::time::Time;
 
 const READER: [u8; 16] = [1; 16];
 
-/// A log whose entry `n` has these columns from `at` to `change`, written with `n` in them.
+/// Creates a log whose entry `n` has these columns from `at` to `change`, written as expressions of `n`.
 fn database(entries: u32, at: &str, columns: [&str; 6]) -> Connection {
     let conn = Connection::open_in_memory().expect("a database");
     conn.execute_batch(migrate::SCHEMA).expect("the schema");
@@ -30,8 +31,8 @@ fn database(entries: u32, at: &str, columns: [&str; 6]) -> Connection {
     conn
 }
 
-/// Of each three entries one is of a person about an object in a project, one is of a node, and one is of somebody else about
-/// something else.
+/// Of every three entries, one is of a user about an object in a project, one is of a node, and one is of another user
+/// about something else.
 fn of_three_kinds(thirds: u32) -> Connection {
     let columns = [
         "CASE n % 3 WHEN 1 THEN 'node' ELSE 'user' END",
@@ -61,7 +62,7 @@ fn filtered(filter: EventFilter) -> ListQuery {
     ListQuery { filter, ..any() }
 }
 
-/// The queries that an index answers alone.
+/// The queries that a single index can answer.
 fn queries() -> [(&'static str, ListQuery); 11] {
     let none = EventFilter::default;
     [
@@ -79,7 +80,7 @@ fn queries() -> [(&'static str, ListQuery); 11] {
     ]
 }
 
-/// How many steps, in tens, `work` takes, and what it gives.
+/// Counts the steps, in tens, that `work` takes; also returns its result.
 pub(super) fn counted<T>(conn: &Connection, work: impl FnOnce(&ReadTx<'_>) -> T) -> (u64, T) {
     let steps = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&steps);
@@ -93,7 +94,7 @@ pub(super) fn counted<T>(conn: &Connection, work: impl FnOnce(&ReadTx<'_>) -> T)
     (steps.load(Ordering::Relaxed), done)
 }
 
-/// How many steps, in tens, each slice of a listing takes.
+/// Returns how many steps, in tens, each slice of a listing takes.
 fn steps(conn: &Connection, query: &ListQuery) -> Vec<u64> {
     let (mut search, mut slices, mut last) = (Search::new(query.clone()), Vec::new(), false);
     while !last {
@@ -135,7 +136,7 @@ fn a_search_for_what_is_not_there_ends_and_no_slice_of_it_costs_more_than_anothe
             4,
             filtered(EventFilter { actor_id: Some("other".to_owned()), project: Some("project".to_owned()), ..none() }),
         ),
-        // The way with the fewest entries is taken, and has none.
+        // The way with the fewest entries is chosen, and has none.
         ("unheard of", 0, filtered(EventFilter { actor_id: Some("ada".to_owned()), context: Some(13), ..none() })),
         (
             "about nothing",
@@ -178,8 +179,8 @@ fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
     assert!(lookups > 50, "{lookups} looks into an index");
 }
 
-/// Against the same question put plainly, on a log in which thousands of entries are of one moment, some are out of order or of
-/// another organization, and who acts is acted on as well.
+/// Compares with a plain query on a log with thousands of entries at the same time, some entries out of order or of
+/// another organization, and users who are both actor and object.
 #[test]
 fn a_search_finds_all_that_fits_in_its_order_whatever_is_asked() {
     let columns = [
@@ -200,7 +201,7 @@ fn a_search_finds_all_that_fits_in_its_order_whatever_is_asked() {
     .expect("more");
     let mut asked = 0;
     for choice in 0..1_024_u32 {
-        // A sample of all combinations; each value is met with each other.
+        // A sample of all combinations, in which every pair of values occurs.
         if choice % 5 != 0 {
             continue;
         }
@@ -228,7 +229,7 @@ fn a_search_finds_all_that_fits_in_its_order_whatever_is_asked() {
     assert!(asked > 200);
 }
 
-/// What a search must find.
+/// The expected result of a search.
 fn plainly(conn: &Connection, query: &ListQuery) -> (Vec<i64>, u32) {
     let sql = "SELECT id FROM audit NOT INDEXED WHERE org = ?1 AND change IS NOT NULL AND at BETWEEN ?2 AND ?3
         AND (?4 IS NULL OR actor_id = ?4) AND (?5 IS NULL OR context = ?5) AND (?6 IS NULL OR context_id = ?6)

@@ -1,4 +1,5 @@
-//! Which files lie beside a database, and how are they made, renamed and removed? Also for what is no database.
+//! The files beside a database: their names, and how they are created, renamed and removed. Also used for files that
+//! are no database.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -10,8 +11,8 @@ use rustix::io::Errno;
 
 use super::StoreError;
 
-/// What the names of the files that lie beside a database end with: SQLite's and ours, drafts and locks included. Only the key
-/// file and what keeps the time in its name are made by other means.
+/// The suffixes of the files beside a database, SQLite's and ours, including drafts and locks. Only the key file and
+/// the files with a time in their name are created by other means.
 pub(super) const BESIDE: [&str; 18] = [
     "-journal",
     "-wal",
@@ -33,18 +34,18 @@ pub(super) const BESIDE: [&str; 18] = [
     ".restoring.lock",
 ];
 
-/// The one name by which a file is known here and to SQLite, whatever links led to it: all that lies beside it lies beside that
-/// name. Of a file that is yet to be made, the folder's name is the real one.
+/// Resolves links to the one name by which this process and SQLite know a file: all files beside it are named after it.
+/// For a file that does not exist yet, its directory is resolved.
 pub fn real(path: &Path) -> Result<PathBuf, StoreError> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        // What cannot be looked at is complained of by whoever opens it.
+        // A path that cannot be examined is reported by whoever opens it.
         real => return Ok(real.unwrap_or_else(|_| path.to_owned())),
     }
-    // What would be made here would take the place of the link, and what it leads to may come back.
+    // A file created here would replace the link, and the link's target may come back later.
     if let Ok(target) = fs::read_link(path) {
         return Err(StoreError::Unusable(format!(
-            "{} is a link to {}, which is not there: put back what it leads to (is its disk mounted?), remove the link, or name another file",
+            "{} is a link to {}, which does not exist: put the target back (is its disk mounted?), remove the link, or name another file",
             path.display(),
             target.display()
         )));
@@ -53,12 +54,12 @@ pub fn real(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name)))
 }
 
-/// The folder that a file lies in.
+/// Returns the directory of a file.
 pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The path of a file that belongs to the database: its own name and `suffix`.
+/// Returns the path of a file beside the database: the database's own name and `suffix`.
 #[must_use]
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
@@ -66,7 +67,7 @@ pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Each name of a file has a lock and a log of its own: by two names two servers could write it at once.
+/// Refuses a file with several names. Each name has its own lock and log, so two servers could write the file at once.
 pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
     let names = fs::metadata(path)?.nlink();
     if names > 1 {
@@ -79,15 +80,15 @@ pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Renames a finished file into place and puts file and folder on disk.
+/// Renames a completed file into place, and fsyncs the file and its directory.
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     File::open(from)?.sync_all()?;
     fs::rename(from, to)?;
     Ok(File::open(folder(to))?.sync_all()?)
 }
 
-/// Opens a file of ours beside a database for writing, or makes it. Whoever owns the folder could have put something else there, for
-/// root to write to or to give away: a link, another name of a file, a pipe.
+/// Opens one of our files beside a database for writing, creating it if necessary. The directory's owner could have put
+/// something else there for root to write to or give away, so links, files with other names, and pipes are refused.
 pub(super) fn own_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
@@ -103,7 +104,7 @@ pub(super) fn own_file(path: &Path) -> Result<File, StoreError> {
     let refused = || {
         let file = path.display();
         StoreError::Unusable(format!(
-            "{file} is a link, or no file that orgkeys made: see who put it there, and remove it"
+            "{file} is a link, or was not created by orgkeys: find out who put it there, and remove it"
         ))
     };
     let flags = i32::try_from(flags.bits()).map_err(|_| refused())?;
@@ -115,7 +116,7 @@ pub(super) fn own_file(path: &Path) -> Result<File, StoreError> {
     if meta.is_file() && meta.nlink() == 1 { Ok(file) } else { Err(refused()) }
 }
 
-/// Gives a file that root made to whoever the server runs as, the owner of `model`. A link is given away itself.
+/// Gives a file that root created to the owner of `model`, the user that the server runs as. A link is not followed.
 pub fn give_to_owner_of(model: &Path, file: &Path) -> Result<(), StoreError> {
     let (ours, theirs) = (fs::symlink_metadata(file)?, fs::metadata(model)?);
     if ours.uid() == 0 && theirs.uid() != 0 {
@@ -124,7 +125,7 @@ pub fn give_to_owner_of(model: &Path, file: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes a file that may not be there.
+/// Removes a file if it exists.
 pub fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),

@@ -1,4 +1,4 @@
-//! Where does each chain of the audit log end? Known in memory, and moved only by what is kept.
+//! The ends of the audit log's chains, cached in memory. Only committed changes move them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -6,16 +6,16 @@ use std::collections::HashMap;
 use crate::crypto::chain::ChainHash;
 use crate::domain::id::OrgId;
 
-/// The last entry of a chain: its place and its hash.
+/// The position and the hash of the last entry of a chain.
 pub(super) type ChainEnd = (i64, ChainHash);
 
-/// Where the audit log's chains end. What a change moved counts only once it is committed.
+/// The ends of the audit log's chains. What a change moved counts only once it is committed.
 #[derive(Default)]
 pub(super) struct Heads {
-    /// Heads as of the last kept change, with those that the running change moved on top.
+    /// The ends as of the last completed change, plus those that the current change has moved.
     ends: RefCell<HashMap<Option<OrgId>, ChainEnd>>,
     last_id: Cell<Option<i64>>,
-    /// What stood before the running change, to go back to.
+    /// The previous values of the current change, for its rollback.
     undo: RefCell<Vec<(Option<OrgId>, Option<ChainEnd>)>>,
     undo_last_id: Cell<Option<i64>>,
 }
@@ -35,7 +35,7 @@ impl Heads {
         self.last_id.set(Some(id));
     }
 
-    /// Lets the next entry have an id after `id`.
+    /// Makes the next entry's id greater than `id`.
     pub(super) fn pass_over(&self, id: i64) {
         self.last_id.set(Some(id));
     }
@@ -56,7 +56,7 @@ impl Heads {
         self.last_id.set(self.undo_last_id.get());
     }
 
-    /// Forgets everything, after a transaction that was lost: the heads are read from the table again.
+    /// Clears the cache after a transaction was lost: the ends are read from the table again.
     pub(super) fn forget(&self) {
         self.ends.borrow_mut().clear();
         self.last_id.set(None);

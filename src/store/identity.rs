@@ -1,8 +1,9 @@
-//! Does a write-ahead log belong to a database file? Both hold the same row, and the log's must follow the file's.
+//! Decides whether a write-ahead log belongs to a database file: both contain the same row, and the log's must follow
+//! the file's.
 //!
-//! SQLite replays any log that lies beside a file, if its checksums are right: one of another database, or of another state
-//! of this one. So one row tells which file this is (another one at every start and in every backup), and counts how far the
-//! log has come. It is written at the beginning of each log and before each checkpoint.
+//! SQLite replays any log beside a file whose checksums are correct, even the log of another database or of another
+//! state of this one. So one row identifies the file, with a new identity at every start and in every backup, and
+//! counts how far the log has come. It is written at the start of each log and before each checkpoint.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,7 +13,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 
-/// What the row says.
+/// The contents of the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     file: [u8; 16],
@@ -29,14 +30,15 @@ impl Identity {
         })?)
     }
 
-    /// Reads the row of a file as it is without its log, which SQLite cannot where a checkpoint that makes the file longer was
-    /// cut off: its first page may be ahead of its length. The row is alone on the second page
+    /// Reads the row from the file without its log. SQLite cannot do this after an interrupted checkpoint that made the
+    /// file longer, because the first page may be ahead of the file's length. The row is alone on the second page
     /// (<https://www.sqlite.org/fileformat.html>, sections 1.3, 1.6 and 2.1).
     pub(super) fn of_file(path: &Path) -> std::io::Result<Option<Self>> {
         Self::of_open(&File::open(path)?)
     }
 
-    /// The same of a file that is open. Whoever has a connection to it must not open and close it: that would end SQLite's locks.
+    /// Reads the row from an open file. A process with a connection must not open and close the file, because that
+    /// releases SQLite's locks.
     pub(super) fn of_open(file: &File) -> std::io::Result<Option<Self>> {
         let mut header = [0; 18];
         file.read_exact_at(&mut header, 0)?;
@@ -49,12 +51,12 @@ impl Identity {
         Ok(Self::of_page(&page))
     }
 
-    /// The row of a leaf page that holds nothing else.
+    /// Parses the row from a leaf page that contains nothing else.
     fn of_page(page: &[u8]) -> Option<Self> {
         const LEAF: u8 = 13;
         const BLOB_OF_16: u8 = 44;
         let &[LEAF, _, _, 0, 1, _, _, _, high, low, ..] = page else { return None };
-        // The length of the record and the row's id, then the types of the columns: the id is null, being the row's.
+        // The record's length and the row id, then the column types: the id column is null, because it is the row id.
         let record = page.get(usize::from(u16::from_be_bytes([high, low])) + 2..)?;
         let &[6, 0, BLOB_OF_16, BLOB_OF_16, mark_type, base_type, ..] = record else { return None };
         let (file, rest) = record[6..].split_first_chunk()?;
@@ -64,17 +66,17 @@ impl Identity {
         Some(Self { file: *file, previous: *previous, mark, base })
     }
 
-    /// Whether a log that ends with this row can be replayed into a file that has the row `file`: nothing that came before
-    /// the log is missing in the file, and nothing in the file came after the log.
+    /// Returns whether a log that ends with this row can be replayed into a file with the row `file`: the file lacks
+    /// nothing from before the log, and contains nothing from after it.
     pub(super) fn follows(&self, file: &Self) -> bool {
         let same = self.file == file.file && (self.base..=self.mark).contains(&file.mark);
-        // Renewed at the beginning of this log, of which nothing has reached the file yet.
+        // Renewed at the start of this log, of which nothing has reached the file yet.
         let renewed = self.previous == file.file && self.base == file.mark && self.mark > self.base;
         same || renewed
     }
 }
 
-/// A whole number of this type that is not negative, and what follows it.
+/// Parses a non-negative integer of this type, and returns the rest.
 fn integer(kind: u8, bytes: &[u8]) -> Option<(i64, &[u8])> {
     let length = match kind {
         8 | 9 => return Some((i64::from(kind - 8), bytes)),
@@ -87,13 +89,13 @@ fn integer(kind: u8, bytes: &[u8]) -> Option<(i64, &[u8])> {
     Some((number.iter().fold(0, |number, byte| (number << 8) | i64::from(*byte)), rest))
 }
 
-/// Makes the database another file than any copy of it. The log must be empty.
+/// Gives the database a new identity, different from any copy. The log must be empty.
 pub(super) fn renew(conn: &Connection) -> rusqlite::Result<()> {
     let sql = "UPDATE file_identity SET previous = file, file = randomblob(16), base = mark, mark = mark + 1";
     conn.execute(sql, []).map(drop)
 }
 
-/// Counts on. `is_first` in a new log: the file then has all that came before.
+/// Advances the counter. `is_first` in a new log: the file then contains everything before it.
 pub(super) fn advance(conn: &Connection, is_first: bool) -> rusqlite::Result<()> {
     let base = if is_first { "base = mark, " } else { "" };
     conn.prepare_cached(&format!("UPDATE file_identity SET {base}mark = mark + 1"))?.execute([]).map(drop)

@@ -1,7 +1,7 @@
-//! Are the files that are open still those beside which the next start will look, and do they still hold what was written? Whoever
-//! moves, removes or overwrites them while the server runs takes with them what is acknowledged from then on.
+//! Detects files that were moved, removed or overwritten while they are open. Otherwise everything acknowledged from
+//! then on would be lost, because the next start looks under the names.
 //!
-//! It is looked at after each commit, before anybody is answered.
+//! The check runs after each commit, before any caller gets a reply.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -17,30 +17,30 @@ use super::files::{self, beside};
 use super::identity::Identity;
 use super::{StoreError, halt};
 
-/// Bytes of a log's header, and of the one of each frame (<https://www.sqlite.org/fileformat.html>, section 4.1).
+/// Bytes of a log's header, and of each frame's header (<https://www.sqlite.org/fileformat.html>, section 4.1).
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: u64 = 24;
 
-/// How often a log may have begun anew between two looks: other programs may have written too.
+/// How often a log may have been restarted between two checks; other programs may have written too.
 const MOST_RESTARTS: u32 = 1_000;
 
-/// Bytes that are copied at a time.
+/// Bytes to copy at a time.
 const CHUNK: usize = 1 << 20;
 
-/// A file as the system tells it from others: its device and its inode.
+/// The identity of a file in the operating system: its device and its inode.
 type Inode = (u64, u64);
 
-/// The three files of an open database, and what their names led to when it was opened.
+/// The three files of an open database, and the inodes that their names referred to when it was opened.
 pub(super) struct InPlace {
     database: Named,
     log: Named,
     index: Named,
-    /// Opened before SQLite's own descriptors and closed after them: closing any descriptor of a file ends the locks that the process
-    /// has on it (POSIX advisory locks), and SQLite's are such.
+    /// Opened before SQLite's own descriptors and closed after them: closing any descriptor of a file releases all
+    /// locks of the process on it (POSIX advisory locks), including SQLite's.
     file: Arc<File>,
     log_file: File,
     page_size: u64,
-    /// What the log began with, and how long the database was, when they were looked at last.
+    /// The header of the log and the length of the database at the last check.
     log_header: Cell<[u8; LOG_HEADER]>,
     length: Cell<u64>,
 }
@@ -50,32 +50,32 @@ struct Named {
     inode: Inode,
 }
 
-/// What SQLite says of the log.
+/// What SQLite reports about the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {
-    /// Frames that it has.
+    /// The number of frames.
     pub(super) frames: u32,
-    /// Frames that it had before.
+    /// The number of frames before.
     pub(super) before: u32,
-    /// Whether it may have begun anew meanwhile.
+    /// Whether it may have been restarted since.
     pub(super) may_be_new: bool,
 }
 
-/// What is not in its place any more.
+/// What is no longer in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gone {
-    /// The database: what is written now would be lost with it, or damage what took its place.
+    /// The database: further writes would be lost with it, or damage the file that replaced it.
     Database,
     /// The log, which can be put back.
     Log,
-    /// The log's index, which the next start makes anew.
+    /// The WAL index, which the next start rebuilds.
     Index,
-    /// What the log held.
+    /// The contents of the log.
     LogContent,
 }
 
 impl InPlace {
-    /// Remembers the files of a database that is open; `file` is one of its own descriptors.
+    /// Records the files of an open database; `file` is one of its own descriptors.
     pub(super) fn of(conn: &Connection, database: &Path, file: Arc<File>) -> Result<Self, StoreError> {
         let page_size: u32 = conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         let named = |path: PathBuf| inode(&path).map(|inode| Named { path, inode });
@@ -92,7 +92,7 @@ impl InPlace {
         })
     }
 
-    /// What was moved, removed or overwritten, if anything was.
+    /// Returns what was moved, removed or overwritten, if anything.
     pub(super) fn lost(&self, conn: &Connection, log: Option<Log>) -> Option<Gone> {
         if !self.database.is_there() || self.is_overwritten(conn) {
             Some(Gone::Database)
@@ -105,7 +105,7 @@ impl InPlace {
         }
     }
 
-    /// Whether the file itself was overwritten or cut: it never shrinks, and its log follows it.
+    /// Returns whether the file itself was overwritten or truncated: it never shrinks, and its log follows it.
     fn is_overwritten(&self, conn: &Connection) -> bool {
         let length = self.file.metadata().map_or(u64::MAX, |meta| meta.len());
         if length < self.length.replace(length) {
@@ -113,13 +113,13 @@ impl InPlace {
         }
         let Ok(log) = Identity::read(conn) else { return false };
         match Identity::of_open(&self.file) {
-            // A file that cannot be read says by itself that the disk has failed.
+            // A read error is not an overwrite: the disk failed, which is reported elsewhere.
             Err(error) if error.kind() != ErrorKind::UnexpectedEof => false,
             file => file.ok().flatten().is_none_or(|file| !log.follows(&file)),
         }
     }
 
-    /// Whether the log is shorter than it should be, or begins otherwise although it was not begun anew.
+    /// Returns whether the log is too short, or has another header without having been restarted.
     fn is_log_overwritten(&self, log: Log) -> bool {
         let Ok(meta) = self.log_file.metadata() else { return false };
         let mut header = [0; LOG_HEADER];
@@ -129,7 +129,7 @@ impl InPlace {
         let before = self.log_header.replace(header);
         let is_short = meta.len() < LOG_HEADER as u64 + u64::from(log.frames) * (FRAME_HEADER + self.page_size);
         let is_another = if header == before {
-            // Its index was overwritten.
+            // The WAL index was overwritten.
             log.frames < log.before && !log.may_be_new
         } else {
             !begins_anew(before, header)
@@ -137,15 +137,15 @@ impl InPlace {
         is_short || (log.before > 0 && is_another)
     }
 
-    /// Puts the log back from the descriptor that is open, and ends the process. While the disk has no room for it nobody is answered:
-    /// the log would end with the process.
+    /// Puts the log back from the open descriptor and ends the process. While the disk has no space for it, no caller
+    /// gets a reply, because the log would be lost with the process.
     pub(super) fn put_log_back(&self) -> ! {
         loop {
             match self.copy_log() {
                 Ok(()) => halt::log_put_back(&self.database.path),
                 Err(error) => {
-                    tracing::error!(%error, "the -wal was moved or removed, and cannot be put back yet: nothing is answered until it is");
-                    // It was kept for what must not be lost.
+                    tracing::error!(%error, "the -wal was moved or removed and could not be put back; retrying, and no request is answered until then");
+                    // The reserve exists for what must not be lost.
                     let _ = fs::remove_file(beside(&self.database.path, ".reserve"));
                     std::thread::sleep(std::time::Duration::from_secs(1));
                 }
@@ -170,7 +170,7 @@ impl InPlace {
 }
 
 impl Named {
-    /// Whether the name leads to the same file still. A folder that may not be looked into says nothing.
+    /// Returns whether the name still refers to the same file. An unreadable directory proves nothing.
     fn is_there(&self) -> bool {
         match inode(&self.path) {
             Ok(inode) => inode == self.inode,
@@ -182,7 +182,8 @@ impl Named {
     }
 }
 
-/// Whether SQLite wrote the second header when it began the log anew: it then counts up the first salt, at bytes 16 to 19.
+/// Returns whether SQLite wrote the second header by restarting the log: it then increments the first salt, at bytes 16
+/// to 19.
 fn begins_anew(before: [u8; LOG_HEADER], now: [u8; LOG_HEADER]) -> bool {
     let salt = |header: [u8; LOG_HEADER]| u32::from_be_bytes([header[16], header[17], header[18], header[19]]);
     (1..=MOST_RESTARTS).contains(&salt(now).wrapping_sub(salt(before)))

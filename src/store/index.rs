@@ -1,4 +1,5 @@
-//! Which credentials stand now? Kept in memory, so that a call is let in without touching the disk, and renewed after each commit before anybody is told of it.
+//! An in-memory index of valid credentials. Calls are authenticated without disk access; the index is updated after
+//! each commit, before it is acknowledged.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -12,7 +13,7 @@ use crate::domain::api_key::ApiKeyStatus;
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, TokenId};
 use crate::domain::time::Time;
 
-/// The access tokens, API keys and projects that stand.
+/// The valid access tokens, the API keys and the projects.
 #[derive(Default)]
 pub struct Index {
     tokens: RwLock<Table<TokenId, token::TokenStatus>>,
@@ -20,15 +21,15 @@ pub struct Index {
     projects: RwLock<HashMap<ProjectId, OrgId>>,
 }
 
-/// An API key in use.
+/// An API key in the index.
 pub struct LiveKey {
-    /// What decides what it opens.
+    /// What determines which requests it authorizes.
     pub standing: ApiKeyStatus,
-    /// Its last use that is not on disk yet.
+    /// Its last use, if that is not on disk yet.
     used: Mutex<Option<Used>>,
 }
 
-/// A digest that is compared in a time that does not depend on where two differ.
+/// A digest that is compared in constant time.
 struct Digest(TokenDigest);
 
 impl PartialEq for Digest {
@@ -41,7 +42,7 @@ impl Eq for Digest {}
 
 impl Hash for Digest {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // SHA-256 has spread it evenly: a part tells as much as the whole.
+        // SHA-256 output is evenly distributed, so a part of it is as good as the whole.
         let (part, _) = self.0.split_at(8);
         state.write(part);
     }
@@ -76,7 +77,7 @@ impl<I: Eq + Hash, V> Table<I, V> {
 }
 
 impl Index {
-    /// Reads everything that stands.
+    /// Loads all credentials.
     pub(super) fn load(tx: &ReadTx<'_>) -> Result<Self, StoreError> {
         let index = Self::default();
         index.reload_tokens(tx)?;
@@ -88,28 +89,29 @@ impl Index {
         Ok(Self { api_keys: RwLock::new(keys), projects: RwLock::new(projects), ..index })
     }
 
-    /// The access token with this digest, if it and its user stand. Whether it has ended is for the caller to see.
+    /// Returns the access token with this digest, if neither it nor its user is revoked or deleted. The caller checks
+    /// whether it has expired.
     pub fn token(&self, digest: &TokenDigest) -> Option<Arc<token::TokenStatus>> {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&Digest(*digest)).cloned()
     }
 
-    /// The API key with this digest. Whether it is valid is for the caller to see.
+    /// Returns the API key with this digest. The caller checks whether it is valid.
     pub fn api_key(&self, digest: &TokenDigest) -> Option<Arc<LiveKey>> {
         self.api_keys.read().unwrap_or_else(PoisonError::into_inner).by_digest.get(&Digest(*digest)).cloned()
     }
 
-    /// The organization of a project.
+    /// Returns the organization of a project.
     pub fn org_of_project(&self, project: ProjectId) -> Option<OrgId> {
         self.projects.read().unwrap_or_else(PoisonError::into_inner).get(&project).copied()
     }
 
-    /// The uses of API keys since this was last asked.
+    /// Returns the uses of API keys since the last call.
     pub fn take_used(&self) -> Vec<(ApiKeyId, Used)> {
         let keys = self.api_keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.by_digest.values().filter_map(|key| Some((key.standing.id, key.lock().take()?))).collect()
     }
 
-    /// Takes back uses that could not be written, unless there are newer ones.
+    /// Puts back uses that could not be written, unless there are newer ones.
     pub fn put_back(&self, uses: &[(ApiKeyId, Used)]) {
         let keys = self.api_keys.read().unwrap_or_else(PoisonError::into_inner);
         for (id, used) in uses {
@@ -120,12 +122,13 @@ impl Index {
         }
     }
 
-    /// Renews what the transaction that was just committed has touched. What cannot be read is let go of: nobody is let in by it.
+    /// Updates what the committed transaction has touched. A credential that cannot be read is removed, so that it
+    /// authenticates nobody.
     pub(super) fn renew(&self, tx: &ReadTx<'_>, touches: &Touches) {
         for touched in touches.take() {
             if let Err(error) = self.renew_one(tx, touched) {
-                tracing::error!(%error, "a credential could not be read again");
-                // Tokens that are not here are looked up on disk; an API key that is not here is refused.
+                tracing::error!(%error, "a credential could not be reloaded after a commit");
+                // Tokens that are not in the index are looked up on disk; an API key that is not in it is refused.
                 *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Table::default();
             }
         }
@@ -151,7 +154,7 @@ impl Index {
     }
 
     fn renew_token(&self, tx: &ReadTx<'_>, id: TokenId) -> Result<(), StoreError> {
-        // Read before the lock is taken: callers are let in meanwhile.
+        // Read before the lock is taken, so that callers can be authenticated meanwhile.
         let live = token::live(tx, Some(id));
         let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
         tokens.remove(&id);
@@ -182,7 +185,7 @@ impl Index {
 }
 
 impl LiveKey {
-    /// Remembers that it was used.
+    /// Records a use of the key.
     pub fn touch(&self, now: Time, address: Option<IpAddr>) {
         *self.lock() = Some((now, address));
     }

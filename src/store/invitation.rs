@@ -1,4 +1,4 @@
-//! What is remembered of an invitation? Its digest, whom it is for and when it ends, never the token.
+//! Invitations: the digest of the token, the user and the expiry. The token itself is never stored.
 
 use rusqlite::params;
 
@@ -7,7 +7,7 @@ use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::id::UserId;
 use crate::domain::time::Time;
 
-/// Gives a person an invitation, which ends the one before.
+/// Stores an invitation for a user and invalidates the previous one.
 pub fn put(tx: &WriteTx<'_>, user: UserId, digest: &TokenDigest, expires_at: Time) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO invitation (person, digest, expires_at) VALUES (?1, ?2, ?3)
@@ -17,7 +17,7 @@ pub fn put(tx: &WriteTx<'_>, user: UserId, digest: &TokenDigest, expires_at: Tim
     .map(drop)
 }
 
-/// Whom the invitation with this digest is for, and when it ends.
+/// Returns the user and the expiry of the invitation with this digest.
 pub fn find(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<(UserId, Time)>, StoreError> {
     let sql = "SELECT person, expires_at, digest FROM invitation WHERE digest = ?1";
     let found = tx.row(sql, [digest], |row| {
@@ -27,7 +27,7 @@ pub fn find(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<(UserId, Tim
     Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(invited, _)| invited))
 }
 
-/// Ends the invitation of a person, if there is one.
+/// Removes the invitation of a user, if there is one.
 pub fn end(tx: &WriteTx<'_>, user: UserId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM invitation WHERE person = ?1", [user.as_bytes()]).map(drop)
 }

@@ -1,4 +1,5 @@
-//! Where is the key that seals secrets? In a small file of its own, so that whoever reads the database, or a backup of it, has no secret.
+//! The key file: the key that seals secrets is in a file of its own, so that the database and its backups alone reveal
+//! no secret.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,35 +10,36 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{StoreError, files};
 
-/// The most that a key file may hold.
+/// The maximum size of a key file, in bytes.
 const MOST: u64 = 4_096;
 
-/// Where the key file of a database lies unless somebody says otherwise.
+/// Returns the default path of a database's key file.
 #[must_use]
 pub fn beside(database: &Path) -> PathBuf {
     files::beside(database, ".key")
 }
 
-/// What the file holds; `None` when there is no file. The error says why it cannot be read.
+/// Returns the contents of the file, or `None` if it does not exist. The error says why it cannot be read.
 pub fn read(path: &Path) -> Result<Option<SecretString>, String> {
     let meta = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         meta => meta.map_err(|error| error.to_string())?,
     };
     if !meta.is_file() || meta.len() > MOST {
-        return Err("it is no key file".to_owned());
+        return Err("it is not a key file".to_owned());
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     Ok(Some(SecretString::from(text)))
 }
 
-/// Whether others than its owner may read the file.
+/// Returns whether others than the file's owner have access to it.
 #[must_use]
 pub fn is_open_to_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }
 
-/// Makes the file, whole and on disk or not at all, for its owner alone. Only for who holds the lock of the database.
+/// Creates the file, accessible by its owner only: completely and on disk, or not at all. The caller must hold the lock
+/// of the database.
 pub fn make(path: &Path, line: &SecretString) -> Result<(), StoreError> {
     let draft = files::beside(path, ".new");
     files::remove(&draft)?;

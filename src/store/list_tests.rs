@@ -1,4 +1,4 @@
-//! What do lists cost that have much behind them? In steps of SQLite's virtual machine.
+//! Tests of what long lists cost, in steps of SQLite's virtual machine.
 
 use rusqlite::Connection;
 
@@ -9,7 +9,7 @@ use crate::domain::id::{OrgId, UserId, WebhookId};
 use crate::domain::node::Services;
 use crate::domain::time::Time;
 
-/// A database of one organization, person and webhook, with ten sessions, and so many that ended; with so many people, nodes
+/// A database with one organization, user and webhook, ten sessions, `ended` ended sessions, and `others` users, nodes
 /// and deliveries.
 fn database(ended: u32, others: u32) -> Connection {
     let conn = Connection::open_in_memory().expect("a database");
@@ -55,10 +55,10 @@ fn sessions_are_listed_at_the_same_cost_however_many_have_ended() {
     assert!(steps[1] <= steps[0] + steps[0] / 20, "{steps:?}");
 }
 
-/// A list of a database: how much of it is shown from behind that many on, and how much there is.
+/// A list of a database: how much of it is shown after skipping that many, and how much there is.
 type List<'l> = &'l dyn Fn(&ReadTx<'_>, u32) -> (usize, i64);
 
-/// To go to the table for each row that is counted or passed over takes a fifth more steps, and far more time.
+/// Reading the table for each counted or skipped row takes a fifth more steps, and far more time.
 #[test]
 fn what_is_counted_or_passed_over_is_read_from_an_index_alone() {
     let conn = database(1, 10_000);
@@ -71,7 +71,7 @@ fn what_is_counted_or_passed_over_is_read_from_an_index_alone() {
         &|tx, skip| user::page(tx, org, skip, 10).map(|(page, total)| (page.len(), total)).expect("a page");
     let nodes: List<'_> =
         &|tx, skip| node::list(tx, org, none, skip, 10).map(|(page, total)| (page.len(), total)).expect("a page");
-    // Which keys an owner sees is looked up for an owner alone.
+    // Which keys an owner can see is determined only for an owner.
     let api_keys: List<'_> = &|tx, skip| {
         let all = api_key::ApiKeyFilter { org, project: None, owner: None, skip, take: 10 };
         api_key::list(tx, all).map(|(page, total)| (page.len(), total)).expect("a page")

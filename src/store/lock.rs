@@ -1,4 +1,5 @@
-//! Who may write a database? One process, which holds a lock beside it and one on it; whoever reads it without a server shares the latter.
+//! Locks that ensure a single writer: one on a file beside the database, and one on the database itself. The latter is
+//! shared with commands that read without a server.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -14,7 +15,7 @@ use super::files::{beside, folder, own_file};
 /// How long a start waits for commands that read the database to end.
 const READERS_END: Duration = Duration::from_mins(1);
 
-/// How often it looks whether they have.
+/// How often it checks whether they have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The right to be the only process that writes a database: an exclusive lock on `<database>.lock`.
@@ -23,22 +24,23 @@ pub struct Lock {
     _file: File,
 }
 
-/// A lock on the database file itself, by whatever name it is opened: exclusive for who serves it, shared for who reads it while
-/// nobody does. It is of another kind (`flock`) than SQLite's own, which end when any descriptor of the file is closed: who serves
-/// the database drops this after its connections.
+/// A lock on the database file itself, whatever name it is opened by: exclusive for the server, shared for commands
+/// that read while no server runs. It is a `flock`, unlike SQLite's own locks, which are released when any descriptor
+/// of the file is closed. The server drops it after its connections.
 #[derive(Debug)]
 pub(super) struct InUse {
     file: Arc<File>,
 }
 
 impl Lock {
-    /// Takes the lock of a database by its real name, or says who else must stop first.
+    /// Takes the lock of a database, given by its real name; the error says what must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
         let file = open(&beside(database, ".lock"))?;
         if try_lock(&file)? { Ok(Self { _file: file }) } else { Err(in_use(database)) }
     }
 
-    /// Takes the lock on `path`, or says what `busy` says. On a read-only disk there is none to take.
+    /// Takes the lock on `path`; if it is taken, the error is the text that `busy` returns. `None` on a read-only file
+    /// system.
     pub fn take_unless_read_only(path: &Path, busy: impl FnOnce() -> String) -> Result<Option<Self>, StoreError> {
         if is_read_only(path) {
             return Ok(None);
@@ -49,18 +51,19 @@ impl Lock {
 }
 
 impl InUse {
-    /// Takes the file for the one who serves it. Commands that read it end by themselves, so they are waited for.
+    /// Takes the exclusive lock for a server. Commands that hold the shared lock end by themselves, so it waits for
+    /// them.
     pub(super) fn serve(database: &Path) -> Result<Self, StoreError> {
         let file = File::open(database)?;
         let until = Instant::now() + READERS_END;
         while !try_lock(&file)? {
             if Self::read(database)?.is_none() {
-                // Its lock file is ours, so it is known to somebody by another name.
+                // The lock file of this name is ours, so another process uses the database under another name.
                 return Err(under_another_name(database));
             }
             if Instant::now() > until {
                 return Err(StoreError::Unusable(format!(
-                    "a command that reads {0} has not ended for a minute: `lsof {0}` names it, end it",
+                    "a command has been reading {0} for more than a minute: find it with `lsof {0}` and stop it",
                     database.display()
                 )));
             }
@@ -69,12 +72,12 @@ impl InUse {
         Ok(Self { file: Arc::new(file) })
     }
 
-    /// The descriptor of the file.
+    /// Returns the file's descriptor.
     pub(super) fn file(&self) -> Arc<File> {
         Arc::clone(&self.file)
     }
 
-    /// Keeps everybody from serving the file until this is dropped; `None` when somebody does.
+    /// Takes the shared lock, which keeps servers out until it is dropped; `None` if a server runs.
     pub(super) fn read(database: &Path) -> Result<Option<Self>, StoreError> {
         let file = File::open(database)?;
         match file.try_lock_shared() {
@@ -85,12 +88,12 @@ impl InUse {
     }
 }
 
-/// Refuses a database that is served although its lock file is free: somebody removed that.
+/// Refuses a database that a server uses although its lock file is free, because somebody removed the lock file.
 pub fn must_not_be_served(database: &Path) -> Result<(), StoreError> {
     if database.try_exists()? { InUse::serve(database).map(drop) } else { Ok(()) }
 }
 
-/// Refuses a database that is served by another name: what its server wrote last lies beside that.
+/// Refuses a database that a server uses under another name: its latest changes are in the log beside that name.
 pub(super) fn must_be_served_by_this_name(database: &Path) -> Result<(), StoreError> {
     let Ok(file) = File::open(beside(database, ".lock")) else { return Err(under_another_name(database)) };
     match file.try_lock_shared() {
@@ -101,14 +104,14 @@ pub(super) fn must_be_served_by_this_name(database: &Path) -> Result<(), StoreEr
 
 fn in_use(database: &Path) -> StoreError {
     StoreError::Unusable(format!(
-        "another orgkeys process uses {}: stop the server, run this, start it again",
+        "another orgkeys process is using {}: stop the server, run this command, then start the server again",
         database.display()
     ))
 }
 
 fn under_another_name(database: &Path) -> StoreError {
     StoreError::Unusable(format!(
-        "another process uses {} by another name (a mount of the file alone, or a link): name it as that does, or mount its folder",
+        "another process is using {} under another name (a link, or a mount of the file alone): use the same name, or mount its directory",
         database.display()
     ))
 }
@@ -120,14 +123,14 @@ fn is_read_only(path: &Path) -> bool {
 fn open(path: &Path) -> Result<File, StoreError> {
     own_file(path).map_err(|error| match error {
         StoreError::Internal(why) => StoreError::Unusable(format!(
-            "cannot open {}: {why}. Make the folder exist and writable, or choose another with --database",
+            "cannot open {}: {why}. Create its directory and make it writable, or choose another file with --database",
             path.display()
         )),
         other => other,
     })
 }
 
-/// Whether the lock was free, and is now taken.
+/// Takes the lock if it is free; returns whether it did.
 fn try_lock(file: &File) -> Result<bool, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(true),

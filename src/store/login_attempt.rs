@@ -1,4 +1,4 @@
-//! What is remembered of wrong passwords? When one was tried, for which account and from where, for as long as it counts.
+//! Failed sign-in attempts: when, for which account and from which network, for as long as they count.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,33 +11,34 @@ use crate::domain::event;
 use crate::domain::id::UserId;
 use crate::domain::time::Time;
 
-/// How long a wrong password counts.
+/// How long a failed attempt counts.
 pub const WINDOW: Duration = Duration::from_mins(15);
 
-/// How long a network is known after a person signed in from it.
+/// How long a network is known after a user signed in from it.
 pub const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Forgotten with each wrong password, so that a busy time is cleared up as fast as it came, and no call pays for many.
+/// How many expired attempts are removed with each new one. Old rows disappear as fast as they came, and no call pays
+/// for many.
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
-/// What an address leads to, whether there is such an account or not: the SHA-256 of it in lower case.
+/// Identifies the account of an e-mail address, whether or not it exists: the SHA-256 of the address in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountDigest([u8; 32]);
 
 impl AccountDigest {
-    /// The account behind an address.
+    /// Returns the account of an e-mail address.
     #[must_use]
     pub fn of(email: &str) -> Self {
         Self(Sha256::digest(email.to_lowercase()).into())
     }
 }
 
-/// A client's network: an IPv4 address, or a /64.
+/// A client's network: an IPv4 address, or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network([u8; 16]);
 
 impl Network {
-    /// The network of an address; those without one share the unspecified address's.
+    /// Returns the network of an address. Callers without an address share the unspecified address.
     #[must_use]
     pub fn of(address: Option<IpAddr>) -> Self {
         Self(match address.map(event::network) {
@@ -48,18 +49,18 @@ impl Network {
     }
 }
 
-/// Which wrong passwords count together.
+/// Which failed attempts are counted together.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope {
     /// Those for an account from a network.
     AccountAndNetwork(AccountDigest, Network),
-    /// Those for an account from anywhere.
+    /// Those for an account from any network.
     Account(AccountDigest),
     /// Those from a network for any account.
     Network(Network),
 }
 
-/// When the `nth` newest of those that still count at `now` was tried; `None` when there are fewer.
+/// Returns when the `nth` newest attempt that still counts at `now` was made; `None` if there are fewer.
 pub fn nth_newest(tx: &ReadTx<'_>, scope: Scope, nth: usize, now: Time) -> Result<Option<Time>, StoreError> {
     let (since, before) = (now.minus(WINDOW).millis(), i64::try_from(nth.saturating_sub(1)).unwrap_or(i64::MAX));
     let together = match scope {
@@ -76,7 +77,7 @@ pub fn nth_newest(tx: &ReadTx<'_>, scope: Scope, nth: usize, now: Time) -> Resul
     }
 }
 
-/// Remembers a wrong password, and forgets some that do not count any more.
+/// Records a failed attempt, and removes some that no longer count.
 pub fn add(tx: &WriteTx<'_>, account: AccountDigest, network: Network, now: Time) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM wrong_password WHERE id IN
@@ -87,14 +88,14 @@ pub fn add(tx: &WriteTx<'_>, account: AccountDigest, network: Network, now: Time
     tx.execute(sql, params![now.millis(), account.0, network.0]).map(drop)
 }
 
-/// Whether a person signed in from a network not long before `now`.
+/// Returns whether a user has signed in from a network recently before `now`.
 pub fn is_known(tx: &ReadTx<'_>, user: UserId, network: Network, now: Time) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM known_network WHERE person = ?1 AND network = ?2 AND at > ?3";
     let params = params![user.as_bytes(), network.0, now.minus(KNOWN_FOR).millis()];
     Ok(tx.row(sql, params, |_| Ok(()))?.is_some())
 }
 
-/// Remembers that a person signed in from a network, and forgets those that are not known any more.
+/// Records that a user signed in from a network, and removes networks that are no longer known.
 pub fn know(tx: &WriteTx<'_>, user: UserId, network: Network, now: Time) -> Result<(), StoreError> {
     let since = now.minus(KNOWN_FOR).millis();
     tx.execute("DELETE FROM known_network WHERE person = ?1 AND at <= ?2", params![user.as_bytes(), since])?;

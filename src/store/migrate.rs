@@ -1,4 +1,4 @@
-//! How does an older file become a current one? By steps that end at exactly the schema in `schema.sql`.
+//! Schema upgrades. Each step leads to the next version; the last one ends at exactly the schema in `schema.sql`.
 
 use std::fs;
 use std::path::Path;
@@ -7,16 +7,16 @@ use rusqlite::Connection;
 
 use super::{StoreError, connection, files};
 
-/// The whole current schema.
+/// The complete current schema.
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 
-/// The version that `schema.sql` is.
+/// The version of `schema.sql`.
 pub const VERSION: i32 = 1;
 
-/// `STEPS[n]` makes version n + 2 out of version n + 1.
+/// `STEPS[n]` upgrades version n + 1 to version n + 2.
 const STEPS: [&str; (VERSION - 1) as usize] = [];
 
-/// Copies the file aside as `<database>.v<version>` and takes it to the current version in one transaction.
+/// Copies the file to `<database>.v<version>` and upgrades it to the current version in one transaction.
 pub fn upgrade(path: &Path, from: i32) -> Result<(), StoreError> {
     let aside = files::beside(path, &format!(".v{from}"));
     let conn = connection::writing(path)?;
@@ -33,7 +33,7 @@ pub fn upgrade(path: &Path, from: i32) -> Result<(), StoreError> {
 fn run(conn: &Connection, steps: &[&str], from: i32) -> Result<(), StoreError> {
     let first =
         usize::try_from(from - 1).map_err(|_| StoreError::Unusable(format!("schema {from} was never released")))?;
-    // Rebuilding a table drops the old one, which must not reach into the tables that refer to it.
+    // Rebuilding a table drops the old one, which must not affect the tables that refer to it.
     conn.pragma_update(None, "foreign_keys", false)?;
     let tx = conn.unchecked_transaction()?;
     for step in steps.iter().skip(first) {
@@ -42,7 +42,7 @@ fn run(conn: &Connection, steps: &[&str], from: i32) -> Result<(), StoreError> {
     let to = i32::try_from(steps.len()).map_or(from, |count| count + 1);
     tx.pragma_update(None, "user_version", to)?;
     if tx.prepare("PRAGMA foreign_key_check")?.exists([])? {
-        return Err(StoreError::Internal("the upgrade left references to rows that are not there".to_owned()));
+        return Err(StoreError::Internal("the upgrade left references to rows that do not exist".to_owned()));
     }
     Ok(tx.commit()?)
 }
@@ -63,7 +63,7 @@ mod tests {
         let current = Connection::open_in_memory().expect("memory");
         current.execute_batch(SCHEMA).expect("schema");
         let upgraded = Connection::open_in_memory().expect("memory");
-        // Version 1 is the only release so far; a later one starts here from a kept copy of its schema.
+        // Version 1 is the only release so far; a later one starts here from a stored copy of its schema.
         upgraded.execute_batch(SCHEMA).expect("schema");
         run(&upgraded, &STEPS, 1).expect("steps");
         assert_eq!(schema_of(&upgraded), schema_of(&current));

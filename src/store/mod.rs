@@ -1,4 +1,4 @@
-//! What is remembered? One SQLite file: many readers on snapshots, one writer that commits in groups.
+//! Storage in one SQLite file: many readers on snapshots, and one writer that groups changes into commits.
 
 pub mod api_key;
 pub mod audit;
@@ -85,28 +85,29 @@ use writer::Writer;
 pub use writer::{Rejection, WriteTx};
 pub use writer_metrics::{SIZES, WriterMetrics};
 
-/// How a store is opened.
+/// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The database file.
     pub path: PathBuf,
-    /// How many connections read.
+    /// The number of read connections.
     pub readers: u32,
     /// How far the disk and the file may fill.
     pub room: Room,
 }
 
-/// How far the disk and the file may fill before only what revokes is still written.
+/// How far the disk and the file may fill before only revocations are accepted.
 #[derive(Clone, Debug)]
 pub struct Room {
-    /// Bytes that are kept free for what revokes.
+    /// Bytes kept free for revocations.
     pub reserve: u64,
-    /// Bytes that the file may have, the reserve included; 0 = as many as the disk holds. Shared, so that it can be raised while the store runs.
+    /// The maximum size of the file in bytes, including the reserve; 0 = as much as the disk holds. Shared, so that it
+    /// can be raised while the store runs.
     pub limit: Arc<AtomicU64>,
 }
 
 impl Room {
-    /// Room on a disk of which `reserve` bytes are kept, in a file of at most `limit` bytes (0 = no limit).
+    /// Creates limits: `reserve` bytes kept free, and a file of at most `limit` bytes (0 = no limit).
     #[must_use]
     pub fn new(reserve: u64, limit: u64) -> Self {
         Self { reserve, limit: Arc::new(AtomicU64::new(limit)) }
@@ -120,16 +121,16 @@ impl Room {
 /// An open database. The process that opened it holds its lock.
 pub struct Store {
     readers: r2d2::Pool<SqliteConnectionManager>,
-    /// For lookups that nobody may wait long for.
+    /// For lookups that must not wait for slower reads.
     door: Mutex<Connection>,
-    // Dropped after the connections that read: the last one to close the database removes its log.
+    // Dropped after the read connections: the last connection to close removes the write-ahead log.
     writer: Writer,
     path: PathBuf,
     room: Room,
     index: Arc<Index>,
     notifier: Arc<CommitNotifier>,
     upgraded_from: Option<i32>,
-    // Declared last: the locks are let go only when every connection is closed.
+    // Declared last: the locks are released only after every connection is closed.
     _in_use: InUse,
     _lock: Lock,
 }
@@ -139,25 +140,25 @@ pub struct ReadTx<'c> {
     conn: &'c Connection,
 }
 
-/// What a store takes and what it has.
+/// The storage that a database uses, and what is left.
 #[derive(Clone, Copy, Debug)]
 pub struct Storage {
-    /// Bytes of the database file.
+    /// Size of the database file in bytes.
     pub database: u64,
-    /// Bytes of its write-ahead log.
+    /// Size of its write-ahead log in bytes.
     pub wal: u64,
-    /// Bytes that the file may have; 0 = as many as the disk holds.
+    /// The maximum size of the file in bytes; 0 = as much as the disk holds.
     pub most: u64,
-    /// Bytes that the disk has free for this process.
+    /// Bytes that this process may still use on the disk.
     pub disk_free: Option<u64>,
-    /// Bytes that are kept for what revokes.
+    /// Bytes reserved for revocations.
     pub reserve: u64,
-    /// Bytes of them that the reserve's file holds; they are not among those that are free.
+    /// Bytes of the reserve that its file holds; they are not part of `disk_free`.
     pub held: u64,
 }
 
 impl Store {
-    /// Opens the database at `options.path`, or makes it; refuses what it cannot vouch for and then changes no byte.
+    /// Opens the database at `options.path`, or creates it. A file that fails the checks is refused and left unchanged.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let options = &Options { path: files::real(&options.path)?, ..options.clone() };
         Self::open_real(options).map_err(|error| space::explain(error, &options.path))
@@ -165,7 +166,7 @@ impl Store {
 
     fn open_real(options: &Options) -> Result<Self, StoreError> {
         let lock = Lock::take(&options.path)?;
-        // Else a full disk could not be opened, and nothing on it be revoked.
+        // Otherwise a database on a full disk could not be opened to revoke anything.
         Reserve::of(&options.path, options.room.reserve).give()?;
         open::create_if_missing(&options.path)?;
         let in_use = InUse::serve(&options.path)?;
@@ -188,31 +189,33 @@ impl Store {
         Ok(Self { readers, door, writer, path, room, index, notifier, upgraded_from, _in_use: in_use, _lock: lock })
     }
 
-    /// Reads from one snapshot.
+    /// Runs `work` on one snapshot.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.readers.get().map_err(|_| StoreError::Busy)?;
         work(&ReadGuard::begin(&conn)?.0)
     }
 
-    /// Looks up a few rows by their keys in one snapshot, on a connection that serves nothing slower: short enough for a thread that must not block.
+    /// Looks up a few rows by key in one snapshot, on a connection that serves nothing slower: short enough for a
+    /// thread that must not block.
     pub fn look_up<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         work(&ReadGuard::begin(&conn)?.0)
     }
 
-    /// The credentials that stand now.
+    /// Returns the index of valid credentials.
     #[must_use]
     pub fn index(&self) -> &Index {
         &self.index
     }
 
-    /// Calls `listener` with the id of the audit log's last entry after each commit that added some. It runs on the writer's
-    /// thread, before anybody is answered, so it must only pass the word on.
+    /// Calls `listener` with the id of the audit log's last entry after each commit that added entries. It runs on the
+    /// writer's thread, before any caller gets its reply, so it must only hand the id on.
     pub fn subscribe(&self, listener: impl Fn(i64) + Send + 'static) {
         self.notifier.subscribe(listener);
     }
 
-    /// Runs `work` in the writer's next transaction and answers after it is on disk. An error, or a panic, undoes it alone.
+    /// Runs `work` in the writer's next transaction and replies after the commit is on disk. An error or a panic undoes
+    /// this change alone.
     pub fn write<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Reply<T, E>
     where
         T: Send + 'static,
@@ -221,7 +224,7 @@ impl Store {
         self.writer.write(Urgency::Ordinary, work)
     }
 
-    /// As [`Store::write`], for what revokes: it may use the reserve of a full disk.
+    /// The same as [`Store::write`] for a revocation: it may use the reserve of a full disk.
     pub fn revoke<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Reply<T, E>
     where
         T: Send + 'static,
@@ -243,25 +246,25 @@ impl Store {
         self.writer.decide(urgency, work)
     }
 
-    /// The schema's version before this opening upgraded it, if it did.
+    /// Returns the schema version from which this start upgraded the database, if it did.
     #[must_use]
     pub const fn upgraded_from(&self) -> Option<i32> {
         self.upgraded_from
     }
 
-    /// The database file, by its real name.
+    /// Returns the real path of the database file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How busy the writer has been.
+    /// Returns the writer's metrics since the start.
     #[must_use]
     pub fn writer_metrics(&self) -> WriterMetrics {
         self.writer.metrics()
     }
 
-    /// What the store takes and what it has.
+    /// Returns the storage that the database uses, and what is left.
     #[must_use]
     pub fn storage(&self) -> Storage {
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
@@ -276,7 +279,7 @@ impl Store {
     }
 }
 
-/// A snapshot while it is held. Its two statements are kept ready: planned anew each time they would cost as much as a lookup.
+/// An open snapshot. Its two statements are cached: planning them each time would cost as much as a lookup.
 struct ReadGuard<'c>(ReadTx<'c>);
 
 impl<'c> ReadGuard<'c> {
@@ -289,13 +292,13 @@ impl<'c> ReadGuard<'c> {
 impl Drop for ReadGuard<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.0.conn.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([])) {
-            tracing::error!(%error, "a snapshot could not be let go");
+            tracing::error!(%error, "a read transaction could not be ended");
         }
     }
 }
 
 impl ReadTx<'_> {
-    /// Runs a query that gives at most one row.
+    /// Runs a query that returns at most one row.
     fn row<T>(
         &self,
         sql: &str,
@@ -306,7 +309,7 @@ impl ReadTx<'_> {
         Ok(self.conn.prepare_cached(sql)?.query_row(params, read).optional()?)
     }
 
-    /// Runs a query and gathers its rows.
+    /// Runs a query and collects its rows.
     fn rows<T>(
         &self,
         sql: &str,

@@ -1,4 +1,4 @@
-//! What is remembered of a node? What it said of itself last, when, and the key that vouched for it.
+//! Nodes: the profile and the time of the last registration, and the key that verified it.
 
 use rusqlite::{Row, params};
 
@@ -10,24 +10,24 @@ use crate::domain::time::Time;
 
 const COLUMNS: &str = "id, org, ip, region, provider, status, version, services, key, last_contact, deleted_at";
 
-/// The node of an organization with this address, deleted or not.
+/// Returns the node of an organization with this address, deleted or not.
 pub fn find_by_ip(tx: &ReadTx<'_>, org: OrgId, ip: &str) -> Result<Option<Node>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM node WHERE org = ?1 AND ip = ?2");
     tx.row(&sql, params![org.as_bytes(), ip], node)
 }
 
-/// The node of an organization with this id, deleted or not.
+/// Returns the node of an organization with this id, deleted or not.
 pub fn find(tx: &ReadTx<'_>, org: OrgId, id: NodeId) -> Result<Option<Node>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM node WHERE org = ?1 AND id = ?2");
     tx.row(&sql, params![org.as_bytes(), id.as_bytes()], node)
 }
 
-/// How many nodes an organization has, deleted ones too.
+/// Returns how many nodes an organization has, including deleted ones.
 pub fn count(tx: &ReadTx<'_>, org: OrgId) -> Result<u32, StoreError> {
     Ok(tx.row("SELECT nodes FROM org WHERE id = ?1", [org.as_bytes()], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// Adds a node unless the organization has `most` of them; whether it did.
+/// Inserts a node; `false` if the organization has `most` already.
 pub fn insert(tx: &WriteTx<'_>, node: &Node, most: u32) -> Result<bool, StoreError> {
     let added = tx.execute(
         "INSERT INTO node (id, org, ip, region, provider, status, version, services, key, last_contact)
@@ -49,7 +49,7 @@ pub fn insert(tx: &WriteTx<'_>, node: &Node, most: u32) -> Result<bool, StoreErr
     Ok(added == 1)
 }
 
-/// Takes over what a node says of itself now, and the key that vouched for it.
+/// Stores a node's new profile, and the key that verified it.
 pub fn refresh(tx: &WriteTx<'_>, id: NodeId, profile: &Profile, key: OrgKeyId, now: Time) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE node SET region = ?2, provider = ?3, status = ?4, version = ?5, services = ?6, key = ?7,
@@ -73,19 +73,20 @@ pub fn remove(tx: &WriteTx<'_>, id: NodeId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM node WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
-/// Deletes a node so that it cannot come back by itself; `false` when it was deleted already.
+/// Soft-deletes a node, so that it cannot register again by itself; `false` if it was already deleted.
 pub fn delete(tx: &WriteTx<'_>, id: NodeId, now: Time) -> Result<bool, StoreError> {
     let sql = "UPDATE node SET deleted_at = ?2, key = NULL WHERE id = ?1 AND deleted_at IS NULL";
     Ok(tx.execute(sql, params![id.as_bytes(), now.millis()])? == 1)
 }
 
-/// Undoes a deletion; `false` when the node is not deleted.
+/// Activates a deleted node; `false` if it is not deleted.
 pub fn activate(tx: &WriteTx<'_>, id: NodeId) -> Result<bool, StoreError> {
     let sql = "UPDATE node SET deleted_at = NULL WHERE id = ?1 AND deleted_at IS NOT NULL";
     Ok(tx.execute(sql, [id.as_bytes()])? == 1)
 }
 
-/// The nodes of an organization that have any of `services` (none = all nodes), without the deleted ones, newest first, and how many there are.
+/// Returns the nodes of an organization that offer any of `services` (empty: all nodes), without deleted ones, newest
+/// first, and the total number.
 pub fn list(
     tx: &ReadTx<'_>,
     org: OrgId,
@@ -93,7 +94,7 @@ pub fn list(
     skip: u32,
     take: u32,
 ) -> Result<(Vec<Node>, i64), StoreError> {
-    // Not asked where all are wanted, so that counting and passing over stay within the index.
+    // Omitted if all nodes are wanted, so that counting and skipping stay within the index.
     let bits = Some(services.bits()).filter(|bits| *bits != 0);
     let having = if bits.is_some() { " AND services & ?2 <> 0" } else { "" };
     let sql = format!("SELECT count(*) FROM node WHERE org = ?1 AND deleted_at IS NULL{having}");
@@ -107,7 +108,8 @@ pub fn list(
     Ok((nodes, total.unwrap_or(0)))
 }
 
-/// Nodes that were last heard of at `since` or before, whose silence was not announced yet; the longest silent first.
+/// Returns nodes whose last contact was at `since` or before and whose silence has not been announced, the longest
+/// silent first.
 pub fn silent(tx: &ReadTx<'_>, since: Time, most: u32) -> Result<Vec<Node>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM node WHERE deleted_at IS NULL AND silent_at IS NULL AND last_contact <= ?1
@@ -116,7 +118,7 @@ pub fn silent(tx: &ReadTx<'_>, since: Time, most: u32) -> Result<Vec<Node>, Stor
     tx.rows(&sql, params![since.millis(), most], node)
 }
 
-/// Remembers that a node's silence was announced.
+/// Records that a node's silence was announced.
 pub fn announced(tx: &WriteTx<'_>, id: NodeId, now: Time) -> Result<(), StoreError> {
     tx.execute("UPDATE node SET silent_at = ?2 WHERE id = ?1", params![id.as_bytes(), now.millis()]).map(drop)
 }

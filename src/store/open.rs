@@ -1,4 +1,5 @@
-//! May this file be opened? Its header is read before SQLite touches it, so that a refusal changes no byte.
+//! Checks and creation of the database file. The header is read before SQLite opens the file, so that a refused file is
+//! left unchanged.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,7 +11,7 @@ use super::files::{beside, refuse_second_name, remove, rename};
 use super::header::APPLICATION_ID;
 use super::{StoreError, migrate, view, whole};
 
-/// Makes the database if it is not there.
+/// Creates the database if it does not exist.
 pub fn create_if_missing(path: &Path) -> Result<(), StoreError> {
     if path.try_exists()? {
         return Ok(());
@@ -19,7 +20,8 @@ pub fn create_if_missing(path: &Path) -> Result<(), StoreError> {
     create(path)
 }
 
-/// Checks that the database is ours, whole and not newer, and upgrades an older one. Gives the version that it was upgraded from.
+/// Checks that the database is ours, complete and not newer, and upgrades an older one. Returns the version it was
+/// upgraded from.
 pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
     create_if_missing(path)?;
     refuse_second_name(path)?;
@@ -32,12 +34,12 @@ pub fn prepare(path: &Path) -> Result<Option<i32>, StoreError> {
     Ok((found != migrate::VERSION).then_some(found))
 }
 
-/// SQLite would play the log of a database that was taken away into the new one.
+/// SQLite would replay the log of a removed database into the new one.
 fn refuse_orphaned_log(path: &Path) -> Result<(), StoreError> {
     let wal = beside(path, "-wal");
     if fs::metadata(&wal).is_ok_and(|meta| meta.len() > 0) {
         return Err(StoreError::Unusable(format!(
-            "{} is not there, but the last changes to it are, in {}: put the database back, or remove that file to begin anew",
+            "{} does not exist, but its latest changes do, in {}: put the database back, or remove that file to start with a new database",
             path.display(),
             wal.display()
         )));
@@ -45,7 +47,8 @@ fn refuse_orphaned_log(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes a complete database under another name and renames it into place, so that half of one is never there.
+/// Creates a complete database under another name and renames it into place, so that an incomplete one never has the
+/// name.
 fn create(path: &Path) -> Result<(), StoreError> {
     let draft = beside(path, ".new");
     remove(&draft)?;

@@ -1,4 +1,4 @@
-//! What is remembered of an organization?
+//! Organizations and their profiles.
 
 use rusqlite::{Row, params};
 
@@ -10,7 +10,7 @@ use crate::domain::time::Time;
 const COLUMNS: &str = "id, name, created_at, domain, website, address1, address2, city, zipcode, phone, state, country,
     is_business";
 
-/// Adds an organization.
+/// Inserts an organization.
 pub fn insert(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO org (id, name, created_at) VALUES (?1, ?2, ?3)",
@@ -19,13 +19,13 @@ pub fn insert(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
     update(tx, org)
 }
 
-/// The organizations that have at least so many nodes, deleted ones too, the most first.
+/// Returns the organizations that have at least this many nodes, including deleted ones, and how many, the most first.
 pub fn with_nodes(tx: &ReadTx<'_>, at_least: u32) -> Result<Vec<(OrgId, u32)>, StoreError> {
     let sql = "SELECT id, nodes FROM org WHERE nodes >= ?1 ORDER BY nodes DESC, id";
     tx.rows(sql, [at_least], |row| Ok((OrgId::from_bytes(row.get(0)?), row.get(1)?)))
 }
 
-/// Takes over what an organization says of itself now.
+/// Stores an organization's name and profile.
 pub fn update(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
     let about = &org.about;
     tx.execute(
@@ -49,22 +49,22 @@ pub fn update(tx: &WriteTx<'_>, org: &Org) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// The organization with this id.
+/// Returns the organization with this id.
 pub fn find(tx: &ReadTx<'_>, id: OrgId) -> Result<Option<Org>, StoreError> {
     tx.row(&format!("SELECT {COLUMNS} FROM org WHERE id = ?1"), [id.as_bytes()], org)
 }
 
-/// All organizations, newest first.
+/// Returns all organizations, newest first.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Org>, StoreError> {
     tx.rows(&format!("SELECT {COLUMNS} FROM org ORDER BY id DESC"), [], org)
 }
 
-/// Whether there is such an organization.
+/// Returns whether the organization exists.
 pub fn exists(tx: &ReadTx<'_>, org: OrgId) -> Result<bool, StoreError> {
     Ok(tx.row("SELECT 1 FROM org WHERE id = ?1", [org.as_bytes()], |_| Ok(()))?.is_some())
 }
 
-/// The one organization of a server that holds exactly one.
+/// Returns the organization of a server that has exactly one.
 pub fn only(tx: &ReadTx<'_>) -> Result<Option<OrgId>, StoreError> {
     let ids = tx.rows("SELECT id FROM org LIMIT 2", [], |row| Ok(OrgId::from_bytes(row.get(0)?)))?;
     Ok(if let [id] = ids[..] { Some(id) } else { None })

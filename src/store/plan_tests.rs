@@ -1,4 +1,4 @@
-//! How does SQLite go about the statements that run most often? An index that a change of words loses shows here.
+//! Tests of the query plans of the statements that run most often, to notice a rewording that no longer uses an index.
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -6,9 +6,9 @@ use rusqlite::config::DbConfig;
 use super::migrate;
 use super::sql_tests::statements;
 
-/// A statement, or how one begins or ends, and the steps of its plan.
+/// A statement, or how one starts or ends, and the steps of its plan.
 const PLANS: [(&str, &[&str]); 20] = [
-    // A registration: the node by its address, a new one or what it says now, the signature, and the entry in the audit log.
+    // A registration: the node by its address, inserting or refreshing it, the signature, and the audit log entry.
     ("FROM node WHERE org = ?1 AND ip = ?2", &["SEARCH node USING INDEX sqlite_autoindex_node_2 (org=? AND ip=?)"]),
     ("UPDATE node SET region", &["SEARCH node USING PRIMARY KEY (id=?)"]),
     ("INSERT INTO node", &["SCAN CONSTANT ROW", "SCALAR SUBQUERY 1", "SEARCH org USING PRIMARY KEY (id=?)"]),
@@ -27,7 +27,7 @@ const PLANS: [(&str, &[&str]); 20] = [
     ),
     ("SELECT max(id) FROM audit", &["SEARCH audit"]),
     ("INSERT INTO audit", &[]),
-    // Who calls: by an access token, an API key, a refresh token, or an address and a password.
+    // Authentication: by an access token, an API key, a refresh token, or an e-mail address and a password.
     (
         "WHERE token.digest = ?1",
         &["SEARCH token USING INDEX sqlite_autoindex_token_2 (digest=?)", "SEARCH person USING PRIMARY KEY (id=?)"],
@@ -56,7 +56,7 @@ const PLANS: [(&str, &[&str]); 20] = [
             "SEARCH node USING COVERING INDEX node_by_org (org=?)",
         ],
     ),
-    // The deliveries that are due: of all webhooks, of one, and of one that was down.
+    // The deliveries that are due: of all webhooks, of one, and of one whose receiver was down.
     (
         "WHERE due IS NOT NULL ORDER BY due, id",
         &[
@@ -87,7 +87,7 @@ const PLANS: [(&str, &[&str]); 20] = [
 fn the_statements_that_run_most_often_have_the_plans_that_they_had() {
     let conn = Connection::open_in_memory().expect("a database");
     conn.execute_batch(migrate::SCHEMA).expect("the schema");
-    // As every connection of the store: a plan does not depend on what is bound.
+    // As on every connection of the store: a plan does not depend on the bound values.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("a setting");
     let statements = statements();
     for (part, expected) in PLANS {

@@ -1,4 +1,4 @@
-//! What is remembered of a project?
+//! Projects and their members.
 
 use rusqlite::{Row, params};
 
@@ -8,7 +8,7 @@ use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use crate::domain::project::{Member, MemberRole, Project};
 use crate::domain::time::Time;
 
-/// Adds a project unless the organization has `most` of them; whether it did.
+/// Inserts a project; `false` if the organization has `most` already.
 pub fn insert(tx: &WriteTx<'_>, project: &Project, most: u32) -> Result<bool, StoreError> {
     tx.touches.add(Touched::Project(project.id));
     let added = tx.execute(
@@ -19,12 +19,12 @@ pub fn insert(tx: &WriteTx<'_>, project: &Project, most: u32) -> Result<bool, St
     Ok(added == 1)
 }
 
-/// Gives a project another name.
+/// Renames a project.
 pub fn rename(tx: &WriteTx<'_>, id: ProjectId, name: &str) -> Result<(), StoreError> {
     tx.execute("UPDATE project SET name = ?2 WHERE id = ?1", params![id.as_bytes(), name]).map(drop)
 }
 
-/// Deletes a project and the API keys that are for it alone; gives these.
+/// Deletes a project and the API keys that are limited to it alone. Returns the ids of these keys.
 pub fn delete(tx: &WriteTx<'_>, id: ProjectId) -> Result<Vec<ApiKeyId>, StoreError> {
     tx.touches.add(Touched::Project(id));
     let keys = api_key::leave_all(tx, id)?;
@@ -32,7 +32,7 @@ pub fn delete(tx: &WriteTx<'_>, id: ProjectId) -> Result<Vec<ApiKeyId>, StoreErr
     Ok(keys)
 }
 
-/// The projects of an organization, or those of them that `member` belongs to, newest first.
+/// Returns the projects of an organization, or those of them that `member` belongs to, newest first.
 pub fn list(tx: &ReadTx<'_>, org: OrgId, member: Option<UserId>) -> Result<Vec<Project>, StoreError> {
     tx.rows(
         "SELECT id, org, name, created_at FROM project WHERE org = ?1 AND (id IN (
@@ -42,7 +42,7 @@ pub fn list(tx: &ReadTx<'_>, org: OrgId, member: Option<UserId>) -> Result<Vec<P
     )
 }
 
-/// The members of a project, newest person first, without deleted people.
+/// Returns the members of a project, newest user first, without deleted users.
 pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, StoreError> {
     tx.rows(
         "SELECT person, project_member.role FROM project_member JOIN person ON person.id = project_member.person
@@ -52,7 +52,7 @@ pub fn members(tx: &ReadTx<'_>, id: ProjectId) -> Result<Vec<Member>, StoreError
     )
 }
 
-/// Makes somebody a member of a project, or another kind of member.
+/// Adds a member to a project, or changes a member's role.
 pub fn put_member(tx: &WriteTx<'_>, id: ProjectId, member: &Member) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO project_member (project, person, role) VALUES (?1, ?2, ?3)
@@ -62,24 +62,24 @@ pub fn put_member(tx: &WriteTx<'_>, id: ProjectId, member: &Member) -> Result<()
     .map(drop)
 }
 
-/// Ends a membership; `false` when there is none.
+/// Removes a member; `false` if there is no such member.
 pub fn remove_member(tx: &WriteTx<'_>, id: ProjectId, user: UserId) -> Result<bool, StoreError> {
     let sql = "DELETE FROM project_member WHERE project = ?1 AND person = ?2";
     Ok(tx.execute(sql, [id.as_bytes(), user.as_bytes()])? == 1)
 }
 
-/// The project with this id.
+/// Returns the project with this id.
 pub fn find(tx: &ReadTx<'_>, id: ProjectId) -> Result<Option<Project>, StoreError> {
     tx.row("SELECT id, org, name, created_at FROM project WHERE id = ?1", [id.as_bytes()], project)
 }
 
-/// What a person is in a project.
+/// Returns the role of a user in a project.
 pub fn member_role(tx: &ReadTx<'_>, project: ProjectId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
     let sql = "SELECT role FROM project_member WHERE project = ?1 AND person = ?2";
     tx.row(sql, [project.as_bytes(), user.as_bytes()], |row| role(row, 0))
 }
 
-/// Every project of the server, with its organization.
+/// Returns every project of the server, with its organization.
 pub(super) fn orgs(tx: &ReadTx<'_>) -> Result<Vec<(ProjectId, OrgId)>, StoreError> {
     tx.rows("SELECT id, org FROM project", [], |row| {
         Ok((ProjectId::from_bytes(row.get(0)?), OrgId::from_bytes(row.get(1)?)))
@@ -95,7 +95,7 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
     })
 }
 
-/// The role in a column; the schema allows no text that is not one.
+/// Reads a role from a column; the schema permits no invalid one.
 fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<MemberRole> {
     MemberRole::parse(&row.get::<_, String>(column)?).ok_or(rusqlite::Error::InvalidQuery)
 }

@@ -1,4 +1,4 @@
-//! What is on its way to the disk? A change whose answer comes with its commit, to a thread that waits or to a task that is woken.
+//! The pending result of a change. It arrives after the commit, for a thread that waits or a task that is woken.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::StoreError;
 
 /// A change that was handed to the writer, or one that was refused before.
-#[must_use = "nobody knows whether the change was made"]
+#[must_use = "without it, it is unknown whether the change was made"]
 #[derive(Debug)]
 pub struct Reply<T, E>(Result<oneshot::Receiver<Result<T, E>>, E>);
 
@@ -16,12 +16,12 @@ impl<T, E: From<StoreError>> Reply<T, E> {
         Self(Ok(answer))
     }
 
-    /// A change that is not made.
+    /// Creates the reply of a change that is not made.
     pub const fn refused(error: E) -> Self {
         Self(Err(error))
     }
 
-    /// Waits on this thread until the change is on disk.
+    /// Blocks this thread until the change is on disk.
     pub fn wait(self) -> Result<T, E> {
         self.0?.recv().map_err(|_| stopped())?
     }
@@ -36,7 +36,7 @@ impl<T, E: From<StoreError>> IntoFuture for Reply<T, E> {
     }
 }
 
-/// The answer to a change, for a task.
+/// The future of a [`Reply`].
 pub struct ReplyFuture<T, E>(Result<oneshot::AsyncReceiver<Result<T, E>>, Option<E>>);
 
 // Nothing in it is pinned.

@@ -1,4 +1,5 @@
-//! What is left for revocations when the disk is full? A file beside the database holds room, and is cut when they need it.
+//! Disk space reserved for revocations: a file beside the database holds it, and is truncated when a revocation needs
+//! space.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -12,14 +13,14 @@ use rustix::io::Errno;
 
 use super::{StoreError, connection, files};
 
-/// How often a file that is too short is looked at, whether there is room to fill it again.
+/// How often to check whether there is space to refill a file that is too short.
 const REFILL: Duration = Duration::from_secs(5);
 
-/// The reserve of a database: the bytes of `<database>.reserve`.
+/// The reserve of a database: the file `<database>.reserve`.
 pub(super) struct Reserve {
     database: PathBuf,
     file: PathBuf,
-    /// Bytes that it should have.
+    /// The intended size in bytes.
     wanted: u64,
     looked_at: Cell<Option<Instant>>,
 }
@@ -30,12 +31,13 @@ impl Reserve {
         Self { database, file, wanted, looked_at: Cell::new(None) }
     }
 
-    /// Whether the disk has less free room than a revocation should find.
+    /// Returns whether the disk has less free space than a revocation should find.
     pub(super) fn is_needed(&self) -> bool {
         self.free() < self.step()
     }
 
-    /// Gives a revocation free room on the disk, by cutting the file if need be. One that is not wanted any more goes as a whole.
+    /// Frees disk space for a revocation, by truncating the file if necessary. A reserve that is no longer wanted is
+    /// removed.
     pub(super) fn give(&self) -> Result<(), StoreError> {
         if self.wanted == 0 {
             return files::remove(&self.file);
@@ -44,13 +46,13 @@ impl Reserve {
         let length = length(&self.file);
         if missing > 0 && length > 0 {
             files::own_file(&self.file)?.set_len(length.saturating_sub(missing))?;
-            tracing::warn!(file = %self.file.display(), bytes = missing.min(length), "the disk is full: a revocation takes room from the reserve");
+            tracing::warn!(file = %self.file.display(), bytes = missing.min(length), "the disk is full: a revocation uses space from the reserve. Free disk space");
         }
         Ok(())
     }
 
-    /// Fills the file as far as the disk has room for it, and cuts or removes one that is larger than it should be. What counts is
-    /// what the disk has put aside: a copy of the file may be as long and hold nothing.
+    /// Fills the file as far as the disk has space, and truncates or removes one that is too large. What counts is the
+    /// allocated space: a copy of the file may have the same length without any.
     pub(super) fn fill(&self) -> Result<(), StoreError> {
         let (length, held) = (length(&self.file), held(&self.database));
         if length == self.wanted && held == length
@@ -62,7 +64,7 @@ impl Reserve {
         if self.wanted == 0 {
             return files::remove(&self.file);
         }
-        // What is left free is what a revocation is given before the file is cut, twice: else both would take turns.
+        // Twice what a revocation should find stays free, otherwise filling and truncating would alternate.
         let growth = self.free().saturating_sub(2 * self.step());
         let filled = self.wanted.min(held.saturating_add(growth));
         if filled > held || length > self.wanted {
@@ -71,7 +73,7 @@ impl Reserve {
         Ok(())
     }
 
-    /// Free bytes that a revocation should find: it may touch every node of an organization.
+    /// Free bytes that a revocation should find: it may affect every node of an organization.
     const fn step(&self) -> u64 {
         self.wanted / 4
     }
@@ -81,12 +83,12 @@ impl Reserve {
     }
 }
 
-/// The file that holds the reserve of a database.
+/// Returns the path of a database's reserve.
 fn path(database: &Path) -> PathBuf {
     files::beside(database, ".reserve")
 }
 
-/// Bytes of the disk that the reserve of a database holds.
+/// Returns the bytes of the disk that a database's reserve holds.
 pub(super) fn held(database: &Path) -> u64 {
     fs::metadata(path(database)).map_or(0, |meta| meta.len().min(meta.blocks().saturating_mul(512)))
 }
@@ -95,7 +97,7 @@ fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |meta| meta.len())
 }
 
-/// Gives a file so many bytes, which the disk has surely put aside.
+/// Sets the size of a file and makes sure that the disk has allocated it.
 fn hold(mut file: File, bytes: u64) -> Result<(), StoreError> {
     file.set_len(bytes)?;
     match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {

@@ -1,14 +1,15 @@
-//! Is the schema of a file the one that `schema.sql` makes? SQLite obeys whatever stands there, so every text is compared.
+//! Compares the schema of a file with `schema.sql`. SQLite executes whatever the file's schema says, so every text is
+//! compared.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::migrate;
 
-/// A row of `sqlite_schema`: type, name, the table that it belongs to, and its text.
+/// A row of `sqlite_schema`: type, name, table and SQL text.
 type Object = [Option<String>; 4];
 
-/// What the schema of a file of the current version has, lacks or says otherwise, if anything: the first of it.
+/// Returns the first difference between the file's schema and that of the current version, if there is one.
 pub(super) fn difference(conn: &Connection) -> rusqlite::Result<Option<String>> {
     let ours = Connection::open_in_memory()?;
     ours.execute_batch(migrate::SCHEMA)?;
@@ -19,16 +20,16 @@ pub(super) fn difference(conn: &Connection) -> rusqlite::Result<Option<String>> 
         return Ok(Some(format!("the {} of its schema {how}", name(object))));
     }
     let more = found.iter().find(|object| !expected.contains(object));
-    Ok(more.map(|object| format!("its schema has the {}, which orgkeys did not make", name(object))))
+    Ok(more.map(|object| format!("its schema has the {}, which orgkeys did not create", name(object))))
 }
 
 fn objects(conn: &Connection) -> rusqlite::Result<Vec<Object>> {
-    // Statistics come from whoever runs ANALYZE by hand, which damages nothing.
+    // Statistics come from a manual ANALYZE and do no harm.
     let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_stat[134]'";
     conn.prepare(sql)?.query_map([], |row| Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?]))?.collect()
 }
 
-/// A column as text, whatever damage made of it.
+/// Reads a column as text, even if damage made it something else.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Null => None,
@@ -64,7 +65,7 @@ mod tests {
             ),
             ("DROP INDEX node_by_org", Some("the index node_by_org of its schema is missing")),
             ("ALTER TABLE org ADD note TEXT", Some("the table org of its schema was changed")),
-            ("CREATE TABLE note (id)", Some("its schema has the table note, which orgkeys did not make")),
+            ("CREATE TABLE note (id)", Some("its schema has the table note, which orgkeys did not create")),
             (
                 "DROP INDEX node_by_org; CREATE INDEX node_by_org ON node (org, id)",
                 Some("the index node_by_org of its schema was changed"),

@@ -1,10 +1,11 @@
-//! Does the schema hold by itself? Each rule that a row can break is broken here, beside the nearest row that keeps it.
+//! Tests that the schema enforces its rules: each rule that a row can break is broken, next to the nearest row that
+//! follows it.
 
 use rusqlite::Connection;
 
 use super::{connection, open};
 
-/// A database with one of everything; `%` stands where a case puts its value.
+/// A database with one of everything; `%` marks where a case inserts its value.
 const ROWS: &str = "
     INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
     INSERT INTO person VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
@@ -44,7 +45,7 @@ const WEBHOOK: &str =
 const DELIVERY: &str = "INSERT INTO delivery VALUES (x'01020304050607080910111213141516', %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
-/// A statement, the last value that it takes, and the first that it does not.
+/// A statement, the last value that it accepts, and the first that it refuses.
 const LIMITS: [(&str, &str, &str); 69] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
@@ -214,7 +215,7 @@ const LIMITS: [(&str, &str, &str); 69] = [
     ),
 ];
 
-/// What no row may suffer at all.
+/// What must not be possible with any row.
 const NEVER: [(&str, &str); 9] = [
     ("UPDATE audit SET action = 'b' WHERE id = 1", "append-only"),
     ("DELETE FROM audit WHERE id = 2", "append-only"),
@@ -275,7 +276,7 @@ fn a_deleted_key_leaves_its_nodes_without_one() {
     assert_eq!(key, None);
 }
 
-/// The limit of nodes is looked at with every new one, so they must not be counted.
+/// The limit on nodes is checked with every new node, so nodes must not be counted each time.
 #[test]
 fn the_nodes_of_an_organization_are_counted_whatever_becomes_of_them() {
     let (_folder, conn) = database();
@@ -294,7 +295,7 @@ fn the_nodes_of_an_organization_are_counted_whatever_becomes_of_them() {
     assert_eq!(others, 0);
 }
 
-/// The bound of what may be on its way is looked at with every event, so it must not be counted.
+/// The limit on pending deliveries is checked with every event, so they must not be counted each time.
 #[test]
 fn what_is_on_its_way_to_a_webhook_is_counted_whatever_becomes_of_it() {
     let (_folder, conn) = database();
@@ -330,7 +331,7 @@ fn what_is_on_its_way_to_a_webhook_is_counted_whatever_becomes_of_it() {
     assert_eq!(conn.execute("DELETE FROM webhook", []).expect("deleted with it"), 1);
 }
 
-/// With every event the webhooks of its organization are looked at, so that must be a look into an index.
+/// With every event the webhooks of its organization are read, so that must be an index lookup.
 #[test]
 fn the_outbox_is_read_by_its_indexes_alone() {
     let (_folder, conn) = database();

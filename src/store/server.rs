@@ -1,4 +1,4 @@
-//! What does the server remember of itself? One row.
+//! The server's own state: one row.
 
 use rusqlite::params;
 
@@ -6,7 +6,7 @@ use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::TokenId;
 use crate::domain::time::Time;
 
-/// The newest id of each table whose ids begin with a moment.
+/// The newest id of each table whose ids start with a time.
 const NEWEST_IDS: [&str; 8] = [
     "SELECT id FROM org ORDER BY id DESC LIMIT 1",
     "SELECT id FROM person ORDER BY id DESC LIMIT 1",
@@ -18,7 +18,7 @@ const NEWEST_IDS: [&str; 8] = [
     "SELECT id FROM delivery ORDER BY id DESC LIMIT 1",
 ];
 
-/// Signed messages from before this moment are refused.
+/// Returns the moment before which signed messages are refused.
 pub fn signed_after(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
     let millis = tx.row("SELECT signed_after FROM server", [], |row| row.get(0))?;
     Ok(Time::from_millis(millis.unwrap_or(0)))
@@ -29,41 +29,41 @@ pub fn set_signed_after(tx: &WriteTx<'_>, time: Time) -> Result<(), StoreError> 
     tx.execute("UPDATE server SET signed_after = ?1", [time.millis()]).map(drop)
 }
 
-/// The greatest moment in an id that was given out.
+/// Returns the latest time in an id that was issued.
 pub fn last_id_at(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
     let mut last: Option<[u8; 16]> = None;
     for sql in NEWEST_IDS {
         last = last.max(tx.row(sql, [], |row| row.get(0))?);
     }
-    // A UUID version 7 begins with 48 bits of milliseconds.
+    // A UUID version 7 starts with 48 bits of milliseconds.
     let millis = last.map_or(0, |id| id[..6].iter().fold(0, |millis, byte| (millis << 8) | i64::from(*byte)));
     Ok(Time::from_millis(millis))
 }
 
-/// The first token, if it was made and perhaps never shown.
+/// Returns the first token, if it was created but perhaps never shown.
 pub fn unannounced_token(tx: &ReadTx<'_>) -> Result<Option<TokenId>, StoreError> {
     let id: Option<Option<[u8; 16]>> = tx.row("SELECT unannounced_token FROM server", [], |row| row.get(0))?;
     Ok(id.flatten().map(TokenId::from_bytes))
 }
 
-/// Remembers that a token is yet to be shown, or that none is.
+/// Records which token has yet to be shown, or that none has.
 pub fn set_unannounced_token(tx: &WriteTx<'_>, token: Option<TokenId>) -> Result<(), StoreError> {
     tx.execute("UPDATE server SET unannounced_token = ?1", params![token.as_ref().map(TokenId::as_bytes)]).map(drop)
 }
 
-/// The time of the last backup that has its event.
+/// Returns the time of the last backup that is recorded in the audit log.
 pub fn backup_recorded(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
     let millis = tx.row("SELECT backup_recorded FROM server", [], |row| row.get(0))?;
     Ok(Time::from_millis(millis.unwrap_or(0)))
 }
 
-/// Remembers that the backup made at `time` has its event; `false` when it, or a later one, had one already.
+/// Records that the backup made at `time` is in the audit log; `false` if it or a later one already was.
 pub fn record_backup(tx: &WriteTx<'_>, time: Time) -> Result<bool, StoreError> {
     let sql = "UPDATE server SET backup_recorded = ?1 WHERE backup_recorded < ?1";
     Ok(tx.execute(sql, [time.millis()])? == 1)
 }
 
-/// Shows that the disk takes writes. The value differs each time: SQLite writes no page that stays as it is.
+/// Verifies that the disk accepts writes. The value differs each time, because SQLite does not write an unchanged page.
 pub fn probe(tx: &WriteTx<'_>, now: Time) -> Result<(), StoreError> {
     let sql = "UPDATE server SET probed_at = CASE WHEN probed_at < ?1 THEN ?1 ELSE probed_at + 1 END";
     tx.execute(sql, [now.millis()]).map(drop)

@@ -1,4 +1,4 @@
-//! What is remembered of a session? One row of the access tokens for as long as it lives, and its refresh tokens, the used ones too.
+//! Sessions: one row among the access tokens while a session lasts, and its refresh tokens, including the used ones.
 
 use std::time::Duration;
 
@@ -11,29 +11,30 @@ use crate::domain::id::{OrgId, TokenId, UserId};
 use crate::domain::session::{OwnToken, REFRESH_TTL, Session};
 use crate::domain::time::Time;
 
-/// Sessions that a person may have at once: they are kept in memory, and listed whole.
+/// The maximum number of concurrent sessions per user: they are held in memory, and listed without paging.
 const MOST: u32 = 1_000;
 
-/// How long the row of a session is kept past its end.
+/// How long the row of an ended session is stored.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// Forgotten with each login or refresh, so that no call pays for many.
+/// How many ended sessions or old refresh tokens are removed with each sign-in or refresh, so that no call pays for
+/// many.
 const FORGOTTEN_AT_ONCE: u32 = 8;
 
-/// When a token ends or ended, as the index has it; null for one that stands until it is revoked.
+/// When a token ends or ended, as in the index; null for one that is valid until it is revoked.
 const ENDS: &str = "CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
     THEN coalesce(refresh_until, expires_at) ELSE revoked_at END";
 
-/// What a refresh token is worth.
+/// What a refresh token belongs to, and its state.
 #[derive(Clone, Debug)]
 pub struct Refresh {
     /// The session that it renews.
     pub session: TokenId,
-    /// Whose session it is.
+    /// The user of the session.
     pub user: UserId,
-    /// Their organization.
+    /// The organization of the user.
     pub org: OrgId,
-    /// Whether it was used before.
+    /// Whether the refresh token was used before.
     pub used: bool,
     /// Whether the session was ended, or its user deleted.
     ended: bool,
@@ -42,14 +43,14 @@ pub struct Refresh {
 }
 
 impl Refresh {
-    /// Whether its session stands at `now`.
+    /// Returns whether the session is valid at `now`.
     #[must_use]
     pub fn stands(&self, now: Time) -> bool {
         !self.ended && now < self.until
     }
 }
 
-/// Adds a session with its first two tokens.
+/// Inserts a session with its first access token and refresh token.
 pub fn insert(
     tx: &WriteTx<'_>,
     session: &Session,
@@ -73,7 +74,7 @@ pub fn insert(
     add_refresh(tx, session.id, refresh)
 }
 
-/// What the refresh token with this digest is worth.
+/// Returns the session and the state of the refresh token with this digest.
 pub fn find_by_refresh(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<Refresh>, StoreError> {
     let sql = "SELECT token.id, token.person, used_at IS NOT NULL, revoked_at IS NOT NULL OR deleted_at IS NOT NULL,
             refresh_until, refresh_token.digest, org
@@ -83,14 +84,14 @@ pub fn find_by_refresh(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<R
     Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(refresh, _)| refresh))
 }
 
-/// Uses a refresh token up; `false` when it was used before.
+/// Marks a refresh token as used; `false` if it was used before.
 pub fn spend_refresh(tx: &WriteTx<'_>, digest: &TokenDigest, now: Time) -> Result<bool, StoreError> {
     let sql = "UPDATE refresh_token SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL";
     Ok(tx.execute(sql, params![digest, now.millis()])? == 1)
 }
 
-/// Gives a session other tokens and later ends; the access token before ends at once. Refresh tokens that were used so
-/// long ago that they would have ended by themselves are forgotten.
+/// Gives a session new tokens and later ends; the previous access token becomes invalid immediately. Some refresh
+/// tokens that were used longer ago than their lifetime are removed.
 pub fn renew(
     tx: &WriteTx<'_>,
     session: TokenId,
@@ -111,7 +112,7 @@ pub fn renew(
     add_refresh(tx, session, refresh)
 }
 
-/// The sessions and other access tokens of a person that stand, newest first.
+/// Returns the valid sessions and access tokens of a user, newest first.
 pub fn list(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Vec<OwnToken>, StoreError> {
     let sql = format!(
         "SELECT id, refresh_until IS NOT NULL, device, created_at, coalesce(refresh_until, expires_at), last_used
@@ -123,7 +124,7 @@ pub fn list(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Vec<OwnToken>, S
     tx.rows(&sql, params![user.as_bytes(), now.millis()], own_token)
 }
 
-/// Ends a session or another access token of a person; `false` when they have none with this id that stands.
+/// Ends a session or an access token of a user; `false` if the user has no valid one with this id.
 pub fn end(tx: &WriteTx<'_>, user: UserId, id: TokenId, now: Time) -> Result<bool, StoreError> {
     tx.touches.add(Touched::Token(id));
     let sql = "UPDATE token SET revoked_at = ?3 WHERE id = ?1 AND person = ?2 AND revoked_at IS NULL
@@ -131,8 +132,8 @@ pub fn end(tx: &WriteTx<'_>, user: UserId, id: TokenId, now: Time) -> Result<boo
     Ok(tx.execute(sql, params![id.as_bytes(), user.as_bytes(), now.millis()])? == 1)
 }
 
-/// Ends the sessions that leave a person no room for another one: those that were not refreshed for longest. Gives their
-/// ids. Their rows go too, so that signing in again and again leaves no more of them.
+/// Ends the sessions beyond the maximum, to make room for a new one: those that were not refreshed for longest. Their
+/// rows are deleted, so that repeated sign-ins do not accumulate rows. Returns their ids.
 pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenId>, StoreError> {
     let sql = format!(
         "SELECT id FROM token INDEXED BY token_by_end
@@ -146,7 +147,7 @@ pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenI
     Ok(surplus)
 }
 
-/// Forgets some of a person's sessions that ended long ago.
+/// Removes some of a user's sessions that ended long ago.
 pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), StoreError> {
     let sql = format!(
         "SELECT id FROM token INDEXED BY token_by_end

@@ -1,4 +1,4 @@
-//! How much may be written? Ordinary changes leave a reserve, so that what revokes still finds room on a full disk.
+//! Limits on disk space. Ordinary changes leave a reserve, so that revocations still find space on a full disk.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -7,13 +7,13 @@ use rusqlite::Connection;
 
 use super::{Options, Room, StoreError, connection, reserve};
 
-/// Pages that one change may need at most; with fewer left there is no room for an ordinary one.
+/// The most pages that one change may need; with fewer left, ordinary changes are refused.
 const ONE_CHANGE: u64 = 16;
 
-/// Free bytes with which a database can be opened.
+/// Free bytes needed to open a database.
 const NEEDED_TO_OPEN: u64 = 4 << 20;
 
-/// Whether a change may use the reserve of a full disk. Those that may come last in a batch.
+/// Whether a change may use the reserve of a full disk. Those that may are run last in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// It may not.
@@ -22,20 +22,20 @@ pub enum Urgency {
     Revoking,
 }
 
-/// How much may be written in this batch.
+/// The space available to this batch.
 pub(super) struct Space {
-    /// Whether disk and file have more than the reserve.
+    /// Whether the disk and the file have more than the reserve left.
     beyond_reserve: bool,
-    /// Pages that the file may have for ordinary changes.
+    /// The maximum number of pages of the file for ordinary changes.
     ordinary: u64,
-    /// Pages that it may have for those that revoke.
+    /// The maximum number of pages for revocations.
     revoking: u64,
-    /// The limit that SQLite keeps now.
+    /// The limit that is currently set in SQLite.
     set: Cell<u64>,
 }
 
 impl Space {
-    /// The most pages that an SQLite file can have.
+    /// The maximum number of pages of an SQLite file.
     const ALL: u64 = 0xffff_fffe;
 
     pub(super) fn look(conn: &Connection, options: &Options, page_size: u32) -> Result<Self, StoreError> {
@@ -51,7 +51,7 @@ impl Space {
         Ok(Self { beyond_reserve: on_disk && in_file, ordinary, revoking, set: Cell::new(0) })
     }
 
-    /// Whether there is more than the reserve.
+    /// Returns whether more than the reserve is left.
     pub(super) const fn beyond_reserve(&self) -> bool {
         self.beyond_reserve
     }
@@ -65,17 +65,18 @@ impl Space {
     }
 }
 
-/// Whether the disk has so little beyond the reserve that it may be full before a transaction that begins now is on it.
+/// Returns whether so little is left beyond the reserve that the disk may be full before a transaction that starts now
+/// is committed.
 pub(super) fn is_near_reserve(options: &Options) -> bool {
     on_disk(&options.path).is_some_and(|bytes| bytes <= options.room.reserve.saturating_mul(2))
 }
 
-/// Bytes that the disk has for this database: those that are free, and those that its reserve holds.
+/// Returns the bytes that the disk has for this database: the free ones, and those that its reserve holds.
 pub fn on_disk(database: &Path) -> Option<u64> {
     Some(connection::disk_free(database)?.saturating_add(reserve::held(database)))
 }
 
-/// Says so where a full disk is the reason why a database cannot be opened.
+/// Replaces the error if a full disk is the reason why a database cannot be opened.
 pub(super) fn explain(error: StoreError, database: &Path) -> StoreError {
     let free = connection::disk_free(database);
     let is_full = matches!(error, StoreError::Full)
@@ -91,7 +92,7 @@ pub(super) fn explain(error: StoreError, database: &Path) -> StoreError {
     ))
 }
 
-/// Pages of the file that hold something.
+/// Returns the pages of the file that are in use.
 fn used(conn: &Connection) -> Result<u64, StoreError> {
     let count = |pragma| conn.prepare_cached(pragma)?.query_row([], |row| row.get::<_, u32>(0)).map(u64::from);
     Ok(count("PRAGMA page_count")?.saturating_sub(count("PRAGMA freelist_count")?))

@@ -1,5 +1,5 @@
-//! Does SQLite take every statement of the store, and PostgreSQL too? The store is to run on both one day, and what one of them alone
-//! understands is dear to find out late.
+//! Tests that SQLite and PostgreSQL accept every statement of the store. The store is to run on both one day, and what
+//! only one of them understands is expensive to find out late.
 
 mod postgres;
 mod source;
@@ -12,14 +12,15 @@ use self::postgres::Postgres;
 use self::source::Sources;
 use super::{event, migrate};
 
-/// Statements about SQLite's file itself, by what they read: PostgreSQL is not asked about them.
+/// Statements about SQLite's file itself, by what they read: PostgreSQL is not given them.
 const OF_SQLITE: [(&str, &str); 3] = [
     ("sqlite_schema", "what tables, indexes and triggers the file has"),
     ("sqlite_sequence", "which ids AUTOINCREMENT gave out last"),
     ("pragma_foreign_key_check", "rows that refer to none, which another program may have left in the file"),
 ];
 
-/// Statements that PostgreSQL does not take, or takes as something else: without them, a test that asks nothing would pass.
+/// Statements that PostgreSQL refuses or understands differently. Without them, a test that prepares nothing would
+/// pass.
 const REFUSED: [(&str, &str); 4] = [
     ("SELECT id FROM org WHERE ?1 IS NULL OR id = ?1", "could not determine data type of parameter"),
     ("SELECT iif(nodes > 0, 1, 0) FROM org", "function iif(boolean, integer, integer) does not exist"),
@@ -27,7 +28,7 @@ const REFUSED: [(&str, &str); 4] = [
     ("SELECT id FROM node WHERE 30 * ?1 < last_contact", "a parameter that is integer there"),
 ];
 
-/// Every statement of the store: those that its sources have, and those that are put together for a search.
+/// Every statement of the store: those in its sources, and those assembled for a search.
 pub(super) fn statements() -> BTreeSet<String> {
     let sources = Sources::of_store();
     let mut statements = sources.statements().expect("statements that can be read");

@@ -1,4 +1,4 @@
-//! How much is remembered, of all organizations together? Counted in indexes alone.
+//! Server-wide counts of all organizations together, taken from indexes alone.
 
 use rusqlite::Row;
 
@@ -6,45 +6,46 @@ use super::webhook::FAILING;
 use super::{ReadTx, StoreError};
 use crate::domain::time::Time;
 
-/// How many organization keys there are.
+/// Returns how many organization keys there are.
 pub fn org_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT count(*) FROM org_key", [], count)?.unwrap_or(0))
 }
 
-/// How many API keys there are, ended ones too.
+/// Returns how many API keys there are, including expired ones.
 pub fn api_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT count(*) FROM api_key", [], count)?.unwrap_or(0))
 }
 
-/// How many nodes there are, without the deleted ones.
+/// Returns how many nodes there are, without deleted ones.
 pub fn nodes(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT count(*) FROM node WHERE deleted_at IS NULL", [], count)?.unwrap_or(0))
 }
 
-/// How many nodes the organization has that has the most, deleted ones too.
+/// Returns the number of nodes of the organization that has the most, including deleted ones.
 pub fn most_nodes(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT coalesce(max(nodes), 0) FROM org", [], count)?.unwrap_or(0))
 }
 
-/// How many of the nodes were last heard of at `since` or before.
+/// Returns how many nodes had their last contact at `since` or before.
 pub fn silent_nodes(tx: &ReadTx<'_>, since: Time) -> Result<i64, StoreError> {
-    // In two halves, since the index has those whose silence is yet to be announced first.
+    // In two halves, because the index starts with the nodes whose silence has not been announced.
     let halves =
         "SELECT (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NULL AND last_contact <= ?1)
         + (SELECT count(*) FROM node WHERE deleted_at IS NULL AND silent_at IS NOT NULL AND last_contact <= ?1)";
     Ok(tx.row(halves, [since.millis()], count)?.unwrap_or(0))
 }
 
-/// How many deliveries are on their way, and since when the oldest of those whose webhook is on.
+/// Returns how many deliveries are pending, and since when the oldest of an enabled webhook.
 pub fn deliveries(tx: &ReadTx<'_>) -> Result<(i64, Option<Time>), StoreError> {
-    // In this order, since the index begins with the webhook.
+    // The join order is fixed, because the index starts with the webhook.
     let sql = "SELECT count(*), min(delivery.created_at) FILTER (WHERE webhook.disabled IS NULL)
         FROM webhook CROSS JOIN delivery ON delivery.webhook = webhook.id WHERE state = 'pending'";
     let found = tx.row(sql, [], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(Time::from_millis))))?;
     Ok(found.unwrap_or_default())
 }
 
-/// How many webhooks there are, and how many fail: they are on and their last try failed, or no administrator switched them off.
+/// Returns how many webhooks there are, and how many are failing: enabled with a failed last attempt, or disabled by
+/// the server.
 pub fn webhooks(tx: &ReadTx<'_>) -> Result<(i64, i64), StoreError> {
     let sql = format!(
         "SELECT count(*), count(*) FILTER (WHERE disabled <> 'administrator' OR (disabled IS NULL AND {FAILING}))

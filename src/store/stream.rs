@@ -1,4 +1,4 @@
-//! What follows in the audit log? What clients are shown of it after an entry, oldest first, a page at a time.
+//! Reads the audit log forward for streaming: the visible events after an entry, oldest first, one page at a time.
 
 use rusqlite::params;
 
@@ -7,44 +7,44 @@ use super::{ReadTx, StoreError};
 use crate::domain::event::EventFilter;
 use crate::domain::id::{OrgId, UserId};
 
-/// The most events of a page.
+/// The maximum number of events per page.
 pub const MOST: u32 = 100;
 
-/// The most entries that are looked at for a page, so that a filter that nothing fits does not hold a reader for long.
+/// The maximum number of entries examined per page, so that a filter without matches does not hold a reader for long.
 const SPAN: i64 = 10_000;
 
-/// Which events of an organization are followed, and by whom.
+/// Selects the events of an organization that are followed, and the reader whose read marks count.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are the columns that they are compared with")]
 pub struct StreamQuery {
     pub org: OrgId,
     pub filter: EventFilter,
-    /// Whose marks count; an API key has none.
+    /// The user whose read marks apply; an API key has none.
     pub reader: Option<UserId>,
 }
 
-/// A piece of the log.
+/// A section of the log.
 #[derive(Debug)]
 pub struct LogSlice {
-    /// What fits of it, oldest first.
+    /// The matching events, oldest first.
     pub events: Vec<Shown>,
-    /// The last entry that was looked at.
+    /// The last entry that was examined.
     pub upto: i64,
-    /// The last one of the organization among them.
+    /// The last examined entry of the organization.
     pub own: Option<i64>,
-    /// Whether no more events have room in it.
+    /// Whether the page is full.
     pub full: bool,
-    /// Whether there is more of the organization after it.
+    /// Whether the organization has more entries after it.
     pub more: bool,
 }
 
-/// The id of the first entry that is kept of an organization's chain.
+/// Returns the id of the first remaining entry of an organization's chain.
 pub fn first_id(tx: &ReadTx<'_>, org: OrgId) -> Result<Option<i64>, StoreError> {
     tx.row("SELECT id FROM audit WHERE org = ?1 ORDER BY seq LIMIT 1", [org.as_bytes()], |row| row.get(0))
 }
 
-/// How far a page that begins after `after` may look, and the newest entry of the organization: behind it nothing is looked
-/// at. Ids that no entry has, since a restore passed over them or retention removed them, are no part of a page.
+/// Returns how far a page after `after` may be read, and the newest entry of the organization, beyond which nothing is
+/// read. Ids without an entry, skipped by a restore or removed by retention, do not count toward the page.
 fn reach(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<(i64, i64), StoreError> {
     let sql = "SELECT id FROM audit WHERE org = ?1 ORDER BY seq DESC LIMIT 1";
     let newest = tx.row(sql, [org.as_bytes()], |row| row.get(0))?.unwrap_or(0);
@@ -53,22 +53,22 @@ fn reach(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<(i64, i64), StoreErr
     Ok((first.saturating_add(SPAN - 1).min(newest), newest))
 }
 
-/// The last entry of an organization from behind `after` on up to `upto`, which are not far apart.
+/// Returns the last entry of an organization after `after` and up to `upto`, which are not far apart.
 fn last_own(tx: &ReadTx<'_>, org: OrgId, after: i64, upto: i64) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT id FROM audit NOT INDEXED WHERE id > ?1 AND id <= ?2 AND org = ?3 ORDER BY id DESC LIMIT 1";
     tx.row(sql, params![after, upto, org.as_bytes()], |row| row.get(0))
 }
 
-/// A page for somebody who is shown nothing.
+/// Returns a page for a reader to whom nothing is visible.
 pub fn blank(tx: &ReadTx<'_>, org: OrgId, after: i64) -> Result<LogSlice, StoreError> {
     let reach = reach(tx, org, after)?;
     whole(tx, org, after, Vec::new(), reach)
 }
 
-/// What fits of the entries that follow `after`.
+/// Returns the matching events after `after`.
 pub fn page(tx: &ReadTx<'_>, query: &StreamQuery, after: i64) -> Result<LogSlice, StoreError> {
     let (upto, newest) = reach(tx, query.org, after)?;
-    // By their ids and no other index: those that follow are few and lie together.
+    // Read by id and no other index: the entries that follow are few and adjacent.
     let sql = "SELECT id, at, actor_id, actor_name, context, context_id, change, detail, project,
              NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?9 AND event = audit.id)
          FROM audit NOT INDEXED
@@ -93,7 +93,7 @@ pub fn page(tx: &ReadTx<'_>, query: &StreamQuery, after: i64) -> Result<LogSlice
     whole(tx, query.org, after, events, (upto, newest))
 }
 
-/// The page that has these events.
+/// Completes the page that has these events.
 fn whole(
     tx: &ReadTx<'_>,
     org: OrgId,
@@ -106,7 +106,7 @@ fn whole(
     let upto = shown.filter(|_| full).unwrap_or(upto);
     let own = last_own(tx, org, shown.unwrap_or(after), upto)?.or(shown);
     let more = upto < newest;
-    // What follows the newest is others'.
+    // Entries after the newest one belong to others.
     let upto = if more { upto } else { last_id(tx)?.max(after) };
     Ok(LogSlice { events, upto, own, full, more })
 }

@@ -1,4 +1,4 @@
-//! What is remembered of an access token? Its digest and its times, never the token.
+//! Access tokens: the digest and the times. The token itself is never stored.
 
 use rusqlite::{Row, params};
 
@@ -10,7 +10,7 @@ use crate::domain::role::Role;
 use crate::domain::time::Time;
 use crate::domain::user::Token;
 
-/// What a token is worth at a moment: whose it is, and whether it and its user still stand.
+/// An access token with what determines whether it is valid, for whom, and with which role.
 #[derive(Clone, Debug)]
 pub struct TokenStatus {
     /// The token.
@@ -29,7 +29,7 @@ const STANDING: &str = "SELECT token.id, token.person, token.created_at, token.e
         token.last_used, person.org, person.role, person.deleted_at IS NOT NULL, token.digest
     FROM token JOIN person ON person.id = token.person";
 
-/// Adds a token; `false` when there is one with this digest already.
+/// Inserts a token; `false` if there is one with this digest already.
 pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<bool, StoreError> {
     let added = tx.execute(
         "INSERT INTO token (id, person, digest, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -46,7 +46,7 @@ pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<b
     Ok(added == 1)
 }
 
-/// The token with this digest.
+/// Returns the token with this digest.
 pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<TokenStatus>, StoreError> {
     let found = tx.row(&format!("{STANDING} WHERE token.digest = ?1"), [digest], |row| {
         Ok((standing(row)?, row.get::<_, TokenDigest>(9)?))
@@ -54,12 +54,12 @@ pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<To
     Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(standing, _)| standing))
 }
 
-/// The token with this id, as it stands in this snapshot.
+/// Returns the token with this id in this snapshot.
 pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<TokenStatus>, StoreError> {
     tx.row(&format!("{STANDING} WHERE token.id = ?1"), [id.as_bytes()], standing)
 }
 
-/// The tokens of one user, or of all, newest first.
+/// Returns the tokens of one user, or of all users, newest first.
 pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreError> {
     match user {
         Some(user) => {
@@ -70,7 +70,8 @@ pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreEr
     }
 }
 
-/// The tokens that stand, or the one with this id if it does, each with the digest that it is known by.
+/// Returns the tokens that are neither revoked nor of a deleted user, or the one with this id if it is such, each with
+/// its digest.
 pub(super) fn live(tx: &ReadTx<'_>, id: Option<TokenId>) -> Result<Vec<(TokenDigest, TokenStatus)>, StoreError> {
     let known = |row: &Row<'_>| Ok((row.get(9)?, standing(row)?));
     let sql = format!("{STANDING} WHERE token.revoked_at IS NULL AND person.deleted_at IS NULL");
@@ -80,21 +81,21 @@ pub(super) fn live(tx: &ReadTx<'_>, id: Option<TokenId>) -> Result<Vec<(TokenDig
     }
 }
 
-/// Ends a token; `false` when there is none that still stands.
+/// Revokes a token; `false` if there is none or it was already revoked.
 pub fn revoke(tx: &WriteTx<'_>, id: TokenId, now: Time) -> Result<bool, StoreError> {
     let sql = "UPDATE token SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
     tx.touches.add(Touched::Token(id));
     Ok(tx.execute(sql, params![id.as_bytes(), now.millis()])? == 1)
 }
 
-/// Ends every token and session of a person; gives how many stood.
+/// Revokes every token and session of a user; returns how many were not yet revoked.
 pub fn revoke_of(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<usize, StoreError> {
     tx.touches.add(Touched::User(user));
     let sql = "UPDATE token SET revoked_at = ?2 WHERE person = ?1 AND revoked_at IS NULL";
     tx.execute(sql, params![user.as_bytes(), now.millis()])
 }
 
-/// Ends the sessions of a person but for `kept`, and no token that is no session; gives how many stood.
+/// Ends the sessions of a user except `kept`, and no other tokens; returns how many were not yet revoked.
 pub fn revoke_sessions(
     tx: &WriteTx<'_>,
     user: UserId,
@@ -107,13 +108,13 @@ pub fn revoke_sessions(
     tx.execute(sql, params![user.as_bytes(), now.millis(), spared.as_ref().map(TokenId::as_bytes)])
 }
 
-/// Ends every token; gives how many stood.
+/// Revokes every token and session of the server; returns how many were not yet revoked.
 pub fn revoke_all(tx: &WriteTx<'_>, now: Time) -> Result<usize, StoreError> {
     tx.touches.add(Touched::EveryToken);
     tx.execute("UPDATE token SET revoked_at = ?1 WHERE revoked_at IS NULL", [now.millis()])
 }
 
-/// Remembers that a token was used.
+/// Records that a token was used.
 pub fn touch(tx: &WriteTx<'_>, id: TokenId, now: Time) -> Result<(), StoreError> {
     tx.execute("UPDATE token SET last_used = ?2 WHERE id = ?1", params![id.as_bytes(), now.millis()]).map(drop)
 }

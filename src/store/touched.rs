@@ -1,4 +1,4 @@
-//! What did a transaction change of what stands? The index reads it again after the commit.
+//! The credentials that a transaction changed. The index reads them again after the commit.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -6,21 +6,22 @@ use std::net::IpAddr;
 use crate::domain::id::{ApiKeyId, ProjectId, TokenId, UserId};
 use crate::domain::time::Time;
 
-/// The last use of an API key: when, and from where.
+/// The last use of an API key: when, and from which address.
 pub type Used = (Time, Option<IpAddr>);
 
-/// What a transaction changed of what stands.
+/// What a transaction changed that the index holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Touched {
     Token(TokenId),
-    /// A person, and so every token of theirs.
+    /// A user, and therefore all of the user's tokens.
     User(UserId),
     EveryToken,
     ApiKey(ApiKeyId),
     Project(ProjectId),
 }
 
-/// What the running transaction has touched. A change that is undone may stay listed: what is renewed is read anew.
+/// What the running transaction has touched. A change that is undone may remain listed, because the index is always
+/// refreshed from the database.
 #[derive(Default)]
 pub(super) struct Touches(RefCell<Vec<Touched>>);
 

@@ -1,4 +1,4 @@
-//! Where does a chain of the audit log begin? After its trim point, the last entry that retention removed.
+//! The start of each chain of the audit log: the trim point is the last entry that retention removed.
 
 use rusqlite::params;
 
@@ -14,24 +14,24 @@ use crate::domain::time::Time;
 /// The last entry of a chain that is removed, or may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrimPoint {
-    /// Its place in the chain.
+    /// Its position in the chain.
     pub seq: i64,
     /// Its hash.
     pub hash: ChainHash,
 }
 
-/// What the schema calls a chain: the organization's id, or nothing for the server's own.
+/// The key of a chain in the schema: the organization's id, or empty for the server's own.
 fn key(org: Option<&OrgId>) -> &[u8] {
     org.map_or(&[], |org| org.as_bytes())
 }
 
-/// The trim point of a chain, if something of it was removed.
+/// Returns the trim point of a chain, if entries of it were removed.
 pub fn find(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Option<TrimPoint>, StoreError> {
     let sql = "SELECT seq, hash FROM trim_point WHERE chain = ?1";
     tx.row(sql, [key(org.as_ref())], |row| Ok(TrimPoint { seq: row.get(0)?, hash: row.get(1)? }))
 }
 
-/// Every trim point, under the name of its chain.
+/// Returns every trim point, with the name of its chain.
 pub fn all(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
     tx.rows("SELECT chain, seq, hash FROM trim_point ORDER BY chain", [], |row| {
         let chain: Vec<u8> = row.get(0)?;
@@ -40,9 +40,10 @@ pub fn all(tx: &ReadTx<'_>) -> Result<Vec<event::Head>, StoreError> {
     })
 }
 
-/// The last entry of a chain before which everything is older than `cutoff`, and how many may go with it. An entry that
-/// states a moment after `now` was made while the clock ran ahead: it keeps nothing. All of a chain may go, since the entry
-/// that says so is its last one then; but entries of earlier removals alone are no reason for another.
+/// Returns the last entry of a chain before which everything is older than `cutoff`, and how many entries can be
+/// removed with it. An entry with a time after `now` was made while the clock was ahead and retains nothing. The whole
+/// chain may be removed, because the entry that records the removal is then its last one; but entries about earlier
+/// removals alone are no reason for another removal.
 pub fn removable(
     tx: &ReadTx<'_>,
     org: Option<OrgId>,
@@ -52,7 +53,7 @@ pub fn removable(
     let begin = find(tx, org)?.map_or(0, |trim_point| trim_point.seq);
     let Some((head, _)) = last(tx, org)? else { return Ok(None) };
     let (chain, cutoff) = (org.as_ref().map(OrgId::as_bytes), cutoff.millis());
-    // `org IS ?4` would find neither by an index in PostgreSQL.
+    // `org IS ?4` would use no index in PostgreSQL in either case.
     let whose = if org.is_some() { "org = ?4" } else { "org IS NULL" };
     let first_young =
         format!("SELECT seq FROM audit WHERE {whose} AND seq > ?1 AND at BETWEEN ?2 AND ?3 ORDER BY seq LIMIT 1");
@@ -73,7 +74,8 @@ pub fn removable(
     Ok(more.map(|()| (trim_point, trim_point.seq - begin)))
 }
 
-/// Sets a chain's trim point, or moves it forward. The schema asks that the entry which says so is the chain's last.
+/// Sets or advances a chain's trim point. The schema requires that the entry which records the removal is the chain's
+/// last.
 pub fn advance(tx: &WriteTx<'_>, org: Option<OrgId>, trim_point: TrimPoint) -> Result<(), StoreError> {
     let sql = match find(tx, org)? {
         Some(_) => "UPDATE trim_point SET seq = ?2, hash = ?3 WHERE chain = ?1",
@@ -82,7 +84,7 @@ pub fn advance(tx: &WriteTx<'_>, org: Option<OrgId>, trim_point: TrimPoint) -> R
     tx.execute(sql, params![key(org.as_ref()), trim_point.seq, trim_point.hash]).map(drop)
 }
 
-/// Whether entries up to a chain's trim point are still there.
+/// Returns whether entries up to a chain's trim point still exist.
 pub fn is_unpurged(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<bool, StoreError> {
     let Some(trim_point) = find(tx, org)? else { return Ok(false) };
     let chain = org.as_ref().map(OrgId::as_bytes);
@@ -91,9 +93,9 @@ pub fn is_unpurged(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<bool, StoreErr
     Ok(tx.row(&sql, &*with_last(params![trim_point.seq], chain), |_| Ok(()))?.is_some())
 }
 
-/// Removes the first entries of a chain up to its trim point, at most so many, and with them what readers marked of them; but
-/// their deliveries first, of which there may be several times as many: again at most so many, and no entry before the last
-/// of them. Gives how many entries.
+/// Removes at most `most` of the first entries of a chain up to its trim point, with their read marks. Their
+/// deliveries, of which there may be several times as many, are removed first: again at most `most`, and no entry
+/// before the last of them. Returns how many entries.
 pub fn purge(tx: &WriteTx<'_>, org: Option<OrgId>, most: u32) -> Result<usize, StoreError> {
     let Some(trim_point) = find(tx, org)? else { return Ok(0) };
     if of_first(tx, org, trim_point.seq, most)? == most as usize {

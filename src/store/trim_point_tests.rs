@@ -1,4 +1,5 @@
-//! Does a trim point let go of what it covers, and of nothing else? The schema alone holds it.
+//! Tests that a trim point permits the removal of the entries it covers, and of no others. The schema alone enforces
+//! this.
 
 use super::schema_tests::{TRIM_POINT, database};
 

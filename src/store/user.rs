@@ -1,4 +1,4 @@
-//! What is remembered of a person?
+//! Users, their roles and their passwords.
 
 use rusqlite::{Row, params};
 
@@ -11,12 +11,13 @@ use crate::domain::user::User;
 
 const COLUMNS: &str = "id, org, email, name, last_name, role, validated, deleted_at";
 
-/// Holds unless the person is their organization's last OWNER. One who has not taken their account over cannot act yet,
-/// so they do not count as another.
+/// True unless the user is the organization's last OWNER. A user who has not accepted the invitation cannot act yet,
+/// and does not count as another OWNER.
 const NOT_THE_LAST_OWNER: &str = "(role <> 255 OR EXISTS (SELECT 1 FROM person AS other WHERE other.org = person.org
     AND other.role = 255 AND other.id <> person.id AND other.deleted_at IS NULL AND other.validated = 1))";
 
-/// Adds a person, with the hash of their password if they have one; `false` when the server has one with this address already.
+/// Inserts a user, with the hash of the password if there is one; `false` if the server already has a user with this
+/// e-mail address.
 pub fn insert(tx: &WriteTx<'_>, user: &User, password: Option<&str>, now: Time) -> Result<bool, StoreError> {
     let added = tx.execute(
         "INSERT INTO person (id, org, email, email_key, name, last_name, role, validated, created_at, password)
@@ -37,14 +38,14 @@ pub fn insert(tx: &WriteTx<'_>, user: &User, password: Option<&str>, now: Time) 
     Ok(added == 1)
 }
 
-/// Gives a person another name.
+/// Renames a user.
 pub fn rename(tx: &WriteTx<'_>, id: UserId, name: &str, last_name: &str) -> Result<(), StoreError> {
     let sql = "UPDATE person SET name = ?2, last_name = ?3 WHERE id = ?1";
     tx.execute(sql, params![id.as_bytes(), name, last_name]).map(drop)
 }
 
-/// Gives a person who is not deleted another role; `false` when that would take the last OWNER away. An invitation to a
-/// lesser role ends: whoever gave it may know it, and must not come to the greater one by it.
+/// Changes the role of a user who is not deleted; `false` if that would remove the last OWNER. An invitation to a
+/// lesser role is invalidated: whoever issued it may know the token, and must not gain the greater role with it.
 pub fn set_role(tx: &WriteTx<'_>, id: UserId, role: Role) -> Result<bool, StoreError> {
     tx.touches.add(Touched::User(id));
     let lesser = "DELETE FROM invitation WHERE person = ?1 AND (SELECT role FROM person WHERE id = ?1) < ?2";
@@ -56,8 +57,8 @@ pub fn set_role(tx: &WriteTx<'_>, id: UserId, role: Role) -> Result<bool, StoreE
     Ok(tx.execute(&sql, params![id.as_bytes(), role.number()])? == 1)
 }
 
-/// Deletes a person who is not deleted, as somebody with the role `by`, and ends what they could get in with; gives how many of their tokens and
-/// sessions that were, or `None` when it would take the last OWNER away.
+/// Deletes a user who is not deleted, on behalf of somebody with the role `by`, and revokes the user's invitation,
+/// tokens and sessions. Returns how many tokens and sessions were revoked, or `None` if it would remove the last OWNER.
 pub fn delete(tx: &WriteTx<'_>, id: UserId, by: Role, now: Time) -> Result<Option<usize>, StoreError> {
     let sql = format!("UPDATE person SET deleted_at = ?2, deleted_by = ?3 WHERE id = ?1 AND {NOT_THE_LAST_OWNER}");
     if tx.execute(&sql, params![id.as_bytes(), now.millis(), by.number()])? == 0 {
@@ -67,30 +68,30 @@ pub fn delete(tx: &WriteTx<'_>, id: UserId, by: Role, now: Time) -> Result<Optio
     token::revoke_of(tx, id, now).map(Some)
 }
 
-/// The role of whoever deleted a person, as it was then; `None` when they are not deleted.
+/// Returns the role, at the time, of whoever deleted a user; `None` if the user is not deleted.
 pub fn deleted_by(tx: &ReadTx<'_>, id: UserId) -> Result<Option<Role>, StoreError> {
     let sql = "SELECT deleted_by FROM person WHERE id = ?1 AND deleted_by IS NOT NULL";
     tx.row(sql, [id.as_bytes()], |row| row.get(0))
 }
 
-/// Undoes a deletion. What the person could get in with has ended, but for their password.
+/// Activates a deleted user. Of the user's credentials, only the password is still valid.
 pub fn activate(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
     tx.touches.add(Touched::User(id));
     tx.execute("UPDATE person SET deleted_at = NULL, deleted_by = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
-/// The hash of a person's password, if they have one.
+/// Returns the hash of a user's password, if there is one.
 pub fn password(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>, StoreError> {
     Ok(tx.row("SELECT password FROM person WHERE id = ?1", [id.as_bytes()], |row| row.get(0))?.flatten())
 }
 
-/// Keeps another hash of the same password.
+/// Stores another hash of the same password.
 pub fn rehash_password(tx: &WriteTx<'_>, id: UserId, hash: &str) -> Result<(), StoreError> {
     tx.execute("UPDATE person SET password = ?2 WHERE id = ?1", params![id.as_bytes(), hash]).map(drop)
 }
 
-/// Gives a person a password, by which they have taken their account over, and ends their invitation. `false` when what
-/// they have is not the hash in `known` any more.
+/// Sets a user's password, which activates the account, and removes the invitation. `false` if the stored hash is no
+/// longer `known`.
 pub fn set_password(tx: &WriteTx<'_>, id: UserId, known: Option<&str>, hash: &str) -> Result<bool, StoreError> {
     invitation::end(tx, id)?;
     let sql = "UPDATE person SET password = ?3, validated = 1 WHERE id = ?1
@@ -98,22 +99,22 @@ pub fn set_password(tx: &WriteTx<'_>, id: UserId, known: Option<&str>, hash: &st
     Ok(tx.execute(sql, params![id.as_bytes(), known, hash])? == 1)
 }
 
-/// Takes a person's password away. They stay validated: else whoever may invite them could take their account over.
+/// Removes a user's password. The account stays validated: otherwise whoever may send invitations could take it over.
 pub fn clear_password(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
     tx.execute("UPDATE person SET password = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
-/// The person with this id.
+/// Returns the user with this id.
 pub fn find(tx: &ReadTx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
     tx.row(&format!("SELECT {COLUMNS} FROM person WHERE id = ?1"), [id.as_bytes()], user)
 }
 
-/// The person with this address, in any letter case.
+/// Returns the user with this e-mail address, in any letter case.
 pub fn find_by_email(tx: &ReadTx<'_>, email: &str) -> Result<Option<User>, StoreError> {
     tx.row(&format!("SELECT {COLUMNS} FROM person WHERE email_key = ?1"), [email.to_lowercase()], user)
 }
 
-/// The people of one organization, or of all, newest first, without the deleted ones.
+/// Returns the users of one organization, or of all, newest first, without deleted ones.
 pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Vec<User>, StoreError> {
     match org {
         Some(org) => {
@@ -124,16 +125,16 @@ pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Vec<User>, StoreError
     }
 }
 
-/// The people of an organization, newest first, the deleted ones too, and how many there are.
+/// Returns a page of the users of an organization, newest first, including deleted ones, and the total number.
 pub fn page(tx: &ReadTx<'_>, org: OrgId, skip: u32, take: u32) -> Result<(Vec<User>, i64), StoreError> {
     let total = tx.row("SELECT count(*) FROM person WHERE org = ?1", [org.as_bytes()], |row| row.get(0))?;
-    // What is passed over is passed over in the index.
+    // Skipped rows are skipped in the index.
     let page = "SELECT id FROM person WHERE org = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3";
     let sql = format!("SELECT {COLUMNS} FROM person WHERE id IN ({page}) ORDER BY id DESC");
     Ok((tx.rows(&sql, params![org.as_bytes(), take, skip], user)?, total.unwrap_or(0)))
 }
 
-/// Whether an organization has fewer than `most` people, deleted ones included.
+/// Returns whether an organization has fewer than `most` users, including deleted ones.
 pub fn are_fewer_than(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<bool, StoreError> {
     let sql = "SELECT count(*) < ?2 FROM (SELECT 1 FROM person WHERE org = ?1 LIMIT ?2) AS found";
     Ok(tx.row(sql, params![org.as_bytes(), most], |row| row.get(0))?.unwrap_or(false))

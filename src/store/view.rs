@@ -1,5 +1,5 @@
-//! How is a database read by whoever does not serve it? Beside a server as one of its readers; without one so that no byte of the
-//! database, its log and its index changes, on a read-only disk too.
+//! Read access for processes other than the server: as one more reader while a server runs; otherwise without changing
+//! a byte of the database, its log or its index, even on a read-only disk.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,10 +15,10 @@ use super::identity::Identity;
 use super::lock::{self, InUse, Lock};
 use super::{StoreError, connection, migrate, schema};
 
-/// A connection that reads a database, and what keeps others from changing it meanwhile.
+/// A connection that reads a database, and the lock that keeps others from changing it meanwhile.
 pub struct View {
     conn: Connection,
-    // Dropped after the connection: a view of what nobody serves takes no lock that SQLite knows.
+    // Dropped after the connection: a view without a server holds no lock that SQLite knows of.
     _in_use: Option<InUse>,
 }
 
@@ -31,7 +31,7 @@ impl Deref for View {
 }
 
 impl View {
-    /// Opens the database at `path`, its real name, if it is one of ours that this program reads.
+    /// Opens the database at `path`, its real name, if it is one that this program can read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.try_exists()? {
             return Err(StoreError::Unusable(format!(
@@ -46,14 +46,14 @@ impl View {
         Ok(Self { conn, _in_use: in_use })
     }
 
-    /// The same for whoever holds the database's lock.
+    /// Opens the database for the holder of its lock.
     pub fn locked(path: &Path, _lock: &Lock) -> Result<Self, StoreError> {
         check_header(path)?;
         Ok(Self { conn: alone(path)?, _in_use: None })
     }
 
-    /// What SQLite says about the file: `ok`, or what it finds first by the pragma `check`. The second is whether it looked at CHECK
-    /// constraints too, which it does only where the file can be written.
+    /// Runs SQLite's check `check` on the file. Returns `ok` or the first problem, and whether CHECK constraints were
+    /// checked too, which SQLite does only for a writable file.
     pub fn check(&self, check: &str) -> Result<(String, bool), StoreError> {
         let ask = |conn: &Connection| {
             let verdict = conn.query_row(&format!("PRAGMA {check}"), [], |row| row.get(0))?;
@@ -64,21 +64,21 @@ impl View {
         let Ok(conn) = without_locks(path) else { return ask(&self.conn) };
         let result = ask(&conn);
         drop(conn);
-        // An empty log, which SQLite laid there.
+        // An empty log that SQLite created.
         if !has_bytes(&wal) {
             files::remove(&wal)?;
         }
         result
     }
 
-    /// The version of the schema.
+    /// Returns the schema version.
     pub fn version(&self) -> Result<i32, StoreError> {
         Ok(self.conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
     }
 }
 
-/// Checks a database that nobody serves: its header, that its schema can be read, and that its log belongs to it. Gives the
-/// version of the schema and changes no byte.
+/// Checks a database that no server uses: its header, that its schema is readable, and that its log belongs to it.
+/// Returns the schema version and changes nothing.
 pub fn check(path: &Path) -> Result<i32, StoreError> {
     check_header(path)?;
     let version = alone(path)?.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -92,12 +92,12 @@ fn beside_server(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// A connection to a database that nobody serves.
+/// Opens a database that no server uses.
 pub(super) fn alone(path: &Path) -> Result<Connection, StoreError> {
     let journal = beside(path, "-journal");
     if has_bytes(&journal) {
         return Err(StoreError::Unusable(format!(
-            "{} has changes to {} that were not finished. orgkeys leaves no such file: put back the database that it belongs to, or move it away",
+            "{} contains unfinished changes to {}. orgkeys never leaves such a file: put back the database that it belongs to, or move it away",
             journal.display(),
             path.display()
         )));
@@ -111,29 +111,29 @@ fn has_bytes(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.len() > 0)
 }
 
-/// Reads the file alone. Of a database that was closed cleanly that is all there is.
+/// Opens the file alone. After a clean close, nothing else exists.
 fn without_log(path: &Path) -> Result<Connection, StoreError> {
     connection::view(&format!("{}?immutable=1", uri(path))).map_err(|error| unreadable(path, error))
 }
 
-/// Reads the file with a log that SQLite lays beside it if there is none.
+/// Opens the file with its log; SQLite creates an empty one if there is none.
 fn without_locks(path: &Path) -> Result<Connection, StoreError> {
     connection::view(&format!("{}?vfs=unix-none", uri(path)))
 }
 
-/// Reads the file with its write-ahead log, once the log is known to belong to it. Without locks of SQLite's own, a read-only
-/// file will do.
+/// Opens the file with its write-ahead log, after checking that the log belongs to it. SQLite's own locks are not used,
+/// so a read-only file is sufficient.
 fn with_log(path: &Path) -> Result<Connection, StoreError> {
     let conn = without_locks(path);
     if let Ok(conn) = &conn
         && let Err(newer @ StoreError::Unusable(_)) = check_version(conn, path)
     {
-        // A newer program may keep its identity elsewhere.
+        // A newer program may store the identity elsewhere.
         return Err(newer);
     }
     let file = Identity::of_file(path)?
-        .ok_or_else(|| StoreError::damaged(path, "its second page does not tell which file it is"))?;
-    // What cannot even be read with the log is no more its file's than what is read and says so.
+        .ok_or_else(|| StoreError::damaged(path, "its second page does not contain the identity of the file"))?;
+    // A log with which the file cannot even be read does not belong to it either.
     if let Ok(conn) = conn
         && Identity::read(&conn).is_ok_and(|log| log.follows(&file))
     {
@@ -141,13 +141,13 @@ fn with_log(path: &Path) -> Result<Connection, StoreError> {
     }
     let (file, wal) = (path.display(), beside(path, "-wal"));
     Err(StoreError::Unusable(format!(
-        "{wal} is not the write-ahead log of {file}: another database left it, or an earlier or later state of this one. \
-         If {file} is the database that you want, move {wal} away; else put back the database that the log belongs to",
+        "{wal} is not the write-ahead log of {file}: it belongs to another database, or to another state of this one. \
+         If {file} is the database that you want, move {wal} away; otherwise put back the database that the log belongs to",
         wal = wal.display()
     )))
 }
 
-/// Nobody else has the database open, so what SQLite cannot open is damaged.
+/// No other process has the database open, so a file that SQLite cannot open is damaged.
 fn unreadable(path: &Path, error: StoreError) -> StoreError {
     match error {
         StoreError::Internal(why) => StoreError::damaged(path, &why),
@@ -155,7 +155,7 @@ fn unreadable(path: &Path, error: StoreError) -> StoreError {
     }
 }
 
-/// Refuses a schema that is not the one that its version has.
+/// Refuses a schema that differs from the one of its version.
 fn check_schema(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     if check_version(conn, path)? == migrate::VERSION
         && let Some(how) = schema::difference(conn).map_err(|error| read_error(path, &error))?
@@ -165,7 +165,7 @@ fn check_schema(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What SQLite says of a file that it cannot read.
+/// Converts an SQLite error about an unreadable file.
 fn read_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
@@ -173,7 +173,7 @@ fn read_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     }
 }
 
-/// Lets SQLite read the whole schema, and gives its version.
+/// Makes SQLite read the whole schema, and returns its version.
 fn check_version(conn: &Connection, path: &Path) -> Result<i32, StoreError> {
     let version = conn
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
@@ -184,7 +184,7 @@ fn check_version(conn: &Connection, path: &Path) -> Result<i32, StoreError> {
     }
     if version > migrate::VERSION {
         return Err(StoreError::Unusable(format!(
-            "{} was written by a newer orgkeys (schema {version}, this program knows {}): run that version, or restore a backup from before the upgrade",
+            "{} was written by a newer orgkeys (schema {version}, this program supports {}): run that version, or restore a backup from before the upgrade",
             path.display(),
             migrate::VERSION
         )));
@@ -192,7 +192,8 @@ fn check_version(conn: &Connection, path: &Path) -> Result<i32, StoreError> {
     Ok(version)
 }
 
-/// The path as SQLite reads it in a URI (<https://www.sqlite.org/uri.html>); with its slashes hidden, no part of it is taken for a host.
+/// Encodes the path for a URI as SQLite parses it (<https://www.sqlite.org/uri.html>). Slashes are encoded too, so that
+/// no part of the path is taken for a host.
 fn uri(path: &Path) -> String {
     path.as_os_str().as_bytes().iter().fold("file:".to_owned(), |mut uri, byte| {
         if byte.is_ascii_alphanumeric() {

@@ -1,8 +1,9 @@
-//! How large may the write-ahead log grow? The writer alone moves it into the database, and has SQLite begin it anew in time.
+//! Limits the size of the write-ahead log. The writer alone checkpoints, and makes SQLite restart the log in time.
 //!
-//! SQLite begins a log anew only when all of it is in the database and no reader needs it, a moment that overlapping readers
-//! never leave. A checkpoint in mode RESTART makes that moment: while the writer waits in it, each new reader sees the
-//! newest state, and then needs the log no more. So the writer waits about twice as long as the longest snapshot is held.
+//! SQLite restarts a log only when all of it is in the database and no reader needs it, which never happens while
+//! readers overlap. A checkpoint in mode RESTART makes it happen: while the writer waits in it, each new reader sees
+//! the newest state, and then no longer needs the log. So the writer waits about twice as long as the longest snapshot
+//! is held.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -15,73 +16,75 @@ use rusqlite::{Connection, ErrorCode};
 use super::in_place::{Gone, InPlace, Log};
 use super::{StoreError, connection, files, halt, identity};
 
-/// Frames, each of a page, after which some are moved into the database, without waiting for anybody.
+/// Frames, each of a page, after which the log is checkpointed without waiting for readers.
 const SOME: u32 = 1_000;
 
-/// Frames after which the log is begun anew, 16 MiB of usual pages; a try that fails is repeated after [`SOME`] more.
+/// Frames after which the log is restarted, 16 MiB of usual pages; a failed attempt is repeated after [`SOME`] more.
 const MANY: u32 = 4_096;
 
-/// How long a try waits for readers to end, and how long once the log is twice as long as it should be: a command that reads
+/// How long an attempt waits for readers, and how long once the log is twice as long as intended: a command that reads
 /// everything, such as a backup, then slows the writer down instead of filling the disk.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(300)];
 
-/// How long the writer waits between two tries to give the log's room back to a full disk.
+/// How long the writer waits between two attempts to truncate the log on a full disk.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Bytes that the log's file keeps while little is written.
+/// Bytes that the log file keeps while little is written.
 const KEPT: u64 = 6 << 20;
 
-/// How long after the last try to begin it anew the log counts as one to which little is written.
+/// How long after the last attempt to restart the log little is considered to be written.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// On a full disk, a log of fewer bytes is not worth the try to cut it.
+/// On a full disk, a log of fewer bytes is not worth truncating.
 const WORTH_CUTTING: u64 = 1 << 20;
 
-/// Bytes of a log that something has kept from being begun anew for too long: then somebody is told, and again whenever it has doubled.
+/// The size in bytes at which a warning is logged that something keeps the log from being restarted; repeated each time
+/// the size has doubled.
 const TOLD: u64 = 64 << 20;
 
-/// The write-ahead log, for the writer's connection.
+/// The write-ahead log, as the writer's connection manages it.
 pub(super) struct Wal {
     database: PathBuf,
     path: PathBuf,
     in_place: InPlace,
-    /// Whether all of the log is in the database: then the next change may begin a new one.
+    /// Whether all of the log is in the database and no reader needs it: the next change may restart it.
     moved: Cell<bool>,
-    /// The same, also where a reader needs the log still: the next change may begin a new one once it does not.
+    /// Whether all of the log is in the database, even if a reader still needs it: the next change may restart it once
+    /// the reader ends.
     all_moved: Cell<bool>,
-    /// Frames that the log has.
+    /// The number of frames in the log.
     frames: Cell<u32>,
-    /// Frames that it had when some were moved into the database last.
+    /// The number of frames at the last checkpoint.
     moved_at: Cell<u32>,
-    /// Frames from which on it is to be begun anew.
+    /// The number of frames at which to restart the log.
     restart_at: Cell<u32>,
-    /// When that, or to cut the file, was tried last.
+    /// When a restart or a truncation was last attempted.
     tried: Cell<Instant>,
-    /// Bytes from which on somebody is told that it is too long.
+    /// The size in bytes at which to warn that the log is too long.
     tell_at: Cell<u64>,
-    /// What is to be done after the transaction that runs now.
+    /// The checkpoint due after the running transaction.
     due: Cell<Option<Mode>>,
 }
 
-/// Whether the disk failed, rather than being full.
+/// Returns whether the disk failed, rather than being full.
 fn is_broken(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
 }
 
-/// How a checkpoint goes about it.
+/// The mode of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// Moves what it can without waiting.
+    /// Copies what it can without waiting.
     Passive,
-    /// Moves all of it, and waits until no reader needs it.
+    /// Copies everything, and waits until no reader needs the log.
     Restart,
-    /// The same, and cuts the file.
+    /// The same as `Restart`, and truncates the file.
     Truncate,
 }
 
 impl Wal {
-    /// Takes over the log of `database`: all of it moves into the file, which then becomes another than any copy of it.
-    /// `file` is a descriptor of the database that is open for as long as any connection.
+    /// Takes over the log of `database`: checkpoints all of it, and gives the file a new identity, different from any
+    /// copy. `file` is a descriptor of the database that stays open for as long as any connection.
     pub(super) fn take_over(conn: &Connection, database: &Path, file: Arc<File>) -> Result<Self, StoreError> {
         let wal = Self {
             database: database.to_owned(),
@@ -103,7 +106,7 @@ impl Wal {
 
     fn renew(&self, conn: &Connection) -> rusqlite::Result<()> {
         self.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
-        // Beside a reader that needs the log it goes on, and the file stays the one that the log belongs to.
+        // If a reader needs the log, the log continues and the file keeps the identity that the log belongs to.
         if self.moved.get() {
             identity::renew(conn)?;
             self.checkpoint(conn, Mode::Truncate, PATIENCE[1])?;
@@ -111,7 +114,7 @@ impl Wal {
         Ok(())
     }
 
-    /// To be called within each transaction: marks the log where a new one begins, and before some of it moves.
+    /// Must be called within each transaction: marks the log where a new one starts, and before a checkpoint.
     pub(super) fn mark(&self, conn: &Connection) -> rusqlite::Result<()> {
         self.due.set(self.next());
         if self.moved.get() || self.due.get().is_some() {
@@ -120,8 +123,8 @@ impl Wal {
         Ok(())
     }
 
-    /// To be called after each transaction and before anybody is answered: ends the process if the files were moved, removed or
-    /// overwritten.
+    /// Must be called after each transaction and before any caller gets its reply: ends the process if the files were
+    /// moved, removed or overwritten.
     pub(super) fn must_be_in_place(&self, conn: &Connection) {
         let log = count(conn).map(|frames| Log { frames, before: self.frames.get(), may_be_new: self.all_moved.get() });
         if let Some(Log { frames, .. }) = log {
@@ -136,7 +139,7 @@ impl Wal {
         }
     }
 
-    /// To be called after each commit, once the files are known to be in place: does what is due.
+    /// Must be called after each commit, once the files are known to be in place: runs the checkpoint that is due.
     pub(super) fn committed(&self, conn: &Connection) {
         self.moved.set(false);
         self.all_moved.set(false);
@@ -145,7 +148,7 @@ impl Wal {
         }
     }
 
-    /// To be called while nothing is written: cuts a log that has become long.
+    /// Must be called while nothing is written: truncates a log that has become long.
     pub(super) fn idle(&self, conn: &Connection) {
         self.must_be_in_place(conn);
         if let Some(mode) = self.next() {
@@ -154,27 +157,27 @@ impl Wal {
         }
     }
 
-    /// Gives the log's room back to a full disk, where it is worth it.
+    /// Truncates the log on a full disk, if that is worthwhile.
     pub(super) fn give_back(&self, conn: &Connection) {
         if self.bytes() >= WORTH_CUTTING && self.tried.get().elapsed() >= RETRY {
             self.cut(conn);
         }
     }
 
-    /// Gives the log's room back at once.
+    /// Truncates the log immediately.
     pub(super) fn cut(&self, conn: &Connection) {
         self.must_be_in_place(conn);
         self.attempt(conn, Mode::Truncate);
     }
 
-    /// Moves all of the log into the database at a clean stop.
+    /// Checkpoints all of the log at a clean shutdown.
     pub(super) fn end(&self, conn: &Connection) {
         self.must_be_in_place(conn);
         self.mark_alone(conn);
         self.attempt(conn, Mode::Truncate);
     }
 
-    /// What the log's length asks for.
+    /// Returns the checkpoint that the log's size calls for.
     fn next(&self) -> Option<Mode> {
         if self.frames.get() >= self.restart_at.get() {
             Some(Mode::Restart)
@@ -186,15 +189,16 @@ impl Wal {
         }
     }
 
-    /// Only once the files are known to be in place: into another file, or from another log, nothing is moved.
+    /// Only once the files are known to be in place: nothing may be copied into another file, or from another log.
     fn attempt(&self, conn: &Connection, mode: Mode) {
         let patience = PATIENCE[usize::from(self.frames.get() >= 2 * MANY)];
         if let Err(error) = self.checkpoint(conn, mode, patience) {
             if is_broken(&error) {
-                // What SQLite counts as moved may not be on the disk, and the log that has it would be begun anew.
+                // Frames that SQLite counts as copied may not be on disk, and the log that contains them would be
+                // restarted.
                 halt::disk_failed();
             }
-            tracing::warn!(%error, "the write-ahead log could not be moved into the database; it is tried again");
+            tracing::warn!(%error, "the write-ahead log could not be checkpointed; retrying");
         }
         let frames = self.frames.get();
         self.moved_at.set(frames);
@@ -207,7 +211,7 @@ impl Wal {
         }
     }
 
-    /// A command that reads the database can be stopped or hang, and nothing here can end it.
+    /// A command that reads the database can be suspended or hang, and the server cannot end it.
     fn tell(&self) {
         if self.moved.get() {
             self.tell_at.set(TOLD);
@@ -217,8 +221,8 @@ impl Wal {
             self.tell_at.set(bytes.saturating_mul(2));
             tracing::warn!(
                 bytes,
-                "the write-ahead log grows because something has been reading the database for long: look for a command that is \
-                 stopped or hangs, such as `orgkeys backup` (`lsof {}` says who has it open), and end it",
+                "the write-ahead log is growing because a command has been reading the database for a long time: look for one that \
+                 is suspended or hangs, such as `orgkeys backup` (`lsof {}` lists the processes), and stop it",
                 self.path.display()
             );
         }
@@ -237,7 +241,7 @@ impl Wal {
         Ok(())
     }
 
-    /// Takes in how many frames there are; when there are fewer than before, SQLite has begun the log anew.
+    /// Records how many frames there are; fewer than before means that SQLite has restarted the log.
     fn measured(&self, frames: u32) {
         if frames < self.moved_at.get() {
             self.moved_at.set(0);
@@ -246,7 +250,7 @@ impl Wal {
         self.frames.set(frames);
     }
 
-    /// Marks the log in a transaction of its own. On a full disk that fails, and the log is moved without.
+    /// Marks the log in a transaction of its own. If that fails on a full disk, the checkpoint runs without it.
     fn mark_alone(&self, conn: &Connection) {
         if let Err(error) = identity::advance(conn, self.moved.get()) {
             if is_broken(&error) {
@@ -263,7 +267,7 @@ impl Wal {
     }
 }
 
-/// How many frames the log has; `None` within a transaction, which a failed one may have left open.
+/// Returns how many frames the log has; `None` within a transaction, which a failed one may have left open.
 fn count(conn: &Connection) -> Option<u32> {
     let mut look = conn.prepare_cached("PRAGMA wal_checkpoint(NOOP)").ok()?;
     let frames = look.query_row([], |row| row.get::<_, i64>(1)).ok()?;

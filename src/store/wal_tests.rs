@@ -1,4 +1,4 @@
-//! Does the write-ahead log stay short? Under readers that never leave it a moment without one, and after a command held it up.
+//! Tests that the write-ahead log stays short: with readers that always overlap, and after a command that held it up.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,7 +15,7 @@ impl Subject {
         std::fs::metadata(files::beside(self.store.path(), "-wal")).map_or(0, |meta| meta.len())
     }
 
-    /// Writes so many MiB, in changes of a quarter of one, and gives the highest point of the log meanwhile.
+    /// Writes this many MiB, in changes of a quarter MiB, and returns the maximum size of the log meanwhile.
     fn write_much(&self, mib: u64) -> u64 {
         let mut highest = 0;
         for _ in 0..mib {
@@ -35,7 +35,7 @@ impl Subject {
         highest
     }
 
-    /// Waits until the log has fewer than `bytes`, for as long as it may take.
+    /// Waits until the log is smaller than `bytes`, as long as that may take.
     fn shrinks_below(&self, bytes: u64) {
         let began = Instant::now();
         while self.wal() >= bytes {
@@ -45,7 +45,7 @@ impl Subject {
     }
 }
 
-/// Snapshots, each of which ends only once the next one has begun on another thread.
+/// Overlapping snapshots: each ends only after the next one has started on another thread.
 fn overlap(subject: &Subject, ended: &AtomicBool, turns: &AtomicU64, (send, receive): (Sender<()>, Receiver<()>)) {
     while !ended.load(Ordering::Relaxed) {
         let _ = subject.store.read(|tx| {

@@ -1,4 +1,4 @@
-//! What is remembered of a webhook? Where it goes, what it asks for, and its secrets, sealed.
+//! Webhooks: the URL, the filter and the sealed secrets.
 
 mod unhealthy;
 
@@ -12,32 +12,32 @@ use crate::domain::time::Time;
 use crate::domain::webhook::{Disabled, Last, Numbers, Webhook, WebhookSettings};
 pub use unhealthy::{UnhealthyWebhook, unhealthy};
 
-/// Whether the last try of a webhook failed.
+/// Whether the last attempt of a webhook failed.
 pub(super) const FAILING: &str = "last_at IS NOT NULL AND (last_status IS NULL OR last_status NOT BETWEEN 200 AND 299)";
 
 const COLUMNS: &str = "id, org, url, name, contexts, changes, disabled, created_at, previous_until, last_at, last_status, \
     last_why";
 
-/// A webhook whose events can be sent, with its sealed secrets.
+/// A webhook with deliveries that can be sent, and its sealed secrets.
 #[derive(Clone, Debug)]
 pub struct Ready {
-    /// Its id.
+    /// The webhook's id.
     pub id: WebhookId,
-    /// Its organization.
+    /// The organization that the webhook belongs to.
     pub org: OrgId,
-    /// Where it goes.
+    /// The URL to send to.
     pub url: String,
-    /// The secret that signs.
+    /// The current secret.
     pub secret: Vec<u8>,
-    /// The secret before, and until when it signs too.
+    /// The previous secret, and until when it signs too.
     pub previous: Option<(Vec<u8>, Time)>,
     /// When its first delivery is due.
     pub due: Time,
-    /// How often somebody did what ends a rest.
+    /// How often the backoff was reset.
     pub backoff_epoch: u32,
 }
 
-/// Adds a webhook unless the organization has `most` of them; whether it did.
+/// Inserts a webhook; `false` if the organization has `most` already.
 pub fn insert(tx: &WriteTx<'_>, webhook: &Webhook, secret: &[u8], most: u32) -> Result<bool, StoreError> {
     let terms = &webhook.terms;
     let added = tx.execute(
@@ -59,7 +59,7 @@ pub fn insert(tx: &WriteTx<'_>, webhook: &Webhook, secret: &[u8], most: u32) -> 
     Ok(added == 1)
 }
 
-/// Makes a webhook into what `terms` say. What another receiver did says nothing of the one at a new URL.
+/// Replaces the settings of a webhook. A new URL resets what was recorded of the previous receiver's failures.
 pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &WebhookSettings) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE webhook SET url = ?2, name = ?3, contexts = ?4, changes = ?5, disabled = ?6,
@@ -80,7 +80,7 @@ pub fn update(tx: &WriteTx<'_>, id: WebhookId, terms: &WebhookSettings) -> Resul
     .map(drop)
 }
 
-/// Gives a webhook another secret; the one before signs too until `until`, if that is given.
+/// Replaces a webhook's secret; the previous one signs too until `until`, if given.
 pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time>) -> Result<(), StoreError> {
     let changed = match until {
         Some(until) => tx.execute(
@@ -97,28 +97,29 @@ pub fn rotate(tx: &WriteTx<'_>, id: WebhookId, secret: &[u8], until: Option<Time
     changed.map(drop)
 }
 
-/// Ends the rest that a webhook's receiver may have asked for: somebody wants to know whether it is back.
+/// Ends a webhook's backoff, even one that its receiver asked for, because somebody wants to know whether the receiver
+/// is back.
 pub fn end_backoff(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
     tx.execute("UPDATE webhook SET backoff_epoch = backoff_epoch + 1 WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
-/// Switches a webhook off; how much is on its way to it, or `None` when it is off already.
+/// Disables a webhook. Returns how many deliveries are pending, or `None` if it is already disabled.
 pub fn switch_off(tx: &WriteTx<'_>, id: WebhookId, why: Disabled) -> Result<Option<usize>, StoreError> {
     let sql = "UPDATE webhook SET disabled = ?2 WHERE id = ?1 AND disabled IS NULL RETURNING pending";
     tx.returning(sql, params![id.as_bytes(), why.name()], |row| Ok(row.get::<_, u32>(0)? as usize))
 }
 
-/// The webhooks that the server switched off, and to which something is on its way still.
+/// Returns the webhooks that the server disabled and that still have pending deliveries.
 pub fn off_with_pending(tx: &ReadTx<'_>) -> Result<Vec<(WebhookId, Disabled)>, StoreError> {
     let sql = "SELECT id, disabled FROM webhook WHERE disabled IN (?1, ?2) AND pending > 0";
     tx.rows(sql, [Disabled::Gone.name(), Disabled::Overfull.name()], |row| {
-        // The schema allows no word that is none.
+        // The schema permits no unknown word.
         let why = Disabled::parse(&row.get::<_, String>(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
         Ok((WebhookId::from_bytes(row.get(0)?), why))
     })
 }
 
-/// Remembers what came of a try, and of which delivery if that found the receiver down.
+/// Records the outcome of the last attempt, and the delivery if the attempt found the receiver down.
 pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last, failed: Option<DeliveryId>) -> Result<(), StoreError> {
     let taken = last.status.is_some_and(|status| (200..300).contains(&status));
     let reported = if taken { ", failure_reported = 0" } else { "" };
@@ -131,35 +132,37 @@ pub fn set_last(tx: &WriteTx<'_>, id: WebhookId, last: &Last, failed: Option<Del
     .map(drop)
 }
 
-/// Remembers that the log says that the webhook fails to take what says of others that they failed; `false` when it does already.
+/// Records that the audit log reports the webhook's failure to accept reports about failures; `false` if it already
+/// does.
 pub fn report_failure(tx: &WriteTx<'_>, id: WebhookId) -> Result<bool, StoreError> {
     Ok(tx.execute("UPDATE webhook SET failure_reported = 1 WHERE id = ?1 AND failure_reported = 0", [id.as_bytes()])?
         == 1)
 }
 
-/// How much more may be on its way to a webhook.
+/// Returns how many more deliveries may be pending for a webhook.
 pub fn room(tx: &ReadTx<'_>, id: WebhookId) -> Result<u32, StoreError> {
     let pending = tx.row("SELECT pending FROM webhook WHERE id = ?1", [id.as_bytes()], |row| row.get::<_, u32>(0))?;
     Ok(MOST_PENDING.saturating_sub(pending.unwrap_or(0)))
 }
 
-/// Deletes a webhook. Nobody asks for what was sent to it, or is on its way, any more; that goes by and by.
+/// Deletes a webhook. Its deliveries can no longer be read, and are removed gradually.
 pub fn delete(tx: &WriteTx<'_>, id: WebhookId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM webhook WHERE id = ?1", [id.as_bytes()]).map(drop)
 }
 
-/// The webhooks of an organization, newest first.
+/// Returns the webhooks of an organization, newest first.
 pub fn list(tx: &ReadTx<'_>, org: OrgId) -> Result<Vec<Webhook>, StoreError> {
     tx.rows(&format!("SELECT {COLUMNS} FROM webhook WHERE org = ?1 ORDER BY id DESC"), [org.as_bytes()], webhook)
 }
 
-/// The webhook of an organization with this id.
+/// Returns the webhook of an organization with this id.
 pub fn find(tx: &ReadTx<'_>, org: OrgId, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM webhook WHERE id = ?1 AND org = ?2");
     tx.row(&sql, [id.as_bytes(), org.as_bytes()], webhook)
 }
 
-/// The webhooks of an organization that are on and ask for such an event, and whether there is room for it on the way to each.
+/// Returns the enabled webhooks of an organization whose filter matches such an event, and whether each has room for
+/// another pending delivery.
 pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Result<Vec<(WebhookId, bool)>, StoreError> {
     tx.rows(
         "SELECT id, pending < ?4 FROM webhook WHERE org = ?1 AND disabled IS NULL
@@ -169,7 +172,7 @@ pub fn subscribed(tx: &ReadTx<'_>, org: OrgId, context: u8, change: u8) -> Resul
     )
 }
 
-/// The webhooks that are on, have something on its way, and whose secret is sealed under this key; the longest due first.
+/// Returns the enabled webhooks with pending deliveries whose secret is sealed with this key, the first due first.
 pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
     tx.rows(
         "SELECT id, url, secret, previous_secret, previous_until, due, org, backoff_epoch FROM (
@@ -194,20 +197,20 @@ pub fn ready(tx: &ReadTx<'_>, key: KeyId) -> Result<Vec<Ready>, StoreError> {
     )
 }
 
-/// Whether the secret of a webhook is sealed under this key.
+/// Returns whether the secret of a webhook is sealed with this key.
 pub fn is_sealed_under(tx: &ReadTx<'_>, id: WebhookId, key: KeyId) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM webhook WHERE id = ?1 AND substr(secret, 1, 8) = ?2";
     Ok(tx.row(sql, params![id.as_bytes(), key], |_| Ok(()))?.is_some())
 }
 
-/// How many webhooks have a secret, and how many of these one that is not sealed under this key.
+/// Returns how many webhooks there are, and how many have a secret that is not sealed with this key.
 pub fn sealed(tx: &ReadTx<'_>, key: Option<KeyId>) -> Result<(u32, u32), StoreError> {
     let sql = "SELECT count(*), count(*) FILTER (WHERE substr(secret, 1, 8) <> ?1 OR ?1 IS NULL) FROM webhook";
     Ok(tx.row(sql, params![key], |row| Ok((row.get(0)?, row.get(1)?)))?.unwrap_or_default())
 }
 
 fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
-    // The schema allows no word that is none.
+    // The schema permits no unknown word.
     let disabled = |word: String| Disabled::parse(&word).ok_or(rusqlite::Error::InvalidQuery);
     Ok(Webhook {
         id: WebhookId::from_bytes(row.get(0)?),
@@ -225,7 +228,7 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     })
 }
 
-/// What came of the last try, from the three columns that begin at `first`.
+/// Reads the outcome of the last attempt from the three columns that start at `first`.
 fn last(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Last>> {
     let Some(at) = row.get::<_, Option<i64>>(first)? else { return Ok(None) };
     Ok(Some(Last { at: Time::from_millis(at), status: row.get(first + 1)?, why: row.get(first + 2)? }))

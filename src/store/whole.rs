@@ -1,4 +1,4 @@
-//! Is everything there that must be? What no constraint of a table's can say of a whole file.
+//! Checks of the whole database that no table constraint can express.
 
 use std::path::Path;
 
@@ -6,14 +6,15 @@ use super::audit::chain_name;
 use super::{ReadTx, StoreError, view};
 use crate::domain::id::{OrgId, WebhookId};
 
-/// A chain that lacks something, by its organization's id (empty for the server's own), and what is said of it.
+/// Queries for a chain that lacks something, by its organization's id (empty for the server's own), and the text that
+/// reports it.
 const CHAINS: [(&str, &str); 3] = [
     (
         "SELECT id FROM org WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.org = org.id) ORDER BY id LIMIT 1",
-        "the audit log has no entry of {}, although each organization has at least the one that made it: its chain was \
+        "the audit log has no entry of {}, although every organization has at least its creation: its chain was \
          removed",
     ),
-    // From one organization's entries to the next one's: not every entry is looked at.
+    // Steps from one organization's entries to the next one's, without reading every entry.
     (
         "WITH RECURSIVE chain (org) AS (
              SELECT (SELECT org FROM audit WHERE org IS NOT NULL ORDER BY org LIMIT 1)
@@ -22,7 +23,7 @@ const CHAINS: [(&str, &str); 3] = [
              FROM chain WHERE org IS NOT NULL
          )
          SELECT org FROM chain WHERE org IS NOT NULL AND NOT EXISTS (SELECT 1 FROM org WHERE org.id = chain.org) LIMIT 1",
-        "the audit log has entries of {}, but there is no such organization: it was removed by hand",
+        "the audit log has entries of {}, but that organization does not exist: it was removed by hand",
     ),
     (
         "SELECT chain FROM trim_point WHERE NOT EXISTS (
@@ -30,26 +31,26 @@ const CHAINS: [(&str, &str); 3] = [
          ) AND NOT (length(chain) = 0 AND EXISTS (
              SELECT 1 FROM audit WHERE audit.org IS NULL AND audit.seq > trim_point.seq
          )) ORDER BY chain LIMIT 1",
-        "there is a trim point of {}, but no entry after it, although retention leaves the last one: its chain was removed",
+        "{} has a trim point but no entry after it, although retention leaves the last one: its chain was removed",
     ),
 ];
 
-/// What is true of the whole file, and what is said if it is not.
+/// Conditions on the whole file, and the text that reports a violation.
 const FACTS: [(&str, &str); 4] = [
-    ("SELECT count(*) = 1 FROM file_identity", "what tells this file from others is not one row"),
-    ("SELECT count(*) = 1 FROM server", "what the server remembers of itself is not one row"),
-    // Retention leaves the last entry of each chain, so the one with the highest id too.
+    ("SELECT count(*) = 1 FROM file_identity", "the table file_identity does not have exactly one row"),
+    ("SELECT count(*) = 1 FROM server", "the table server does not have exactly one row"),
+    // Retention leaves the last entry of each chain, so also the one with the highest id.
     (
         "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0) = coalesce((SELECT max(id) FROM audit), 0)",
         "the last entry of the audit log is not the last one that was written: the end of a chain was removed",
     ),
     (
         "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'api_key'), 0) >= coalesce((SELECT max(id) FROM api_key), 0)",
-        "it does not remember which ids API keys had, and would give them out again",
+        "the highest API key id was lost, so ids of deleted keys would be issued again",
     ),
 ];
 
-/// What is missing from a database, if anything: the first of it.
+/// Returns what is missing from a database, if anything: the first problem.
 pub fn problem(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
     for (sql, message) in CHAINS {
         let chain: Option<Vec<u8>> = tx.row(sql, [], |row| row.get(0))?;
@@ -66,34 +67,36 @@ pub fn problem(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
     Ok(None)
 }
 
-/// Rows that do not fit together, if any, which SQLite's own check of a file does not look for: the first of them.
+/// Returns rows that are inconsistent with each other, which SQLite's own integrity check does not look for: the first
+/// problem.
 pub(super) fn misfit(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
     let dangling = dangling(tx)?;
     dangling.map_or_else(|| miscounted(tx), |what| Ok(Some(what)))
 }
 
-/// A count that a limit goes by and that is wrong: of what is on its way to a webhook, or of an organization's nodes.
+/// Finds a stored count that limits rely on and that is wrong: of a webhook's pending deliveries, or of an
+/// organization's nodes.
 fn miscounted(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
     let webhooks = "SELECT id FROM webhook WHERE pending <>
         (SELECT count(*) FROM delivery WHERE delivery.webhook = webhook.id AND state = 'pending') LIMIT 1";
     let webhook = tx.row(webhooks, [], |row| Ok(WebhookId::from_bytes(row.get(0)?)))?;
     if let Some(id) = webhook {
-        return Ok(Some(format!("the deliveries of {id} that are pending are not as many as it counts")));
+        return Ok(Some(format!("the stored count of pending deliveries of {id} is wrong")));
     }
     let orgs = "SELECT id FROM org WHERE nodes <> (SELECT count(*) FROM node WHERE node.org = org.id) LIMIT 1";
     let org = tx.row(orgs, [], |row| Ok(OrgId::from_bytes(row.get(0)?)))?;
-    Ok(org.map(|id| format!("the nodes of {id} are not as many as it counts")))
+    Ok(org.map(|id| format!("the stored count of nodes of {id} is wrong")))
 }
 
-/// A row that refers to one that is not there.
+/// Finds a row that refers to a missing one.
 fn dangling(tx: &ReadTx<'_>) -> Result<Option<String>, StoreError> {
     tx.row("SELECT \"table\", parent FROM pragma_foreign_key_check LIMIT 1", [], |row| {
         let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
-        Ok(format!("a row of {table} refers to a row of {parent} that is not there"))
+        Ok(format!("a row of {table} refers to a row of {parent} that does not exist"))
     })
 }
 
-/// Refuses a database of the current version from which something is missing, and changes no byte of it.
+/// Refuses a database of the current version that lacks something, and leaves it unchanged.
 pub(super) fn check(path: &Path) -> Result<(), StoreError> {
     let conn = view::alone(path)?;
     let problem = problem(&ReadTx { conn: &conn }).map_err(|error| match error {

@@ -1,4 +1,5 @@
-//! How is a change put on disk? One thread takes all that wait, runs each in a savepoint of one transaction, commits once, then answers all.
+//! The writer. One thread takes all queued changes, runs each in a savepoint of one transaction, commits once, then
+//! replies to all callers.
 
 mod thread;
 
@@ -22,10 +23,10 @@ use super::writer_metrics::{WriterCounters, WriterMetrics};
 use super::{Options, ReadTx, Reply, StoreError};
 use crate::domain::panic;
 
-/// Changes that may wait before a caller is told to come again.
+/// How many changes may be queued before callers are told to retry.
 pub(super) const QUEUE: usize = 4_096;
 
-/// The right to write: only the writer's thread makes one, and what is written with it commits or is undone as a whole.
+/// Write access, created only on the writer's thread. What a change writes with it is committed or undone as a whole.
 pub struct WriteTx<'c> {
     read: ReadTx<'c>,
     pub(super) heads: &'c Heads,
@@ -42,13 +43,13 @@ impl<'c> Deref for WriteTx<'c> {
 }
 
 impl WriteTx<'_> {
-    /// Runs one statement and gives the number of rows that it changed.
+    /// Runs one statement and returns the number of rows that it changed.
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
         self.must_be_in_transaction()?;
         Ok(self.conn.prepare_cached(sql)?.execute(params)?)
     }
 
-    /// Runs one statement that changes at most one row and gives what it returns of it.
+    /// Runs one statement that changes at most one row, and returns what its RETURNING clause yields.
     pub(super) fn returning<T>(
         &self,
         sql: &str,
@@ -59,18 +60,18 @@ impl WriteTx<'_> {
         self.row(sql, params, read)
     }
 
-    /// An earlier statement may have ended the transaction, so that another one would commit by itself.
+    /// Fails if an earlier statement has ended the transaction, because another statement would then commit by itself.
     fn must_be_in_transaction(&self) -> Result<(), StoreError> {
         if self.conn.is_autocommit() { Err(StoreError::Full) } else { Ok(()) }
     }
 
-    /// Whether what is written now uses the reserve of a full disk.
+    /// Returns whether writes now use the reserve of a full disk.
     #[must_use]
     pub const fn in_reserve(&self) -> bool {
         self.in_reserve
     }
 
-    /// How many rows this connection has changed so far: whether something was changed in between.
+    /// Returns how many rows this connection has changed so far, to detect changes in between.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.conn.total_changes()
@@ -92,16 +93,16 @@ impl<E: From<StoreError>> From<StoreError> for Rejection<E> {
     }
 }
 
-/// A change that waits, with the way back to who asked for it.
+/// A queued change, with the channel to its caller.
 trait Job: Send {
     fn urgency(&self) -> Urgency;
-    /// Does the work; whether it is to be kept.
+    /// Runs the change; returns whether to keep it.
     fn run(&mut self, tx: &WriteTx<'_>) -> bool;
-    /// Answers with what `run` found, if its transaction stands.
+    /// Replies with the result of `run`, unless its transaction was lost.
     fn answer(self: Box<Self>, lost: Option<Lost>);
 }
 
-/// Why a change was not made although its own work may have been well.
+/// Why a change was not made although its own work may have succeeded.
 #[derive(Clone, Copy, Debug)]
 enum Lost {
     Full,
@@ -164,18 +165,18 @@ where
     }
 
     fn answer(self: Box<Self>, lost: Option<Lost>) {
-        // A refusal too was true only within the transaction: what it found may be undone.
+        // A refusal is void too: what it was based on may have been undone.
         let outcome = match (lost, self.outcome) {
             (None, Some(outcome)) => outcome,
             (Some(lost), _) => Err(StoreError::from(lost).into()),
             (None, None) => Err(StoreError::Internal("a change was not run".to_owned()).into()),
         };
-        // Whoever asked may have gone; the change stands all the same.
+        // The caller may be gone; the change stands nevertheless.
         let _ = self.reply.send(outcome);
     }
 }
 
-/// The handle of the writer's thread. Dropping it lets the queue run empty, checkpoints and joins.
+/// The handle of the writer's thread. Dropping it empties the queue, checkpoints the log and joins the thread.
 pub(super) struct Writer {
     queue: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
@@ -196,7 +197,7 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread), counters })
     }
 
-    /// Hands a change over that commits if it succeeds. It is refused at once when too many wait.
+    /// Queues a change that commits if it succeeds. It is refused immediately if the queue is full.
     pub(super) fn write<T, E>(
         &self,
         urgency: Urgency,

@@ -1,24 +1,24 @@
-//! How busy has the writer been? Counted as it goes.
+//! Counters of the writer's activity.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Transactions are counted by how many changes they have: up to 1, 2, 4 and so on to 512.
+/// Transactions are counted by their number of changes: up to 1, 2, 4 and so on to 512.
 pub const SIZES: usize = 10;
 
-/// How busy the writer has been since the start.
+/// The writer's activity since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriterMetrics {
-    /// Transactions committed.
+    /// Committed transactions.
     pub batches: u64,
-    /// Changes in them.
+    /// Changes in these transactions.
     pub writes: u64,
-    /// Changes that wait now.
+    /// Changes queued or running now.
     pub waiting: u64,
-    /// Transactions with up to 2^n changes and more than half of that.
+    /// Transactions by size: element n counts those with up to 2^n changes and more than half of that.
     pub sizes: [u64; SIZES],
 }
 
-/// The same, while it is counted.
+/// The live counters behind [`WriterMetrics`].
 #[derive(Default)]
 pub(super) struct WriterCounters {
     writes: AtomicU64,
@@ -27,17 +27,17 @@ pub(super) struct WriterCounters {
 }
 
 impl WriterCounters {
-    /// A change waits.
+    /// Counts a change as waiting.
     pub(super) fn wait(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A change waits no more.
+    /// Counts a change as no longer waiting.
     pub(super) fn waited(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A transaction was committed.
+    /// Counts a committed transaction.
     pub(super) fn committed(&self, changes: usize) {
         let size = changes.next_power_of_two().ilog2() as usize;
         self.sizes[size.min(SIZES - 1)].fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Does the writer keep its word? What is acknowledged is kept with its audit entry, and what is not leaves no trace.
+//! Tests of the writer's guarantees: an acknowledged change is stored with its audit entry, and any other leaves no
+//! trace.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -19,7 +20,7 @@ use crate::domain::id::OrgId;
 use crate::domain::org::{About, Org};
 use crate::domain::time::Time;
 
-/// How long a test waits for what must come.
+/// How long a test waits for something that must happen.
 const LONG: Duration = Duration::from_mins(1);
 
 const PAUSE: Duration = Duration::from_millis(5);
@@ -46,7 +47,7 @@ impl Closed {
     }
 }
 
-/// Opens a store that was closed just now. A process that another test begins holds its lock until it is what it will be.
+/// Opens a store that was just closed. A process forked by another test holds its lock until it executes its program.
 fn open_again(options: &Options) -> Result<Store, StoreError> {
     let began = Instant::now();
     loop {
@@ -78,7 +79,7 @@ impl Subject {
         Self { store: open_again(&options).expect("a store"), options, folder }
     }
 
-    /// Lets the file grow by so many pages before only what revokes is written.
+    /// Lets the file grow by this many pages before only revocations are accepted.
     fn leave_room_for(&self, pages: u64) {
         let used: u32 = self.store.read(|tx| pragma(tx.conn, "page_count")).expect("pages");
         self.options.room.limit.store((u64::from(used) + pages) * 4_096 + RESERVE, Ordering::Relaxed);
@@ -92,7 +93,8 @@ impl Subject {
         self.store.writer.write(urgency, work)
     }
 
-    /// Holds the writer inside of a transaction until the sender is used or dropped, so that what is enqueued then is one batch.
+    /// Blocks the writer inside a transaction until the sender is used or dropped, so that everything queued meanwhile
+    /// is one batch.
     pub(super) fn hold(&self) -> (Sender<()>, Answer) {
         let ((begun, wait), (release, held)) = (channel(), channel());
         let answer = self.enqueue(Urgency::Revoking, move |_| {
@@ -104,13 +106,13 @@ impl Subject {
         (release, answer)
     }
 
-    /// The organizations that are there, after a look at every chain and at each one's entry.
+    /// Returns the existing organizations, after checking every chain and each organization's entry.
     pub(super) fn orgs(&self) -> HashSet<OrgId> {
         self.store.read(whole).expect("read")
     }
 }
 
-/// Checks every chain, and that every row has its entry and every entry its row; gives the rows.
+/// Checks every chain, that every row has its entry, and that every entry has its row; returns the rows.
 fn whole(tx: &ReadTx<'_>) -> Result<HashSet<OrgId>, StoreError> {
     let (mut ends, mut entered) = (HashMap::<String, (i64, chain::ChainHash)>::new(), HashSet::new());
     for entry in audit::slice(tx, 0, i64::MAX, u32::MAX)? {
@@ -157,7 +159,7 @@ pub(super) fn add(tx: &WriteTx<'_>, number: u8, chain: Option<OrgId>, detail: us
     Ok(new.id)
 }
 
-/// As [`add`], with an entry of a page in the organization's own chain.
+/// The same as [`add`], with an entry of a page in the organization's own chain.
 pub(super) fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreError> {
     add(tx, number, Some(id(number)), 4_096)
 }
@@ -180,7 +182,7 @@ fn a_change_that_fails_or_panics_is_undone_alone() {
             add(tx, 5, Some(id(2)), 10)?;
             panic!("on purpose")
         }),
-        // The table refuses the second one, after the chain has moved for the first.
+        // The table refuses the second one, after the first has moved the chain.
         subject.enqueue(Urgency::Ordinary, move |tx| add(tx, 6, None, 10).and(add(tx, 6, None, 10))),
         subject.enqueue(Urgency::Ordinary, move |tx| add(tx, 7, Some(chain), 10)),
         subject.enqueue(Urgency::Revoking, move |tx| add(tx, 8, None, 10)),
@@ -246,7 +248,7 @@ fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on
     assert!((2..64).contains(&ran), "the file filled up in the middle, at change {ran}");
     assert_eq!(subject.orgs(), [id(200)].into());
 
-    // With less than a change's worth left nothing ordinary is begun, and what revokes uses the reserve.
+    // With less space left than a change needs, no ordinary change is started, and revocations use the reserve.
     subject.leave_room_for(15);
     assert!(matches!(subject.store.write(|tx| add_large(tx, 201)).wait(), Err(StoreError::Full)));
     subject.store.revoke(|tx| add_large(tx, 202)).wait().expect("from the reserve");

@@ -11,11 +11,13 @@ async fn an_address_that_may_not_be_reached_is_refused_at_once_and_a_name_is_not
     let server = Server::with(|flags| flags.with("webhook_allow", "10.1.0.0/16,127.0.0.1/32")).await;
     let owner = server.owner_of("acme").await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example" })).await;
-    let private = "url cannot be delivered to: the address is in a private network; webhook_allow opens one";
-    let clear = "url cannot be delivered to: http:// goes only to networks that webhook_allow opens; use https://";
-    let cloud = "url cannot be delivered to: the address is a cloud's metadata service, which is never opened";
-    let stands_in = "url cannot be delivered to: the address stands for another one (mapped, translated or tunnelled); \
-                     webhook_allow opens it where it opens both";
+    let private = "url is not a permitted destination: the address is in a private network; to permit it, \
+                   add the network to webhook_allow";
+    let clear =
+        "url is not a permitted destination: http:// is permitted only to networks in webhook_allow; use https://";
+    let cloud = "url is not a permitted destination: the address is a cloud metadata service, which is never permitted";
+    let stands_in = "url is not a permitted destination: the address is mapped, translated or tunnelled to another \
+                     one; to permit it, add both networks to webhook_allow";
     for (url, expected) in [
         ("https://10.2.0.0/x", private),
         ("https://10.0.255.255", private),

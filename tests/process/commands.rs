@@ -314,7 +314,7 @@ fn what_sign_prints_is_accepted_as_it_is() {
     }
     home.write("public.pem", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n");
     let ran = home.run(&["sign", "--key", "public.pem", "--ip", "a", "--region", "b"]);
-    assert!(ran.stderr.starts_with("orgkeys: public.pem: the file holds no RSA private key"), "{ran:?}");
+    assert!(ran.stderr.starts_with("orgkeys: public.pem: the file contains no RSA private key"), "{ran:?}");
 }
 
 #[test]

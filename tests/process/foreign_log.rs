@@ -278,7 +278,7 @@ fn a_database_that_is_mounted_by_another_name_cannot_be_served_or_read_beside_it
     let _ = Command::new("umount").arg("-l").arg(&other).status();
     for (words, ran) in results {
         let output = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(ran.code == Some(1) && output.contains("by another name"), "{words:?}: {ran:?}");
+        assert!(ran.code == Some(1) && output.contains("under another name"), "{words:?}: {ran:?}");
     }
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
 }

@@ -92,7 +92,7 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
     home.write("garbage", "okp_verysecretverysecret\n");
     fs::create_dir(home.path("folder")).expect("a folder");
     for (path, expected) in
-        [("garbage", "it holds no key"), ("folder", "it is no key file"), ("none/key", "it is not there")]
+        [("garbage", "it holds no key"), ("folder", "it is not a key file"), ("none/key", "it is not there")]
     {
         let server = home.start_with(&mut home.serve(&["--key-file", path]));
         waits(&server, &owner);

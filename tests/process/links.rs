@@ -106,7 +106,7 @@ fn a_link_that_leads_nowhere_is_refused_and_stays() {
     ] {
         let ran = home.run(&[words, &["--database", "link.db"]].concat());
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{words:?}: {ran:?}");
-        let expected = "link.db is a link to real/orgkeys.db, which is not there: put back what it leads to";
+        let expected = "link.db is a link to real/orgkeys.db, which does not exist: put the target back";
         assert!(ran.stderr.contains(expected), "{words:?}: {ran:?}");
         assert!(is_link(&home.path("link.db")) && beside(&home).is_empty(), "{words:?}: {:?}", beside(&home));
     }

@@ -66,7 +66,7 @@ fn a_server_whose_database_is_moved_or_replaced_ends_before_it_acknowledges_what
                 }
             }
         }
-        ends(&home, server, &owner, "was moved, removed or overwritten while the server ran", case);
+        ends(&home, server, &owner, "was moved, removed or overwritten while the server was running", case);
         if case == "overwritten" {
             let (now, put) = (fs::read(&home.database).expect("a file"), fs::read(&other.database).expect("a file"));
             assert!(now == put, "nothing was moved into it");
@@ -90,7 +90,7 @@ fn a_server_whose_folder_gave_way_to_a_file_ends() {
     assert_eq!(project(&server, &owner, "kept").expect("answered").status, 201);
     fs::rename(home.path("data"), home.path("moved")).expect("moved");
     home.write("data", "in its place");
-    ends(&home, server, &owner, "was moved, removed or overwritten while the server ran", "a file");
+    ends(&home, server, &owner, "was moved, removed or overwritten while the server was running", "a file");
 }
 
 #[test]
@@ -138,7 +138,13 @@ fn a_server_whose_log_is_overwritten_or_cut_ends_and_moves_nothing_of_it() {
             "zeros" => write(&log, &[0; 4_096]),
             _ => write(&log, &fs::read(other.path("orgkeys.db-wal")).expect("a log")),
         }
-        ends(&home, server, &owner, "was overwritten or cut by another program while the server ran", case);
+        ends(
+            &home,
+            server,
+            &owner,
+            "was overwritten or truncated by another program while the server was running",
+            case,
+        );
         assert!(fs::read(&home.database).expect("the file") == before, "{case}: something was moved");
     }
     drop(another);

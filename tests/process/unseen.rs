@@ -89,7 +89,7 @@ fn an_index_or_a_trigger_that_is_gone_is_named_by_the_start_the_doctor_and_a_res
     for (change, expected) in [
         ("DROP TRIGGER audit_is_never_deleted", "the trigger audit_is_never_deleted of its schema is missing"),
         ("DROP INDEX node_by_org", "the index node_by_org of its schema is missing"),
-        ("CREATE TABLE note (id)", "its schema has the table note, which orgkeys did not make"),
+        ("CREATE TABLE note (id)", "its schema has the table note, which orgkeys did not create"),
     ] {
         let home = stopped();
         home.done(&["backup", "copy.db"]);
@@ -138,15 +138,15 @@ fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round
     for (change, expected) in [
         ("DELETE FROM audit", "the audit log has no entry of org-"),
         ("DELETE FROM audit; DELETE FROM sqlite_sequence", "the audit log has no entry of org-"),
-        ("DELETE FROM person; DELETE FROM token; DELETE FROM org_key; DELETE FROM org", "but there is no such organization"),
-        ("INSERT INTO trim_point VALUES (x'', 7, zeroblob(32))", "there is a trim point of server, but no entry after it"),
+        ("DELETE FROM person; DELETE FROM token; DELETE FROM org_key; DELETE FROM org", "but that organization does not exist"),
+        ("INSERT INTO trim_point VALUES (x'', 7, zeroblob(32))", "server has a trim point but no entry after it"),
         ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)", "the end of a chain was removed"),
         ("DELETE FROM sqlite_sequence", "the end of a chain was removed"),
-        ("DELETE FROM server", "what the server remembers of itself is not one row"),
+        ("DELETE FROM server", "the table server does not have exactly one row"),
         (
             "INSERT INTO api_key SELECT 7, id, zeroblob(32), 'oka_', 'name', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL FROM org;
              UPDATE sqlite_sequence SET seq = 6 WHERE name = 'api_key'",
-            "would give them out again",
+            "would be issued again",
         ),
     ] {
         let start = said_after(change);
@@ -157,9 +157,9 @@ fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round
 #[test]
 fn rows_that_do_not_fit_together_are_found_by_the_doctor() {
     for (change, expected) in [
-        ("UPDATE token SET person = zeroblob(16)", "a row of token refers to a row of person that is not there"),
-        ("UPDATE webhook SET pending = 3", "that are pending are not as many as it counts"),
-        ("UPDATE org SET nodes = 3", " are not as many as it counts"),
+        ("UPDATE token SET person = zeroblob(16)", "a row of token refers to a row of person that does not exist"),
+        ("UPDATE webhook SET pending = 3", "the stored count of pending deliveries of webhook-"),
+        ("UPDATE org SET nodes = 3", "the stored count of nodes of org-"),
     ] {
         let home = Home::new();
         let (server, owner) = home.first_start();

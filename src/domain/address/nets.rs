@@ -1,13 +1,14 @@
-//! Which networks lead where? The special ones of IANA's registries (RFC 6890 and its followers), and the addresses within addresses.
+//! Special-purpose networks from the IANA registries (RFC 6890 and its successors), and IPv4 addresses embedded in IPv6
+//! addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const LOCAL: &str = "the address is in a private network; webhook_allow opens one";
-const NOWHERE: &str = "the address is reserved and leads to no receiver; webhook_allow opens a network";
+const LOCAL: &str = "the address is in a private network; to permit it, add the network to webhook_allow";
+const NOWHERE: &str = "the address is reserved; to permit it, add its network to webhook_allow";
 const STANDS_IN: &str =
-    "the address stands for another one (mapped, translated or tunnelled); webhook_allow opens it where it opens both";
+    "the address is mapped, translated or tunnelled to another one; to permit it, add both networks to webhook_allow";
 
-/// IPv4 that is not delivered to: first address, length of the prefix, why.
+/// IPv4 networks that are not permitted by default: first address, prefix length, reason.
 const V4: [(Ipv4Addr, u32, &str); 16] = [
     (Ipv4Addr::UNSPECIFIED, 8, NOWHERE),
     (Ipv4Addr::new(10, 0, 0, 0), 8, LOCAL),
@@ -22,24 +23,25 @@ const V4: [(Ipv4Addr, u32, &str); 16] = [
     (Ipv4Addr::new(198, 18, 0, 0), 15, NOWHERE),
     (Ipv4Addr::new(198, 51, 100, 0), 24, NOWHERE),
     (Ipv4Addr::new(203, 0, 113, 0), 24, NOWHERE),
-    // Multicast; all above it is reserved, up to broadcast.
+    // Multicast. Everything above is reserved, up to the broadcast address.
     (Ipv4Addr::new(224, 0, 0, 0), 4, NOWHERE),
     (Ipv4Addr::new(240, 0, 0, 0), 4, NOWHERE),
     (Ipv4Addr::BROADCAST, 32, NOWHERE),
 ];
 
-/// The only IPv6 that is global: `2000::/3`, and what is not within it.
+/// The only global range of IPv6, `2000::/3`, and the networks in it that are not permitted by default.
 const GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 const V6: [(Ipv6Addr, u32, &str); 4] = [
-    // Teredo (2001::/32), benchmarking, ORCHID and other protocols' own.
+    // Teredo (2001::/32), benchmarking, ORCHID and other protocol assignments.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, STANDS_IN),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, NOWHERE),
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, STANDS_IN),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, NOWHERE),
 ];
 
-/// Where clouds hand out credentials and settings to whoever asks from within: Amazon, Azure, Google, Oracle, `OpenStack`
-/// and others (169.254.169.254), and the own ones of Amazon, Alibaba, Azure, Oracle, Tencent, Scaleway and Google.
+/// Addresses at which clouds serve credentials and settings to their machines: 169.254.169.254 of Amazon, Azure,
+/// Google, Oracle, `OpenStack` and others, then those specific to Amazon, Alibaba, Azure, Oracle, Tencent, Scaleway and
+/// Google.
 const METADATA_V4: [Ipv4Addr; 10] = [
     Ipv4Addr::new(169, 254, 169, 254),
     Ipv4Addr::new(169, 254, 169, 253),
@@ -52,8 +54,7 @@ const METADATA_V4: [Ipv4Addr; 10] = [
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(192, 0, 0, 192),
 ];
-/// Those of IPv6: Amazon's, Scaleway's, Google's, Akamai's, the one of `OpenStack` and of whoever builds on it, Oracle's, and
-/// Alibaba's.
+/// The IPv6 ones: those of Amazon, Scaleway, Google, Akamai, `OpenStack` and clouds built on it, Oracle, and Alibaba.
 const METADATA_V6: [(Ipv6Addr, u32); 7] = [
     (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128),
@@ -64,7 +65,7 @@ const METADATA_V6: [(Ipv6Addr, u32); 7] = [
     (Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200), 128),
 ];
 
-/// Whether a cloud's metadata service is at this address.
+/// Returns whether the address belongs to a cloud's metadata service.
 pub(super) fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => METADATA_V4.contains(&address),
@@ -72,7 +73,7 @@ pub(super) fn is_metadata(address: IpAddr) -> bool {
     }
 }
 
-/// Why this address is not delivered to unless it is opened; `None` if it leads out.
+/// Returns why this address is not permitted by default; `None` if it is a public address.
 pub(super) fn refused(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => {
@@ -86,7 +87,7 @@ pub(super) fn refused(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// The IPv4 addresses that an IPv6 address may lead to by some way of mapping, translating or tunnelling.
+/// Returns the IPv4 addresses to which an IPv6 address may be mapped, translated or tunnelled.
 pub(super) fn inner(address: IpAddr) -> Vec<Ipv4Addr> {
     let IpAddr::V6(address) = address else { return Vec::new() };
     let words = address.segments();
@@ -96,12 +97,13 @@ pub(super) fn inner(address: IpAddr) -> Vec<Ipv4Addr> {
     };
     let last = pair(words[6], words[7]);
     match words {
-        // Neither is one of IPv4.
+        // The unspecified address and loopback embed no IPv4 address.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Vec::new(),
         // Compatible (RFC 4291, 2.5.5.1), mapped (2.5.5.2), translated (RFC 2765), NAT64 (RFC 6052).
         [0, 0, 0, 0, 0, 0 | 0xffff, ..] => vec![last],
         [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![last],
-        // Local NAT64 (RFC 8215): within 64:ff9b:1::/48 the address may lie at each of the places of RFC 6052, 2.2.
+        // Local NAT64 (RFC 8215): in 64:ff9b:1::/48 the IPv4 address may be at any of the positions of RFC 6052,
+        // section 2.2.
         [0x64, 0xff9b, 1, third, fourth, fifth, ..] => {
             let after_56 = pair(third << 8 | (fourth & 0xff), fifth);
             vec![
@@ -111,7 +113,7 @@ pub(super) fn inner(address: IpAddr) -> Vec<Ipv4Addr> {
                 pair((fourth << 8) | (fifth >> 8), (fifth << 8) | (words[6] >> 8)),
             ]
         }
-        // 6to4 (RFC 3056), Teredo (RFC 4380: its server, and its client inverted).
+        // 6to4 (RFC 3056); Teredo (RFC 4380): its server, and its client with inverted bits.
         [0x2002, high, low, ..] => vec![pair(high, low)],
         [0x2001, 0, high, low, ..] => vec![pair(high, low), pair(!words[6], !words[7])],
         // ISATAP (RFC 5214).

@@ -1,4 +1,4 @@
-//! Which URLs and addresses are taken, and which are not.
+//! Tests of which URLs and addresses are accepted.
 
 use super::*;
 

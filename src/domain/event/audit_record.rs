@@ -1,4 +1,4 @@
-//! What does the audit log keep of an event? Its name, what it is about, how it shows to clients, and a few allowed fields.
+//! What the audit log stores of each event: its name, its object, how it appears to clients, and a few allowed fields.
 
 use std::fmt::Display;
 
@@ -10,38 +10,38 @@ use crate::domain::id::ProjectId;
 use crate::domain::time::Time;
 use crate::domain::webhook::Numbers;
 
-/// What is recorded of an event. Everything but the name may be absent.
+/// The recorded part of an event. Everything but the name may be absent.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
-    /// The stable name of what was done: a noun and a verb.
+    /// The stable name of the action: a noun and a verb.
     pub action: &'static str,
-    /// What it is about; `None` for the server itself.
+    /// The type of the object; `None`: the server itself.
     pub context: Option<Context>,
-    /// The id of that.
+    /// The id of the object.
     pub context_id: Option<String>,
-    /// The project that it happened in.
+    /// The project in which it happened.
     pub project: Option<ProjectId>,
-    /// How it shows to clients; reads and refusals do not.
+    /// How it appears to clients; `None` for reads and refusals, which do not appear.
     pub change: Option<Change>,
     /// Whether it was refused.
     pub refused: bool,
-    /// The rest, a JSON object.
+    /// The remaining fields, a JSON object.
     pub detail: Option<Value>,
 }
 
 impl AuditRecord {
-    /// `done` or `refused`, as the log writes it.
+    /// `done` or `refused`, as stored in the log.
     #[must_use]
     pub const fn outcome(&self) -> &'static str {
         if self.refused { "refused" } else { "done" }
     }
 
-    /// Of the server itself.
+    /// An event of the server itself.
     const fn server(action: &'static str) -> Self {
         Self { action, context: None, context_id: None, project: None, change: None, refused: false, detail: None }
     }
 
-    /// Something was looked at.
+    /// Something was read.
     fn read(action: &'static str, context: Context, id: impl Display) -> Self {
         Self { context: Some(context), context_id: Some(id.to_string()), ..Self::server(action) }
     }
@@ -71,16 +71,16 @@ impl AuditRecord {
         Self { project: Some(project), ..self }
     }
 
-    /// In the one project of an API key that has one.
+    /// Sets the project if an API key is limited to exactly one.
     fn within_one(self, projects: &[ProjectId]) -> Self {
         if let [project] = projects { self.within(*project) } else { self }
     }
 }
 
 impl Event {
-    /// What the audit log keeps of it.
+    /// Returns what the audit log stores of the event.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "a table: what is kept of each event, one after the other")]
+    #[expect(clippy::too_many_lines, reason = "a table: what is stored of each event")]
     pub fn audit_record(&self) -> AuditRecord {
         use Context::{ApiKey, Node, Org, OrgKey, OrgSettings, User, Workspace, WorkspaceUser};
         match self {

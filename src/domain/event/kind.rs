@@ -1,11 +1,11 @@
-//! What is an event about, and what does it do to it? In the numbers of the published platform.
+//! The types of objects and changes that events concern, with the numbers of the published platform.
 
-/// What an event is about; the numbers are those of the published platform, whose clients send them.
+/// The type of object that an event concerns; clients of the published platform send these numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// A project.
     Workspace = 0,
-    /// A person.
+    /// A user.
     User = 3,
     /// An organization.
     Org = 4,
@@ -13,7 +13,7 @@ pub enum Context {
     WorkspaceUser = 5,
     /// An API key.
     ApiKey = 6,
-    /// How an organization is set: its webhooks.
+    /// The settings of an organization: its webhooks.
     OrgSettings = 8,
     /// A node.
     Node = 9,
@@ -22,7 +22,7 @@ pub enum Context {
 }
 
 impl Context {
-    /// The word of every context number, also of those that only other systems use.
+    /// The name of every context number, including those that only other systems use.
     pub const WORDS: [&'static str; 14] = [
         "workspace",
         "bucket",
@@ -40,29 +40,29 @@ impl Context {
         "conversation",
     ];
 
-    /// The number.
+    /// The context number.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
     }
 }
 
-/// How an event shows to clients; reads and refusals are none of these and do not show.
+/// How an event appears to clients. Reads and refusals have no change and do not appear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Something is there that was not.
+    /// Something was created.
     Created = 0,
-    /// Something is different.
+    /// Something was changed.
     Updated = 1,
-    /// Something is gone.
+    /// Something was deleted.
     Deleted = 2,
 }
 
 impl Change {
-    /// The word of every change number.
+    /// The name of every change number.
     pub const WORDS: [&'static str; 3] = ["created", "updated", "deleted"];
 
-    /// The number.
+    /// The change number.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8

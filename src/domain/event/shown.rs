@@ -1,36 +1,38 @@
-//! How does an event show outside? The same fields wherever it goes, and for those that keep the chain's head its place in the chain.
+//! The public form of events: the same fields everywhere, plus the position in the chain for receivers that track the
+//! chain's head.
 
 use serde::Serialize;
 
-/// An event as clients are shown it.
+/// An event as clients see it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemEvent {
-    /// The event's number.
+    /// The event's id.
     pub id: i64,
-    /// When it was done, as RFC 3339.
+    /// When it happened, as RFC 3339.
     pub timestamp: String,
-    /// The id of what it is about.
+    /// The id of the object.
     pub context_id: String,
-    /// What it is about, in a word.
+    /// The type of the object.
     pub context: &'static str,
-    /// created, updated or deleted.
+    /// `created`, `updated` or `deleted`.
     pub event: &'static str,
     /// The organization's id.
     pub org_id: String,
-    /// The id of who did it.
+    /// The id of the actor.
     pub user_id: String,
-    /// Their name.
+    /// The name of the actor.
     pub user_name: String,
-    /// Their email address, if they are a person.
+    /// The e-mail address of the actor, if it is a user.
     pub user_email: String,
-    /// The id of the project it happened in.
+    /// The id of the project in which it happened.
     pub workspace_id: Option<String>,
-    /// More, as JSON in a string.
+    /// Further fields, as JSON in a string.
     pub json_data: Option<String>,
 }
 
-/// An event as it is sent out: with its name and its place in the chain, so that a receiver holds the chain's head outside the server.
+/// An event as it is published: with its name and its position in the chain, so that receivers hold the chain's head
+/// outside the server.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
@@ -39,9 +41,9 @@ pub struct Published {
     pub event: SystemEvent,
     /// A noun and a verb, such as `org_key.create`.
     pub action: String,
-    /// The place in the organization's chain, from 1.
+    /// The position in the organization's chain, from 1.
     pub seq: i64,
-    /// The hash of the entry before it in the chain, in hexadecimal.
+    /// The hash of the previous entry in the chain, in hexadecimal.
     pub previous_hash: String,
     /// The hash of this entry, in hexadecimal.
     pub hash: String,

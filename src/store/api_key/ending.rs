@@ -1,4 +1,4 @@
-//! Which API keys end soon, and how near was their end when it was announced last?
+//! API keys that expire soon, and the last expiry notice recorded for each.
 
 use rusqlite::params;
 
@@ -7,24 +7,24 @@ use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
-/// The keys whose end somebody should hear of: those that are switched on and have no successor.
+/// The keys whose expiry is announced: those that are enabled and have not been rotated.
 const ENDS: &str = "expire_at IS NOT NULL AND disabled = 0 AND rotated_at IS NULL";
 
-/// An API key that ends soon.
+/// An API key that expires soon.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending {
-    /// The key.
+    /// The key's id.
     pub key: ApiKeyId,
-    /// Its organization.
+    /// The organization that the key belongs to.
     pub org: OrgId,
-    /// Its end.
+    /// When the key expires.
     pub end: Time,
 }
 
-/// When keys end: after the first moment, and at the second or before.
+/// A period in which keys expire: after the first moment, up to and including the second.
 pub type Span = (Time, Time);
 
-/// Keys that end in `span`, of which nothing was announced at `days` or fewer; the next to end first.
+/// Returns keys that expire in `span` and had no notice at `days` or fewer days, the first to expire first.
 pub fn unannounced(tx: &ReadTx<'_>, span: Span, days: u32, most: u32) -> Result<Vec<Ending>, StoreError> {
     let sql = format!(
         "SELECT id, org, expire_at FROM api_key WHERE {ENDS} AND expire_at > ?1 AND expire_at <= ?2
@@ -36,13 +36,13 @@ pub fn unannounced(tx: &ReadTx<'_>, span: Span, days: u32, most: u32) -> Result<
     })
 }
 
-/// How many keys end in `span`.
+/// Returns how many keys expire in `span`.
 pub fn count(tx: &ReadTx<'_>, span: Span) -> Result<i64, StoreError> {
     let sql = format!("SELECT count(*) FROM api_key WHERE {ENDS} AND expire_at > ?1 AND expire_at <= ?2");
     Ok(tx.row(&sql, params![span.0.millis(), span.1.millis()], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// Remembers that a key's end was announced so many days before it.
+/// Records that a key's expiry was announced this many days before.
 pub fn announced(tx: &WriteTx<'_>, key: ApiKeyId, days: u32) -> Result<(), StoreError> {
     tx.execute("UPDATE api_key SET announced = ?2 WHERE id = ?1", params![key.number(), days]).map(drop)
 }

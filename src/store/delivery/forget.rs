@@ -1,4 +1,5 @@
-//! Which deliveries are remembered no longer? What ended long ago or beyond the last of its kind, what a deleted webhook left behind, and what goes with its event.
+//! Removal of old deliveries: finished ones beyond their age or number, those of deleted webhooks, and those of removed
+//! events.
 
 use rusqlite::params;
 
@@ -8,29 +9,29 @@ use crate::domain::time::Time;
 use crate::store::parameters::with_last;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
-/// What goes of a webhook's deliveries.
+/// Which deliveries of a webhook to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purge {
-    /// All of them: the webhook is not there any more.
+    /// All of them: the webhook was deleted.
     All,
-    /// Those that ended so, and no later than this one, which ended at that moment.
+    /// Those that ended in this state, up to and including this delivery, which ended at that moment.
     Until(State, Time, DeliveryId),
 }
 
-/// What is on its way to a webhook, of events that are about to go.
+/// Pending deliveries to a webhook, of events that retention is about to remove.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpiringDeliveries {
     /// The webhook.
     pub webhook: WebhookId,
-    /// How many deliveries they are.
+    /// How many deliveries.
     pub count: u32,
-    /// Whether all of their events say no more than that another delivery failed.
+    /// Whether all of their events only report that another delivery failed.
     pub of_failure: bool,
 }
 
-/// Every webhook that has deliveries, those that were deleted too.
+/// Returns every webhook that has deliveries, including deleted webhooks.
 pub fn webhooks(tx: &ReadTx<'_>) -> Result<Vec<WebhookId>, StoreError> {
-    // From each to the next by one look into an index: its many deliveries are not read.
+    // Steps from each webhook to the next with one index lookup, without reading its deliveries.
     let sql = "WITH RECURSIVE found (id) AS (
             SELECT (SELECT webhook FROM delivery ORDER BY webhook LIMIT 1)
             UNION ALL SELECT (SELECT webhook FROM delivery WHERE webhook > found.id ORDER BY webhook LIMIT 1)
@@ -39,7 +40,8 @@ pub fn webhooks(tx: &ReadTx<'_>) -> Result<Vec<WebhookId>, StoreError> {
     tx.rows(sql, [], |row| Ok(WebhookId::from_bytes(row.get(0)?)))
 }
 
-/// What goes of a webhook's deliveries: what ended before `before`, and all but the last so many that ended in each way.
+/// Returns which deliveries of a webhook to remove: those that ended before `before`, and all but the newest of each
+/// state, up to the number in `kept`.
 pub fn shares(
     tx: &ReadTx<'_>,
     webhook: WebhookId,
@@ -66,7 +68,7 @@ pub fn shares(
     Ok(shares)
 }
 
-/// Forgets at most so many of a webhook's share; how many that were.
+/// Removes at most `most` deliveries of a share of a webhook; returns how many.
 pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Purge, most: u32) -> Result<usize, StoreError> {
     match share {
         Purge::All => tx.execute(
@@ -82,7 +84,7 @@ pub fn forget(tx: &WriteTx<'_>, webhook: WebhookId, share: Purge, most: u32) -> 
     }
 }
 
-/// What is on its way of the events of an organization up to a place in its chain, for each webhook.
+/// Returns the pending deliveries of events of an organization up to a position in its chain, per webhook.
 pub fn expiring_with(tx: &ReadTx<'_>, org: OrgId, seq: i64) -> Result<Vec<ExpiringDeliveries>, StoreError> {
     let sql = "SELECT webhook.id, count(*), count(*) FILTER (WHERE audit.action NOT IN ('webhook.failed', 'webhook.disabled')) = 0
         FROM webhook CROSS JOIN delivery ON webhook = webhook.id AND state = 'pending' CROSS JOIN audit ON audit.id = event
@@ -96,8 +98,8 @@ pub fn expiring_with(tx: &ReadTx<'_>, org: OrgId, seq: i64) -> Result<Vec<Expiri
     })
 }
 
-/// Forgets the deliveries of the first entries of a chain up to `seq`, of at most `most` entries and at most as many; how
-/// many these were.
+/// Removes the deliveries of the first entries of a chain up to `seq`: of at most `most` entries, and at most `most`
+/// deliveries. Returns how many.
 pub(in crate::store) fn of_first(
     tx: &WriteTx<'_>,
     org: Option<OrgId>,

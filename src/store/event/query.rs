@@ -1,36 +1,36 @@
-//! How is the audit log asked for events? By statements that are put together from what is asked for.
+//! The SQL of event searches, assembled from the filter.
 
 use super::{ListQuery, Way};
 use crate::domain::event::{Change, Context};
 
-/// The entries that a slice goes on with: the rest of those of the moment where the slice before ended, then the earlier ones.
-/// In two statements: with `(at, id) < (?2, ?3)` SQLite would walk through all of that moment again, and a clock that was set
-/// back stands still.
+/// The entries that a slice continues with: first the rest of those at the time where the previous slice ended, then
+/// earlier ones. These are two statements, because with `(at, id) < (?2, ?3)` SQLite would scan everything at that time
+/// again, and after the clock was set back many entries have the same time.
 pub(super) const SPANS: [&str; 2] = ["at = ?2 AND id < ?3", EARLIER];
 pub(super) const EARLIER: &str = "at < ?2 AND at >= ?4";
 
-/// Holds of every entry.
+/// True of every entry.
 pub(super) const ALL: &str = "TRUE";
 
-/// Holds of an entry that the reader has not marked as read.
+/// True of an entry that the reader has not marked as read.
 pub(super) const UNREAD: &str = "NOT EXISTS (SELECT 1 FROM read_mark WHERE person = ?10 AND event = audit.id)";
 
-/// What nodes do is about themselves, and found by who acted.
+/// Actions of nodes are about themselves, and are found by their actor.
 const BY_OTHERS: &str = " AND context_id = ?7 AND actor_kind <> 'node'";
 
 impl ListQuery {
-    /// The entries of a span, and whether each fits.
+    /// Selects the entries of a span, and whether each matches.
     pub(super) fn listing(&self, way: Way, span: &str) -> String {
         let branches = self.branches(way, &format!("id, at, {}", self.rest(way)), span);
         branches + " ORDER BY at DESC, id DESC LIMIT ?9"
     }
 
-    /// How many entries there are on a way, up to a number.
+    /// Counts the entries on a way, up to a maximum.
     pub(super) fn counting(&self, way: Way) -> String {
         format!("SELECT count(*) FROM ({} LIMIT ?9) AS entries", self.branches(way, "1", EARLIER))
     }
 
-    /// How many entries on a way the reader has read, up to a number: found by their marks.
+    /// Counts the entries on a way that the reader has marked as read, up to a maximum, starting from the marks.
     pub(super) fn counting_read(&self, way: Way) -> String {
         let on_way = match way {
             Way::Time => String::new(),
@@ -50,8 +50,8 @@ impl ListQuery {
         )
     }
 
-    /// Selects `columns` of a span of all entries on a way, in the order of its index: each of several indexes, or parts of one,
-    /// gives its own in that order, and SQLite merges them.
+    /// Selects `columns` of a span of all entries on a way in index order. If there are several indexes or index
+    /// ranges, each yields its entries in that order and SQLite merges them.
     fn branches(&self, way: Way, columns: &str, span: &str) -> String {
         let parts = match way {
             Way::Time => vec![("audit_by_time", String::new())],
@@ -72,7 +72,7 @@ impl ListQuery {
         parts.into_iter().map(branch).collect::<Vec<_>>().join(" UNION ALL ")
     }
 
-    /// Each context with each change, as far as the filter leaves them open.
+    /// Returns an index range for each combination of context and change that the filter leaves open.
     fn classes(&self) -> Vec<(&'static str, String)> {
         let open = |given: bool, parameter: &str, numbers: std::ops::Range<usize>| {
             if given { vec![parameter.to_owned()] } else { numbers.map(|number| number.to_string()).collect() }
@@ -85,7 +85,7 @@ impl ListQuery {
             .collect()
     }
 
-    /// What the way does not answer.
+    /// Returns the conditions that the way does not cover.
     pub(super) fn rest(&self, way: Way) -> String {
         let filter = &self.filter;
         let conditions = [
@@ -105,7 +105,8 @@ impl ListQuery {
     }
 }
 
-/// A statement with its parameters numbered without a gap, as PostgreSQL wants them, and the number that each had.
+/// Renumbers the parameters of a statement without gaps, as PostgreSQL requires; also returns the original number of
+/// each.
 pub(super) fn numbered(text: &str) -> (String, Vec<usize>) {
     let mut parts = text.split('?');
     let (mut sql, mut numbers) = (parts.next().unwrap_or_default().to_owned(), Vec::<usize>::new());
@@ -122,7 +123,7 @@ pub(super) fn numbered(text: &str) -> (String, Vec<usize>) {
     (sql, numbers)
 }
 
-/// Every statement that a search can ask, by each way that its filter leaves.
+/// Returns every statement that a search can run, for each combination of filter and way.
 #[cfg(test)]
 pub(in crate::store) fn texts() -> Vec<String> {
     use crate::domain::event::EventFilter;

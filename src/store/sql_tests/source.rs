@@ -1,8 +1,9 @@
-//! Which SQL texts do the sources of the store have? They are read from the sources, so that no statement must run to be seen.
+//! Extracts the SQL texts from the store's sources, so that a statement need not run to be tested.
 //!
-//! A statement is a text in quotes that begins with SELECT, INSERT or the like. What it has in braces is put in: constants, and
-//! variables of the same function, in each of the forms that they are given there. What cannot be read so is an error; so is SQL in
-//! quotes that ends up in no statement, and a call that runs anything but such a text.
+//! A statement is a string literal that starts with SELECT, INSERT or the like. Placeholders in braces are replaced by
+//! constants, and by variables of the same function in each of the forms that they have there. A placeholder that
+//! cannot be resolved is an error. So is an SQL literal that is part of no statement, and a call that runs anything but
+//! such a literal.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +12,12 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Where statements are put together by code that cannot be read here. `event::texts` gives all that it makes; what it has in quotes
-/// must be part of those.
+/// The file whose statements are assembled by code that cannot be read here. `event::texts` returns all of them; its
+/// literals must be part of those.
 const BUILT: &str = "event/query.rs";
 
-/// What runs a text by a name whose value is not in the same function: the file, the name, and why that is well.
+/// Calls that run a text by a name that is not defined in the same function: the file, the name, and why that is
+/// permitted.
 const GIVEN: [(&str, &str, &str); 9] = [
     ("mod.rs", "sql", "what every other file reads through"),
     ("writer.rs", "sql", "what every other file writes through"),
@@ -28,10 +30,10 @@ const GIVEN: [(&str, &str, &str); 9] = [
     ("schema.rs", "migrate", "the schema itself"),
 ];
 
-/// What begins a statement that both engines must take.
+/// The first words of statements that both engines must accept.
 const VERBS: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE", "VALUES"];
 
-/// What begins one that is about SQLite's file or its transactions; each engine has its own words for that.
+/// The first words of statements about SQLite's file or its transactions, which differ between engines.
 const OWN_VERBS: [&str; 6] = ["PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"];
 
 fn pattern(text: &str) -> Regex {
@@ -57,13 +59,13 @@ static RUN: LazyLock<Regex> = LazyLock::new(|| {
 });
 static LOOP: LazyLock<Regex> = LazyLock::new(|| pattern(r"for (?:\((\w+), \w+\)|(\w+)) in ([A-Z_]+) "));
 
-/// A text in quotes, and where it stands.
+/// A string literal and its position.
 struct Literal {
     from: usize,
     text: String,
 }
 
-/// A source file without its tests: its code with nothing in its quotes and comments, and what is in the quotes.
+/// A source file without its tests: its code with literals and comments blanked, and the literals.
 struct Source {
     name: String,
     code: String,
@@ -95,12 +97,12 @@ impl Source {
         Self { name, code, literals }
     }
 
-    /// Where the function begins that `at` is in.
+    /// Returns the start of the function that contains `at`.
     fn function(&self, at: usize) -> usize {
         FUNCTION.find_iter(&self.code[..at]).last().map_or(0, |found| found.start())
     }
 
-    /// The texts that a constant or a variable may have, in the place `at`.
+    /// Returns the literals that a constant or a variable may have at position `at`.
     fn values(&self, name: &str, at: usize) -> Result<Vec<&Literal>, String> {
         let is_constant = name.starts_with(|c: char| c.is_ascii_uppercase());
         let (from, to) = if is_constant { (0, self.code.len()) } else { (self.function(at), at) };
@@ -110,7 +112,7 @@ impl Source {
             (begin, begin + self.code[begin..].find(';').unwrap_or(0))
         };
         let ranges = pattern(&format!(r"\b{word} {name}\b[^=]*=")).find_iter(scope).map(range).collect::<Vec<_>>();
-        // In `let sql = format!("{sql} ..")` the name is that of the variable before.
+        // In `let sql = format!("{sql} ..")`, the name refers to the earlier variable.
         let Some((begin, end)) = ranges.into_iter().rfind(|(_, end)| *end <= to) else { return Ok(Vec::new()) };
         let value = &self.code[begin..end];
         if value.contains('+') || ["push", "concat", "join", "replace"].iter().any(|way| value.contains(way)) {
@@ -132,7 +134,7 @@ impl Sources {
         Self(paths.into_iter().map(read).collect())
     }
 
-    /// Every statement, in every form that it can take.
+    /// Returns every statement, in every form that it can take.
     pub(super) fn statements(&self) -> Result<BTreeSet<String>, String> {
         let mut statements = BTreeSet::new();
         for source in self.0.iter().filter(|source| source.name != BUILT) {
@@ -147,7 +149,7 @@ impl Sources {
         Ok(statements)
     }
 
-    /// The texts that a literal makes once what it has in braces is put in.
+    /// Returns the texts that a literal can become when its placeholders are replaced.
     fn forms(&self, source: &Source, literal: &Literal) -> Result<Vec<String>, String> {
         let mut forms = vec![literal.text.clone()];
         for name in PLACEHOLDER.captures_iter(&literal.text).map(|found| found[1].to_owned()) {
@@ -170,7 +172,7 @@ impl Sources {
         Ok(forms)
     }
 
-    /// SQL that belongs to none of the statements, and what runs a text that is none of them.
+    /// Returns SQL literals that belong to no statement, and calls that run anything else.
     pub(super) fn unseen(&self, statements: &BTreeSet<String>) -> Vec<String> {
         let nameless: Vec<String> = statements.iter().map(|statement| unnumbered(statement)).collect();
         let mut unseen = Vec::new();
@@ -195,7 +197,7 @@ impl Sources {
 }
 
 impl Source {
-    /// Whether the texts are known that a name has where it is run.
+    /// Returns whether a name that is run at `at` has known texts.
     fn knows(&self, name: &str, at: usize) -> bool {
         let are_statements = |name: &str| {
             let is_one = |value: &&Literal| is_statement(&value.text) || begins_with(&value.text, &OWN_VERBS);
@@ -221,22 +223,22 @@ fn begins_with(text: &str, words: &[&str]) -> bool {
     words.contains(&first)
 }
 
-/// Whether a text is a statement once what it has in braces is put in, as far as can be seen before.
+/// Returns whether a literal is a statement, as far as can be seen before its placeholders are replaced.
 fn is_statement(text: &str) -> bool {
     begins_with(text, &VERBS) || text.starts_with('{')
 }
 
-/// A text on one line.
+/// Returns a text on one line.
 fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A text without the numbers of its parameters: those of a statement that is put together are numbered anew.
+/// Removes the numbers of parameters: an assembled statement numbers its own anew.
 fn unnumbered(text: &str) -> String {
     NUMBER.replace_all(text, "?").into_owned()
 }
 
-/// The statements of a file, and what is not seen in it.
+/// Returns the statements of a file, and what is not covered in it.
 fn read(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
     let sources = Sources(vec![Source::read("a.rs".to_owned(), text)]);
     let statements = sources.statements()?;

@@ -1,4 +1,5 @@
-//! Which webhooks need somebody? Those that were switched off by themselves, and those whose receiver does not take what it is sent, or too late.
+//! Webhooks that need attention: those that the server disabled, and those whose receiver refuses deliveries or accepts
+//! them too late.
 
 use super::{FAILING, last};
 use crate::domain::id::{OrgId, WebhookId};
@@ -6,25 +7,25 @@ use crate::domain::time::Time;
 use crate::domain::webhook::{Disabled, Last};
 use crate::store::{ReadTx, StoreError};
 
-/// A webhook that needs somebody, and why. Never where it goes.
+/// A webhook that needs attention, and why. Does not contain its URL.
 #[derive(Clone, Debug)]
 pub struct UnhealthyWebhook {
-    /// Its id.
+    /// The webhook's id.
     pub id: WebhookId,
-    /// Its organization.
+    /// The organization that the webhook belongs to.
     pub org: OrgId,
-    /// Why it was switched off, if no administrator did that.
+    /// Why the server disabled it, if it did.
     pub off: Option<Disabled>,
-    /// What came of the last try, if that failed.
+    /// The outcome of the last attempt, if that failed.
     pub last: Option<Last>,
-    /// How many deliveries were given up lately.
+    /// How many deliveries were abandoned recently.
     pub failed: u32,
-    /// When the oldest that is on its way came to be, if that is too long ago.
+    /// When the oldest pending delivery was created, if that is too long ago.
     pub waiting: Option<Time>,
 }
 
-/// The webhooks that no administrator switched off, and those that are on and whose last try failed, which gave something up after `failed`, or of
-/// which something has been on its way since before `waiting`; the oldest first.
+/// Returns the webhooks that the server disabled, and the enabled ones whose last attempt failed, that abandoned a
+/// delivery after `failed`, or that have a delivery pending since before `waiting`; the oldest webhook first.
 pub fn unhealthy(tx: &ReadTx<'_>, failed: Time, waiting: Time) -> Result<Vec<UnhealthyWebhook>, StoreError> {
     let sql = format!(
         "SELECT id, org, disabled, bad, failed, CASE WHEN oldest < ?2 THEN oldest END, last_at,

@@ -1,4 +1,5 @@
-//! How are changes committed in groups? What waits is one batch, each change in a savepoint of one transaction.
+//! The writer's thread. Everything queued forms one batch, and each change runs in a savepoint of the batch's
+//! transaction.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -19,20 +20,20 @@ use crate::store::wal::Wal;
 use crate::store::writer_metrics::WriterCounters;
 use crate::store::{Options, ReadTx, StoreError, halt};
 
-/// Changes of one transaction.
+/// The maximum number of changes per transaction.
 const BATCH: usize = 512;
 
-/// While nothing is written, the log and the reserve are looked after so often.
+/// While nothing is written, the log and the reserve are maintained this often.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The thread of the one writer.
+/// The thread of the only writer.
 pub(super) struct Thread {
     conn: Connection,
     heads: Heads,
     touches: Touches,
     index: Arc<Index>,
     notifier: Arc<CommitNotifier>,
-    /// The last entry that listeners were told of.
+    /// The last entry that listeners were notified of.
     notified_id: Cell<i64>,
     page_size: u32,
     wal: Wal,
@@ -42,7 +43,7 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    /// Takes over the database of `conn`, of which `file` is a descriptor that stays open.
+    /// Takes over the database of `conn`; `file` is a descriptor of it that stays open.
     pub(super) fn new(
         conn: Connection,
         index: Arc<Index>,
@@ -66,7 +67,7 @@ impl Thread {
         })
     }
 
-    /// Runs what is queued until nobody can queue anything more.
+    /// Runs queued changes until the queue is closed.
     pub(super) fn run(self, jobs: &Receiver<Box<dyn Job>>) {
         self.fill_reserve();
         loop {
@@ -81,14 +82,15 @@ impl Thread {
             };
             let mut batch = vec![first];
             batch.extend(jobs.try_iter().take(BATCH - 1));
-            // A full file may end the transaction at an ordinary change; what revokes must not go down with it.
+            // A full file may end the transaction at an ordinary change; revocations must not be lost with it.
             batch.sort_by_key(|job| job.urgency());
             let ordinary = batch.partition_point(|job| job.urgency() == Urgency::Ordinary);
             if ordinary < batch.len() && self.reserve.is_needed() {
                 self.make_room();
             }
             if (1..batch.len()).contains(&ordinary) && space::is_near_reserve(&self.options) {
-                // Nor at a COMMIT that finds the disk full, after which nothing can be run again: it has the disk first.
+                // Nor at a COMMIT that finds the disk full, after which nothing can be run again: revocations are
+                // committed first.
                 self.commit_all(batch.split_off(ordinary));
             }
             self.commit_all(batch);
@@ -97,11 +99,12 @@ impl Thread {
         self.wal.end(&self.conn);
     }
 
-    /// Gives what revokes free room on a full disk: the log's, then the reserve's, then what the log has taken of that.
+    /// Frees space on a full disk for revocations: from the log, then from the reserve, then what the log has taken of
+    /// that.
     fn make_room(&self) {
         self.wal.give_back(&self.conn);
         if let Err(error) = self.reserve.give() {
-            tracing::error!(%error, "no room could be taken from the reserve of the disk");
+            tracing::error!(%error, "no space could be freed from the disk reserve");
         }
         if self.reserve.is_needed() {
             self.wal.cut(&self.conn);
@@ -110,7 +113,7 @@ impl Thread {
 
     fn fill_reserve(&self) {
         if let Err(error) = self.reserve.fill() {
-            tracing::warn!(%error, "the reserve of the disk could not be filled; it is tried again");
+            tracing::warn!(%error, "the disk reserve could not be filled; retrying");
         }
     }
 
@@ -120,14 +123,16 @@ impl Thread {
         }
     }
 
-    /// Runs a batch in one transaction and answers each of its changes, but for those that it gives back to be tried in another.
+    /// Runs a batch in one transaction and replies to each caller. Returns the changes that must be run in another
+    /// transaction.
     fn commit(&self, mut batch: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
         let mut fates = Vec::with_capacity(batch.len());
         let lost = self.transaction(&mut batch, &mut fates).err();
         let mut again = Vec::new();
         self.wal.must_be_in_place(&self.conn);
         if lost.is_some() {
-            // The change that ended the transaction is the one without a fate; after an ordinary one the rest has not run.
+            // The change that ended the transaction is the one without a fate; if it was ordinary, the rest has not
+            // run.
             if batch.get(fates.len()).is_some_and(|job| job.urgency() == Urgency::Ordinary) {
                 again = batch.split_off(batch.partition_point(|job| job.urgency() == Urgency::Ordinary));
             }
@@ -155,7 +160,7 @@ impl Thread {
         again
     }
 
-    /// How much may be written now. On a full disk the log gives back what it does not need.
+    /// Returns how much may be written now. On a full disk, the log is truncated first.
     fn space(&self) -> Result<Space, StoreError> {
         let space = Space::look(&self.conn, &self.options, self.page_size)?;
         if space.beyond_reserve() {
@@ -179,7 +184,7 @@ impl Thread {
         })
     }
 
-    /// Runs one change; `Ok(Some(..))` when it alone found no room, `Err` when the whole transaction is gone.
+    /// Runs one change. `Ok(Some(..))` if it alone found no space, `Err` if the whole transaction is lost.
     fn savepoint(&self, job: &mut dyn Job, space: &Space) -> Result<Option<Lost>, Lost> {
         if !space.admits(&self.conn, job.urgency()).map_err(|error| self.log(&error))? {
             return Ok(Some(Lost::Full));
@@ -190,7 +195,7 @@ impl Thread {
         let commits =
             job.run(&WriteTx { read, heads: &self.heads, touches: &self.touches, in_reserve: !space.beyond_reserve() });
         if self.conn.is_autocommit() {
-            // SQLITE_FULL, IOERR or NOMEM ended the transaction: a further statement would commit by itself.
+            // SQLITE_FULL, IOERR or NOMEM ended the transaction: another statement would commit by itself.
             return Err(Lost::Full);
         }
         if !commits {
@@ -213,9 +218,9 @@ impl Thread {
         result.map(|_| ()).map_err(|error| self.log(&StoreError::from(error)))
     }
 
-    #[expect(clippy::unused_self, reason = "reads as what it does where it is called")]
+    #[expect(clippy::unused_self, reason = "reads well at the call sites")]
     fn log(&self, error: &StoreError) -> Lost {
-        tracing::error!(%error, "the store failed");
+        tracing::error!(%error, "a database operation failed");
         Lost::from(error)
     }
 }

@@ -217,7 +217,7 @@ async fn metadata_services_are_not_reached_though_everything_is_opened() {
         "http://168.63.129.16/",
     ] {
         let outcome = sender.send(&attempt(1, url)).await;
-        let why = "the address is a cloud's metadata service, which is never opened";
+        let why = "the address is a cloud metadata service, which is never permitted";
         assert_eq!(outcome, Outcome::Failed { why }, "{url}");
     }
 }
@@ -226,6 +226,6 @@ async fn metadata_services_are_not_reached_though_everything_is_opened() {
 async fn in_the_clear_nothing_leaves_the_opened_networks() {
     let liar = Lying::new(&[&["8.8.8.8"]]);
     let outcome = sender(liar, &["127.0.0.0/8"]).send(&attempt(1, "http://example.org/")).await;
-    let why = "http:// goes only to networks that webhook_allow opens; use https://";
+    let why = "http:// is permitted only to networks in webhook_allow; use https://";
     assert_eq!(outcome, Outcome::Failed { why });
 }
