@@ -224,7 +224,7 @@ fn courier(system: &Arc<System>, settings: &Settings, env: Environment) -> (Cour
 fn take_key(system: &System, path: Option<&Path>) -> Result<(), ActionError> {
     let key_file::KeyFileStatus { path, problem, waiting, .. } = key_file::open(system, path)?;
     if let Some(problem) = problem {
-        tracing::warn!(key_file = %path.display(), waiting, "webhooks may wait for their key file: {problem}");
+        tracing::warn!(key_file = %path.display(), waiting, "the key file has a problem, and webhooks may be paused: {problem}");
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
     let (server, owner) = home.first_start();
     server.call_as(&owner, "GET", "/user/profile");
     let said = home.done(&["audit", "verify"]);
-    assert_eq!(said, "The audit log is whole: 4 entries in 1 chains\n");
+    assert_eq!(said, "The audit log is intact: 4 entries in 1 chains\n");
     let expected = json!({ "success": true, "entries": 4, "chains": 1 });
     assert_eq!(objects(&home.done(&["audit", "verify", "--json"])), [expected]);
     let (text, json) = (home.done(&["audit", "head"]), home.done(&["audit", "head", "--json"]));
@@ -44,7 +44,7 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
         (&changed, &text, "its contents were changed"),
         (&missing, &text, "an entry is missing"),
         (&export, &rewritten, "the chain was written anew"),
-        (&export, &"nonsense".to_owned(), "is not what `orgkeys audit head` prints"),
+        (&export, &"nonsense".to_owned(), "is not output of `orgkeys audit head`"),
         (&"{}\n".to_owned(), &text, "line 1 is not an exported entry"),
     ] {
         fs::write(home.path("log"), log).expect("written");

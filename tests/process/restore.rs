@@ -122,10 +122,10 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
     let Site { home, owner, .. } = site();
     let said = home.done(&["restore", "copy.db", "--keep-tokens"]);
     for words in [
-        "orgkeys.db is what copy.db holds.",
+        "Restored orgkeys.db from copy.db.",
         "/orgkeys.db.before-",
-        "The access tokens of the backup go on",
-        "Review keys, API keys, people and nodes: what was deleted since the backup is back.",
+        "The access tokens in the backup are valid again",
+        "Review keys, API keys, users and nodes: those deleted since the backup exist again.",
         "Messages that state a time before 2",
     ] {
         assert!(said.contains(words), "{words:?} is not in {said}");
@@ -135,7 +135,7 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
     drop(server);
     let said = home.done(&["restore", "copy.db"]);
     assert!(
-        said.contains("1 access token(s) were ended: make one with `orgkeys token create --user EMAIL`."),
+        said.contains("1 access token(s) were revoked: create a new one with `orgkeys token create --user EMAIL`."),
         "{said}"
     );
     let kept = home.files().iter().filter(|name| name.starts_with("orgkeys.db.before-")).count();
@@ -228,9 +228,11 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     fs::remove_file(&home.database).expect("removed");
     let before = now();
     let said = home.done(&["restore", "copy.db"]);
-    let (_, rest) = said.split_once("which signatures were used, so until ").unwrap_or_else(|| panic!("{said}"));
+    let (_, rest) = said
+        .split_once("used signatures are unknown: all signed calls are refused until ")
+        .unwrap_or_else(|| panic!("{said}"));
     let (until, rest) = rest.split_once(' ').expect("a time");
-    assert_eq!(rest, "none is taken: nodes must sign anew then.\n");
+    assert_eq!(rest, "and nodes must sign again after that.\n");
     let quarter = Duration::from_mins(15);
     assert!(
         (before.plus(quarter)..=now().plus(quarter)).contains(&Time::parse_rfc3339(until).expect("a time")),

@@ -55,7 +55,7 @@ fn trimmed() -> (Home, String) {
 #[test]
 fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
     let (home, before) = trimmed();
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole: "));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact: "));
     let entry = objects(&home.done(&["audit", "export"]))[0].clone();
     assert_eq!(entry["seq"], 3, "two entries are gone");
     let first = json!({ "org": entry["org"], "seq": 2, "hash": entry["prevHash"] });
@@ -64,7 +64,7 @@ fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
     let said = home.done(&["audit", "verify", "--head", "head"]);
     let hash = entry["prevHash"].as_str().expect("text");
     let org = entry["org"].as_str().expect("text");
-    let line = format!("\nNot compared: {org} 2 {hash}, which retention removed, as the chain itself says\n");
+    let line = format!("\nNot compared: {org} 2 {hash}. Retention removed it, as the chain records\n");
     assert!(said.ends_with(&line), "{said}");
     let said = objects(&home.done(&["audit", "verify", "--head", "head", "--json"]));
     assert_eq!(said[0]["removedByRetention"], json!([first]));
