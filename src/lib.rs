@@ -1,8 +1,8 @@
 //! An embedded server that holds an organization's keys, the nodes that authenticate with them, and a tamper-evident
 //! audit log.
 //!
-//! The layers, from the top: `cli`, `server`, `api`, `actions`, `engine`, `store`, and at the bottom `domain` and `crypto`.
-//! A layer imports only from the layers below it; `ARCHITECTURE.md` says what each layer may know.
+//! The layers, from the top: `cli`, `server`, `api`, `actions`, `engine`, `store`, and at the bottom `domain` and
+//! `crypto`. A layer imports only from the layers below it; `ARCHITECTURE.md` says what each layer may know.
 
 pub mod actions;
 pub mod api;

@@ -3,8 +3,8 @@
 use mimalloc::MiMalloc;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Half the cost of a request is small, short-lived allocations, which `mimalloc` serves faster than the system allocator.
-/// Every block is zeroed when it is freed, because bodies, buffers and copies may hold keys and passwords.
+/// Half the cost of a request is small, short-lived allocations, which `mimalloc` serves faster than the system
+/// allocator. Every block is zeroed when it is freed, because bodies, buffers and copies may hold keys and passwords.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 

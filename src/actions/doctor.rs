@@ -1,4 +1,5 @@
-//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes and webhooks.
+//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes and
+//! webhooks.
 
 mod clock;
 mod files;
@@ -74,7 +75,8 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
         ))
         .into());
     }
-    // Whoever closes the database last truncates its write-ahead log, so its size is measured before anything is opened.
+    // Whoever closes the database last truncates its write-ahead log, so its size is measured before anything is
+    // opened.
     let mut found = vec![files::disk(patient, database), files::wal(database)];
     let key_file = patient.key_file.map_or_else(|| store::key_file::beside(database), Path::to_owned);
     found.extend(files::modes(database, &key_file));

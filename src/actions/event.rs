@@ -1,4 +1,5 @@
-//! What may be seen of the audit log over HTTP? Changes of one's own organization, as far as the role goes, with marks of what was read.
+//! Lists events of the audit log: changes in the caller's organization, as far as the caller's role permits, with read
+//! marks.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use crate::store::audit::{Chained, Shown};
 use crate::store::event::{EventFilter, Search};
 use crate::store::{self, ReadTx};
 
-/// Without timestamps, the last day is shown.
+/// The default time range, without timestamps in the query.
 const DAY: Duration = Duration::from_hours(24);
 
-/// Which events are asked for; `None` is any.
+/// A filter of events; `None` matches any.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are those of the request")]
 pub struct Query {
@@ -37,13 +38,13 @@ pub struct Query {
     pub take: u32,
 }
 
-/// The events that fit, newest first, and how many fit in all, as far as they are counted ([`REACH`](store::event::REACH)).
-/// Below ADMINISTRATOR these are the caller's own.
+/// Returns the matching events, newest first, and the total number of matches, as far as they are counted
+/// ([`REACH`](store::event::REACH)). Below ADMINISTRATOR, only the caller's own events match.
 pub fn list(app: &App, caller: &Caller, query: &Query) -> Pending<(Vec<Shown>, u32)> {
     let mut begun: Option<(Role, Search)> = None;
     app.search(caller, &Rule::SeesEvents, |tx, grant| {
         let (role, mut search) = match begun.take() {
-            // With another role they would be shown more or less from there on.
+            // After a change of role, a different set of events would match.
             Some(begun) if begun.0 == grant.role => begun,
             _ => match filter(grant, query.clone())? {
                 Some(filter) => (grant.role, Search::new(filter)),
@@ -67,7 +68,7 @@ fn listed(grant: &Grant, events: Vec<Shown>, total: u32) -> ((Vec<Shown>, u32), 
     ((events, total), recorded)
 }
 
-/// Marks events as read, or as not read, by the caller; those of other organizations are passed over.
+/// Marks events as read or unread for the caller. Events of other organizations are skipped.
 pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()> {
     authenticate::charge(app, caller, ids.len());
     app.record(caller, Rule::MarksEvents, move |tx, grant| {
@@ -77,17 +78,17 @@ pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()
     })
 }
 
-/// Whose events somebody is shown.
+/// Whose events a caller may see.
 pub(super) enum Actors {
-    /// Everybody's.
+    /// Everyone's.
     Any,
-    /// Those of one actor.
+    /// Those of one actor only.
     One(String),
-    /// Nobody's: who sees only their own events asked for another's.
+    /// None: a caller who may see only their own events asked for another actor's.
     Nobody,
 }
 
-/// Whose events the holder of `grant` is shown who asks for those of `wanted`.
+/// Returns whose events the holder of `grant` may see when they ask for those of `wanted`.
 pub(super) fn actors(grant: &Grant, wanted: Option<String>) -> Result<Actors, Error> {
     let own = grant.user.map(|user| user.to_string()).or_else(|| grant.api_key.map(|key| key.to_string()));
     let own = own.ok_or_else(|| Error::internal("a reader who is nobody"))?;
@@ -99,7 +100,7 @@ pub(super) fn actors(grant: &Grant, wanted: Option<String>) -> Result<Actors, Er
     })
 }
 
-/// `None` when somebody who sees only their own events asks for another's.
+/// Returns the filter; `None` if a caller who may see only their own events asks for another actor's.
 fn filter(grant: &Grant, query: Query) -> Result<Option<EventFilter>, Error> {
     let actor_id = match actors(grant, query.user_id)? {
         Actors::Any => None,
@@ -124,7 +125,7 @@ fn filter(grant: &Grant, query: Query) -> Result<Option<EventFilter>, Error> {
     }))
 }
 
-/// An event in the words that clients are shown.
+/// Converts an event to the form that clients see.
 #[must_use]
 pub fn system_event(shown: Shown) -> SystemEvent {
     let word = |words: &[&'static str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default();
@@ -143,7 +144,7 @@ pub fn system_event(shown: Shown) -> SystemEvent {
     }
 }
 
-/// The event with this number as it is sent out, whoever asks; `None` when it is none that shows to clients.
+/// Returns the event with this id as it is sent to webhooks; `None` if it is not visible to clients.
 pub(super) fn published(tx: &ReadTx<'_>, id: i64) -> Result<Option<Published>, Error> {
     let Some(Chained { mut shown, action, seq, previous_hash, hash }) = store::audit::chained(tx, id)? else {
         return Ok(None);
@@ -153,7 +154,7 @@ pub(super) fn published(tx: &ReadTx<'_>, id: i64) -> Result<Option<Published>, E
     Ok(Some(Published { event: system_event(shown), action, seq, previous_hash, hash }))
 }
 
-/// Puts a person's name and address to an event of theirs.
+/// Adds the user's name and email address to an event of theirs.
 pub(super) fn name_actor(tx: &ReadTx<'_>, event: &mut Shown) -> Result<(), Error> {
     if let Some(id) = UserId::parse(&event.actor_id)
         && let Some(user) = store::user::find(tx, id)?

@@ -1,5 +1,5 @@
-//! The key file, whose key encrypts the secrets of webhooks. It is created at the first start, and never replaced while any
-//! secret is encrypted with it.
+//! The key file, whose key encrypts the secrets of webhooks. It is created at the first start, and never replaced while
+//! any secret is encrypted with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! `orgkeys org`, `user` and `token`: administration while the server is stopped, for an administrator who is locked out.
+//! `orgkeys org`, `user` and `token`: administration while the server is stopped, for an administrator who is locked
+//! out.
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
@@ -145,7 +146,7 @@ impl User {
                 });
             }
             Self::List { database, org } => {
-                let unknown = "--org must be an organization id: run `orgkeys org list` to see them";
+                let unknown = "--org must be an organization id: see `orgkeys org list`";
                 let org = org.map(|org| OrgId::parse(&org).ok_or(unknown)).transpose()?;
                 for user in admin::list_users(&context.open(&database)?, org)? {
                     print_user(context, &user);

@@ -75,8 +75,8 @@ enum Command {
     /// Recover from a wrong system clock (stop the server first)
     #[command(subcommand)]
     Clock(clock::Clock),
-    /// Check the installation and say what to fix; the server may be running. Exits with 0 if all is well, 1 if anything
-    /// needs attention, 2 if the checks could not run
+    /// Check the installation and say what to fix; the server may be running. Exits with 0 if all is well, 1 if
+    /// anything needs attention, 2 if the checks could not run
     Doctor(doctor::Doctor),
     /// Sign a node's request with an organization key; pipe the output to `curl --json @-`
     Sign(sign::Sign),
@@ -181,7 +181,8 @@ impl Context {
         Ok(self.resolve(&flags)?.settings)
     }
 
-    /// Opens the database for a command that needs it exclusively. The file must exist, so that a typo does not create one.
+    /// Opens the database for a command that needs it exclusively. The file must exist, so that a typo does not create
+    /// one.
     fn open(&self, database: &Database) -> Result<System, Failure> {
         let settings = self.settings(database)?;
         let database = files::real(&settings.database)?;

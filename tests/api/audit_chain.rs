@@ -186,7 +186,7 @@ async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
     assert!(log.verdict(&[]).is_ok(), "it is a chain");
     for verdict in [log.verdict(&kept), log.file_verdict(&kept)] {
         let said = verdict.expect_err("written anew");
-        assert!(said.contains(&format!("(number 12 of {})", log.owner.org)) && said.contains("written anew"), "{said}");
+        assert!(said.contains(&format!("(number 12 of {})", log.owner.org)) && said.contains("rewritten"), "{said}");
     }
 }
 

@@ -40,10 +40,10 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
     let missing: String = first_and_later.flat_map(|line| [line, "\n"]).collect();
     let rewritten = format!("{} 4 {}\n", owner.org, "0".repeat(64));
     for (log, head, said) in [
-        (&cut, &text, "its tail was cut"),
+        (&cut, &text, "entries at its end are missing"),
         (&changed, &text, "its contents were changed"),
         (&missing, &text, "an entry is missing"),
-        (&export, &rewritten, "the chain was written anew"),
+        (&export, &rewritten, "the chain was rewritten"),
         (&export, &"nonsense".to_owned(), "is not output of `orgkeys audit head`"),
         (&"{}\n".to_owned(), &text, "line 1 is not an exported entry"),
     ] {

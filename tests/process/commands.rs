@@ -124,7 +124,7 @@ fn commands_that_cannot_do_what_they_are_asked_exit_1_and_say_what_to_do() {
         (vec!["org", "create", "--name", ""], "must have 1 to 100 characters"),
         (user(unknown, "a@example.org", "USER"), "see `orgkeys org list`"),
         (user("acme", "a@example.org", "USER"), "see `orgkeys org list`"),
-        (user(&owner.org, "OWNER@localhost", "USER"), "a user with this email address already"),
+        (user(&owner.org, "OWNER@localhost", "USER"), "A user with this email address already exists"),
         (user(&owner.org, "a@example.org", "KING"), "--role must be USER, BILLING"),
         (user(&owner.org, "nobody", "USER"), "email"),
         (vec!["user", "list", "--org", "acme"], "see `orgkeys org list`"),

@@ -206,7 +206,7 @@ fn a_malformed_bootstrap_token_is_refused_with_the_remedy_and_the_next_start_goe
     for malformed in ["hunter2-hunter2", &token[..39], &format!("{token}x"), &token.replace("okp_", "okr_")] {
         let ran = run(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", malformed));
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
-        assert!(ran.stderr.contains("make one with `orgkeys token generate`"), "{ran:?}");
+        assert!(ran.stderr.contains("generate one with `orgkeys token generate`"), "{ran:?}");
         assert!(!ran.stderr.contains(malformed), "{ran:?}");
     }
     let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));

@@ -93,7 +93,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     home.write("old", old_heads[0].to_string());
     home.done(&["audit", "verify", "--head", "new"]);
     let ran = home.run(&["audit", "verify", "--head", "old"]);
-    assert_eq!((ran.code, ran.stderr.contains("its tail was cut")), (Some(1), true), "{ran:?}");
+    assert_eq!((ran.code, ran.stderr.contains("entries at its end are missing")), (Some(1), true), "{ran:?}");
 
     let token = home.done(&["token", "create", "--user", "owner@localhost"]);
     let restored_at = now();
@@ -111,7 +111,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     let early = server.call("POST", "/register", None, Some(&unused));
     assert_eq!(early.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let advice = early.json()["errorMessage"].as_str().expect("advice").to_owned();
-    let said = format!("takes none that states a time before {signed_after}. The server's time is ");
+    let said = format!("so it refuses timestamps before {signed_after}. The server's time is ");
     assert!(advice.contains(&said) && advice.ends_with(": sign again"), "{advice}");
     let fresh = registration(&owner.org, &pem, "203.0.113.3", now().millis());
     assert_eq!(server.call("POST", "/register", None, Some(&fresh)).status, 200);
@@ -243,7 +243,7 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     let refused = server.call("POST", "/register", None, Some(&fresh));
     assert_eq!(refused.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
-    let said = format!("so it takes none that states a time before {until}. The server's time is ");
+    let said = format!("so it refuses timestamps before {until}. The server's time is ");
     assert!(advice.contains(&said) && advice.ends_with(": sign again then"), "{advice}");
 }
 

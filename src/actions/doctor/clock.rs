@@ -1,5 +1,5 @@
-//! Checks the system clock: whether it is behind the latest time in the database, or so far ahead that the server does not
-//! trust it yet.
+//! Checks the system clock: whether it is behind the latest time in the database, or so far ahead that the server does
+//! not trust it yet.
 
 use super::{Finding, unreadable};
 use crate::domain::time::Time;

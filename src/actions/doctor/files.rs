@@ -63,7 +63,8 @@ pub(super) fn modes(database: &Path, key_file: &Path) -> Vec<Finding> {
     open
 }
 
-/// Returns a finding if the mode of `file` has any of the bits in `mask`; `None` if it has none or the file does not exist.
+/// Returns a finding if the mode of `file` has any of the bits in `mask`; `None` if it has none or the file does not
+/// exist.
 pub fn readable(file: &Path, mask: u32) -> Option<Finding> {
     let mode = fs::metadata(file).ok()?.permissions().mode() & 0o777;
     let (path, good) = (file.display(), mode & !mask);

@@ -1,5 +1,5 @@
-//! Checks the webhooks: whether their secrets can be decrypted, and whether deliveries arrive. Findings never contain a URL,
-//! because a URL is often a secret.
+//! Checks the webhooks: whether their secrets can be decrypted, and whether deliveries arrive. Findings never contain a
+//! URL, because a URL is often a secret.
 
 use std::path::PathBuf;
 use std::time::Duration;
