@@ -269,7 +269,7 @@ fn healthcheck_trusts_the_servers_own_certificate_and_no_other() {
     assert_eq!(home.run(&["healthcheck", "--listen", &address]).code, Some(1), "without TLS");
     let mixed = ["--tls-cert", "ours.crt", "--tls-key", "other.key"];
     let ran = run(&mut home.serve(&mixed));
-    assert_eq!((ran.code, ran.stderr.contains("do not belong together")), (Some(1), true), "{ran:?}");
+    assert_eq!((ran.code, ran.stderr.contains("do not match")), (Some(1), true), "{ran:?}");
 }
 
 /// A certificate for localhost, signed by itself, in `<name>.crt` and `<name>.key`.
