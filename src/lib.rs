@@ -1,7 +1,8 @@
-//! An embedded server that holds an organization's keys, the nodes that prove themselves with them, and an audit log of everything that was done.
+//! An embedded server that holds an organization's keys, the nodes that authenticate with them, and a tamper-evident
+//! audit log.
 //!
-//! The layers, from the top: `cli`, `server`, `api`, `actions`, `engine`, `store`, and at the bottom `domain` and `crypto`.
-//! Imports run down only; `ARCHITECTURE.md` says what each layer may use.
+//! The layers, from the top: `cli`, `server`, `api`, `actions`, `engine`, `store`, and at the bottom `domain` and
+//! `crypto`. A layer imports only from the layers below it; `ARCHITECTURE.md` says what each layer may know.
 
 pub mod actions;
 pub mod api;

@@ -1,10 +1,10 @@
-//! The program: everything is in the library, so that tests and benches reach it too.
+//! The `orgkeys` program. Everything is in the library, so that tests and benchmarks can use it too.
 
 use mimalloc::MiMalloc;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Half of what a request costs here is small, short-lived memory, which `mimalloc` hands out faster than the system's
-/// allocator. Each block is wiped when it is freed, whoever made it: bodies, buffers and copies hold keys and passwords.
+/// Half the cost of a request is small, short-lived allocations, which `mimalloc` serves faster than the system
+/// allocator. Every block is zeroed when it is freed, because bodies, buffers and copies may hold keys and passwords.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 

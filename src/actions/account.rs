@@ -1,4 +1,4 @@
-//! What may somebody do with their own account? See it, and change their name and their password.
+//! The caller's own account: its profile, name and password.
 
 use secrecy::SecretString;
 
@@ -17,7 +17,7 @@ use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
-/// The names to have; `None` stays as it is.
+/// The new names; `None` leaves a name unchanged.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are those of a person")]
 pub struct Names {
@@ -25,19 +25,19 @@ pub struct Names {
     pub last_name: Option<String>,
 }
 
-/// Somebody who is to have another password, and the hash of the one that they have, if they have one.
+/// A user whose password is about to change, and the hash of the current password, if there is one.
 pub struct CurrentPassword {
     person: User,
     hash: Option<String>,
 }
 
-/// A password to have in the place of the one that was proved.
+/// The hash of a new password, and the hash of the one that it replaces.
 pub struct NewPassword {
     stored: Option<String>,
     hash: PasswordHash,
 }
 
-/// The caller's own profile, and their organization.
+/// Returns the caller's own profile and organization.
 pub fn profile(app: &App, caller: &Caller) -> Pending<(User, Org)> {
     app.read(caller, &Rule::SeesOwnProfile, |tx, grant| {
         let user = match grant.user {
@@ -51,7 +51,7 @@ pub fn profile(app: &App, caller: &Caller) -> Pending<(User, Org)> {
     })
 }
 
-/// An account: one's own for everybody, another's for who sees people.
+/// Returns an account: the caller's own, or another one if the caller may see people.
 pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
     let own = matches!(caller.identity, Identity::User { user: own, .. } if user == Some(own));
     if !own {
@@ -64,7 +64,7 @@ pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
     })
 }
 
-/// What the caller must prove before they get another password.
+/// Returns the current password, which the caller must prove before setting a new one.
 pub fn current_password(app: &App, caller: &Caller, user: Option<UserId>) -> Result<CurrentPassword, Error> {
     app.consult(caller, &Rule::ManagesOwnAccount, |tx, grant| {
         let person = own(tx, grant, user)?;
@@ -72,8 +72,8 @@ pub fn current_password(app: &App, caller: &Caller, user: Option<UserId>) -> Res
     })
 }
 
-/// Proves the password that somebody has, if there is one, and hashes the one that they are to have. Guessing it here is as
-/// slow as guessing it at a login.
+/// Verifies the current password, if there is one, and hashes the new one. Attempts count against the same limits as
+/// logins.
 pub fn renew(
     app: &App,
     caller: &Caller,
@@ -83,7 +83,7 @@ pub fn renew(
 ) -> Result<NewPassword, Error> {
     if let Some(hash) = &stored.hash {
         let missing = || {
-            let message = "currentPassword must be given, since there is a password";
+            let message = "currentPassword is required, because the account has a password";
             Error::new(ErrorKind::Invalid, "INVALID_FIELD", message)
         };
         let check = PasswordCheck { email: &stored.person.email, user: Some(&stored.person), hash: Some(hash) };
@@ -92,7 +92,7 @@ pub fn renew(
     Ok(NewPassword { stored: stored.hash, hash: password::hash(app, new)? })
 }
 
-/// Changes the caller's own names and password. Another password ends the caller's other sessions.
+/// Changes the caller's own names and password. A new password ends the caller's other sessions.
 pub fn update(
     app: &App,
     caller: &Caller,
@@ -106,7 +106,7 @@ pub fn update(
         let mut events = Vec::new();
         if let Some(NewPassword { stored, hash }) = password {
             if !store::user::set_password(tx, person.id, stored.as_deref(), hash.as_str())? {
-                // It was changed since it was proved.
+                // The password was changed after it was verified.
                 return Err(wrong_password());
             }
             let sessions_ended = store::token::revoke_sessions(tx, person.id, in_use, grant.at)?;
@@ -122,7 +122,7 @@ pub fn update(
     })
 }
 
-/// The caller themselves, if that is whom the path names.
+/// Returns the caller's own user, if `user` is the caller.
 fn own(tx: &ReadTx<'_>, grant: &Grant, user: Option<UserId>) -> Result<User, Error> {
     if user.is_none() || user != grant.user {
         return Err(Error::denied("Access denied: you can only change your own account"));

@@ -1,4 +1,5 @@
-//! What may be done from the command line while no server runs? What an administrator who is locked out needs, recorded like everything else.
+//! Administration from the command line while the server is stopped, for an administrator who is locked out. Every
+//! change is recorded in the audit log.
 
 use std::time::Duration;
 
@@ -18,16 +19,16 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::system::System;
 use crate::store::{self, ReadTx, StoreError, WriteTx};
 
-/// How long a token lives.
+/// The lifetime of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ttl {
-    /// Until it is revoked.
+    /// The token is valid until it is revoked.
     Never,
-    /// So long.
+    /// The token expires after this time.
     For(Duration),
 }
 
-/// Makes an organization.
+/// Creates an organization.
 pub fn create_org(system: &System, name: &str) -> Result<Org, Error> {
     let name = org::parse_name(name)?;
     let id: OrgId = system.app().env.id();
@@ -38,12 +39,12 @@ pub fn create_org(system: &System, name: &str) -> Result<Org, Error> {
     })
 }
 
-/// All organizations, newest first.
+/// Returns all organizations, newest first.
 pub fn list_orgs(system: &System) -> Result<Vec<Org>, Error> {
     listed(system, "organizations", store::org::list)
 }
 
-/// Adds a person to an organization.
+/// Creates a user in an organization.
 pub fn create_user(
     system: &System,
     org: &str,
@@ -52,9 +53,8 @@ pub fn create_user(
     name: &str,
     last_name: &str,
 ) -> Result<User, Error> {
-    let missing = || {
-        Error::new(ErrorKind::Missing, "UNKNOWN_ORGANIZATION", "There is no such organization: see `orgkeys org list`")
-    };
+    let missing =
+        || Error::new(ErrorKind::Missing, "UNKNOWN_ORGANIZATION", "No such organization: see `orgkeys org list`");
     let org = OrgId::parse(org).ok_or_else(missing)?;
     let user = User {
         id: system.app().env.id(),
@@ -78,13 +78,13 @@ pub fn create_user(
     })
 }
 
-/// The people of one organization, or of all, newest first.
+/// Returns the users of one organization, or of all, newest first.
 pub fn list_users(system: &System, org: Option<OrgId>) -> Result<Vec<User>, Error> {
     listed(system, "users", move |tx| store::user::list(tx, org))
 }
 
-/// Takes away the password of a person, named by address or id, ends their sessions, and gives them an invitation to
-/// set another; says when that ends. Their access tokens stay.
+/// Removes the password of a user, named by email address or id, ends their sessions, and creates an invitation to set
+/// a new password. Returns the invitation and its expiry. The user's access tokens stay valid.
 pub fn reset_password(system: &System, user: &str) -> Result<(User, SecretString, Time), Error> {
     let user = find_user(system, user)?;
     let env = system.app().env.clone();
@@ -97,7 +97,7 @@ pub fn reset_password(system: &System, user: &str) -> Result<(User, SecretString
     })
 }
 
-/// Makes an access token for a person, named by address or id.
+/// Creates an access token for a user, named by email address or id.
 pub fn create_token(system: &System, user: &str, ttl: Ttl) -> Result<(SecretString, Token), Error> {
     let user = find_user(system, user)?;
     let env = system.app().env.clone();
@@ -112,19 +112,19 @@ pub fn create_token(system: &System, user: &str, ttl: Ttl) -> Result<(SecretStri
     })
 }
 
-/// The tokens of one person, named by address or id, or of all, newest first.
+/// Returns the tokens of one user, named by email address or id, or of all, newest first.
 pub fn list_tokens(system: &System, user: Option<&str>) -> Result<Vec<Token>, Error> {
     let user = user.map(|user| find_user(system, user)).transpose()?.map(|user| user.id);
     listed(system, "tokens", move |tx| store::token::list(tx, user))
 }
 
-/// Ends a token.
+/// Revokes a token.
 pub fn revoke_token(system: &System, id: &str) -> Result<(), Error> {
     let missing = || {
         Error::new(
             ErrorKind::Missing,
             "TOKEN_NOT_FOUND",
-            "There is no such token, or it was revoked: see `orgkeys token list`",
+            "No such token, or it is already revoked: see `orgkeys token list`",
         )
     };
     let id = TokenId::parse(id).ok_or_else(missing)?;
@@ -137,7 +137,7 @@ pub fn revoke_token(system: &System, id: &str) -> Result<(), Error> {
     })
 }
 
-/// Adds a token that is known by `digest`.
+/// Stores a token with this `digest`.
 pub(super) fn add_token(
     tx: &WriteTx<'_>,
     env: &Environment,
@@ -155,7 +155,7 @@ pub(super) fn add_token(
         return Err(Error::new(
             ErrorKind::Conflict,
             "TOKEN_TAKEN",
-            "This server has had this token already: make another",
+            "This token was already used on this server: generate another",
         ));
     }
     Ok(token)
@@ -168,9 +168,9 @@ fn find_user(system: &System, name: &str) -> Result<User, Error> {
             None => store::user::find_by_email(tx, name)?,
         })
     })?;
-    found.filter(|user| user.deleted_at.is_none()).ok_or_else(|| {
-        Error::new(ErrorKind::Missing, "USER_NOT_FOUND", "There is no such user: see `orgkeys user list`")
-    })
+    found
+        .filter(|user| user.deleted_at.is_none())
+        .ok_or_else(|| Error::new(ErrorKind::Missing, "USER_NOT_FOUND", "No such user: see `orgkeys user list`"))
 }
 
 fn listed<T: Send + 'static>(

@@ -1,4 +1,4 @@
-//! What may be done with API keys? Made, seen, changed, rotated and deleted; the secret leaves once and is never kept.
+//! Creates, lists, changes, rotates and deletes API keys. A secret is returned once and never stored.
 
 mod change;
 pub mod ending;
@@ -28,23 +28,23 @@ use crate::store::api_key::{ApiKeyFilter, Limit, New};
 use crate::store::{self, ReadTx, WriteTx};
 pub use change::{ApiKeyPatch, update};
 
-/// Keys whose last uses are written in one change.
+/// The number of keys whose last use is written in one transaction.
 const USES: usize = 512;
 
-/// What a new key is to be.
+/// The properties of a new key.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What people call it.
+    /// The name of the key.
     pub name: String,
-    /// What people should know of it.
+    /// A note about the key.
     pub note: String,
-    /// What it may do.
+    /// The role of the key.
     pub role: Role,
-    /// When it begins to be valid; now, if `None`.
+    /// The start of its validity; `None` means now.
     pub start: Option<Time>,
-    /// When it ends; never, if `None`.
+    /// The end of its validity; `None` means that it never expires.
     pub end: Option<Time>,
-    /// The projects that it is for; none: the whole organization.
+    /// The projects that it is for; empty means the whole organization.
     pub projects: Vec<ProjectId>,
 }
 
@@ -55,20 +55,20 @@ pub struct ApiKeyPage {
     pub keys: Vec<ApiKey>,
     /// The name of every project of the organization.
     pub names: HashMap<ProjectId, String>,
-    /// How many keys there are in all.
+    /// The total number of keys.
     pub total: i64,
 }
 
-/// Where keys are asked for, or changed.
+/// The scope in which keys are listed or changed.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
-    /// In an organization.
+    /// All keys of an organization.
     Org(Option<OrgId>),
-    /// In a project: keys that name it.
+    /// The keys that name a project.
     Project(Option<ProjectId>),
 }
 
-/// The keys that the caller sees, newest first.
+/// Returns the keys that the caller may see, newest first.
 pub fn list(app: &App, caller: &Caller, place: Place, skip: u32, take: u32) -> Pending<ApiKeyPage> {
     let (rule, project) = match place {
         Place::Org(org) => (Rule::SeesApiKeys(org), None),
@@ -84,7 +84,7 @@ pub fn list(app: &App, caller: &Caller, place: Place, skip: u32, take: u32) -> P
     })
 }
 
-/// Makes a key. The secret is in the answer alone.
+/// Creates a key. Returns it with its secret, which is not stored.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) -> Pending<(ApiKey, SecretString)> {
     let (env, quota) = (app.env.clone(), app.limits.api_keys);
     app.record(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
@@ -111,7 +111,7 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) 
     })
 }
 
-/// Gives a key a successor with the same name, note, role, projects and end; the key itself ends after `overlap`.
+/// Creates a successor of a key with the same name, note, role, projects and end. The old key expires after `overlap`.
 pub fn rotate(
     app: &App,
     caller: &Caller,
@@ -131,7 +131,7 @@ pub fn rotate(
         let forgotten = forgotten.ok_or_else(|| limit_reached(" whose successors overlap them", quota))?;
         let window = Window { start: grant.at, end: key.standing.expire };
         let secret = Secret::fresh(&env)?;
-        // It takes the place of the old one, so no limit is looked at.
+        // The successor replaces the old key, so no limit applies.
         let successor = insert(tx, grant, &ApiKeySettings { window, ..key.terms() }, &secret, None)?;
         let projects = key.standing.projects.into_vec();
         for project in &projects {
@@ -145,8 +145,8 @@ pub fn rotate(
     })
 }
 
-/// Keys that have a successor or have ended count against no limit, so they have one of their own: beyond it the oldest that
-/// have ended give way. `None` when there are too many of which none has ended.
+/// Keys that have a successor or have expired do not count against the limits of keys, so they have a limit of their
+/// own: beyond it, the oldest expired keys are deleted. Returns `None` when there are too many and none has expired.
 fn forget_spent(tx: &WriteTx<'_>, grant: &Grant, most: u32) -> Result<Option<Vec<Event>>, Error> {
     if store::api_key::count_spent(tx, grant.org, grant.at)? <= most {
         return Ok(Some(Vec::new()));
@@ -161,7 +161,7 @@ fn forget_spent(tx: &WriteTx<'_>, grant: &Grant, most: u32) -> Result<Option<Vec
     Ok(Some(forgotten).filter(|events| !events.is_empty()))
 }
 
-/// Deletes a key: it is refused from the moment of the answer.
+/// Deletes a key. Once this returns, the key is refused.
 pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<ApiKeyId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesApiKeys(org), move |tx, grant| {
         let key = changeable(tx, grant, id)?.standing;
@@ -170,7 +170,8 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<ApiKeyI
     })
 }
 
-/// Writes the last uses that are known in memory alone. They are no actions of a caller, so the log has no entry of them.
+/// Writes the last uses that are held only in memory. They are not actions of a caller, so the audit log has no entries
+/// for them.
 pub fn flush_uses(system: &System) -> Result<(), Error> {
     let index = system.app().index();
     let mut uses = index.take_used();
@@ -186,7 +187,7 @@ pub fn flush_uses(system: &System) -> Result<(), Error> {
     Ok(())
 }
 
-/// A fresh secret, in the three forms that are needed of it.
+/// A new secret, as text, digest and mask.
 struct Secret {
     text: SecretString,
     digest: TokenDigest,
@@ -219,7 +220,7 @@ fn join(tx: &WriteTx<'_>, id: ApiKeyId, project: ProjectId, limit: Option<Limit>
     joined.then_some(()).ok_or_else(|| limit_reached(" of a project", MOST_PER_PROJECT))
 }
 
-/// The key with this id, if the caller sees it and it is not above them.
+/// Returns the key with this id, if the caller sees it and its role is not above the caller's.
 fn changeable(tx: &ReadTx<'_>, grant: &Grant, id: Option<ApiKeyId>) -> Result<ApiKey, Error> {
     let key = find(tx, grant, id.ok_or_else(no_such_key)?)?;
     access::reaches(grant, key.standing.role)?;
@@ -230,7 +231,7 @@ fn find(tx: &ReadTx<'_>, grant: &Grant, id: ApiKeyId) -> Result<ApiKey, Error> {
     store::api_key::find(tx, grant.org, id, own_only(grant)?)?.ok_or_else(no_such_key)
 }
 
-/// Whether all of the projects are the organization's.
+/// Checks that all of the projects belong to the organization.
 fn known(tx: &ReadTx<'_>, org: OrgId, projects: &[ProjectId]) -> Result<(), Error> {
     for id in projects {
         store::project::find(tx, *id)?.filter(|project| project.org == org).ok_or_else(unknown_project)?;
@@ -240,12 +241,12 @@ fn known(tx: &ReadTx<'_>, org: OrgId, projects: &[ProjectId]) -> Result<(), Erro
 
 fn can_rotate(key: &ApiKey, now: Time) -> Result<(), Error> {
     if key.rotated_at.is_some() {
-        return Err(already_rotated("The API key has a successor already: rotate that one"));
+        return Err(already_rotated("The API key already has a successor: rotate the successor"));
     }
     let (code, message) = match key.standing.at(now) {
         Verdict::NotYetValid => ("API_KEY_NOT_YET_VALID", "The API key is not valid yet: rotate it after its start"),
         Verdict::Expired => ("API_KEY_EXPIRED", "The API key has expired: create another"),
-        Verdict::Disabled => ("API_KEY_DISABLED", "The API key is switched off: switch it on, or create another"),
+        Verdict::Disabled => ("API_KEY_DISABLED", "The API key is disabled: enable it, or create another"),
         Verdict::Valid | Verdict::NotFound | Verdict::WrongProject | Verdict::InsufficientRole => return Ok(()),
     };
     Err(Error::new(ErrorKind::Invalid, code, message))

@@ -1,4 +1,5 @@
-//! Is the audit log whole? Every chain is walked and hashed again, in constant memory, from the database or from an export.
+//! Verifies and exports the audit log. Verification hashes every chain again, from the database or an export, in
+//! constant memory.
 
 mod chain_verifier;
 pub mod page;
@@ -13,24 +14,25 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::store;
 use crate::store::backup::Snapshot;
 
-/// What a verification saw.
+/// The result of a successful verification.
 #[derive(Clone, Debug, Default)]
 pub struct VerifiedLog {
-    /// Entries that were checked.
+    /// The number of entries that were checked.
     pub entries: u64,
-    /// Chains that they belong to.
+    /// The number of chains that they belong to.
     pub chains: usize,
-    /// Kept heads that could not be compared, since retention removed their entries.
+    /// The given heads that could not be compared, because retention removed their entries.
     pub removed: Vec<Head>,
 }
 
-/// Entries that are read from one snapshot: as long as one is held, a server cannot begin its write-ahead log anew.
+/// The number of entries read from one snapshot. While a snapshot is held, a running server cannot reset its
+/// write-ahead log.
 const SLICE: u32 = 2_000;
 
-/// How often a verification is tried if retention removes entries meanwhile, which it does once a day.
+/// The maximum number of attempts if retention removes entries during a verification, which happens once a day.
 const TRIES: usize = 3;
 
-/// Checks every chain of a database, beside a running server too, and that each of `heads` is still in it.
+/// Verifies every chain of a database, and that each of `heads` is still in it. The server may be running.
 pub fn verify(database: &Path, heads: &[Head]) -> Result<VerifiedLog, Error> {
     let snapshot = Snapshot::open(database)?;
     for _ in 0..TRIES {
@@ -41,7 +43,7 @@ pub fn verify(database: &Path, heads: &[Head]) -> Result<VerifiedLog, Error> {
     Err(moved())
 }
 
-/// The verdict, or nothing when retention removed entries on the way: then some may only seem to be missing.
+/// Verifies once. Returns `None` if retention removed entries meanwhile, because then some may only seem to be missing.
 fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<VerifiedLog, Error>>, Error> {
     let mut verifier = ChainVerifier::new(heads);
     let trim_points = snapshot.read(store::trim_point::all)?;
@@ -52,14 +54,14 @@ fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<Veri
         return Ok(None);
     }
     let verdict = walked.and_then(|_| verifier.end(Some(&trim_points))).and_then(|verified| {
-        // What is well in each chain that is there says nothing of one that is not.
+        // Chains that verify say nothing about a chain that is missing.
         problem.map_or(Ok(verified), |what| Err(broken(&what)))
     });
     Ok(Some(verdict))
 }
 
-/// Gives each entry that there is now to `take`, in the order of their ids and outside of any snapshot, and how many they
-/// were. What is added meanwhile is left out.
+/// Passes each current entry to `take`, in the order of their ids and outside of any snapshot. Returns their number.
+/// Entries that are added meanwhile are left out.
 fn each(snapshot: &Snapshot, mut take: impl FnMut(&Entry) -> Result<(), Error>) -> Result<u64, Error> {
     let (mut count, mut after, upto) = (0, 0, snapshot.read(store::audit::last_id)?);
     loop {
@@ -71,7 +73,7 @@ fn each(snapshot: &Snapshot, mut take: impl FnMut(&Entry) -> Result<(), Error>) 
     }
 }
 
-/// Checks an export, one JSON object a line, without the database.
+/// Verifies an export, one JSON object per line, without the database.
 pub fn verify_file(file: impl BufRead, heads: &[Head]) -> Result<VerifiedLog, Error> {
     let mut verifier = ChainVerifier::new(heads);
     for (line, number) in file.lines().zip(1_u64..) {
@@ -83,12 +85,12 @@ pub fn verify_file(file: impl BufRead, heads: &[Head]) -> Result<VerifiedLog, Er
     verifier.end(None)
 }
 
-/// The last entry of every chain.
+/// Returns the last entry of every chain.
 pub fn heads(database: &Path) -> Result<Vec<Head>, Error> {
     Ok(Snapshot::open(database)?.read(store::audit::heads)?)
 }
 
-/// Writes every entry as one JSON object a line; gives their number.
+/// Writes every entry as one JSON object per line. Returns the number of entries.
 pub fn export(database: &Path, mut out: impl Write) -> Result<u64, Error> {
     let snapshot = Snapshot::open(database)?;
     let trim_points = snapshot.read(store::trim_point::all)?;
@@ -104,7 +106,7 @@ pub fn export(database: &Path, mut out: impl Write) -> Result<u64, Error> {
 }
 
 fn moved() -> Error {
-    let message = "Retention removed entries of the audit log while it was read: run this again";
+    let message = "Retention removed entries of the audit log while it was being read: run this command again";
     Error::new(ErrorKind::Unavailable, "AUDIT_MOVED", message)
 }
 

@@ -1,4 +1,4 @@
-//! How is everything kept safe and brought back? By copies that are whole, and a restore that says what it undid.
+//! Backs up the database and restores it. A restore reports and records what it undid.
 
 use std::path::{Path, PathBuf};
 
@@ -16,34 +16,36 @@ use crate::store::clock::ClockState;
 use crate::store::lock::Lock;
 use crate::store::{self, Options, ReadTx, Room, StoreError};
 
-/// What a restore did.
+/// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// Where the database that was replaced lies now, if there was one.
+    /// The path of the replaced database, if there was one.
     pub aside: Option<PathBuf>,
-    /// Where its chains ended; empty where it could not be read.
+    /// The heads of its chains; empty if it could not be read.
     pub old_heads: Vec<Head>,
-    /// Where those of the backup end.
+    /// The heads of the chains in the backup.
     pub new_heads: Vec<Head>,
-    /// How many tokens were ended.
+    /// The number of tokens that were revoked.
     pub tokens_ended: usize,
-    /// Signed messages that state an earlier moment are refused.
+    /// Signed calls with an earlier timestamp are refused.
     pub signed_after: Time,
-    /// Whether the old database told which signatures were used; else none is taken for some minutes.
+    /// Whether the used signatures could be read from the old database. If not, all signed calls are refused for 15
+    /// minutes.
     pub used_known: bool,
 }
 
-/// How many ids of the audit log are passed over where nobody knows which ones were given out since the backup: more than
-/// are given in a day of nothing else, and few enough for clients that count in doubles.
+/// The number of audit ids to skip when it is unknown which ones were used since the backup: more than a day of
+/// continuous writing can use, and small enough for clients that store ids as doubles.
 const IDS_PASSED_OVER: i64 = 1_000_000_000;
 
-/// Copies a database, beside a running server too. Beside the copy: why the server will not learn of it, if it will not.
+/// Backs up a database; the server may be running. Also returns the error, if any, that keeps the server from noticing
+/// the backup.
 pub fn make(database: &Path, file: &Path, env: &Environment) -> Result<(Made, Option<StoreError>), Error> {
     let (made, noted) = backup::make(database, file, env.now())?;
     Ok((made, noted.err()))
 }
 
-/// When the last backup was made; records one that has no event yet.
+/// Returns the time of the last backup, and records a backup that has no event yet.
 pub fn notice(system: &System) -> Result<Option<Time>, Error> {
     let Some(made) = backup::last(system.app().database())? else { return Ok(None) };
     let Some(at) = Time::parse_rfc3339(&made.at) else { return Ok(None) };
@@ -52,20 +54,21 @@ pub fn notice(system: &System) -> Result<Option<Time>, Error> {
             let new = store::server::record_backup(tx, at)?;
             Ok(((), new.then_some(Event::BackedUp { at, heads: made.heads })))
         });
-        // On a full disk the backup is known all the same; its event is tried again.
+        // On a full disk the time is returned all the same; recording the event is retried.
         if let Err(error) = recorded {
-            tracing::warn!(%error, "the last backup could not be recorded yet");
+            tracing::warn!(%error, "the last backup could not be recorded in the audit log; retrying");
         }
     }
     Ok(Some(at))
 }
 
-/// Puts a backup in the place of `options.path`, which no server may use. Until the last step nothing of the old database is changed.
+/// Replaces the database at `options.path` with a backup. No server may be using it. The old database is unchanged
+/// until the last step.
 pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: bool) -> Result<Restored, Error> {
     let database = store::files::real(&options.path)?;
     let lock = Lock::take(&database)?;
     store::lock::must_not_be_served(&database)?;
-    // A damaged database may be replaced, another program's never.
+    // A damaged database may be replaced; a database of another program may not.
     if database.try_exists().map_err(StoreError::from)?
         && let Err(foreign @ StoreError::Foreign { .. }) = store::header::check_header(&database)
     {
@@ -86,20 +89,20 @@ pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: b
     }
 }
 
-/// The last id of an entry that anybody may have seen, as the old database knows it. One that ended before the backup, or
-/// cannot be read, does not.
+/// Returns the last audit id that a client may have seen, from the old database. If that cannot be read or ends before
+/// the backup, returns an id that is certainly later.
 fn ids_seen(draft: &Path, old: Option<&Snapshot>) -> Result<i64, StoreError> {
     let last_id = Snapshot::open(draft)?.read(store::audit::last_id)?;
     let old_id = ask(old, store::audit::last_id);
     Ok(old_id.filter(|old_id| *old_id >= last_id).unwrap_or(last_id.saturating_add(IDS_PASSED_OVER)))
 }
 
-/// What the old database says, if it can be read.
+/// Reads from the old database; `None` if it cannot be read.
 fn ask<T>(old: Option<&Snapshot>, work: impl FnOnce(&ReadTx<'_>) -> Result<T, StoreError>) -> Option<T> {
     old?.read(work).ok()
 }
 
-/// Checks the staged copy whole and writes into it that it was restored.
+/// Verifies the staged copy and records the restore in it.
 fn prepare(
     draft: &Path,
     old: Option<Snapshot>,
@@ -111,7 +114,7 @@ fn prepare(
         return Err(Error::new(
             ErrorKind::Conflict,
             "BACKUP_DAMAGED",
-            format!("The backup is damaged ({what}): take another one"),
+            format!("The backup is damaged ({what}): restore another one"),
         ));
     }
     audit::verify(draft, &[])?;
@@ -124,23 +127,24 @@ fn prepare(
     let old_clock = ask(old.as_ref(), store::clock::state).unwrap_or_default();
     let ids_seen = ids_seen(draft, old.as_ref())?;
     drop(old);
-    // The reserve is the database's, not its draft's.
+    // The disk reserve applies to the database, not to its draft.
     let options = Options { path: draft.to_owned(), room: Room::new(0, 0), ..options.clone() };
     let (_, system) = open(&options, Limits::default(), env.clone())?;
     let (heads, used_known) = ((old_heads.clone(), new_heads.clone()), used.is_some());
     let (tokens_ended, signed_after) = system.write(move |tx, now| {
-        // Signatures that state a later moment are known from the old database; without it none can be told apart from a used one.
+        // The old database knows the used signatures with a later timestamp. Without it, none can be told from an
+        // unused one.
         let signed_after = match &used {
             Some(used) => store::replay::keep(tx, used).map(|()| now)?,
             None => now.plus(WIDEST_WINDOW),
         };
         store::server::set_signed_after(tx, signed_after)?;
         store::server::set_unannounced_token(tx, None)?;
-        // A backup knows less of how far time has come.
+        // The high-water mark of a backup is older.
         let clock = store::clock::state(tx)?;
         let (high_water, ahead) = (clock.high_water.max(old_clock.high_water), clock.ahead.max(old_clock.ahead));
         store::clock::keep(tx, ClockState { high_water, ahead, ..clock })?;
-        // Who follows the log has seen ids that the backup knows nothing of; what is new must come after them.
+        // Clients that follow the log have seen ids that the backup does not contain; new entries must come after them.
         store::audit::pass_over(tx, ids_seen)?;
         let tokens_ended = if keep_tokens { 0 } else { store::token::revoke_all(tx, now)? };
         let (old_heads, new_heads) = heads;

@@ -1,4 +1,4 @@
-//! How does an empty server get its first owner? At the first start, in one transaction, with a token that is shown once.
+//! The first start: creates the first organization and its owner in one transaction, with a token that is shown once.
 
 use std::time::Duration;
 
@@ -17,40 +17,41 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::system::System;
 use crate::store::{self, WriteTx};
 
-/// The life of a token that nobody gave another one.
+/// The default lifetime of a token.
 pub const TOKEN_TTL: Duration = Duration::from_hours(90 * 24);
 
-/// Who the first owner is to be.
+/// The first owner to create.
 #[derive(Debug)]
 pub struct FirstOwner {
     /// The name of the organization.
     pub org_name: String,
-    /// The owner's address.
+    /// The owner's email address.
     pub email: String,
-    /// The owner's token, without an end of its own; `None` to make one and show it.
+    /// The owner's token, which does not expire; `None` to create one and show it.
     pub token: Option<SecretString>,
 }
 
-/// What a start found, or made.
+/// What a start found or created.
 #[derive(Debug)]
 pub enum Start {
-    /// There was an organization already.
+    /// An organization exists already.
     Existing,
-    /// The organization was made, by this start or one that was interrupted; its owner has the token that was given.
+    /// The organization was created, by this start or an interrupted one; its owner has the configured token.
     Given(OrgId),
-    /// The organization was made, by this start or one that was interrupted; the token must be shown now, and [`announced`] called then.
+    /// The organization was created, by this start or an interrupted one. The caller must show the token and then call
+    /// [`announced`].
     Show {
         /// The organization.
         org: OrgId,
         /// The owner's token.
         token: SecretString,
-        /// The token's id, by which it is revoked.
+        /// The token's id, to revoke it by.
         id: TokenId,
     },
 }
 
-/// Makes the first organization and its owner, unless there is one. A token that an interrupted start may not have shown is
-/// replaced, by the one that is given now if there is one.
+/// Creates the first organization and its owner, unless an organization exists. If an earlier start was interrupted
+/// before it showed the token, the token is replaced: by the configured one if there is one, otherwise by a new one.
 pub fn start(system: &System, first: &FirstOwner) -> Result<Start, Error> {
     let (orgs, lost) = system.read(|tx| {
         let lost = match store::server::unannounced_token(tx)? {
@@ -66,7 +67,7 @@ pub fn start(system: &System, first: &FirstOwner) -> Result<Start, Error> {
     }
 }
 
-/// Remembers that the first token was shown.
+/// Stores that the first token was shown.
 pub fn announced(system: &System, org: OrgId) -> Result<(), Error> {
     system.administer(org, |tx, _| {
         store::server::set_unannounced_token(tx, None)?;
@@ -117,7 +118,7 @@ fn replace(system: &System, first: &FirstOwner, lost: &store::token::TokenStatus
     })
 }
 
-/// Gives the first owner the token with the digest `given`, or else one that is yet to be shown.
+/// Stores the first owner's token: the one with the digest `given`, or a new one that is yet to be shown.
 fn first_token(
     tx: &WriteTx<'_>,
     env: &Environment,
@@ -137,7 +138,7 @@ fn first_token(
 
 fn digest(token: &SecretString) -> Result<TokenDigest, Error> {
     secret::SecretKind::AccessToken.digest(token.expose_secret()).ok_or_else(|| {
-        let message = "The bootstrap token is malformed: make one with `orgkeys token generate`";
+        let message = "The bootstrap token is malformed: generate one with `orgkeys token generate`";
         Error::new(ErrorKind::Invalid, "MALFORMED_TOKEN", message)
     })
 }

@@ -1,4 +1,5 @@
-//! Is the clock to be believed? Nothing is judged by an earlier moment than one that has surely come, and what was made while the clock ran ahead does not outlive it.
+//! Guards against a wrong system clock: time never goes back behind the high-water mark, and what was created while the
+//! clock ran ahead does not live longer because of it.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -15,13 +16,14 @@ use crate::engine::system::System;
 use crate::store;
 use crate::store::clock::{ClockState, Lives};
 
-/// Looks at the clock, records its steps and leaps in the server's own chain, and keeps on disk how far it has come. What
-/// was made while it ran ahead ends as long after the step back as it would have ended after it was made.
+/// Checks the clock, records steps back and leaps in the server's own chain, and stores the high-water mark. After a
+/// step back, what was created while the clock ran ahead gets at most the lifetime that it had when it was created.
 pub fn keep(system: &System) -> Result<(), Error> {
     look(system, false)
 }
 
-/// The same when the server starts: where the clock is more than a day on, the server may as well have been down so long.
+/// As [`keep`], at the start of the server: if the clock is more than a day ahead, the server may simply have been down
+/// that long.
 pub(super) fn start(system: &System) -> Result<(), Error> {
     look(system, true)
 }
@@ -76,19 +78,19 @@ fn look(system: &System, at_start: bool) -> Result<(), Error> {
 
 fn warn(event: &Event) {
     if let Event::ClockLeapt { from, to, at_start: true } = event {
-        tracing::info!(%from, %to, "the server was down for longer than a day, or the clock was set: see that it shows the right time");
+        tracing::info!(%from, %to, "the server was down for more than a day, or the system clock was changed: check that the clock is correct");
     } else {
-        tracing::warn!(?event, "the clock was set, or is wrong: see that it shows the right time");
+        tracing::warn!(?event, "the system clock was changed or is wrong: check that the clock is correct");
     }
 }
 
-/// How long what begins now lives.
+/// The lifetimes of what is created now.
 const LIVES: Lives =
     Lives { access: ACCESS_TTL, refresh: REFRESH_TTL, invitation: INVITATION_TTL, overlap: webhook::LONGEST_OVERLAP };
 
-/// Believes the clock, although the database has seen a later moment or the clock leapt ahead: the way out after it was
-/// wrong for longer than a day. Where it goes back, signatures that were used around now may be forgotten, so none is
-/// taken for some minutes. Gives the mark before.
+/// Trusts the current clock, even if the database has recorded a later time or the clock leapt ahead: the recovery
+/// after it was wrong by more than a day. If time goes back, signatures used around now may be forgotten, so signed
+/// calls are refused for 15 minutes. Returns the previous high-water mark.
 pub fn accept(system: &System) -> Result<Time, Error> {
     keep(system)?;
     let app = system.app();
@@ -96,13 +98,13 @@ pub fn accept(system: &System) -> Result<Time, Error> {
     let (judged, shown, high_water) = (app.env.now(), app.env.wall_clock(), water.mark());
     let next = ClockState { high_water: shown, shown, ..ClockState::default() };
     let goes_back = shown < high_water;
-    // Before it is recorded: an entry that states the later moment would bring it back at the next start.
+    // Before the event is recorded: an entry with the later time would restore it at the next start.
     let ahead = water.ahead.swap(0, Ordering::Relaxed);
     water.mark.store(shown.millis(), Ordering::Relaxed);
     let written = system.write_reserved(move |tx| {
         store::clock::keep(tx, next)?;
         if shown < judged {
-            // Deliveries went back with the clock when it did.
+            // The due times of deliveries were moved when the clock stepped back.
             store::clock::pull_back(tx, shown, Duration::ZERO, LIVES)?;
         }
         if goes_back {
@@ -116,7 +118,7 @@ pub fn accept(system: &System) -> Result<Time, Error> {
         return Err(error);
     }
     if goes_back {
-        // Until the next start, which refuses the signatures around now.
+        // Until the next start, which refuses signatures around now by the stored time.
         water.forgotten.store(shown.plus(WIDEST_WINDOW).millis(), Ordering::Relaxed);
     }
     *water.stored.lock().unwrap_or_else(PoisonError::into_inner) = next;

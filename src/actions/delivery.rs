@@ -1,4 +1,4 @@
-//! Which events are on their way to webhooks, and what came of them? Asked and told by the courier, which chooses and carries.
+//! Pending webhook deliveries and their results: what the courier reads before it sends, and reports afterwards.
 
 mod candidates;
 pub mod forget;
@@ -10,51 +10,53 @@ use crate::domain::time::Time;
 use crate::engine::error::Error;
 use crate::engine::system::System;
 
-/// A webhook to which something is on its way.
+/// A webhook that has pending deliveries.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The webhook.
     pub webhook: WebhookId,
     /// Its organization.
     pub org: OrgId,
-    /// How often somebody had done what ends a backoff of the webhook.
+    /// How many times an action has ended the webhook's backoff (a test, a replay or a change).
     pub backoff_epoch: u32,
-    /// The first of its deliveries and when each is due, the longest due first.
+    /// Its first deliveries and when each is due, the longest due first.
     pub waiting: Vec<(Time, DeliveryId)>,
 }
 
-/// What waits to be tried.
+/// The deliveries that wait for an attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
-    /// The webhooks that are on and whose secret can be opened.
+    /// The webhooks that are enabled and whose secret can be decrypted.
     pub webhooks: Vec<Candidate>,
-    /// The webhooks that wait since their secret cannot be opened.
+    /// The webhooks whose deliveries wait because their secret cannot be decrypted.
     pub unopened: Vec<WebhookId>,
-    /// What is in flight and for nothing: it was deleted, or has ended otherwise.
+    /// The deliveries in flight that need no attempt any more: they were deleted, or have ended otherwise.
     pub ended: Vec<DeliveryId>,
 }
 
-/// The time in which deliveries are due: what the clock shows. Anything that never runs back would stand still, and every
-/// try with it, for as long as the clock was set back.
+/// Returns the time by which deliveries are due: the wall clock. A time that never goes back would stand still after
+/// the clock is set back, and so would every attempt.
 #[must_use]
 pub fn now(system: &System) -> Time {
     system.app().env.wall_clock()
 }
 
-/// What waits to be tried, beside what is `in_flight`. Nothing while there is no key.
+/// Returns the deliveries that wait for an attempt, and which of those `in_flight` have ended. Empty while there is no
+/// key.
 pub fn candidates(system: &System, in_flight: &[DeliveryId]) -> Result<Candidates, Error> {
     let Some(key) = system.app().key.get() else { return Ok(Candidates::default()) };
     system.read(|tx| candidates::candidates(tx, key, in_flight))
 }
 
-/// What the tries of these deliveries take. One that has ended meanwhile has none.
+/// Returns everything needed to attempt these deliveries, without those that have ended meanwhile.
 pub fn attempts(system: &System, deliveries: &[DeliveryId]) -> Result<Vec<Attempt>, Error> {
     let Some(key) = system.app().key.get() else { return Ok(Vec::new()) };
     let now = system.app().now();
     system.read(|tx| candidates::attempts(tx, key, now, deliveries))
 }
 
-/// Remembers what came of tries. It is on disk when this returns, so nothing that was taken is tried again after.
+/// Stores the results of attempts. They are on disk when this returns, so a delivery that succeeded is not attempted
+/// again.
 pub fn record_results(system: &System, tries: Vec<Tried>) -> Result<(), Error> {
     if tries.is_empty() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! Is a database well? Looked at beside a running server too: its file, its disk, its clock, its log and its backups.
+//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes and
+//! webhooks.
 
 mod clock;
 mod files;
@@ -16,65 +17,66 @@ use crate::engine::error::Error;
 use crate::store::backup::{self, Checked, Snapshot};
 use crate::store::{self, StoreError, migrate};
 
-/// Without a backup for so long somebody must act.
+/// A last backup older than this needs attention.
 const BACKUP_EVERY: Duration = Duration::from_hours(7 * 24);
 
-/// The writer keeps its log far shorter than this, unless somebody reads for long.
+/// A larger write-ahead log needs attention: the writer keeps it far smaller, unless a long-running reader prevents it.
 const WAL_TOO_LARGE: u64 = 64 << 20;
 
-/// What was found of one thing.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
-    /// What was looked at, in a word.
+    /// The name of the check, one word.
     pub check: &'static str,
-    /// Whether it is well.
+    /// Whether the check passed.
     pub ok: bool,
     /// What was found, in a sentence.
     pub message: String,
-    /// What to do about it, if something must be done.
+    /// What to do about it; `None` if the check passed.
     pub remedy: Option<String>,
 }
 
 impl Finding {
-    /// It is well.
+    /// A check that passed.
     pub fn well(check: &'static str, message: impl Into<String>) -> Self {
         Self { check, ok: true, message: message.into(), remedy: None }
     }
 
-    /// Something must be done.
+    /// A check that needs attention, and what to do about it.
     pub fn act(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { check, ok: false, message: message.into(), remedy: Some(remedy.into()) }
     }
 }
 
-/// What is looked at, and how closely.
+/// What to check, and how thoroughly.
 #[derive(Clone, Debug)]
 pub struct Patient<'a> {
     /// The database file.
     pub database: &'a Path,
-    /// Bytes of the disk that are kept for what revokes.
+    /// Bytes of disk space reserved for revocations.
     pub reserve: u64,
-    /// Bytes that the file may have; 0 = as many as the disk holds.
+    /// The maximum size of the database, in bytes; 0 = limited only by the disk.
     pub most: u64,
-    /// Nodes that an organization may have.
+    /// The maximum number of nodes per organization.
     pub nodes: u32,
-    /// The key file; beside the database unless set.
+    /// The key file; `None` means the default path next to the database.
     pub key_file: Option<&'a Path>,
-    /// Whether indexes are not compared with their tables.
+    /// Whether to skip comparing indexes with their tables.
     pub quick: bool,
 }
 
-/// Looks at a database; an error means that nobody could look.
+/// Runs every check. An error means that the checks could not run.
 pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> {
     let database = &store::files::real(patient.database)?;
     if let Err(error) = std::fs::File::open(database) {
         let path = database.display();
         return Err(StoreError::Unusable(format!(
-            "{path} cannot be read ({error}): name the database with --database, and run this as the user whose it is"
+            "{path} cannot be read ({error}): name the database with --database, and run this command as its owner"
         ))
         .into());
     }
-    // Whoever reads the database last tidies its log up, so its size is looked at first.
+    // Whoever closes the database last truncates its write-ahead log, so its size is measured before anything is
+    // opened.
     let mut found = vec![files::disk(patient, database), files::wal(database)];
     let key_file = patient.key_file.map_or_else(|| store::key_file::beside(database), Path::to_owned);
     found.extend(files::modes(database, &key_file));
@@ -98,26 +100,28 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     Ok(found)
 }
 
-/// The file, if it is one of ours that this program reads.
+/// Opens the file if it is an orgkeys database with the schema version of this program.
 fn file(database: &Path) -> Result<(Snapshot, Finding), Finding> {
     let opened = Snapshot::open(database).and_then(|snapshot| Ok((snapshot.version()?, snapshot)));
     match opened {
         Ok((migrate::VERSION, snapshot)) => {
-            Ok((snapshot, Finding::well("file", format!("The schema is current: version {}", migrate::VERSION))))
+            Ok((snapshot, Finding::well("file", format!("The schema is up to date: version {}", migrate::VERSION))))
         }
         Ok((older, _)) => Err(Finding::act(
             "file",
-            format!("The schema is version {older}, this program's is {}", migrate::VERSION),
-            "Make a backup, then start this version of the server: it upgrades the file and keeps the old one aside",
+            format!("The schema has version {older}; this program uses version {}", migrate::VERSION),
+            "Make a backup, then start this version of the server: it upgrades the database and saves the old file next to it",
         )),
         Err(error @ StoreError::Foreign { .. }) => Err(Finding::act(
             "file",
             error.to_string(),
-            "Name the right file with --database or in the setting database; this one was not touched",
+            "Name the right file with --database or the setting `database`; this file was not changed",
         )),
-        Err(error @ StoreError::Busy) => Err(Finding::act("file", error.to_string(), "Run this again in a moment")),
+        Err(error @ StoreError::Busy) => {
+            Err(Finding::act("file", error.to_string(), "Run this command again in a moment"))
+        }
         Err(error) => {
-            Err(Finding::act("file", error.to_string(), "Keep the file aside, then do what the sentence says"))
+            Err(Finding::act("file", error.to_string(), "Copy the file to a safe place, then follow the message above"))
         }
     }
 }
@@ -127,14 +131,14 @@ fn integrity(snapshot: &Snapshot, quick: bool) -> Finding {
     match checked {
         Ok(Ok(Checked { constraints: false })) => Finding::well(
             "integrity",
-            "SQLite finds every page in order; constraints were not checked, since the file is read-only",
+            "SQLite finds no damaged page; constraints were not checked, because the file is read-only",
         ),
-        Ok(Ok(_)) if quick => Finding::well("integrity", "SQLite finds every page in order; indexes were not compared"),
-        Ok(Ok(_)) => Finding::well("integrity", "SQLite finds every page, index and constraint in order"),
+        Ok(Ok(_)) if quick => Finding::well("integrity", "SQLite finds no damaged page; indexes were not compared"),
+        Ok(Ok(_)) => Finding::well("integrity", "SQLite finds no damaged page, index or constraint"),
         Ok(Err(what)) => Finding::act(
             "integrity",
             format!("The database is damaged: {what}"),
-            "Stop the server, keep the file aside, restore the last backup with `orgkeys restore FILE`, and test the disk",
+            "Stop the server, copy the file to a safe place, restore the last backup with `orgkeys restore FILE`, and test the disk",
         ),
         Err(error) => unreadable("integrity", &error.into()),
     }
@@ -144,27 +148,27 @@ fn chains(database: &Path) -> Finding {
     match audit::verify(database, &[]) {
         Ok(whole) => {
             let (entries, chains) = (whole.entries, whole.chains);
-            Finding::well("audit", format!("The audit log is whole: {entries} entries in {chains} chains"))
+            Finding::well("audit", format!("The audit log is intact: {entries} entries in {chains} chains"))
         }
         Err(error) => Finding::act(
             "audit",
             error.message,
-            "Somebody or something changed the file past the server: keep it aside, find out who could write it, and \
-             restore the last backup that verifies",
+            "The file was changed by something other than the server: copy it to a safe place, find out who could write it, \
+            and restore the last backup that verifies",
         ),
     }
 }
 
 fn backups(database: &Path, now: Time) -> Finding {
-    let remedy = "Run `orgkeys backup FILE` now, and every day by a timer; keep the files on another machine";
+    let remedy = "Run `orgkeys backup FILE` now, and daily from a timer; store the files on another machine";
     let made = match backup::last(database) {
         Ok(made) => made.and_then(|made| Time::parse_rfc3339(&made.at)),
         Err(error) => return unreadable("backup", &error.into()),
     };
     match made {
-        None => Finding::act("backup", "No backup was made of this database", remedy),
+        None => Finding::act("backup", "This database has never been backed up", remedy),
         Some(at) if at.plus(BACKUP_EVERY) <= now => {
-            Finding::act("backup", format!("The last backup is older than 7 days: it was made at {at}"), remedy)
+            Finding::act("backup", format!("The last backup is more than 7 days old: it was made at {at}"), remedy)
         }
         Some(at) => Finding::well("backup", format!("The last backup was made at {at}")),
     }
@@ -172,6 +176,6 @@ fn backups(database: &Path, now: Time) -> Finding {
 
 fn unreadable(check: &'static str, error: &Error) -> Finding {
     let why = error.cause.as_ref().unwrap_or(&error.message);
-    let remedy = "Run this as the user whose database it is; if that does not help, look at the disk (dmesg)";
-    Finding::act(check, format!("It could not be read: {why}"), remedy)
+    let remedy = "Run this command as the owner of the database; if that does not help, check the disk (dmesg)";
+    Finding::act(check, format!("The database could not be read: {why}"), remedy)
 }

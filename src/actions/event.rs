@@ -1,4 +1,5 @@
-//! What may be seen of the audit log over HTTP? Changes of one's own organization, as far as the role goes, with marks of what was read.
+//! Lists events of the audit log: changes in the caller's organization, as far as the caller's role permits, with read
+//! marks.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use crate::store::audit::{Chained, Shown};
 use crate::store::event::{ListQuery, Search};
 use crate::store::{self, ReadTx};
 
-/// Without timestamps, the last day is shown.
+/// The default time range, without timestamps in the query.
 const DAY: Duration = Duration::from_hours(24);
 
-/// Which events are listed; without a `from` or `to` there is no bound.
+/// A query for events; without a `from` or `to` there is no bound.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are those of the request")]
 pub struct EventQuery {
@@ -33,13 +34,13 @@ pub struct EventQuery {
     pub take: u32,
 }
 
-/// The events that fit, newest first, and how many fit in all, as far as they are counted ([`REACH`](store::event::REACH)).
-/// Below ADMINISTRATOR these are the caller's own.
+/// Returns the matching events, newest first, and the total number of matches, as far as they are counted
+/// ([`REACH`](store::event::REACH)). Below ADMINISTRATOR, only the caller's own events match.
 pub fn list(app: &App, caller: &Caller, query: &EventQuery) -> Pending<(Vec<Shown>, u32)> {
     let mut begun: Option<(Role, Search)> = None;
     app.search(caller, &Rule::SeesEvents, |tx, grant| {
         let (role, mut search) = match begun.take() {
-            // With another role they would be shown more or less from there on.
+            // After a change of role, a different set of events would match.
             Some(begun) if begun.0 == grant.role => begun,
             _ => match list_query(grant, query.clone())? {
                 Some(query) => (grant.role, Search::new(query)),
@@ -63,7 +64,7 @@ fn listed(grant: &Grant, events: Vec<Shown>, total: u32) -> ((Vec<Shown>, u32), 
     ((events, total), recorded)
 }
 
-/// Marks events as read, or as not read, by the caller; those of other organizations are passed over.
+/// Marks events as read or unread for the caller. Events of other organizations are skipped.
 pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()> {
     authenticate::charge(app, caller, ids.len());
     app.record(caller, Rule::MarksEvents, move |tx, grant| {
@@ -73,8 +74,8 @@ pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()
     })
 }
 
-/// The part of what is asked for that the holder of `grant` is shown: below ADMINISTRATOR what they did themselves. `None` when
-/// that is nothing, since they asked for another's.
+/// Limits a filter to what the holder of `grant` may see: below ADMINISTRATOR, their own events. `None` if they asked for
+/// another actor's.
 pub(super) fn permitted(grant: &Grant, filter: EventFilter) -> Result<Option<EventFilter>, Error> {
     let own = grant.user.map(|user| user.to_string()).or_else(|| grant.api_key.map(|key| key.to_string()));
     let own = own.ok_or_else(|| Error::internal("a reader who is nobody"))?;
@@ -85,7 +86,7 @@ pub(super) fn permitted(grant: &Grant, filter: EventFilter) -> Result<Option<Eve
     })
 }
 
-/// `None` when nothing is shown.
+/// Returns the store's query; `None` if a caller who may see only their own events asks for another actor's.
 fn list_query(grant: &Grant, query: EventQuery) -> Result<Option<ListQuery>, Error> {
     let unbounded = query.from.is_none() && query.to.is_none();
     let earliest = if unbounded { grant.at.minus(DAY) } else { Time::from_millis(0) };
@@ -101,7 +102,7 @@ fn list_query(grant: &Grant, query: EventQuery) -> Result<Option<ListQuery>, Err
     }))
 }
 
-/// An event in the words that clients are shown.
+/// Converts an event to the form that clients see.
 #[must_use]
 pub fn system_event(shown: Shown) -> SystemEvent {
     let word = |words: &[&'static str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default();
@@ -120,7 +121,7 @@ pub fn system_event(shown: Shown) -> SystemEvent {
     }
 }
 
-/// The event with this number as it is sent out, whoever asks; `None` when it is none that shows to clients.
+/// Returns the event with this id as it is sent to webhooks; `None` if it is not visible to clients.
 pub(super) fn published(tx: &ReadTx<'_>, id: i64) -> Result<Option<Published>, Error> {
     let Some(Chained { mut shown, action, seq, previous_hash, hash }) = store::audit::chained(tx, id)? else {
         return Ok(None);
@@ -130,7 +131,7 @@ pub(super) fn published(tx: &ReadTx<'_>, id: i64) -> Result<Option<Published>, E
     Ok(Some(Published { event: system_event(shown), action, seq, previous_hash, hash }))
 }
 
-/// Puts a person's name and address to an event of theirs.
+/// Adds the user's name and email address to an event of theirs.
 pub(super) fn name_actor(tx: &ReadTx<'_>, event: &mut Shown) -> Result<(), Error> {
     if let Some(id) = UserId::parse(&event.actor_id)
         && let Some(user) = store::user::find(tx, id)?

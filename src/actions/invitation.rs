@@ -1,4 +1,4 @@
-//! What may be done with an invitation? Given, which ends the one before, and taken once, within three days.
+//! Invitations: a new one replaces the previous one, and each can be accepted once, within three days.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -15,14 +15,15 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx, WriteTx};
 
-/// An invitation that was good when it was looked at.
+/// An invitation that was valid when it was checked.
 #[derive(Clone, Copy)]
 pub struct Invited {
     digest: TokenDigest,
     user: UserId,
 }
 
-/// Whose invitation it is, if it is good; asked before a password is hashed, so that only who has one can ask for that work.
+/// Checks an invitation. Called before a password is hashed, so that only the holder of a valid invitation can cause
+/// that work.
 pub fn check(app: &App, token: &str) -> Result<Invited, Error> {
     let digest = secret::SecretKind::Invitation.digest(token).ok_or_else(invalid)?;
     let now = app.now();
@@ -30,22 +31,22 @@ pub fn check(app: &App, token: &str) -> Result<Invited, Error> {
     Ok(Invited { digest, user })
 }
 
-/// Takes an invitation: its person has this password, and their account.
+/// Accepts an invitation: sets the password of its user and validates the account.
 pub fn take(app: &App, origin: Origin, invited: Invited, password: PasswordHash) -> Result<(), Error> {
     let Invited { digest, user } = invited;
     let caller = Caller { identity: Identity::Proven { user }, origin };
     let taken = app.record(&caller, Rule::SignsIn, move |tx, grant| {
-        // Somebody may have been faster.
+        // It may have been accepted meanwhile.
         if good(tx, &digest, grant.at)? != user || !store::user::set_password(tx, user, None, password.as_str())? {
             return Err(invalid());
         }
         Ok(((), Event::UserVerified { user }))
     });
-    // Whoever was deleted meanwhile has no invitation any more, which is all that its holder needs to know.
+    // If the user was deleted meanwhile, the invitation is invalid, and the caller need not know why.
     taken.wait().map_err(|error| if error.kind == ErrorKind::Unauthenticated { invalid() } else { error })
 }
 
-/// Gives a person an invitation, and says when it ends.
+/// Creates an invitation for a user. Returns it with its expiry.
 pub(super) fn give(
     tx: &WriteTx<'_>,
     env: &Environment,
@@ -66,8 +67,8 @@ fn good(tx: &ReadTx<'_>, digest: &TokenDigest, now: Time) -> Result<UserId, Erro
     found.map(|(user, _)| user).ok_or_else(invalid)
 }
 
-/// The same for one that never was, that was taken or replaced, and that has ended.
+/// The same error for an unknown, an accepted, a replaced and an expired invitation.
 fn invalid() -> Error {
-    let message = "The invitation is not good, or not any more: ask an administrator for another";
+    let message = "The invitation is invalid or has expired: ask an administrator for a new one";
     Error::new(ErrorKind::Invalid, "INVALID_TOKEN", message)
 }

@@ -1,4 +1,4 @@
-//! What does the server do by itself, and how often? One table of jobs; each is bounded, and one that fails runs again at its next turn.
+//! The periodic jobs of the server, in one table. Each run is bounded; a job that fails runs again when it is next due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use crate::crypto::password;
 use crate::engine::error::Error;
 use crate::engine::system::System;
 
-/// How often the table is gone through; each period is a multiple of it.
+/// The interval between ticks; each period is a multiple of it.
 pub const TICK: Duration = Duration::from_secs(30);
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A job of the server's own.
+/// A periodic job.
 struct Job {
-    /// What the log calls it when it fails.
+    /// The name of the job in the log when it fails.
     name: &'static str,
     /// How often it runs; `None` for one that only a clean stop needs.
     period: Option<Duration>,
-    /// Whether it runs at a clean stop too, since what it writes is known in memory alone.
+    /// Whether it also runs at a clean stop, because it writes data that is held only in memory.
     at_stop: bool,
     run: fn(&Jobs, Turn) -> Result<(), Error>,
 }
@@ -28,9 +28,9 @@ struct Job {
 /// Why a job runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// It is time.
+    /// The job is due.
     Due,
-    /// The server stops.
+    /// The server is stopping.
     Stop,
 }
 
@@ -42,25 +42,25 @@ const JOBS: [Job; 10] = [
         run: |jobs, _| api_key::flush_uses(&jobs.system),
     },
     Job {
-        name: "counting refused calls in the audit log",
+        name: "recording counts of refused calls",
         period: Some(MINUTE),
         at_stop: true,
         run: |jobs, turn| refusals::flush(&jobs.system, turn == Turn::Stop),
     },
     Job {
-        name: "counting readings in the audit log",
+        name: "recording counts of audit log reads",
         period: None,
         at_stop: true,
         run: |jobs, _| audit::page::flush(&jobs.system),
     },
     Job {
-        name: "noticing a new backup",
+        name: "recording a new backup",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| backup::notice(&jobs.system).map(drop),
     },
     Job {
-        name: "announcing API keys that end soon",
+        name: "announcing API keys that expire soon",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| api_key::ending::announce(&jobs.system),
@@ -72,13 +72,13 @@ const JOBS: [Job; 10] = [
         run: |jobs, _| node::silence::announce(&jobs.system),
     },
     Job {
-        name: "removing webhook deliveries that ended long ago",
+        name: "removing old webhook deliveries",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| delivery::forget::keep(&jobs.system),
     },
     Job {
-        name: "removing old entries of the audit log",
+        name: "removing expired entries of the audit log",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| jobs.retention.keep(&jobs.system).map(drop),
@@ -92,9 +92,9 @@ const JOBS: [Job; 10] = [
             Ok(())
         },
     },
-    // The last one at a stop, which then is the moment up to which time has come.
+    // The last job at a stop, so that the high-water mark is the time of the stop.
     Job {
-        name: "writing how far time has come",
+        name: "writing the high-water mark of the clock",
         period: Some(TICK),
         at_stop: true,
         run: |jobs, _| clock::keep(&jobs.system),
@@ -107,24 +107,24 @@ pub struct Jobs {
     retention: Retention,
 }
 
-/// A job that failed, by its name.
+/// The name of a job that failed, and its error.
 pub type Failure = (&'static str, Error);
 
 impl Jobs {
-    /// The jobs of a server that keeps `audit_days` days of its audit log (0 = all).
+    /// The jobs of a server that retains `audit_days` days of its audit log (0 = everything).
     #[must_use]
     pub const fn new(system: Arc<System>, audit_days: u32) -> Self {
         Self { system, retention: Retention::new(audit_days) }
     }
 
-    /// Runs what is due at the tick with this number, from 0 on; gives what failed.
+    /// Runs the jobs that are due at this tick, counted from 0. Returns the failures.
     pub fn run_due(&self, tick: u32) -> Vec<Failure> {
         let since_start = TICK * tick;
         let is_due = |period: Duration| since_start.as_secs().is_multiple_of(period.as_secs());
         self.run(|job| job.period.is_some_and(is_due), Turn::Due)
     }
 
-    /// Runs what a clean stop needs; gives what failed.
+    /// Runs the jobs for a clean stop. Returns the failures.
     pub fn run_at_stop(&self) -> Vec<Failure> {
         self.run(|job| job.at_stop, Turn::Stop)
     }

@@ -1,4 +1,5 @@
-//! With which key are the secrets of webhooks sealed? With the one in the key file, made at the first start and never again while it is needed.
+//! The key file, whose key encrypts the secrets of webhooks. It is created at the first start, and never replaced while
+//! any secret is encrypted with it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,34 +12,34 @@ use crate::engine::error::{Error as ActionError, ErrorKind};
 use crate::engine::system::System;
 use crate::store::{self, ReadTx, StoreError, key_file};
 
-/// How it stands with the key.
+/// The state of the key file.
 #[derive(Clone, Debug)]
 pub struct KeyFileStatus {
     /// The key file.
     pub path: PathBuf,
     /// What is wrong with it; `None` when nothing is.
     pub problem: Option<Problem>,
-    /// How many webhooks have a secret that is sealed.
+    /// The number of webhooks with an encrypted secret.
     pub sealed: u32,
-    /// How many of these wait for it, or for another.
+    /// How many of these cannot be decrypted with the key in the file.
     pub waiting: u32,
 }
 
-/// What is wrong with a key file; in words, what and what to do.
+/// What is wrong with a key file. Its text says what to do.
 #[derive(Clone, Debug, Error)]
 #[error("{}: {}", self.what(), self.remedy())]
 pub enum Problem {
-    /// There is none.
+    /// The file does not exist.
     Missing,
-    /// There is none and none can be made.
+    /// The file does not exist and cannot be created.
     Unmade(String),
     /// It cannot be read.
     Unreadable(String),
-    /// What it holds is no key.
+    /// It does not contain a key.
     NoKey,
-    /// It holds another key than the secrets are sealed under.
+    /// It contains a different key than the one that encrypted the secrets.
     Another,
-    /// Others may read it.
+    /// Other users can read it.
     Open,
 }
 
@@ -47,12 +48,12 @@ impl Problem {
     #[must_use]
     pub fn what(&self) -> String {
         match self {
-            Self::Missing => "it is not there".to_owned(),
-            Self::Unmade(why) => format!("it cannot be made: {why}"),
+            Self::Missing => "it does not exist".to_owned(),
+            Self::Unmade(why) => format!("it cannot be created: {why}"),
             Self::Unreadable(why) => format!("it cannot be read: {why}"),
-            Self::NoKey => "it holds no key".to_owned(),
-            Self::Another => "it is not the key that their secrets are sealed under".to_owned(),
-            Self::Open => "others than its owner may read it".to_owned(),
+            Self::NoKey => "it does not contain a key".to_owned(),
+            Self::Another => "it contains a different key than the one that encrypted the webhooks' secrets".to_owned(),
+            Self::Open => "it is readable by users other than its owner".to_owned(),
         }
     }
 
@@ -61,22 +62,26 @@ impl Problem {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::Missing | Self::NoKey => {
-                "put it back from where you keep a copy, and restart the server; if it is lost, write a new one with \
-                 `openssl rand -base64 32` (mode 0600), restart, rotate the secret of every webhook, and give it to its \
-                 receiver: what waits goes out then"
+                "restore it from your copy and restart the server; if it is lost, create a new one with \
+                `openssl rand -base64 32` (mode 0600), restart, rotate the secret of every webhook and configure the new \
+                secret at its receiver: pending deliveries are then sent"
             }
             Self::Another => {
-                "put the right file back and restart; if it is lost, rotate the secret of every webhook that was made \
-                 before, and give it to its receiver: what waits goes out then"
+                "restore the right file and restart the server; if it is lost, rotate the secret of every webhook created \
+                before and configure the new secret at its receiver: pending deliveries are then sent"
             }
-            Self::Unmade(_) => "let the server's user write that folder, or name another file in key_file, and restart",
-            Self::Unreadable(_) => "let the server's user read it, or name the right file in key_file, and restart",
-            Self::Open => "chmod 600 it",
+            Self::Unmade(_) => {
+                "make the directory writable for the server's user, or set key_file to another path, and restart"
+            }
+            Self::Unreadable(_) => {
+                "make it readable for the server's user, or set key_file to the right path, and restart"
+            }
+            Self::Open => "run chmod 600 on it",
         }
     }
 }
 
-/// Takes the key from its file for as long as the app is open. Makes the file if there is none and nothing is sealed yet.
+/// Loads the key for as long as the app is open. Creates the file if it does not exist and no secret is encrypted yet.
 pub fn open(system: &System, path: Option<&Path>) -> Result<KeyFileStatus, ActionError> {
     let path = path.map_or_else(|| key_file::beside(system.app().database()), Path::to_owned);
     let (sealed, _) = system.read(|tx| Ok(store::webhook::sealed(tx, None)?))?;
@@ -88,13 +93,13 @@ pub fn open(system: &System, path: Option<&Path>) -> Result<KeyFileStatus, Actio
     };
     let standing = system.read(|tx| Ok(stand(tx, path, key.as_ref(), problem)?))?;
     if let Some(key) = key {
-        // The first that was taken stays.
+        // The key that was loaded first stays.
         let _ = system.app().key.set(Arc::new(key));
     }
     Ok(standing)
 }
 
-/// How it stands with the key file at `path`, without taking the key from it or making one.
+/// Returns the state of the key file at `path`, without loading the key or creating the file.
 pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<KeyFileStatus, StoreError> {
     match read(&path) {
         Ok(key) => stand(tx, path, Some(&key), None),
@@ -102,10 +107,10 @@ pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<KeyFileStatus, StoreError>
     }
 }
 
-/// The key that seals, or what to do to have one.
+/// Returns the loaded key, or an error that says what to do.
 pub(super) fn key(app: &App) -> Result<Arc<SealingKey>, ActionError> {
     app.key.get().cloned().ok_or_else(|| {
-        let message = "The key file is missing or cannot be read, so webhooks wait: whoever runs the server puts it back and restarts the server, or learns from `orgkeys doctor` what to do if it is lost";
+        let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore it and restart the server, or run `orgkeys doctor` to learn what to do if it is lost";
         ActionError::new(ErrorKind::Unavailable, "KEY_FILE_MISSING", message)
     })
 }

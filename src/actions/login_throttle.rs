@@ -1,4 +1,5 @@
-//! How often may a password be guessed? A few times for each account and network, counted on disk, and never more than that reach the hash.
+//! Limits password attempts. Failures are counted on disk per account and network; beyond the limits, no password is
+//! hashed.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,27 +17,27 @@ use crate::store::login_attempt::{AccountDigest, Network, Scope, WINDOW};
 
 const TOO_MANY: &str = "TOO_MANY_ATTEMPTS";
 
-/// Wrong passwords for an account from one network.
+/// Maximum failed attempts for one account from one network.
 const OF_ACCOUNT_AND_NETWORK: usize = 10;
 
-/// Wrong passwords for an account from all networks.
+/// Maximum failed attempts for one account from all networks.
 const OF_ACCOUNT: usize = 100;
 
-/// Wrong passwords from a network for all accounts.
+/// Maximum failed attempts from one network for all accounts.
 const OF_NETWORK: usize = 30;
 
-/// Whose password somebody tries.
+/// The account whose password is attempted.
 #[derive(Clone, Copy)]
 pub(super) struct PasswordCheck<'a> {
-    /// The address that was given.
+    /// The email address of the attempt.
     pub(super) email: &'a str,
-    /// Whose it is, if anybody's.
+    /// The user with this address, if there is one.
     pub(super) user: Option<&'a User>,
-    /// The hash of their password, if they have one.
+    /// The hash of the user's password, if there is one.
     pub(super) hash: Option<&'a str>,
 }
 
-/// A guess that is being looked at.
+/// An attempt in progress.
 struct LoginAttempt<'a> {
     app: &'a App,
     attempted: AttemptedLogin,
@@ -51,10 +52,12 @@ impl Drop for LoginAttempt<'_> {
     }
 }
 
-/// Compares a password with the kept one, the same work whether there is one or not. Gives whether it must be hashed
-/// again. A wrong one is on disk before it is answered with `wrong`; beyond the limits nothing is compared.
+/// Compares a password with the stored hash. Takes the same time whether there is one or not. Returns whether the
+/// password must be hashed again. A failed attempt is on disk before `wrong` is returned; beyond the limits nothing is
+/// compared.
 ///
-/// Takes as long as a hash and a commit: not for a thread that must not block, and only with a permit for password work.
+/// Takes as long as a hash and a commit. Must not be called on an async thread, and only with a permit for password
+/// work.
 pub(super) fn compare(
     app: &App,
     origin: &Origin,
@@ -76,7 +79,7 @@ pub(super) fn compare(
     Ok(verdict)
 }
 
-/// Refuses what is over the limits already, before any work with a password is begun.
+/// Refuses an attempt beyond the limits, before any work on the password begins.
 pub(super) fn look(app: &App, origin: &Origin, check: PasswordCheck<'_>) -> Result<(), Error> {
     let attempted = AttemptedLogin { account: AccountDigest::of(check.email), network: Network::of(origin.address) };
     let Some(wait) = wait(app, &app.limiter.login_attempts.lock(), attempted, check.user)? else { return Ok(()) };
@@ -86,14 +89,14 @@ pub(super) fn look(app: &App, origin: &Origin, check: PasswordCheck<'_>) -> Resu
     Err(Error { retry_after: Some(wait), ..too_many() })
 }
 
-/// Takes a guess in, or refuses it in the inner result.
+/// Begins an attempt. The inner result is an error if it is beyond the limits.
 fn begin<'a>(
     app: &'a App,
     address: Option<IpAddr>,
     check: PasswordCheck<'_>,
 ) -> Result<Result<LoginAttempt<'a>, Error>, Error> {
     let attempted = AttemptedLogin { account: AccountDigest::of(check.email), network: Network::of(address) };
-    // Held over the look at the disk: of two guesses the later one sees the earlier one, here or there.
+    // Held while the rows are read: of two attempts, the later one sees the earlier one, in memory or on disk.
     let mut counted = app.limiter.login_attempts.lock();
     if let Some(wait) = wait(app, &counted, attempted, check.user)? {
         return Ok(Err(Error { retry_after: Some(wait), ..too_many() }));
@@ -102,7 +105,7 @@ fn begin<'a>(
     Ok(Ok(LoginAttempt { app, attempted, over: false }))
 }
 
-/// How long it takes until another guess is let in; `None` when one is now.
+/// Returns how long to wait until the next attempt; `None` if one is permitted now.
 fn wait(
     app: &App,
     counted: &Counted,
@@ -118,7 +121,7 @@ fn wait(
         };
         let own = (Scope::AccountAndNetwork(account, network), OF_ACCOUNT_AND_NETWORK);
         let limits = [own, (Scope::Account(account), OF_ACCOUNT), (Scope::Network(network), OF_NETWORK)];
-        // An attacker elsewhere must not lock out a person where they usually sign in.
+        // An attacker on another network must not lock users out where they usually sign in.
         let limits = if known { &limits[..1] } else { &limits[..] };
         let mut longest = None;
         for (scope, limit) in limits {
@@ -134,10 +137,10 @@ fn wait(
 }
 
 impl LoginAttempt<'_> {
-    /// Remembers on disk that it was wrong.
+    /// Stores the failed attempt on disk.
     fn was_wrong(mut self) -> Result<(), Error> {
         let AttemptedLogin { account, network } = self.attempted;
-        // Held until it is on disk and no more here: nobody sees it twice, or not at all.
+        // Held until the attempt is on disk and no longer in memory, so that it is never counted twice or missed.
         let mut counted = self.app.limiter.login_attempts.lock();
         let stored = self.app.remember_wrong_password(account, network);
         counted.forget(self.attempted);
@@ -150,6 +153,6 @@ impl LoginAttempt<'_> {
 }
 
 fn too_many() -> Error {
-    let message = "Too many wrong passwords: Retry-After says how many seconds to wait";
+    let message = "Too many wrong passwords: wait for the number of seconds in Retry-After, then try again";
     Error::new(ErrorKind::TooMany, TOO_MANY, message)
 }

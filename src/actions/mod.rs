@@ -1,4 +1,5 @@
-//! What may be done, by whom, and what is recorded of it? One file per noun, one public function per thing a caller can do.
+//! The actions that a caller can perform: one file per noun, one public function per action. Each says which right it
+//! needs and what it records in the audit log.
 
 pub mod account;
 pub mod admin;

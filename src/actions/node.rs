@@ -1,4 +1,5 @@
-//! What may be done with nodes? They register and unregister themselves by signature; members see them; administrators delete and activate them.
+//! Nodes: they register and unregister themselves with a signature; members list them; administrators delete and
+//! activate them.
 
 pub mod silence;
 
@@ -13,18 +14,18 @@ use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
-/// Which of the nodes are asked for.
+/// A filter and page of nodes.
 #[derive(Clone, Copy, Debug)]
 pub struct NodePage {
-    /// Nodes with any of these services; none of them = all nodes.
+    /// Nodes with any of these services; no service means all nodes.
     pub services: Services,
-    /// How many to pass over.
+    /// The number of nodes to skip.
     pub skip: u32,
-    /// How many to give.
+    /// The maximum number of nodes to return.
     pub take: u32,
 }
 
-/// Puts a node into the registry, or refreshes it, with the key that verified.
+/// Adds a node to the registry, or refreshes it, and associates it with the key that verified the signature.
 pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Pending<Node> {
     let (env, most) = (app.env.clone(), app.limits.nodes);
     signed_call::run(app, origin, call, Purpose::Register, move |tx, grant, signature| {
@@ -43,7 +44,7 @@ pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile)
     })
 }
 
-/// Takes a node out of the registry at its own word.
+/// Removes a node from the registry, at its own request.
 pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> {
     let ip = call.ip.clone();
     signed_call::run(app, origin, call, Purpose::Unregister, move |tx, grant, signature| {
@@ -61,17 +62,17 @@ fn refuse_deleted(node: Option<&Node>) -> Result<(), Error> {
     Err(error.advising(advice))
 }
 
-/// The nodes of an organization, newest first, and how many there are.
+/// Returns the nodes of an organization, newest first, and their total number.
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, page: NodePage) -> Pending<(Vec<Node>, i64)> {
     list_as(app, caller, &Rule::SeesNodes(org), page)
 }
 
-/// The nodes of the caller's own organization that offer any of the services.
+/// Returns the nodes of the caller's organization that offer any of the services.
 pub fn find(app: &App, caller: &Caller, page: NodePage) -> Pending<(Vec<Node>, i64)> {
     list_as(app, caller, &Rule::FindsNodes, page)
 }
 
-/// Deletes a node, named by id or address, until it is activated.
+/// Soft-deletes a node, named by id or address. It stays blocked until it is activated.
 pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> Pending<()> {
     app.revoke(caller, Rule::ManagesNodes(org), move |tx, grant| {
         let node = node_named(tx, grant.org, &node)?.id;
@@ -82,7 +83,7 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> P
     })
 }
 
-/// Undoes the deletion of a node, named by id or address; it is beside a key again when it next registers.
+/// Undoes the deletion of a node, named by id or address. It is associated with a key again when it next registers.
 pub fn activate(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> Pending<()> {
     app.record(caller, Rule::ManagesNodes(org), move |tx, grant| {
         let node = node_named(tx, grant.org, &node)?.id;

@@ -1,4 +1,5 @@
-//! How is a store opened for the server, the command line and a restored backup alike? With what it has to say of the opening recorded.
+//! Opens a store for the server, the command line and a restore, and records an upgrade of the schema and changes of
+//! the clock.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::engine::limits::Limits;
 use crate::engine::system::{self, System};
 use crate::store::{Options, Store, migrate};
 
-/// Opens a store, records that it was upgraded if it was, and looks at the clock.
+/// Opens a store, records an upgrade if there was one, and checks the clock.
 pub fn open(options: &Options, limits: Limits, env: Environment) -> Result<(Arc<App>, System), Error> {
     let (app, system) = system::start(Store::open(options)?, env, limits)?;
     if let Some(from) = system.upgraded_from() {

@@ -1,4 +1,4 @@
-//! What may be done with an organization? Its members see it, and administrators change what it says of itself.
+//! Organizations: members see their organization, and administrators change its profile.
 
 use crate::domain::event::Event;
 use crate::domain::id::OrgId;
@@ -11,12 +11,12 @@ use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
-/// An organization, as its members see it.
+/// Returns an organization to its members.
 pub fn get(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Org> {
     app.read(caller, &Rule::SeesOrg(org), |tx, grant| Ok((own(tx, grant)?, Event::OrgRead { org: grant.org })))
 }
 
-/// Changes what an organization says of itself, as `change` does to what it said before.
+/// Changes the profile of an organization; `change` maps the old profile to the new one.
 pub fn update(
     app: &App,
     caller: &Caller,

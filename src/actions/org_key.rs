@@ -1,4 +1,4 @@
-//! What may be done with organization keys? Made, listed and deleted; the private half leaves once and is never kept.
+//! Creates, lists and deletes organization keys. A private key is returned once and never stored.
 
 use std::num::NonZero;
 use std::thread;
@@ -15,10 +15,10 @@ use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store;
 
-/// The niceness of the thread that makes a key, so that verification keeps its speed meanwhile.
+/// The niceness of the thread that generates a key, so that it does not slow down verification.
 const PATIENT: i32 = 19;
 
-/// Whether the caller may make a key and there is room for one; asked before waiting for one's turn.
+/// Checks that the caller may create a key and that the quota has room, before the caller waits for their turn.
 pub fn check_room(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(), Error> {
     let quota = app.limits.org_keys;
     app.consult(caller, &Rule::ManagesKeys(org), |tx, grant| {
@@ -26,7 +26,8 @@ pub fn check_room(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(), 
     })
 }
 
-/// Makes a key pair, one caller at a time. The quota is read again before the work, and refereed by the insert.
+/// Creates a key pair, for one caller at a time. The quota is checked again before the work, and enforced by the
+/// insert.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey, KeyPair), Error> {
     check_room(app, caller, org)?;
     let pair = generate(&app.env)?;
@@ -44,7 +45,7 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey,
     Ok((key, pair))
 }
 
-/// The keys of an organization, newest first, and the nodes beside them.
+/// Returns the keys of an organization, newest first, and the nodes associated with them.
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<(Vec<OrgKey>, Vec<KeyNode>)> {
     app.read(caller, &Rule::SeesKeys(org), |tx, grant| {
         let keys = store::org_key::list(tx, grant.org)?;
@@ -54,7 +55,7 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<(Vec<OrgK
     })
 }
 
-/// Deletes a key; its nodes must register again with another one.
+/// Deletes a key. Its nodes must register again with another key.
 pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKeyId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesKeys(org), move |tx, grant| {
         let key = key.ok_or_else(no_such_key)?;
@@ -63,7 +64,7 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKey
     })
 }
 
-/// Deletes every key of an organization; gives how many there were.
+/// Deletes every key of an organization. Returns their number.
 pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<usize> {
     app.revoke(caller, Rule::ManagesKeys(org), |tx, grant| {
         let keys = store::org_key::delete_all(tx, grant.org)?;
@@ -71,7 +72,7 @@ pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<usi
     })
 }
 
-/// Makes a pair on a thread of its own, which ends with the low priority that it gives itself.
+/// Generates a key pair on a new thread, which lowers its own priority.
 fn generate(env: &Environment) -> Result<KeyPair, Error> {
     let made = thread::scope(|scope| {
         let work = move || -> Result<KeyPair, KeyError> {

@@ -1,4 +1,4 @@
-//! How is a password kept? Hashed, which takes 20 ms and 19 MiB, so whoever calls bounds how many at once.
+//! Hashes passwords. A hash takes 20 ms and 19 MiB, so callers must limit how many run at once.
 
 use secrecy::SecretString;
 
@@ -6,18 +6,18 @@ use crate::crypto::password::{self, HashError};
 use crate::engine::app::App;
 use crate::engine::error::Error;
 
-/// The hash of a password that somebody is to have.
+/// The hash of a new password.
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// As it is stored.
+    /// Returns the hash in the form in which it is stored.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Hashes a password that was taken.
+/// Hashes a password that was accepted as new.
 pub fn hash(app: &App, password: &SecretString) -> Result<PasswordHash, Error> {
     Ok(PasswordHash(password::hash(password, &mut app.env.rng())?))
 }

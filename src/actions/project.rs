@@ -1,4 +1,4 @@
-//! What may be done with projects? Made, seen, renamed and deleted, with the people who belong to them.
+//! Creates, lists, renames and deletes projects, and manages their members.
 
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, ProjectId, UserId};
@@ -17,11 +17,11 @@ use crate::store::{self, ReadTx};
 pub struct Whole {
     /// The project.
     pub project: Project,
-    /// Who belongs to it.
+    /// Its members.
     pub members: Vec<Member>,
 }
 
-/// The projects of an organization, newest first: all of them for ADMINISTRATOR, their own for others.
+/// Returns the projects of an organization, newest first: all of them for administrators, their own for others.
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Project>> {
     app.read(caller, &Rule::SeesProjects(org), |tx, grant| {
         let projects = store::project::list(tx, grant.org, own_only(grant)?)?;
@@ -30,7 +30,7 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Proje
     })
 }
 
-/// Makes a project, whose maker becomes its owner.
+/// Creates a project. The caller becomes its owner.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, name: String) -> Pending<Whole> {
     let env = app.env.clone();
     app.record(caller, Rule::AddsProjects(org), move |tx, grant| {
@@ -45,7 +45,7 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, name: String) -> P
     })
 }
 
-/// A project with its members.
+/// Returns a project with its members.
 pub fn read(app: &App, caller: &Caller, project: Option<ProjectId>) -> Pending<Whole> {
     app.read(caller, &Rule::SeesProject(project), |tx, _| {
         let whole = whole(tx, project.ok_or_else(access::no_such_project)?)?;
@@ -54,7 +54,7 @@ pub fn read(app: &App, caller: &Caller, project: Option<ProjectId>) -> Pending<W
     })
 }
 
-/// Gives a project another name.
+/// Renames a project.
 pub fn rename(app: &App, caller: &Caller, project: Option<ProjectId>, name: String) -> Pending<Whole> {
     app.record(caller, Rule::ManagesProject(project), move |tx, _| {
         let project = project.ok_or_else(access::no_such_project)?;
@@ -63,8 +63,8 @@ pub fn rename(app: &App, caller: &Caller, project: Option<ProjectId>, name: Stri
     })
 }
 
-/// Deletes a project. An API key that is for it alone goes with it: without a project it would be for the whole organization.
-/// So nobody deletes a project that a key above themselves is for.
+/// Deletes a project, and with it the API keys that are for it alone: without a project they would be for the whole
+/// organization. A caller cannot delete a project with an API key whose role is above their own.
 pub fn delete(app: &App, caller: &Caller, project: Option<ProjectId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesProject(project), move |tx, grant| {
         let project = project.ok_or_else(access::no_such_project)?;
@@ -76,7 +76,7 @@ pub fn delete(app: &App, caller: &Caller, project: Option<ProjectId>) -> Pending
     })
 }
 
-/// Makes a person of the organization a member, or another kind of member.
+/// Adds a user of the organization as a member, or changes their member role.
 pub fn put_member(
     app: &App,
     caller: &Caller,
@@ -95,7 +95,7 @@ pub fn put_member(
     })
 }
 
-/// Ends a membership, a deleted person's too.
+/// Removes a member, even if the user is deleted.
 pub fn remove_member(app: &App, caller: &Caller, project: Option<ProjectId>, user: Option<UserId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesProject(project), move |tx, _| {
         let (project, user) = (project.ok_or_else(access::no_such_project)?, user.ok_or_else(no_such_member)?);
@@ -106,7 +106,8 @@ pub fn remove_member(app: &App, caller: &Caller, project: Option<ProjectId>, use
     })
 }
 
-/// `None` for somebody who sees all that belongs to the projects of their organization; else the person, who sees their own.
+/// Returns `None` if the caller may see every project of their organization, otherwise the user whose own projects they
+/// may see.
 pub(super) fn own_only(grant: &Grant) -> Result<Option<UserId>, Error> {
     if grant.role >= Role::Administrator {
         return Ok(None);
@@ -132,5 +133,5 @@ fn no_such_user() -> Error {
 }
 
 fn no_such_member() -> Error {
-    Error::new(ErrorKind::Missing, "MEMBER_NOT_FOUND", "The person is not a member of the project")
+    Error::new(ErrorKind::Missing, "MEMBER_NOT_FOUND", "The user is not a member of the project")
 }

@@ -1,12 +1,13 @@
-//! When are refusals recorded that were only counted? Each minute, and at a clean stop.
+//! Records the counts of refusals in the audit log, every minute and at a clean stop.
 
 use crate::engine::error::Error;
 use crate::engine::system::System;
 
-/// Entries of one change, so that it stays within the room that a change may need.
+/// The maximum number of entries in one transaction, so that it stays within the space that a transaction may need.
 const ENTRIES_PER_CHANGE: usize = 128;
 
-/// Records the counts of the minutes that have ended; at a clean stop, those of the running one too. Counts that cannot be recorded now are kept for the next time.
+/// Records the counts of the minutes that have ended and, at a clean stop, of the current one. Counts that cannot be
+/// recorded now are retried in the next run.
 pub fn flush(system: &System, stopping: bool) -> Result<(), Error> {
     let (app, refusals) = (system.app(), &system.app().refusals);
     let mut taken = refusals.take((!stopping).then(|| app.now()));

@@ -1,4 +1,4 @@
-//! How long is the audit log kept? As long as it is set, by whole days; what is removed is said in the chain that it is removed from.
+//! Retention of the audit log, by whole days. Each removal is recorded in the chain that it is removed from.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,33 +12,33 @@ use crate::engine::system::System;
 use crate::store::delivery::forget::{ExpiringDeliveries, expiring_with};
 use crate::store::{self, ReadTx, WriteTx, trim_point};
 
-/// Entries removed in one transaction: what else is written waits no longer than these take.
+/// The maximum number of entries removed in one transaction, so that other writes do not wait long.
 pub const ENTRIES_PER_CHANGE: u32 = 500;
 
-/// Transactions of one run, so that a stop need not wait long.
+/// The maximum number of transactions in one run, so that a stop does not wait long.
 pub const STEPS: u32 = 100;
 
 const DAY: i64 = 86_400_000;
 
-/// Removes what is older than it is to be kept.
+/// Removes entries that are older than the retention period.
 #[derive(Debug)]
 pub struct Retention {
     days: u32,
-    /// Up to when everything was removed.
+    /// Everything before this time was removed.
     done: Mutex<Option<Time>>,
 }
 
 impl Retention {
-    /// Keeps so many days; 0 keeps everything.
+    /// Retains this many days; 0 retains everything.
     #[must_use]
     pub const fn new(days: u32) -> Self {
         Self { days, done: Mutex::new(None) }
     }
 
-    /// Removes what is due, in steps; gives how many entries it removed. What one run leaves the next one removes.
+    /// Removes expired entries in steps, and returns their number. The next run continues.
     ///
-    /// A day is removed as a whole, so a chain gets one `audit.trim` a day at most. The clock is believed as little as
-    /// possible: one that leapt ahead must not remove everything.
+    /// A day is removed as a whole, so a chain gets at most one `audit.trim` per day. Age is measured by the safe time,
+    /// so that a clock that leaps ahead does not remove everything.
     pub fn keep(&self, system: &System) -> Result<usize, Error> {
         if self.days == 0 {
             return Ok(0);
@@ -54,7 +54,8 @@ impl Retention {
         for chain in system.read(|tx| Ok(store::audit::chains(tx)?))? {
             if let Some((last, count)) = system.read(|tx| Ok(trim_point::removable(tx, chain, cutoff, now)?))? {
                 let trimmed = Event::AuditTrimmed { org: chain, seq: last.seq, hash: hex(&last.hash), count };
-                // Counted where it is written: what is replayed before counts, and nothing of it is replayed after.
+                // Counted in the transaction that writes it: deliveries replayed before are counted, and none can be
+                // replayed after.
                 let events = move |tx: &WriteTx<'_>| {
                     let mut events = given_up(tx, chain, last.seq)?;
                     events.push(trimmed);
@@ -75,7 +76,7 @@ impl Retention {
     }
 }
 
-/// What is to be said of deliveries that never arrive, since their events go: once for each webhook.
+/// Returns the events for pending deliveries that fail because their audit entries are removed, one per webhook.
 fn given_up(tx: &ReadTx<'_>, chain: Option<OrgId>, seq: i64) -> Result<Vec<Event>, Error> {
     let Some(org) = chain else { return Ok(Vec::new()) };
     let event = |ExpiringDeliveries { webhook, count, of_failure }| Event::DeliveryFailed {

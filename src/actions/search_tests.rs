@@ -1,4 +1,4 @@
-//! A search may take longer than a right lasts: it is decided anew for each slice.
+//! A search may outlast the caller's right to it, so the right is checked again for each slice.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Clock for Still {
     }
 }
 
-/// An app, somebody who sees events, and the number of their token.
+/// An app, a caller who may see events, and the id of their token.
 fn site() -> (TempDir, System, Caller, String) {
     let folder = TempDir::new().expect("a folder");
     let options = Options { path: folder.path().join("a.db"), readers: 2, room: Room::new(0, 0) };

@@ -1,4 +1,4 @@
-//! How does a session begin, go on and end? By a password, by a refresh token that counts once, and by its owner's word.
+//! Sessions: sign in with a password, renew with a single-use refresh token, list, sign out.
 
 use std::time::Duration;
 
@@ -23,49 +23,49 @@ use crate::store::login_attempt::Network;
 use crate::store::session::Refresh;
 use crate::store::{self, ReadTx, WriteTx};
 
-/// What somebody signs in with.
+/// The credentials of a login.
 #[derive(Debug)]
 pub struct Login {
-    /// The address of the account.
+    /// The email address of the account.
     pub email: String,
-    /// Its password, perhaps.
+    /// The password to check.
     pub password: SecretString,
-    /// What the client calls itself.
+    /// The client's description of the device.
     pub device: Option<String>,
 }
 
-/// The two tokens of a session, this once, and when the access token ends.
+/// The two tokens of a session, which are returned only once, and the expiry of the access token.
 #[derive(Debug)]
 pub struct Tokens {
-    /// Opens what its owner may do.
+    /// The access token.
     pub access: SecretString,
-    /// Renews both, once.
+    /// The refresh token, which renews both tokens once.
     pub refresh: SecretString,
-    /// When the access token ends.
+    /// When the access token expires.
     pub expires_at: Time,
 }
 
-/// A session that has just begun.
+/// A new session.
 #[derive(Debug)]
 pub struct LoggedIn {
     /// Its id.
     pub session: TokenId,
-    /// Whose it is.
+    /// The user who signed in.
     pub user: User,
     /// Its tokens.
     pub tokens: Tokens,
 }
 
-/// Whether a password may be tried for this address from there, asked before a place at the gate is taken: who is over
-/// the limits must not take it from others.
+/// Checks that a password may be attempted for this account from this network. Called before the request takes a slot
+/// for password work, so that callers beyond the limits do not take slots from others.
 pub fn check(app: &App, origin: &Origin, login: &Login) -> Result<(), Error> {
     let found = app.pre_auth(|tx| Ok(store::user::find_by_email(tx, &login.email)?))?;
     login_throttle::look(app, origin, PasswordCheck { email: &login.email, user: found.as_ref(), hash: None })
 }
 
-/// Begins a session by a password. A wrong address and a wrong password are refused alike, after the same work.
+/// Signs in with a password. An unknown address and a wrong password return the same error, after the same work.
 ///
-/// Takes as long as a hash and a commit, so it answers on the thread that asks.
+/// Blocks for as long as a hash and a commit take.
 pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Error> {
     let Login { email, password, device } = login;
     let device = device.clone();
@@ -73,7 +73,7 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let check = PasswordCheck { email, user: user.as_ref(), hash: hash.as_deref() };
     let verdict = login_throttle::compare(app, origin, check, password, wrong())?;
-    // A right password is always somebody's.
+    // A right password always belongs to a user.
     let user = user.ok_or_else(|| Error::internal("a password without a user"))?;
     if user.deleted_at.is_some() || !user.validated {
         let inactive = inactive();
@@ -87,7 +87,7 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
     let fresh = Fresh::new(&app.env)?;
     let (env, network) = (app.env.clone(), Network::of(origin.address));
     let begun = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
-        // The password that was right may not be theirs any more.
+        // The password may have been changed since it was verified.
         if store::user::password(tx, user.id)? != hash {
             return Err(wrong());
         }
@@ -97,7 +97,7 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
         store::login_attempt::know(tx, user.id, network, grant.at)?;
         begin(tx, grant, user, fresh, (env.id(), device))
     });
-    // Deleted meanwhile: there is nobody to act.
+    // The user was deleted meanwhile.
     begun.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
 }
 
@@ -125,15 +125,15 @@ fn begin(
     Ok((LoggedIn { session: id, user, tokens: fresh.tokens(expires_at) }, events))
 }
 
-/// Renews a session. The refresh token is used up; one that was used before ends its session, since one of its two users
-/// stole it: then the inner result is the refusal.
+/// Renews a session and consumes the refresh token. A token that was used before ends its session, because one of its
+/// two users must have stolen it; then the inner result is the error.
 pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Result<Tokens, Error>> {
     let (digest, found) = match find(app, token) {
         Ok(Some(found)) => found,
         Ok(None) => return Pending::refused(invalid_refresh()),
         Err(error) => return Pending::refused(error),
     };
-    // Each refresh is a row and an entry for ever, so it counts like any other call of its person.
+    // Each refresh adds a row and an audit entry, so it counts against the rate limits like any other call.
     let admitted = app.limiter.admit_caller(found.org, CredentialId::Token(found.session, found.user));
     let fresh = match admitted.and_then(|()| Fresh::new(&app.env)) {
         Ok(fresh) => fresh,
@@ -141,7 +141,7 @@ pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Resu
     };
     let caller = proven(found.user, origin);
     let work = move |tx: &WriteTx<'_>, grant: &Grant| {
-        // It may have been used, or its session ended, since it was found.
+        // The token may have been used, or its session ended, since the lookup.
         let Refresh { session, user, .. } = standing(tx, &digest, grant.at)?.ok_or_else(invalid_refresh)?;
         if !store::session::spend_refresh(tx, &digest, grant.at)? {
             store::session::end(tx, user, session, grant.at)?;
@@ -155,8 +155,8 @@ pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Resu
     if found.used { app.revoke(&caller, Rule::SignsIn, work) } else { app.record(&caller, Rule::SignsIn, work) }
 }
 
-/// Ends the session of a refresh token, used or not. One that renews nothing has nothing to end, which is what was asked
-/// for: `None`.
+/// Ends the session of a refresh token, used or not. Returns `None` if the token is not valid, so that there is nothing
+/// to end.
 pub fn log_out(app: &App, origin: &Origin, token: &SecretString) -> Result<Option<Pending<()>>, Error> {
     let Some((digest, found)) = find(app, token)? else { return Ok(None) };
     Ok(Some(app.revoke(&proven(found.user, origin), Rule::SignsIn, move |tx, grant| {
@@ -169,7 +169,7 @@ pub fn log_out(app: &App, origin: &Origin, token: &SecretString) -> Result<Optio
     })))
 }
 
-/// The caller's sessions and other access tokens that stand, newest first.
+/// Returns the caller's valid sessions and other access tokens, newest first.
 pub fn list(app: &App, caller: &Caller) -> Pending<Vec<OwnToken>> {
     app.read(caller, &Rule::ManagesOwnSessions, |tx, grant| {
         let user = own(grant)?;
@@ -190,7 +190,7 @@ pub fn end(app: &App, caller: &Caller, token: Option<TokenId>) -> Pending<()> {
     })
 }
 
-/// Two tokens that nobody has had, with the digests that they are known by.
+/// Two new tokens, with the digests that they are stored by.
 struct Fresh {
     access: (SecretString, TokenDigest),
     refresh: (SecretString, TokenDigest),
@@ -212,13 +212,13 @@ impl Fresh {
     }
 }
 
-/// When the access token and the session end that begin or are renewed now.
+/// Returns when an access token and a session that begin or are renewed now expire.
 fn ends(now: Time) -> (Time, Time) {
     let after = |ttl: Duration| now.plus(ttl);
     (after(ACCESS_TTL), after(REFRESH_TTL))
 }
 
-/// What a refresh token renews, if it stands.
+/// Returns the session that a refresh token renews, if the token is valid.
 fn find(app: &App, token: &SecretString) -> Result<Option<(TokenDigest, Refresh)>, Error> {
     let Some(digest) = secret::SecretKind::RefreshToken.digest(token.expose_secret()) else { return Ok(None) };
     let now = app.now();
@@ -245,9 +245,9 @@ fn inactive() -> Error {
     Error::unauthenticated("USER_INACTIVE", "The account is not active: ask an administrator of your organization")
 }
 
-/// A refusal of a refresh token that renews nothing, whatever the reason.
+/// The error for an invalid refresh token, whatever the reason.
 fn invalid_refresh() -> Error {
-    Error::unauthenticated("INVALID_REFRESH_TOKEN", "The refresh token is not valid any more: sign in again")
+    Error::unauthenticated("INVALID_REFRESH_TOKEN", "The refresh token is no longer valid: sign in again")
 }
 
 fn no_such_token() -> Error {

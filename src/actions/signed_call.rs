@@ -1,4 +1,5 @@
-//! Is it really the node? A signature over address, region and time, made with a key of the organization, fresh and never used before.
+//! Signed calls: verifies a node's signature over its address, region and time. It must be made with a key of the
+//! organization, be recent, and not have been used before.
 
 use std::sync::Arc;
 
@@ -20,16 +21,16 @@ use crate::engine::verifiers::ReadyKey;
 use crate::store::{self, ReadTx, WriteTx};
 
 const NO_SUCH_ORGANIZATION: &str =
-    "This server has no organization with the id in id_org: copy it from GET /user/profile";
+    "This server has no organization with the id in id_org: copy the id from GET /user/profile";
 
-/// What a node signed, and the signature.
+/// What a node signed, and its signature.
 #[derive(Clone, Debug)]
 pub struct SignedCall {
-    /// The organization as the node named it; absent is allowed where the server holds exactly one.
+    /// The organization as the node named it; may be absent if the server holds exactly one.
     pub org: Option<String>,
     /// The node's address.
     pub ip: String,
-    /// Its region; absent on a call that means the stored one.
+    /// Its region; absent if the call refers to the stored one.
     pub region: Option<String>,
     /// When it signed.
     pub at: SignedAt,
@@ -37,16 +38,16 @@ pub struct SignedCall {
     pub signature: Signature,
 }
 
-/// What a signed call is for.
+/// The purpose of a signed call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Puts a node into the registry. A new one is refused early where there is no room for it.
+    /// Adds a node to the registry. A new node is refused early if the organization is at its limit.
     Register,
-    /// Takes one out. It may use the reserve of a full disk.
+    /// Removes a node. It may use the disk reserve.
     Unregister,
 }
 
-/// A signature that was verified and counts once.
+/// A verified signature, which can be used once.
 pub(super) struct SingleUseSignature {
     /// The form of the message that was signed.
     pub(super) form: Form,
@@ -59,17 +60,17 @@ pub(super) struct SingleUseSignature {
     limiter: Arc<Limiter>,
 }
 
-/// What is known before a signature is looked at, all from one snapshot.
+/// What is read before a signature is verified, all from one snapshot.
 struct Candidates {
-    /// The organization that the node names, or the only one.
+    /// The organization that the node named, or the only one.
     org: OrgId,
     /// The node at this address, deleted or not.
     node: Option<Node>,
     keys: Vec<ReadyKey>,
 }
 
-/// Runs a signed call: `work` changes what it is about, in the transaction that uses the signature up and records the call. A
-/// refusal is counted against the network and for the organization.
+/// Runs a signed call: `work` makes its change in the transaction that consumes the signature and records the call. A
+/// refusal is counted against the network and recorded for the organization.
 pub(super) fn run<T: Send + 'static>(
     app: &App,
     origin: &Origin,
@@ -90,7 +91,8 @@ pub(super) fn run<T: Send + 'static>(
     };
     candidates
         .and_then(|candidates| {
-            // Without the writer, which an organization that calls too often would keep from others.
+            // Checked before the writer is involved, so that an organization that calls too often does not block
+            // others.
             app.limiter.admit_signed(candidates.org)?;
             let is_new = candidates.node.is_none();
             let signature = verify(app, candidates, call)?;
@@ -115,24 +117,24 @@ pub(super) fn run<T: Send + 'static>(
 }
 
 impl SingleUseSignature {
-    /// Uses the signature up; refused if it was before.
+    /// Consumes the signature. Fails if it was used before.
     fn consume(&self, tx: &WriteTx<'_>) -> Result<(), Error> {
-        // By what has come for sure: a clock that leapt ahead would have all of them forgotten.
+        // By the safe time: a clock that leaps ahead must not forget all used signatures.
         if let Some(forgotten) = store::replay::forget(tx, self.env.safe_now())? {
             self.env.high_water.forget_used(forgotten);
         }
         if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(()) } else { Err(replayed()) }
     }
 
-    /// Counts the call as accepted, or says how long it must wait. It comes last, since what is refused takes nothing: neither
-    /// strangers nor replays can use an organization's calls up. What was changed before is undone then, the use of the
-    /// signature too, so the same call can be sent again.
+    /// Counts the call as accepted, or returns how long it must wait. This comes last, because a refused call must not
+    /// count: neither strangers nor replays can use up an organization's rate. On an error the transaction is rolled
+    /// back, including the use of the signature, so the same call can be sent again.
     fn accept(&self) -> Result<(), Error> {
         self.limiter.take_signed(self.org)
     }
 
-    /// Refuses a new node of an organization that has as many as it may, before the writer is asked: however often that is
-    /// tried, it keeps nobody else waiting. Whether there is room is decided by the writer all the same.
+    /// Refuses a new node of an organization at its limit before the writer is involved, so that repeated attempts do
+    /// not block others. The writer enforces the limit all the same.
     fn look_for_room(&self, app: &App) -> Result<(), Error> {
         app.pre_auth(|tx| {
             if store::node::count(tx, self.org)? < app.limits.nodes {
@@ -148,7 +150,7 @@ fn candidates(app: &App, call: &SignedCall) -> Result<Candidates, Error> {
     app.pre_auth(|tx| {
         let org = organization(tx, call.org.as_deref())?;
         let keys = app.verifiers.of(tx, org)?;
-        // One that has keys is there.
+        // An organization that has keys exists.
         if keys.is_empty() && !store::org::exists(tx, org)? {
             return Err(unknown(NO_SUCH_ORGANIZATION));
         }
@@ -164,10 +166,10 @@ fn verify(app: &App, candidates: Candidates, call: &SignedCall) -> Result<Single
         return Err(refusal(
             "NO_KEYS",
             "The organization has no keys",
-            "Make a key with POST /organization/{idOrg}/key, put it on the node and sign with it".to_owned(),
+            "Create a key with POST /organization/{idOrg}/key, copy it to the node and sign with it".to_owned(),
         ));
     }
-    // A node nearly always signs with the key of its last registration: tried first, it saves trying the others.
+    // A node nearly always signs with the key of its last registration, so that key is tried first.
     let last = node.as_ref().and_then(|node| node.key);
     keys.sort_by_key(|key| Some(key.id) != last);
     let region = call.region.clone().or_else(|| node.map(|node| node.profile.region));
@@ -186,12 +188,13 @@ fn verify(app: &App, candidates: Candidates, call: &SignedCall) -> Result<Single
     })
 }
 
-/// The organization that a node names, whether there is one or not, or the only one.
+/// Returns the organization that a node named, whether it exists or not, or the only one.
 fn organization(tx: &ReadTx<'_>, named: Option<&str>) -> Result<OrgId, Error> {
     match named {
         Some(named) => OrgId::parse(named).ok_or_else(|| unknown(NO_SUCH_ORGANIZATION)),
-        None => store::org::only(tx)?
-            .ok_or_else(|| unknown("This server does not hold exactly one organization: send its id in id_org")),
+        None => store::org::only(tx)?.ok_or_else(|| {
+            unknown("This server does not hold exactly one organization: send the organization's id in id_org")
+        }),
     }
 }
 
@@ -201,28 +204,28 @@ fn unknown(advice: &str) -> Error {
 
 fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
     let (now, window, signed_after) = (app.env.wall_clock(), app.limits.signature_window, app.signed_after);
-    // Durations of milliseconds, shown in seconds to the millisecond.
+    // Formats milliseconds as seconds with three decimals.
     let seconds = |millis: i64| format!("{}.{:03} s", millis / 1_000, millis % 1_000);
     let limit = window.as_secs();
     if at.time < now.minus(window) {
         let late = seconds(now.millis() - at.time.millis());
         let advice = format!(
-            "The server's time is {now}, the timestamp is {late} older and {limit} s are allowed: set the node's clock, then sign again"
+            "The server's time is {now}; the timestamp is {late} older, and at most {limit} s are permitted: correct the node's clock, then sign again"
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
     }
     if at.time > now.plus(window) {
         let early = seconds(at.time.millis() - now.millis());
         let advice = format!(
-            "The server's time is {now}, the timestamp is {early} ahead of it and {limit} s are allowed: set the node's clock, then sign again"
+            "The server's time is {now}; the timestamp is {early} ahead of it, and at most {limit} s are permitted: correct the node's clock, then sign again"
         );
         return Err(refusal("TIMESTAMP_IN_FUTURE", "The timestamp is in the future", advice));
     }
     if at.time < signed_after {
-        // In the future where the old database was lost, and with it what it knew of used signatures.
+        // In the future if the old database was lost, and with it the used signatures.
         let when = if signed_after > now { "sign again then" } else { "sign again" };
         let advice = format!(
-            "The server was restored from a backup, which does not know every signature that was used, so it takes none that states a time before {signed_after}. \
+            "The server was restored from a backup, which does not contain every used signature, so it refuses timestamps before {signed_after}. \
              The server's time is {now}: {when}"
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
@@ -230,15 +233,16 @@ fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
     let forgotten = app.env.high_water.used_forgotten();
     if at.time <= forgotten {
         let advice = format!(
-            "The server's clock was set back, and used signatures are forgotten up to {forgotten}, so it takes none that states that time or an earlier one. \
-             The server's time is {now}: set its clock if that is wrong, or sign again after that time"
+            "The server's clock was set back, and signatures used up to {forgotten} are forgotten, so it refuses timestamps up to that time. \
+            The server's time is {now}: correct the server's clock if that is wrong, or sign again after that time"
         );
         return Err(refusal("TIMESTAMP_TOO_OLD", "The timestamp is too old", advice));
     }
     Ok(())
 }
 
-/// Says what was expected, but never a region that the call did not name: a stranger could read the registry so.
+/// States the expected message, but never a region that the call did not name, which would reveal the registry to
+/// strangers.
 fn bad_signature(call: &SignedCall) -> Error {
     let region = call.region.as_deref().unwrap_or("<the region that the node registered with>");
     let expected = format!("{}|{region}|{}", call.ip, call.at.text);
@@ -249,19 +253,19 @@ fn bad_signature(call: &SignedCall) -> Error {
     refusal("BAD_SIGNATURE", "Invalid signature", advice)
 }
 
-/// A refusal of a signature that was used before.
+/// The error for a signature that was used before.
 fn replayed() -> Error {
-    let advice = "This signature was used before. The same address, region and timestamp always give the same signature: sign again with a new timestamp";
+    let advice = "This signature was used before. The same address, region and timestamp always produce the same signature: sign again with a new timestamp";
     refusal("SIGNATURE_REPLAYED", "The signature was used before", advice.to_owned())
 }
 
-/// A refusal of a node that is one too many.
+/// The error for a new node of an organization at its limit.
 pub(super) fn no_room(tx: &ReadTx<'_>, org: OrgId, most: u32) -> Result<Error, Error> {
     let count = store::node::count(tx, org)?;
     let advice = format!(
-        "The organization has {count} nodes and nodes_max allows {most}. Unregister nodes that are gone (POST /unregister, \
-         signed with a key of the organization; `orgkeys sign` makes the body), or have the server's administrator raise \
-         nodes_max. A deleted node keeps its place: activate it, then unregister it"
+        "The organization has {count} nodes and nodes_max allows {most}. Unregister nodes that no longer exist (POST \
+        /unregister, signed with a key of the organization; `orgkeys sign` builds the body), or ask the server's \
+        administrator to raise nodes_max. Deleted nodes count: activate them, then unregister them"
     );
     Ok(refusal(NODE_LIMIT, &format!("Maximum number of nodes ({most}) has been reached"), advice))
 }

@@ -1,4 +1,4 @@
-//! How much is there, in all? What anybody may know who watches the server: numbers, and never whose.
+//! Totals for the metrics: counts across all organizations, which name none.
 
 use std::sync::Arc;
 
@@ -15,36 +15,37 @@ pub struct ServerStats {
     pub org_keys: i64,
     /// Nodes, without the deleted ones.
     pub nodes: i64,
-    /// Nodes of the organization that has the most, deleted ones included.
+    /// Nodes of the organization that has the most, including deleted ones.
     pub nodes_largest: i64,
-    /// Nodes that an organization may have.
+    /// The maximum number of nodes per organization.
     pub nodes_max: u32,
-    /// Nodes of which nothing is heard.
+    /// Nodes that are silent.
     pub nodes_silent: i64,
     /// API keys.
     pub api_keys: i64,
-    /// API keys that end within so many days; those that end within fewer are among them.
+    /// API keys that expire within a number of days, cumulative: those within fewer days are included.
     pub expiring: [(u32, i64); 3],
 }
 
-/// What is on its way to webhooks.
+/// Totals of webhooks and their deliveries.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeliveryStats {
-    /// Deliveries that were neither taken nor given up.
+    /// Pending deliveries.
     pub pending: i64,
-    /// When the oldest of them came to be whose webhook is on: what waits for one that is off waits for its administrator.
+    /// When the oldest pending delivery of an enabled webhook was created. Those of disabled webhooks wait for an
+    /// administrator.
     pub oldest: Option<Time>,
     /// Webhooks.
     pub webhooks: i64,
-    /// Webhooks that are on and whose last try failed, and those that no administrator switched off.
+    /// Enabled webhooks whose last attempt failed, and webhooks that the server disabled.
     pub failing: i64,
 }
 
-/// What may be counted without a caller, for whoever shows metrics: numbers and moments alone.
+/// The counts and times that may be read without a caller, for the metrics.
 pub struct Stats(Arc<System>);
 
 impl Stats {
-    /// The counts of what `system` acts on.
+    /// The totals of the store of `system`.
     #[must_use]
     pub const fn new(system: Arc<System>) -> Self {
         Self(system)
@@ -72,7 +73,7 @@ impl Stats {
         })
     }
 
-    /// Counts what is on its way to webhooks, in one snapshot.
+    /// Counts webhooks and deliveries, in one snapshot.
     pub fn deliveries(&self) -> Result<DeliveryStats, Error> {
         self.0.read(|tx| {
             let (pending, oldest) = stats::deliveries(tx)?;
@@ -81,7 +82,7 @@ impl Stats {
         })
     }
 
-    /// When the last backup was made; records one that has no event yet.
+    /// Returns the time of the last backup, and records a backup that has no event yet.
     pub fn last_backup(&self) -> Result<Option<Time>, Error> {
         backup::notice(&self.0)
     }

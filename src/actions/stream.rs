@@ -1,4 +1,5 @@
-//! How is the audit log followed? As it is listed, from an entry on; whether the caller still may is decided at every page.
+//! Follows the audit log from an entry on, with the same visibility as a list. The caller's right is checked again for
+//! every page.
 
 use super::event::{name_actor, permitted};
 use crate::domain::event::{Event, EventFilter};
@@ -13,27 +14,28 @@ use crate::engine::rule::Rule;
 use crate::store;
 use crate::store::stream::{LogSlice, StreamQuery};
 
-/// Somebody who follows the audit log.
+/// A caller who follows the audit log.
 #[derive(Clone, Debug)]
 pub struct Follower {
     caller: Caller,
     org: Option<OrgId>,
     filter: EventFilter,
-    /// What it was when they began; with another one they would be shown more or less from there on.
+    /// The caller's role when the stream began. A change of role ends the stream, because other events would become
+    /// visible.
     role: Role,
 }
 
-/// A piece of the log, for a follower.
+/// A page of the stream.
 #[derive(Debug)]
 pub struct StreamPage {
-    /// What fits of it.
+    /// The matching events, and how far the log was read.
     pub slice: LogSlice,
-    /// When the follower's credential ends by itself.
+    /// When the follower's credential expires.
     pub ends: Option<Time>,
 }
 
-/// Begins to follow the log of an organization, after the entry `after` or with what is recorded from now on. Gives the
-/// follower, and the entry to go on from.
+/// Begins to follow the log of an organization, after the entry `after`, or from now on if it is `None`. Returns the
+/// follower and the entry to continue after.
 pub fn open(
     app: &App,
     caller: &Caller,
@@ -43,14 +45,14 @@ pub fn open(
 ) -> Pending<(Follower, i64)> {
     app.begin(caller, &Rule::StreamsEvents(org), |tx, grant| {
         if after.is_some_and(|after| after < 0) || after > Some(store::audit::last_id(tx)?) {
-            let message = "Last-Event-ID, or after, is not the id of an event of this server: leave it out, or send the last one you have seen";
+            let message = "Last-Event-ID, or after, is not the id of an event of this server: omit it, or send the id of the last event that you received";
             return Err(Error::new(ErrorKind::Invalid, "INVALID_FIELD", message));
         }
         if let Some(after) = after.filter(|after| *after > 0)
             && store::trim_point::find(tx, grant.org.into())?.is_some()
             && store::stream::first_id(tx, grant.org)? > Some(after)
         {
-            let message = "Last-Event-ID, or after, is older than what is kept of the audit log: leave it out, or send 0 for all that is kept";
+            let message = "Last-Event-ID, or after, is older than the oldest stored event: omit it, or send 0 for all stored events";
             return Err(Error::new(ErrorKind::Invalid, "INVALID_FIELD", message));
         }
         let follower = Follower { caller: caller.clone(), org, filter, role: grant.role };
@@ -58,11 +60,11 @@ pub fn open(
     })
 }
 
-/// What follows the entry `after`, if the follower still may: as their role was when they began.
+/// Returns the page after the entry `after`. Fails if the follower has lost the right or their role has changed.
 pub fn page(app: &App, follower: &Follower, after: i64) -> Result<StreamPage, Error> {
     app.consult(&follower.caller, &Rule::StreamsEvents(follower.org), |tx, grant| {
         if grant.role != follower.role {
-            let message = "Your role has changed: begin again to be shown what it lets you see";
+            let message = "Your role has changed: reconnect to receive the events that it permits you to see";
             return Err(Error::new(ErrorKind::Conflict, "ROLE_CHANGED", message));
         }
         let mut slice = match permitted(grant, follower.filter.clone())? {

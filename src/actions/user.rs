@@ -1,4 +1,5 @@
-//! What may be done with the people of an organization? Seen, added, changed, deleted and brought back, by nobody above their own role.
+//! Lists, creates, changes, deletes and activates the users of an organization. A caller cannot act on a role above
+//! their own.
 
 use secrecy::SecretString;
 
@@ -16,16 +17,16 @@ use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
-/// Which of the people are asked for.
+/// A page of users.
 #[derive(Clone, Copy, Debug)]
 pub struct UserPage {
-    /// How many to pass over.
+    /// The number of users to skip.
     pub skip: u32,
-    /// How many to give.
+    /// The maximum number of users to return.
     pub take: u32,
 }
 
-/// Somebody to be added.
+/// A user to create.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields are those of a person")]
 pub struct NewUser {
@@ -35,7 +36,7 @@ pub struct NewUser {
     pub role: Role,
 }
 
-/// What is to be different about a person; `None` stays as it is.
+/// The changes of a user; `None` leaves a property unchanged.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the fields are those of a person")]
 pub struct UserPatch {
@@ -44,7 +45,7 @@ pub struct UserPatch {
     pub role: Option<Role>,
 }
 
-/// The people of the caller's organization, newest first, the deleted ones too, and how many there are.
+/// Returns the users of the caller's organization, newest first, including deleted ones, and their total number.
 pub fn list(app: &App, caller: &Caller, page: UserPage) -> Pending<(Vec<User>, i64)> {
     app.read(caller, &Rule::SeesPeople, |tx, grant| {
         let found = store::user::page(tx, grant.org, page.skip, page.take)?;
@@ -53,7 +54,7 @@ pub fn list(app: &App, caller: &Caller, page: UserPage) -> Pending<(Vec<User>, i
     })
 }
 
-/// One person of the caller's organization.
+/// Returns one user of the caller's organization.
 pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
     app.read(caller, &Rule::SeesPeople, |tx, grant| {
         let person = person(tx, grant, user)?;
@@ -62,7 +63,7 @@ pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
     })
 }
 
-/// Whether the caller may add this person; asked before a password is hashed, which is dear.
+/// Checks that the caller may create this user, before the password is hashed, which is expensive.
 pub fn check_new(app: &App, caller: &Caller, new: &NewUser) -> Result<(), Error> {
     app.consult(caller, &Rule::AddsPeople, |tx, grant| {
         access::reaches(grant, new.role)?;
@@ -71,8 +72,8 @@ pub fn check_new(app: &App, caller: &Caller, new: &NewUser) -> Result<(), Error>
     })
 }
 
-/// Adds a person to the caller's organization: with a password they can sign in at once, without one they get the
-/// invitation that comes back.
+/// Creates a user in the caller's organization. With a password they can sign in immediately; without one, the returned
+/// invitation is for them.
 pub fn create(
     app: &App,
     caller: &Caller,
@@ -98,7 +99,7 @@ pub fn create(
     })
 }
 
-/// Changes the name or the role of a person.
+/// Changes the name or the role of a user.
 pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatch) -> Pending<User> {
     app.record(caller, Rule::ManagesPeople, move |tx, grant| {
         let mut person = standing(tx, grant, user)?;
@@ -121,7 +122,7 @@ pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatc
     })
 }
 
-/// Gives a person another role; gives the one that they had.
+/// Changes the role of a user. Returns the previous one.
 pub fn set_role(app: &App, caller: &Caller, user: Option<UserId>, role: Role) -> Pending<(UserId, Role)> {
     app.record(caller, Rule::ManagesPeople, move |tx, grant| {
         let person = standing(tx, grant, user)?;
@@ -134,7 +135,7 @@ pub fn set_role(app: &App, caller: &Caller, user: Option<UserId>, role: Role) ->
     })
 }
 
-/// Deletes a person until they are activated, and ends their tokens, sessions and invitation for ever.
+/// Soft-deletes a user until they are activated, and permanently revokes their tokens, sessions and invitation.
 pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesPeople, move |tx, grant| {
         let person = within_reach(tx, grant, user)?;
@@ -149,7 +150,8 @@ pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
     })
 }
 
-/// Undoes the deletion of a person, who signs in with the password that they had. Nobody below the one who deleted them may.
+/// Undoes the deletion of a user, whose password is unchanged. Only a caller whose role is not below that of the
+/// deleter may do this.
 pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         let person = within_reach(tx, grant, user)?;
@@ -164,14 +166,14 @@ pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()>
     })
 }
 
-/// Gives somebody who has not taken their account over yet a new invitation.
+/// Creates a new invitation for a user who has not accepted one yet.
 pub fn resend_invitation(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<SecretString> {
     let env = app.env.clone();
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         let person = standing(tx, grant, user)?;
         if person.validated {
-            // An invitation sets a password: for an account in use it would take it away from its owner.
-            let message = "User has taken their account over already";
+            // An invitation sets a password, so for an account in use it would lock out its owner.
+            let message = "User is already active: an invitation is only for users who have not accepted one yet";
             return Err(Error::new(ErrorKind::Invalid, "USER_ALREADY_VALIDATED", message));
         }
         let (secret, _) = invitation::give(tx, &env, person.id, grant.at)?;
@@ -179,7 +181,7 @@ pub fn resend_invitation(app: &App, caller: &Caller, user: Option<UserId>) -> Pe
     })
 }
 
-/// A person of the caller's organization; one of another is as missing as any.
+/// Returns a user of the caller's organization. A user of another organization counts as missing.
 pub(super) fn person(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<User, Error> {
     let found = match id {
         Some(id) => store::user::find(tx, id)?,
@@ -189,14 +191,14 @@ pub(super) fn person(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Resu
     found.ok_or_else(|| Error::new(ErrorKind::Missing, "USER_NOT_FOUND", "User not found"))
 }
 
-/// A person whom the caller may act on.
+/// Returns a user whose role is not above the caller's.
 fn within_reach(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<User, Error> {
     let person = person(tx, grant, id)?;
     access::reaches(grant, person.role)?;
     Ok(person)
 }
 
-/// The same, who is not deleted.
+/// As [`within_reach`], for a user who is not deleted.
 pub(super) fn standing(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<User, Error> {
     let person = within_reach(tx, grant, id)?;
     if person.deleted_at.is_some() {
@@ -205,31 +207,29 @@ pub(super) fn standing(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Re
     Ok(person)
 }
 
-/// Addresses are unique on the whole server, those of deleted people too.
+/// The error for an email address in use. Addresses are unique on the server, including those of deleted users.
 pub(super) fn email_taken() -> Error {
-    Error::new(ErrorKind::Conflict, "EMAIL_TAKEN", "This server has a user with this email address already")
+    Error::new(ErrorKind::Conflict, "EMAIL_TAKEN", "A user with this email address already exists on this server")
 }
 
-/// Deleted people count: their rows stay, so that the audit log can name them.
+/// Checks the limit of users. Deleted users count: their rows stay, so that the audit log can name them.
 fn has_room(tx: &ReadTx<'_>, grant: &Grant, most: u32) -> Result<(), Error> {
     if store::user::are_fewer_than(tx, grant.org, most)? {
         return Ok(());
     }
     let message = format!(
-        "The organization has all {most} people that it may have, deleted ones included: have the server's administrator \
-         raise people_max"
+        "The organization has reached its limit of {most} users, including deleted ones: ask the server's administrator to \
+        raise people_max"
     );
     Err(Error::new(ErrorKind::Invalid, "USER_LIMIT_REACHED", message))
 }
 
 fn deleted_from_above(deleter: Role) -> Error {
     let who = if deleter == Role::Owner { "an OWNER" } else { "an ADMINISTRATOR or an OWNER" };
-    Error::denied(format!(
-        "Insufficient permissions: an {deleter} deleted this person, so only {who} can activate them"
-    ))
+    Error::denied(format!("Insufficient permissions: an {deleter} deleted this user, so only {who} can activate them"))
 }
 
 fn last_owner() -> Error {
-    let message = "This is the last OWNER of the organization: make another person OWNER first";
+    let message = "This is the last OWNER of the organization: make another user OWNER first";
     Error::new(ErrorKind::Conflict, "LAST_OWNER", message)
 }

@@ -1,4 +1,4 @@
-//! Is this API key good for that? Answered from memory, without touching the disk, and counted rather than recorded.
+//! Verifies API keys, from memory and without disk access. Verifications are counted, not recorded in the audit log.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,55 +13,55 @@ use crate::engine::caller::Caller;
 use crate::engine::error::Error;
 use crate::store::index::LiveKey;
 
-/// One thing that a key is to be good for.
+/// One requirement on a key.
 #[derive(Clone, Copy, Debug)]
 pub enum Requirement<T> {
-    /// It was not asked.
+    /// No requirement.
     None,
-    /// This one.
+    /// The key must satisfy this value.
     Is(T),
-    /// What was asked names nothing: no key is good for it.
+    /// The requested value does not exist, so no key satisfies it.
     Unsatisfiable,
 }
 
 impl<T> Requirement<T> {
-    /// What was asked, read by `parse`.
+    /// Parses a requested value with `parse`.
     pub fn read(asked: Option<&str>, parse: impl FnOnce(&str) -> Option<T>) -> Self {
         asked.map_or(Self::None, |text| parse(text).map_or(Self::Unsatisfiable, Self::Is))
     }
 }
 
-/// What a key is to be good for.
+/// The requirements on a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
-    /// A project of the organization.
+    /// A project of the organization that the key must be valid for.
     pub project: Requirement<ProjectId>,
-    /// The least role.
+    /// The minimum role.
     pub role: Requirement<Role>,
 }
 
-/// A verdict, and the key that it is about if the organization has it.
+/// A verdict, and the key that it is about, if the organization has it.
 pub struct VerifiedKey {
-    /// What was found.
+    /// The verdict.
     pub verdict: Verdict,
     key: Option<Arc<LiveKey>>,
 }
 
 impl VerifiedKey {
-    /// What the key opens; `None` where the organization has no such key.
+    /// Returns the key's status; `None` if the organization has no such key.
     #[must_use]
     pub fn standing(&self) -> Option<&ApiKeyStatus> {
         self.key.as_ref().map(|key| &key.standing)
     }
 }
 
-/// Judges a key for a caller, who learns of keys of its own organization only. `None` is a key of the wrong shape.
+/// Verifies a key for a caller, who learns only about keys of its own organization. `None` is a malformed key.
 pub fn verify(app: &App, caller: &Caller, key: Option<TokenDigest>, asked: Asked) -> Result<VerifiedKey, Error> {
     let org = access::verifies_for(caller)?;
     Ok(judge(app, org, key, asked, caller.origin.address))
 }
 
-/// Judges a key that was presented at the door of something of `org`, which needs no other credential.
+/// Verifies a key that was presented to a service of `org` through a reverse proxy, which needs no other credential.
 pub fn present(
     app: &App,
     org: Option<OrgId>,

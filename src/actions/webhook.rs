@@ -1,4 +1,4 @@
-//! What may be done with webhooks? Made, seen, changed, deleted, given another secret, tested, and sent once more what failed.
+//! Creates, lists, changes, deletes and tests webhooks, rotates their secrets and replays failed deliveries.
 
 mod replay;
 
@@ -22,22 +22,22 @@ use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 pub use replay::{MOST_REPLAYED, deliveries, replay, replay_failed};
 
-/// What a webhook is to be from now on; `None` leaves it as it is.
+/// The new properties of a webhook; `None` leaves a property unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookPatch {
-    /// Where events are sent.
+    /// The URL that events are sent to.
     pub url: Option<String>,
-    /// What people call it.
+    /// The name of the webhook.
     pub name: Option<String>,
-    /// What the events must be about.
+    /// The contexts of the events to send.
     pub contexts: Option<Numbers>,
-    /// What must have happened.
+    /// The changes of the events to send.
     pub changes: Option<Numbers>,
-    /// Whether it is off.
+    /// Whether it is disabled.
     pub disabled: Option<bool>,
 }
 
-/// Makes a webhook. The secret is in the answer alone.
+/// Creates a webhook. Returns it with its secret, which is returned only once.
 pub fn create(
     app: &App,
     caller: &Caller,
@@ -60,7 +60,7 @@ pub fn create(
     })
 }
 
-/// The webhooks of an organization, newest first.
+/// Returns the webhooks of an organization, newest first.
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Webhook>> {
     app.read(caller, &Rule::SeesWebhooks(org), |tx, grant| {
         let webhooks = store::webhook::list(tx, grant.org)?;
@@ -70,7 +70,7 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Webho
     })
 }
 
-/// One webhook.
+/// Returns one webhook.
 pub fn read(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<Webhook> {
     app.read(caller, &Rule::SeesWebhooks(org), move |tx, grant| {
         let webhook = find(tx, grant, id)?;
@@ -79,7 +79,7 @@ pub fn read(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId
     })
 }
 
-/// Changes a webhook. What is on its way waits while it is off, and goes on when it is on again.
+/// Changes a webhook. Pending deliveries wait while it is disabled, and are sent when it is enabled again.
 pub fn update(
     app: &App,
     caller: &Caller,
@@ -112,7 +112,7 @@ pub fn update(
     })
 }
 
-/// Deletes a webhook with everything that is on its way to it.
+/// Deletes a webhook with its pending deliveries.
 pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<()> {
     app.revoke(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
         let webhook = find(tx, grant, id)?.id;
@@ -121,7 +121,8 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<Webhook
     })
 }
 
-/// Gives a webhook another secret, which is in the answer alone. The one before signs too for `overlap`.
+/// Replaces the secret of a webhook. The new secret is returned only once. The previous one also signs deliveries for
+/// `overlap`.
 pub fn rotate(
     app: &App,
     caller: &Caller,
@@ -137,7 +138,7 @@ pub fn rotate(
         // A secret whose key is lost can sign nothing more, so it neither overlaps nor stands in the way.
         let overlap = if store::webhook::is_sealed_under(tx, id, key.id())? { overlap } else { Duration::ZERO };
         if webhook.previous_until.is_some() && !overlap.is_zero() {
-            let message = "Two secrets of this webhook sign already: wait until the one before has ended, or rotate with overlapSeconds 0, which ends both";
+            let message = "The previous secret of this webhook is still in use: wait until it expires, or rotate with overlapSeconds 0, which ends both secrets at once";
             return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
         let until = grant.at.plus(overlap);
@@ -148,7 +149,7 @@ pub fn rotate(
     })
 }
 
-/// Sends a webhook an event that says that it was tested, whatever it asks for; gives the delivery.
+/// Sends a test event to a webhook, whatever its filters. Returns the delivery.
 pub fn test(app: &App, caller: &Caller, org: Option<OrgId>, id: Option<WebhookId>) -> Pending<DeliveryId> {
     let env = app.env.clone();
     app.record(caller, Rule::ManagesWebhooks(org), move |tx, grant| {
@@ -165,28 +166,28 @@ fn find(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webhook
     Ok(at(found, grant.at))
 }
 
-/// The webhook as it is at a moment: a secret whose time is over signs no more.
+/// Returns the webhook as it is at `now`, without a previous secret that has expired.
 fn at(webhook: Webhook, now: Time) -> Webhook {
     Webhook { previous_until: webhook.previous_until.filter(|until| now < *until), ..webhook }
 }
 
-/// A webhook that is on: to one that is off nothing can be sent.
+/// Returns a webhook that is enabled. Nothing can be sent to a disabled one.
 fn find_on(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<Webhook, Error> {
     let webhook = find(tx, grant, id)?;
     if webhook.terms.disabled.is_some() {
-        let message = "The webhook is switched off: set `disabled` to false first";
+        let message = "The webhook is disabled: set `disabled` to false first";
         return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_DISABLED", message));
     }
     Ok(webhook)
 }
 
-/// A webhook that is on and to which something more may be on its way, and how much.
+/// Returns a webhook that is enabled and may have more pending deliveries, and how many more.
 fn find_open(tx: &ReadTx<'_>, grant: &Grant, id: Option<WebhookId>) -> Result<(WebhookId, u32), Error> {
     let webhook = find_on(tx, grant, id)?.id;
     let room = store::webhook::room(tx, webhook)?;
     if room == 0 {
         let message = format!(
-            "{MOST_PENDING} deliveries are on their way to the webhook, which is as many as may be: wait until its receiver has taken some"
+            "The webhook has {MOST_PENDING} pending deliveries, which is the maximum: wait until its receiver has accepted some"
         );
         return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_FULL", message));
     }

@@ -1,4 +1,5 @@
-//! `orgkeys org`, `user` and `token`: administration while no server runs, for whoever is locked out.
+//! `orgkeys org`, `user` and `token`: administration while the server is stopped, for an administrator who is locked
+//! out.
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
@@ -20,15 +21,15 @@ const LONGEST_TTL: u64 = 3_650 * 86_400;
 
 #[derive(Subcommand)]
 pub enum Org {
-    /// Make an organization
+    /// Create an organization
     Create {
         #[command(flatten)]
         database: Database,
-        /// Its name
+        /// The organization's name
         #[arg(long)]
         name: String,
     },
-    /// List the organizations
+    /// List all organizations
     List {
         #[command(flatten)]
         database: Database,
@@ -37,7 +38,7 @@ pub enum Org {
 
 #[derive(Subcommand)]
 pub enum User {
-    /// Add a person
+    /// Create a user
     Create {
         #[command(flatten)]
         database: Database,
@@ -57,19 +58,19 @@ pub enum User {
         #[arg(long, default_value = "")]
         last_name: String,
     },
-    /// Take a person's password away and print a one-time invitation to set another
+    /// Remove a user's password and print a one-time invitation to set a new one
     ResetPassword {
         #[command(flatten)]
         database: Database,
-        /// The person: email address or id
+        /// The user: email address or id
         #[arg(long)]
         user: String,
     },
-    /// List the people
+    /// List users
     List {
         #[command(flatten)]
         database: Database,
-        /// Only those of this organization
+        /// List only the users of this organization (id)
         #[arg(long)]
         org: Option<String>,
     },
@@ -77,33 +78,33 @@ pub enum User {
 
 #[derive(Subcommand)]
 pub enum Token {
-    /// Make an access token, shown this once
+    /// Create an access token; it is shown only once
     Create {
         #[command(flatten)]
         database: Database,
-        /// The person: email address or id
+        /// The user: email address or id
         #[arg(long)]
         user: String,
-        /// How long it lives, such as 12h or 30d, or never [default: 90d]
+        /// Lifetime, such as 12h or 30d, at most 3650d, or never [default: 90d]
         #[arg(long)]
         ttl: Option<String>,
     },
-    /// List the access tokens, without the secrets
+    /// List access tokens, without their secrets
     List {
         #[command(flatten)]
         database: Database,
-        /// Only those of this person: email address or id
+        /// List only the tokens of this user: email address or id
         #[arg(long)]
         user: Option<String>,
     },
-    /// End an access token
+    /// Revoke an access token
     Revoke {
         #[command(flatten)]
         database: Database,
         /// The token's id
         id: String,
     },
-    /// Print a fresh token for `ORGKEYS_BOOTSTRAP_TOKEN`; no database is touched
+    /// Print a new token for `ORGKEYS_BOOTSTRAP_TOKEN`, without using a database
     Generate,
 }
 
@@ -138,14 +139,14 @@ impl User {
                 let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
                 context.print(&json, || {
                     format!(
-                        "{secret}\n{} sets a password with it at POST /user/verify-email, until {ends}. Their sessions \
-                         have ended, their access tokens have not. The invitation is shown only now.",
+                        "{secret}\nThis invitation is shown only once. {} sets a new password with it: POST /user/verify-email \
+                        until {ends}. Their sessions have ended; their access tokens are still valid.",
                         user.email
                     )
                 });
             }
             Self::List { database, org } => {
-                let unknown = "--org must be an organization's id: see `orgkeys org list`";
+                let unknown = "--org must be an organization id: see `orgkeys org list`";
                 let org = org.map(|org| OrgId::parse(&org).ok_or(unknown)).transpose()?;
                 for user in admin::list_users(&context.open(&database)?, org)? {
                     print_user(context, &user);
@@ -167,8 +168,9 @@ impl Token {
                     "id": token.id.to_string(), "userId": token.user.to_string(), "token": secret,
                     "expiresAt": token.expires_at.map(|time| time.to_string()),
                 });
-                let ends = token.expires_at.map_or_else(|| "when it is revoked".to_owned(), |time| time.to_string());
-                context.print(&json, || format!("{secret}\n{} ends {ends}. The token is shown only now.", token.id));
+                let ends =
+                    token.expires_at.map_or_else(|| "does not expire".to_owned(), |time| format!("expires at {time}"));
+                context.print(&json, || format!("{secret}\n{} {ends}. The token is shown only once.", token.id));
             }
             Self::List { database, user } => {
                 let tokens = admin::list_tokens(&context.open(&database)?, user.as_deref())?;
@@ -195,7 +197,7 @@ fn parse_ttl(text: Option<&str>) -> Result<Ttl, Failure> {
         Some("never") => Ok(Ttl::Never),
         Some(text) => {
             let span = parse_duration(text).filter(|span| (1..=LONGEST_TTL).contains(&span.as_secs()));
-            Ok(Ttl::For(span.ok_or("--ttl must be a length of time such as 12h or 30d, up to 3650d, or never")?))
+            Ok(Ttl::For(span.ok_or("--ttl must be a duration such as 12h or 30d, at most 3650d, or never")?))
         }
     }
 }
@@ -220,9 +222,9 @@ fn print_token(context: &Context, token: &nouns::Token) {
         "expiresAt": text(token.expires_at), "revokedAt": text(token.revoked_at), "lastUsed": text(token.last_used),
     });
     let state = match (token.revoked_at, token.expires_at) {
-        (Some(at), _) => format!("revoked {at}"),
-        (None, Some(at)) => format!("ends {at}"),
-        (None, None) => "ends when it is revoked".to_owned(),
+        (Some(at), _) => format!("revoked at {at}"),
+        (None, Some(at)) => format!("expires at {at}"),
+        (None, None) => "does not expire".to_owned(),
     };
     let used = text(token.last_used).unwrap_or_else(|| "never".to_owned());
     context.print(&json, || format!("{}  {}  {state}  last used {used}", token.id, token.user));

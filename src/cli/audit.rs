@@ -1,4 +1,4 @@
-//! `orgkeys audit`: proves that the log is whole, beside a running server too.
+//! `orgkeys audit`: verifies and exports the audit log, while the server is running or stopped.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, stdout};
@@ -13,23 +13,23 @@ use crate::domain::event::Head;
 
 #[derive(Subcommand)]
 pub enum Audit {
-    /// Walk every chain and name the first broken entry
+    /// Verify every hash chain and report the first broken entry
     Verify {
         #[command(flatten)]
         database: Database,
-        /// An export to verify instead of a database
+        /// Verify this export instead of a database
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// What `audit head` printed before: shows a cut tail and a rewritten log
+        /// Earlier output of `audit head`, to detect a truncated or rewritten log
         #[arg(long, value_name = "FILE")]
         head: Option<PathBuf>,
     },
-    /// Print where each chain ends: organization, number and hash, to keep elsewhere
+    /// Print the last entry of each chain (organization, number, hash), to store on another machine
     Head {
         #[command(flatten)]
         database: Database,
     },
-    /// Print every entry as one JSON object a line
+    /// Print every entry, one JSON object per line
     Export {
         #[command(flatten)]
         database: Database,
@@ -54,11 +54,11 @@ impl Audit {
                 }
                 context.print(&json, || {
                     let whole =
-                        format!("The audit log is whole: {} entries in {} chains", verified.entries, verified.chains);
+                        format!("The audit log is intact: {} entries in {} chains", verified.entries, verified.chains);
                     let removed = verified
                         .removed
                         .iter()
-                        .map(|head| format!("Not compared: {head}, which retention removed, as the chain itself says"));
+                        .map(|head| format!("Not compared: {head}. Retention removed it, as the chain records"));
                     std::iter::once(whole).chain(removed).collect::<Vec<_>>().join("\n")
                 });
             }
@@ -75,11 +75,11 @@ impl Audit {
     }
 }
 
-/// Reads what `audit head` printed, with or without `--json`.
+/// Reads the output of `audit head`, with or without `--json`.
 fn read_heads(path: &Path) -> Result<Vec<Head>, Failure> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let heads: Option<Vec<Head>> = text.lines().filter(|line| !line.trim().is_empty()).map(read_head).collect();
-    Ok(heads.ok_or_else(|| format!("{} is not what `orgkeys audit head` prints", path.display()))?)
+    Ok(heads.ok_or_else(|| format!("{} is not output of `orgkeys audit head`", path.display()))?)
 }
 
 fn read_head(line: &str) -> Option<Head> {

@@ -1,4 +1,4 @@
-//! `orgkeys backup` and `orgkeys restore`: copies that are whole, and the way back.
+//! `orgkeys backup` and `orgkeys restore`: consistent copies of the database, and how to restore one.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::server::{clock, store_options};
 pub struct Backup {
     #[command(flatten)]
     database: Database,
-    /// The file to make; an older backup is replaced
+    /// The backup file to write; an existing backup is replaced
     file: PathBuf,
 }
 
@@ -20,9 +20,9 @@ pub struct Backup {
 pub struct Restore {
     #[command(flatten)]
     database: Database,
-    /// The backup
+    /// The backup file
     file: PathBuf,
-    /// Let the access tokens of the backup go on; without it all are ended
+    /// Keep the access tokens in the backup valid; by default all are revoked
     #[arg(long)]
     keep_tokens: bool,
 }
@@ -34,8 +34,8 @@ impl Backup {
         if let Some(error) = unnoted {
             let database = settings.database.display();
             eprintln!(
-                "orgkeys: warning: the backup is whole, but it could not be noted beside {database} ({error}): \
-                 neither the server's metric nor its audit log will know of it"
+                "orgkeys: warning: the backup is complete, but its time could not be written next to {database} ({error}): \
+                the server's metric and audit log will not show it"
             );
         }
         context.print(&json!(made), || {
@@ -59,21 +59,21 @@ impl Restore {
         context.print(&json, || {
             let database = settings.database.display();
             let aside = aside.map_or_else(String::new, |aside| {
-                format!("\nThe database that it replaced lies at {aside}. Compare the two: what was made, deleted or revoked since the backup is undone.")
+                format!("\nThe replaced database is at {aside}. Compare the two: everything created, deleted or revoked since the backup is undone.")
             });
             let tokens = if self.keep_tokens {
-                "The access tokens of the backup go on, those revoked since it was made too: `orgkeys token list` shows them.".to_owned()
+                "The access tokens in the backup are valid again, including any revoked since: review them with `orgkeys token list`.".to_owned()
             } else {
-                format!("{} access token(s) were ended: make one with `orgkeys token create --user EMAIL`.", restored.tokens_ended)
+                format!("{} access token(s) were revoked: create a new one with `orgkeys token create --user EMAIL`.", restored.tokens_ended)
             };
             let after = restored.signed_after;
             let signed = if restored.used_known {
-                format!("Messages that state a time before {after} are refused: nodes must sign new ones.")
+                format!("Signed calls with a timestamp before {after} are refused: nodes must sign new ones.")
             } else {
-                format!("Without the old database nobody knows which signatures were used, so until {after} none is taken: nodes must sign anew then.")
+                format!("The old database could not be read, so used signatures are unknown: all signed calls are refused until {after} and nodes must sign again after that.")
             };
             format!(
-                "{database} is what {} holds.{aside}\n{tokens}\nReview keys, API keys, people and nodes: what was deleted since the backup is back. {signed}",
+                "Restored {database} from {}.{aside}\n{tokens}\nReview keys, API keys, users and nodes: those deleted since the backup exist again. {signed}",
                 self.file.display()
             )
         });

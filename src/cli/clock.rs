@@ -1,4 +1,4 @@
-//! `orgkeys clock`: the way out after the system's clock was wrong for longer than a day.
+//! `orgkeys clock`: recovery after the system clock was wrong by more than a day.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::actions::clock;
 
 #[derive(Subcommand)]
 pub enum Clock {
-    /// Believe the system's clock, although the database has seen a later time
+    /// Trust the current system clock, even if the database has recorded a later time
     Accept {
         #[command(flatten)]
         database: Database,
@@ -21,9 +21,10 @@ impl Clock {
         let system = context.open(&database)?;
         let before = clock::accept(&system)?;
         let now = system.app().now();
-        let signed = if now < before { "; signed calls are refused for 15 minutes" } else { "" };
+        let signed = if now < before { ". Signed calls are refused for 15 minutes" } else { "" };
         let json = json!({ "success": true, "highWater": before.to_string(), "now": now.to_string() });
-        context.print(&json, || format!("It is {now} from now on. The database had seen {before}{signed}"));
+        context
+            .print(&json, || format!("The clock is accepted: it is {now}. The database had recorded {before}{signed}"));
         Ok(())
     }
 }

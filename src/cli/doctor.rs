@@ -1,4 +1,4 @@
-//! `orgkeys doctor`: says what is well, what is not, and what to do about it; beside a running server too.
+//! `orgkeys doctor`: checks an installation and says what to fix, while the server is running or stopped.
 
 mod settings;
 
@@ -11,15 +11,15 @@ use crate::actions::doctor::{self, Finding, Patient};
 use crate::config::Flags;
 use crate::server::clock;
 
-/// Something must be done.
+/// The exit code when at least one check needs attention.
 const ACT: u8 = 1;
 
-/// Nobody could look.
+/// The exit code when the checks could not run.
 const BLIND: u8 = 2;
 
 #[derive(clap::Args)]
 pub struct Doctor {
-    /// Do not compare indexes with their tables, which takes most of the time
+    /// Skip comparing indexes with their tables, which takes most of the time
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Prints every finding; 0 all is well, 1 something must be done, 2 nobody could look.
+    /// Prints every finding. Exits with 0 if all checks pass, 1 if any needs attention, 2 if the checks could not run.
     pub fn run(&self, context: &Context) -> ExitCode {
         match self.examine(context) {
             Ok(found) => {
@@ -37,8 +37,8 @@ impl Doctor {
                 }
                 if !context.json {
                     say(&match ill {
-                        0 => "All is well".to_owned(),
-                        count => format!("{count} of {} need you", found.len()),
+                        0 => "All checks passed".to_owned(),
+                        count => format!("{count} of {} checks need attention", found.len()),
                     });
                 }
                 if ill == 0 { ExitCode::SUCCESS } else { ExitCode::from(ACT) }
@@ -71,7 +71,7 @@ impl Doctor {
 fn line(finding: &Finding) -> String {
     let Finding { check, message, .. } = finding;
     match &finding.remedy {
-        None => format!("well  {check:<10}{message}"),
+        None => format!("ok    {check:<10}{message}"),
         Some(remedy) => format!("ACT   {check:<10}{message}\n      {:<10}-> {remedy}", ""),
     }
 }

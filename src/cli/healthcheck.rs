@@ -1,4 +1,4 @@
-//! `orgkeys healthcheck`: one request to the server with these settings, for containers and service managers.
+//! `orgkeys healthcheck`: sends one request to the server with these settings, for containers and service managers.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -14,12 +14,12 @@ use super::Failure;
 use crate::config::Settings;
 use crate::server::tls;
 
-/// Each step's share of the second.
+/// The timeout of each step (connect, read, write), so that the command exits within about a second.
 const PATIENCE: Duration = Duration::from_millis(450);
 
 pub fn run(settings: &Settings) -> Result<(), Failure> {
     let address = local(settings.listen);
-    let fail = |problem: &dyn std::fmt::Display| Failure(format!("the server at {address} does not answer: {problem}"));
+    let fail = |problem: &dyn std::fmt::Display| Failure(format!("the server at {address} is not healthy: {problem}"));
     let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| fail(&error))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -32,11 +32,11 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     };
     match status.map_err(|error| fail(&error))?.as_str() {
         "200" => Ok(()),
-        other => Err(fail(&format!("it says {other}"))),
+        other => Err(fail(&format!("GET /health returned {other}"))),
     }
 }
 
-/// Asks for `/health` and gives the status.
+/// Requests `/health` and returns the status code.
 fn ask(mut stream: impl Read + Write) -> std::io::Result<String> {
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut head = [0; 12];
@@ -44,7 +44,7 @@ fn ask(mut stream: impl Read + Write) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&head[9..]).into_owned())
 }
 
-/// Where this machine reaches a server that listens on `listen`.
+/// Returns the address at which this machine reaches a server that listens on `listen`.
 fn local(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -65,7 +65,7 @@ fn client(chain: Vec<CertificateDer<'static>>) -> Result<ClientConnection, Failu
     Ok(ClientConnection::new(Arc::new(config), ServerName::try_from("localhost")?)?)
 }
 
-/// Trusts exactly the certificate that the settings name, whatever host it is made out to.
+/// Trusts only the certificate in `tls_cert`, whatever host name it is issued for.
 #[derive(Debug)]
 struct Ours {
     chain: Vec<CertificateDer<'static>>,
@@ -84,7 +84,7 @@ impl ServerCertVerifier for Ours {
         if self.chain.first() == Some(presented) {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(rustls::Error::General("another certificate than the one in tls_cert".to_owned()))
+            Err(rustls::Error::General("the certificate is not the one in tls_cert".to_owned()))
         }
     }
 

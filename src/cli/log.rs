@@ -1,4 +1,4 @@
-//! Where does the log go? To standard error: text on a terminal, JSON otherwise.
+//! Sets up the log. It goes to standard error: as text on a terminal, as JSON otherwise.
 
 use std::io::IsTerminal;
 

@@ -1,4 +1,4 @@
-//! What is in memory stays there. However the process ends, it leaves no image of its memory, and a panic tells none of it.
+//! Keeps secrets in memory from leaking: disables core dumps, and reports panics without memory contents.
 
 use std::panic;
 
@@ -7,22 +7,22 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 use crate::domain;
 
-/// Forbids core dumps, also to a system that ignores the limit and pipes them to a program, and keeps other processes of the
-/// same user from reading this one's memory.
+/// Disables core dumps, including those that the system pipes to a program regardless of the limit, and stops other
+/// processes of the same user from reading this one's memory.
 pub fn forbid_images() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
-/// Has a panic say where it happened, in the log once there is one.
+/// Installs a panic hook that reports where a panic happened: in the log once it is set up, on standard error before.
 pub fn tell_panics() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         let text = domain::panic::text(panic.payload());
         if tracing::enabled!(tracing::Level::ERROR) {
-            tracing::error!(place, "the program panicked, which is a fault of its own: {text}");
+            tracing::error!(place, "the program panicked, which is a bug in orgkeys: {text}");
         } else {
-            eprintln!("orgkeys: the program panicked at {place}, which is a fault of its own: {text}");
+            eprintln!("orgkeys: the program panicked at {place}, which is a bug in orgkeys: {text}");
         }
     }));
 }

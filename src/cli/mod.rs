@@ -1,4 +1,4 @@
-//! What can be typed? Every command, its flags, and how its outcome becomes lines and an exit code.
+//! The command line: every command and its flags, and how results become output and an exit code.
 
 mod admin;
 mod audit;
@@ -25,11 +25,11 @@ use crate::engine::system::System;
 use crate::server;
 use crate::store::files;
 
-/// Holds an organization's keys, the nodes that prove themselves with them, and an audit log of everything that was done.
+/// Holds an organization's keys, the nodes that authenticate with them, and a tamper-evident audit log.
 #[derive(Parser)]
 #[command(name = "orgkeys", version, max_term_width = 100)]
 struct Cli {
-    /// The settings file (TOML) [variable: `ORGKEYS_CONFIG`]
+    /// Settings file (TOML) [variable: `ORGKEYS_CONFIG`]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON with the API's field names
@@ -46,57 +46,58 @@ enum Command {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Say whether the server with these settings answers; exits 0 or 1 within a second
+    /// Check whether the server with these settings responds; exits with 0 or 1 within a second
     Healthcheck {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Print every setting and where it comes from; secrets are masked
+    /// Print every setting and its source; secrets are masked
     Config {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Make and list organizations, while no server runs
+    /// Create and list organizations (stop the server first)
     #[command(subcommand)]
     Org(admin::Org),
-    /// Add and list people, while no server runs
+    /// Create and list users (stop the server first)
     #[command(subcommand)]
     User(admin::User),
-    /// Make, list and revoke access tokens, while no server runs
+    /// Create, list and revoke access tokens (stop the server first)
     #[command(subcommand)]
     Token(admin::Token),
-    /// Verify and export the audit log, beside a running server too
+    /// Verify and export the audit log; the server may be running
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Copy the database to a file, beside a running server too
+    /// Back up the database to a file; the server may be running
     Backup(backup::Backup),
-    /// Put a backup in the place of the database, while no server runs
+    /// Replace the database with a backup (stop the server first)
     Restore(backup::Restore),
-    /// Set straight what a wrong clock left behind, while no server runs
+    /// Recover from a wrong system clock (stop the server first)
     #[command(subcommand)]
     Clock(clock::Clock),
-    /// Say what is well, what is not, and what to do, beside a running server too; exits 0, 1 to act, 2 if it cannot look
+    /// Check the installation and say what to fix; the server may be running. Exits with 0 if all is well, 1 if
+    /// anything needs attention, 2 if the checks could not run
     Doctor(doctor::Doctor),
-    /// Sign a node's request with an organization key, ready for `curl --json @-`
+    /// Sign a node's request with an organization key; pipe the output to `curl --json @-`
     Sign(sign::Sign),
     /// Print the OpenAPI document
     Openapi,
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
         /// The shell
         shell: Shell,
     },
 }
 
-/// The database that a command works on.
+/// The database of a command that takes no other setting.
 #[derive(clap::Args)]
 struct Database {
-    /// The database file [variable: `ORGKEYS_DATABASE`] [default: orgkeys.db]
+    /// Database file [variable: `ORGKEYS_DATABASE`] [default: orgkeys.db]
     #[arg(long, value_name = "FILE")]
     database: Option<String>,
 }
 
-/// Why a command did not do what it should; the text says what to do.
+/// Why a command failed, and what to do.
 #[derive(Debug)]
 struct Failure(String);
 
@@ -106,7 +107,7 @@ impl<E: fmt::Display> From<E> for Failure {
     }
 }
 
-/// What every command needs: the settings and the form of the output.
+/// What every command needs: the sources of the settings and the output format.
 struct Context {
     config: Option<PathBuf>,
     environment: Texts,
@@ -118,7 +119,7 @@ struct Context {
 pub fn main() -> ExitCode {
     memory::tell_panics();
     if let Err(error) = memory::forbid_images() {
-        eprintln!("orgkeys: core dumps could not be switched off ({error}), and one would hold keys and passwords");
+        eprintln!("orgkeys: core dumps could not be disabled ({error}); a core dump would contain keys and passwords");
         return ExitCode::FAILURE;
     }
     let cli = Cli::parse();
@@ -171,7 +172,7 @@ impl Context {
         Ok(resolved)
     }
 
-    /// The settings of a command that takes only `--database`.
+    /// Resolves the settings of a command that takes only `--database`.
     fn settings(&self, database: &Database) -> Result<Settings, ConfigError> {
         let flags = match &database.database {
             Some(path) => Flags::default().with("database", path),
@@ -180,28 +181,29 @@ impl Context {
         Ok(self.resolve(&flags)?.settings)
     }
 
-    /// Opens the app for a command that needs the database for itself. It must be there: a typing error makes none.
+    /// Opens the database for a command that needs it exclusively. The file must exist, so that a typo does not create
+    /// one.
     fn open(&self, database: &Database) -> Result<System, Failure> {
         let settings = self.settings(database)?;
         let database = files::real(&settings.database)?;
         if !database.try_exists()? {
             let path = database.display();
             return Err(Failure(format!(
-                "{path} is not there: name the database with --database; `orgkeys serve` makes one"
+                "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
             )));
         }
         let (_, system) = open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?;
         Ok(system)
     }
 
-    /// Prints one thing: its JSON, or its line.
+    /// Prints one result, as JSON or as text.
     fn print(&self, json: &serde_json::Value, line: impl FnOnce() -> String) {
         let text = if self.json { json.to_string() } else { line() };
         say(&text);
     }
 }
 
-/// Prints to standard output. Whoever read it may have seen enough and be gone, as `head` is.
+/// Prints to standard output. Exits with 0 when the reader has closed the pipe, as `head` does.
 fn say(text: &str) {
     if writeln!(std::io::stdout(), "{text}").is_err() {
         std::process::exit(0);

@@ -1,4 +1,4 @@
-//! `orgkeys serve`: starts, says the address, shows the first token once, and stops when asked.
+//! `orgkeys serve`: starts the server, prints the first token once and the address, and stops on SIGTERM or SIGINT.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,8 @@ use crate::server::{Server, clock};
 
 pub fn run(resolved: Resolved) -> Result<(), Failure> {
     log::start(&resolved.settings);
-    // Threads that read and compute. Few keep one while a change is on its way to the disk (denials, new keys), so few are enough.
+    // Blocking threads read and compute. Few operations hold one while a change is being committed (denials, new keys),
+    // so six are enough.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(6).build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -24,7 +25,7 @@ pub fn run(resolved: Resolved) -> Result<(), Failure> {
         show(&server, scheme);
         server.announced().await?;
         println!("listening on {scheme}://{}", server.address());
-        // Without a service manager there is nobody to tell.
+        // Without a service manager there is nothing to notify.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let signals = stop.clone();
         tokio::spawn(async move {
@@ -37,29 +38,31 @@ pub fn run(resolved: Resolved) -> Result<(), Failure> {
     })
 }
 
-/// Shows what the first start made: to standard output, never to the log.
+/// Prints what the first start created, to standard output and never to the log.
 fn show(server: &Server, scheme: &str) {
     match server.first_start() {
         Start::Existing => {}
-        Start::Given(org) => println!("first start: organization {org}; its owner has the bootstrap token"),
+        Start::Given(org) => {
+            println!("first start: organization {org}; its owner's access token is the bootstrap token")
+        }
         Start::Show { org, token, id } => {
             let (token, url) = (token.expose_secret(), format!("{scheme}://{}", reachable(server.address())));
             let days = TOKEN_TTL.as_secs() / 86_400;
             println!(
-                "This is the first start. The owner's access token is shown only now and ends in {days} days.\n\
+                "This is the first start. The owner's access token is shown only once and expires in {days} days.\n\
                  \n    organization  {org}\n    access token  {token}\n\
                  \nTo revoke it, stop the server and run: orgkeys token revoke {id}\n\
-                 \nPaste these lines: who you are; a new key, kept in key.pem; the keys of your organization.\n\
+                 \nPaste these lines to get your profile, create a key in key.pem, and list the keys of your organization.\n\
                  \ncurl -sS {url}/user/profile -H 'Authorization: Bearer {token}'\
                  \n(umask 077; curl -sS -X POST {url}/organization/{org}/key -H 'Authorization: Bearer {token}' -o key.pem)\
                  \ncurl -sS {url}/organization/{org}/key -H 'Authorization: Bearer {token}'\n\
-                 \nTo try every call in a browser: {url}/docs\n"
+                 \nTo try every call in a browser, open {url}/docs\n"
             );
         }
     }
 }
 
-/// An address that a client on this machine can use.
+/// Returns an address that a client on this machine can use.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,

@@ -1,4 +1,4 @@
-//! `orgkeys sign`: builds and signs a node's request, ready to be sent.
+//! `orgkeys sign`: builds and signs a node's request, ready to be sent to `/register` or `/unregister`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,31 +13,31 @@ use crate::server::clock;
 
 #[derive(clap::Args)]
 pub struct Sign {
-    /// The organization key: the private key in PEM
+    /// The organization's private key (PEM)
     #[arg(long, value_name = "PEM")]
     key: PathBuf,
-    /// The node's address
+    /// The node's IP address or name
     #[arg(long)]
     ip: String,
     /// The node's region
     #[arg(long)]
     region: String,
-    /// The organization's id; may be left out where the server holds exactly one
+    /// The organization's id; optional if the server holds exactly one organization
     #[arg(long)]
     org: Option<String>,
-    /// When it is signed: Unix seconds, milliseconds or RFC 3339 [default: now]
+    /// The timestamp to sign: Unix seconds, milliseconds or RFC 3339 [default: now]
     #[arg(long)]
     timestamp: Option<String>,
-    /// S3, GCS, AZURE, AWS or GCP
+    /// The provider: S3, GCS, AZURE, AWS or GCP
     #[arg(long)]
     provider: Option<String>,
-    /// What the node says of its state
+    /// The node's status, as free text
     #[arg(long, default_value = "active")]
     status: String,
     /// The version of the node's software
     #[arg(long = "node-version", default_value = "1.0.0")]
     node_version: String,
-    /// The sum of STORAGE 1, AILLM 2 and CHAT 4
+    /// The services that the node offers: the sum of STORAGE 1, AILLM 2 and CHAT 4
     #[arg(long, default_value_t = 0)]
     services: u8,
 }
@@ -67,7 +67,7 @@ impl Sign {
         let mut body = Map::new();
         body.insert("ip".to_owned(), json!(self.ip));
         body.insert("region".to_owned(), json!(self.region));
-        // Digits go out as the number that the installer sends; the signed text is the same.
+        // Digits are sent as a JSON number, as the installer does; the signed text is the same.
         let number = at.text.parse::<u64>().ok().filter(|number| number.to_string() == at.text);
         body.insert("timestamp".to_owned(), number.map_or_else(|| json!(at.text), |number| json!(number)));
         body.insert("signature".to_owned(), json!(signature));

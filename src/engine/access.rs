@@ -1,4 +1,5 @@
-//! Who may do what? The only place that decides, against the rows as they are in the transaction that acts.
+//! Decides who may do what. This is the only place that decides, from the rows as they are in the transaction that
+//! acts.
 
 use super::caller::{Caller, Identity};
 use super::error::{Error, ErrorKind};
@@ -12,37 +13,37 @@ use crate::domain::user::User;
 use crate::store::token;
 use crate::store::{self, ReadTx};
 
-/// A right that was decided on, and what it was decided from. Only this module makes one.
+/// A granted right, and what it was decided from. Only this module creates one.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// The organization that is acted in.
+    /// The organization in which the caller acts.
     pub org: OrgId,
-    /// The user who acts, unless it is an API key, a node or the system.
+    /// The user who acts; `None` for an API key, a node or the system.
     pub user: Option<UserId>,
-    /// The API key that acts.
+    /// The API key that acts, if any.
     pub api_key: Option<ApiKeyId>,
-    /// The role that the right comes from.
+    /// The role that gives the right.
     pub role: Role,
-    /// The moment of the decision, and of everything that follows from it.
+    /// The time of the decision, and of every change made under it.
     pub at: Time,
-    /// When the credential ends by itself, as far as it is known.
+    /// When the credential expires, if it does.
     pub ends: Option<Time>,
-    /// When the token was last used before.
+    /// When the token was last used before this call.
     pub(crate) token_used: Option<Time>,
 }
 
-/// Why a right was not given.
+/// Why a right was not granted.
 #[derive(Debug)]
 pub enum Denial {
-    /// The credential does not stand any more, or the store failed: nothing is recorded.
+    /// The credential is no longer valid, or the store failed. Nothing is recorded.
     NoCaller(Box<Error>),
-    /// There is no such thing for this caller: nothing is recorded.
+    /// The target does not exist for this caller. Nothing is recorded.
     Missing(Box<Error>),
-    /// A known caller of this organization may not; that is recorded.
+    /// A known caller of this organization lacks the right. This is recorded.
     Forbidden(OrgId, Box<Error>),
 }
 
-/// Decides whether `caller` has the right of `rule` at `now`, as the rows stand in `tx`.
+/// Decides whether `caller` has the right of `rule` at `now`, from the rows in `tx`.
 pub(crate) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -> Result<Grant, Denial> {
     match (&caller.identity, rule) {
         (Identity::User { token, .. }, rule) => {
@@ -110,9 +111,11 @@ fn decide_api_key(key: &ApiKeyStatus, rule: &Rule, now: Time) -> Result<Grant, D
     };
     if !may {
         let message = match spec.api_keys {
-            ApiKeys::Never => "An API key may not do this: use an access token",
-            ApiKeys::Whole => "An API key that is for projects may not do this: use one for the whole organization",
-            ApiKeys::OfTheProject => "Only an API key that is for this project may do this",
+            ApiKeys::Never => "An API key cannot do this: use an access token",
+            ApiKeys::Whole => {
+                "An API key that is limited to projects cannot do this: use one for the whole organization"
+            }
+            ApiKeys::OfTheProject => "Only an API key for this project can do this",
         };
         let error = Error::new(ErrorKind::Denied, "API_KEY_NOT_ALLOWED", message);
         return Err(Denial::Forbidden(key.org, Box::new(error)));
@@ -131,7 +134,7 @@ fn decide_api_key(key: &ApiKeyStatus, rule: &Rule, now: Time) -> Result<Grant, D
     })
 }
 
-/// A project of the caller's organization; one of another answers as one that does not exist.
+/// Returns a project of the caller's organization. A project of another organization counts as missing.
 fn own_project(tx: &ReadTx<'_>, org: OrgId, project: Option<ProjectId>) -> Result<ProjectId, Denial> {
     let found = match project {
         Some(id) => store::project::find(tx, id).map_err(no_caller)?,
@@ -141,7 +144,7 @@ fn own_project(tx: &ReadTx<'_>, org: OrgId, project: Option<ProjectId>) -> Resul
     found.map(|project| project.id).ok_or_else(|| Denial::Missing(Box::new(no_such_project())))
 }
 
-/// There is no such project, or not for this caller.
+/// The error for a project that does not exist, or not for this caller.
 pub(crate) fn no_such_project() -> Error {
     Error::new(ErrorKind::Missing, "PROJECT_NOT_FOUND", "Project not found")
 }
@@ -150,8 +153,8 @@ fn forbidden(org: OrgId, rule: &Rule) -> Denial {
     Denial::Forbidden(org, Box::new(Error::denied(rule.spec().refusal)))
 }
 
-/// The organization whose API keys `caller` may have verified: its own, whoever it is. Neither rows nor roles matter, so
-/// that it is decided without the disk.
+/// Returns the organization whose API keys `caller` may verify: its own. Neither rows nor roles matter, so this needs
+/// no disk access.
 pub(crate) fn verifies_for(caller: &Caller) -> Result<OrgId, Error> {
     match caller.identity {
         Identity::User { org, .. } | Identity::ApiKey { org, .. } => Ok(org),
@@ -159,7 +162,7 @@ pub(crate) fn verifies_for(caller: &Caller) -> Result<OrgId, Error> {
     }
 }
 
-/// Nobody gives, changes or takes away a role above their own.
+/// Checks that `role` is not above the caller's own: nobody can grant, change or revoke a higher role.
 pub(crate) fn reaches(grant: &Grant, role: Role) -> Result<(), Error> {
     if role <= grant.role {
         return Ok(());
@@ -168,24 +171,26 @@ pub(crate) fn reaches(grant: &Grant, role: Role) -> Result<(), Error> {
     Err(Error::denied(message))
 }
 
-/// An API key that is good for something at `now`, or why it is not.
+/// Returns an API key that is valid at `now`, or an error that says why it is not.
 pub(crate) fn usable(standing: Option<&ApiKeyStatus>, now: Time) -> Result<&ApiKeyStatus, Error> {
     let Some(standing) = standing else {
-        return Err(Error::unauthenticated("API_KEY_NOT_FOUND", "The API key is not known to this server"));
+        return Err(Error::unauthenticated("API_KEY_NOT_FOUND", "The API key is unknown to this server"));
     };
     let (code, message) = match standing.at(now) {
-        Verdict::NotYetValid => ("API_KEY_NOT_YET_VALID", "The API key is not valid yet: its start lies ahead"),
-        Verdict::Expired => ("API_KEY_EXPIRED", "The API key has expired: ask for another"),
-        Verdict::Disabled => ("API_KEY_DISABLED", "The API key was switched off"),
-        Verdict::NotFound => ("API_KEY_NOT_FOUND", "The API key is not known to this server"),
+        Verdict::NotYetValid => {
+            ("API_KEY_NOT_YET_VALID", "The API key is not valid yet: its start date is in the future")
+        }
+        Verdict::Expired => ("API_KEY_EXPIRED", "The API key has expired: ask for a new one"),
+        Verdict::Disabled => ("API_KEY_DISABLED", "The API key is disabled"),
+        Verdict::NotFound => ("API_KEY_NOT_FOUND", "The API key is unknown to this server"),
         Verdict::Valid | Verdict::WrongProject | Verdict::InsufficientRole => return Ok(standing),
     };
     Err(Error::unauthenticated(code, message))
 }
 
-/// The key that verified was deleted meanwhile.
+/// The error for a signature whose key was deleted after it was verified.
 fn key_is_gone() -> Error {
-    let advice = "The key that made it was deleted just now: sign with another key of the organization";
+    let advice = "The key that made this signature has just been deleted: sign with another key of the organization";
     Error::new(ErrorKind::Invalid, "BAD_SIGNATURE", "Invalid signature").advising(advice)
 }
 
@@ -193,24 +198,24 @@ fn account_deleted() -> Error {
     Error::unauthenticated("TOKEN_REVOKED", "The account was deleted")
 }
 
-/// A token that stands at `now`, or why it does not.
+/// Returns a token that is valid at `now`, or an error that says why it is not.
 pub(crate) fn valid(standing: Option<token::TokenStatus>, now: Time) -> Result<token::TokenStatus, Error> {
     let Some(standing) = standing else {
         return Err(Error::unauthenticated(
             "INVALID_TOKEN",
-            "The access token is not known to this server, or was renewed: sign in again, or ask for another",
+            "The access token is unknown to this server, or was replaced by a refresh: sign in again, or use another token",
         ));
     };
     if standing.token.revoked_at.is_some() || standing.user_deleted {
         return Err(Error::unauthenticated(
             "TOKEN_REVOKED",
-            "The access token was revoked: sign in again, or ask for another",
+            "The access token was revoked: sign in again, or use another token",
         ));
     }
     if standing.token.expires_at.is_some_and(|end| end <= now) {
         return Err(Error::unauthenticated(
             "TOKEN_EXPIRED",
-            "The access token has expired: sign in again, or ask for another",
+            "The access token has expired: sign in again, or use another token",
         ));
     }
     Ok(standing)

@@ -1,4 +1,4 @@
-//! How is a thing done? Authorized and recorded, in one transaction, or not at all.
+//! The engine for requests: every action is authorized, executed and recorded in one transaction, or not at all.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,12 +21,12 @@ use crate::store::index::Index;
 use crate::store::login_attempt::{AccountDigest, Network};
 use crate::store::{self, ReadTx, Rejection, Storage, Store, Urgency, WriteTx, WriterMetrics};
 
-/// What was read, or why it may not be.
+/// What was read, or why it was denied.
 type Decided<T> = Result<Result<T, Denial>, Error>;
 
-/// An open organization keys server, without a wire to it.
+/// An open orgkeys store with its rules and limits, independent of HTTP.
 pub struct App {
-    // Private to the engine: nothing is read or written without a caller and a rule, but by the system.
+    // Private to the engine, so that only `System` can read or write without a caller and a rule.
     pub(super) store: Store,
     pub(crate) env: Environment,
     pub(crate) limits: Limits,
@@ -34,14 +34,14 @@ pub struct App {
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) verifiers: Verifiers,
     pub(crate) polls: Polls,
-    /// What seals secrets, once the key file was read.
+    /// The key that encrypts webhook secrets, once the key file was read.
     pub(crate) key: OnceLock<Arc<sealed::SealingKey>>,
-    /// Signed messages from before this moment are refused. Only a restore moves it, and no server runs beside one.
+    /// Signed calls with an earlier timestamp are refused. Only a restore changes it, while no server runs.
     pub(crate) signed_after: Time,
 }
 
 impl App {
-    /// The engine over an open store, where time has come as far as the last process left it.
+    /// Creates the engine on an open store, with the high-water mark that the last process stored.
     pub(super) fn new(store: Store, env: Environment, limits: Limits) -> Result<Self, Error> {
         let (last, clock, last_id, signed_after) = store.read(|tx| {
             Ok::<_, Error>((
@@ -65,7 +65,8 @@ impl App {
         })
     }
 
-    /// Reads from a snapshot in which `caller` has the right of `rule`, and records the read before it is answered.
+    /// Reads from a snapshot in which `caller` has the right of `rule`, and records the read before it returns the
+    /// result.
     pub(crate) fn read<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static>(
         &self,
         caller: &Caller,
@@ -76,7 +77,7 @@ impl App {
         self.answered(caller, rule, read, |value, _| value)
     }
 
-    /// As [`App::read`], for a read that goes on by [`App::consult`]: with the id of its entry.
+    /// As [`App::read`], for a read that continues with [`App::consult`]. Also returns the id of its audit entry.
     pub(crate) fn begin<T: Send + 'static>(
         &self,
         caller: &Caller,
@@ -87,8 +88,8 @@ impl App {
         self.answered(caller, rule, read, |value, id| (value, id))
     }
 
-    /// As [`App::read`], for a read that would hold a snapshot for too long: `work` runs again, each time on a snapshot of its own
-    /// in which the right is decided anew, until it gives an answer. It is recorded once.
+    /// As [`App::read`], for a read that would hold a snapshot for too long. Calls `work` until it returns a result,
+    /// each time on a new snapshot in which the right is checked again. The read is recorded once.
     pub(crate) fn search<T: Send + 'static>(
         &self,
         caller: &Caller,
@@ -103,7 +104,7 @@ impl App {
         }
     }
 
-    /// Records a read, or its denial, and answers it.
+    /// Records a read or its denial, and returns the result.
     fn answered<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static, A: Send + 'static>(
         &self,
         caller: &Caller,
@@ -124,8 +125,8 @@ impl App {
         }))
     }
 
-    /// Looks something up on the way to a recorded change, or goes on with a read that was recorded when it began. Only a
-    /// denial is recorded.
+    /// Reads in preparation of a recorded change, or continues a read that was recorded when it began. Only a denial is
+    /// recorded.
     pub(crate) fn consult<T>(
         &self,
         caller: &Caller,
@@ -142,7 +143,7 @@ impl App {
         })
     }
 
-    /// Changes something by the right of `rule`, decided and recorded in the transaction that changes it.
+    /// Makes a change under the right of `rule`, which is checked and recorded in the same transaction.
     pub(crate) fn record<T: Send + 'static, E: IntoIterator<Item = Event>>(
         &self,
         caller: &Caller,
@@ -152,7 +153,8 @@ impl App {
         Pending::coming(self.store.decide(Urgency::Ordinary, recorded(caller.clone(), self.env.clone(), rule, work)))
     }
 
-    /// As [`App::record`], for what revokes: it may use the reserve of a full disk. The right is looked at before, so that nobody without it spends the reserve on denials.
+    /// As [`App::record`], for revocations, which may use the disk reserve. The right is also checked before, so that
+    /// callers without it cannot use up the reserve with denials.
     pub(crate) fn revoke<T: Send + 'static, E: IntoIterator<Item = Event>>(
         &self,
         caller: &Caller,
@@ -169,7 +171,7 @@ impl App {
         }
     }
 
-    /// Decides on a snapshot, and reads from it if the right is there.
+    /// Checks the right on a snapshot, and reads from it if the right is granted.
     fn decided<T>(
         &self,
         caller: &Caller,
@@ -179,7 +181,7 @@ impl App {
         let now = self.env.now();
         self.store.read(|tx| match access::decide(tx, caller, rule, now) {
             Ok(grant) => match work(tx, &grant) {
-                // What the rows forbid is a denial like any other.
+                // A denial by `work` is treated like any other.
                 Err(error) if error.kind == ErrorKind::Denied => Ok(Err(Denial::Forbidden(grant.org, Box::new(error)))),
                 done => done.map(Ok),
             },
@@ -187,7 +189,7 @@ impl App {
         })
     }
 
-    /// Records a denial and answers with it.
+    /// Records a denial and returns it.
     fn denied<T: Send + 'static>(&self, caller: &Caller, rule: &Rule, denial: Denial) -> Pending<T> {
         let (caller, rule, env) = (caller.clone(), rule.clone(), self.env.clone());
         let now = env.now();
@@ -195,59 +197,60 @@ impl App {
         Pending::coming(self.store.decide(Urgency::Ordinary, write))
     }
 
-    /// Looks up a few rows by their keys for somebody who is not a caller yet: whose credential it is, whose key may have signed.
-    /// Short enough for a thread that must not block.
+    /// Looks up a few rows by their keys before the caller is known: whose credential it is, which keys may have
+    /// signed. Short enough for an async thread.
     pub(crate) fn pre_auth<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, Error>) -> Result<T, Error> {
         self.store.look_up(work)
     }
 
-    /// Remembers a wrong password, whoever tried it.
+    /// Stores a failed password attempt.
     pub(crate) fn remember_wrong_password(&self, account: AccountDigest, network: Network) -> Result<(), Error> {
         let now = self.env.now();
         self.store.write(move |tx| Ok(store::login_attempt::add(tx, account, network, now)?)).wait()
     }
 
-    /// The credentials that stand now, in memory.
+    /// Returns the in-memory index of the valid credentials.
     pub(crate) fn index(&self) -> &Index {
         self.store.index()
     }
 
-    /// Calls `listener` with the id of the audit log's last entry after each commit that added some. It must only pass the word on.
+    /// Calls `listener` with the id of the last audit entry after each commit that added entries. It runs on the
+    /// writer's thread and must only pass the notification on.
     pub fn subscribe(&self, listener: impl Fn(i64) + Send + 'static) {
         self.store.subscribe(listener);
     }
 
-    /// The present moment, as the server sees it.
+    /// Returns the current time, as the server trusts it.
     #[must_use]
     pub fn now(&self) -> Time {
         self.env.now()
     }
 
-    /// The id of a new request.
+    /// Returns a new request id.
     #[must_use]
     pub fn request_id(&self) -> String {
         self.env.id::<uuid::Uuid>().to_string()
     }
 
-    /// Whether a change reaches the disk now.
+    /// Checks that a change reaches the disk now.
     pub fn probe(&self) -> Result<(), Error> {
         let now = self.env.now();
         self.store.write(move |tx| Ok(store::server::probe(tx, now)?)).wait()
     }
 
-    /// How busy the writer has been.
+    /// Returns the metrics of the writer.
     #[must_use]
     pub fn writer_metrics(&self) -> WriterMetrics {
         self.store.writer_metrics()
     }
 
-    /// The store's file.
+    /// Returns the path of the database file.
     #[must_use]
     pub fn database(&self) -> &std::path::Path {
         self.store.path()
     }
 
-    /// What the store takes and what it has.
+    /// Returns the disk space that the store uses and that is left.
     #[must_use]
     pub fn storage(&self) -> Storage {
         self.store.storage()

@@ -1,4 +1,4 @@
-//! Whose credential is it? And may its holder call now?
+//! Authenticates a credential, and applies the rate limits of its holder.
 
 use super::access;
 use super::app::App;
@@ -7,17 +7,17 @@ use super::error::Error;
 use crate::crypto::secret;
 use crate::store;
 
-/// What a request carries to show who calls.
+/// The credential of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Credential<'a> {
-    /// A person's access token.
+    /// A user's access token.
     Token(&'a str),
     /// A service's API key.
     ApiKey(&'a str),
 }
 
-/// The caller whom a credential proves. One of the wrong shape is refused before anything is looked up. Never waits for a
-/// write or a long read, so an async thread may call it.
+/// Returns the caller that a credential proves. A malformed one is refused before any lookup. Never waits for a write
+/// or a long read, so it may be called on an async thread.
 pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Result<Caller, Error> {
     let identity = match credential {
         Credential::Token(text) => person(app, text)?,
@@ -26,12 +26,12 @@ pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Re
     Ok(Caller { identity, origin })
 }
 
-/// Takes a call from the buckets of the credential, the person and the organization.
+/// Takes one call from the rate limits of the credential, the user and the organization.
 pub fn admit(app: &App, caller: &Caller) -> Result<(), Error> {
     caller.credential().map_or(Ok(()), |(org, credential)| app.limiter.admit_caller(org, credential))
 }
 
-/// Charges the same buckets for a call that changes so many rows.
+/// Charges the same limits for a call that changes `rows` rows.
 pub(crate) fn charge(app: &App, caller: &Caller, rows: usize) {
     if let Some((org, credential)) = caller.credential() {
         app.limiter.charge(org, credential, rows);
@@ -40,12 +40,12 @@ pub(crate) fn charge(app: &App, caller: &Caller, rows: usize) {
 
 fn person(app: &App, text: &str) -> Result<Identity, Error> {
     let Some(digest) = secret::SecretKind::AccessToken.digest(text) else {
-        let message = "The access token is malformed: it is `okp_` and 36 letters and digits, copied whole";
+        let message = "The access token is malformed: it must be `okp_` followed by 36 letters and digits";
         return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
     };
     let standing = match app.index().token(&digest) {
         Some(standing) => access::valid(Some((*standing).clone()), app.now())?,
-        // It does not stand. Whether it was revoked or never was is on disk.
+        // It is not valid. Whether it was revoked or never existed is on disk.
         None => access::valid(app.pre_auth(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?, app.now())?,
     };
     Ok(Identity::User { token: standing.token.id, user: standing.token.user, org: standing.org })
@@ -53,7 +53,7 @@ fn person(app: &App, text: &str) -> Result<Identity, Error> {
 
 fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
     let Some(digest) = secret::SecretKind::ApiKey.digest(text) else {
-        let message = "The API key is malformed: it is `oka_` and 36 letters and digits, copied whole";
+        let message = "The API key is malformed: it must be `oka_` followed by 36 letters and digits";
         return Err(Error::unauthenticated("MALFORMED_API_KEY", message));
     };
     let key = app.index().api_key(&digest);

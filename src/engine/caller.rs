@@ -1,20 +1,20 @@
-//! Who asks? Known by a credential alone, never by what a request says of itself.
+//! The caller of an action, known only by a credential and never by what a request claims.
 
 use std::net::IpAddr;
 
 use crate::domain::audit::Actor;
 use crate::domain::id::{ApiKeyId, OrgId, OrgKeyId, TokenId, UserId};
 
-/// Somebody who asks for something, and where the request came from.
+/// Who makes a request, and where it came from.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who it is.
+    /// Who makes the request.
     pub identity: Identity,
     /// Where it came from.
     pub origin: Origin,
 }
 
-/// Who a credential says the caller is.
+/// Who the caller is, as the credential proves.
 #[derive(Clone, Debug)]
 pub enum Identity {
     /// The user of a valid access token.
@@ -33,9 +33,9 @@ pub enum Identity {
         /// The key's organization.
         org: OrgId,
     },
-    /// A person who has just proved who they are, by their password, a refresh token or an invitation.
+    /// A user who has just authenticated with their password, a refresh token or an invitation.
     Proven {
-        /// The person.
+        /// The user.
         user: UserId,
     },
     /// A node whose signature was verified with a key of the organization.
@@ -51,10 +51,10 @@ pub enum Identity {
     System,
 }
 
-/// What a call is made with.
+/// The credential of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialId {
-    /// An access token or a session, and whose it is.
+    /// An access token or a session, and its user.
     Token(TokenId, UserId),
     /// An API key.
     ApiKey(ApiKeyId),
@@ -63,7 +63,7 @@ pub enum CredentialId {
 /// Where a request came from, as the audit log records it.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// The client's address; none for the command line.
+    /// The client's IP address; `None` for the command line.
     pub address: Option<IpAddr>,
     /// The id of the request.
     pub request_id: Option<String>,
@@ -76,7 +76,7 @@ impl Caller {
         Self { identity: Identity::System, origin: Origin::default() }
     }
 
-    /// The organization that the credential belongs to.
+    /// Returns the organization that the credential belongs to.
     #[must_use]
     pub const fn org(&self) -> Option<OrgId> {
         match self.identity {
@@ -85,7 +85,7 @@ impl Caller {
         }
     }
 
-    /// The credential that the caller came with, which its calls and streams are counted by, and its organization.
+    /// Returns the credential, by which calls and streams are counted, and its organization.
     #[must_use]
     pub const fn credential(&self) -> Option<(OrgId, CredentialId)> {
         match self.identity {
@@ -95,7 +95,7 @@ impl Caller {
         }
     }
 
-    /// How the audit log names the caller in an entry about `context_id`. An API key's name is the store's to add.
+    /// Returns the actor for an audit entry about `context_id`. The name of an API key is added from the store.
     pub(crate) fn actor(&self, context_id: Option<&str>) -> Actor {
         match &self.identity {
             Identity::User { user, .. } | Identity::Proven { user } => {

@@ -1,7 +1,7 @@
-//! What comes from outside the program? The present moment and randomness, handed in so that a test can hold them still.
+//! Time and randomness, passed in so that tests can control them.
 //!
-//! How long something takes (a deadline, a rest, a rate) is measured with `Instant` where it is waited for: nobody can set
-//! that, and nothing remembers it. TLS has its own randomness, and judges certificates by the system's clock.
+//! Durations (deadlines, backoffs, rates) are measured with `Instant` where they are waited for: it cannot be set, and
+//! nothing stores it. TLS uses its own randomness, and checks certificates by the system clock.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,64 +14,64 @@ use super::high_water::HighWater;
 use crate::domain::id::Ids;
 use crate::domain::time::{Clock, Time};
 
-/// The clock, the source of randomness and the ids that are made of both.
+/// The clock, the source of randomness, and the ids that are generated from both.
 #[derive(Clone)]
 pub struct Environment {
     clock: Arc<dyn Clock>,
     seed: fn() -> [u8; 32],
     ids: Arc<Ids>,
-    /// Until when time has come for sure.
+    /// The high-water mark of the clock.
     pub(crate) high_water: Arc<HighWater>,
-    /// For ids alone, which are many and no secrets: a fresh generator for each would ask the system each time.
+    /// Used for ids only, which are many and not secret: a new generator for each id would need a system call.
     for_ids: Arc<Mutex<StdRng>>,
 }
 
 impl Environment {
-    /// Time from `clock`, randomness from generators that `seed` starts.
+    /// Takes the time from `clock`, and randomness from generators seeded by `seed`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, seed: fn() -> [u8; 32]) -> Self {
         let for_ids = Arc::new(Mutex::new(StdRng::from_seed(seed())));
         Self { clock, seed, ids: Arc::default(), high_water: Arc::default(), for_ids }
     }
 
-    /// The same, with ids that come after all that were given out until `time`.
+    /// Returns the environment with ids that sort after every id issued until `time`.
     #[must_use]
     pub fn with_ids_after(self, time: Time) -> Self {
         Self { ids: Arc::new(Ids::after(time)), ..self }
     }
 
-    /// The same, where time has come as far as an earlier process left it.
+    /// Returns the environment with the high-water mark of an earlier process.
     #[must_use]
     pub fn with_high_water(self, high_water: HighWater) -> Self {
         Self { high_water: Arc::new(high_water), ..self }
     }
 
-    /// The present moment, by which everything is judged and recorded: it does not step back with the clock.
+    /// Returns the current time, by which everything is decided and recorded. It does not go back when the clock does.
     #[must_use]
     pub fn now(&self) -> Time {
         self.high_water.judge(&*self.clock)
     }
 
-    /// What the clock shows, be it right or wrong.
+    /// Returns the time that the clock shows, right or wrong.
     #[must_use]
     pub fn wall_clock(&self) -> Time {
         self.clock.now()
     }
 
-    /// A moment that has come whatever the clock may show: what is forgotten or removed by it is old indeed.
+    /// Returns a time that has certainly passed, even if the clock is ahead. Deletion by age uses it.
     #[must_use]
     pub fn safe_now(&self) -> Time {
         let now = self.now();
         self.wall_clock().min(self.high_water.mark()).min(now)
     }
 
-    /// A generator fit for keys and tokens.
+    /// Returns a generator suitable for keys and tokens.
     #[must_use]
     pub fn rng(&self) -> StdRng {
         StdRng::from_seed((self.seed)())
     }
 
-    /// The next id.
+    /// Returns the next id.
     #[must_use]
     pub fn id<T: From<Uuid>>(&self) -> T {
         self.ids.next(self.now(), &mut *self.for_ids.lock().unwrap_or_else(PoisonError::into_inner))
@@ -80,6 +80,6 @@ impl Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Outside")
+        f.write_str("Environment")
     }
 }

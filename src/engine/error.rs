@@ -1,4 +1,4 @@
-//! Why was it not done? A kind, a stable code and a sentence for whoever asked; the cause stays in the log.
+//! Errors of actions: a kind, a stable code and a message for the caller. The cause goes only to the log.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,73 +7,73 @@ use crate::crypto::rsa::KeyError;
 use crate::domain::text::InvalidField;
 use crate::store::{Rejection, StoreError};
 
-/// What sort of failure it is.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The input cannot be taken.
+    /// The input is invalid.
     Invalid,
-    /// No credential, or not a good one.
+    /// The credential is missing or invalid.
     Unauthenticated,
-    /// The caller may not.
+    /// The caller lacks the right.
     Denied,
-    /// There is no such thing.
+    /// The target does not exist.
     Missing,
-    /// It stands against something that is there.
+    /// The request conflicts with the current state.
     Conflict,
-    /// Too often; try again later.
+    /// Too many requests; retry later.
     TooMany,
-    /// It cannot be stored now; nothing was changed.
+    /// The change cannot be stored now; nothing was changed.
     Unavailable,
-    /// A fault of the program.
+    /// A bug or an unexpected failure.
     Internal,
 }
 
-/// Why something was not done. Nothing was changed.
+/// Why an action failed. Nothing was changed.
 #[derive(Clone, Debug)]
 pub struct Error {
-    /// What sort of failure it is.
+    /// The kind of an error.
     pub kind: ErrorKind,
-    /// A stable word in capitals, for programs.
+    /// A stable code in capitals, for programs.
     pub code: &'static str,
-    /// A sentence for people.
+    /// A message for people.
     pub message: String,
-    /// What to do about it, on calls whose clients read it.
+    /// What to do about it, for calls whose clients read it.
     pub advice: Option<String>,
-    /// How long to wait before another try.
+    /// How long to wait before a retry.
     pub retry_after: Option<Duration>,
-    /// What really happened, for the log alone.
+    /// The cause, for the log only.
     pub cause: Option<String>,
 }
 
 impl Error {
-    /// An error with a code and a sentence.
+    /// Creates an error with a code and a message.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
         Self { kind, code, message: message.into(), advice: None, retry_after: None, cause: None }
     }
 
-    /// The same, with what to do about it.
+    /// Adds what to do about it.
     #[must_use]
     pub fn advising(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
 
-    /// The caller has no credential, or not a good one.
+    /// Creates an error for a missing or invalid credential.
     pub fn unauthenticated(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unauthenticated, code, message)
     }
 
-    /// The caller may not; `message` says what it may.
+    /// Creates an error for a caller without the right; `message` says what is permitted.
     pub fn denied(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Denied, "ACCESS_DENIED", message)
     }
 
-    /// Too often; try again after `wait`.
+    /// Creates an error for too many requests; the caller may retry after `wait`.
     #[must_use]
     pub fn too_many(wait: Duration, message: impl Into<String>) -> Self {
         Self { retry_after: Some(wait), ..Self::new(ErrorKind::TooMany, "TOO_MANY_REQUESTS", message) }
     }
 
-    /// A fault of the program; `cause` goes to the log.
+    /// Creates an internal error; `cause` goes only to the log.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let message = "Internal error: the server's log has the details under this request's id";
         Self { cause: Some(cause.to_string()), ..Self::new(ErrorKind::Internal, "INTERNAL_ERROR", message) }

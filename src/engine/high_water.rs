@@ -1,4 +1,5 @@
-//! How far has time come for sure? Nothing is judged by an earlier moment, however the clock is set.
+//! The high-water mark: the latest time that has certainly passed. Nothing is decided by an earlier time, however the
+//! clock is set.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,24 +9,27 @@ use crate::domain::time::{Clock, Time};
 use crate::store::clock::ClockState;
 use crate::store::replay::KEPT;
 
-/// A clock that is further ahead than this is believed only once it has run on for as long.
+/// A clock that leaps ahead by more than this is trusted only after it has run on for this long.
 pub(crate) const LEAP: Duration = Duration::from_hours(24);
 
-/// Time servers pull the clock back by less than this all the time, which is no event.
+/// A step back of more than this many milliseconds is recorded. Time synchronization often sets the clock back by less.
 pub(crate) const STEP: i64 = 1_000;
 
-/// Steps that wait to be recorded; a clock that jumps to and fro must not fill the memory.
+/// The maximum number of steps that wait to be recorded, so that a clock that jumps back and forth does not fill the
+/// memory.
 const MOST_STEPS: usize = 64;
 
-/// The latest moment that has surely come, the latest that a clock showed which ran ahead of it, and what the clock showed
-/// when it was last looked at.
+/// The latest time that has certainly passed (the mark), the latest time shown by a clock that ran ahead of it, and the
+/// last time that was read from the clock.
 #[derive(Debug, Default)]
 pub struct HighWater {
     pub(crate) mark: AtomicI64,
-    /// How far the clock came while it was not believed: after a leap, or an outage, of more than a day. 0: it did not.
+    /// The latest time that the clock showed while it was not trusted, after a leap or an outage of more than a day. 0
+    /// if there was none.
     pub(crate) ahead: AtomicI64,
     shown: AtomicI64,
-    /// The latest moment that a forgotten signature states: up to it a used one cannot be told from a fresh one.
+    /// The latest timestamp of a used signature that was forgotten. Up to it, a used signature cannot be told from an
+    /// unused one.
     pub(crate) forgotten: AtomicI64,
     /// Steps back that are not recorded yet.
     steps: Mutex<Vec<(Time, Time)>>,
@@ -33,13 +37,13 @@ pub struct HighWater {
 }
 
 impl HighWater {
-    /// As the last process left it: what it kept, and the last entry of the audit log, which may be younger.
+    /// Restores the state of the last process from what it stored and from the last audit entry, which may be later.
     #[must_use]
     pub fn recovered(stored: ClockState, last_entry: Option<Time>, now: Time) -> Self {
         let last = last_entry.unwrap_or(Time::from_millis(0));
         let never = stored.high_water.millis() == 0;
         let mark = match last {
-            // The first start, or one on a database that never knew of this.
+            // The first start, or the first one on a database from before the mark existed.
             _ if never => {
                 if last.millis() == 0 {
                     now
@@ -63,15 +67,16 @@ impl HighWater {
             mark: AtomicI64::new(mark.millis()),
             ahead: AtomicI64::new(ahead.millis()),
             shown: AtomicI64::new(shown.millis()),
-            // What the last process forgot is not known: all that it may have.
+            // Which signatures the last process forgot is unknown, so assume all that it may have forgotten.
             forgotten: AtomicI64::new(mark.minus(KEPT).millis()),
             stored: Mutex::new(ClockState { shown, ..stored }),
             ..Self::default()
         }
     }
 
-    /// The moment to judge by: what the clock shows, but never before the mark, which follows it unless it leaps. And as long
-    /// as the clock runs ahead of the mark, its steps back of up to a day bring nothing back to life either.
+    /// Returns the time to decide by: the clock's, but never before the mark, which follows the clock unless it leaps.
+    /// While the clock runs ahead of the mark, steps back of up to a day are ignored too, so that nothing expired
+    /// becomes valid again.
     pub(crate) fn judge(&self, clock: &dyn Clock) -> Time {
         let now = clock.now().millis();
         if self.shown.load(Ordering::Relaxed) != now {
@@ -86,8 +91,8 @@ impl HighWater {
         Time::from_millis(now.max(mark).max(ahead))
     }
 
-    /// How far the clock came ahead of the mark. A step back of more than a day is the end of a leap, and lets go of it: a
-    /// clock that was ten years ahead for a moment locks nobody out.
+    /// Returns how far the clock has run ahead of the mark. A step back of more than a day ends a leap and resets this,
+    /// so that a clock that was ten years ahead for a moment locks nobody out.
     fn hold(&self, now: i64, unbelieved: i64) -> i64 {
         let ahead = self.ahead.load(Ordering::Relaxed);
         if ahead > reach(now) {
@@ -100,17 +105,17 @@ impl HighWater {
         ahead.max(unbelieved)
     }
 
-    /// The latest moment that has surely come.
+    /// Returns the latest time that has certainly passed.
     pub(crate) fn mark(&self) -> Time {
         Time::from_millis(self.mark.load(Ordering::Relaxed))
     }
 
-    /// Remembers that a used signature which states this moment was forgotten.
+    /// Stores that a used signature with this timestamp was forgotten.
     pub(crate) fn forget_used(&self, signed_at: Time) {
         self.forgotten.fetch_max(signed_at.millis(), Ordering::Relaxed);
     }
 
-    /// Used signatures that state this moment or an earlier one may be forgotten.
+    /// Returns the time up to which used signatures may have been forgotten.
     pub(crate) fn used_forgotten(&self) -> Time {
         Time::from_millis(self.forgotten.load(Ordering::Relaxed))
     }
@@ -120,7 +125,7 @@ impl HighWater {
         if before - now <= STEP {
             return;
         }
-        // This thread may have been held up since it looked: only a second look shows a step.
+        // This thread may have been delayed since it read the clock, so only a second reading proves a step.
         let again = clock.now().millis();
         self.shown.fetch_max(again, Ordering::Relaxed);
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +144,7 @@ impl HighWater {
     }
 }
 
-/// The last moment that follows `millis` without a leap.
+/// Returns the latest time after `millis` that is not a leap.
 fn reach(millis: i64) -> i64 {
     Time::from_millis(millis).plus(LEAP).millis()
 }

@@ -1,4 +1,5 @@
-//! How often may somebody ask? A bucket for each credential and each person, two for each organization, one for each network whose signed calls are refused, and the guesses under way.
+//! Rate limits: a token bucket per credential and per user, two per organization, one per network whose signed calls
+//! are refused, and the password attempts in progress.
 
 mod buckets;
 
@@ -15,57 +16,58 @@ use super::login_attempts::LoginAttempts;
 use crate::domain::event::network;
 use crate::domain::id::{OrgId, UserId};
 
-/// A bucket for calls holds four seconds of them.
+/// The burst of a bucket for calls, in seconds of its rate.
 const CALLS_BURST: u32 = 4;
 
-/// A person may call so many times as often as one of their access tokens, over all of them: whoever has stolen one leaves the
-/// person enough calls to end it.
+/// The rate of a user across all their access tokens, as a multiple of the rate of one token. A stolen token thus
+/// leaves the user enough calls to revoke it.
 const PERSON_FACTOR: u32 = 2;
 
-/// A bucket for signed calls holds a minute of them: after an outage, all nodes of an organization come back at once.
+/// The burst of a bucket for signed calls, in seconds of its rate: after an outage, all nodes of an organization return
+/// at once.
 const SIGNED_BURST: u32 = 60;
 
-/// Rows that a call may change for what it costs; those beyond are charged like further calls.
+/// The number of changed rows that one call includes; further rows are charged as further calls.
 const ROWS_OF_A_CALL: usize = 20;
 
-/// The limits that an administrator sets. By default nothing is allowed and nothing is counted.
+/// The limits that an administrator sets. The default permits no keys, nodes or users, and has no rate limits.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    /// Keys per organization, 1 to 100.
+    /// Organization keys per organization, 1 to 100.
     pub org_keys: u32,
-    /// Nodes per organization, deleted ones included, 1 to 1,000,000.
+    /// Nodes per organization, including deleted ones, 1 to 1,000,000.
     pub nodes: u32,
-    /// People per organization, deleted ones included, 1 to 100,000.
+    /// Users per organization, including deleted ones, 1 to 100,000.
     pub people: u32,
-    /// API keys per organization that have not ended, 1 to 100,000.
+    /// Unexpired API keys per organization, 1 to 100,000.
     pub api_keys: u32,
-    /// How far a signed timestamp may lie from the server's time, 1 to 900 s.
+    /// The maximum difference between a signed timestamp and the server's time, 1 to 900 s.
     pub signature_window: Duration,
     /// Accepted signed calls per second and organization; 0 = no limit.
     pub signed_rate: u32,
     /// Refused signed calls per second and network; 0 = no limit.
     pub refused_rate: u32,
-    /// How many of them at once.
+    /// The burst of refused signed calls per network.
     pub refused_burst: u32,
-    /// Calls per second of a credential; a person may have twice as many over all of theirs. 0 = no limit.
+    /// Calls per second and credential; a user may make twice as many across all credentials. 0 = no limit.
     pub caller_rate: u32,
-    /// Calls per second of all people and API keys of an organization; 0 = no limit.
+    /// Calls per second of all users and API keys of an organization; 0 = no limit.
     pub org_rate: u32,
-    /// How long nothing may be heard of a node before it is silent.
+    /// The time without contact after which a node is silent.
     pub node_silent: Duration,
-    /// Networks that webhooks may reach although they are private, also in the clear.
+    /// Private networks that webhooks may reach, also over http://.
     pub webhook_allow: Vec<IpNet>,
 }
 
 impl Limits {
-    /// How many signed calls of an organization are accepted at once; 0 = any number.
+    /// The burst of accepted signed calls per organization; 0 = no limit.
     #[must_use]
     pub const fn signed_burst(&self) -> u32 {
         self.signed_rate.saturating_mul(SIGNED_BURST)
     }
 }
 
-/// The buckets; none where a limit is off.
+/// The buckets; `None` where there is no limit.
 pub(crate) struct Limiter {
     credentials: Option<Buckets<CredentialId>>,
     people: Option<Buckets<UserId>>,
@@ -91,8 +93,8 @@ impl Limiter {
         }
     }
 
-    /// Takes a call, or says how long it must wait. The narrowest bucket comes first: whoever has used it up takes nothing from
-    /// the others of the person, or of the organization.
+    /// Admits a call, or returns how long it must wait. The narrowest bucket comes first: a credential that has used it
+    /// up takes nothing from the buckets of the user and the organization.
     pub(crate) fn admit_caller(&self, org: OrgId, credential: CredentialId) -> Result<(), Error> {
         let whose = match credential {
             CredentialId::Token(..) => "This access token",
@@ -100,13 +102,13 @@ impl Limiter {
         };
         take(self.credentials.as_ref(), credential, whose, "", "caller_rate")?;
         if let CredentialId::Token(_, user) = credential {
-            let over = ", over all their sessions and access tokens";
-            take(self.people.as_ref(), user, "This person", over, "caller_rate")?;
+            let over = " across all their sessions and access tokens";
+            take(self.people.as_ref(), user, "This user", over, "caller_rate")?;
         }
-        take(self.orgs.as_ref(), org, "This organization", ", over all its people and API keys", "org_rate")
+        take(self.orgs.as_ref(), org, "This organization", " across all its users and API keys", "org_rate")
     }
 
-    /// Charges a call that changes so many rows: it is not refused for them, but the next ones wait.
+    /// Charges a call that changes `rows` rows. The call itself is not refused for them, but later ones must wait.
     pub(crate) fn charge(&self, org: OrgId, credential: CredentialId, rows: usize) {
         let (calls, now) = (u32::try_from(rows / ROWS_OF_A_CALL).unwrap_or(u32::MAX), Instant::now());
         if let Some(credentials) = &self.credentials {
@@ -125,8 +127,9 @@ impl Limiter {
         let (Some(refused), Some(address)) = (&self.refused, address) else { return Ok(()) };
         let wait = refused.wait(&network(address), Instant::now());
         admitted(wait, || {
-            let what = format!("This network met the limit of {} refused signed calls a second", refused.rate);
-            (what, "correct the nodes that are refused, then try again", "refused_rate")
+            let what =
+                format!("This network has reached the limit of {} refused signed calls per second", refused.rate);
+            (what, "fix the key or the clock of the refused nodes, then retry", "refused_rate")
         })
     }
 
@@ -137,20 +140,20 @@ impl Limiter {
         }
     }
 
-    /// Refuses a signed call of an organization whose bucket is empty, before anything is done for it.
+    /// Refuses a signed call of an organization whose bucket is empty, before any work is done for it.
     pub(crate) fn admit_signed(&self, org: OrgId) -> Result<(), Error> {
         let Some(signed) = &self.signed else { return Ok(()) };
         admitted(signed.wait(&org, Instant::now()), || too_many_signed(signed.rate))
     }
 
-    /// Takes an accepted signed call of an organization, or says how long it must wait.
+    /// Counts an accepted signed call of an organization, or returns how long it must wait.
     pub(crate) fn take_signed(&self, org: OrgId) -> Result<(), Error> {
         let Some(signed) = &self.signed else { return Ok(()) };
         admitted(signed.take(org, Instant::now()), || too_many_signed(signed.rate))
     }
 }
 
-/// Takes a call from a bucket, if there is such a limit.
+/// Takes a call from a bucket, if there is a limit.
 fn take<K: Hash + Eq>(
     buckets: Option<&Buckets<K>>,
     key: K,
@@ -160,24 +163,24 @@ fn take<K: Hash + Eq>(
 ) -> Result<(), Error> {
     let Some(buckets) = buckets else { return Ok(()) };
     admitted(buckets.take(key, Instant::now()), || {
-        (format!("{whose} met the limit of {} calls a second{over}", buckets.rate), "slow down", setting)
+        (format!("{whose} has reached the limit of {} calls per second{over}", buckets.rate), "slow down", setting)
     })
 }
 
-/// What was met, what to do about it, and the setting that raises it.
+/// The limit that was reached, what to do about it, and the setting that raises it.
 type Met = (String, &'static str, &'static str);
 
-/// Refuses what must wait.
+/// Returns an error if the call must wait.
 fn admitted(wait: Duration, met: impl FnOnce() -> Met) -> Result<(), Error> {
     if wait.is_zero() {
         return Ok(());
     }
     let (what, remedy, setting) = met();
-    let message = format!("{what}: {remedy}, or have the server's administrator raise {setting}");
+    let message = format!("{what}: {remedy}, or ask the server's administrator to raise {setting}");
     Err(Error::too_many(wait, message))
 }
 
 fn too_many_signed(rate: u32) -> Met {
-    let what = format!("This organization met the limit of {rate} accepted signed calls a second");
+    let what = format!("This organization has reached the limit of {rate} accepted signed calls per second");
     (what, "send the same call again later", "signed_rate")
 }

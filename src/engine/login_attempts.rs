@@ -1,4 +1,4 @@
-//! Which passwords are being compared now, and which wrong ones could not be written? They count like those on disk.
+//! Password attempts that are counted in memory: those in progress, and failed ones that could not be written to disk.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,22 +6,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::domain::time::Time;
 use crate::store::login_attempt::{AccountDigest, Network, Scope, WINDOW};
 
-/// The guesses that are being looked at, not wrong yet but counted as if they were; and wrong ones that the disk had no
-/// room for.
+/// The attempts in progress, which count as failed until they succeed, and failed attempts that could not be written
+/// because the disk is full.
 #[derive(Default)]
 pub struct LoginAttempts(Mutex<Counted>);
 
-/// What counts beside the rows of the store.
+/// The attempts that count in addition to the rows of the store.
 #[derive(Default)]
 pub(crate) struct Counted {
     pub(crate) under_way: Vec<AttemptedLogin>,
     unwritten: VecDeque<(AttemptedLogin, Time)>,
 }
 
-/// Wrong guesses that are kept in memory while the disk is full; beyond it the oldest are dropped.
+/// The maximum number of failed attempts held in memory while the disk is full; beyond it the oldest are dropped.
 const MOST_IN_MEMORY: usize = 10_000;
 
-/// What is guessed at, and from where.
+/// The account and the network of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttemptedLogin {
     pub(crate) account: AccountDigest,
@@ -51,7 +51,7 @@ impl Counted {
         }
     }
 
-    /// Keeps a wrong guess for as long as it counts.
+    /// Holds a failed attempt in memory for as long as it counts.
     pub(crate) fn keep(&mut self, attempted: AttemptedLogin, now: Time) {
         let ended = now.minus(WINDOW);
         self.unwritten.retain(|(_, at)| *at > ended);

@@ -1,8 +1,10 @@
-//! How is a thing decided, done and recorded? One way for everything that somebody asks for, and one for what the server does by itself.
+//! The engine: decides, executes and records every action. There is one way in for callers and one for the server
+//! itself.
 //!
-//! From the ground up: what is asked for and by whom (`rule`, `caller`, `error`), what the engine remembers (`high_water`,
-//! `login_attempts`, `polls`), who decides (`access`, `limits`), what is counted and sent (`refusals`, `outbox`), how it is
-//! recorded (`record`, `pending`), and the two ways in: [`app::App`] for callers, [`system::System`] for the server itself.
+//! From the bottom up: rights, callers and errors (`rule`, `caller`, `error`); state in memory (`high_water`,
+//! `login_attempts`, `polls`); decisions (`access`, `limits`); counts and webhook deliveries (`refusals`, `outbox`);
+//! recording (`record`, `pending`); and the two ways in: [`app::App`] for callers, [`system::System`] for the server
+//! itself.
 
 pub mod access;
 pub mod app;

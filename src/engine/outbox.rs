@@ -1,4 +1,4 @@
-//! To which webhooks does an event go? Those that ask for it and have room for it; one that has none is switched off.
+//! Creates the webhook deliveries of an event. A webhook that has reached its limit of pending deliveries is disabled.
 
 use super::environment::Environment;
 use super::error::Error;
@@ -8,7 +8,7 @@ use crate::domain::time::Time;
 use crate::domain::webhook::Disabled;
 use crate::store::{self, WriteTx};
 
-/// An event as the outbox needs to know it.
+/// What the outbox needs to know about an event.
 pub(super) struct Sent {
     pub(super) id: i64,
     pub(super) org: OrgId,
@@ -17,8 +17,8 @@ pub(super) struct Sent {
     pub(super) at: Time,
 }
 
-/// Puts an event on its way to the webhooks that ask for it, in the transaction that records it; gives what is to be recorded
-/// of those that had no room.
+/// Creates deliveries to the webhooks whose filters match, in the transaction that records the event. Returns the
+/// events of webhooks that were disabled because they were at their limit.
 pub(super) fn post(tx: &WriteTx<'_>, env: &Environment, audience: Audience, sent: &Sent) -> Result<Vec<Event>, Error> {
     let times = (sent.at, env.wall_clock());
     let webhooks = match audience {

@@ -1,4 +1,4 @@
-//! What will an action answer? Known once it and its event are on disk, and seen on its way out by whoever counts refusals.
+//! The future result of an action, available once the action and its event are on disk.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -8,30 +8,31 @@ use super::error::Error;
 use super::refusals::RefusalCounter;
 use crate::store;
 
-/// What an action will answer, once it and its event are on disk: a task awaits it, a thread waits for it.
-#[must_use = "nobody knows whether it was done"]
+/// The result of an action, available once the action and its event are on disk. Tasks await it; threads call
+/// [`Pending::wait`].
+#[must_use = "the action may have failed"]
 pub struct Pending<T> {
     answer: store::Reply<T, Error>,
     counter: Option<RefusalCounter>,
 }
 
 impl<T> Pending<T> {
-    /// An action whose change was handed to the writer.
+    /// An action whose change was passed to the writer.
     pub(crate) const fn coming(answer: store::Reply<T, Error>) -> Self {
         Self { answer, counter: None }
     }
 
-    /// An action that is not done.
+    /// An action that was refused.
     pub(crate) const fn refused(error: Error) -> Self {
         Self::coming(store::Reply::refused(error))
     }
 
-    /// Lets `counter` see the answer on its way out: only then is it known that no lost transaction took its place.
+    /// Lets `counter` see the result when it is returned: only then is it certain that the transaction was not lost.
     pub(crate) fn counted_by(self, counter: RefusalCounter) -> Self {
         Self { counter: Some(counter), ..self }
     }
 
-    /// Waits on this thread.
+    /// Blocks this thread until the result is available.
     pub fn wait(self) -> Result<T, Error> {
         counted(self.counter.as_ref(), self.answer.wait())
     }
@@ -46,7 +47,7 @@ impl<T> IntoFuture for Pending<T> {
     }
 }
 
-/// The answer of an action, for a task.
+/// The result of an action, as a future.
 pub struct PendingAnswer<T> {
     answer: store::ReplyFuture<T, Error>,
     counter: Option<RefusalCounter>,

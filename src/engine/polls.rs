@@ -1,4 +1,4 @@
-//! Which readings of the audit log were counted instead of recorded? Those that showed nothing but readings.
+//! Reads of the audit log that are counted instead of recorded, because they returned nothing but entries of reads.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,15 +8,15 @@ use crate::domain::event::Event;
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::time::Time;
 
-/// How long a reader who learns nothing new goes unrecorded.
+/// The time after which a reader who sees nothing new is recorded again.
 const QUIET: Duration = Duration::from_hours(1);
 
-/// Readers who are remembered; beyond it all are forgotten, and so recorded again.
+/// The maximum number of readers in memory; beyond it all are forgotten, and therefore recorded again.
 const REMEMBERED: usize = 10_000;
 
-/// Which readings were not recorded. A reader who polls sees the entry of the reading before; if each reading left one,
-/// they would feed themselves, and two of them each other. So one that shows nothing but readings is counted, and recorded
-/// with the reader's next that shows something, or after an hour, or at a clean stop.
+/// The unrecorded reads per reader. A reader who polls sees the entry of their previous read; if each read added an
+/// entry, readers would keep each other busy for ever. So a read that returns nothing but entries of reads is counted,
+/// and recorded with the reader's next read that returns something else, after an hour, or at a clean stop.
 #[derive(Default)]
 pub struct Polls(Mutex<HashMap<UserId, Poll>>);
 
@@ -28,7 +28,7 @@ struct Poll {
 }
 
 impl Polls {
-    /// How many readings before went unrecorded, if this one is to be recorded.
+    /// Returns the number of earlier unrecorded reads if this one is to be recorded, or `None` if it is only counted.
     pub(crate) fn see(&self, reader: UserId, org: OrgId, is_quiet: bool, now: Time) -> Option<u64> {
         let mut polls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(poll) = polls.get_mut(&reader)
@@ -44,7 +44,7 @@ impl Polls {
         Some(polls.insert(reader, Poll { org, recorded: now, quiet: 0 }).map_or(0, |poll| poll.quiet))
     }
 
-    /// Takes out who read what was not recorded, and how often.
+    /// Removes and returns the events for reads that were not recorded.
     pub(crate) fn take(&self) -> Vec<(OrgId, Event)> {
         let polls = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let quiet = polls.into_iter().filter(|(_, poll)| poll.quiet > 0);

@@ -1,4 +1,5 @@
-//! What goes into the log with a thing that is done? Its event, which webhooks get too, or the denial, and that the caller's token was used.
+//! Records an action in the transaction that makes it: its event (which is also sent to webhooks) or its denial, and
+//! the use of the caller's token.
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use crate::domain::id::OrgId;
 use crate::domain::time::Time;
 use crate::store::{self, Rejection, StoreError, WriteTx};
 
-/// A token's last use is written once a minute, not at every call.
+/// The minimum time between two writes of a token's last use.
 const LAST_USE_STEP: Duration = Duration::from_mins(1);
 
-/// What the writer runs for a recorded change: decide, work, append. A denial commits too, since its event is the change.
+/// Returns what the writer runs for a recorded change: decide, work, append. A denial commits too, to record it.
 pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
     caller: Caller,
     env: Environment,
@@ -33,8 +34,8 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
         let before = tx.changes();
         let (value, events) = match work(tx, &grant) {
             Ok(done) => done,
-            // What the rows forbid is recorded like any denial, as long as nothing has to be undone; but not from the
-            // reserve, which somebody could use up so.
+            // A denial by `work` is recorded like any other if there is nothing to undo, but not from the disk reserve,
+            // which a caller could use up that way.
             Err(error) if error.kind == ErrorKind::Denied && tx.changes() == before => {
                 if tx.in_reserve() {
                     return Err(StoreError::Full.into());
@@ -50,7 +51,7 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
     }
 }
 
-/// Records a denial of a known caller, and gives the error to answer.
+/// Records the denial of a known caller. Returns the error for the caller.
 pub(super) fn refuse(
     tx: &WriteTx<'_>,
     env: &Environment,
@@ -68,7 +69,7 @@ pub(super) fn refuse(
     }
 }
 
-/// Remembers when a token was last used.
+/// Stores when a token was last used.
 pub(super) fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), StoreError> {
     match caller.identity {
         Identity::User { token, .. } if grant.token_used.is_none_or(|last| last.plus(LAST_USE_STEP) <= grant.at) => {
@@ -95,7 +96,7 @@ pub(super) fn append_all(
     Ok(id)
 }
 
-/// Adds an event to its chain, and puts it on its way to the webhooks that ask for it; gives the id of its entry.
+/// Appends an event to its chain and creates its webhook deliveries. Returns the id of its entry.
 pub(super) fn append(
     tx: &WriteTx<'_>,
     env: &Environment,
@@ -124,11 +125,11 @@ pub(super) fn append(
         context_id: audit_record.context_id,
     };
     let id = store::audit::append(tx, &draft)?;
-    // What clients are not shown is not sent out.
+    // Events that are not visible to clients are not sent to webhooks.
     if let (Some(org), Some(context), Some(change)) = (org, draft.context, draft.change) {
         let sent = outbox::Sent { id, org, context, change, at: now };
         for event in outbox::post(tx, env, event.audience(), &sent)? {
-            // Each of these has switched a webhook off, so this ends.
+            // Each of these events has disabled a webhook, so the recursion ends.
             append(tx, env, &Caller::system(), Some(org), &event, now)?;
         }
     }

@@ -1,4 +1,5 @@
-//! What of the signed calls and the passwords that are refused? Counted in memory and recorded by the minute, so that a stranger cannot fill the disk.
+//! Counts refused signed calls and passwords in memory, to be recorded per minute, so that strangers cannot fill the
+//! disk.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,12 +14,12 @@ use crate::domain::event::{Event, network};
 use crate::domain::id::OrgId;
 use crate::domain::time::Time;
 
-/// Networks that are told apart in an organization's minute; the rest is one network, `other`.
+/// The maximum number of separate counts per organization; further networks are counted together as `other`.
 const TOLD_APART: usize = 256;
 
 const MINUTE: i64 = 60_000;
 
-/// The refusal of a node that is one too many.
+/// The error code for a new node of an organization at its limit.
 pub(crate) const NODE_LIMIT: &str = "NODE_LIMIT_REACHED";
 
 /// What was refused.
@@ -32,13 +33,13 @@ enum Refused {
 pub(crate) struct RefusalKey {
     what: Refused,
     code: &'static str,
-    /// `None` for those that are not told apart.
+    /// `None` for networks that are counted together.
     network: Option<IpAddr>,
     minute: i64,
 }
 
 impl RefusalKey {
-    /// What is recorded of so many of them.
+    /// Returns the event that records `count` of these refusals.
     pub(crate) fn event(&self, org: OrgId, count: u64) -> Event {
         let (code, minute) = (self.code, Time::from_millis(self.minute));
         let network = self.network.map_or_else(|| "other".to_owned(), |network| network.to_string());
@@ -66,7 +67,7 @@ impl Refusals {
         self.add(org, RefusalKey::of(Refused::SignedCall, code, address, now));
     }
 
-    /// Counts a password of a member that was wrong, or not looked at any more.
+    /// Counts a password attempt for a member that failed or was beyond the limits.
     pub(crate) fn count_login(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
         self.add(org, RefusalKey::of(Refused::Login, code, address, now));
     }
@@ -80,8 +81,8 @@ impl Refusals {
         *counts.entry(kind).or_default() += 1;
     }
 
-    /// Takes counts back that could not be recorded, the newest first. What is not told apart any more is added to the newest
-    /// minute's `other` of its code, so that there are no more of them however long the disk stays full.
+    /// Puts back counts that could not be recorded, the newest first. Counts that no longer fit are added to the newest
+    /// minute's `other` of their code, so that their number stays bounded however long the disk is full.
     pub(crate) fn put_back(&self, mut taken: Vec<(OrgId, RefusalKey, u64)>) {
         taken.sort_by_key(|(_, kind, _)| (Reverse(kind.minute), kind.network));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +99,7 @@ impl Refusals {
         }
     }
 
-    /// Takes out the counts of minutes that ended before `now`, or all of them.
+    /// Removes and returns the counts of minutes that have ended at `ended_before`, or all counts if it is `None`.
     pub(crate) fn take(&self, ended_before: Option<Time>) -> Vec<(OrgId, RefusalKey, u64)> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = |kind: &RefusalKey| ended_before.is_none_or(|now| kind.minute + MINUTE <= now.millis());
@@ -114,7 +115,7 @@ impl Refusals {
     }
 }
 
-/// Counts the refusal of a signed call against its network and for its organization.
+/// Counts a refused signed call against its network and for its organization.
 pub struct RefusalCounter {
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) refusals: Arc<Refusals>,
@@ -124,12 +125,12 @@ pub struct RefusalCounter {
 }
 
 impl RefusalCounter {
-    /// Counts what the call was answered with, if that is a refusal.
+    /// Counts the error of a call, if it is a refusal.
     pub(crate) fn see(&self, error: &Error) {
         if error.kind != error::ErrorKind::Invalid {
             return;
         }
-        // Whoever meets the limit of nodes has signed rightly: the other nodes of its network must not wait for it.
+        // A node beyond the limit has a valid signature, so the other nodes of its network must not be slowed down.
         if error.code != NODE_LIMIT {
             self.limiter.signed_call_refused(self.address);
         }

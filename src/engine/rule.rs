@@ -1,98 +1,100 @@
-//! What can somebody ask to be allowed? One row of a table for each right: who may, and what the others are told.
+//! The table of rights: for each one, who has it, and the message for callers who do not.
 
 use crate::domain::id::{OrgId, ProjectId};
 use crate::domain::role::Role;
 
-/// What somebody asks to be allowed. An id that cannot be read is `None`: it names what does not exist.
+/// A right that an action requires. An id that cannot be parsed is `None`, which means that it names nothing that
+/// exists.
 #[derive(Clone, Debug)]
 pub enum Rule {
-    /// To see their own profile.
+    /// To see the caller's own profile.
     SeesOwnProfile,
-    /// To change their own account.
+    /// To change the caller's own account.
     ManagesOwnAccount,
-    /// To see and end their own sessions.
+    /// To see and end the caller's own sessions.
     ManagesOwnSessions,
-    /// To begin or renew a session, by a proof in the request itself.
+    /// To begin or renew a session with a credential in the request itself.
     SignsIn,
     /// To see an organization.
     SeesOrg(Option<OrgId>),
-    /// To change what an organization says of itself.
+    /// To change an organization's profile.
     ManagesOrg(Option<OrgId>),
-    /// To see the people of their own organization.
+    /// To see the users of the caller's organization.
     SeesPeople,
-    /// To create, invite and activate people of their own organization, up to their own role.
+    /// To create, invite and activate users of the caller's organization, up to the caller's role.
     AddsPeople,
-    /// To change and delete people of their own organization, up to their own role.
+    /// To change and delete users of the caller's organization, up to the caller's role.
     ManagesPeople,
     /// To see the projects of an organization.
     SeesProjects(Option<OrgId>),
-    /// To make projects in an organization.
+    /// To create projects in an organization.
     AddsProjects(Option<OrgId>),
-    /// To see one project: its members, and ADMINISTRATOR.
+    /// To see one project: its members and administrators.
     SeesProject(Option<ProjectId>),
-    /// To change one project: its owners, and ADMINISTRATOR.
+    /// To change one project: its owners and administrators.
     ManagesProject(Option<ProjectId>),
-    /// To see the API keys of an organization: all of them, or those of their own projects.
+    /// To see the API keys of an organization: all of them, or those of the caller's own projects.
     SeesApiKeys(Option<OrgId>),
-    /// To see the API keys of one project, as far as they see them at all.
+    /// To see the API keys of one project that the caller may see.
     SeesApiKeysOf(Option<ProjectId>),
-    /// To make, change and delete API keys of an organization.
+    /// To create, change and delete API keys of an organization.
     ManagesApiKeys(Option<OrgId>),
     /// To see the keys of an organization.
     SeesKeys(Option<OrgId>),
-    /// To make and delete the keys of an organization.
+    /// To create and delete the keys of an organization.
     ManagesKeys(Option<OrgId>),
     /// To see the nodes of an organization.
     SeesNodes(Option<OrgId>),
     /// To delete and activate the nodes of an organization.
     ManagesNodes(Option<OrgId>),
-    /// To find the nodes of their own organization.
+    /// To find the nodes of the caller's organization.
     FindsNodes,
-    /// To see the webhooks of an organization, and what was sent to them.
+    /// To see the webhooks of an organization and their deliveries.
     SeesWebhooks(Option<OrgId>),
-    /// To make, change and delete the webhooks of an organization.
+    /// To create, change and delete the webhooks of an organization.
     ManagesWebhooks(Option<OrgId>),
-    /// To see the audit log of their own organization, as far as their role goes.
+    /// To list events of the caller's organization, as far as the caller's role permits.
     SeesEvents,
-    /// To follow the audit log of an organization, as far as their role goes.
+    /// To follow the events of an organization, as far as the caller's role permits.
     StreamsEvents(Option<OrgId>),
-    /// To read the audit log of an organization as it is recorded, reads and refusals included.
+    /// To read the complete audit log of an organization, including reads and refusals.
     SeesAudit(Option<OrgId>),
-    /// To mark events as read for themselves.
+    /// To mark events as read for the caller.
     MarksEvents,
-    /// To speak as a node of the organization whose key verified the signature.
+    /// To act as a node of the organization whose key verified the signature.
     SpeaksAsNode,
     /// To administer an organization from the command line.
     Administers(OrgId),
 }
 
-/// Which API keys may, as far as their role goes.
+/// Which API keys have a right, as far as their role permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiKeys {
     /// None.
     Never,
-    /// Those that are for the whole organization.
+    /// API keys for the whole organization.
     Whole,
-    /// Those that are for that project.
+    /// API keys for the project in question.
     OfTheProject,
 }
 
-/// What a rule asks for; one row each in [`Rule::spec`].
+/// What a rule requires: one row of [`Rule::spec`].
 pub(super) struct RuleSpec {
-    /// What the audit log calls the rule.
+    /// The name of the rule in the audit log.
     pub(super) name: &'static str,
-    /// The least role that a user needs; `None` where no user may at all.
+    /// The minimum role of a user; `None` if no user has the right.
     pub(super) least: Option<Role>,
-    /// Which API keys may.
+    /// Which API keys have the right.
     pub(super) api_keys: ApiKeys,
-    /// What a caller who may not is told: the same for another organization, a missing one and a role too low.
+    /// The message for a caller without the right: the same for another organization, a missing one and a role that is
+    /// too low.
     pub(super) refusal: &'static str,
 }
 
 pub(super) const DENIED: &str = "Access denied";
 
 impl Rule {
-    /// The table of who may what.
+    /// The table of rights.
     pub(super) const fn spec(&self) -> RuleSpec {
         use ApiKeys::{Never, OfTheProject, Whole};
         use Role::{Administrator, User, Workspaces};
@@ -184,13 +186,13 @@ impl Rule {
         RuleSpec { name, least, api_keys, refusal }
     }
 
-    /// What the audit log calls it.
+    /// Returns the name of the rule in the audit log.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.spec().name
     }
 
-    /// Whether the rule is about `own`, the caller's organization, and no other.
+    /// Whether the rule concerns `own`, the caller's organization, and no other.
     pub(super) fn is_about(&self, own: OrgId) -> bool {
         match self {
             Self::SeesOrg(org)

@@ -1,4 +1,5 @@
-//! What does the server do that nobody asks for, and what does its administrator do beside it? Without a rule, and recorded all the same.
+//! The engine for the server itself and for the command line: actions without a caller's right, which are recorded all
+//! the same.
 
 use std::sync::Arc;
 
@@ -17,27 +18,27 @@ use crate::store::api_key::touch;
 use crate::store::touched::Used;
 use crate::store::{self, ReadTx, Store, WriteTx};
 
-/// The right to act without a rule. There is one for each [`App`], made with it, and nothing leads from an app to it: whoever
-/// answers requests has the app alone.
+/// The right to act without a rule. Each [`App`] has exactly one, created with it. It cannot be reached from the app,
+/// so the code that serves requests does not have it.
 pub struct System {
-    // Private, so that only this file makes one.
+    // Private, so that only this file can create one.
     app: Arc<App>,
 }
 
-/// Puts the engine on an open store: what answers requests, and what acts by itself.
+/// Creates the engine on an open store: the part that serves requests, and the part that acts for the server itself.
 pub fn start(store: Store, env: Environment, limits: Limits) -> Result<(Arc<App>, System), Error> {
     let app = Arc::new(App::new(store, env, limits)?);
     Ok((Arc::clone(&app), System { app }))
 }
 
 impl System {
-    /// The app of the same store.
+    /// Returns the app of the same store.
     #[must_use]
     pub const fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// The version of the schema before this opening upgraded it, if it did.
+    /// Returns the previous schema version, if opening the store upgraded it.
     pub(crate) fn upgraded_from(&self) -> Option<i32> {
         self.app.store.upgraded_from()
     }
@@ -47,7 +48,7 @@ impl System {
         self.app.store.read(work)
     }
 
-    /// Does what concerns no single organization, and records it in the server's own chain.
+    /// Makes a change that belongs to no single organization, and records it in the server's own chain.
     pub(crate) fn write<T: Send + 'static, E: IntoIterator<Item = Event>>(
         &self,
         work: impl FnOnce(&WriteTx<'_>, Time) -> Result<(T, E), Error> + Send + 'static,
@@ -61,7 +62,8 @@ impl System {
         self.app.store.write(write).wait()
     }
 
-    /// As [`System::write`], from the reserve of a full disk: what the server has to say of itself must not keep it from starting.
+    /// As [`System::write`], using the disk reserve if needed, so that a full disk does not keep the server from
+    /// starting.
     pub(crate) fn write_reserved(
         &self,
         work: impl FnOnce(&WriteTx<'_>) -> Result<Vec<Event>, Error> + Send + 'static,
@@ -74,8 +76,8 @@ impl System {
         self.app.store.revoke(write).wait()
     }
 
-    /// Does what the server does by itself for organizations, and records it in their chains. It is sound without a rule since
-    /// it takes nothing from outside but what came of a try, and gives no right to anybody.
+    /// Makes changes on behalf of the server in organizations, and records them in their chains. This is safe without a
+    /// rule: its only outside input is the result of webhook attempts, and it grants no right to anyone.
     pub(crate) fn write_for_orgs<T: Send + 'static>(
         &self,
         work: impl FnOnce(&WriteTx<'_>, &Environment, Time) -> Result<(T, Vec<(OrgId, Event)>), Error> + Send + 'static,
@@ -91,7 +93,7 @@ impl System {
         self.app.store.write(write).wait()
     }
 
-    /// Changes something of an organization as its administrator at the command line.
+    /// Makes a change in an organization for the administrator at the command line.
     pub(crate) fn administer<T: Send + 'static, E: IntoIterator<Item = Event>>(
         &self,
         org: OrgId,
@@ -100,7 +102,7 @@ impl System {
         self.app.record(&Caller::system(), Rule::Administers(org), work).wait()
     }
 
-    /// As [`System::administer`], for what revokes: it may use the reserve of a full disk.
+    /// As [`System::administer`], for revocations, which may use the disk reserve.
     pub(crate) fn administer_reserved<T: Send + 'static, E: IntoIterator<Item = Event>>(
         &self,
         org: OrgId,
@@ -109,8 +111,8 @@ impl System {
         self.app.revoke(&Caller::system(), Rule::Administers(org), work).wait()
     }
 
-    /// Records in a chain what retention removes of it, the removal itself last, and lets go of it: in this order, as the
-    /// schema demands.
+    /// Records in a chain what retention removes from it, with the removal itself last, and then advances the trim
+    /// point. The schema requires this order.
     pub(crate) fn trim(
         &self,
         chain: Option<OrgId>,
@@ -125,12 +127,12 @@ impl System {
         self.app.store.write(write).wait()
     }
 
-    /// Removes some of the entries that a chain's trim point has let go of, and gives how many.
+    /// Deletes up to `most` entries at or before a chain's trim point. Returns their number.
     pub(crate) fn purge(&self, chain: Option<OrgId>, most: u32) -> Result<usize, Error> {
         self.app.store.write(move |tx| Ok(store::trim_point::purge(tx, chain, most)?)).wait()
     }
 
-    /// Writes when and from where API keys were last used, which is no action of a caller and has no entry.
+    /// Writes when and from where API keys were last used. This is not an action of a caller, so it has no audit entry.
     pub(crate) fn remember_uses(&self, uses: Vec<(ApiKeyId, Used)>) -> Result<(), Error> {
         let write = move |tx: &WriteTx<'_>| uses.into_iter().try_for_each(|(key, used)| touch(tx, key, used));
         Ok(self.app.store.write(write).wait()?)

@@ -1,4 +1,4 @@
-//! Which public keys are ready to verify? Parsed once and kept in memory.
+//! A cache of parsed public keys.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,15 +8,16 @@ use crate::crypto::rsa::Verifier;
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::store::{self, ReadTx};
 
-/// Public keys that are kept ready to verify; beyond it all are dropped and read anew.
+/// The maximum number of keys in the cache; beyond it the cache is cleared.
 const READY: usize = 10_000;
 
-/// Public keys, parsed once. A key's id never gets other bytes, so nothing here can be stale; whether the key still stands is asked in the transaction.
+/// Parsed public keys. The bytes of a key id never change, so no entry can be stale; whether a key still exists is
+/// checked in the transaction.
 #[derive(Default)]
 pub struct Verifiers(RwLock<HashMap<OrgKeyId, Arc<Verifier>>>);
 
 impl Verifiers {
-    /// The keys of an organization, newest first.
+    /// Returns the keys of an organization, newest first.
     pub(crate) fn of(&self, tx: &ReadTx<'_>, org: OrgId) -> Result<Vec<ReadyKey>, Error> {
         store::org_key::ids(tx, org)?.into_iter().map(|id| self.get(tx, id)).collect()
     }
@@ -35,7 +36,7 @@ impl Verifiers {
     }
 }
 
-/// A key of an organization, ready to verify.
+/// A key of an organization, parsed.
 pub(crate) struct ReadyKey {
     pub(crate) id: OrgKeyId,
     verifier: Arc<Verifier>,

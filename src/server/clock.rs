@@ -1,4 +1,4 @@
-//! What time is it? The system's clock and the system's randomness, at the one place that may ask for them.
+//! The system clock and the system's random number generator. This is the only place that reads them.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,26 +12,26 @@ use crate::engine::environment::Environment;
 struct System;
 
 impl Clock for System {
-    #[expect(clippy::disallowed_methods, reason = "this is where time is handed in from")]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system clock")]
     fn now(&self) -> Time {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
 
-/// The real clock and the system's randomness.
+/// Returns an environment with the system clock and the system's randomness.
 #[must_use]
 pub fn system() -> Environment {
     Environment::new(Arc::new(System), system_seed)
 }
 
-/// 32 bytes from the system.
+/// Returns 32 random bytes from the system.
 ///
 /// # Panics
-/// When the system gives none: nothing here is safe without.
+/// If the system returns no random bytes, without which nothing here is safe.
 #[must_use]
 pub fn system_seed() -> [u8; 32] {
     let mut seed = [0; 32];
-    SysRng.try_fill_bytes(&mut seed).expect("the system gives random bytes");
+    SysRng.try_fill_bytes(&mut seed).expect("the system must provide random bytes");
     seed
 }

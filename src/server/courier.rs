@@ -1,4 +1,5 @@
-//! Who carries webhook deliveries out? One task beside the requests, which looks at what waits, tries what its schedule chooses, and records what came of it.
+//! The courier: a task that sends webhook deliveries. It reads what is pending, attempts what its schedule chooses, and
+//! records the results.
 
 mod backoff;
 mod connect;
@@ -28,13 +29,14 @@ use crate::domain::time::Time;
 use crate::engine::error::Error;
 use crate::engine::system::System;
 
-/// How long what is in flight may still take when the server stops. What is cut off is tried again after the start.
+/// How long attempts in flight may still take when the server stops. Attempts that are aborted are retried after the
+/// next start.
 const LAST: Duration = Duration::from_secs(1);
 
-/// A broken try, which only an error of ours can cause.
-const BROKEN: Outcome = Outcome::Failed { why: "the try broke off" };
+/// The outcome of an attempt that was aborted, which only a bug can cause.
+const BROKEN: Outcome = Outcome::Failed { why: "the attempt was aborted by an internal error" };
 
-/// The courier and what it carries.
+/// The courier and its attempts in flight.
 pub struct Courier {
     system: Arc<System>,
     sender: Arc<HttpSender>,
@@ -42,14 +44,15 @@ pub struct Courier {
     schedule: Schedule,
     tries: JoinSet<Outcome>,
     attempts: HashMap<Id, (Arc<Attempt>, AbortHandle)>,
-    /// What came of tries and is not on disk yet. While there is some nothing new is tried: it could not be remembered.
+    /// Results that are not on disk yet. While there are any, no new attempt begins, because its result could not be
+    /// stored.
     unrecorded: Vec<Tried>,
-    /// The webhooks that wait since their secret cannot be opened, which was said once.
+    /// The webhooks whose secret cannot be decrypted, which was already logged.
     unopened: HashSet<WebhookId>,
 }
 
 impl Courier {
-    /// A courier for what `system` has, which sends with `sender` and listens to `notifier`.
+    /// Creates a courier for the deliveries of `system`, which sends with `sender` and is woken by `notifier`.
     #[must_use]
     pub fn new(system: Arc<System>, sender: HttpSender, notifier: DeliveryNotifier) -> Self {
         Self {
@@ -64,7 +67,7 @@ impl Courier {
         }
     }
 
-    /// Carries out what is due until `stop`.
+    /// Sends what is due until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         while self.round(&stop).await {}
         let _ = timeout(LAST, async {
@@ -77,8 +80,8 @@ impl Courier {
         self.record().await;
     }
 
-    /// Looks, waits until something happens, and takes it in; `false` when it is time to stop. Nothing but the waiting is
-    /// broken off, so no outcome is recorded twice.
+    /// Begins what is due, waits until something happens, and records it. Returns `false` when it is time to stop. Only
+    /// the waiting is cancelled, so no outcome is recorded twice.
     async fn round(&mut self, stop: &CancellationToken) -> bool {
         let began = Instant::now();
         let next = self.look().await;
@@ -100,7 +103,7 @@ impl Courier {
         going_on
     }
 
-    /// Begins what is due and has a place; gives when to look again if nothing happens before.
+    /// Begins what is due and has a slot. Returns when to look again if nothing happens before.
     async fn look(&mut self) -> Instant {
         let now = Instant::now();
         let idle = now + LOOK;
@@ -112,13 +115,13 @@ impl Courier {
                 [Some(idle), next, self.schedule.next_backoff_end(now)].into_iter().flatten().min().unwrap_or(idle)
             }
             Err(problem) => {
-                tracing::warn!(problem, "what is due for webhooks could not be read; it is tried again");
+                tracing::warn!(problem, "due webhook deliveries could not be read; retrying");
                 idle
             }
         }
     }
 
-    /// Begins what is due and has a place; gives when the next is due.
+    /// Begins what is due and has a slot. Returns when the next delivery is due.
     async fn begin_due(&mut self, now: Instant) -> Result<Option<Instant>, String> {
         let in_flight = self.schedule.in_flight();
         let Candidates { webhooks, unopened, ended } =
@@ -136,7 +139,7 @@ impl Courier {
         Ok(choice.next.map(|due| now + until(due).max(TOGETHER)))
     }
 
-    /// Does what may block on a thread that may.
+    /// Runs blocking work on a blocking thread.
     async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&System) -> Result<T, Error> + Send + 'static,
@@ -146,10 +149,10 @@ impl Courier {
         asked.map_err(|ended| panicked(&ended).to_owned())?.map_err(|error| error.to_string())
     }
 
-    /// Says of each webhook whose secret cannot be opened that it waits, once until that changes.
+    /// Logs each webhook whose secret cannot be decrypted, once until that changes.
     fn warn(&mut self, unopened: Vec<WebhookId>) {
         for webhook in news(&mut self.unopened, unopened) {
-            tracing::warn!(%webhook, "a webhook waits: its secret was changed in the database; rotate it");
+            tracing::warn!(%webhook, "a webhook is paused: its secret was changed in the database and cannot be decrypted; rotate the secret");
         }
     }
 
@@ -161,7 +164,7 @@ impl Courier {
         self.attempts.insert(task.id(), (attempt, task));
     }
 
-    /// Breaks off tries that nobody waits for any more, so that they hold no place; nothing is recorded of them.
+    /// Aborts attempts of deliveries that have ended, so that they do not hold a slot. Their results are not recorded.
     fn break_off(&mut self, ended: &[DeliveryId]) {
         self.attempts.retain(|_, (attempt, task)| {
             let goes_on = !ended.contains(&attempt.id);
@@ -178,7 +181,7 @@ impl Courier {
     fn take_in(&mut self, ended: Result<(Id, Outcome), JoinError>) {
         let (task, outcome) = ended.unwrap_or_else(|error| (error.id(), BROKEN));
         let Some((attempt, _)) = self.attempts.remove(&task) else { return };
-        tracing::debug!(delivery = %attempt.id, webhook = %attempt.webhook, ?outcome, "a webhook was tried");
+        tracing::debug!(delivery = %attempt.id, webhook = %attempt.webhook, ?outcome, "a webhook delivery was attempted");
         self.schedule.end(&attempt, &outcome, Instant::now());
         self.unrecorded.push(attempt.ended(outcome));
     }
@@ -190,12 +193,12 @@ impl Courier {
         let tries = self.unrecorded.clone();
         match self.ask(move |system| delivery::record_results(system, tries)).await {
             Ok(()) => self.unrecorded.clear(),
-            Err(problem) => tracing::warn!(problem, "what came of webhooks could not be written; it is tried again"),
+            Err(problem) => tracing::warn!(problem, "results of webhook deliveries could not be written; retrying"),
         }
     }
 }
 
-/// What is now and was not before, which is forgotten.
+/// Returns what is in `now` and not in `before`, and replaces `before`.
 fn news(before: &mut HashSet<WebhookId>, now: Vec<WebhookId>) -> Vec<WebhookId> {
     let before = std::mem::replace(before, now.iter().copied().collect());
     now.into_iter().filter(|webhook| !before.contains(webhook)).collect()

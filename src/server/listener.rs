@@ -1,4 +1,4 @@
-//! How is a connection served? Our own accept loop: deadlines for slow clients, a bound on their number, a pause when descriptors run out.
+//! The accept loop: deadlines for slow clients, a limit on connections, and a pause when file descriptors run out.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -29,13 +29,13 @@ use crate::api::http::metrics::Metrics;
 use crate::api::http::receive::Deadline;
 use crate::config::Settings;
 
-/// A pause after an accept that failed: without descriptors the loop would spin.
+/// The pause after a failed accept, so that the loop does not spin when there are no file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The most bytes of a request's head, and of each buffer of a connection.
+/// The maximum size of a request's head, and of each buffer of a connection, in bytes.
 const HEAD: usize = 16 * 1024;
 
-/// A bound address and what answers there.
+/// A bound address and the service behind it.
 pub struct Listener {
     bound: TcpListener,
     service: Arc<Service>,
@@ -50,7 +50,7 @@ struct Service {
     timeouts: Timeouts,
 }
 
-/// Lets the process open as many descriptors as it may.
+/// Raises the limit of open files to the maximum permitted for the process.
 pub fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -60,7 +60,7 @@ pub fn raise_descriptor_limit() {
 }
 
 impl Listener {
-    /// Answers connections to `bound` with `endpoint`.
+    /// Creates a listener that serves connections to `bound` with `endpoint`.
     pub fn new(
         bound: TcpListener,
         tls: Option<Tls>,
@@ -84,7 +84,7 @@ impl Listener {
         self.service.tls.is_some()
     }
 
-    /// Accepts until `stop`, then gives what has begun its time.
+    /// Accepts connections until `stop`, then lets requests in progress finish within the stop timeout.
     pub async fn run(self, stop: CancellationToken) {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let watching = self.service.tls.as_ref().map(|tls| tokio::spawn(tls.clone().watch(stop.clone())));
@@ -100,7 +100,7 @@ impl Listener {
         drop(self.bound);
         tasks.close();
         if tokio::time::timeout(self.stop_timeout, tasks.wait()).await.is_err() {
-            tracing::warn!("some connections did not end in time: closing them");
+            tracing::warn!("some connections did not finish within stop_timeout and are being closed");
             kill.cancel();
             tasks.wait().await;
         }
@@ -109,13 +109,13 @@ impl Listener {
         }
     }
 
-    /// The next connection, once there is a place for it; `None` when it is time to stop.
+    /// Returns the next connection once there is a slot for it; `None` when it is time to stop.
     async fn next(&self, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
         let slot = stop.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await?.ok()?;
         loop {
             match stop.run_until_cancelled(self.bound.accept()).await? {
                 Ok((stream, peer)) => return Some((stream, peer, slot)),
-                // That client went away before it was its turn; the next one need not wait for it.
+                // The client disconnected before it was accepted; the next one need not wait.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -155,7 +155,7 @@ impl Service {
         let timed_stream = TokioIo::new(TimedStream::new(stream, Arc::clone(&deadlines)));
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let (service, deadlines, scheme) = (Arc::clone(self), Arc::clone(&deadlines), scheme.clone());
-            // Here and not within, so that it comes before anything more is read.
+            // Not inside the future, so that it runs before anything more is read.
             let bare = deadlines.head_ended(request.body());
             async move {
                 let deadline = deadlines.answering();
@@ -173,13 +173,14 @@ impl Service {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(None)
-            // A client may close its side once it has asked. It is also how a request whose client has gone runs to its end.
+            // A client may close its sending side after the request. This also lets a request finish whose client has
+            // disconnected.
             .half_close(true)
             .max_buf_size(HEAD)
             .serve_connection(timed_stream, service);
         let mut connection = std::pin::pin!(connection);
-        // Errors here are clients that went away or were too slow: nobody is left to be told.
-        // What has not asked for anything is not waited for at a stop.
+        // Errors here are clients that disconnected or were too slow, so there is no one to report to.
+        // A stop does not wait for connections without a request in progress.
         if stop.run_until_cancelled(connection.as_mut()).await.is_none() && deadlines.is_busy() {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;

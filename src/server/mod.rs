@@ -1,4 +1,4 @@
-//! How does it run? Bind, open, say the address, serve, and stop without losing what has begun.
+//! The server: binds the address, opens the database, serves requests, and stops without losing requests in progress.
 
 pub mod clock;
 pub mod courier;
@@ -31,25 +31,25 @@ use crate::engine::limits::Limits;
 use crate::engine::system::System;
 use crate::store::{Options, Room};
 
-/// Why the server cannot start; the text says what to do.
+/// Why the server cannot start, and what to do.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct StartError(String);
 
-/// A server that has its address and its database, and is ready to answer.
+/// A server that has bound its address and opened its database, and is ready to serve.
 pub struct Server {
     listener: listener::Listener,
     system: Arc<System>,
     address: SocketAddr,
     start: Start,
-    /// Told to what answers without an end of its own.
+    /// Cancelled at a stop, to end event streams.
     stopping: CancellationToken,
     courier: Option<Courier>,
     notifier: DeliveryNotifier,
     jobs: Arc<Jobs>,
 }
 
-/// How a store is opened under these settings.
+/// Returns the options for opening the store under these settings.
 #[must_use]
 pub fn store_options(settings: &Settings) -> Options {
     Options {
@@ -59,7 +59,7 @@ pub fn store_options(settings: &Settings) -> Options {
     }
 }
 
-/// The limits on actions under these settings.
+/// Returns the limits of actions under these settings.
 #[must_use]
 pub fn limits(settings: &Settings) -> Limits {
     Limits {
@@ -79,13 +79,13 @@ pub fn limits(settings: &Settings) -> Limits {
 }
 
 impl Server {
-    /// Binds the address, opens the database and makes the first organization if there is none.
+    /// Binds the address, opens the database and creates the first organization if there is none.
     pub async fn start(settings: Settings, env: Environment) -> Result<Self, StartError> {
         let options = store_options(&settings);
         Self::start_on(settings, options, env).await
     }
 
-    /// As [`Server::start`], on a store opened as `options` say; a test keeps a hand on its room.
+    /// As [`Server::start`], with explicit store options, so that tests can control the disk space.
     pub async fn start_on(settings: Settings, options: Options, env: Environment) -> Result<Self, StartError> {
         listener::raise_descriptor_limit();
         let tls = tls::load(&settings).map_err(StartError)?;
@@ -94,7 +94,7 @@ impl Server {
         })?;
         let address = bound.local_addr().map_err(|error| StartError(error.to_string()))?;
         if !address.ip().is_loopback() && tls.is_none() {
-            tracing::warn!(%address, "tokens cross the network in the clear: set tls_cert and tls_key, or put a TLS proxy in front");
+            tracing::warn!(%address, "tokens cross the network unencrypted: set tls_cert and tls_key, or run the server behind a TLS proxy");
         }
         let limits = limits(&settings);
         let first = FirstOwner {
@@ -113,7 +113,7 @@ impl Server {
         let opened = opened.await.map_err(|ended| StartError(panicked(&ended).to_owned()))?;
         let (system, start) = opened.map_err(|error| StartError(error.to_string()))?;
         if settings.bootstrap_token.is_some() && matches!(start, Start::Existing) {
-            tracing::info!("there is an organization already: the bootstrap settings are ignored");
+            tracing::info!("an organization exists already: the bootstrap settings are ignored");
         }
         let stopping = CancellationToken::new();
         let app = Arc::clone(system.app());
@@ -126,7 +126,8 @@ impl Server {
             trusted_proxies: settings.trusted_proxy.clone(),
             cors_origins: settings.cors_origins.clone(),
             metrics_token: settings.metrics_token.clone(),
-            // Half of it, since who takes nothing in for all of it is cut off and can be told nothing.
+            // Half of the timeout, because a client that reads nothing for all of it is disconnected and cannot be told
+            // why.
             streams: StreamSettings { comment: settings.stream_comment, patience: settings.request_timeout / 2 },
             stop: stopping.clone(),
         };
@@ -136,25 +137,25 @@ impl Server {
         Ok(Self { listener, system, address, start, stopping, courier: Some(courier), notifier, jobs })
     }
 
-    /// The address it listens on, with the port that the system chose if it was asked to.
+    /// Returns the address that the server listens on, with the actual port if port 0 was configured.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What is done here, for whoever runs the server in their own process.
+    /// Returns the engine, for programs that embed the server.
     #[must_use]
     pub fn system(&self) -> Arc<System> {
         Arc::clone(&self.system)
     }
 
-    /// What tells the courier to look at what is due; commits do so by themselves.
+    /// Returns the notifier that wakes the courier. Commits wake it by themselves.
     #[must_use]
     pub fn delivery_notifier(&self) -> DeliveryNotifier {
         self.notifier.clone()
     }
 
-    /// The same without a courier, for whoever carries webhook deliveries out by other means.
+    /// Returns the server without a courier, for programs that send webhook deliveries themselves.
     #[must_use]
     pub fn without_courier(self) -> Self {
         Self { courier: None, ..self }
@@ -166,13 +167,13 @@ impl Server {
         self.listener.is_tls()
     }
 
-    /// What the start found or made.
+    /// Returns what the start found or created.
     #[must_use]
     pub const fn first_start(&self) -> &Start {
         &self.start
     }
 
-    /// Remembers that the first token was shown.
+    /// Stores that the first token was shown.
     pub async fn announced(&self) -> Result<(), ActionError> {
         let Start::Show { org, .. } = self.start else { return Ok(()) };
         let system = Arc::clone(&self.system);
@@ -180,7 +181,7 @@ impl Server {
         done.map_err(|ended| ActionError::internal(panicked(&ended)))?
     }
 
-    /// Serves until `stop`, then finishes what has begun, records what is counted and closes the database.
+    /// Serves until `stop`, then finishes requests in progress, records pending counts and closes the database.
     pub async fn run(self, stop: CancellationToken) {
         let keeping = tokio::spawn(run_jobs(Arc::clone(&self.jobs), stop.clone()));
         let carrying = self.courier.map(|courier| tokio::spawn(courier.run(stop.clone())));
@@ -198,7 +199,7 @@ impl Server {
         let jobs = self.jobs;
         let closed = spawn_blocking(move || {
             for (job, error) in jobs.run_at_stop() {
-                tracing::error!(job, %error, "a job of the stopping server failed: what it would have written is lost");
+                tracing::error!(job, %error, "a job failed while the server stopped; the data that it would have written is lost");
             }
             drop((self.system, jobs));
         });
@@ -206,12 +207,12 @@ impl Server {
     }
 }
 
-/// What may be said of work that panicked: its own words may quote secrets.
+/// The message for work that panicked. The panic's own text is left out because it may contain secrets.
 const fn panicked(_: &JoinError) -> &'static str {
-    "a thread panicked: the log says where"
+    "a thread panicked: see the log for its location"
 }
 
-/// A courier for what `system` has for it, called by each commit that recorded something.
+/// Creates a courier for the deliveries of `system`, woken by each commit that recorded something.
 fn courier(system: &Arc<System>, settings: &Settings, env: Environment) -> (Courier, DeliveryNotifier) {
     let notifier = DeliveryNotifier::default();
     let listener = notifier.clone();
@@ -220,16 +221,16 @@ fn courier(system: &Arc<System>, settings: &Settings, env: Environment) -> (Cour
     (Courier::new(Arc::clone(system), sender, notifier.clone()), notifier)
 }
 
-/// Takes the key that seals webhooks' secrets. Without it the server runs, and they wait.
+/// Loads the key that encrypts webhook secrets. Without it the server runs, and webhooks are paused.
 fn take_key(system: &System, path: Option<&Path>) -> Result<(), ActionError> {
     let key_file::KeyFileStatus { path, problem, waiting, .. } = key_file::open(system, path)?;
     if let Some(problem) = problem {
-        tracing::warn!(key_file = %path.display(), waiting, "webhooks may wait for their key file: {problem}");
+        tracing::warn!(key_file = %path.display(), waiting, "the key file has a problem, and webhooks may be paused: {problem}");
     }
     Ok(())
 }
 
-/// Runs the periodic jobs until `stop`, one turn after the other.
+/// Runs the periodic jobs until `stop`, one tick after the other.
 async fn run_jobs(jobs: Arc<Jobs>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.tick().await;
@@ -238,7 +239,7 @@ async fn run_jobs(jobs: Arc<Jobs>, stop: CancellationToken) {
         let running = Arc::clone(&jobs);
         let failures = spawn_blocking(move || running.run_due(tick)).await;
         for (job, error) in failures.unwrap_or_default() {
-            tracing::warn!(job, %error, "a periodic job failed; it runs again at its next turn");
+            tracing::warn!(job, %error, "a periodic job failed; it runs again when it is next due");
         }
         tick = tick.wrapping_add(1);
     }

@@ -1,4 +1,4 @@
-//! How slow may a client be? A connection that keeps its deadlines itself: head, idle time, taking in the answer, and its end.
+//! A connection that enforces its own deadlines: for the request head, idle time, reading the response, and closing.
 
 mod frames;
 mod unasked;
@@ -16,41 +16,41 @@ use tokio::time::{Sleep, sleep_until};
 use self::frames::Frames;
 use self::unasked::Unasked;
 
-/// How long the rest of a refused request is read and thrown away after its answer. A connection that is closed with
-/// bytes unread is reset, and a reset can take away the answer too (RFC 9112, section 9.6).
+/// How long the rest of a refused request is read and discarded after the response. Closing a connection with unread
+/// bytes resets it, and the client may then lose the response too (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How long each part of a connection's life may take.
+/// The timeouts of each phase of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// From the first byte of a head, or from the start, to its last.
+    /// For a whole head, from its first byte or from the start of the connection.
     pub head: Duration,
-    /// From the first byte of a request to its last; and without a step forward in an answer.
+    /// For a whole request, from its first byte; also the longest time without progress in sending a response.
     pub request: Duration,
-    /// Between an answer and the next request.
+    /// Between a response and the next request.
     pub idle: Duration,
 }
 
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The first byte, since this moment.
+    /// The first byte, since this time.
     New(Instant),
-    /// The rest of a head that began at this moment.
+    /// The rest of a head that began at this time.
     Head(Instant),
-    /// Our own answer.
+    /// The server's own response.
     Answer,
-    /// The client, to take in what there is of the answer; more may follow, soon or late.
+    /// The client, to read what there is of the response; more may follow at any time.
     Sending,
-    /// The client, to take in the rest of the answer.
+    /// The client, to read the rest of the response.
     SendingRest,
-    /// The client, to take the last answer in; of its request something was not read.
+    /// The client, to read the last response; part of its request was not read.
     SendingLast,
-    /// The next request, since this moment.
+    /// The next request, since this time.
     Next(Instant),
 }
 
-/// What the connection and the service that answers on it both know.
+/// The state that a connection shares with its service.
 #[derive(Debug)]
 pub struct ConnectionDeadlines {
     phase: Mutex<Phase>,
@@ -59,18 +59,18 @@ pub struct ConnectionDeadlines {
 }
 
 impl ConnectionDeadlines {
-    /// A connection that was opened now.
+    /// Creates the state of a new connection.
     pub fn new(timeouts: Timeouts) -> Arc<Self> {
         Arc::new(Self { phase: Mutex::new(Phase::New(Instant::now())), frames: Mutex::new(Frames::new()), timeouts })
     }
 
-    /// hyper has read a head, and this body follows; gives whether a line of the head ended in LF alone.
+    /// Records that hyper has read a head that this body follows. Returns whether a line of the head ended in LF alone.
     pub fn head_ended(&self, body: &impl Body) -> bool {
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         self.frames().head_ended(length)
     }
 
-    /// A head is complete; gives the moment by which the body must be too.
+    /// Records that a head is complete. Returns the deadline for its body.
     pub fn answering(&self) -> Instant {
         let began = match std::mem::replace(&mut *self.phase(), Phase::Answer) {
             Phase::New(began) | Phase::Head(began) => began,
@@ -79,13 +79,13 @@ impl ConnectionDeadlines {
         began + self.timeouts.request
     }
 
-    /// The head of an answer is ready, and its body will be `body`; `last` when it ends the connection.
+    /// Records that the head of a response is ready and `body` follows; `last` if it ends the connection.
     pub fn answered<B>(self: &Arc<Self>, last: bool, body: B) -> TimedBody<B> {
         *self.phase() = if last { Phase::SendingLast } else { Phase::Sending };
         TimedBody { body, deadlines: Arc::clone(self) }
     }
 
-    /// Nothing follows what was given of the answer.
+    /// Records that the response is complete.
     fn given(&self) {
         let mut phase = self.phase();
         if *phase == Phase::Sending {
@@ -101,7 +101,7 @@ impl ConnectionDeadlines {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes came in: the first, and the first after an answer, begin a head.
+    /// Records received bytes: the first ones, and the first ones after a response, begin a head.
     fn received(&self) {
         let mut phase = self.phase();
         match *phase {
@@ -111,7 +111,7 @@ impl ConnectionDeadlines {
         }
     }
 
-    /// Nothing is left to be sent for now; whether that was the end of an answer.
+    /// Records that everything so far was sent. Returns whether that was the end of a response.
     fn sent(&self) -> bool {
         let mut phase = self.phase();
         let ended = *phase == Phase::SendingRest;
@@ -121,17 +121,17 @@ impl ConnectionDeadlines {
         ended
     }
 
-    /// Whether a request was received that is yet to be answered, or an answer is on its way.
+    /// Whether a request is in progress or a response is being sent.
     pub fn is_busy(&self) -> bool {
         matches!(*self.phase(), Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast)
     }
 
-    /// Whether nothing was asked that is yet to be answered: what is written then is hyper's own.
+    /// Whether no request is in progress, so that any bytes written are hyper's own response.
     fn is_unasked(&self) -> bool {
         matches!(*self.phase(), Phase::New(_) | Phase::Head(_) | Phase::Next(_))
     }
 
-    /// Whether a request was begun and will not be read to its end.
+    /// Whether a request has begun and will not be read to its end.
     fn is_refused(&self) -> bool {
         matches!(*self.phase(), Phase::Head(_) | Phase::SendingLast)
     }
@@ -145,8 +145,8 @@ impl ConnectionDeadlines {
     }
 }
 
-/// The body of an answer. hyper lets go of it once it has all of it, which is how the pace knows that nothing follows: an
-/// answer that is made as it goes out may pause for longer than a connection may be idle.
+/// The body of a response. hyper drops it once it has all of it, which marks the response as complete: a streamed
+/// response may pause for longer than a connection may be idle.
 pub struct TimedBody<B> {
     body: B,
     deadlines: Arc<ConnectionDeadlines>,
@@ -182,18 +182,18 @@ impl<B> Drop for TimedBody<B> {
 pub struct TimedStream<S> {
     stream: S,
     deadlines: Arc<ConnectionDeadlines>,
-    /// What was received of the next part: a body, or another head.
+    /// Bytes already received of the next part: a body, or another head.
     ahead: Vec<u8>,
     read_alarm: Alarm,
     write_alarm: Alarm,
     write_stalled: Option<Instant>,
     unasked: Unasked,
-    /// Until when the rest of a refused request is thrown away, once our side is closed.
+    /// Until when the rest of a refused request is discarded, once the server's side is closed.
     lingers: Option<Instant>,
 }
 
 impl<S> TimedStream<S> {
-    /// Keeps `deadlines` over `stream`.
+    /// Wraps `stream` to enforce `deadlines`.
     pub fn new(stream: S, deadlines: Arc<ConnectionDeadlines>) -> Self {
         let (read_alarm, write_alarm) = (Alarm::default(), Alarm::default());
         let unasked = Unasked::default();
@@ -209,7 +209,7 @@ impl<S> TimedStream<S> {
         }
     }
 
-    /// Passes a write's outcome on, unless nothing has moved for too long.
+    /// Returns the outcome of a write, or an error if there was no progress for too long.
     fn written<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.write_stalled = None;
@@ -221,7 +221,7 @@ impl<S> TimedStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> TimedStream<S> {
-    /// Reads a head, or some of a body, and nothing of what follows it.
+    /// Reads a head or part of a body, and nothing beyond it.
     fn poll_part(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut frames = self.deadlines.frames();
         if self.ahead.is_empty() {
@@ -240,7 +240,7 @@ impl<S: AsyncRead + Unpin> TimedStream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads until the client has closed its side too, at the latest until `until`.
+    /// Reads and discards until the client has closed its side too, at most until `until`.
     fn throw_away(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
         if self.read_alarm.check(context, Some(until)).is_ready() {
             return Poll::Ready(());
@@ -269,7 +269,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
         if buffer.filled().len() > before {
             this.deadlines.received();
         }
-        // Checked also when bytes came: a byte a second must not win time.
+        // Checked also when bytes arrived, so that a slow trickle does not extend the deadline.
         let deadline = this.deadlines.read_deadline();
         if outcome.is_pending() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return this.read_alarm.check(context, deadline).map(Err);
@@ -309,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let outcome = Pin::new(&mut this.stream).poll_flush(context);
-        // Nobody reads again before the next bytes come, so the alarm for their absence must be set here.
+        // The next read may come only with the next bytes, so the timer for their absence is set here.
         if matches!(outcome, Poll::Ready(Ok(()))) && this.deadlines.sent() {
             let deadline = this.deadlines.read_deadline();
             if this.read_alarm.check(context, deadline).is_ready() {
@@ -334,12 +334,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     }
 }
 
-/// A timer that is only made when something has to wait.
+/// A timer that is created only when something has to wait.
 #[derive(Default)]
 struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
-    /// Ready with an error once `deadline` has passed; else wakes the task then.
+    /// Returns an error once `deadline` has passed; otherwise wakes the task at that time.
     fn check(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<io::Error> {
         let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else { return Poll::Pending };
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

@@ -1,4 +1,4 @@
-//! How are connections encrypted? With the certificate and key of two files, read again when they change.
+//! TLS with a certificate and key from two files, which are reloaded when they change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The certificate in use, shared by every connection.
@@ -21,28 +21,28 @@ pub struct Tls {
     cert: PathBuf,
     key: PathBuf,
     config: Arc<RwLock<Arc<ServerConfig>>>,
-    /// The files as they were before they were read first.
+    /// The state of the files before they were first read.
     files: Files,
 }
 
-/// When each of the two files was changed, and its length.
+/// The modification time and the length of each of the two files.
 type Files = [Option<(SystemTime, u64)>; 2];
 
-/// Reads certificate and key if the settings name them; an error says which file and why.
+/// Loads the certificate and key if the settings name them. An error says which file failed and why.
 pub fn load(settings: &Settings) -> Result<Option<Tls>, String> {
     let (Some(cert), Some(key)) = (settings.tls_cert.clone(), settings.tls_key.clone()) else { return Ok(None) };
-    // Looked at first: files that change while they are read are then read once more.
+    // Checked before reading, so that files that change while they are read are read again.
     let files = look(&cert, &key);
     let config = Arc::new(RwLock::new(read(&cert, &key)?));
     Ok(Some(Tls { cert, key, config, files }))
 }
 
-/// The certificates in a PEM file.
+/// Reads the certificates in a PEM file.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let fail = |error: &dyn std::fmt::Display| format!("the certificate {} cannot be used: {error}", path.display());
     let chain = CertificateDer::pem_file_iter(path).map_err(|error| fail(&error))?;
     let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| fail(&error))?;
-    if chain.is_empty() { Err(fail(&"it holds no certificate in PEM")) } else { Ok(chain) }
+    if chain.is_empty() { Err(fail(&"it contains no certificate in PEM")) } else { Ok(chain) }
 }
 
 fn read(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
@@ -51,18 +51,20 @@ fn read(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(certificates(cert)?, private)
-        .map_err(|error| format!("{} and {} do not belong together: {error}", cert.display(), key.display()))?;
+        .map_err(|error| {
+            format!("the certificate {} and the private key {} do not match: {error}", cert.display(), key.display())
+        })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
 impl Tls {
-    /// Takes connections with the certificate of this moment.
+    /// Returns an acceptor with the current certificate.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Looks at the files until `stop` and takes them over when they change; a pair that does not work is left alone.
+    /// Checks the files until `stop` and reloads them when they change. A pair that cannot be used is ignored.
     pub async fn watch(self, stop: CancellationToken) {
         let mut files = self.files;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
@@ -73,10 +75,13 @@ impl Tls {
             match read(&self.cert, &self.key) {
                 Ok(config) => {
                     *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-                    tracing::info!("the TLS certificate was read again");
+                    tracing::info!("the TLS certificate was reloaded");
                     files = now;
                 }
-                Err(problem) => tracing::warn!(problem, "the changed TLS files are not used"),
+                Err(problem) => tracing::warn!(
+                    problem,
+                    "the TLS files have changed but cannot be used; the previous certificate stays in use"
+                ),
             }
         }
     }

@@ -133,7 +133,7 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
     let again = text(&resend(&server, &owner, &bob).await.json()["invitationToken"]);
     assert_eq!(take(&server, &again, PASSWORD).await.status, StatusCode::OK);
     let refused = resend(&server, &owner, &bob).await;
-    let message = "User has taken their account over already";
+    let message = "User is already active: an invitation is only for users who have not accepted one yet";
     let expected = json!({ "success": false, "message": message, "errorCode": "USER_ALREADY_VALIDATED" });
     assert_eq!((refused.status, refused.json()), (StatusCode::BAD_REQUEST, expected));
 }
@@ -173,7 +173,7 @@ async fn a_first_password_needs_no_other_and_the_next_needs_the_one_that_there_i
     let next = "another cat on 3 roofs";
     let long = "p".repeat(1_025);
     let refused = [
-        (json!({ "password": next }), "INVALID_FIELD", "currentPassword must be given"),
+        (json!({ "password": next }), "INVALID_FIELD", "currentPassword is required"),
         (json!({ "password": next, "currentPassword": next }), "WRONG_PASSWORD", "The current password is wrong"),
         (json!({ "password": next, "currentPassword": "" }), "WRONG_PASSWORD", "The current password is wrong"),
         (json!({ "password": next, "currentPassword": long }), "INVALID_FIELD", "currentPassword must have at most"),

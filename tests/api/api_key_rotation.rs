@@ -102,7 +102,7 @@ async fn a_rotated_key_is_not_rotated_again_and_keeps_its_dates() {
     let old = create(&server, &owner, &[&project], None).await;
     let new = rotate(&server, &owner, &old["id"], &json!(10)).await.result();
     let again = rotate(&server, &owner, &old["id"], &json!(10)).await;
-    let message = "The API key has a successor already: rotate that one";
+    let message = "The API key already has a successor: rotate the successor";
     let expected = json!({
         "success": false, "errors": [message], "messages": [], "result": null,
         "resultInfo": "API_KEY_ALREADY_ROTATED", "statusCode": 409,

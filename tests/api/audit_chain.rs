@@ -190,7 +190,7 @@ async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
     for verdict in [log.verdict(&known), log.file_verdict(&known)] {
         let error = verdict.expect_err("written anew");
         assert!(
-            error.contains(&format!("(number 12 of {})", log.owner.org)) && error.contains("written anew"),
+            error.contains(&format!("(number 12 of {})", log.owner.org)) && error.contains("rewritten"),
             "{error}"
         );
     }

@@ -37,7 +37,7 @@ async fn a_second_behind_is_well_and_more_is_not() {
         let found = found(&database, now - behind).await;
         assert!(found.ok, "{found:?}");
     }
-    acts(&found(&database, now - 1_001).await, "but the database has seen 2024-01-15T10:30:00.000Z");
+    acts(&found(&database, now - 1_001).await, "but the database has recorded the later time 2024-01-15T10:30:00.000Z");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn a_clock_that_leapt_ten_years_ahead_is_found_until_it_is_set_right() {
     let stopped = server.stop().await;
     acts(&found(&database, ahead + MINUTE).await, "more than a day after 2024-01-15T10:30:00.000Z");
     stopped.pass(-TEN_YEARS);
-    acts(&found(&database, ahead - TEN_YEARS).await, "but the database has seen 2034-01-");
+    acts(&found(&database, ahead - TEN_YEARS).await, "but the database has recorded the later time 2034-01-");
     let _folder = stopped.start().await.stop().await;
     let found = found(&database, ahead - TEN_YEARS).await;
     assert!(found.ok, "{found:?}");
@@ -64,9 +64,12 @@ async fn a_clock_that_was_half_a_day_ahead_is_found_before_and_after_the_next_st
     look(&server).await;
     let stopped = server.stop().await;
     stopped.pass(-12 * HOUR);
-    acts(&found(&database, right).await, "but the database has seen 2024-01-15T22:30:00.000Z");
+    acts(&found(&database, right).await, "but the database has recorded the later time 2024-01-15T22:30:00.000Z");
     let server = stopped.start().await;
     server.pass(MINUTE);
     let _folder = server.stop().await;
-    acts(&found(&database, right + MINUTE).await, "but the database has seen 2024-01-15T22:30:00.000Z");
+    acts(
+        &found(&database, right + MINUTE).await,
+        "but the database has recorded the later time 2024-01-15T22:30:00.000Z",
+    );
 }

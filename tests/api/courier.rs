@@ -199,7 +199,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn what_is_not_http_is_a_failure_in_words_that_repeat_nothing_of_it() {
-    let broken = "the receiver's answer is not HTTP, or too long";
+    let broken = "the receiver's response is not HTTP, or is too long";
     assert_eq!(why(&outcome_of("SSH-2.0-OpenSSH_9.9 c4n4ry\r\n").await), broken);
     assert_eq!(why(&outcome_of("HTTP/1.1 200 OK\r\nc4n4ry\u{0}: x\r\n\r\n").await), broken);
     assert_eq!(why(&outcome_of(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(17_000))).await), broken);
@@ -207,8 +207,8 @@ async fn what_is_not_http_is_a_failure_in_words_that_repeat_nothing_of_it() {
         outcome_of(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(15_000))).await,
         Outcome::Taken { .. }
     ));
-    assert_eq!(why(&outcome_of("").await), "the receiver hung up without an answer");
-    assert_eq!(why(&outcome_of("HTTP/1.1 20").await), "the receiver hung up without an answer");
+    assert_eq!(why(&outcome_of("").await), "the receiver closed the connection without a response");
+    assert_eq!(why(&outcome_of("HTTP/1.1 20").await), "the receiver closed the connection without a response");
     let url = format!("http://{}/", nobody().await);
     assert_eq!(why(&at_home().send(&attempt(1, &url)).await), "the connection was refused");
 }
@@ -248,7 +248,7 @@ async fn a_receiver_that_hangs_or_drips_its_head_is_given_up_after_15_seconds() 
     let began = Instant::now();
     let (silent, dripping) = (attempt(1, &silent.url()), attempt(2, &dripping.url()));
     let (first, second) = tokio::join!(sender.send(&silent), sender.send(&dripping));
-    assert_eq!([why(&first), why(&second)], ["the receiver did not answer in time"; 2]);
+    assert_eq!([why(&first), why(&second)], ["the receiver did not respond in time"; 2]);
     assert!((15..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 }
 

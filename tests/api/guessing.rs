@@ -165,7 +165,7 @@ async fn a_guess_counts_for_15_minutes_also_across_a_restart() {
     server = server.restart().await;
     let answer = log_in(&server, ATTACKER, &ada.email, PASSWORD).await;
     assert_eq!(retry_after(&answer), "840", "839.5 s, rounded up");
-    let message = "Too many wrong passwords: Retry-After says how many seconds to wait";
+    let message = "Too many wrong passwords: wait for the number of seconds in Retry-After, then try again";
     let expected = json!({
         "success": false, "message": message,
         "errorCode": "TOO_MANY_ATTEMPTS", "error_code": "TOO_MANY_ATTEMPTS",

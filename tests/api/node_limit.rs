@@ -83,9 +83,9 @@ async fn a_full_organization_goes_on_with_the_nodes_that_it_has() {
     let refused = register(&server, &sent).await;
     let expected = json!({
         "success": false, "message": "Maximum number of nodes (3) has been reached", "errorCode": "NODE_LIMIT_REACHED",
-        "errorMessage": "The organization has 3 nodes and nodes_max allows 3. Unregister nodes that are gone (POST /unregister, \
-            signed with a key of the organization; `orgkeys sign` makes the body), or have the server's administrator raise \
-            nodes_max. A deleted node keeps its place: activate it, then unregister it",
+        "errorMessage": "The organization has 3 nodes and nodes_max allows 3. Unregister nodes that no longer exist (POST /unregister, \
+            signed with a key of the organization; `orgkeys sign` builds the body), or ask the server's administrator to raise \
+            nodes_max. Deleted nodes count: activate them, then unregister them",
     });
     assert_eq!((refused.status, refused.json()), (StatusCode::BAD_REQUEST, expected));
     server.pass(1_000);

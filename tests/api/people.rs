@@ -191,7 +191,7 @@ async fn an_email_address_is_taken_once_on_the_server_in_any_letter_case() {
             for invite in [true, false] {
                 (body["sendInvite"], body["password"]) = (json!(invite), json!("a cat on 3 roofs"));
                 let refused = server.call_as(caller, Method::POST, USERS, Some(&body)).await;
-                let message = "This server has a user with this email address already";
+                let message = "A user with this email address already exists on this server";
                 let expected = json!({ "success": false, "message": message, "errorCode": "EMAIL_TAKEN" });
                 assert_eq!((refused.status, refused.json()), (StatusCode::CONFLICT, expected));
             }

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use crate::harness::Server;
 use crate::people::{USERS, delete, guest, path, people, put};
 
-const LIMIT: &str = "The organization has all 4 people that it may have, deleted ones included: have the server's administrator \
-    raise people_max";
+const LIMIT: &str = "The organization has reached its limit of 4 users, including deleted ones: ask the server's administrator to \
+   raise people_max";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_organization_has_no_more_people_than_people_max_however_many_are_added_at_once() {

@@ -82,7 +82,7 @@ async fn the_last_owner_stays() {
     let alone = async |why: &str| {
         for path in [role.clone(), path(&owner.user)] {
             let refused = server.call_as(&owner, Method::PUT, &path, demote.as_ref()).await;
-            let message = "This is the last OWNER of the organization: make another person OWNER first";
+            let message = "This is the last OWNER of the organization: make another user OWNER first";
             let expected = json!({ "success": false, "message": message, "errorCode": "LAST_OWNER" });
             assert_eq!((refused.status, refused.json()), (StatusCode::CONFLICT, expected), "{why}");
         }

@@ -186,7 +186,7 @@ async fn members_are_standing_people_of_the_organization() {
         assert_eq!(status_and_body(&put), (404, refused(404, "USER_NOT_FOUND", "User not found")), "{user}");
         let path = format!("/api/projects/{id}/members/{user}");
         let removed = server.call_as(&owner, Method::DELETE, &path, None).await;
-        let message = "The person is not a member of the project";
+        let message = "The user is not a member of the project";
         assert_eq!(status_and_body(&removed), (404, refused(404, "MEMBER_NOT_FOUND", message)), "{user}");
     }
     for role in [json!("MEMBER"), json!(""), json!(255), Value::Null] {

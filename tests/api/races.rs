@@ -41,7 +41,7 @@ async fn a_key_that_is_deleted_after_the_signature_was_checked_registers_nothing
     let answer = overtaken(&server, call, delete).await;
     assert_eq!(answer.refusal(), (400, "BAD_SIGNATURE".to_owned()));
     let advice = answer.json()["errorMessage"].as_str().expect("advice").to_owned();
-    assert!(advice.contains("deleted just now"), "{advice}");
+    assert!(advice.contains("has just been deleted"), "{advice}");
     assert_eq!(entries(&server.database).await.len(), before);
     let nodes = server.call_as(&owner, Method::GET, "/node", None).await.json();
     assert_eq!(nodes["total"], 0);

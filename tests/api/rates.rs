@@ -59,8 +59,8 @@ async fn many_access_tokens_give_a_person_twice_the_calls_of_one_and_no_more() {
         }
     }
     assert!((7..=7 + 2 * came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
-    let expected = "This person met the limit of 2 calls a second, over all their sessions and access tokens: slow down, or have the \
-        server's administrator raise caller_rate";
+    let expected = "This user has reached the limit of 2 calls per second across all their sessions and access tokens: slow down, or ask \
+       the server's administrator to raise caller_rate";
     assert_eq!(held.expect("one that was held").json()["message"], expected);
 }
 
@@ -81,7 +81,7 @@ async fn each_api_key_has_its_own_calls_beside_the_persons_who_made_it() {
         }
     }
     assert!((4..=4 + came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
-    let expected = "This API key met the limit of 1 calls a second: slow down, or have the server's administrator raise caller_rate";
+    let expected = "This API key has reached the limit of 1 calls per second: slow down, or ask the server's administrator to raise caller_rate";
     assert_eq!(held.expect("one that was held").json()["message"], expected);
     assert_eq!(server.call_with_key(&second, Method::GET, "/node", None).await.status, StatusCode::OK);
     assert_eq!(profile(&server, &owner).await.status, StatusCode::OK);
@@ -129,8 +129,8 @@ async fn the_people_and_api_keys_of_an_organization_share_its_calls() {
     let held = held.expect("one that was held");
     assert_eq!(held.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(held.headers["retry-after"], "1");
-    let expected = "This organization met the limit of 3 calls a second, over all its people and API keys: slow down, or have the server's \
-        administrator raise org_rate";
+    let expected = "This organization has reached the limit of 3 calls per second across all its users and API keys: slow down, or ask the \
+       server's administrator to raise org_rate";
     assert_eq!(held.json()["message"], expected);
 }
 
@@ -191,7 +191,7 @@ async fn an_organizations_signed_calls_have_a_rate_and_what_must_wait_can_be_sen
     assert_eq!(answer.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(answer.headers["retry-after"], "1");
     let advice = answer.json()["errorMessage"].as_str().expect("advice").to_owned();
-    assert!(advice.contains("2 accepted signed calls a second") && advice.contains("raise signed_rate"), "{advice}");
+    assert!(advice.contains("2 accepted signed calls per second") && advice.contains("raise signed_rate"), "{advice}");
     assert_eq!(server.register(&other.org, &other_pem, "b").await.status, StatusCode::OK, "another organization");
     // Leaving is a signed call too.
     server.pass(1_000);

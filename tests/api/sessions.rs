@@ -113,7 +113,7 @@ pub fn ok() -> (u16, String) {
 
 pub fn refused() -> Value {
     json!({
-        "success": false, "message": "The refresh token is not valid any more: sign in again",
+        "success": false, "message": "The refresh token is no longer valid: sign in again",
         "errorCode": "INVALID_REFRESH_TOKEN", "error_code": "INVALID_REFRESH_TOKEN",
     })
 }

@@ -61,10 +61,10 @@ async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
     let off = format!("/api/organizations/{}/api-keys/{id}", owner.org);
     server.call_as(&owner, Method::DELETE, &off, None).await;
     let wanted = [
-        ("credential", "The access token was revoked: sign in again, or ask for another"),
-        ("credential", "The access token was revoked: sign in again, or ask for another"),
-        ("role", "Your role has changed: begin again to be shown what it lets you see"),
-        ("credential", "The API key is not known to this server"),
+        ("credential", "The access token was revoked: sign in again, or use another token"),
+        ("credential", "The access token was revoked: sign in again, or use another token"),
+        ("role", "Your role has changed: reconnect to receive the events that it permits you to see"),
+        ("credential", "The API key is unknown to this server"),
     ];
     for (stream, (reason, message)) in streams.iter_mut().zip(wanted) {
         let end = stream.end().await;
@@ -75,7 +75,7 @@ async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
     happen(&server, &owner, "after").await;
     let end = ending.end().await;
     assert_eq!(end["reason"], "credential");
-    assert_eq!(end["message"], "The access token has expired: sign in again, or ask for another");
+    assert_eq!(end["message"], "The access token has expired: sign in again, or use another token");
     // Nobody is shown what happened after their credential ended, and who still may is shown all of it.
     let mut last = String::new();
     while last != "updated org" {

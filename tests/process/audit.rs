@@ -12,7 +12,7 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
     let (server, owner) = home.first_start();
     server.call_as(&owner, "GET", "/user/profile");
     let output = home.done(&["audit", "verify"]);
-    assert_eq!(output, "The audit log is whole: 4 entries in 1 chains\n");
+    assert_eq!(output, "The audit log is intact: 4 entries in 1 chains\n");
     let expected = json!({ "success": true, "entries": 4, "chains": 1 });
     assert_eq!(objects(&home.done(&["audit", "verify", "--json"])), [expected]);
     let (text, json) = (home.done(&["audit", "head"]), home.done(&["audit", "head", "--json"]));
@@ -40,11 +40,11 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
     let missing: String = first_and_later.flat_map(|line| [line, "\n"]).collect();
     let rewritten = format!("{} 4 {}\n", owner.org, "0".repeat(64));
     for (log, head, expected) in [
-        (&cut, &text, "its tail was cut"),
+        (&cut, &text, "entries at its end are missing"),
         (&changed, &text, "its contents were changed"),
         (&missing, &text, "an entry is missing"),
-        (&export, &rewritten, "the chain was written anew"),
-        (&export, &"nonsense".to_owned(), "is not what `orgkeys audit head` prints"),
+        (&export, &rewritten, "the chain was rewritten"),
+        (&export, &"nonsense".to_owned(), "is not output of `orgkeys audit head`"),
         (&"{}\n".to_owned(), &text, "line 1 is not an exported entry"),
     ] {
         fs::write(home.path("log"), log).expect("written");

@@ -175,7 +175,7 @@ fn a_backup_that_cannot_be_noted_beside_the_database_is_a_backup_all_the_same() 
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let made: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(made["sha256"], hex(&Sha256::digest(fs::read(home.path("copy.db")).expect("bytes"))));
-    let warning = "orgkeys: warning: the backup is whole, but it could not be noted beside orgkeys.db (";
+    let warning = "orgkeys: warning: the backup is complete, but its time could not be written next to orgkeys.db (";
     assert!(ran.stderr.starts_with(warning) && ran.stderr.lines().count() == 1, "{ran:?}");
     assert!(!home.files().iter().any(|name| name.contains(".new") || name.contains("draft")), "{:?}", home.files());
     assert_eq!(server.call("GET", "/ready", None, None).status, 200);

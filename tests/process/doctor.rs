@@ -82,7 +82,10 @@ fn a_healthy_database_is_well_beside_its_server_and_without_it() {
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     let text = home.done(&["doctor"]);
     assert_eq!(text.lines().count(), 13, "{text}");
-    assert!(text.lines().take(12).all(|line| line.starts_with("well  ")) && text.ends_with("All is well\n"), "{text}");
+    assert!(
+        text.lines().take(12).all(|line| line.starts_with("ok    ")) && text.ends_with("All checks passed\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn nobody_can_look_at_what_is_not_there_or_is_set_wrongly() {
 #[test]
 fn room_log_modes_and_backups_are_looked_at() {
     let home = healthy();
-    finds(&home, &["--disk-reserve", "1000000GiB"], "disk", "only what revokes is written", "Free room");
+    finds(&home, &["--disk-reserve", "1000000GiB"], "disk", "only revocations are accepted", "Free disk space");
     let most = ["--disk-reserve", "4KiB", "--database-max", "64KiB"];
     finds(&home, &most, "disk", "of the 64 KiB that database_max allows", "Raise database_max");
     let wal = home.path("orgkeys.db-wal");
@@ -109,7 +112,7 @@ fn room_log_modes_and_backups_are_looked_at() {
     assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
     fs::File::create(&wal).expect("a file").set_len(64 << 20).expect("a length");
     chmod(&wal, 0o600);
-    finds(&home, &[], "wal", "The write-ahead log has 64 MiB", "lsof");
+    finds(&home, &[], "wal", "The write-ahead log has grown to 64 MiB", "lsof");
     let _ = fs::remove_file(&wal);
     chmod(&home.database, 0o640);
     finds(&home, &[], "modes", "orgkeys.db: its mode is 0640", "chmod 0600 ");
@@ -125,11 +128,11 @@ fn room_log_modes_and_backups_are_looked_at() {
         if ok {
             assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
         } else {
-            finds(&home, &[], "backup", "older than 7 days", "orgkeys backup FILE");
+            finds(&home, &[], "backup", "more than 7 days old", "orgkeys backup FILE");
         }
     }
     fs::remove_file(&marker).expect("removed");
-    finds(&home, &[], "backup", "No backup was made", "orgkeys backup FILE");
+    finds(&home, &[], "backup", "never been backed up", "orgkeys backup FILE");
 }
 
 #[test]
@@ -143,17 +146,17 @@ fn a_damaged_a_foreign_and_a_newer_file_are_told_apart() {
     let conn = past_triggers(&home.database);
     conn.execute_batch("UPDATE audit SET actor_id = 'x' WHERE id = 2").expect("changed");
     drop(conn);
-    finds(&home, &[], "audit", "its contents were changed", "keep it aside");
+    finds(&home, &[], "audit", "its contents were changed", "copy it to a safe place");
     let conn = sqlite(&home.database);
     conn.execute_batch("PRAGMA user_version = 99").expect("changed");
     drop(conn);
-    finds(&home, &[], "file", "was written by a newer orgkeys", "do what the sentence says");
+    finds(&home, &[], "file", "was written by a newer orgkeys", "follow the message above");
     let conn = sqlite(&home.database);
     conn.execute_batch("PRAGMA application_id = 1").expect("changed");
     drop(conn);
     finds(&home, &[], "file", "is a database of another program", "Name the right file");
     chmod(&home.write("orgkeys.db", "no database at all"), 0o600);
-    finds(&home, &[], "file", "orgkeys.db is damaged", "Keep the file aside");
+    finds(&home, &[], "file", "orgkeys.db is damaged", "Copy the file to a safe place");
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn a_clock_behind_the_database_is_found_and_can_be_accepted() {
     admin::create_org(&system, "acme").expect("an organization");
     drop(system);
     for _ in 0..2 {
-        finds(&home, &[], "clock", "but the database has seen", "Set the clock right");
+        finds(&home, &[], "clock", "but the database has recorded", "Correct the system clock");
         home.done(&["clock", "accept"]);
         assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
         sqlite(&home.database).execute_batch("UPDATE server SET high_water = 4102444800000").expect("changed");
@@ -205,9 +208,9 @@ fn a_certificate_is_looked_at_in_time() {
         let ran = run(home_command(&home, "openssl").args(words.split(' ')));
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
-    finds(&home, &tls, "tls", "The certificate cert.pem ended at 2", "Renew it");
+    finds(&home, &tls, "tls", "The certificate cert.pem expired at 2", "Renew it");
     certificate("13");
-    finds(&home, &tls, "tls", "ends within 14 days: at 2", "the server reads it again by itself");
+    finds(&home, &tls, "tls", "expires within 14 days: at 2", "the server reloads it automatically");
     home.write("cert.pem", "no certificate");
     finds(&home, &tls, "tls", "the certificate cert.pem cannot be used", "in PEM");
 }
@@ -215,8 +218,14 @@ fn a_certificate_is_looked_at_in_time() {
 #[test]
 fn settings_that_open_the_server_are_found() {
     let home = healthy();
-    finds(&home, &["--listen", "0.0.0.0:3000"], "settings", "in the clear: 0.0.0.0:3000", "TLS proxy");
-    finds(&home, &["--trusted-proxy", "10.0.0.1,0.0.0.0/0"], "settings", "trusted_proxy is 0.0.0.0/0", "own address");
+    finds(&home, &["--listen", "0.0.0.0:3000"], "settings", "unencrypted: 0.0.0.0:3000", "TLS proxy");
+    finds(
+        &home,
+        &["--trusted-proxy", "10.0.0.1,0.0.0.0/0"],
+        "settings",
+        "trusted_proxy is 0.0.0.0/0",
+        "the address of your proxy",
+    );
     assert!(examined(&home, &["--trusted-proxy", "10.0.0.0/8"]).iter().all(|finding| finding["ok"] == true));
     home.write("short", "fifteen-letters");
     finds(&home, &["--metrics-token-file", "short"], "settings", "can be guessed", "orgkeys token generate");
@@ -224,7 +233,7 @@ fn settings_that_open_the_server_are_found() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 12 need you\n"), "{text}");
+    assert!(text.ends_with("1 of 12 checks need attention\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {
@@ -241,7 +250,7 @@ fn an_organization_with_nearly_as_many_nodes_as_it_may_is_named() {
         SELECT randomblob(16), org.id, n, 'eu', '', '', '', 0, 0 FROM number, org";
     sqlite(&home.database).execute_batch(seed).expect("seeded");
     assert!(examined(&home, &["--nodes-max", "10"]).iter().all(|finding| finding["ok"] == true));
-    finds(&home, &["--nodes-max", "8"], "nodes", " has 8 of the 8 nodes that it may", "POST /unregister");
+    finds(&home, &["--nodes-max", "8"], "nodes", " has 8 of the 8 nodes that nodes_max allows", "POST /unregister");
     sqlite(&home.database).execute_batch("UPDATE node SET deleted_at = 1 WHERE ip = '1'").expect("deleted");
     finds(&home, &["--nodes-max", "5"], "nodes", " has 8 of the 5 nodes", "raise nodes_max");
 }

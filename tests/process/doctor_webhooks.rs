@@ -53,12 +53,12 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
     let replay = format!("/organization/{org}/webhooks/{id}/replay");
     let unknown = "last_status = NULL, last_why = 'the name could not be looked up'";
     for (columns, expected, mend) in [
-        ("last_status = 500", "was answered 500", "/deliveries) and mend that"),
-        ("last_status = 302", "was answered 302", "/deliveries) and mend that"),
-        (unknown, "failed: the name could not be looked up", "that this machine reaches it"),
+        ("last_status = 500", "got status 500", "/deliveries) and fix the receiver"),
+        ("last_status = 302", "got status 302", "/deliveries) and fix the receiver"),
+        (unknown, "failed: the name could not be looked up", "that this machine can reach it"),
     ] {
         change(&home, &format!("UPDATE webhook SET last_at = {}, {columns}", now().millis()));
-        finds(&home, &["--quick"], "webhooks", &format!("Webhook {id} of {org}: its last try, at 2"), mend);
+        finds(&home, &["--quick"], "webhooks", &format!("Webhook {id} of {org}: its last attempt, at 2"), mend);
         finds(&home, &["--quick"], "webhooks", expected, mend);
     }
     change(&home, "UPDATE webhook SET disabled = 'administrator'");
@@ -69,15 +69,15 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
     deliver(&home, "failed", minutes(9_000), Some(minutes(24 * 60 + 1)));
     is_well(&home, &["--quick"]);
     deliver(&home, "failed", minutes(9_000), Some(minutes(24 * 60 - 2)));
-    finds(&home, &["--quick"], "webhooks", "1 of its deliveries were given up within a day", &replay);
+    finds(&home, &["--quick"], "webhooks", "1 of its deliveries failed for good within the last 24 hours", &replay);
     deliver(&home, "pending", minutes(58), None);
     is_well(&home, &["--quick"]);
     deliver(&home, "pending", minutes(61), None);
-    finds(&home, &["--quick"], "webhooks", "something has been on its way to it since 2", "Start the server");
+    finds(&home, &["--quick"], "webhooks", "its oldest delivery has been pending since 2", "Start the server");
     change(&home, "UPDATE webhook SET disabled = 'gone'");
-    finds(&home, &["--quick"], "webhooks", "its receiver said that it is gone", &replay);
+    finds(&home, &["--quick"], "webhooks", "its receiver answered 410 Gone", &replay);
     change(&home, "UPDATE webhook SET disabled = 'overfull'");
-    finds(&home, &["--quick"], "webhooks", "is switched off: 10000 deliveries were on their way to it", &replay);
+    finds(&home, &["--quick"], "webhooks", "is disabled: it had 10000 pending deliveries", &replay);
     let output = home.run(&["doctor", "--quick"]);
     assert!(!output.stdout.contains("a.example") && !output.stdout.contains("hidden-path"), "{output:?}");
 }
@@ -95,7 +95,7 @@ fn of_many_webhooks_that_fail_twenty_are_named() {
     assert_eq!(count(), 20);
     change(&home, "UPDATE webhook SET disabled = 'gone'");
     assert_eq!(count(), 21);
-    assert!(home.run(&["doctor", "--quick"]).stdout.contains("1 more webhooks need somebody"));
+    assert!(home.run(&["doctor", "--quick"]).stdout.contains("1 more webhooks need attention"));
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
     fs::set_permissions(&key, Permissions::from_mode(0o640)).expect("a mode");
     finds(&home, &["--quick"], "modes", "orgkeys.db.key: its mode is 0640", "chmod 0600 ");
     fs::remove_file(&key).expect("removed");
-    let none = "opens nothing for 1 webhook: it is not there";
-    finds(&home, &["--quick"], "key_file", none, "Put it back from where you keep a copy");
+    let none = "cannot decrypt the secrets of 1 webhook: it does not exist";
+    finds(&home, &["--quick"], "key_file", none, "Restore it from your copy");
     let other = Home::new();
     other.first_start().0.stop();
     let wrong = fs::read(other.path("orgkeys.db.key")).expect("a key");
@@ -115,9 +115,15 @@ fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
         fs::set_permissions(home.write(name, contents), Permissions::from_mode(mode)).expect("a mode");
     }
     is_well(&home, &["--quick", "--key-file", "right"]);
-    let another = "it is not the key that their secrets are sealed under";
+    let another = "it contains a different key than the one that encrypted the webhooks' secrets";
     finds(&home, &["--quick", "--key-file", "wrong"], "key_file", another, "rotate the secret of every webhook");
-    finds(&home, &["--quick", "--key-file", "empty"], "key_file", "it holds no key", "openssl rand -base64 32");
+    finds(
+        &home,
+        &["--quick", "--key-file", "empty"],
+        "key_file",
+        "it does not contain a key",
+        "openssl rand -base64 32",
+    );
     fs::create_dir(home.path("folder")).expect("a folder");
     fs::set_permissions(home.path("folder"), Permissions::from_mode(0o700)).expect("a mode");
     finds(&home, &["--quick", "--key-file", "folder"], "key_file", "it cannot be read: ", "key_file");

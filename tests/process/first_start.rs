@@ -96,7 +96,7 @@ fn a_token_that_was_perhaps_never_shown_is_replaced_and_dead() {
     assert_eq!(server.stop().0, Some(0));
     let server = home.start();
     assert_eq!((server.shown.as_str(), profile(&server, &owner.token)), ("", 200));
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_bootstrap_token_takes_the_place_of_one_that_was_perhaps_never_shown() {
     let token = home.done(&["token", "generate"]).trim().to_owned();
     let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));
     assert_eq!((profile(&server, &token), profile(&server, &lost)), (200, 401));
-    assert!(server.shown.ends_with("its owner has the bootstrap token\n"), "{}", server.shown);
+    assert!(server.shown.ends_with("its owner's access token is the bootstrap token\n"), "{}", server.shown);
     assert_eq!(server.stop().0, Some(0));
     // Nothing is left to be shown, with the setting or without it.
     let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));
@@ -157,7 +157,7 @@ fn twenty_first_starts_that_are_killed_at_random_moments_end_with_a_working_toke
             "{when}"
         );
         assert_eq!(home.start().shown, "", "{when}");
-        assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"), "{when}");
+        assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"), "{when}");
     }
 }
 
@@ -178,8 +178,10 @@ fn a_bootstrap_token_works_is_never_printed_and_later_starts_ignore_it() {
         };
         let server = serve("json");
         let org = server.call("GET", "/user/profile", Some(&token), None).json()["data"]["orgId"].clone();
-        let notice =
-            format!("first start: organization {}; its owner has the bootstrap token\n", org.as_str().expect("an id"));
+        let notice = format!(
+            "first start: organization {}; its owner's access token is the bootstrap token\n",
+            org.as_str().expect("an id")
+        );
         assert_eq!(server.shown, notice);
         assert_eq!(server.stop().0, Some(0));
         assert!(!home.log().contains("bootstrap settings are ignored"));
@@ -204,7 +206,7 @@ fn a_malformed_bootstrap_token_is_refused_with_the_remedy_and_the_next_start_goe
     for malformed in ["hunter2-hunter2", &token[..39], &format!("{token}x"), &token.replace("okp_", "okr_")] {
         let ran = run(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", malformed));
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
-        assert!(ran.stderr.contains("make one with `orgkeys token generate`"), "{ran:?}");
+        assert!(ran.stderr.contains("generate one with `orgkeys token generate`"), "{ran:?}");
         assert!(!ran.stderr.contains(malformed), "{ran:?}");
     }
     let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));

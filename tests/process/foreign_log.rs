@@ -80,7 +80,7 @@ fn commands_that_read_change_no_byte_after_a_clean_stop_and_after_a_kill() {
         // What they left is what a server goes on with.
         let server = home.start();
         assert_eq!(server.stop().0, Some(0));
-        assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+        assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
     }
 }
 
@@ -169,7 +169,7 @@ fn a_backup_or_a_copy_put_in_place_beside_a_later_log_is_refused() {
     home.done(&["restore", "backup.db"]);
     let aside = home.files().into_iter().find(|name| name.contains(".before-") && name.ends_with("-wal"));
     assert!(fs::read(home.path(&aside.expect("a log"))).expect("bytes") == later);
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
 }
 
 #[test]
@@ -241,10 +241,10 @@ fn a_checkpoint_that_was_cut_off_before_the_file_was_longer_is_finished_by_the_n
     assert!(told > file.len() / PAGE, "the file is as long as its first page says");
     fs::write(&home.database, file).expect("written");
     let before = bytes(&home.database);
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole: 123 entries"));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact: 123 entries"));
     assert!(bytes(&home.database) == before);
     assert_eq!(home.start().stop().0, Some(0));
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole: 123 entries"));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact: 123 entries"));
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_log_is_its_files_own_although_a_reader_kept_the_start_from_moving_it() {
     let server = home.start();
     assert_eq!(server.stop().0, Some(0));
     drop(reader);
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
     let server = home.start();
     server.kill();
     assert_eq!(home.start().stop().0, Some(0));
@@ -315,7 +315,7 @@ fn a_start_waits_for_a_command_that_reads() {
     let (mut child, lines) = crate::harness::spawn(&mut home.serve(&[]), &home.path("stderr.log"));
     // It is up as far as its first look at the lock when a second reader still gets in and a writer does not.
     assert!(lines.try_recv().is_err(), "it listens although somebody reads");
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole"));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
     drop(lock);
     let line = lines.recv_timeout(std::time::Duration::from_mins(1)).expect("it goes on");
     assert!(line.starts_with("listening on "), "{line}");

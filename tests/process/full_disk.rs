@@ -82,7 +82,7 @@ fn a_server_starts_on_a_full_disk_and_takes_every_revocation() {
     let refused = server.call_as(&owner, "GET", "/user/profile").refusal();
     assert_eq!(refused, (401, "TOKEN_REVOKED".to_owned()));
     assert_eq!(server.stop().0, Some(0));
-    assert!(home.done(&["audit", "verify", "--database", "disk/orgkeys.db"]).starts_with("The audit log is whole"));
+    assert!(home.done(&["audit", "verify", "--database", "disk/orgkeys.db"]).starts_with("The audit log is intact"));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn without_a_reserve_a_full_disk_is_named_by_every_command_that_would_write() {
         );
         assert!(fs::read(disk.0.join("orgkeys.db")).expect("bytes") == before, "{words:?}");
     }
-    assert!(home.done(&["audit", "verify", "--database", "disk/orgkeys.db"]).starts_with("The audit log is whole"));
+    assert!(home.done(&["audit", "verify", "--database", "disk/orgkeys.db"]).starts_with("The audit log is intact"));
     let doctor = home.run(&["doctor", "--json", "--database", "disk/orgkeys.db"]);
     let disk_line = crate::harness::objects(&doctor.stdout).into_iter().find(|found| found["check"] == "disk");
     assert_eq!(disk_line.expect("a finding")["ok"], json!(false));

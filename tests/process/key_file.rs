@@ -29,7 +29,7 @@ fn rotate(server: &Server, owner: &Owner) -> Answer {
 
 /// Webhooks cannot be made nor rotated, and everything else goes on.
 fn waits(server: &Server, owner: &Owner) {
-    let message = "The key file is missing or cannot be read, so webhooks wait: whoever runs the server puts it back and restarts the server, or learns from `orgkeys doctor` what to do if it is lost";
+    let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore it and restart the server, or run `orgkeys doctor` to learn what to do if it is lost";
     let expected = json!({ "success": false, "message": message, "errorCode": "KEY_FILE_MISSING" });
     for answer in [create(server, owner), rotate(server, owner)] {
         assert_eq!((answer.status, answer.json()), (503, expected.clone()));
@@ -53,13 +53,17 @@ fn the_key_file_is_made_once_and_never_again_while_something_is_sealed_under_it(
     assert!(made.len() == 45 && made != key && !home.path("orgkeys.db.key.new").exists());
     assert_eq!(create(&server, &owner).status, 201);
     server.stop();
-    assert!(!home.log().contains("webhooks may wait"), "{}", home.log());
+    assert!(!home.log().contains("the key file has a problem"), "{}", home.log());
 
     fs::remove_file(home.path("orgkeys.db.key")).expect("taken away");
     let server = home.start();
     waits(&server, &owner);
     assert!(!home.path("orgkeys.db.key").exists(), "a new key would not open what is sealed");
-    assert!(home.log().contains("webhooks may wait for their key file: it is not there"), "{}", home.log());
+    assert!(
+        home.log().contains("the key file has a problem, and webhooks may be paused: it does not exist"),
+        "{}",
+        home.log()
+    );
     server.stop();
     home.write("orgkeys.db.key", &made);
     let server = home.start();
@@ -72,7 +76,7 @@ fn a_wrong_key_file_is_noticed_and_rotating_leaves_it_behind() {
     let (server, owner) = home.first_start();
     assert_eq!(create(&server, &owner).status, 201);
     server.stop();
-    let expected = "it is not the key that their secrets are sealed under";
+    let expected = "it contains a different key than the one that encrypted the webhooks' secrets";
     let other = Home::new();
     other.first_start().0.stop();
     fs::copy(other.path("orgkeys.db.key"), home.path("orgkeys.db.key")).expect("mixed up");
@@ -92,7 +96,7 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
     home.write("garbage", "okp_verysecretverysecret\n");
     fs::create_dir(home.path("folder")).expect("a folder");
     for (path, expected) in
-        [("garbage", "it holds no key"), ("folder", "it is not a key file"), ("none/key", "it is not there")]
+        [("garbage", "it does not contain a key"), ("folder", "it is not a key file"), ("none/key", "it does not exist")]
     {
         let server = home.start_with(&mut home.serve(&["--key-file", path]));
         waits(&server, &owner);
@@ -104,7 +108,7 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
     let fresh = Home::new();
     let server = fresh.start_with(&mut fresh.serve(&["--key-file", "none/key"]));
     let owner = server.owner();
-    assert_eq!((create(&server, &owner).status, fresh.log().contains("it cannot be made")), (503, true));
+    assert_eq!((create(&server, &owner).status, fresh.log().contains("it cannot be created")), (503, true));
     server.stop();
     let server = fresh.start_with(fresh.serve(&[]).env("ORGKEYS_KEY_FILE", "elsewhere"));
     assert_eq!((create(&server, &owner).status, mode(&fresh.path("elsewhere"))), (201, 0o600));
@@ -136,17 +140,18 @@ fn a_key_file_that_is_lost_for_ever_is_left_behind_as_the_doctor_says() {
     let server = start();
     waits(&server, &owner);
     let waiting = test(&server);
-    let lost = "if it is lost, write a new one with `openssl rand -base64 32` (mode 0600), restart, rotate the secret of \
-        every webhook, and give it to its receiver: what waits goes out then";
-    finds(&home, &["--quick"], "key_file", "opens nothing for 1 webhook: it is not there", lost);
+    let lost = "if it is lost, create a new one with `openssl rand -base64 32` (mode 0600), restart, rotate the secret of \
+       every webhook and configure the new secret at its receiver: pending deliveries are then sent";
+    finds(&home, &["--quick"], "key_file", "cannot decrypt the secrets of 1 webhook: it does not exist", lost);
     assert!(home.log().contains(lost), "{}", home.log());
     server.stop();
 
     let line = STANDARD.encode(system_seed()) + "\n";
     fs::set_permissions(home.write("orgkeys.db.key", line), Permissions::from_mode(0o600)).expect("a mode");
     let server = start();
-    let rotate = "if it is lost, rotate the secret of every webhook that was made before, and give it to its receiver";
-    finds(&home, &["--quick"], "key_file", "it is not the key that their secrets are sealed under", rotate);
+    let rotate =
+        "if it is lost, rotate the secret of every webhook created before and configure the new secret at its receiver";
+    finds(&home, &["--quick"], "key_file", "it contains a different key than the one", rotate);
     assert!(home.log().contains(rotate), "{}", home.log());
     let rotated = server.call("POST", &format!("{path}/rotate-secret"), Some(&owner.token), Some(&json!({})));
     assert_eq!(
@@ -172,6 +177,6 @@ fn a_backup_holds_no_key_and_its_webhooks_work_with_the_key_file_beside_it() {
     assert!(!copy.windows(44).any(|part| part == &key[..44]), "the key is not in the backup");
     home.done(&["restore", "copy.db"]);
     let server = home.start();
-    assert!(!home.log().contains("webhooks may wait"), "{}", home.log());
+    assert!(!home.log().contains("the key file has a problem"), "{}", home.log());
     server.stop();
 }

@@ -95,7 +95,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     home.write("old", old_heads[0].to_string());
     home.done(&["audit", "verify", "--head", "new"]);
     let ran = home.run(&["audit", "verify", "--head", "old"]);
-    assert_eq!((ran.code, ran.stderr.contains("its tail was cut")), (Some(1), true), "{ran:?}");
+    assert_eq!((ran.code, ran.stderr.contains("entries at its end are missing")), (Some(1), true), "{ran:?}");
 
     let token = home.done(&["token", "create", "--user", "owner@localhost"]);
     let restored_at = now();
@@ -113,7 +113,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     let early = server.call("POST", "/register", None, Some(&unused));
     assert_eq!(early.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let advice = early.json()["errorMessage"].as_str().expect("advice").to_owned();
-    let expected = format!("takes none that states a time before {signed_after}. The server's time is ");
+    let expected = format!("so it refuses timestamps before {signed_after}. The server's time is ");
     assert!(advice.contains(&expected) && advice.ends_with(": sign again"), "{advice}");
     let fresh = registration(&owner.org, &pem, "203.0.113.3", now().millis());
     assert_eq!(server.call("POST", "/register", None, Some(&fresh)).status, 200);
@@ -124,10 +124,10 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
     let Site { home, owner, .. } = site();
     let output = home.done(&["restore", "copy.db", "--keep-tokens"]);
     for words in [
-        "orgkeys.db is what copy.db holds.",
+        "Restored orgkeys.db from copy.db.",
         "/orgkeys.db.before-",
-        "The access tokens of the backup go on",
-        "Review keys, API keys, people and nodes: what was deleted since the backup is back.",
+        "The access tokens in the backup are valid again",
+        "Review keys, API keys, users and nodes: those deleted since the backup exist again.",
         "Messages that state a time before 2",
     ] {
         assert!(output.contains(words), "{words:?} is not in {output}");
@@ -137,7 +137,7 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
     drop(server);
     let output = home.done(&["restore", "copy.db"]);
     assert!(
-        output.contains("1 access token(s) were ended: make one with `orgkeys token create --user EMAIL`."),
+        output.contains("1 access token(s) were revoked: create a new one with `orgkeys token create --user EMAIL`."),
         "{output}"
     );
     let replaced = home.files().iter().filter(|name| name.starts_with("orgkeys.db.before-")).count();
@@ -230,9 +230,11 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     fs::remove_file(&home.database).expect("removed");
     let before = now();
     let output = home.done(&["restore", "copy.db"]);
-    let (_, rest) = output.split_once("which signatures were used, so until ").unwrap_or_else(|| panic!("{output}"));
+    let (_, rest) = output
+        .split_once("used signatures are unknown: all signed calls are refused until ")
+        .unwrap_or_else(|| panic!("{output}"));
     let (until, rest) = rest.split_once(' ').expect("a time");
-    assert_eq!(rest, "none is taken: nodes must sign anew then.\n");
+    assert_eq!(rest, "and nodes must sign again after that.\n");
     let quarter = Duration::from_mins(15);
     assert!(
         (before.plus(quarter)..=now().plus(quarter)).contains(&Time::parse_rfc3339(until).expect("a time")),
@@ -243,7 +245,7 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     let refused = server.call("POST", "/register", None, Some(&fresh));
     assert_eq!(refused.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
-    let expected = format!("so it takes none that states a time before {until}. The server's time is ");
+    let expected = format!("so it refuses timestamps before {until}. The server's time is ");
     assert!(advice.contains(&expected) && advice.ends_with(": sign again then"), "{advice}");
 }
 
@@ -259,7 +261,7 @@ fn a_database_that_does_not_continue_the_backup_says_nothing_about_used_signatur
     for standby in [fresh, older] {
         fs::copy(home.path("later.db"), standby.path("later.db")).expect("copied");
         let output = standby.done(&["restore", "later.db", "--keep-tokens"]);
-        assert!(output.contains("Without the old database nobody knows which signatures were used"), "{output}");
+        assert!(output.contains("used signatures are unknown"), "{output}");
         let server = standby.start();
         for body in &used {
             let refused = server.call("POST", "/register", None, Some(body));

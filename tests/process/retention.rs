@@ -55,7 +55,7 @@ fn trimmed() -> (Home, String) {
 #[test]
 fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
     let (home, before) = trimmed();
-    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is whole: "));
+    assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact: "));
     let entry = objects(&home.done(&["audit", "export"]))[0].clone();
     assert_eq!(entry["seq"], 3, "two entries are gone");
     let first = json!({ "org": entry["org"], "seq": 2, "hash": entry["prevHash"] });
@@ -64,7 +64,7 @@ fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
     let output = home.done(&["audit", "verify", "--head", "head"]);
     let hash = entry["prevHash"].as_str().expect("text");
     let org = entry["org"].as_str().expect("text");
-    let line = format!("\nNot compared: {org} 2 {hash}, which retention removed, as the chain itself says\n");
+    let line = format!("\nNot compared: {org} 2 {hash}. Retention removed it, as the chain records\n");
     assert!(output.ends_with(&line), "{output}");
     let output = objects(&home.done(&["audit", "verify", "--head", "head", "--json"]));
     assert_eq!(output[0]["removedByRetention"], json!([first]));
@@ -73,7 +73,7 @@ fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
     past_triggers(&home.database).execute_batch("DELETE FROM audit WHERE id = 3").expect("deleted by hand");
     let ran = home.run(&["audit", "verify"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("no audit.trim says that retention removed what came before"), "{ran:?}");
+    assert!(ran.stderr.contains("no audit.trim entry says that retention removed the earlier ones"), "{ran:?}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn both_signals_stop_it_with_exit_code_0_and_the_log_is_put_away() {
             "{signal:?}"
         );
         assert_eq!(integrity(&home.database), "ok");
-        assert_eq!(home.done(&["audit", "verify"]), "The audit log is whole: 4 entries in 1 chains\n");
+        assert_eq!(home.done(&["audit", "verify"]), "The audit log is intact: 4 entries in 1 chains\n");
     }
 }
 
@@ -80,7 +80,7 @@ fn idle_connections_do_not_hold_a_stop_up() {
     assert_eq!(server.stop().0, Some(0));
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
     drop(idle);
-    assert!(!home.log().contains("did not end in time"));
+    assert!(!home.log().contains("did not finish within stop_timeout"));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn connections_that_sent_nothing_or_half_a_request_end_with_the_time_for_a_stop(
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(8), "it took {took:?}");
     drop((silent, half, body));
-    assert!(home.log().contains("some connections did not end in time"), "{}", home.log());
+    assert!(home.log().contains("some connections did not finish within stop_timeout"), "{}", home.log());
     assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"]);
 }
 

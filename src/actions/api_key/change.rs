@@ -1,4 +1,4 @@
-//! How is an API key changed? All that people decide of it at once, against the limits that it comes under anew.
+//! Changes an API key: all editable properties at once, against the limits that newly apply to it.
 
 use super::super::project::own_only;
 use super::{Place, already_rotated, changeable, find, join, known, limit_reached, no_such_key};
@@ -16,22 +16,22 @@ use crate::engine::rule::Rule;
 use crate::store::api_key::Limit;
 use crate::store::{self, ReadTx, WriteTx};
 
-/// What a key is to be from now on; what is `None` stays.
+/// The new properties of a key; `None` leaves a property unchanged.
 #[derive(Clone, Debug)]
 pub struct ApiKeyPatch {
     /// The key.
     pub id: Option<ApiKeyId>,
-    /// What people call it.
+    /// The name of the key.
     pub name: String,
-    /// What people should know of it.
+    /// A note about the key.
     pub note: Option<String>,
-    /// What it may do.
+    /// The role of the key.
     pub role: Role,
     /// When it is valid.
     pub window: Window,
-    /// Whether it is switched off.
+    /// Whether it is disabled.
     pub disabled: Option<bool>,
-    /// The projects that it is for; an empty list: the whole organization.
+    /// The projects that it is for; an empty list means the whole organization.
     pub projects: Option<Vec<ProjectId>>,
 }
 
@@ -59,11 +59,11 @@ pub fn update(app: &App, caller: &Caller, place: Place, change: ApiKeyPatch) -> 
     })
 }
 
-/// Whether the caller may change the key so, before anything is written; gives the projects that it is for then.
+/// Checks that the caller may make this change, before anything is written. Returns the projects of the changed key.
 fn check(tx: &ReadTx<'_>, grant: &Grant, key: &ApiKey, change: &ApiKeyPatch) -> Result<Vec<ProjectId>, Error> {
     access::reaches(grant, change.role)?;
     if key.rotated_at.is_some() && change.window != key.terms().window {
-        let message = "The API key has a successor already: its dates cannot be changed any more";
+        let message = "The API key already has a successor, so its dates cannot be changed";
         return Err(already_rotated(message));
     }
     let Some(projects) = change.projects.clone() else {
@@ -85,7 +85,7 @@ fn check(tx: &ReadTx<'_>, grant: &Grant, key: &ApiKey, change: &ApiKeyPatch) -> 
     Ok(projects)
 }
 
-/// The owner of a project gives no roles.
+/// Checks that a project owner who is not an administrator does not change the role.
 fn own_role(grant: &Grant, key: &ApiKey, change: &ApiKeyPatch) -> Result<(), Error> {
     if grant.role < Role::Administrator && change.role != key.standing.role {
         return Err(Error::denied(
@@ -95,7 +95,7 @@ fn own_role(grant: &Grant, key: &ApiKey, change: &ApiKeyPatch) -> Result<(), Err
     Ok(())
 }
 
-/// Writes the change. A key that comes to count where it did not count before has to find room there.
+/// Writes the change. A key that starts to count against a limit needs room within that limit.
 fn apply(
     tx: &WriteTx<'_>,
     grant: &Grant,
@@ -121,5 +121,5 @@ fn apply(
 }
 
 fn not_theirs() -> Error {
-    Error::denied("Insufficient permissions: API keys can only be given to projects that you own")
+    Error::denied("Insufficient permissions: you can only assign API keys to projects that you own")
 }

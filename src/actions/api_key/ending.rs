@@ -1,4 +1,5 @@
-//! Who hears that an API key ends? The organization's log says it 30 days before, 7 days before and on the last day, once each.
+//! Announces in the organization's audit log that an API key is about to expire: 30 days before, 7 days before and on
+//! the last day, once each.
 
 use std::time::Duration;
 
@@ -10,16 +11,18 @@ use crate::engine::error::Error;
 use crate::engine::system::System;
 use crate::store::{self, ReadTx, WriteTx};
 
-/// Announcements of one change, so that it stays within the room that a change may need.
+/// The maximum number of announcements in one transaction, so that it stays within the space that a transaction may
+/// need.
 const ANNOUNCEMENTS_PER_CHANGE: u32 = 128;
 
-/// Changes of one run, so that nobody waits long behind it; what is left comes with the next.
+/// The maximum number of transactions in one run, so that other writes do not wait long; the rest follows in the next
+/// run.
 const CHANGES: usize = 8;
 
-/// Announces ends that have come near. A server that was down for long says only how near each is now.
+/// Announces keys that are about to expire. After a long outage, only the nearest interval of each key is announced.
 pub fn announce(system: &System) -> Result<(), Error> {
     for _ in 0..CHANGES {
-        // Nearly always there is nothing to say, and then nothing is written.
+        // Nearly always there is nothing to announce, and then nothing is written.
         if system.read(|tx| due(tx, system.app().now(), 1))?.is_empty() {
             break;
         }
@@ -28,7 +31,8 @@ pub fn announce(system: &System) -> Result<(), Error> {
     Ok(())
 }
 
-/// When keys end of which the end is to be announced at `days`: nearer ones are for the next fewer days.
+/// Returns, for each interval in days, the range of expiry times that belongs to it. Earlier expiries belong to shorter
+/// intervals.
 #[must_use]
 pub fn spans(now: Time) -> [(u32, (Time, Time)); 3] {
     let mut after = now;

@@ -1,4 +1,4 @@
-//! Does each entry follow the one before it? What a verification knows on its way through the chains.
+//! The state of a verification: checks that each entry follows the one before it in its chain.
 
 use std::collections::HashMap;
 
@@ -8,24 +8,24 @@ use crate::domain::audit::Entry;
 use crate::domain::event::Head;
 use crate::engine::error::{Error, ErrorKind};
 
-/// A chain as far as it was walked.
+/// A chain, as far as it was verified.
 struct Chain {
-    /// The place and the hash before its first entry.
+    /// The number and the hash before its first entry.
     begin: (i64, String),
     /// Its last entry so far.
     end: (i64, ChainHash),
-    /// What its latest `audit.trim` says was removed.
+    /// What its latest `audit.trim` records as removed.
     trimmed: Option<Trimmed>,
 }
 
-/// What an `audit.trim` says: the last removed entry.
+/// The last removed entry, as an `audit.trim` records it.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 struct Trimmed {
     seq: i64,
     hash: String,
 }
 
-/// A verification on its way: where each chain begins and ends so far.
+/// A verification in progress: where each chain begins and ends so far.
 pub(super) struct ChainVerifier<'h> {
     chains: HashMap<String, Chain>,
     wanted: HashMap<&'h str, HashMap<i64, &'h str>>,
@@ -48,10 +48,10 @@ impl<'h> ChainVerifier<'h> {
         let known = self.chains.get(&entry.org);
         let (seq, prev) = match known {
             Some(chain) => chain.end,
-            // What was before may have been removed: whether it was is said by an entry that follows.
+            // Earlier entries may have been removed by retention; a later `audit.trim` entry must then say so.
             None if entry.seq > 1 => match chain::unhex(&entry.prev_hash) {
                 Some(prev) => (entry.seq - 1, prev),
-                None => return bad("the hash before it is none"),
+                None => return bad("its previous hash is not a valid hash"),
             },
             None => (0, chain::START),
         };
@@ -59,7 +59,7 @@ impl<'h> ChainVerifier<'h> {
             return bad("it is out of order");
         }
         if entry.seq != seq + 1 {
-            return bad(&format!("number {} should stand here: an entry is missing", seq + 1));
+            return bad(&format!("number {} was expected here: an entry is missing", seq + 1));
         }
         if entry.prev_hash != chain::hex(&prev) {
             return bad("it does not follow the entry before it");
@@ -72,7 +72,7 @@ impl<'h> ChainVerifier<'h> {
         if let Some(known) = self.wanted.get_mut(entry.org.as_str()).and_then(|heads| heads.remove(&entry.seq))
             && !known.eq_ignore_ascii_case(&text)
         {
-            return bad("it is not the entry whose hash was kept: the chain was written anew");
+            return bad("its hash differs from the given head: the chain was rewritten");
         }
         self.last_id = entry.id;
         self.entries += 1;
@@ -87,7 +87,7 @@ impl<'h> ChainVerifier<'h> {
         Ok(())
     }
 
-    /// The verdict; `trim_points` are those of a database, which an export does not have.
+    /// Returns the result; `trim_points` are those of the database, which an export does not have.
     pub(super) fn end(mut self, trim_points: Option<&[Head]>) -> Result<VerifiedLog, Error> {
         for (org, chain) in &self.chains {
             chain.begins_well(org)?;
@@ -99,13 +99,14 @@ impl<'h> ChainVerifier<'h> {
         if let Some((org, seq)) = self.wanted.iter().find_map(|(org, heads)| Some((org, heads.keys().min()?))) {
             let end = self.chains.get(*org).map_or(0, |chain| chain.end.0);
             return Err(broken(&format!(
-                "the chain of {org} ends at {end}, but entry {seq} was kept: its tail was cut"
+                "the chain of {org} ends at {end}, before the given head {seq}: entries at its end are missing"
             )));
         }
         Ok(VerifiedLog { entries: self.entries, chains: self.chains.len(), removed })
     }
 
-    /// A trim point says what the latest `audit.trim` of its chain says, and each of these has its trim point.
+    /// Checks that each trim point matches the latest `audit.trim` of its chain, and that each of these has a trim
+    /// point.
     fn check_trim_points(&self, trim_points: &[Head]) -> Result<(), Error> {
         let mut trim_points: HashMap<_, _> =
             trim_points.iter().map(|trim_point| (trim_point.org.as_str(), trim_point)).collect();
@@ -115,17 +116,17 @@ impl<'h> ChainVerifier<'h> {
                 trim_point.map(|trim_point| Trimmed { seq: trim_point.seq, hash: trim_point.hash.clone() });
             if trim_point != chain.trimmed {
                 return Err(broken(&format!(
-                    "the trim point of {org} is not what its last audit.trim says was removed: it was moved by hand"
+                    "the trim point of {org} does not match its last audit.trim entry: it was changed by something other than the server"
                 )));
             }
         }
         match trim_points.keys().next() {
-            Some(org) => Err(broken(&format!("there is a trim point of {org}, but no entry: the chain is missing"))),
+            Some(org) => Err(broken(&format!("{org} has a trim point but no entries: the chain is missing"))),
             None => Ok(()),
         }
     }
 
-    /// Kept heads of what retention removed are no alarm; they can only be counted.
+    /// Returns the given heads whose entries retention removed. They cannot be compared, which is no error.
     fn forgive_removed(&mut self) -> Result<Vec<Head>, Error> {
         let mut removed = Vec::new();
         for (org, heads) in &mut self.wanted {
@@ -133,7 +134,7 @@ impl<'h> ChainVerifier<'h> {
             for (seq, hash) in heads.extract_if(|seq, _| *seq <= chain.begin.0) {
                 if seq == chain.begin.0 && !hash.eq_ignore_ascii_case(&chain.begin.1) {
                     return Err(broken(&format!(
-                        "the last removed entry of {org}, number {seq}, is not the one whose hash was kept: the chain was written anew"
+                        "the last removed entry of {org}, number {seq}, differs from the given head: the chain was rewritten"
                     )));
                 }
                 removed.push(Head { org: (*org).to_owned(), seq, hash: hash.to_owned() });
@@ -145,7 +146,8 @@ impl<'h> ChainVerifier<'h> {
 }
 
 impl Chain {
-    /// What is missing at the beginning was removed by retention: an entry says so. It may say more than is gone yet.
+    /// Checks that entries missing at the beginning were removed by retention, as an entry records. The entry may cover
+    /// more than has been removed so far.
     fn begins_well(&self, org: &str) -> Result<(), Error> {
         let (seq, prev) = &self.begin;
         let covered = self.trimmed.as_ref().is_some_and(|trimmed| {
@@ -155,12 +157,12 @@ impl Chain {
             return Ok(());
         }
         Err(broken(&format!(
-            "the chain of {org} begins after number {seq}, and no audit.trim says that retention removed what came before: entries are missing"
+            "the chain of {org} begins after number {seq}, and no audit.trim entry says that retention removed the earlier ones: entries are missing"
         )))
     }
 }
 
-/// What an entry says was removed, if it is an `audit.trim` that comes after it.
+/// Returns what an `audit.trim` entry records as removed; `None` for any other entry.
 fn trim(entry: &Entry) -> Option<Trimmed> {
     let detail = entry.detail.as_deref().filter(|_| entry.action == "audit.trim")?;
     serde_json::from_str(detail).ok().filter(|trimmed: &Trimmed| trimmed.seq < entry.seq)

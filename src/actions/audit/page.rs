@@ -1,4 +1,4 @@
-//! What of the audit log does a machine read? The whole chain of its organization, page after page, with the hashes.
+//! Pages of the audit log for machines: the whole chain of an organization, with its hashes.
 
 use crate::domain::audit::Entry;
 use crate::domain::event::{Event, Head};
@@ -12,23 +12,23 @@ use crate::engine::rule::Rule;
 use crate::engine::system::System;
 use crate::store;
 
-/// Entries of one change, so that it stays within the room that a change may need.
+/// The maximum number of entries in one transaction, so that it stays within the space that a transaction may need.
 const ENTRIES_PER_CHANGE: usize = 128;
 
 /// A page of a chain.
 #[derive(Debug)]
 pub struct ChainPage {
-    /// The entries, by their place.
+    /// The entries, by their number in the chain.
     pub entries: Vec<Entry>,
-    /// The place to read on after.
+    /// The number to continue after.
     pub next: i64,
-    /// The place of the chain's last entry.
+    /// The number of the chain's last entry.
     pub last: i64,
-    /// The place of the last entry that retention removed; 0 if none was.
+    /// The number of the last entry that retention removed; 0 if none was.
     pub removed: i64,
 }
 
-/// What was recorded in the chain of an organization after place `after`, at most `limit` entries.
+/// Returns at most `limit` entries of the chain of an organization, from the one after number `after`.
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, after: i64, limit: u32) -> Pending<ChainPage> {
     app.read(caller, &Rule::SeesAudit(org), |tx, grant| {
         let org = grant.org;
@@ -45,7 +45,7 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, after: i64, limit: u
     })
 }
 
-/// Where the chain of an organization ends.
+/// Returns the last entry of the chain of an organization.
 pub fn head(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Head> {
     app.read(caller, &Rule::SeesAudit(org), |tx, grant| {
         let org = grant.org;
@@ -55,7 +55,7 @@ pub fn head(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Head> {
     })
 }
 
-/// Records the readings that were only counted so far: the server stops, and its memory with it.
+/// Records the reads that were only counted in memory so far, when the server stops.
 pub fn flush(system: &System) -> Result<(), Error> {
     let mut taken = system.app().polls.take();
     while !taken.is_empty() {
@@ -66,7 +66,7 @@ pub fn flush(system: &System) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many readings before went unrecorded, if one that shows `entries` is to be recorded.
+/// Returns the number of earlier unrecorded reads, or `None` if a read that returns `entries` is not recorded either.
 fn unrecorded(app: &App, grant: &Grant, entries: &[Entry]) -> Result<Option<u64>, Error> {
     let reader = grant.user.ok_or_else(|| Error::internal("a reader without a user"))?;
     let is_reading = |entry: &Entry| matches!(entry.action.as_str(), "audit.read" | "audit.head" | "audit.polled");

@@ -1,4 +1,4 @@
-//! What waits for each webhook, and what does a try of it take?
+//! Reads the pending deliveries of each webhook, and what an attempt needs.
 
 use secrecy::SecretSlice;
 
@@ -12,11 +12,12 @@ use crate::engine::error::Error;
 use crate::store::webhook::Ready;
 use crate::store::{self, ReadTx};
 
-/// Deliveries that are read of each webhook: those that may be in flight, as many that may be tried next, and one more that says
-/// when to look again.
+/// The number of deliveries read for each webhook: those that may be in flight, as many that may be attempted next, and
+/// one more that says when to look again.
 const OF_EACH: usize = 9;
 
-/// Everything that waits under a key, as far as somebody needs to know it to choose what is next.
+/// Returns the pending deliveries of webhooks whose secret this key encrypts, with what the scheduler needs to choose
+/// the next.
 pub(super) fn candidates(tx: &ReadTx<'_>, key: &SealingKey, in_flight: &[DeliveryId]) -> Result<Candidates, Error> {
     let mut found = Candidates::default();
     for delivery in in_flight {
@@ -37,7 +38,7 @@ pub(super) fn candidates(tx: &ReadTx<'_>, key: &SealingKey, in_flight: &[Deliver
     Ok(found)
 }
 
-/// The tries of these deliveries with all that they take, in their order; without those that have ended meanwhile.
+/// Returns everything needed to attempt these deliveries, in their order, without those that have ended meanwhile.
 pub(super) fn attempts(
     tx: &ReadTx<'_>,
     key: &SealingKey,
@@ -66,7 +67,7 @@ pub(super) fn attempts(
     Ok(attempts)
 }
 
-/// The secret, and the one before while it signs too and this key opens it.
+/// Returns the current secret, and the previous one while it is still used and this key decrypts it.
 fn secrets(key: &SealingKey, webhook: &Ready, now: Time) -> Option<Vec<SecretSlice<u8>>> {
     let owner = webhook.id.as_bytes();
     let mut secrets = vec![key.open(owner, &webhook.secret).ok()?];

@@ -1,4 +1,5 @@
-//! What goes by and by, without anybody asking? What ended long ago, what a deleted webhook left behind, and what was on its way to a webhook that the server switched off.
+//! Cleans up deliveries in the background: removes those that ended long ago and those of deleted webhooks, and fails
+//! those that were pending for a webhook that the server disabled.
 
 use crate::domain::delivery::{KEPT, MOST_DELIVERED, MOST_FAILED, State};
 use crate::engine::error::Error;
@@ -6,22 +7,24 @@ use crate::engine::system::System;
 use crate::store;
 use crate::store::delivery::forget;
 
-/// Deliveries of one transaction: what else is written waits no longer than these take.
+/// The maximum number of deliveries in one transaction, so that other writes do not wait long.
 pub const DELIVERIES_PER_CHANGE: u32 = 500;
 
-/// Transactions of one run, so that a stop need not wait long. More than the courier can end in the minute between two.
+/// The maximum number of transactions in one run, so that a stop does not wait long. More than the courier needs in the
+/// minute between two runs.
 pub const STEPS: u32 = 200;
 
-/// How much of what ended in which way is kept.
+/// The number of ended deliveries that are stored, by state.
 const MOST: [(State, u32); 2] = [(State::Delivered, MOST_DELIVERED), (State::Failed, MOST_FAILED)];
 
-/// Does some of all that. What one run leaves the next one does.
+/// Runs the cleanup, up to [`STEPS`] transactions; the next run continues.
 pub fn keep(system: &System) -> Result<(), Error> {
     give_up(system)?;
     let before = system.app().env.safe_now().minus(KEPT);
     let mut steps = 0;
     for webhook in system.read(|tx| Ok(forget::webhooks(tx)?))? {
-        // What goes is sought in a snapshot: going past what is kept takes longer than removing a few.
+        // The deliveries to remove are found in a snapshot, because skipping the ones that stay takes longer than
+        // removing a few.
         for share in system.read(|tx| Ok(forget::shares(tx, webhook, before, &MOST)?))? {
             loop {
                 if steps == STEPS {
@@ -40,8 +43,8 @@ pub fn keep(system: &System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives up what is on its way to webhooks that the server switched off, in steps: it may be much, and was told when they
-/// were switched off.
+/// Fails the pending deliveries of webhooks that the server disabled, in steps, because there may be many. The event
+/// that disabled the webhook has already reported them.
 pub fn give_up(system: &System) -> Result<(), Error> {
     for (webhook, off) in system.read(|tx| Ok(store::webhook::off_with_pending(tx)?))? {
         let some = move || {

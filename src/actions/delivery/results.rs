@@ -1,4 +1,5 @@
-//! What comes of a try? It is taken, or waits for the next one, or is given up, which is an event itself.
+//! Stores the result of an attempt: the delivery succeeded, waits for the next attempt, or failed for good, which is an
+//! event itself.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +15,12 @@ use crate::engine::error::Error;
 use crate::store::delivery::OnItsWay;
 use crate::store::{self, WriteTx};
 
-/// At most so many other deliveries of a webhook count a try of theirs when its receiver is known to be down, and of all
-/// webhooks that are settled together, which share it: no request waits long for this.
+/// The maximum number of other deliveries of a webhook that count a failed probe as an attempt of theirs, and the
+/// maximum for all webhooks recorded together, which share it. It bounds how long requests wait for this transaction.
 const TOGETHER: usize = 500;
 const TOGETHER_OF_ALL: usize = 2_000;
 
-/// Who writes what came of tries: in one transaction and at one moment, which the clock shows as `shown`.
+/// Writes results in one transaction and at one moment; `shown` is the wall clock of that moment.
 struct Results<'t, 'c, R> {
     tx: &'t WriteTx<'c>,
     rng: R,
@@ -27,16 +28,17 @@ struct Results<'t, 'c, R> {
     shown: Time,
 }
 
-/// What came of one webhook's tries that are settled together.
+/// The combined result of one webhook's attempts that are recorded together.
 #[derive(Default)]
 struct Settlement {
     up: bool,
-    /// What came of the last one, if it found the receiver down as another delivery's had before.
+    /// The outcome of the last attempt, if it found the receiver down, as an attempt of another delivery had before.
     down: Option<Outcome>,
     given_up: Vec<OnItsWay>,
 }
 
-/// Writes what came of tries, and gives what is to be recorded of it. What was deleted or has ended meanwhile is passed over.
+/// Writes the results of attempts and returns the events to record. Deliveries that were deleted or have ended are
+/// skipped.
 pub(super) fn record(
     tx: &WriteTx<'_>,
     env: &Environment,
@@ -62,7 +64,7 @@ pub(super) fn record(
 }
 
 impl Settlement {
-    /// What was answered meanwhile shows that the receiver is up.
+    /// Whether the receiver is down. A response to another attempt shows that it is up.
     fn is_down(&self) -> bool {
         self.down.is_some() && !self.up
     }
@@ -72,7 +74,8 @@ impl<R: Rng> Results<'_, '_, R> {
     fn add(&mut self, settlement: &mut Settlement, sent: OnItsWay, tried: Tried) -> Result<Option<Event>, Error> {
         let (id, webhook) = (sent.delivery.id, sent.delivery.webhook);
         let (taken, is_gone) = (matches!(tried.outcome, Outcome::Taken { .. }), tried.outcome == Outcome::Gone);
-        // Where it went says nothing of where it goes now. And what was counted while the try was under way is not counted twice.
+        // A failure at an old URL says nothing about the new one. And an attempt that was counted by a failed probe
+        // meanwhile is not counted twice.
         if !taken && (tried.url != sent.url || (!is_gone && tried.attempts != sent.delivery.attempts)) {
             return Ok(None);
         }
@@ -83,7 +86,7 @@ impl<R: Rng> Results<'_, '_, R> {
         if is_gone && let Some(others) = store::webhook::switch_off(self.tx, webhook, Disabled::Gone)? {
             return Ok(Some(Event::WebhookDisabled { webhook, why: Disabled::Gone, failed: others + 1 }));
         }
-        // The same delivery again may be one that its receiver does not like; another one shows that it is down.
+        // A receiver may fail on one delivery again and again; only the failure of another one shows that it is down.
         if down && sent.last_failed.is_some_and(|before| before != id) {
             settlement.down = Some(tried.outcome);
         }
@@ -93,9 +96,9 @@ impl<R: Rng> Results<'_, '_, R> {
         Ok(None)
     }
 
-    /// Has what else is due of a webhook that is down count its try as theirs: each keeps its schedule, however many they are.
-    /// What was never sent waits for its own first try, so nothing is given up unsent, and all of it goes out as soon as the
-    /// receiver is back.
+    /// Counts a failed probe as an attempt of every due delivery of the webhook, so that each keeps its schedule,
+    /// however many there are. A delivery that was never attempted waits for its own first attempt: nothing fails
+    /// unsent, and everything is sent as soon as the receiver is back.
     fn count(&mut self, webhook: WebhookId, settlement: &mut Settlement, most: usize) -> Result<(), Error> {
         let Some(outcome) = settlement.down.take() else { return Ok(()) };
         for sent in store::delivery::due_again(self.tx, webhook, self.shown, most)? {
@@ -106,7 +109,7 @@ impl<R: Rng> Results<'_, '_, R> {
         Ok(())
     }
 
-    /// Writes what a try made of a delivery; whether it has ended.
+    /// Writes the result of an attempt. Returns whether the delivery has ended.
     fn write(&mut self, delivery: &Delivery, outcome: &Outcome) -> Result<bool, Error> {
         let attempts = delivery.attempts + 1;
         let asked = match outcome {
@@ -130,8 +133,9 @@ impl<R: Rng> Results<'_, '_, R> {
         Ok(state != State::Pending)
     }
 
-    /// What is to be recorded of what was given up. Of events that themselves say that others failed it is recorded once,
-    /// until the webhook takes something: webhooks that are all down would else fill the log with each other's failures.
+    /// Returns the event for deliveries that failed for good. If these deliveries only carried reports of other
+    /// failures, that is recorded once until the webhook accepts a delivery: otherwise webhooks that are all down would
+    /// fill the log with each other's failures.
     fn say(&self, webhook: WebhookId, given_up: &[OnItsWay]) -> Result<Option<Event>, Error> {
         let of_failure = given_up.iter().all(|sent| sent.of_failure);
         if given_up.is_empty() || (of_failure && !store::webhook::report_failure(self.tx, webhook)?) {
@@ -145,7 +149,7 @@ impl<R: Rng> Results<'_, '_, R> {
     }
 }
 
-/// The status that a try was answered with, or why there was none.
+/// Returns the status of the response, or the reason why there was none.
 fn last_answer(outcome: &Outcome) -> (Option<u16>, Option<String>) {
     match outcome {
         Outcome::Taken { status } | Outcome::Refused { status, .. } => (Some(*status), None),
@@ -154,7 +158,7 @@ fn last_answer(outcome: &Outcome) -> (Option<u16>, Option<String>) {
     }
 }
 
-/// As much of a reason as is kept.
+/// Returns the part of a reason that is stored: at most 200 characters, without control characters.
 fn cut(why: &str) -> String {
     why.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -1,4 +1,5 @@
-//! Is the clock well? Whether it is behind what the database has seen, or so far ahead of it that it is not believed yet.
+//! Checks the system clock: whether it is behind the latest time in the database, or so far ahead that the server does
+//! not trust it yet.
 
 use super::{Finding, unreadable};
 use crate::domain::time::Time;
@@ -6,10 +7,10 @@ use crate::engine::high_water::{LEAP, STEP};
 use crate::store::backup::Snapshot;
 use crate::store::{self, StoreError};
 
-/// The way out where the clock is right, although the database says otherwise.
+/// The remedy when the clock is right and the database has recorded a wrong time.
 const ACCEPT: &str = "stop the server, run `orgkeys clock accept`, then start it again";
 
-/// Whether what the clock shows follows what the database has seen.
+/// Compares the system clock with the times in the database.
 pub(super) fn clock(snapshot: &Snapshot, now: Time) -> Finding {
     let read = snapshot.read(|tx| Ok::<_, StoreError>((store::clock::state(tx)?, store::audit::last_at(tx)?)));
     let (state, last) = match read {
@@ -20,8 +21,8 @@ pub(super) fn clock(snapshot: &Snapshot, now: Time) -> Finding {
     if latest.millis() - now.millis() > STEP {
         return Finding::act(
             "clock",
-            format!("The clock shows {now}, but the database has seen {latest}"),
-            format!("Set the clock right (timedatectl set-ntp true). If it is right already, {ACCEPT}"),
+            format!("The system clock shows {now}, but the database has recorded the later time {latest}"),
+            format!("Correct the system clock (timedatectl set-ntp true). If it is already correct, {ACCEPT}"),
         );
     }
     if let Some(since) = state.leapt_at {
@@ -29,13 +30,13 @@ pub(super) fn clock(snapshot: &Snapshot, now: Time) -> Finding {
         return Finding::act(
             "clock",
             format!(
-                "The clock shows {now}, more than a day after {before}: it leapt ahead, or the server was down so long"
+                "The system clock shows {now}, more than a day after {before}: it jumped ahead, or the server was down that long"
             ),
             format!(
-                "Set the clock right if it is not (timedatectl set-ntp true). If it is, the server believes it from \
-                 {believed} on; to have it believed at once, {ACCEPT}"
+                "If the system clock is wrong, correct it (timedatectl set-ntp true). If it is correct, the server trusts it \
+                from {believed} on; to have it trusted immediately, {ACCEPT}"
             ),
         );
     }
-    Finding::well("clock", format!("The clock shows {now}, and the database has seen nothing later"))
+    Finding::well("clock", format!("The system clock shows {now}, and the database has recorded no later time"))
 }

@@ -1,10 +1,10 @@
-//! Is there room for more nodes? Whether an organization has nearly as many as it may.
+//! Checks whether any organization is close to its limit of nodes.
 
 use super::{Finding, unreadable};
 use crate::store::backup::Snapshot;
 use crate::store::org;
 
-/// From nine tenths of the limit on somebody should act.
+/// Reports the organization with the most nodes if it has 90 % of the limit or more.
 pub(super) fn limit(snapshot: &Snapshot, most: u32) -> Finding {
     let near = most - most / 10;
     let full = match snapshot.read(|tx| org::with_nodes(tx, near)) {
@@ -14,7 +14,7 @@ pub(super) fn limit(snapshot: &Snapshot, most: u32) -> Finding {
     let Some((org, count)) = full.first() else {
         return Finding::well(
             "nodes",
-            format!("Every organization has fewer than {near} of the {most} nodes that it may"),
+            format!("Every organization has fewer than {near} of the {most} nodes that nodes_max allows"),
         );
     };
     let others = match full.len() - 1 {
@@ -23,8 +23,8 @@ pub(super) fn limit(snapshot: &Snapshot, most: u32) -> Finding {
     };
     Finding::act(
         "nodes",
-        format!("{org} has {count} of the {most} nodes that it may, deleted ones included{others}"),
-        "Unregister nodes that are gone (POST /unregister, signed with a key of the organization; deleted ones must be \
-         activated before), or raise nodes_max, and signed_rate with it",
+        format!("{org} has {count} of the {most} nodes that nodes_max allows, including deleted ones{others}"),
+        "Unregister nodes that no longer exist (POST /unregister, signed with a key of the organization; activate \
+        deleted nodes first), or raise nodes_max, and signed_rate with it",
     )
 }

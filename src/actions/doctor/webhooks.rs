@@ -1,4 +1,5 @@
-//! Are the webhooks well? Whether their secrets can be opened, and whether what is sent to them arrives. Never where they go: a URL is often a secret.
+//! Checks the webhooks: whether their secrets can be decrypted, and whether deliveries arrive. Findings never contain a
+//! URL, because a URL is often a secret.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,16 +13,16 @@ use crate::store::backup::Snapshot;
 use crate::store::stats;
 use crate::store::webhook::{self, UnhealthyWebhook};
 
-/// What was given up within this is worth somebody's look.
+/// Deliveries that failed within this time are reported.
 const LATELY: Duration = Duration::from_hours(24);
 
-/// What has been on its way for longer than this hangs.
+/// A delivery that has been pending for longer than this is reported.
 const TOO_LONG: Duration = Duration::from_hours(1);
 
-/// So many webhooks are named; of the others it is said how many they are.
+/// The maximum number of webhooks that are listed; the rest are only counted.
 const NAMED: usize = 20;
 
-/// Whether the key file is there and opens what is sealed. Who may read it is looked at with the other files.
+/// Checks that the key file exists and decrypts the secrets. Its permissions are checked with those of the other files.
 pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
     let KeyFileStatus { path, problem, sealed, waiting } = match snapshot.read(|tx| key_file::look(tx, path)) {
         Ok(standing) => standing,
@@ -30,20 +31,20 @@ pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
     let path = path.display();
     match problem {
         Some(Problem::Missing) if sealed == 0 => {
-            Finding::well("key_file", format!("Nothing is sealed yet; the server makes {path} when it starts"))
+            Finding::well("key_file", format!("No webhook has a secret yet; the server creates {path} when it starts"))
         }
         None | Some(Problem::Open) => {
-            Finding::well("key_file", format!("The key file {path} opens what is sealed: {}", webhooks(sealed)))
+            Finding::well("key_file", format!("The key file {path} decrypts the secrets of {}", webhooks(sealed)))
         }
         Some(problem) => Finding::act(
             "key_file",
-            format!("The key file {path} opens nothing for {}: {}", webhooks(waiting), problem.what()),
+            format!("The key file {path} cannot decrypt the secrets of {}: {}", webhooks(waiting), problem.what()),
             capital(problem.remedy()),
         ),
     }
 }
 
-/// Each webhook that needs somebody, up to some.
+/// Reports each webhook that needs attention, up to [`NAMED`].
 pub(super) fn unhealthy(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
     let read = snapshot.read(|tx| {
         let unhealthy = webhook::unhealthy(tx, now.minus(LATELY), now.minus(TOO_LONG))?;
@@ -54,13 +55,13 @@ pub(super) fn unhealthy(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
         Err(error) => return vec![unreadable("webhooks", &error.into())],
     };
     if unhealthy.is_empty() {
-        let message = format!("None of {all} webhooks fails; {pending} deliveries are on their way");
+        let message = format!("No webhook is failing (of {all}); {pending} deliveries are pending");
         return vec![Finding::well("webhooks", message)];
     }
     let mut found: Vec<_> = unhealthy.iter().take(NAMED).map(one).collect();
     if let Some(more @ 1..) = unhealthy.len().checked_sub(NAMED) {
-        let message = format!("{more} more webhooks need somebody");
-        found.push(Finding::act("webhooks", message, "Mend those above, then run this again"));
+        let message = format!("{more} more webhooks need attention");
+        found.push(Finding::act("webhooks", message, "Fix those listed above, then run this command again"));
     }
     found
 }
@@ -70,41 +71,40 @@ fn one(webhook: &UnhealthyWebhook) -> Finding {
     let at = format!("/organization/{org}/webhooks/{id}");
     if let Some(why) = off {
         let (why, mend) = match why {
-            Disabled::Overfull => (
-                format!("{MOST_PENDING} deliveries were on their way to it"),
-                "mend its receiver and switch it on (PUT)",
-            ),
+            Disabled::Overfull => {
+                (format!("it had {MOST_PENDING} pending deliveries"), "fix its receiver and enable it (PUT)")
+            }
             Disabled::Gone | Disabled::Administrator => {
-                ("its receiver said that it is gone".to_owned(), "give it a URL that is there and switch it on (PUT)")
+                ("its receiver answered 410 Gone".to_owned(), "set a URL that exists and enable it (PUT)")
             }
         };
-        let message = format!("Webhook {id} of {org} is switched off: {why}");
-        return Finding::act("webhooks", message, format!("DELETE {at}; or {mend}, then POST {at}/replay"));
+        let message = format!("Webhook {id} of {org} is disabled: {why}");
+        return Finding::act("webhooks", message, format!("DELETE {at}, or {mend} and then POST {at}/replay"));
     }
     let mut what = Vec::new();
     if let Some(last) = last {
         let came = match (last.status, &last.why) {
-            (Some(status), _) => format!("was answered {status}"),
+            (Some(status), _) => format!("got status {status}"),
             (None, why) => why.as_ref().map_or_else(|| "failed".to_owned(), |why| format!("failed: {why}")),
         };
-        what.push(format!("its last try, at {}, {came}", last.at));
+        what.push(format!("its last attempt, at {}, {came}", last.at));
     }
     if *failed > 0 {
-        what.push(format!("{failed} of its deliveries were given up within a day"));
+        what.push(format!("{failed} of its deliveries failed for good within the last 24 hours"));
     }
     if let Some(since) = waiting {
-        what.push(format!("something has been on its way to it since {since}"));
+        what.push(format!("its oldest delivery has been pending since {since}"));
     }
     let mend = match last {
-        Some(last) if last.status.is_none() => format!(
-            "See that its URL (GET {at}) is right, and that this machine reaches it: its name, its port, its certificate"
-        ),
-        None if *failed == 0 => {
-            "Start the server if it is stopped; if it runs, look at the key file and at its log".to_owned()
+        Some(last) if last.status.is_none() => {
+            format!("Check its URL (GET {at}), and that this machine can reach it: its name, port and certificate")
         }
-        _ => format!("See what its receiver answered (GET {at}/deliveries) and mend that"),
+        None if *failed == 0 => {
+            "Start the server if it is stopped; if it is running, check the key file and the log".to_owned()
+        }
+        _ => format!("Check what its receiver responded (GET {at}/deliveries) and fix the receiver"),
     };
-    let remedy = if *failed > 0 { format!("{mend}; then POST {at}/replay") } else { mend };
+    let remedy = if *failed > 0 { format!("{mend}, then POST {at}/replay") } else { mend };
     Finding::act("webhooks", format!("Webhook {id} of {org}: {}", what.join("; ")), remedy)
 }
 

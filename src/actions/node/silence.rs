@@ -1,5 +1,5 @@
-//! Who hears that nothing is heard of a node? The organization's log says it, once for each silence, by a moment that has
-//! surely come: a clock that leaps ahead must not announce every node.
+//! Announces in the organization's audit log that a node has fallen silent, once per silence. Silence is measured by
+//! the safe time, so that a clock that leaps ahead does not announce every node.
 
 use crate::domain::event::Event;
 use crate::domain::id::OrgId;
@@ -8,16 +8,18 @@ use crate::engine::error::Error;
 use crate::engine::system::System;
 use crate::store::{self, WriteTx};
 
-/// Announcements of one change, so that it stays within the room that a change may need.
+/// The maximum number of announcements in one transaction, so that it stays within the space that a transaction may
+/// need.
 const ANNOUNCEMENTS_PER_CHANGE: u32 = 128;
 
-/// Changes of one run, so that nobody waits long behind it; what is left comes with the next.
+/// The maximum number of transactions in one run, so that other writes do not wait long; the rest follows in the next
+/// run.
 const CHANGES: usize = 8;
 
 /// Announces nodes that have fallen silent.
 pub fn announce(system: &System) -> Result<(), Error> {
     for _ in 0..CHANGES {
-        // Nearly always there is nothing to say, and then nothing is written.
+        // Nearly always there is nothing to announce, and then nothing is written.
         let since = system.app().env.safe_now().minus(system.app().limits.node_silent);
         if system.read(|tx| Ok(store::node::silent(tx, since, 1)?))?.is_empty() {
             break;
@@ -27,8 +29,8 @@ pub fn announce(system: &System) -> Result<(), Error> {
     Ok(())
 }
 
-/// A node that was last heard of at this moment, or before, is silent as far as the clock is to be believed: what is only
-/// counted may be wrong for a while.
+/// Returns the time at or before which the last contact of a silent node lies, by the current time rather than the safe
+/// time: a count may be wrong for a while.
 #[must_use]
 pub fn since(system: &System) -> Time {
     system.app().now().minus(system.app().limits.node_silent)

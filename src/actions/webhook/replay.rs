@@ -1,4 +1,4 @@
-//! What was sent to a webhook, and what of it is sent once more?
+//! Lists the deliveries of a webhook, and replays deliveries that have ended.
 
 use super::{find, find_open};
 use crate::domain::delivery::{Delivery, State};
@@ -13,10 +13,10 @@ use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store;
 
-/// At most so many failed deliveries are sent once more by one call.
+/// The maximum number of failed deliveries that one call replays.
 pub const MOST_REPLAYED: u32 = 1_000;
 
-/// The deliveries of a webhook in a state, or in any, newest first, and how many there are in all.
+/// Returns the deliveries of a webhook in a state, or in any, newest first, and their total number.
 pub fn deliveries(
     app: &App,
     caller: &Caller,
@@ -32,7 +32,7 @@ pub fn deliveries(
     })
 }
 
-/// Sends one delivery that has ended once more, under the same id, from the first try on.
+/// Replays one delivery that has ended, under the same id, starting again with the first attempt.
 pub fn replay(
     app: &App,
     caller: &Caller,
@@ -45,7 +45,7 @@ pub fn replay(
         let missing = || Error::new(ErrorKind::Missing, "DELIVERY_NOT_FOUND", "Delivery not found");
         let delivery = store::delivery::find(tx, webhook, delivery.ok_or_else(missing)?)?.ok_or_else(missing)?;
         if delivery.state == State::Pending {
-            let message = "The delivery is on its way already: it is tried until it is taken or given up";
+            let message = "The delivery is already pending: it is attempted until it succeeds or fails for good";
             return Err(Error::new(ErrorKind::Conflict, "DELIVERY_PENDING", message));
         }
         let again =
@@ -56,7 +56,8 @@ pub fn replay(
     })
 }
 
-/// Sends what failed from `since` on once more, the oldest first and as far as there is room; gives how many, and whether there are more.
+/// Replays deliveries that failed since `since`, the oldest first and as far as there is room. Returns their number,
+/// and whether there are more.
 pub fn replay_failed(
     app: &App,
     caller: &Caller,

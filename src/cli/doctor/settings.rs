@@ -1,4 +1,4 @@
-//! Are the settings safe, and is the certificate good for a while?
+//! The doctor's checks of the TLS certificate and of settings that would expose the server.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::crypto::certificate;
 use crate::domain::time::Time;
 use crate::server::tls as files;
 
-/// A certificate that ends within this needs somebody.
+/// A certificate that expires within this time needs attention.
 const SOON: Duration = Duration::from_hours(14 * 24);
 
-/// A shorter token can be guessed.
+/// The minimum length of `metrics_token`, in bytes: a shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
 
-/// What is found of the certificate and its key; nothing where connections are not encrypted.
+/// Checks the certificate and its key. Returns no findings when TLS is not configured.
 pub fn tls(settings: &Settings, now: Time) -> Vec<Finding> {
     let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Vec::new() };
     let mut found: Vec<Finding> = readable(key, 0o007).into_iter().collect();
@@ -24,7 +24,7 @@ pub fn tls(settings: &Settings, now: Time) -> Vec<Finding> {
         found.push(Finding::act(
             "tls",
             problem,
-            "Put a certificate and its key there, in PEM, readable for the server",
+            "Put a certificate and its key there, in PEM and readable by the server",
         ));
         return found;
     }
@@ -33,42 +33,38 @@ pub fn tls(settings: &Settings, now: Time) -> Vec<Finding> {
     let first = dates.as_ref().and_then(|dates| dates.iter().map(|(from, _)| *from).max());
     let last = dates.as_ref().and_then(|dates| dates.iter().map(|(_, until)| *until).min());
     let path = cert.display();
-    let renew = format!("Renew it and put it at {path}: the server reads it again by itself");
+    let renew = format!("Renew it and put it at {path}: the server reloads it automatically");
     found.push(match (first, last) {
         (Some(_), Some(last)) if last < now => {
-            Finding::act("tls", format!("The certificate {path} ended at {last}: nobody can connect"), renew)
+            Finding::act("tls", format!("The certificate {path} expired at {last}: clients cannot connect"), renew)
         }
         (Some(first), Some(_)) if first > now => {
-            let remedy = "Set the clock right, or take a certificate that is valid already";
-            Finding::act(
-                "tls",
-                format!("The certificate {path} is valid from {first} on, which is yet to come"),
-                remedy,
-            )
+            let remedy = "Correct the system clock, or use a certificate that is already valid";
+            Finding::act("tls", format!("The certificate {path} is not valid until {first}"), remedy)
         }
         (Some(_), Some(last)) if last < now.plus(SOON) => {
-            Finding::act("tls", format!("The certificate {path} ends within 14 days: at {last}"), renew)
+            Finding::act("tls", format!("The certificate {path} expires within 14 days: at {last}"), renew)
         }
         (Some(_), Some(last)) => Finding::well("tls", format!("The certificate is valid until {last}")),
-        _ => Finding::act("tls", format!("The dates in {path} cannot be read"), renew),
+        _ => Finding::act("tls", format!("The validity dates in {path} cannot be read"), renew),
     });
     found
 }
 
-/// The first thing about the settings that is not safe.
+/// Reports the first setting that exposes the server.
 pub fn safe(settings: &Settings) -> Finding {
     let act = |message: String, remedy: &str| Finding::act("settings", message, remedy);
     if let Some(net) = settings.trusted_proxy.iter().find(|net| net.prefix_len() == 0) {
-        let remedy = "Name your proxy's own address there, such as 127.0.0.1";
-        return act(format!("trusted_proxy is {net}: everybody may say what address they have"), remedy);
+        let remedy = "Set it to the address of your proxy, such as 127.0.0.1";
+        return act(format!("trusted_proxy is {net}: any client can forge its address"), remedy);
     }
     if settings.metrics_token.as_ref().is_some_and(|token| token.expose_secret().len() < SHORTEST_TOKEN) {
-        let remedy = "Take one from `orgkeys token generate`";
-        return act(format!("metrics_token has fewer than {SHORTEST_TOKEN} characters: it can be guessed"), remedy);
+        let remedy = "Generate one with `orgkeys token generate`";
+        return act(format!("metrics_token is shorter than {SHORTEST_TOKEN} characters: it can be guessed"), remedy);
     }
     if !settings.listen.ip().is_loopback() && settings.tls_cert.is_none() {
         let remedy = "Set tls_cert and tls_key, or listen on 127.0.0.1 behind a TLS proxy";
-        return act(format!("Tokens cross the network in the clear: {} has no TLS", settings.listen), remedy);
+        return act(format!("Tokens cross the network unencrypted: {} has no TLS", settings.listen), remedy);
     }
-    Finding::well("settings", "Nothing in the settings opens the server to strangers")
+    Finding::well("settings", "No setting exposes the server")
 }

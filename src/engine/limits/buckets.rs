@@ -1,4 +1,4 @@
-//! How often, and how soon again? A bucket for each key, which fills by itself.
+//! Token buckets, one per key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,40 +6,40 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Buckets that may lie around before the full ones are thrown away.
+/// The number of buckets from which on full ones are removed.
 const MANY: usize = 10_000;
 
-/// A bucket for each key. Instead of what it holds, the moment is kept at which it will be full again (GCRA).
+/// A bucket per key. Instead of its level, the time at which it will be full again is stored (GCRA).
 pub(super) struct Buckets<K> {
-    /// How many come back a second.
+    /// Tokens added per second.
     pub(super) rate: u32,
-    /// The time in which one comes back.
+    /// The time in which one token is added.
     step: Duration,
-    /// The time in which all but one come back.
+    /// The time in which all tokens but one are added.
     slack: Duration,
     levels: Mutex<Levels<K>>,
 }
 
 struct Levels<K> {
     full_at: HashMap<K, Instant>,
-    /// With so many of them, the full ones are thrown away.
+    /// The number of buckets at which full ones are removed next.
     many: usize,
 }
 
 impl<K: Hash + Eq> Buckets<K> {
-    /// Buckets that hold `burst` and get `rate` a second; none when the rate is 0.
+    /// Creates buckets that hold `burst` tokens and gain `rate` per second; `None` if the rate is 0.
     pub(super) fn new(rate: u32, burst: u32) -> Option<Self> {
         let step = Duration::from_secs(1) / NonZeroU32::new(rate)?.get();
         let levels = Levels { full_at: HashMap::new(), many: MANY };
         Some(Self { rate, step, slack: step * burst.saturating_sub(1), levels: Mutex::new(levels) })
     }
 
-    /// How long a key must wait until its bucket holds one; nothing is taken.
+    /// Returns how long a key must wait until its bucket holds a token. Takes none.
     pub(super) fn wait(&self, key: &K, now: Instant) -> Duration {
         self.lock().full_at.get(key).map_or(Duration::ZERO, |full_at| self.until(*full_at, now))
     }
 
-    /// Takes one if there is one; gives how long to wait for it, which is no time then.
+    /// Takes a token if there is one. Returns how long to wait otherwise; zero means that one was taken.
     pub(super) fn take(&self, key: K, now: Instant) -> Duration {
         let mut levels = self.lock();
         levels.clear(now);
@@ -51,7 +51,7 @@ impl<K: Hash + Eq> Buckets<K> {
         wait
     }
 
-    /// Takes so many more, also where there are none left: the key waits until they have come back.
+    /// Takes `count` tokens even if there are not enough; the key then waits until they have been added again.
     pub(super) fn charge(&self, key: K, count: u32, now: Instant) {
         let mut levels = self.lock();
         let full_at = levels.full_at.entry(key).or_insert(now);
@@ -68,7 +68,7 @@ impl<K: Hash + Eq> Buckets<K> {
 }
 
 impl<K: Hash + Eq> Levels<K> {
-    /// Throws the full buckets away, which are as good as none; seldom enough that no call pays for many.
+    /// Removes full buckets, which are the same as none; rarely enough that no call pays for many.
     fn clear(&mut self, now: Instant) {
         if self.full_at.len() >= self.many {
             self.full_at.retain(|_, full_at| *full_at > now);

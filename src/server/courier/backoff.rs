@@ -1,4 +1,5 @@
-//! Which webhooks are left alone for now? Those that were down a moment ago, or asked for it: their deliveries wait, however many there are, at no cost.
+//! Backoff of webhooks that were down at the last attempt or sent `Retry-After`. Their deliveries wait, however many
+//! there are, at no cost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,29 +9,29 @@ use tokio::time::Instant;
 use crate::domain::delivery::{Attempt, LONGEST_BACKOFF, Outcome};
 use crate::domain::id::WebhookId;
 
-/// The first backoff and the longest that nobody asked for; each failure after one doubles it.
+/// The first backoff, and the longest without a `Retry-After`. Each further failure doubles the backoff.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A webhook that was heard of failing so long ago is as good as any.
+/// The time after the end of a backoff at which the failure is forgotten.
 const FORGET: Duration = Duration::from_mins(5);
 
-/// The webhooks that were down last time; in memory only, since a start is a fresh look.
+/// The webhooks that were down at their last attempt. Held in memory only, because a start begins without backoffs.
 #[derive(Debug, Default)]
 pub(super) struct Backoffs(HashMap<WebhookId, Backoff>);
 
 #[derive(Debug)]
 struct Backoff {
-    /// How often somebody had done what ends a backoff of the webhook: more often, and this one is over.
+    /// The webhook's backoff epoch when this backoff began. A later epoch ends it.
     epoch: u32,
     length: Duration,
     until: Instant,
-    /// Until when its receiver asked for it, which what was under way meanwhile does not end.
+    /// Until when its receiver asked to wait. The result of an attempt that was in flight at that time does not end it.
     asked: Instant,
 }
 
 impl Backoffs {
-    /// Records what came of a try.
+    /// Records the outcome of an attempt.
     pub fn record(&mut self, attempt: &Attempt, outcome: &Outcome, now: Instant) {
         let before = self.0.get(&attempt.webhook);
         if before
@@ -47,7 +48,7 @@ impl Backoffs {
             Outcome::Taken { .. } | Outcome::Gone | Outcome::Failed { .. } => Duration::ZERO,
         };
         let (length, until) = match before {
-            // Tries that were under way together are one failure.
+            // Attempts that were in flight together count as one failure.
             Some(backoff) if now < backoff.until => (backoff.length, backoff.until),
             Some(backoff) => ((backoff.length * 2).min(LONGEST), now + (backoff.length * 2).min(LONGEST)),
             None => (FIRST, now + FIRST),
@@ -57,34 +58,34 @@ impl Backoffs {
             .insert(attempt.webhook, Backoff { epoch: attempt.backoff_epoch, length, until: until.max(asked), asked });
     }
 
-    /// Forgets those that failed long ago.
+    /// Forgets old failures.
     pub fn forget_old(&mut self, now: Instant) {
         self.0.retain(|_, backoff| now < backoff.until + FORGET);
     }
 
-    /// Whether a webhook is left alone.
+    /// Whether a webhook is in backoff.
     pub fn is_active(&self, webhook: WebhookId, now: Instant) -> bool {
         self.0.get(&webhook).is_some_and(|backoff| now < backoff.until)
     }
 
-    /// Ends the backoff of a webhook of which somebody has done what ends it since it began.
+    /// Ends the backoff of a webhook whose epoch has advanced since it began.
     pub fn resume(&mut self, webhook: WebhookId, backoff_epoch: u32) {
         if self.0.get(&webhook).is_some_and(|backoff| backoff.epoch < backoff_epoch) {
             self.0.remove(&webhook);
         }
     }
 
-    /// Whether it was down last time: one try will tell whether it is back.
+    /// Whether the webhook was down at its last attempt, so that a single probe must show whether it is back.
     pub fn is_half_open(&self, webhook: WebhookId) -> bool {
         self.0.contains_key(&webhook)
     }
 
-    /// When the next one may be tried again.
+    /// Returns when the next backoff ends.
     pub fn next_end(&self, now: Instant) -> Option<Instant> {
         self.0.values().map(|backoff| backoff.until).filter(|until| *until > now).min()
     }
 
-    /// Lets everybody be tried at once.
+    /// Ends every backoff.
     pub fn clear(&mut self) {
         self.0.clear();
     }
@@ -124,7 +125,7 @@ mod tests {
         let mut now = Instant::now();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             backoffs.record(&attempt, &FAILED, now);
-            // A second one that was under way with the first.
+            // A second attempt that was in flight with the first.
             backoffs.record(&attempt, &FAILED, now + Duration::from_millis(500));
             let end = now + Duration::from_secs(seconds);
             assert_eq!(backoffs.next_end(now), Some(end));

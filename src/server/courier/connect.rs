@@ -1,4 +1,4 @@
-//! How is a receiver reached? By an address that was checked a moment before, and no other way: no proxy, no second lookup.
+//! Connects to receivers, only to addresses that were just checked: without a proxy, and without a second name lookup.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use super::resolver::Resolver;
 use crate::domain::address::{self, Target};
 
-/// The most addresses of one name that are tried, and how long each may take to answer.
+/// The maximum number of addresses per name that are tried, and the timeout of each.
 const ADDRESSES: usize = 3;
 const EACH: Duration = Duration::from_secs(4);
 
@@ -26,18 +26,19 @@ const EACH: Duration = Duration::from_secs(4);
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// Reaches receivers.
+/// Connects to receivers.
 pub(super) struct Connector {
     pub resolver: Arc<dyn Resolver>,
     pub opened: Vec<IpNet>,
-    /// Read at the first delivery that is encrypted: a server without webhooks need not hold the system's certificates.
+    /// Loaded at the first delivery over TLS, so that a server without webhooks does not hold the system's
+    /// certificates.
     pub tls: OnceCell<Arc<ClientConfig>>,
 }
 
 impl Connector {
-    /// A connection to the target before `end`; the error says in words why there is none.
+    /// Connects to the target before `end`. The error says why that failed.
     pub async fn connect(&self, target: &Target, end: Instant) -> Result<Box<dyn Stream>, &'static str> {
-        let mut last = "the name has no address";
+        let mut last = "the host name has no address";
         for address in self.addresses(target, end).await? {
             let connecting = timeout(EACH, TcpStream::connect(SocketAddr::new(address, target.port())));
             match timeout_at(end, connecting).await.unwrap_or(Ok(Err(ErrorKind::TimedOut.into()))) {
@@ -49,15 +50,15 @@ impl Connector {
         Err(last)
     }
 
-    /// The addresses of the target that may be reached. Whoever connects asks for none again, so a resolver that changes its
-    /// mind changes nothing.
+    /// Returns the addresses of the target that may be reached. The name is not resolved again for the connection, so
+    /// that a DNS rebinding attack has no effect.
     async fn addresses(&self, target: &Target, end: Instant) -> Result<Vec<IpAddr>, &'static str> {
         let found = match target.literal() {
             Some(address) => vec![address],
             None => match timeout_at(end, self.resolver.resolve(target.name())).await {
                 Ok(Ok(found)) => found,
-                Ok(Err(_)) => return Err("the name could not be looked up"),
-                Err(_) => return Err("the name was not looked up in time"),
+                Ok(Err(_)) => return Err("the host name could not be resolved"),
+                Err(_) => return Err("resolving the host name timed out"),
             },
         };
         let mut refused = None;
@@ -77,9 +78,9 @@ impl Connector {
 
     fn check(&self, target: &Target, address: IpAddr) -> Result<(), &'static str> {
         target.may_reach(address, &self.opened)?;
-        // What listens on a public address of this machine may count on a firewall, behind which we are.
+        // A service on a public address of this machine may rely on a firewall that this program is behind.
         if !address::is_opened(address, &self.opened) && is_own(address) {
-            return Err("the address is this machine's own; webhook_allow opens it");
+            return Err("the address belongs to this machine; to permit it, add its network to webhook_allow");
         }
         Ok(())
     }
@@ -93,17 +94,17 @@ impl Connector {
         let name = match target.literal() {
             Some(address) => ServerName::from(address),
             None => ServerName::try_from(target.name().trim_end_matches('.').to_owned())
-                .map_err(|_| "no certificate can be for this name")?,
+                .map_err(|_| "the host name cannot be used in a certificate")?,
         };
         match timeout_at(end, TlsConnector::from(Arc::clone(config)).connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(error)) => Err(why_tls(&error)),
-            Err(_) => Err("the TLS handshake did not end in time"),
+            Err(_) => Err("the TLS handshake timed out"),
         }
     }
 }
 
-/// Whether this machine would speak to itself. Nothing is sent: the system only says which way it would go.
+/// Whether the address belongs to this machine. Sends nothing: it only asks the system for the route.
 fn is_own(address: IpAddr) -> bool {
     let from: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let way = UdpSocket::bind((from, 0)).and_then(|socket| {
@@ -113,7 +114,7 @@ fn is_own(address: IpAddr) -> bool {
     way.is_ok_and(|own| own.ip() == address)
 }
 
-/// TLS that trusts these certificates and speaks HTTP/1.1.
+/// Returns a TLS configuration that trusts these certificates and offers HTTP/1.1.
 pub(super) fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
     let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -128,16 +129,16 @@ async fn system_roots() -> Result<Arc<ClientConfig>, &'static str> {
     });
     match read.await {
         Ok(roots) if !roots.is_empty() => Ok(trusting(roots)),
-        _ => Err("this machine has no trusted certificates: install ca-certificates, or set SSL_CERT_FILE"),
+        _ => Err("the server has no trusted CA certificates: install ca-certificates, or set SSL_CERT_FILE"),
     }
 }
 
 fn why(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::ConnectionRefused => "the connection was refused",
-        ErrorKind::TimedOut => "the receiver could not be connected to in time",
-        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "the receiver's network cannot be reached",
-        _ => "the receiver could not be connected to",
+        ErrorKind::TimedOut => "the connection to the receiver timed out",
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "the receiver's network is unreachable",
+        _ => "the connection to the receiver failed",
     }
 }
 

@@ -1,4 +1,5 @@
-//! How is one try made? One POST on a connection of its own, within 15 seconds; of the answer only the status and `Retry-After` count.
+//! Sends one attempt: a POST on a new connection, within 15 seconds. Only the status and `Retry-After` of the response
+//! matter.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,49 +26,50 @@ use crate::domain::delivery::{Attempt, Outcome};
 use crate::domain::time::Time;
 use crate::engine::environment::Environment;
 
-/// How long a try may take.
+/// The timeout of an attempt.
 const WHOLE: Duration = Duration::from_secs(15);
 
-/// The most bytes of an answer's head and of its body that are read.
+/// The maximum number of bytes read from the head and from the body of a response.
 const HEAD: usize = 16 * 1024;
 const BODY: usize = 64 * 1024;
 
-/// How long the body of an answer is listened to. What counts is in the head; a receiver that is hung up on in the middle of
-/// its answer might take that for a failure.
+/// How long the body of a response is read. The result is in the head, but a receiver might treat a connection that is
+/// closed during its response as a failure.
 const LISTEN: Duration = Duration::from_secs(2);
 
-/// Carries a delivery to its receiver.
+/// Sends deliveries to their receivers.
 pub struct HttpSender {
     connector: Connector,
-    /// For what the clock shows: receivers compare that with their own, so it must not wait after the clock was set back.
+    /// For the wall clock: receivers compare the timestamp with their own clock, so it must not stand still after the
+    /// clock was set back.
     env: Environment,
 }
 
 impl HttpSender {
-    /// One that asks `resolver` for names and trusts the system's certificates; networks in `opened` may be reached though
-    /// they are private.
+    /// Creates a sender that resolves names with `resolver` and trusts the system's certificates. It may reach the
+    /// private networks in `opened`.
     #[must_use]
     pub fn new(resolver: Arc<dyn Resolver>, opened: Vec<IpNet>, env: Environment) -> Self {
         Self { connector: Connector { resolver, opened, tls: OnceCell::new() }, env }
     }
 
-    /// The same, but these certificates are trusted.
+    /// Trusts these certificates instead of the system's.
     #[must_use]
     pub fn trusting(mut self, roots: RootCertStore) -> Self {
         self.connector.tls = OnceCell::new_with(Some(trusting(roots)));
         self
     }
 
-    /// Tries once.
+    /// Makes one attempt.
     pub async fn send(&self, attempt: &Attempt) -> Outcome {
         self.exchange(attempt, Instant::now() + WHOLE).await.unwrap_or_else(|why| Outcome::Failed { why })
     }
 
     async fn exchange(&self, attempt: &Attempt, end: Instant) -> Result<Outcome, &'static str> {
-        let target = Target::parse(&attempt.url).map_err(|_| "the URL is none that webhooks may have")?;
+        let target = Target::parse(&attempt.url).map_err(|_| "the URL is not valid for a webhook")?;
         let request = self.request(attempt, &target)?;
         let stream = self.connector.connect(&target, end).await?;
-        // Ends the connection when it is dropped, whatever becomes of the try.
+        // Ends the connection when it is dropped, whatever the result.
         let mut connection = JoinSet::new();
         let asking = async {
             let mut sender = open(stream, &mut connection).await?;
@@ -75,9 +77,9 @@ impl HttpSender {
         };
         let response = match timeout_at(end, asking).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_parse() => return Err("the receiver's answer is not HTTP, or too long"),
-            Ok(Err(_)) => return Err("the receiver hung up without an answer"),
-            Err(_) => return Err("the receiver did not answer in time"),
+            Ok(Err(error)) if error.is_parse() => return Err("the receiver's response is not HTTP, or is too long"),
+            Ok(Err(_)) => return Err("the receiver closed the connection without a response"),
+            Err(_) => return Err("the receiver did not respond in time"),
         };
         let outcome = self.outcome(&response);
         let _ = timeout_at(end.min(Instant::now() + LISTEN), listen(response.into_body())).await;
@@ -97,7 +99,7 @@ impl HttpSender {
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature);
-        request.body(Full::new(Bytes::from(attempt.body.clone()))).map_err(|_| "the URL cannot be asked for")
+        request.body(Full::new(Bytes::from(attempt.body.clone()))).map_err(|_| "the URL cannot be requested")
     }
 
     fn outcome(&self, response: &Response<Incoming>) -> Outcome {
@@ -116,7 +118,7 @@ async fn open(
     stream: Box<dyn Stream>,
     connection: &mut JoinSet<hyper::Result<()>>,
 ) -> hyper::Result<http1::SendRequest<Full<Bytes>>> {
-    // Interim answers have heads too, and a receiver could send them without end.
+    // Interim responses have heads too, and a receiver could send an endless number of them.
     let (reading, writing) = tokio::io::split(stream);
     let stream = tokio::io::join(reading.take((HEAD + BODY) as u64), writing);
     let (sender, driver) = http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(stream)).await?;
@@ -124,7 +126,7 @@ async fn open(
     Ok(sender)
 }
 
-/// Reads a body to its end, or as much of it as is read, and forgets it.
+/// Reads a body up to the limit and discards it.
 async fn listen(mut body: Incoming) {
     let mut read = 0;
     while read < BODY {
@@ -135,11 +137,11 @@ async fn listen(mut body: Incoming) {
     }
 }
 
-/// How long the receiver asks to be left alone: seconds, or until a date (RFC 9110, section 10.2.3).
+/// Returns how long the receiver asks to wait: a number of seconds, or until a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than can be counted is still a wish to be left alone.
+        // A number that overflows still asks to wait.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
     }
     let until = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;

@@ -1,11 +1,11 @@
-//! How is the courier told to look at what is due? By each commit that recorded something.
+//! Wakes the courier after each commit that recorded something.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Tells the courier to look at what is due. It only passes the word on, so it may be used on the writer's thread.
+/// Wakes the courier to look for due deliveries. It does no work itself, so it may be called on the writer's thread.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryNotifier(Arc<Inner>);
 
@@ -16,12 +16,12 @@ struct Inner {
 }
 
 impl DeliveryNotifier {
-    /// There may be something new.
+    /// Notifies the courier that there may be something new.
     pub fn notify(&self) {
         self.0.notify.notify_one();
     }
 
-    /// The same, and no webhook is left alone any longer. For tests, whose clock stands still.
+    /// As [`DeliveryNotifier::notify`], and ends every backoff. For tests, whose clock stands still.
     pub fn hurry(&self) {
         self.0.hurried.store(true, Ordering::Release);
         self.notify();

@@ -1,4 +1,5 @@
-//! Which addresses has a name? Asked of the system, on threads of its own: one that hangs must not take the place of a request's work.
+//! Resolves host names with the system's resolver, on separate threads, so that a lookup that hangs does not block
+//! requests.
 
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -7,19 +8,19 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, oneshot};
 
-/// The most names that are looked up at once; what the system has not given up counts.
+/// The maximum number of concurrent lookups, including those that nobody waits for any more.
 const MOST: usize = 32;
 
-/// The stack of a thread that looks a name up.
+/// The stack size of a lookup thread.
 const STACK: usize = 512 * 1024;
 
-/// Knows the addresses of names; a test hands in one that lies.
+/// Resolves host names. Tests pass in their own implementation.
 pub trait Resolver: Send + Sync {
-    /// The addresses of `name`, the best first.
+    /// Returns the addresses of `name`, the preferred one first.
     fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
-/// The system's own resolver, with its hosts file and its settings.
+/// The system's resolver, with its hosts file and settings.
 pub struct System(Arc<Semaphore>);
 
 impl Default for System {
@@ -37,7 +38,7 @@ impl Resolver for System {
             let thread = std::thread::Builder::new().name("resolver".to_owned()).stack_size(STACK);
             thread.spawn(move || {
                 let found = (name.as_str(), 0).to_socket_addrs();
-                // Nobody waits any more when the try's time is over.
+                // Nobody waits for the result after the attempt has timed out.
                 let _ = answer.send(found.map(|found| found.map(|address| address.ip()).collect()));
                 drop(slot);
             })?;

@@ -1,4 +1,5 @@
-//! Which deliveries are tried next, and which webhooks are left alone? Places, fairness and backoff together, without a clock of its own.
+//! The schedule of webhook attempts: which deliveries are next, by slots, fairness and backoff. It has no clock of its
+//! own.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -11,30 +12,30 @@ use crate::domain::delivery::{Attempt, InFlight, Outcome};
 use crate::domain::id::{DeliveryId, OrgId, WebhookId};
 use crate::domain::time::Time;
 
-/// The most tries at once: of all webhooks, and of those that failed last time.
+/// The maximum number of concurrent attempts: for all webhooks, and for those that failed at their last attempt.
 pub const MAX_IN_FLIGHT: usize = 32;
 const MAX_HALF_OPEN: usize = 16;
 
-/// The most tries at once of one webhook: a receiver that hangs must not take every place.
+/// The maximum number of concurrent attempts per webhook, so that a receiver that hangs does not take every slot.
 const MAX_OF_WEBHOOK: usize = 4;
 
-/// The same of one organization: its many webhooks must not take every place either.
+/// The maximum per organization, so that one with many webhooks does not take every slot.
 const MAX_OF_ORG: usize = 8;
 
-/// The last places of all are for organizations of which nothing is being tried, and the last of an organization for such
-/// webhooks: a few whose receivers are slow would else fill all.
+/// The last slots are reserved for organizations without an attempt in flight, and the last slots of an organization
+/// for webhooks without one. Otherwise a few slow receivers would take them all.
 const LAST_PLACES: usize = 8;
 const LAST_PLACES_OF_ORG: usize = 2;
 
-/// What happens within this time is looked at together. A look that took longer is followed by a pause in which it could be done
-/// so many times: it must not take the machine from the requests.
+/// Notifications within this time are handled together. Each look at the pending deliveries is followed by a pause of
+/// [`IDLE_SHARE`] times its duration, so that the courier does not slow down requests.
 pub const TOGETHER: Duration = Duration::from_millis(20);
 const IDLE_SHARE: u32 = 9;
 
-/// A look at what is due at least this often; a clock that was set needs no other care.
+/// The maximum time between two looks. This also covers changes of the clock.
 pub const LOOK: Duration = Duration::from_secs(5);
 
-/// What is in flight, and which webhooks are left alone.
+/// The deliveries in flight, and the webhooks in backoff.
 #[derive(Debug)]
 pub struct Schedule {
     max_in_flight: usize,
@@ -42,67 +43,67 @@ pub struct Schedule {
     backoffs: Backoffs,
 }
 
-/// What is tried now.
+/// What to attempt now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The deliveries, the longest due first.
     pub deliveries: Vec<DeliveryId>,
-    /// When something is due that is not due yet; `None` while nothing waits so. What found no place is not counted: it waits
-    /// until a try ends.
+    /// When the next delivery becomes due; `None` if none is scheduled. Deliveries that found no slot do not count,
+    /// because they wait until an attempt ends.
     pub next: Option<Time>,
 }
 
-/// A delivery that may be next, by when it is due.
+/// A delivery that may be next, and when it is due.
 type Due = (Time, DeliveryId);
 
 impl Schedule {
-    /// A schedule with so many places.
+    /// Creates a schedule with this many slots.
     #[must_use]
     pub fn new(max_in_flight: usize) -> Self {
         Self { max_in_flight, in_flight: HashMap::new(), backoffs: Backoffs::default() }
     }
 
-    /// The deliveries that are being tried.
+    /// Returns the deliveries in flight.
     #[must_use]
     pub fn in_flight(&self) -> Vec<DeliveryId> {
         self.in_flight.keys().copied().collect()
     }
 
-    /// A try has begun.
+    /// Records that an attempt has begun.
     pub fn begin(&mut self, begun: InFlight) {
         self.in_flight.insert(begun.delivery, begun);
     }
 
-    /// A try has ended, and this came of it.
+    /// Records the outcome of an attempt that has ended.
     pub fn end(&mut self, attempt: &Attempt, outcome: &Outcome, now: Instant) {
         self.in_flight.remove(&attempt.id);
         self.backoffs.record(attempt, outcome, now);
     }
 
-    /// A try was broken off, of which nothing is learned.
+    /// Records that an attempt was aborted, without an outcome.
     pub fn break_off(&mut self, delivery: DeliveryId) {
         self.in_flight.remove(&delivery);
     }
 
-    /// When the next webhook that is left alone may be tried again.
+    /// Returns when the next backoff ends.
     #[must_use]
     pub fn next_backoff_end(&self, now: Instant) -> Option<Instant> {
         self.backoffs.next_end(now)
     }
 
-    /// Leaves nobody alone any longer.
+    /// Ends every backoff.
     pub fn end_backoffs(&mut self) {
         self.backoffs.clear();
     }
 
-    /// How long to wait after a look that took so long.
+    /// Returns how long to pause after a look that took `look_took`.
     #[must_use]
     pub fn pause(look_took: Duration) -> Duration {
         (look_took * IDLE_SHARE).clamp(TOGETHER, LOOK)
     }
 
-    /// Chooses among what waits, of which that is due which is due `by` a moment of the clock. Webhooks take turns at the places of
-    /// their organization, and organizations at all of them.
+    /// Chooses among the deliveries that are due at the time `by` of the clock. Webhooks take turns at the slots of
+    /// their organization, and organizations take turns at all slots.
     pub fn choose(&mut self, candidates: &[Candidate], by: Time, now: Instant) -> Choice {
         self.backoffs.forget_old(now);
         for candidate in candidates {
@@ -117,7 +118,7 @@ impl Schedule {
                 (false, _) => MAX_OF_WEBHOOK.saturating_sub(own),
             };
             if free == 0 || self.of_org(candidate.org) >= MAX_OF_ORG {
-                // When one of its tries ends, there is a place, and that is when to look again.
+                // It gets a slot when one of its attempts ends, and that causes a new look.
                 continue;
             }
             let (due, later): (Vec<Due>, Vec<Due>) = self.waiting(candidate).partition(|(due_at, _)| *due_at <= by);
@@ -135,8 +136,8 @@ impl Schedule {
         choice
     }
 
-    /// The webhooks that failed last time and are asked by one try whether they are back: those whose delivery has been due for
-    /// longest, as far as there are places for them.
+    /// Returns the webhooks that failed at their last attempt and get a probe now: those whose delivery has been due
+    /// the longest, as far as there are slots for them.
     fn probes(&self, candidates: &[Candidate], by: Time, now: Instant) -> HashSet<WebhookId> {
         let is_probed = |webhook: WebhookId| self.backoffs.is_half_open(webhook) && self.of_webhook(webhook) > 0;
         let probed: HashSet<WebhookId> =
@@ -153,7 +154,7 @@ impl Schedule {
         waiting.into_iter().take(free).map(|(_, webhook)| webhook).collect()
     }
 
-    /// What of a candidate is not in flight, the longest due first.
+    /// Returns the deliveries of a candidate that are not in flight, the longest due first.
     fn waiting<'c>(&self, candidate: &'c Candidate) -> impl Iterator<Item = Due> + use<'c, '_> {
         candidate.waiting.iter().copied().filter(|(_, delivery)| !self.in_flight.contains_key(delivery))
     }
@@ -167,8 +168,9 @@ impl Schedule {
     }
 }
 
-/// What gets a place of several that have so many tries in flight and something to be tried: whoever has the fewest in flight
-/// first, and among these the longest due. The `last` places are for those that have nothing in flight.
+/// Distributes `free` slots among participants, each with its number of attempts in flight and its due deliveries:
+/// those with the fewest in flight first, and among these the longest due. The `last` slots are for participants with
+/// nothing in flight.
 fn in_turn(several: impl IntoIterator<Item = (usize, Vec<Due>)>, free: usize, last: usize) -> Vec<Due> {
     let mut turns: Vec<(usize, Due)> = several.into_iter().flat_map(|(busy, own)| (busy..).zip(own)).collect();
     turns.sort_unstable();

@@ -1,28 +1,29 @@
-//! Where does the head of a request end, and what follows it? hyper gets no byte of the next part before it asks for it, so that each head is seen as it came.
+//! Finds where the head and the body of a request end. hyper gets no byte of the next part before it asks for it, so
+//! that each head can be checked as it was received.
 
 use memchr::memchr;
 
-/// What of a connection is received now.
+/// The part of a request that is being received.
 #[derive(Debug)]
 pub(super) struct Frames(Part);
 
 #[derive(Debug)]
 enum Part {
     Head(Lines),
-    /// So many bytes of a body.
+    /// A body with this many bytes left.
     Body(u64),
-    /// A body in chunks.
+    /// A chunked body.
     Chunks(Chunk),
 }
 
 impl Frames {
-    /// A connection of which nothing was received.
+    /// The state of a new connection.
     pub(super) fn new() -> Self {
         Self(Part::Head(Lines::default()))
     }
 
-    /// hyper has read a head and says what follows: a body of so many bytes, or one in chunks. Gives whether a line of the
-    /// head ended in LF alone.
+    /// Records that hyper has read a head and what follows: a body of `body` bytes, or a chunked one if `None`. Returns
+    /// whether a line of the head ended in LF alone.
     pub(super) fn head_ended(&mut self, body: Option<u64>) -> bool {
         let next = match body {
             Some(0) => Part::Head(Lines::default()),
@@ -35,10 +36,10 @@ impl Frames {
         }
     }
 
-    /// How many of these bytes belong to what is received now: at least one, if there is one.
+    /// Returns how many of these bytes belong to the current part: at least one, unless there are none.
     pub(super) fn measure(&mut self, bytes: &[u8]) -> usize {
         let (taken, ended) = match &mut self.0 {
-            // The next part is begun when hyper says what it is.
+            // The next part begins when hyper says what it is.
             Part::Head(lines) => return lines.end(bytes).unwrap_or(bytes.len()),
             Part::Body(left) => {
                 let taken = take(left, bytes);
@@ -56,17 +57,17 @@ impl Frames {
     }
 }
 
-/// Takes up to `left` bytes.
+/// Takes up to `left` bytes, and returns how many.
 fn take(left: &mut u64, bytes: &[u8]) -> usize {
     let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
     *left -= taken as u64;
     taken
 }
 
-/// Lines up to the first that is empty. Empty ones before the first that is not are passed over (RFC 9112, section 2.2).
+/// Lines up to the first empty one. Empty lines before the first non-empty one are skipped (RFC 9112, section 2.2).
 #[derive(Debug, Default)]
 struct Lines {
-    /// How long the line is so far, and whether its last byte is CR.
+    /// The length of the line so far, and whether its last byte is CR.
     length: usize,
     cr: bool,
     begun: bool,
@@ -75,7 +76,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// Reads on; gives where the empty line ends, if it does.
+    /// Reads on. Returns where the empty line ends, if it does.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(found) = memchr(b'\n', &bytes[at..]) {
@@ -101,21 +102,22 @@ impl Lines {
     }
 }
 
-/// A part of a body in chunks (RFC 9112, section 7.1). What is malformed, hyper refuses; here it only has to be passed on.
+/// A part of a chunked body (RFC 9112, section 7.1). hyper refuses malformed bodies; here they only have to be passed
+/// on.
 #[derive(Debug)]
 enum Chunk {
-    /// The line with the size; what follows its digits does not count.
+    /// The line with the size. What follows its digits is ignored.
     Size { size: u64, digits: bool },
-    /// So many bytes, the end of their line included.
+    /// This many bytes of data, including the end of line.
     Data(u64),
-    /// What follows the last chunk.
+    /// The trailer after the last chunk.
     Trailer(Lines),
 }
 
 impl Chunk {
     const BEGIN: Self = Self::Size { size: 0, digits: true };
 
-    /// Reads on; gives where the body ends, if it does.
+    /// Reads on. Returns where the body ends, if it does.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while at < bytes.len() {

@@ -1,4 +1,4 @@
-//! Clients in memory, some slow, under short deadlines.
+//! In-memory clients, some of them slow, under short deadlines.
 
 use std::convert::Infallible;
 
@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::*;
 
-/// Far beyond every deadline here: reached only when one is lost.
+/// Far beyond every deadline here: reached only if a deadline is missed.
 const NEVER: Duration = Duration::from_secs(20);
 
-/// Idle connections end soon, all else late.
+/// A short idle timeout; the other timeouts are long.
 const IDLE: Timeouts = Timeouts { head: NEVER, request: NEVER, idle: Duration::from_millis(50) };
 
 async fn serve(stream: DuplexStream, deadlines: Timeouts, last: bool) -> hyper::Result<()> {
@@ -25,7 +25,7 @@ async fn serve(stream: DuplexStream, deadlines: Timeouts, last: bool) -> hyper::
         let deadlines = Arc::clone(&on_request);
         async move {
             deadlines.answering();
-            // An action runs elsewhere: the connection is left and woken again.
+            // As with an action on another thread, the connection's task yields and is woken again.
             tokio::task::yield_now().await;
             drop(request);
             let response = Response::builder().header("connection", if last { "close" } else { "keep-alive" });
@@ -40,7 +40,7 @@ async fn serve(stream: DuplexStream, deadlines: Timeouts, last: bool) -> hyper::
 async fn a_connection_whose_request_never_had_to_be_waited_for_ends_when_it_is_idle_too_long() {
     let (mut client, server) = duplex(4_096);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
-    // On a task of its own, which nothing but its own alarm wakes.
+    // On a separate task, which only its own timer wakes.
     let serving = tokio::spawn(serve(server, IDLE, false));
     timeout(NEVER / 2, serving).await.expect("it ends").expect("it runs").expect("in order");
     let mut answer = String::new();

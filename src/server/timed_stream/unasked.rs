@@ -1,4 +1,5 @@
-//! What does hyper answer by itself? What it cannot read as a request; that gets the header that every answer has.
+//! Adds the header that every response has to the responses that hyper sends by itself, to what it cannot parse as a
+//! request.
 
 use std::io;
 use std::pin::Pin;
@@ -6,15 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-/// The header, and the end of the line before it.
+/// The header, with the end of the line before it.
 const NOSNIFF: &[u8] = b"\r\nx-content-type-options: nosniff";
 
-/// An answer of hyper's own, with the header, as far as it is not written yet.
+/// The unwritten rest of a response of hyper's own, with the header.
 #[derive(Default)]
 pub(super) struct Unasked(Option<Vec<u8>>);
 
 impl Unasked {
-    /// Writes `answer`, which hyper gives in one piece, with the header after its first line.
+    /// Writes `answer`, which hyper passes in one piece, with the header after its first line.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,

@@ -8,7 +8,7 @@ fn delivery(number: u128) -> DeliveryId {
     Uuid::from_u128(number).into()
 }
 
-/// A webhook of an organization, and so many deliveries that have been due since the moments of their numbers.
+/// A webhook of an organization, with a delivery for each number, which is also the time at which it is due.
 fn candidate(org: u128, webhook: u128, numbers: std::ops::Range<u128>) -> Candidate {
     let waiting = numbers.map(|number| (at(number), delivery(number)));
     Candidate {
@@ -28,7 +28,7 @@ fn attempt(candidate: &Candidate, id: DeliveryId) -> Attempt {
     Attempt { id, webhook, org, url: String::new(), attempts: 0, backoff_epoch, secrets: Vec::new(), body: Vec::new() }
 }
 
-/// Begins what is chosen; gives it.
+/// Begins the chosen deliveries and returns them.
 fn begin(schedule: &mut Schedule, candidates: &[Candidate], now: Instant) -> Vec<DeliveryId> {
     let choice = schedule.choose(candidates, at(1_000_000), now);
     for id in &choice.deliveries {
@@ -59,7 +59,7 @@ fn what_is_not_due_yet_says_when_to_look_again() {
 fn receivers_that_hang_on_all_places_but_one_keep_nobody_waiting() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let now = Instant::now();
-    // Each of an organization of its own, and all due for longer than the good one.
+    // Each belongs to a different organization, and all are due longer than the good one.
     let hanging: Vec<_> = (2..12).map(|webhook| candidate(webhook, webhook, webhook * 10..webhook * 10 + 9)).collect();
     let held = begin(&mut schedule, &hanging, now).len();
     assert!((MAX_IN_FLIGHT - LAST_PLACES..MAX_IN_FLIGHT).contains(&held), "{held}");
