@@ -17,16 +17,14 @@ use crate::domain::user;
 
 pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
 pub use value::{Bytes, LogFormat};
-use value::{Value, within};
+use value::{Range, Value};
 
 /// The longest that a timeout may be. A deadline that no clock can hold would end the connection that asks for it.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// Days that the audit log is kept at least, if it is not kept for ever: a week, so that somebody can still look.
-const SHORTEST_AUDIT: u64 = 7;
+/// The shortest that a timeout may be.
+const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A hundred years.
-const LONGEST_AUDIT: u64 = 36_500;
 /// The longest that a node may be silent unnoticed.
 const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 
@@ -35,143 +33,193 @@ const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 pub struct Field {
     /// Its name: the file's key; the flag with `-` for `_`; the variable in capitals after `ORGKEYS_`.
     pub name: &'static str,
-    /// What it is for.
-    pub help: &'static str,
-    /// What it is when nothing sets it; empty = off.
+    /// The heading under which it is shown.
+    pub group: &'static str,
+    /// What it is, in one sentence.
+    pub summary: &'static str,
+    /// What else there is to know; may be empty.
+    pub details: &'static str,
+    /// What it is when nothing sets it; empty = not set.
     pub default: &'static str,
     /// Whether its value is a secret. It then has a twin, `<name>_file`, and no flag of its own, which others could see.
     pub secret: bool,
+    form: &'static str,
+    range: Range,
+}
+
+impl Field {
+    /// The values that it takes, as a phrase.
+    #[must_use]
+    pub fn values(&self) -> String {
+        match self.range {
+            Range::Any => self.form.to_owned(),
+            range => range.to_string(),
+        }
+    }
 }
 
 macro_rules! settings {
-    ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:literal $(, $secret:ident)?;)+) => {
+    ($($group:literal {
+        $(#[doc = $summary:literal] $(#[doc = $details:literal])* $name:ident: $type:ty = $default:literal
+            $(in $range:expr)? $(, $secret:ident)?;)+
+    })+) => {
         /// Every setting, resolved and checked.
         #[derive(Clone, Debug)]
         pub struct Settings {
-            $($(#[doc = $help])+ pub $name: $type,)+
+            $($(#[doc = $summary] $(#[doc = $details])* pub $name: $type,)+)+
         }
 
         /// The table of settings, in the order in which they are shown.
         pub const FIELDS: &[Field] = &[
-            $(Field {
+            $($(Field {
                 name: stringify!($name),
-                help: concat!($($help),+),
+                group: $group,
+                summary: $summary.trim_ascii(),
+                details: concat!($($details),*).trim_ascii(),
                 default: $default,
                 secret: settings!(@secret $($secret)?),
-            },)+
+                form: <$type as Value>::FORM,
+                range: settings!(@range $($range)?),
+            },)+)+
         ];
 
         impl Settings {
             fn parse(text: impl Fn(&'static str) -> String) -> Result<Self, (&'static str, String)> {
-                Ok(Self { $($name: Value::parse(&text(stringify!($name))).map_err(|problem| (stringify!($name), problem))?,)+ })
+                Ok(Self {
+                    $($($name: value::read(&text(stringify!($name)), settings!(@range $($range)?))
+                        .map_err(|problem| (stringify!($name), problem))?,)+)+
+                })
             }
         }
     };
     (@secret) => { false };
     (@secret secret) => { true };
+    (@range) => { Range::Any };
+    (@range $range:expr) => { $range };
 }
 
 settings! {
-    /// The database file
-    database: PathBuf = "orgkeys.db";
-    /// The address to listen on; port 0 is any free port
-    listen: SocketAddr = "127.0.0.1:3000";
-    /// Organization keys that an organization may have, 1 to 100
-    org_keys_max: u32 = "5";
-    /// Nodes that an organization may have, deleted ones included, 1 to 1000000
-    nodes_max: u32 = "10000";
-    /// People that an organization may have, deleted ones included, 1 to 100000
-    people_max: u32 = "10000";
-    /// API keys that an organization may have at once, ended ones not counted, 1 to 100000
-    api_keys_max: u32 = "1000";
-    /// Days that the audit log is kept, at least 7; 0 keeps all of it
-    audit_days: u32 = "0";
-    /// How far a signed timestamp may lie from the server's time, 1 to 900 seconds
-    signature_window: Duration = "300s";
-    /// How long nothing may be heard of a node before it is silent, 1m to 30d
-    node_silent: Duration = "15m";
-    /// Disk space put aside for what revokes
-    disk_reserve: Bytes = "64MiB";
-    /// The most that the database file may grow to, the reserve included; 0 is as much as the disk holds
-    database_max: Bytes = "0";
-    /// The file of the key that seals webhook secrets, made at the first start beside the database, as `.key`, unless set. No backup holds it: keep a copy
-    key_file: Option<PathBuf> = "";
-    /// Connections that read the database
-    readers: u32 = "4";
-    /// The log level: error, warn, info, debug or trace
-    log: tracing::Level = "info";
-    /// The form of the log: text, json, or auto for text on a terminal
-    log_format: LogFormat = "auto";
-    /// The first organization's name, used while there is none
-    bootstrap_org: String = "My organization";
-    /// The first owner's email address, used while there is no organization
-    bootstrap_email: String = "owner@localhost";
-    /// The first owner's access token, used while there is no organization; `orgkeys token generate` makes one
-    bootstrap_token: Option<SecretString> = "", secret;
-    /// The bearer that opens /metrics to others than a loopback peer
-    metrics_token: Option<SecretString> = "", secret;
-    /// The file of the TLS certificate chain (PEM); read again when it changes
-    tls_cert: Option<PathBuf> = "";
-    /// The file of the TLS private key (PEM)
-    tls_key: Option<PathBuf> = "";
-    /// Networks of the proxies whose X-Forwarded-For is believed, separated by commas
-    trusted_proxy: Vec<IpNet> = "";
-    /// Networks that webhooks may reach although they are private, also by http, separated by commas
-    webhook_allow: Vec<IpNet> = "";
-    /// Origins whose pages may call from a browser, separated by commas
-    cors_origins: Vec<String> = "";
-    /// Accepted signed calls per second and organization before 429, sixty times as many at once; 0 is no limit
-    signed_rate: u32 = "200";
-    /// Refused signed calls per second and client network before 429; 0 is no limit
-    refused_rate: u32 = "20";
-    /// How many refused signed calls at once
-    refused_burst: u32 = "100";
-    /// Calls per second of an access token or API key before 429, four times as many at once; a person may have twice as many over all their tokens; 0 is no limit
-    caller_rate: u32 = "50";
-    /// Calls per second of all people and API keys of an organization before 429, four times as many at once; 0 is no limit
-    org_rate: u32 = "500";
-    /// How long a client may take to send a request's head
-    header_timeout: Duration = "10s";
-    /// How long it may take to send the whole request, or to take in an answer
-    request_timeout: Duration = "30s";
-    /// How long a connection may stay open without a request
-    idle_timeout: Duration = "75s";
-    /// How long an open stream of events may say nothing before it says that it is still there
-    stream_comment: Duration = "15s";
-    /// How long a stop waits for what has begun
-    stop_timeout: Duration = "10s";
-    /// Connections at once
-    max_connections: u32 = "10000";
+    "Database and disk" {
+        /// The database file.
+        /// The first start creates it.
+        database: PathBuf = "orgkeys.db";
+        /// The file with the key that encrypts webhook secrets.
+        /// The first start creates it. Without this setting it is beside the database, with `.key` after the database's name.
+        /// No backup contains it: keep a copy in another place.
+        key_file: Option<PathBuf> = "";
+        /// Disk space reserved for revocations.
+        /// When nothing else is left on the disk, only revocations are accepted. 0 reserves nothing.
+        disk_reserve: Bytes = "64MiB";
+        /// The largest size of the database file.
+        /// Includes `disk_reserve`, and must be larger than that. 0 means that only the disk limits it.
+        database_max: Bytes = "0";
+        /// The number of connections that read the database.
+        readers: u32 = "4" in Range::Numbers(1, 64);
+        /// How many days the audit log is kept.
+        /// 0 keeps it for ever.
+        audit_days: u32 = "0" in Range::ZeroOrNumbers(7, 36_500);
+    }
+    "Network" {
+        /// The address and port to listen on.
+        /// Port 0 picks any free port.
+        listen: SocketAddr = "127.0.0.1:3000";
+        /// The PEM file of the TLS certificate chain.
+        /// Set it together with `tls_key`. The server reads both files again when they change.
+        tls_cert: Option<PathBuf> = "";
+        /// The PEM file of the TLS private key.
+        /// Set it together with `tls_cert`.
+        tls_key: Option<PathBuf> = "";
+        /// Reverse proxies whose `X-Forwarded-For` header is trusted.
+        /// Addresses or networks, separated by commas. Without it, all clients behind a proxy have the proxy's address in
+        /// rate limits and in the audit log.
+        trusted_proxy: Vec<IpNet> = "";
+        /// Web origins whose pages may call the API from a browser.
+        /// Separated by commas, each written as the browser sends it, such as `https://app.example.org`.
+        cors_origins: Vec<String> = "";
+        /// The most connections that are open at once.
+        /// Further connections wait.
+        max_connections: u32 = "10000" in Range::Numbers(1, 1_000_000);
+        /// How long a client may take to send the head of a request.
+        header_timeout: Duration = "10s" in Range::Times(SHORTEST, LONGEST);
+        /// How long a client may take to send a whole request.
+        /// A client that reads nothing of its answer for this long is disconnected, too.
+        request_timeout: Duration = "30s" in Range::Times(SHORTEST, LONGEST);
+        /// How long a connection may stay open between two requests.
+        idle_timeout: Duration = "75s" in Range::Times(SHORTEST, LONGEST);
+        /// How long a live stream may be silent before the server sends a comment to keep it open.
+        stream_comment: Duration = "15s" in Range::Times(SHORTEST, LONGEST);
+        /// How long the server waits for open requests when it is stopped.
+        stop_timeout: Duration = "10s" in Range::Times(SHORTEST, LONGEST);
+    }
+    "Limits of an organization" {
+        /// The most organization keys that an organization may have.
+        /// The older name `max` works, too.
+        org_keys_max: u32 = "5" in Range::Numbers(1, MAX_QUOTA);
+        /// The most nodes that an organization may have.
+        /// Deleted nodes count, unregistered ones do not.
+        nodes_max: u32 = "10000" in Range::Numbers(1, node::MOST_PER_ORG);
+        /// The most people that an organization may have.
+        /// Deleted people count.
+        people_max: u32 = "10000" in Range::Numbers(1, user::MOST_PER_ORG);
+        /// The most API keys that an organization may have.
+        /// Expired API keys do not count.
+        api_keys_max: u32 = "1000" in Range::Numbers(1, MOST_PER_ORG);
+    }
+    "Rate limits" {
+        /// Calls per second of each session, access token or API key.
+        /// Beyond it the answer is 429. A burst of four times as many is allowed. All sessions and access tokens of one
+        /// person together get twice as many. 0 means no limit.
+        caller_rate: u32 = "50";
+        /// Calls per second of all people and API keys of an organization together.
+        /// A burst of four times as many is allowed. 0 means no limit.
+        org_rate: u32 = "500";
+        /// Accepted signed calls per second of each organization.
+        /// A burst of sixty times as many is allowed, so that all nodes can register at once after an outage. 0 means no
+        /// limit.
+        signed_rate: u32 = "200";
+        /// Refused signed calls per second of each client network.
+        /// A client network is one IPv4 address or one IPv6 /64. 0 means no limit.
+        refused_rate: u32 = "20";
+        /// The burst of refused signed calls that a client network is allowed.
+        refused_burst: u32 = "100";
+    }
+    "Nodes and webhooks" {
+        /// How far the timestamp of a signed call may be from the server's time.
+        signature_window: Duration = "300s" in Range::Times(Duration::from_secs(1), WIDEST_WINDOW);
+        /// How long a node may send nothing before it counts as silent.
+        /// The event `node.silent` then says so, once.
+        node_silent: Duration = "15m" in Range::Times(Duration::from_mins(1), LONGEST_SILENCE);
+        /// Private networks that webhooks may call, by plain http as well.
+        /// Addresses or networks, separated by commas.
+        webhook_allow: Vec<IpNet> = "";
+    }
+    "Log and metrics" {
+        /// The log level.
+        log: tracing::Level = "info";
+        /// The log format.
+        /// `auto` writes text to a terminal and JSON elsewhere.
+        log_format: LogFormat = "auto";
+        /// The bearer token that may read `/metrics`.
+        /// Without the token, only clients on the same machine may, and only if no proxy forwards the request.
+        metrics_token: Option<SecretString> = "", secret;
+    }
+    "First start" {
+        /// The name of the first organization.
+        /// Ignored once there is an organization.
+        bootstrap_org: String = "My organization";
+        /// The email address of the first owner.
+        /// Ignored once there is an organization.
+        bootstrap_email: String = "owner@localhost";
+        /// The access token of the first owner.
+        /// `orgkeys token generate` creates one. Without this setting, the first start creates a token and prints it once.
+        /// Ignored once there is an organization.
+        bootstrap_token: Option<SecretString> = "", secret;
+    }
 }
 
 impl Settings {
     /// Checks what no single value can say.
     fn check(self) -> Result<Self, (&'static str, String)> {
-        within("org_keys_max", u64::from(self.org_keys_max), 1..=u64::from(MAX_QUOTA))?;
-        within("nodes_max", u64::from(self.nodes_max), 1..=u64::from(node::MOST_PER_ORG))?;
-        within("people_max", u64::from(self.people_max), 1..=u64::from(user::MOST_PER_ORG))?;
-        within("api_keys_max", u64::from(self.api_keys_max), 1..=u64::from(MOST_PER_ORG))?;
-        let times = [
-            ("header_timeout", self.header_timeout),
-            ("request_timeout", self.request_timeout),
-            ("idle_timeout", self.idle_timeout),
-            ("stream_comment", self.stream_comment),
-            ("stop_timeout", self.stop_timeout),
-        ];
-        if let Some((name, _)) = times.into_iter().find(|(_, time)| *time > LONGEST) {
-            return Err((name, "must be at most 24h".to_owned()));
-        }
-        if !(Duration::from_secs(1)..=WIDEST_WINDOW).contains(&self.signature_window) {
-            return Err(("signature_window", format!("must be 1 to {} seconds", WIDEST_WINDOW.as_secs())));
-        }
-        if self.audit_days > 0 {
-            within("audit_days", u64::from(self.audit_days), SHORTEST_AUDIT..=LONGEST_AUDIT)?;
-        }
-        if !(Duration::from_mins(1)..=LONGEST_SILENCE).contains(&self.node_silent) {
-            return Err(("node_silent", "must be 1m to 30d".to_owned()));
-        }
-        within("readers", u64::from(self.readers), 1..=64)?;
-        within("max_connections", u64::from(self.max_connections), 1..=1_000_000)?;
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(("tls_cert", "tls_cert and tls_key must be set together".to_owned()));
         }

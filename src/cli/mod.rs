@@ -29,7 +29,7 @@ use crate::store::files;
 #[derive(Parser)]
 #[command(name = "orgkeys", version, max_term_width = 100)]
 struct Cli {
-    /// Settings file (TOML) [variable: `ORGKEYS_CONFIG`]
+    /// The settings file (TOML) [env: `ORGKEYS_CONFIG`]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON with the API's field names
@@ -92,7 +92,7 @@ enum Command {
 /// The database of a command that takes no other setting.
 #[derive(clap::Args)]
 struct Database {
-    /// Database file [variable: `ORGKEYS_DATABASE`] [default: orgkeys.db]
+    /// The database file [env: `ORGKEYS_DATABASE`] [default: orgkeys.db]
     #[arg(long, value_name = "FILE")]
     database: Option<String>,
 }
@@ -216,7 +216,7 @@ fn print_settings(resolved: &Resolved, json: bool) {
         say(&if json {
             serde_json::json!({ "name": field.name, "value": text, "source": source.to_string() }).to_string()
         } else {
-            format!("{:<17} {shown:<22} {:<12}{}", field.name, source.to_string(), field.help.trim())
+            format!("{:<17} {shown:<22} {:<12}{}", field.name, source.to_string(), field.summary.replace('`', ""))
         });
     }
 }

@@ -70,17 +70,45 @@ impl Flags {
 const ALIASES: [(&str, &str); 1] = [("max", "org_keys_max")];
 
 impl Field {
-    /// Every name of a setting: its own, those that it had before, and, of a secret, that of the file that holds it.
+    /// The keys that set it in a file: its name and, of a secret, that of the file that holds it.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let file = self.secret.then(|| format!("{}_file", self.name));
+        [self.name.to_owned()].into_iter().chain(file).collect()
+    }
+
+    /// The variables that set it, in the order of its keys.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        self.keys().iter().map(|key| variable(key)).collect()
+    }
+
+    /// The flag that sets it, with its dashes; of a secret, that of the file that holds it.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        format!("--{}", self.flag_key().replace('_', "-"))
+    }
+
+    fn flag_key(&self) -> String {
+        if self.secret { format!("{}_file", self.name) } else { self.name.to_owned() }
+    }
+
+    /// Every name of a setting: its keys, and the names that it had before.
     fn names(&self) -> Vec<String> {
         let before = ALIASES.iter().filter(|(_, name)| *name == self.name).map(|(alias, _)| (*alias).to_owned());
-        let file = self.secret.then(|| format!("{}_file", self.name));
-        [self.name.to_owned()].into_iter().chain(before).chain(file).collect()
+        self.keys().into_iter().chain(before).collect()
     }
-}
 
-/// The flag of a setting; a secret's is that of the file that holds it.
-fn flag(field: &Field) -> String {
-    if field.secret { format!("{}_file", field.name) } else { field.name.to_owned() }
+    /// The help on its flag: the summary, and all that there is to know.
+    fn help(&self) -> [String; 2] {
+        let file = if self.secret { " This flag names the file that holds it." } else { "" };
+        let default = if self.default.is_empty() { String::new() } else { format!(" [default: {}]", self.default) };
+        let variable = variable(&self.flag_key());
+        [self.summary.to_owned(), format!("{} {}", self.summary, self.details)].map(|text| {
+            let text = text.trim_end().replace('`', "");
+            format!("{text}{file} [env: {variable}]{default}")
+        })
+    }
 }
 
 impl FromArgMatches for Flags {
@@ -91,7 +119,7 @@ impl FromArgMatches for Flags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for name in FIELDS.iter().map(flag) {
+        for name in FIELDS.iter().map(Field::flag_key) {
             if let Some(value) = matches.get_one::<String>(&name) {
                 self.0.insert(name, value.clone());
             }
@@ -103,12 +131,16 @@ impl FromArgMatches for Flags {
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
         command.args(FIELDS.iter().map(|field| {
-            let name = flag(field);
-            let file = if field.secret { ": the file that holds it" } else { "" };
-            let default = if field.default.is_empty() { "none" } else { field.default };
-            let help = format!("{}{file} [variable: {}] [default: {default}]", field.help.trim(), variable(&name));
+            let name = field.flag_key();
+            let [help, long_help] = field.help();
             let before = ALIASES.iter().filter(|(_, now)| *now == name).map(|(alias, _)| *alias);
-            Arg::new(name.clone()).long(name.replace('_', "-")).aliases(before).value_name("VALUE").help(help)
+            Arg::new(name.clone())
+                .long(name.replace('_', "-"))
+                .aliases(before)
+                .value_name("VALUE")
+                .help(help)
+                .long_help(long_help)
+                .help_heading(field.group)
         }))
     }
 

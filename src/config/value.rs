@@ -1,7 +1,7 @@
 //! How is a setting's text read?
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,8 +12,58 @@ use crate::domain::time::parse_duration;
 
 /// Something that a setting's text can be read as. The error is a phrase that follows the setting's name.
 pub trait Value: Sized {
+    /// What it takes, as a phrase for readers.
+    const FORM: &'static str;
+
     /// Reads the text.
     fn parse(text: &str) -> Result<Self, String>;
+
+    /// Whether it is in a range of its own kind.
+    fn is_in(&self, _: Range) -> bool {
+        true
+    }
+}
+
+/// The values that a setting takes, of those that its type can be read as.
+#[derive(Clone, Copy, Debug)]
+pub enum Range {
+    /// All of them.
+    Any,
+    /// Numbers from the first to the second.
+    Numbers(u32, u32),
+    /// 0, or numbers from the first to the second.
+    ZeroOrNumbers(u32, u32),
+    /// Lengths of time from the first to the second.
+    Times(Duration, Duration),
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("anything"),
+            Self::Numbers(least, most) => write!(f, "{least} to {most}"),
+            Self::ZeroOrNumbers(least, most) => write!(f, "0, or {least} to {most}"),
+            Self::Times(least, most) => write!(f, "{} to {}", short(*least), short(*most)),
+        }
+    }
+}
+
+/// A length of time as a setting is written, in the largest unit that it is a multiple of. A day stays 24h.
+fn short(span: Duration) -> String {
+    let (millis, seconds) = (span.as_millis(), span.as_secs());
+    match seconds {
+        _ if !millis.is_multiple_of(1_000) => format!("{millis}ms"),
+        _ if seconds > 86_400 && seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}
+
+/// Reads a text as a value in a range.
+pub fn read<T: Value>(text: &str, range: Range) -> Result<T, String> {
+    let value = T::parse(text)?;
+    if value.is_in(range) { Ok(value) } else { Err(format!("must be {range}")) }
 }
 
 /// A number of bytes, such as `64MiB`.
@@ -31,37 +81,49 @@ pub enum LogFormat {
     Json,
 }
 
-/// Refuses a number outside of its range.
-pub fn within(name: &'static str, value: u64, range: RangeInclusive<u64>) -> Result<(), (&'static str, String)> {
-    let problem = || (name, format!("must be {} to {}", range.start(), range.end()));
-    range.contains(&value).then_some(()).ok_or_else(problem)
-}
-
 impl Value for PathBuf {
+    const FORM: &'static str = "file";
+
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("must name a file".to_owned()) } else { Ok(text.into()) }
     }
 }
 
 impl Value for String {
+    const FORM: &'static str = "text";
+
     fn parse(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
     }
 }
 
 impl Value for SocketAddr {
+    const FORM: &'static str = "address and port";
+
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "must be an address and a port, such as 127.0.0.1:3000 or [::1]:3000".to_owned())
     }
 }
 
 impl Value for u32 {
+    const FORM: &'static str = "whole number";
+
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "must be a whole number, 0 or more".to_owned())
+    }
+
+    fn is_in(&self, range: Range) -> bool {
+        match range {
+            Range::Numbers(least, most) => (least..=most).contains(self),
+            Range::ZeroOrNumbers(least, most) => *self == 0 || (least..=most).contains(self),
+            Range::Any | Range::Times(..) => true,
+        }
     }
 }
 
 impl Value for Bytes {
+    const FORM: &'static str = "size";
+
     fn parse(text: &str) -> Result<Self, String> {
         let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
         let unit: u64 = match text[digits.len()..].trim() {
@@ -77,21 +139,34 @@ impl Value for Bytes {
 }
 
 impl Value for Duration {
+    const FORM: &'static str = "duration";
+
     /// A plain number is seconds.
     fn parse(text: &str) -> Result<Self, String> {
         let seconds = text.parse().ok().map(Self::from_secs);
         let span = seconds.or_else(|| parse_duration(text)).filter(|span| !span.is_zero());
         span.ok_or_else(|| "must be a length of time above 0, such as 300ms, 10s or 2m".to_owned())
     }
+
+    fn is_in(&self, range: Range) -> bool {
+        match range {
+            Range::Times(least, most) => (least..=most).contains(self),
+            Range::Any | Range::Numbers(..) | Range::ZeroOrNumbers(..) => true,
+        }
+    }
 }
 
 impl Value for tracing::Level {
+    const FORM: &'static str = "`error`, `warn`, `info`, `debug` or `trace`";
+
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "must be error, warn, info, debug or trace".to_owned())
     }
 }
 
 impl Value for LogFormat {
+    const FORM: &'static str = "`auto`, `text` or `json`";
+
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
@@ -103,12 +178,16 @@ impl Value for LogFormat {
 }
 
 impl Value for SecretString {
+    const FORM: &'static str = "secret";
+
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self::from(text))
     }
 }
 
 impl Value for IpNet {
+    const FORM: &'static str = "network";
+
     fn parse(text: &str) -> Result<Self, String> {
         let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(Self::from));
         network.map_err(|_| "must be networks or addresses, such as 10.0.0.0/8,::1".to_owned())
@@ -116,12 +195,16 @@ impl Value for IpNet {
 }
 
 impl<T: Value> Value for Option<T> {
+    const FORM: &'static str = T::FORM;
+
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }
     }
 }
 
 impl<T: Value> Value for Vec<T> {
+    const FORM: &'static str = "list";
+
     fn parse(text: &str) -> Result<Self, String> {
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::parse).collect()
     }

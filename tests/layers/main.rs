@@ -1,5 +1,6 @@
-//! Imports run one way: a floor names only floors below it.
+//! What holds between files: imports run one way, a floor names only floors below it, and links lead somewhere.
 
+mod links;
 mod loops;
 
 use std::fs;

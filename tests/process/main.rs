@@ -8,6 +8,7 @@ mod backup;
 mod broken_disk;
 mod canary;
 mod commands;
+mod configuration;
 mod core_dumps;
 mod courier;
 mod damage;

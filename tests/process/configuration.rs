@@ -1,0 +1,79 @@
+//! The page about the settings: its tables are what the code says of them, and its example is what the program prints.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::{env, fs};
+
+use orgkeys::config::{FIELDS, Field};
+
+use crate::harness::Home;
+
+const PAGE: &str = "docs/configuration.md";
+
+/// What stands around the tables.
+const TABLES: [&str; 2] = ["<!-- The settings, as the code has them. -->\n", "<!-- The end of the settings. -->\n"];
+
+/// What stands around the settings file of the example.
+const EXAMPLE: [&str; 2] = ["```toml\n", "```\n"];
+
+/// What stands around the settings that it sets, as the program shows them.
+const SHOWN: [&str; 2] = ["```console\n", "```\n"];
+
+/// Where the part between two marks is.
+fn part(page: &str, [begin, end]: [&str; 2]) -> std::ops::Range<usize> {
+    let from = page.find(begin).unwrap_or_else(|| panic!("{PAGE} has no {begin}")) + begin.len();
+    from..from + page[from..].find(end).unwrap_or_else(|| panic!("{PAGE} has no {end}"))
+}
+
+/// A table for each group of settings.
+fn tables() -> String {
+    let mut text = String::new();
+    let mut group = "";
+    for field in FIELDS {
+        if field.group != group {
+            group = field.group;
+            let head = "| setting | default | values | meaning |\n|---|---|---|---|";
+            write!(text, "\n### {group}\n\n{head}\n").expect("a text");
+        }
+        writeln!(text, "{}", row(field)).expect("a text");
+    }
+    text + "\n"
+}
+
+fn row(field: &Field) -> String {
+    let names = [field.keys(), vec![field.flag()], field.variables()].concat();
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let default = if field.default.is_empty() { String::new() } else { format!("`{}`", field.default) };
+    let meaning = format!("{} {}", field.summary, field.details);
+    format!("| {} | {default} | {} | {} |", names.join("<br>"), field.values(), meaning.trim_end())
+}
+
+/// What `orgkeys config` shows of the settings that this file sets.
+fn shown(file: &str) -> String {
+    let home = Home::new();
+    let token = home.write("metrics.token", "a token that nobody guesses\n");
+    home.write("orgkeys.toml", file.replace("/etc/orgkeys/metrics.token", &token.display().to_string()));
+    let printed = home.done(&["config", "--config", "orgkeys.toml"]);
+    let set: Vec<&str> = printed.lines().filter(|line| !line.contains(" default ")).collect();
+    format!("$ orgkeys config --config orgkeys.toml | grep -v ' default '\n{}\n", set.join("\n"))
+}
+
+#[test]
+fn the_page_is_what_the_code_says_of_the_settings() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let page = fs::read_to_string(&path).expect("the page");
+    let example = page[part(&page, EXAMPLE)].to_owned();
+    let mut coded = page.clone();
+    for (marks, text) in [(TABLES, tables()), (SHOWN, shown(&example))] {
+        let place = part(&coded, marks);
+        coded.replace_range(place, &text);
+    }
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, &coded).expect("written");
+        return;
+    }
+    assert!(
+        page == coded,
+        "{PAGE} is not what the code says. Renew it: BLESS=1 cargo test --test process the_page_is_what_the_code_says"
+    );
+}
