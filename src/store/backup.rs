@@ -84,7 +84,7 @@ pub struct Checked {
     pub constraints: bool,
 }
 
-/// Copies `database` to `file` and writes `<database>.backup`, a marker with the backup's time and contents. The second
+/// Copies `database` to `file` and writes `<database>.backup`, a marker that describes the backup. The second
 /// result is that of the marker: a completed copy is a backup even if the server is not told of it.
 pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(), StoreError>), StoreError> {
     let database = &files::real(database)?;

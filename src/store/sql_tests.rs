@@ -25,7 +25,7 @@ const REFUSED: [(&str, &str); 4] = [
     ("SELECT id FROM org WHERE ?1 IS NULL OR id = ?1", "could not determine data type of parameter"),
     ("SELECT iif(nodes > 0, 1, 0) FROM org", "function iif(boolean, integer, integer) does not exist"),
     ("SELECT count(*) FROM (SELECT 1 FROM org)", "subquery in FROM must have an alias"),
-    ("SELECT id FROM node WHERE 30 * ?1 < last_contact", "a parameter that is integer there"),
+    ("SELECT id FROM node WHERE 30 * ?1 < last_contact", "a parameter of type integer"),
 ];
 
 /// Every statement of the store: those in its sources, and those assembled for a search.

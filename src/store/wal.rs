@@ -205,7 +205,7 @@ impl Wal {
         if mode != Mode::Passive {
             self.tried.set(Instant::now());
             self.restart_at.set(if self.moved.get() { MANY } else { frames.max(MANY) + SOME });
-            // The next change begins the log anew.
+            // The next change restarts the log.
             self.frames.set(if self.moved.get() { 0 } else { frames });
             self.tell();
         }

@@ -70,7 +70,7 @@ impl Postgres {
             .find(|folder| ["postgres", "initdb"].iter().all(|name| folder.join(name).exists()));
         if found.is_none() {
             assert!(env::var_os("ORGKEYS_TEST_NEEDS_ALL").is_none(), "PostgreSQL is not installed");
-            println!("skipped: PostgreSQL is not installed, so no statement was asked of it");
+            println!("skipped: PostgreSQL is not installed, so no statement was prepared on it");
         }
         found.map(|programs| Self { programs })
     }
@@ -102,14 +102,11 @@ impl Postgres {
             taken += 1;
             let others = answer[2].split(',').filter(|name| !name.is_empty() && !TYPES.contains(name));
             refused.extend(
-                others.map(|name| Refused {
-                    sql: statement(&answer[1]),
-                    why: format!("a parameter that is {name} there"),
-                }),
+                others.map(|name| Refused { sql: statement(&answer[1]), why: format!("a parameter of type {name}") }),
             );
         }
         let prepared_or_not = taken + pattern(r"STATEMENT: +PREPARE s\d+ AS ").find_iter(&errors).count();
-        assert_eq!(prepared_or_not, statements.len(), "not every statement was asked:\n{errors}");
+        assert_eq!(prepared_or_not, statements.len(), "not every statement was prepared:\n{errors}");
         refused
     }
 

@@ -116,7 +116,7 @@ impl Source {
         let Some((begin, end)) = ranges.into_iter().rfind(|(_, end)| *end <= to) else { return Ok(Vec::new()) };
         let value = &self.code[begin..end];
         if value.contains('+') || ["push", "concat", "join", "replace"].iter().any(|way| value.contains(way)) {
-            return Err(format!("{}: {name} is put together in a way that cannot be read: use format!", self.name));
+            return Err(format!("{}: {name} is assembled in a way that cannot be read: use format!", self.name));
         }
         Ok(self.literals.iter().filter(|literal| (begin..end).contains(&literal.from)).collect())
     }
@@ -164,7 +164,7 @@ impl Sources {
                 }
             }
             if values.is_empty() {
-                return Err(format!("{}: it cannot be read what {{{name}}} is in {:?}", source.name, literal.text));
+                return Err(format!("{}: {{{name}}} cannot be resolved in {:?}", source.name, literal.text));
             }
             let hole = format!("{{{name}}}");
             forms = forms.iter().flat_map(|form| values.iter().map(|value| form.replace(&hole, value))).collect();
@@ -188,7 +188,7 @@ impl Sources {
                 let (at, text) = (run.get(0).map_or(0, |run| run.start()), &run[1]);
                 let is_name = text.starts_with(|c: char| c.is_alphabetic()) && !text.ends_with('"') && text != "params";
                 if is_name && !source.knows(text, at) || text.is_empty() {
-                    unseen.push(format!("{}: it cannot be read what is run as {text:?}", source.name));
+                    unseen.push(format!("{}: the text run as {text:?} cannot be resolved", source.name));
                 }
             }
         }
@@ -267,20 +267,17 @@ fn a_statement_is_read_in_each_of_its_forms() {
 #[test]
 fn what_cannot_be_read_does_not_pass() {
     for (text, expected) in [
-        (r#"fn f() { tx.row(&format!("SELECT 1 FROM org WHERE {x}"), [], get) }"#, "it cannot be read what {x} is"),
-        (
-            r#"fn f() { let x = "a".to_owned() + b; tx.row(&format!("SELECT 1 FROM {x}"), [], get) }"#,
-            "x is put together",
-        ),
+        (r#"fn f() { tx.row(&format!("SELECT 1 FROM org WHERE {x}"), [], get) }"#, "{x} cannot be resolved"),
+        (r#"fn f() { let x = "a".to_owned() + b; tx.row(&format!("SELECT 1 FROM {x}"), [], get) }"#, "x is assembled"),
     ] {
         let error = read(text).expect_err(text);
         assert!(error.contains(expected), "{error}");
     }
     for (text, expected) in [
-        ("fn f(sql: &str) { tx.row(sql, [], get) }", "it cannot be read what is run as \"sql\""),
-        ("fn f() { conn.query_row(&text(), [], get) }", "it cannot be read what is run as \"text\""),
+        ("fn f(sql: &str) { tx.row(sql, [], get) }", "the text run as \"sql\" cannot be resolved"),
+        ("fn f() { conn.query_row(&text(), [], get) }", "the text run as \"text\" cannot be resolved"),
         (r#"fn f() { let mut sql = "SELECT 1".to_owned(); sql += " WHERE id = ?1"; }"#, "is part of no statement"),
-        (r#"fn f() { let sql = text("org"); tx.row(sql, [], get) }"#, "it cannot be read what is run as \"sql\""),
+        (r#"fn f() { let sql = text("org"); tx.row(sql, [], get) }"#, "the text run as \"sql\" cannot be resolved"),
     ] {
         let (_, unseen) = read(text).expect("readable");
         assert!(unseen.iter().any(|line| line.contains(expected)), "{unseen:?}");
