@@ -91,7 +91,7 @@ pub(super) enum Actors {
 /// Returns whose events the holder of `grant` may see when they ask for those of `wanted`.
 pub(super) fn actors(grant: &Grant, wanted: Option<String>) -> Result<Actors, Error> {
     let own = grant.user.map(|user| user.to_string()).or_else(|| grant.api_key.map(|key| key.to_string()));
-    let own = own.ok_or_else(|| Error::internal("a reader who is nobody"))?;
+    let own = own.ok_or_else(|| Error::internal("a reader without a user or an API key"))?;
     Ok(match wanted {
         Some(wanted) if grant.role >= Role::Administrator => Actors::One(wanted),
         None if grant.role >= Role::Administrator => Actors::Any,
