@@ -135,7 +135,7 @@ async fn a_missing_entry_is_found_where_it_was() {
     let next = log.entry(7).await;
     for verdict in [log.verdict(&[]), log.file_verdict(&[])] {
         let said = verdict.expect_err("a gap");
-        let place = format!("entry {} (number 7 of {}): number 6 should stand here", next.id, log.owner.org);
+        let place = format!("entry {} (number 7 of {}): number 6 was expected here", next.id, log.owner.org);
         assert!(said.contains(&place), "{said}");
     }
 }
@@ -161,7 +161,10 @@ async fn a_cut_tail_is_found_with_the_heads_alone() {
     assert!(log.verdict(&[]).is_ok(), "what is left is a chain");
     for verdict in [log.verdict(&kept), log.file_verdict(&kept)] {
         let said = verdict.expect_err("a cut tail");
-        assert!(said.contains(&format!("the chain of {} ends at 11, but entry 12 was kept", log.owner.org)), "{said}");
+        assert!(
+            said.contains(&format!("the chain of {} ends at 11, before the given head 12", log.owner.org)),
+            "{said}"
+        );
     }
     conn.execute("DELETE FROM audit WHERE org IS NOT NULL", []).expect("deleted");
     assert!(log.verdict(&kept).expect_err("no chain").contains("ends at 0"));
