@@ -78,7 +78,7 @@ pub fn mark(app: &App, caller: &Caller, ids: Vec<i64>, read: bool) -> Pending<()
 /// another actor's.
 pub(super) fn permitted(grant: &Grant, filter: EventFilter) -> Result<Option<EventFilter>, Error> {
     let own = grant.user.map(|user| user.to_string()).or_else(|| grant.api_key.map(|key| key.to_string()));
-    let own = own.ok_or_else(|| Error::internal("a reader who is nobody"))?;
+    let own = own.ok_or_else(|| Error::internal("a reader without a user or an API key"))?;
     Ok(match &filter.actor_id {
         _ if grant.role >= Role::Administrator => Some(filter),
         Some(other) if *other != own => None,

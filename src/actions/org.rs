@@ -33,5 +33,5 @@ pub fn update(
 }
 
 fn own(tx: &ReadTx<'_>, grant: &Grant) -> Result<Org, Error> {
-    store::org::find(tx, grant.org)?.ok_or_else(|| Error::internal("a member of no organization"))
+    store::org::find(tx, grant.org)?.ok_or_else(|| Error::internal("a member without an organization"))
 }

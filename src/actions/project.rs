@@ -38,7 +38,7 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, name: String) -> P
         if !store::project::insert(tx, &project, MOST_PER_ORG)? {
             return Err(limit_reached());
         }
-        let user = grant.user.ok_or_else(|| Error::internal("a maker without a user"))?;
+        let user = grant.user.ok_or_else(|| Error::internal("a creator without a user"))?;
         store::project::put_member(tx, project.id, &Member { user, role: MemberRole::Owner })?;
         let event = Event::ProjectCreated { project: project.id };
         Ok((whole(tx, project.id)?, event))
@@ -112,7 +112,7 @@ pub(super) fn own_only(grant: &Grant) -> Result<Option<UserId>, Error> {
     if grant.role >= Role::Administrator {
         return Ok(None);
     }
-    grant.user.map(Some).ok_or_else(|| Error::internal("neither an administrator nor a person"))
+    grant.user.map(Some).ok_or_else(|| Error::internal("a caller that is neither an administrator nor a user"))
 }
 
 fn whole(tx: &ReadTx<'_>, project: ProjectId) -> Result<Whole, Error> {

@@ -139,7 +139,7 @@ impl User {
                 let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
                 context.print(&json, || {
                     format!(
-                        "{secret}\nThis invitation is shown only once. {} sets a new password with it: POST /user/verify-email \
+                        "{secret}\nThis invitation is shown only once. {} can set a new password with it at POST /user/verify-email, \
                         until {ends}. Their sessions have ended; their access tokens are still valid.",
                         user.email
                     )

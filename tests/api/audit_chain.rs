@@ -135,7 +135,7 @@ async fn a_missing_entry_is_found_where_it_was() {
     let next = log.entry(7).await;
     for verdict in [log.verdict(&[]), log.file_verdict(&[])] {
         let error = verdict.expect_err("a gap");
-        let place = format!("entry {} (number 7 of {}): number 6 should stand here", next.id, log.owner.org);
+        let place = format!("entry {} (number 7 of {}): number 6 was expected here", next.id, log.owner.org);
         assert!(error.contains(&place), "{error}");
     }
 }
@@ -162,7 +162,7 @@ async fn a_cut_tail_is_found_with_the_heads_alone() {
     for verdict in [log.verdict(&known), log.file_verdict(&known)] {
         let error = verdict.expect_err("a cut tail");
         assert!(
-            error.contains(&format!("the chain of {} ends at 11, but entry 12 was kept", log.owner.org)),
+            error.contains(&format!("the chain of {} ends at 11, before the given head 12", log.owner.org)),
             "{error}"
         );
     }
@@ -189,10 +189,7 @@ async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
     assert!(log.verdict(&[]).is_ok(), "it is a chain");
     for verdict in [log.verdict(&known), log.file_verdict(&known)] {
         let error = verdict.expect_err("written anew");
-        assert!(
-            error.contains(&format!("(number 12 of {})", log.owner.org)) && error.contains("rewritten"),
-            "{error}"
-        );
+        assert!(error.contains(&format!("(number 12 of {})", log.owner.org)) && error.contains("rewritten"), "{error}");
     }
 }
 

@@ -61,7 +61,10 @@ fn somebody_who_forgot_their_password_gets_an_invitation_to_set_another() {
     let text = home.done(&["user", "reset-password", "--user", id]);
     let token = text.lines().next().expect("a token");
     assert_eq!((token.len(), &token[..4]), (40, "oki_"));
-    assert!(text.contains("owner@localhost sets a password with it at POST /user/verify-email, until 2"), "{text}");
+    assert!(
+        text.contains("owner@localhost can set a new password with it at POST /user/verify-email, until 2"),
+        "{text}"
+    );
     let ran = home.run(&["user", "reset-password", "--user", "nobody@example.org"]);
     assert_eq!((ran.code, ran.stderr.contains("see `orgkeys user list`")), (Some(1), true), "{ran:?}");
     let server = home.start();
@@ -96,7 +99,7 @@ fn without_json_each_thing_is_a_line_with_its_id_first() {
     assert_eq!((secret.len(), &secret[..4]), (40, "okp_"));
     assert!(rest.ends_with("does not expire. The token is shown only once."), "{rest}");
     let listed = home.done(&["token", "list"]);
-    assert!(listed.lines().next().expect("a line").ends_with("ends when it is revoked  last used never"), "{listed}");
+    assert!(listed.lines().next().expect("a line").ends_with("does not expire  last used never"), "{listed}");
     assert!(!listed.contains(secret));
     let token_id = rest.split_whitespace().next().expect("an id");
     assert_eq!(home.done(&["token", "revoke", token_id]), format!("{token_id} was revoked\n"));

@@ -115,10 +115,10 @@ fn room_log_modes_and_backups_are_looked_at() {
     finds(&home, &[], "wal", "The write-ahead log has grown to 64 MiB", "lsof");
     let _ = fs::remove_file(&wal);
     chmod(&home.database, 0o640);
-    finds(&home, &[], "modes", "orgkeys.db: its mode is 0640", "chmod 0600 ");
+    finds(&home, &[], "modes", "orgkeys.db is accessible to other users: its mode is 0640", "chmod 0600 ");
     chmod(&home.database, 0o600);
     chmod(&home.path("orgkeys.db.key"), 0o604);
-    finds(&home, &[], "modes", "orgkeys.db.key: its mode is 0604", "chmod 0600 ");
+    finds(&home, &[], "modes", "orgkeys.db.key is accessible to other users: its mode is 0604", "chmod 0600 ");
     chmod(&home.path("orgkeys.db.key"), 0o600);
     let marker = home.path("orgkeys.db.backup");
     let mut made: Value = serde_json::from_slice(&fs::read(&marker).expect("a marker")).expect("JSON");
@@ -195,7 +195,7 @@ fn a_certificate_is_looked_at_in_time() {
     let well = examined(&home, &tls).into_iter().find(|finding| finding["check"] == "tls").expect("looked at");
     assert_eq!(well["ok"], true, "{well}");
     chmod(&home.path("key.pem"), 0o644);
-    finds(&home, &tls, "modes", "key.pem: its mode is 0644", "chmod 0640 key.pem");
+    finds(&home, &tls, "modes", "key.pem is accessible to other users: its mode is 0644", "chmod 0640 key.pem");
     // Its end has four digits of a year, as all have from 2050 on.
     certificate("36500");
     let well = examined(&home, &tls).into_iter().find(|finding| finding["check"] == "tls").expect("looked at");

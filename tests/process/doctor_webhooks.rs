@@ -104,7 +104,7 @@ fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
     let key = home.path("orgkeys.db.key");
     let right = fs::read(&key).expect("a key");
     fs::set_permissions(&key, Permissions::from_mode(0o640)).expect("a mode");
-    finds(&home, &["--quick"], "modes", "orgkeys.db.key: its mode is 0640", "chmod 0600 ");
+    finds(&home, &["--quick"], "modes", "orgkeys.db.key is accessible to other users: its mode is 0640", "chmod 0600 ");
     fs::remove_file(&key).expect("removed");
     let none = "cannot decrypt the secrets of 1 webhook: it does not exist";
     finds(&home, &["--quick"], "key_file", none, "Restore it from your copy");
@@ -128,7 +128,13 @@ fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
     fs::set_permissions(home.path("folder"), Permissions::from_mode(0o700)).expect("a mode");
     finds(&home, &["--quick", "--key-file", "folder"], "key_file", "it cannot be read: ", "key_file");
     fs::set_permissions(home.path("right"), Permissions::from_mode(0o604)).expect("a mode");
-    finds(&home, &["--quick", "--key-file", "right"], "modes", "right: its mode is 0604", "chmod 0600 right");
+    finds(
+        &home,
+        &["--quick", "--key-file", "right"],
+        "modes",
+        "right is accessible to other users: its mode is 0604",
+        "chmod 0600 right",
+    );
     // Nothing is sealed, so nothing is missed.
     change(&home, "DELETE FROM webhook");
     is_well(&home, &["--quick"]);

@@ -95,9 +95,11 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
     server.stop();
     home.write("garbage", "okp_verysecretverysecret\n");
     fs::create_dir(home.path("folder")).expect("a folder");
-    for (path, expected) in
-        [("garbage", "it does not contain a key"), ("folder", "it is not a key file"), ("none/key", "it does not exist")]
-    {
+    for (path, expected) in [
+        ("garbage", "it does not contain a key"),
+        ("folder", "it is not a key file"),
+        ("none/key", "it does not exist"),
+    ] {
         let server = home.start_with(&mut home.serve(&["--key-file", path]));
         waits(&server, &owner);
         assert!(home.log().contains(expected), "{path}: {}", home.log());

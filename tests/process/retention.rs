@@ -97,7 +97,7 @@ fn the_clock_is_accepted_on_the_command_line() {
     drop(home.first_start());
     sqlite(&home.database).execute("UPDATE server SET high_water = 4102444800000", []).expect("ahead");
     let output = home.done(&["clock", "accept"]);
-    assert!(output.contains("The database had seen 2100-01-01T00:00:00.000Z"), "{output}");
+    assert!(output.contains("The database had recorded 2100-01-01T00:00:00.000Z"), "{output}");
     let high_water: i64 =
         sqlite(&home.database).query_row("SELECT high_water FROM server", [], |row| row.get(0)).expect("a time");
     assert!(high_water <= now().millis(), "{high_water}");

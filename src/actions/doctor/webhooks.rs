@@ -44,7 +44,7 @@ pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
     }
 }
 
-/// Reports each webhook that needs attention, up to [`NAMED`].
+/// Reports each webhook that needs attention, up to `NAMED` of them.
 pub(super) fn unhealthy(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
     let read = snapshot.read(|tx| {
         let unhealthy = webhook::unhealthy(tx, now.minus(LATELY), now.minus(TOO_LONG))?;

@@ -28,7 +28,7 @@ const LAST_PLACES: usize = 8;
 const LAST_PLACES_OF_ORG: usize = 2;
 
 /// Notifications within this time are handled together. Each look at the pending deliveries is followed by a pause of
-/// [`IDLE_SHARE`] times its duration, so that the courier does not slow down requests.
+/// `IDLE_SHARE` times its duration, so that the courier does not slow down requests.
 pub const TOGETHER: Duration = Duration::from_millis(20);
 const IDLE_SHARE: u32 = 9;
 
