@@ -90,14 +90,13 @@ fn judge(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
     let Some(operation) = operation(method, path) else { return beside(method, path, answer) };
     let status = answer.status.as_str();
     let responses = &operation.said["responses"];
-    let range = format!("{}XX", &status[..1]);
-    let Some((key, said)) = [status, &range].into_iter().find_map(|key| Some((key, responses.get(key)?))) else {
+    let Some(said) = responses.get(status) else {
         let early = is_early(answer) && !(is_of_a_body(answer) && operation.said["requestBody"].is_object());
         return if early { Ok(()) } else { Err(format!("the status {status}")) };
     };
     headers(said, answer)?;
     body(method, said, answer)?;
-    let asked = format!("{} {} {key}", operation.method, operation.path);
+    let asked = format!("{} {} {status}", operation.method, operation.path);
     note(&asked);
     if !answer.status.is_success() && !answer.body.is_empty() {
         note(&format!("{asked} {}", answer.refusal().1));

@@ -126,7 +126,7 @@ async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
     let first = pieces.next().await.expect("the beginning").expect("in order");
     assert_eq!(first, "retry: 2000\nid: 0\n\n");
     let last = pieces.next().await.expect("the end").expect("in order");
-    let message = "Too little was taken in while events waited: go on from resumeFrom";
+    let message = "The client read too slowly while events were waiting: reconnect and resume from resumeFrom";
     assert_eq!(
         last,
         format!("id: 0\nevent: end\ndata: {{\"reason\":\"slow\",\"message\":\"{message}\",\"resumeFrom\":0}}\n\n")

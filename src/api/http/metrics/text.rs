@@ -1,12 +1,13 @@
-//! How are metrics written? In the text format that every Prometheus reads without being told.
+//! Writes the metrics in the classic Prometheus text format, which every version of Prometheus reads by default.
 
 use std::fmt::Write;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-/// Everything that is registered. The library writes `OpenMetrics`, where a counter's description lacks the `_total` of its
-/// samples: read as the older format that we say it is, it would describe something else and the counter have no type.
+/// Returns all registered metrics. The library writes `OpenMetrics`, where the help and type of a counter lack the
+/// `_total` of its samples. Read as the classic format that the content type declares, they would describe another
+/// metric, and the counter would have no type.
 pub fn of(registry: &Registry) -> String {
     let mut text = String::new();
     if let Err(error) = encode(&mut text, registry) {
