@@ -116,7 +116,7 @@ impl AccountApi {
     /// Responses:
     /// - 200: The role was changed.
     /// - 400: The number is not a role, or the person is deleted (`USER_DELETED`).
-    /// - 403: Your role is below ADMINISTRATOR, or one of the two roles is above your own.
+    /// - 403: Your role is below ADMINISTRATOR or below one of the roles involved, or the credential is an API key.
     /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
     /// - 409: The person is the last OWNER of the organization (`LAST_OWNER`).
     #[oai(path = "/user/:id/role", method = "put", operation_id = "updateUserRole")]
@@ -140,8 +140,8 @@ impl AccountApi {
     ///
     /// Responses:
     /// - 200: The password is set; the person can sign in.
-    /// - 400: The token is not valid (`INVALID_TOKEN`), or the password has fewer than 12 or more than 1,024 bytes or
-    ///   is a common one.
+    /// - 400: The token is not valid (`INVALID_TOKEN`), or the password is shorter than 12 bytes, longer than 1,024 bytes
+    ///   or a common one.
     #[oai(path = "/user/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify(&self, from: From, body: Body<InvitationTaken>) -> Result<Json<Done>, VerifyFail> {
         let (token, new) = body.0.parse()?;

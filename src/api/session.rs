@@ -44,9 +44,9 @@ impl SessionApi {
     /// days. An unknown address and a wrong password get the same response. Recorded in the audit log as
     /// `session.begin`; failed logins are counted and recorded by the minute.
     ///
-    /// Within 15 minutes, at most 10 wrong passwords are accepted for an account from one network, 100 for an account
-    /// from all networks, and 30 from one network for all accounts. A network that the person has signed in from in the
-    /// last 30 days is only held to its own 10.
+    /// Wrong passwords within 15 minutes are limited: 10 for an account from one network, 100 for an account from all
+    /// networks, and 30 from one network for all accounts. For a network that the person signed in from in the last 30
+    /// days, only its own limit of 10 counts.
     ///
     /// Responses:
     /// - 200: The session started. The response has its access token and refresh token.
@@ -86,7 +86,7 @@ impl SessionApi {
     ///
     /// Ends the session of a refresh token. Its access token is refused as soon as the response is sent. Succeeds
     /// without effect if the session has already ended or the refresh token is unknown. Recorded in the audit log as
-    /// `token.revoke`.
+    /// `token.revoke`, or as `session.reuse` if the refresh token had been used.
     ///
     /// Responses:
     /// - 200: The session has ended.

@@ -99,9 +99,9 @@ const UNAUTHORIZED: &str = "The request has no credential, more than one, or one
 const RATE_LIMITED: &str = "A rate limit or quota was reached. `Retry-After` says how many seconds to wait.";
 const INTERNAL: &str = "Internal error; nothing was changed. The server's log has the cause under the response's \
     `X-Request-Id`.";
-const UNAVAILABLE: &str = "The server cannot commit to its database at the moment, for example because the disk is full or too \
-    many writes are queued. Nothing was changed, and nothing is read without an audit entry. Retry after the seconds in \
-    `Retry-After`, if it is there.";
+const UNAVAILABLE: &str = "The server is overloaded (`STORAGE_BUSY`, `SERVER_BUSY`) or cannot commit to its database because \
+    the disk is full (`STORAGE_FULL`). Reads fail too, because each is recorded in the audit log. Nothing was changed. \
+    Retry after the seconds in `Retry-After`.";
 
 impl<const STATUSES: u32> ApiResponse for ApiError<STATUSES> {
     fn meta() -> MetaResponses {
