@@ -1,4 +1,4 @@
-//! Serves static content: compressed for clients that accept gzip, and with an ETag of its content.
+//! Serves static content: compressed for clients that accept gzip, and with an `ETag` of its content.
 
 use std::io::{Read, Write};
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::crypto::chain::hex;
 
-/// Bytes of the hash in an ETag: enough that two contents never share one by chance.
+/// Bytes of the hash in an `ETag`: enough that two contents never share one by chance.
 const TAG_BYTES: usize = 8;
 
 /// A file embedded in the program, or a text that is generated once.
