@@ -153,8 +153,8 @@ mod tests {
         assert_eq!(secret, "count must be a whole number (line 1, column 45)");
         assert!(said(r#"{"ip": okp_secret}"#).starts_with("The body is not JSON"));
         assert!(said(r#"{"ip": "a", "ip": "b"}"#).starts_with("duplicate field ip"));
-        assert!(said(r#"["a", 1]"#).contains("must be an object"));
-        assert!(said(&"[".repeat(60_000)).contains("must be an object"));
+        assert!(said(r#"["a", 1]"#).contains("must be a JSON object"));
+        assert!(said(&"[".repeat(60_000)).contains("must be a JSON object"));
         assert!(said(r#"{"ip": "a"} x"#).starts_with("The body is not JSON"));
     }
 }
