@@ -1,11 +1,11 @@
-// Both fields of "Authorize" ask for the focus and the last one has it; a token that is pasted belongs into the first.
+// Both fields of "Authorize" request the focus, and the last one gets it. Most users paste an access token, into the first.
 const focusTheToken = (Input, { React }) => (props) =>
   React.createElement(Input, { ...props, autoFocus: props.autoFocus && props.id === "auth-bearer-value" });
 
-// A link within a button: one stop more for the keyboard, and screen readers pass over it. The button makes the address, too.
+// A link inside a button adds a tab stop, and screen readers skip it. The button updates the address as well.
 const noLink = (_, { React }) => ({ text }) => React.createElement("span", null, text);
 
-// The only server is this one.
+// There is only one server: this one.
 const nothing = () => () => null;
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -19,13 +19,13 @@ window.onload = () => {
     dom_id: "#swagger-ui",
     deepLinking: true,
     validatorUrl: null,
-    // A token stays in the page's memory and is gone with it.
+    // The token stays in memory, until the page is closed.
     persistAuthorization: false,
     displayOperationId: true,
-    // The schemas are beside each operation; their list starts folded.
+    // Each operation shows its schemas, so the list of all schemas starts collapsed.
     defaultModelsExpandDepth: 0,
     tryItOutEnabled: true,
-    // Its colors have enough contrast.
+    // This theme has enough contrast.
     syntaxHighlight: { theme: "obsidian" },
     plugins: [{ wrapComponents: { Input: focusTheToken, DeepLink: noLink, ServersContainer: nothing } }],
   });

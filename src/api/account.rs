@@ -1,4 +1,4 @@
-//! How does a caller ask who it is, and for its own account?
+//! Operations on one's own account and on invitations.
 
 mod wire;
 
@@ -37,9 +37,14 @@ type VerifyFail = ApiError<{ status::BAD_REQUEST | status::BAD_BODY }>;
 
 #[OpenApi(tag = "Group::People")]
 impl AccountApi {
-    /// Get one's own profile
+    /// Get your own profile
     ///
-    /// Who the credential belongs to, its role, and the id of its organization, which the other calls need.
+    /// Returns the person that the access token belongs to, with the role and the id of the organization, which most
+    /// other calls need. Recorded in the audit log as `user.profile`.
+    ///
+    /// Responses:
+    /// - 200: The caller's profile.
+    /// - 403: The credential is an API key, which has no profile (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/user/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, auth: Auth) -> Result<Json<ProfileAnswer>, ApiError<{ status::FORBIDDEN }>> {
         let (user, org) = act(&self.app, move |app| account::profile(app, &auth.0)).await?;
@@ -48,12 +53,18 @@ impl AccountApi {
 
     /// Get an account
     ///
-    /// Anybody's own; another person's of the organization needs WORKSPACES.
+    /// Everyone can get their own account. Getting another person of your organization requires WORKSPACES or higher.
+    /// Recorded in the audit log as `user.read`.
+    ///
+    /// Responses:
+    /// - 200: The account.
+    /// - 403: The account is another person's and your role is below WORKSPACES, or the credential is an API key.
+    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
     #[oai(path = "/user/:id", method = "get", operation_id = "getAccount")]
     async fn get(
         &self,
         auth: Auth,
-        /// The person's id.
+        /// Id of the person.
         id: Path<String>,
     ) -> Result<Json<UserAnswer>, GetFail> {
         let id = UserId::parse(&id);
@@ -61,15 +72,24 @@ impl AccountApi {
         Ok(Json(people::answer("User retrieved successfully", user)))
     }
 
-    /// Change one's own account
+    /// Change your own account
     ///
-    /// Names and password. Once there is a password, another one needs `currentPassword`. A new password ends one's
-    /// other sessions; access tokens that are no sessions stay until they are ended by themselves.
+    /// Changes your names, your password or both; fields that you leave out stay as they are. If the account has a
+    /// password, a new one requires `currentPassword`, and wrong attempts count like failed logins. A new password ends
+    /// your other sessions; access tokens that are not sessions stay valid until you end them. Recorded in the audit
+    /// log as `user.update` or `user.password`.
+    ///
+    /// Responses:
+    /// - 200: The account was changed.
+    /// - 400: A field is invalid, or the current password is missing or wrong (`WRONG_PASSWORD`).
+    /// - 403: The id in the path is not your own, or the credential is an API key.
+    /// - 429: A rate limit was reached, or there were too many wrong passwords (`TOO_MANY_ATTEMPTS`). `Retry-After`
+    ///   says how many seconds to wait.
     #[oai(path = "/user/:id", method = "put", operation_id = "updateAccount")]
     async fn update(
         &self,
         auth: Auth,
-        /// One's own id.
+        /// Your own user id.
         id: Path<String>,
         body: Body<AccountChange>,
     ) -> Result<Json<Done>, UpdateFail> {
@@ -89,13 +109,21 @@ impl AccountApi {
 
     /// Change a person's role
     ///
-    /// Takes effect at once. Nobody gives, changes or takes away a role above their own, and the last OWNER of an
-    /// organization stays. Needs ADMINISTRATOR.
+    /// The new role takes effect immediately. You cannot grant, change or revoke a role above your own, and an
+    /// organization's last OWNER cannot be demoted. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
+    /// `user.role`.
+    ///
+    /// Responses:
+    /// - 200: The role was changed.
+    /// - 400: The number is not a role, or the person is deleted (`USER_DELETED`).
+    /// - 403: Your role is below ADMINISTRATOR or below one of the roles involved, or the credential is an API key.
+    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
+    /// - 409: The person is the last OWNER of the organization (`LAST_OWNER`).
     #[oai(path = "/user/:id/role", method = "put", operation_id = "updateUserRole")]
     async fn set_role(
         &self,
         auth: Auth,
-        /// The person's id.
+        /// Id of the person.
         id: Path<String>,
         body: Body<RoleChange>,
     ) -> Result<Json<RoleAnswer>, RoleFail> {
@@ -104,10 +132,16 @@ impl AccountApi {
         Ok(Json(wire::role(user, previous, role)))
     }
 
-    /// Take an invitation
+    /// Accept an invitation
     ///
-    /// Sets the password of the invited person, who can sign in from then on. The credential is the one-time token.
-    /// One that is unknown, was taken or replaced, or is older than 72 hours is refused alike, with `INVALID_TOKEN`.
+    /// Sets the invited person's password, after which they can sign in. The one-time token from the invitation is the
+    /// credential. A token that is unknown, already used, replaced or older than 72 hours gets the same error,
+    /// `INVALID_TOKEN`. Recorded in the audit log as `user.verify`.
+    ///
+    /// Responses:
+    /// - 200: The password is set; the person can sign in.
+    /// - 400: The token is not valid (`INVALID_TOKEN`), or the password is shorter than 12 bytes, longer than 1,024 bytes
+    ///   or a common one.
     #[oai(path = "/user/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify(&self, from: From, body: Body<InvitationTaken>) -> Result<Json<Done>, VerifyFail> {
         let (token, new) = body.0.parse()?;
@@ -119,7 +153,7 @@ impl AccountApi {
 }
 
 impl AccountApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app, with the gate for password hashing.
     #[must_use]
     pub fn new(app: Arc<App>, passwords: PasswordWork) -> Self {
         Self { app, passwords }

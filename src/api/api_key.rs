@@ -1,4 +1,4 @@
-//! How are API keys asked for over HTTP?
+//! Operations on API keys, except their verification.
 
 mod wire;
 
@@ -28,11 +28,11 @@ pub struct ApiKeyApi(pub Arc<App>);
 
 #[derive(ApiResponse)]
 enum SecretResponse {
-    /// The key with its secret, this once.
+    /// The new key with its secret.
     #[oai(status = 201)]
     Made(
         Json<ApiKeyAnswer>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response has the secret.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -44,7 +44,7 @@ enum ListResponse {
     #[oai(status = 200)]
     Found(
         Json<ApiKeyListAnswer>,
-        /// How many there are in all.
+        /// Total number of keys that the caller can see.
         #[oai(header = "X-Total-Count")]
         i64,
     ),
@@ -69,18 +69,25 @@ type ChangeFail = ApiError<
 impl ApiKeyApi {
     /// List the API keys of an organization
     ///
-    /// Newest first, without their secrets. ADMINISTRATOR sees all; the owner of projects sees those that are for their
-    /// projects alone; others see none. At most 1000 at once: `X-Total-Count` says how many there are, `skip` passes over.
+    /// Returns the keys without their secrets, newest first. ADMINISTRATOR and OWNER see all of them, the owner of
+    /// projects those that are restricted to projects of their own, everybody else none. Recorded in the audit log as
+    /// `api_key.list`.
+    ///
+    /// Responses:
+    /// - 200: A page of keys. `X-Total-Count` is the total number that you can see.
+    /// - 400: `skip` or `take` is out of range.
+    /// - 403: You do not belong to this organization, or the credential is an API key. An organization that does not
+    ///   exist gets the same response.
     #[oai(path = "/api/organizations/:organizationId/api-keys", method = "get", operation_id = "listApiKeys")]
     async fn list(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
-        /// How many to pass over.
+        /// Number of keys to skip; 0 if left out.
         skip: Query<Option<u32>>,
-        /// How many to give: 1 to 1000.
+        /// Maximum number of keys to return: 1 to 1,000; 1,000 if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<ListResponse, ListFail> {
@@ -89,17 +96,25 @@ impl ApiKeyApi {
 
     /// List the API keys of a project
     ///
-    /// Those that name the project, newest first, as far as the caller sees them in the organization's list.
+    /// Returns the keys that are restricted to the project, possibly among others, newest first. You see the same ones
+    /// as in the organization's list. Allowed for the project's members, ADMINISTRATOR and OWNER. Recorded in the audit
+    /// log as `api_key.list`.
+    ///
+    /// Responses:
+    /// - 200: A page of keys. `X-Total-Count` is the total number that you can see.
+    /// - 400: `skip` or `take` is out of range.
+    /// - 403: You are neither a member of the project nor an administrator, or the credential is an API key.
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`).
     #[oai(path = "/api/projects/:projectId/api-keys", method = "get", operation_id = "listProjectApiKeys")]
     async fn list_of_project(
         &self,
         auth: Auth,
-        /// The project's id.
+        /// Id of the project.
         #[oai(name = "projectId")]
         project: Path<String>,
-        /// How many to pass over.
+        /// Number of keys to skip; 0 if left out.
         skip: Query<Option<u32>>,
-        /// How many to give: 1 to 1000.
+        /// Maximum number of keys to return: 1 to 1,000; 1,000 if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<ListResponse, ListOfFail> {
@@ -108,14 +123,22 @@ impl ApiKeyApi {
 
     /// Create an API key
     ///
-    /// The answer holds the secret, once: only its digest is stored. A key without projects is for the whole
-    /// organization. At most 50 live keys name one project, and an organization has at most 1000 unless the server is
-    /// set otherwise; keys that have ended do not count. Needs ADMINISTRATOR.
+    /// The response has the secret, which cannot be retrieved again: only its digest is stored. A key without projects
+    /// is valid for the whole organization. At most 50 keys can be restricted to the same project, and an organization
+    /// has at most `api_keys_max` (a server setting, 1,000 by default); expired and rotated keys do not count. Requires
+    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `api_key.create`.
+    ///
+    /// Responses:
+    /// - 201: The key was created. The result has its secret.
+    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    ///   (`API_KEY_LIMIT_REACHED`).
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/api/organizations/:organizationId/api-keys", method = "post", operation_id = "createApiKey")]
     async fn create(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
         body: Body<CreateRequest>,
@@ -129,14 +152,24 @@ impl ApiKeyApi {
 
     /// Change an API key
     ///
-    /// The key is named in the body. What it is to be from now on is sent whole; without `listProjectsId`, `disabled` or
-    /// `note` these stay. An empty `listProjectsId` makes it a key of the whole organization. ADMINISTRATOR may, and the
-    /// owner of all of its projects, but for its role and other projects.
+    /// The body names the key and has all of its settings; only `listProjectsId`, `disabled` and `note` may be left out
+    /// and then stay as they are. An empty `listProjectsId` makes the key valid for the whole organization. Allowed for
+    /// ADMINISTRATOR and OWNER, and for the owner of all of the key's projects, who cannot change its role or give it
+    /// projects of others. Recorded in the audit log as `api_key.update`.
+    ///
+    /// Responses:
+    /// - 200: The key after the change, with its secret masked.
+    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    ///   (`API_KEY_LIMIT_REACHED`).
+    /// - 403: The key's role, or the new one, is above your own; you may not change the role or assign one of the
+    ///   projects; you do not belong to this organization; or the credential is an API key.
+    /// - 404: The organization has no key with this id, or none that you can see (`API_KEY_NOT_FOUND`).
+    /// - 409: The key was rotated, so that its dates can no longer be changed (`API_KEY_ALREADY_ROTATED`).
     #[oai(path = "/api/organizations/:organizationId/api-keys", method = "put", operation_id = "updateApiKey")]
     async fn update(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
         body: Body<ChangeRequest>,
@@ -146,12 +179,24 @@ impl ApiKeyApi {
 
     /// Change an API key of a project
     ///
-    /// As in the organization, for a key that names the project. The project's owners may, and ADMINISTRATOR.
+    /// As `updateApiKey`, for a key that is restricted to the project, possibly among others. Allowed for the project's
+    /// owners, as far as they may change the key, and for ADMINISTRATOR and OWNER. Recorded in the audit log as
+    /// `api_key.update`.
+    ///
+    /// Responses:
+    /// - 200: The key after the change, with its secret masked.
+    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    ///   (`API_KEY_LIMIT_REACHED`).
+    /// - 403: You are neither an owner of the project nor an administrator; the key's role, or the new one, is above
+    ///   your own; you may not change the role or assign one of the projects; or the credential is an API key.
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or the project has no key with this
+    ///   id, or none that you can see (`API_KEY_NOT_FOUND`).
+    /// - 409: The key was rotated, so that its dates can no longer be changed (`API_KEY_ALREADY_ROTATED`).
     #[oai(path = "/api/projects/:projectId/api-keys", method = "put", operation_id = "updateProjectApiKey")]
     async fn update_of_project(
         &self,
         auth: Auth,
-        /// The project's id.
+        /// Id of the project.
         #[oai(name = "projectId")]
         project: Path<String>,
         body: Body<ChangeRequest>,
@@ -161,15 +206,22 @@ impl ApiKeyApi {
 
     /// Delete an API key
     ///
-    /// It is refused from the moment of the answer. Who may change it may delete it.
+    /// The key is refused as soon as the response is sent. Allowed for everyone who may change the key. Recorded in the
+    /// audit log as `api_key.delete`.
+    ///
+    /// Responses:
+    /// - 200: The key was deleted.
+    /// - 403: The key's role is above your own, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no key with this id, or none that you can see (`API_KEY_NOT_FOUND`).
     #[oai(path = "/api/organizations/:organizationId/api-keys/:id", method = "delete", operation_id = "deleteApiKey")]
     async fn delete(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
-        /// The key's id.
+        /// Id of the key.
         id: Path<String>,
     ) -> Result<Json<DeletedAnswer>, DeleteFail> {
         let (org, id) = (OrgId::parse(&org), ApiKeyId::parse(&id));
@@ -179,9 +231,19 @@ impl ApiKeyApi {
 
     /// Rotate an API key
     ///
-    /// Makes a successor with the same name, note, role, projects and end, and answers with its secret, once. The key
-    /// itself ends after the overlap, or at its own end if that is sooner; it counts against no limit meanwhile and
-    /// cannot be rotated again. Who may change it may rotate it.
+    /// Creates a successor with the same name, note, role, projects and end, and returns its secret, which cannot be
+    /// retrieved again. The old key expires after the overlap, or at its own end if that is earlier. Until then it does
+    /// not count against any limit, and it cannot be rotated again. Allowed for everyone who may change the key.
+    /// Recorded in the audit log as `api_key.rotate` and `api_key.create`.
+    ///
+    /// Responses:
+    /// - 201: The successor was created. The result has its secret.
+    /// - 400: The overlap is out of range, the key is disabled, expired or not valid yet, or too many rotated keys are
+    ///   still in their overlap (`API_KEY_LIMIT_REACHED`).
+    /// - 403: The key's role is above your own, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no key with this id, or none that you can see (`API_KEY_NOT_FOUND`).
+    /// - 409: The key was already rotated (`API_KEY_ALREADY_ROTATED`). Rotate its successor.
     #[oai(
         path = "/api/organizations/:organizationId/api-keys/:id/rotate",
         method = "post",
@@ -190,10 +252,10 @@ impl ApiKeyApi {
     async fn rotate(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
-        /// The key's id.
+        /// Id of the key.
         id: Path<String>,
         body: Body<RotateRequest>,
     ) -> Result<SecretResponse, ChangeFail> {

@@ -1,4 +1,4 @@
-//! How does a machine ask for the audit log over HTTP?
+//! Operations on the complete audit log, for machines.
 
 use std::sync::Arc;
 
@@ -21,58 +21,59 @@ use crate::engine::error::Error;
 /// The operations on the audit log.
 pub struct AuditApi {
     app: Arc<App>,
-    /// Held while a page is read: long pages must not keep the readers from everybody else.
+    /// Limits concurrent reads, so that long pages do not occupy all database readers.
     scan_limit: ScanLimit,
 }
 
-/// The number of entries without `limit`.
+/// Page size if `limit` is left out.
 const LIMIT: u32 = 100;
 
-/// An entry of the audit log, as `orgkeys audit export` prints it.
+/// An entry of the audit log, with the same fields as a line of `orgkeys audit export`.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct AuditEntry {
-    /// The place in the whole log; other organizations' entries lie between.
+    /// Number of the entry in the server's whole log. The numbers of an organization have gaps, which are other
+    /// organizations' entries.
     id: i64,
-    /// The organization's id.
+    /// Id of the organization.
     org: String,
-    /// The place in the organization's chain, from 1 without a gap.
+    /// Position in the organization's chain, from 1 without gaps.
     seq: i64,
-    /// When: milliseconds since 1970.
+    /// Time of the action, in Unix milliseconds.
     at: i64,
-    /// `user`, `api_key`, `node` or `system`.
+    /// Kind of actor: `user`, `api_key`, `node` or `system`.
     actor_kind: String,
-    /// The id of who did it.
+    /// Id of the actor.
     actor_id: String,
-    /// The API key's name, the node's address, or `orgkeys`; null for people, who are looked up.
+    /// Name of an API key, address of a node, or `orgkeys` for the system. Null for people: look them up by id.
     #[oai(nullable)]
     actor_name: Option<String>,
-    /// What was done: a noun and a verb.
+    /// Action as a noun and a verb, such as `org_key.create`.
     action: String,
-    /// The number of what it is about, as in system events.
+    /// Kind of resource as a number, as in system events.
     context: i64,
-    /// The id of what it is about.
+    /// Id of the resource that the entry is about.
     context_id: String,
-    /// The id of the project that it happened in.
+    /// Id of the project that the entry belongs to. Null if it belongs to none.
     #[oai(nullable)]
     project: Option<String>,
-    /// 0 created, 1 updated, 2 deleted; null for reads and refusals.
+    /// Kind of change: 0 created, 1 updated, 2 deleted. Null if the entry is not a change that system events show.
     #[oai(nullable)]
     change: Option<i64>,
-    /// `done` or `refused`.
+    /// Outcome: `done` or `refused`.
     outcome: String,
-    /// The client's address.
+    /// Client address. Null if there was none.
     #[oai(nullable)]
     address: Option<String>,
-    /// The id of the request.
+    /// Id of the request, as in `X-Request-Id` and the server's log. Null if there was none.
     #[oai(nullable)]
     request_id: Option<String>,
-    /// More: a JSON object in a string.
+    /// Details as a JSON object in a string. Null if there are none.
     #[oai(nullable)]
     detail: Option<String>,
-    /// The hash of the entry before it, in hexadecimal; 64 zeros for the first.
+    /// Hash of the previous entry, in hexadecimal. 64 zeros for the first.
     prev_hash: String,
-    /// The hash of this entry: SHA-256 over the one before it and every other field.
+    /// Hash of this entry, in hexadecimal: SHA-256 over the previous hash and all other fields.
     hash: String,
 }
 
@@ -81,26 +82,26 @@ struct AuditEntry {
 struct AuditPage {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The entries, by `seq`.
+    /// The entries, in ascending order of `seq`.
     data: Vec<AuditEntry>,
-    /// What to ask with as `after` next.
+    /// Value of `after` for the next page.
     next: i64,
-    /// The `seq` of the last entry of all. Less than `after`: the server was restored from an older backup.
+    /// `seq` of the chain's last entry. If it is less than `after`, the server was restored from an older backup.
     last: i64,
-    /// The `seq` of the last entry that retention removed, 0 if none was. Those up to it cannot be read any more.
+    /// `seq` of the last entry that retention removed, or 0. Entries up to it can no longer be read.
     removed: i64,
 }
 
-/// Where the audit log ends: to be kept elsewhere, one a line, for `orgkeys audit verify --head`.
+/// The head of an audit log: its last entry. Store heads elsewhere, one a line, for `orgkeys audit verify --head`.
 #[derive(Object)]
 struct AuditHead {
-    /// The organization's id.
+    /// Id of the organization.
     org: String,
-    /// The place of the last entry.
+    /// `seq` of the last entry.
     seq: i64,
-    /// Its hash, in hexadecimal.
+    /// Hash of the last entry, in hexadecimal.
     hash: String,
 }
 
@@ -111,25 +112,32 @@ type HeadFail = ApiError<{ status::FORBIDDEN }>;
 impl AuditApi {
     /// Read the audit log
     ///
-    /// Everything that is recorded of the organization, reads and refusals included, oldest first and with the hashes:
-    /// what `orgkeys audit export` prints, so a file of all pages' entries, one a line, passes
-    /// `orgkeys audit verify --file`. Ask again with `after` set to `next`.
+    /// Returns every entry of the organization, reads and refusals included, oldest first and with the hashes that
+    /// chain them. The entries of all pages, one a line, are what `orgkeys audit export` prints, and `orgkeys audit
+    /// verify --file` verifies them. To get the next page, set `after` to `next`. Requires ADMINISTRATOR or OWNER; API
+    /// keys are not allowed.
     ///
-    /// Reading is recorded as `audit.read`, so a page ends with, or is followed by, the entry of the reading before. A
-    /// reading that shows nothing but readings leaves no entry of its own for up to an hour: it is counted, and the
-    /// reader's next entry says how many there were (`quietReads`), or an `audit.polled` when the server stops. Needs
-    /// ADMINISTRATOR, and no API key may.
+    /// Reading is recorded as `audit.read`, so a page ends with the entry of the previous read, or is followed by it.
+    /// Reads that return nothing but entries of earlier reads are not recorded one by one for up to an hour: they are
+    /// counted, and the reader's next entry has the count as `quietReads`, or an `audit.polled` entry when the server
+    /// stops.
+    ///
+    /// Responses:
+    /// - 200: A page of entries; it is empty if there are none after `after`.
+    /// - 400: `after` or `limit` is out of range.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId/audit", method = "get", operation_id = "listAuditEntries")]
     async fn list(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// Entries after this `seq`; 0 if left out: from the beginning.
+        /// Return entries after this `seq`. Default 0: from the beginning.
         #[oai(validator(minimum(value = "0")))]
         after: Query<Option<i64>>,
-        /// How many to give: 1 to 1000, 100 if left out.
+        /// Maximum number of entries to return: 1 to 1,000. Default 100.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
     ) -> Result<Json<AuditPage>, PageFail> {
@@ -153,14 +161,20 @@ impl AuditApi {
 
     /// Get the head of the audit log
     ///
-    /// The last entry's place and hash, as `orgkeys audit head --json` prints them, and without an envelope, so that
-    /// answers can be kept one a line. `orgkeys audit verify --head` then shows whether the log was cut or written anew
-    /// since. Being asked is recorded after that, as reading is. Needs ADMINISTRATOR, and no API key may.
+    /// Returns the position and hash of the last entry in the form of `orgkeys audit head --json`: without an envelope,
+    /// so that responses can be stored one a line. With a stored head, `orgkeys audit verify --head` detects whether
+    /// the log was truncated or rewritten since. Requires ADMINISTRATOR or OWNER; API keys are not allowed. Recorded as
+    /// `audit.head`, after the head that is returned, with the same exception as `listAuditEntries`.
+    ///
+    /// Responses:
+    /// - 200: The last entry's position and hash.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId/audit/head", method = "get", operation_id = "getAuditHead")]
     async fn head(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
     ) -> Result<Json<AuditHead>, HeadFail> {
@@ -171,14 +185,14 @@ impl AuditApi {
 }
 
 impl AuditApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app.
     #[must_use]
     pub fn new(app: Arc<App>, scan_limit: ScanLimit) -> Self {
         Self { app, scan_limit }
     }
 }
 
-/// Only entries of the server's own chain may be about nothing that has a context, and no organization sees those.
+/// Converts an entry. Only entries of the server's own chain may lack a context, and no organization sees those.
 fn shown(entry: Entry) -> Result<AuditEntry, Error> {
     let Entry { id, org, seq, at, actor_kind, actor_id, actor_name, action, context, context_id, .. } = entry;
     let Entry { project, change, outcome, address, request_id, detail, prev_hash, hash, .. } = entry;

@@ -1,4 +1,4 @@
-//! How is the audit log asked for over HTTP?
+//! Operations on system events: the changes in the audit log, as people see them.
 
 use std::sync::Arc;
 
@@ -26,79 +26,81 @@ use crate::store::audit::Shown;
 /// The operations on system events.
 pub struct EventApi {
     app: Arc<App>,
-    /// Held while events are listed: a long look back must not keep the readers from everybody else.
+    /// Limits concurrent listings, so that long searches do not occupy all database readers.
     scan_limit: ScanLimit,
 }
 
-/// Which events are asked for; everything left out is any.
+/// Filters for system events. A filter that is left out matches every event.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 struct SystemEventQuery {
-    /// From this moment on, RFC 3339 with an offset. An empty one is none. Without both timestamps, the last 24 hours.
+    /// Earliest time, inclusive: RFC 3339 with an offset. An empty string counts as left out. If both timestamps are
+    /// left out, the last 24 hours.
     #[oai(rename = "from_timestamp")]
     #[serde(rename = "from_timestamp")]
     #[oai(validator(max_length = 64))]
     from_timestamp: Option<String>,
-    /// Up to this moment, RFC 3339 with an offset. An empty one is none.
+    /// Latest time, inclusive: RFC 3339 with an offset. An empty string counts as left out.
     #[oai(rename = "to_timestamp")]
     #[serde(rename = "to_timestamp")]
     #[oai(validator(max_length = 64))]
     to_timestamp: Option<String>,
-    /// The id of what the event is about.
+    /// Id of the resource that the event is about. An empty string matches every event.
     #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     context_id: Option<String>,
-    /// What it is about: 0 workspace, 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation.
+    /// Kind of resource: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7
+    /// usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation.
     #[oai(validator(minimum(value = "0"), maximum(value = "13")))]
     context: Option<i64>,
-    /// What happened: 0 created, 1 updated, 2 deleted.
+    /// Kind of change: 0 created, 1 updated, 2 deleted.
     #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
     event: Option<i64>,
-    /// The id of who did it.
+    /// Id of the actor. An empty string matches every event.
     #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     user_id: Option<String>,
-    /// The id of the project it happened in.
+    /// Id of the project that the event belongs to.
     #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     workspace_id: Option<String>,
-    /// Only what the caller has not read.
+    /// Whether to return only events that the caller has not marked as read.
     show_unread: Option<bool>,
-    /// How many to pass over: 0 to 10000, 0 if left out.
+    /// Number of events to skip: 0 to 10,000. Default 0.
     #[oai(validator(maximum(value = "10000")))]
     skip: Option<u32>,
-    /// How many to give: 1 to 100, 20 if left out.
+    /// Maximum number of events to return: 1 to 100. Default 20.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     take: Option<u32>,
 }
 
-/// Something that was done.
+/// A recorded change.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(super) struct SystemEvent {
-    /// The event's number.
+    /// Number of the event. Later events have higher numbers.
     pub(super) id: i64,
-    /// When it was done.
+    /// Time of the change.
     timestamp: Timestamp,
-    /// The id of what it is about.
+    /// Id of the resource that the event is about.
     context_id: String,
-    /// What it is about, in a word.
+    /// Kind of resource, as a word: `workspace`, `user`, `org`, `apikey`, `flashbacknode`, `orgkey` and so on.
     context: String,
-    /// created, updated or deleted.
+    /// Kind of change: `created`, `updated` or `deleted`.
     pub(super) event: String,
-    /// The organization's id.
+    /// Id of the organization.
     org_id: String,
-    /// Who did it: a user's id, a node's id, or `system`.
+    /// Id of the actor: a user, a node or an API key. `system` for the command line.
     user_id: String,
-    /// Their name: a person's, a node's address, or `orgkeys`.
+    /// Name of the actor: a person's or API key's name, a node's address, or `orgkeys` for the command line.
     user_name: String,
-    /// Their email address, if they are a person.
+    /// Email address of the actor if it is a person, otherwise an empty string.
     user_email: String,
-    /// The id of the project it happened in.
+    /// Id of the project that the event belongs to.
     #[oai(nullable)]
     workspace_id: Option<String>,
-    /// More, as JSON in a string.
+    /// Details as a JSON object in a string. Null if there are none.
     #[oai(nullable)]
     json_data: Option<String>,
-    /// Whether the caller has not read it.
+    /// Whether the event is unread: the caller has not marked it as read.
     show_unread: bool,
 }
 
@@ -107,27 +109,28 @@ pub(super) struct SystemEvent {
 struct SystemEventPage {
     /// The events, newest first.
     events: Vec<SystemEvent>,
-    /// How many fit in all, as far as `skip` and `take` reach: exact up to 10100, and 10100 where more fit. Narrow the time to count more.
+    /// Number of matching events, as far as `skip` and `take` reach: exact up to 10,100, and 10,100 if more match.
+    /// Narrow the time range to count further.
     total: i64,
-    /// How many were passed over.
+    /// Number of events skipped.
     skip: u32,
-    /// How many were asked for.
+    /// Maximum number of events requested.
     take: u32,
 }
 
-/// Which events to mark: one id, or up to 1000.
+/// The events to mark: up to 1,000 ids.
 #[derive(Default, Object, Deserialize)]
 #[oai(skip_serializing_if_is_none)]
 struct SystemEventIds {
-    /// One event.
+    /// Id of one event.
     #[oai(validator(minimum(value = "1")))]
     id: Option<i64>,
-    /// Several events.
+    /// Ids of up to 1,000 events.
     #[oai(validator(max_items = 1000, minimum(value = "1")))]
     ids: Option<Vec<i64>>,
 }
 
-/// It was done.
+/// Confirmation that the events were marked.
 #[derive(Object)]
 struct Marked {
     /// Always true.
@@ -140,8 +143,14 @@ type EventFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::BA
 impl EventApi {
     /// List system events
     ///
-    /// What was created, updated and deleted in the caller's organization, newest first. ADMINISTRATOR and OWNER see
-    /// everything, others what they did themselves.
+    /// Returns what was created, updated and deleted in the caller's organization, newest first. ADMINISTRATOR and
+    /// OWNER see every event, other roles only their own actions. API keys that are not restricted to projects may call
+    /// it. Recorded in the audit log as `event.list`, which is not a system event itself.
+    ///
+    /// Responses:
+    /// - 200: A page of events, and the number that match.
+    /// - 400: A filter is invalid, or `skip` or `take` is out of range.
+    /// - 403: The API key is restricted to projects (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/systemevent", method = "post", operation_id = "listSystemEvents")]
     async fn list(&self, auth: AuthOrKey, body: Body<SystemEventQuery>) -> Result<Json<SystemEventPage>, EventFail> {
         let query = body.0.parse()?;
@@ -159,12 +168,19 @@ impl EventApi {
 
     /// Mark system events as read
     ///
-    /// For the caller alone. Events of other organizations are passed over; marking twice changes nothing.
+    /// Marks are personal: other people still see the events as unread. Ids of other organizations are skipped, and
+    /// marking an event twice changes nothing. The ids are in the body, in the query parameter, or both. A call with
+    /// many ids counts as several calls for the rate limit. Recorded in the audit log as `event.mark`.
+    ///
+    /// Responses:
+    /// - 200: The events are marked as read.
+    /// - 400: There is no id, there are more than 1,000, or one of them is not a number from 1.
+    /// - 403: The credential is an API key, which has no marks (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/systemevent/read", method = "post", operation_id = "markSystemEventsRead")]
     async fn mark(
         &self,
         auth: Auth,
-        /// The ids, separated by commas, for proxies that drop a body.
+        /// Event ids, separated by commas. For clients behind proxies that drop the body.
         #[oai(validator(max_length = 12_000, pattern = r"^[0-9, ]*$"))]
         ids: Query<Option<String>>,
         body: OptionalBody<SystemEventIds>,
@@ -172,14 +188,19 @@ impl EventApi {
         self.marked(auth.0, ids.0, body.0, true).await
     }
 
-    /// Mark system events as not read
+    /// Mark system events as unread
     ///
-    /// For the caller alone, as for marking them read.
+    /// Removes marks that `markSystemEventsRead` set, with the same rules. Recorded in the audit log as `event.mark`.
+    ///
+    /// Responses:
+    /// - 200: The events are marked as unread.
+    /// - 400: There is no id, there are more than 1,000, or one of them is not a number from 1.
+    /// - 403: The credential is an API key, which has no marks (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/systemevent/read", method = "delete", operation_id = "markSystemEventsUnread")]
     async fn unmark(
         &self,
         auth: Auth,
-        /// The ids, separated by commas, for proxies that drop a body.
+        /// Event ids, separated by commas. For clients behind proxies that drop the body.
         #[oai(validator(max_length = 12_000, pattern = r"^[0-9, ]*$"))]
         ids: Query<Option<String>>,
         body: OptionalBody<SystemEventIds>,
@@ -189,7 +210,7 @@ impl EventApi {
 }
 
 impl EventApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app.
     #[must_use]
     pub fn new(app: Arc<App>, scan_limit: ScanLimit) -> Self {
         Self { app, scan_limit }
@@ -237,7 +258,7 @@ impl SystemEventQuery {
         }
         let skip = self.skip.unwrap_or(0);
         if skip > 10_000 {
-            return Err(invalid("skip must be 0 to 10000: narrow the time instead"));
+            return Err(invalid("skip must be 0 to 10000: to reach older events, narrow the time range"));
         }
         Ok(EventQuery {
             from: time("from_timestamp", self.from_timestamp.as_deref())?,
@@ -257,7 +278,7 @@ impl SystemEventQuery {
     }
 }
 
-/// The id that is asked for; an empty one is any.
+/// Parses an id to filter by. An empty one matches everything.
 fn id(field: &'static str, value: Option<String>) -> Result<Option<String>, Error> {
     let parsed = value.filter(|id| !id.is_empty()).map(|id| text::parse(field, &id, 1..=300));
     Ok(parsed.transpose()?)
@@ -287,7 +308,7 @@ fn parse_ids(query: Option<&str>, body: SystemEventIds) -> Result<Vec<i64>, Erro
         ids.push(id.trim().parse().map_err(|_| invalid("ids must be numbers separated by commas"))?);
     }
     match ids.len() {
-        _ if ids.iter().any(|id| *id < 1) => Err(invalid("ids must be numbers from 1")),
+        _ if ids.iter().any(|id| *id < 1) => Err(invalid("ids must be numbers of at least 1")),
         1..=1_000 => Ok(ids),
         0 => Err(invalid("id or ids must name at least one event")),
         _ => Err(invalid("ids must name at most 1000 events")),
@@ -298,10 +319,10 @@ fn invalid(message: &str) -> Error {
     Error::new(ErrorKind::Invalid, "INVALID_FIELD", message)
 }
 
-/// An event as clients are shown it.
+/// Returns an event in the form that clients see.
 pub(super) fn shown(shown: Shown) -> SystemEvent {
     let (at, show_unread) = (shown.at, shown.unread);
-    // The words are those in which events are sent out, too.
+    // Webhook deliveries use the same words.
     let event = event::system_event(shown);
     SystemEvent {
         id: event.id,

@@ -1,4 +1,4 @@
-//! How is the server itself asked how it does?
+//! Operations on the server itself: version, health, readiness and metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ use crate::crypto::secret;
 use crate::engine::app::App;
 use crate::engine::error::Error;
 
-/// How long an answer of `/ready` holds: it writes at most this often.
+/// How long a result of `/ready` is reused, so that it writes at most this often.
 const READY_FOR: Duration = Duration::from_secs(5);
 
-/// When a write was last tried, and how it went.
+/// Time and result of the last probe.
 type Probed = (Instant, Result<(), Error>);
 
 /// The operations on the server itself.
@@ -37,26 +37,31 @@ pub struct ServerApi {
 
 #[derive(ApiResponse)]
 enum Root {
-    /// What runs here.
+    /// The server's name and version.
     #[oai(status = 200)]
     Here(Json<Done>),
-    /// A browser is sent to the documentation.
+    /// Redirect to the API documentation.
     #[oai(status = 302)]
     Docs(
-        /// Where it is.
+        /// Always `/docs`.
         #[oai(header = "Location")]
         String,
     ),
 }
 
-type HealthFail = ApiError<0>;
-type MetricsFail = ApiError<{ status::UNAUTHORIZED }>;
+type HealthFail = ApiError<{ status::WRITES_NOTHING }>;
+type ReadyFail = ApiError<0>;
+type MetricsFail = ApiError<{ status::WRITES_NOTHING | status::UNAUTHORIZED }>;
 
 #[OpenApi(tag = "Group::Server")]
 impl ServerApi {
-    /// Say what runs here
+    /// Get the server's name and version
     ///
-    /// Name and version; a browser is sent to `/docs`.
+    /// A browser, which sends `Accept: text/html`, is redirected to `/docs`.
+    ///
+    /// Responses:
+    /// - 200: The message is the server's name and version.
+    /// - 302: Redirect to the API documentation, for browsers.
     #[oai(path = "/", method = "get", operation_id = "getServer")]
     async fn root(&self, request: &Request) -> Result<Root, HealthFail> {
         if request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) {
@@ -65,21 +70,30 @@ impl ServerApi {
         Ok(Root::Here(Json(Done::because(concat!("orgkeys ", env!("CARGO_PKG_VERSION"))))))
     }
 
-    /// Say whether the process runs
+    /// Check that the process is running
     ///
-    /// Answers as long as the process does, whatever the disk does.
+    /// Succeeds as long as the process runs, even if the disk is full or the database is unusable. For liveness probes.
+    ///
+    /// Responses:
+    /// - 200: The process is running.
     #[oai(path = "/health", method = "get", operation_id = "getHealth")]
     async fn health(&self) -> Result<Json<Done>, HealthFail> {
-        Ok(Json(Done::because("The server runs")))
+        Ok(Json(Done::because("The server is running")))
     }
 
-    /// Say whether changes can be stored
+    /// Check that changes can be stored
     ///
-    /// Writes to the disk, at most every 5 seconds, and answers 503 when it cannot.
+    /// Commits a small change to the database, at most every 5 seconds; in between, the last result is repeated. For
+    /// readiness probes and load balancers.
+    ///
+    /// Responses:
+    /// - 200: Changes can be stored.
+    /// - 503: Changes cannot be stored at the moment. The error code says why.
     #[oai(path = "/ready", method = "get", operation_id = "getReadiness")]
-    async fn ready(&self) -> Result<Json<Done>, HealthFail> {
+    async fn ready(&self) -> Result<Json<Done>, ReadyFail> {
         let (app, probed) = (Arc::clone(&self.app), Arc::clone(&self.probed));
-        // On a task of its own, which a client that leaves does not end; held while it writes, so that many share one write.
+        // On its own task, which a disconnecting client does not cancel. The lock is held during the write, so that
+        // concurrent requests share one.
         let probing = tokio::spawn(async move {
             let mut probed = probed.lock_owned().await;
             match &*probed {
@@ -96,12 +110,18 @@ impl ServerApi {
 
     /// Get the metrics
     ///
-    /// In the Prometheus text format. A loopback peer may, unless a proxy sent it on; anyone else needs the token of
-    /// the setting `metrics_token` as a bearer.
+    /// Returns the server's metrics in the Prometheus text format. A loopback peer needs no credential unless a proxy
+    /// forwarded the request (it has an `X-Forwarded-For`, `Forwarded` or `X-Real-IP` header). Everyone else sends the
+    /// token in the setting `metrics_token` as a bearer token. Not recorded in the audit log.
+    ///
+    /// Responses:
+    /// - 200: The metrics.
+    /// - 401: The client is not a loopback peer, and the bearer token is missing or wrong.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self, request: &Request) -> Result<PlainText<String>, MetricsFail> {
         if !self.may_see_metrics(request) {
-            let message = "Metrics are for a loopback peer, or for the bearer in the setting metrics_token";
+            let message =
+                "Metrics require a loopback peer, or the token in the setting metrics_token as a bearer token";
             return Err(Error::unauthenticated("NO_CREDENTIAL", message).into());
         }
         let (metrics, stats) = (Arc::clone(&self.metrics), Arc::clone(&self.stats));
@@ -111,7 +131,7 @@ impl ServerApi {
 }
 
 impl ServerApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app.
     #[must_use]
     pub fn new(app: Arc<App>, metrics: Arc<Metrics>, stats: Arc<Stats>, metrics_token: Option<SecretString>) -> Self {
         Self { app, metrics, stats, metrics_token, probed: Arc::default() }

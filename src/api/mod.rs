@@ -1,4 +1,4 @@
-//! How is it asked for over HTTP? The table of contents: every group of operations, and the way of a request through the middleware in `http`.
+//! The HTTP API: one module for each group of operations, and the middleware around them in [`http`].
 
 pub mod account;
 pub mod api_key;
@@ -28,62 +28,64 @@ use tokio_util::sync::CancellationToken;
 use crate::actions::stats::Stats;
 use crate::engine::app::App;
 
-/// What the API is made of and how it is set.
+/// What the API is built from, and its settings.
 pub struct ApiConfig {
-    /// What is done.
+    /// The actions' engine.
     pub app: Arc<App>,
-    /// What is measured.
+    /// Counters and histograms.
     pub metrics: Arc<http::metrics::Metrics>,
-    /// What is counted for the metrics.
+    /// Figures that are counted in the store for the metrics.
     pub stats: Arc<Stats>,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Networks of proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whose pages may call from a browser.
+    /// Origins whose pages may call the API from a browser.
     pub cors_origins: Vec<String>,
-    /// What opens `/metrics` to others than a loopback peer.
+    /// Bearer token for `/metrics`, which is otherwise open to loopback peers only.
     pub metrics_token: Option<SecretString>,
-    /// How live streams are kept.
+    /// Timeouts of event streams.
     pub streams: stream::StreamSettings,
-    /// When the server is to stop: what has no end of its own ends then.
+    /// Cancelled when the server stops. Event streams, which have no end of their own, end then.
     pub stop: CancellationToken,
 }
 
-/// The groups of operations.
+/// The groups of operations: the tags of the OpenAPI document.
 #[derive(Tags)]
 pub enum Group {
-    /// Key pairs of an organization. The private half is in the answer that makes it and nowhere else.
+    /// RSA key pairs that an organization's nodes sign with. The private key is returned once, at creation, and is
+    /// stored nowhere.
     #[oai(rename = "organization keys")]
     OrgKeys,
-    /// Machines that prove themselves by signing with an organization key.
+    /// Machines that prove their identity by signing requests with an organization key.
     #[oai(rename = "nodes")]
     Nodes,
-    /// Parts of an organization with members of their own, which API keys can be for.
+    /// Parts of an organization with members of their own. An API key can be restricted to projects.
     #[oai(rename = "projects")]
     Projects,
-    /// Secrets by which services call, each good for a time, a role and perhaps some projects, and their verification.
+    /// Secrets that services authenticate with, each with a validity period, a role and optional projects, and their
+    /// verification.
     #[oai(rename = "API keys")]
     ApiKeys,
-    /// The audit log, as far as it shows changes.
+    /// The audit log's changes (created, updated, deleted), as a list and as a live stream.
     #[oai(rename = "system events")]
     Events,
-    /// The audit log as it is recorded, for machines: reads and refusals included, with the hashes that chain it.
+    /// The complete audit log for machines: every entry, reads and refusals included, with the hashes that chain them.
     #[oai(rename = "audit log")]
     Audit,
-    /// URLs of an organization's own to which its events are sent, signed as Standard Webhooks says.
+    /// URLs to which an organization's events are sent, signed as Standard Webhooks specifies.
     #[oai(rename = "webhooks")]
     Webhooks,
-    /// People, their organization, and what they know of themselves.
+    /// The people of an organization, the organization itself, and one's own account.
     #[oai(rename = "people")]
     People,
-    /// Signing in with a password, and what stands until it is ended.
+    /// Signing in with a password, and the resulting sessions and access tokens.
     #[oai(rename = "sessions")]
     Sessions,
-    /// The server itself.
+    /// The state of the server itself.
     #[oai(rename = "server")]
     Server,
 }
 
-/// Every group, in the order of the document.
+/// Every group of operations, in the order of the document.
 pub type Apis = (
     account::AccountApi,
     session::SessionApi,
@@ -101,7 +103,8 @@ pub type Apis = (
     health::ServerApi,
 );
 
-/// The whole way of a request: observed, its head looked at, cleared for browsers, received, answered, and refused in our own words.
+/// Builds the endpoint with all middleware. From the outside in: observe, check the head, CORS, API key verification
+/// for proxies, close connections that carried secrets, turn errors into envelopes, receive the body, route.
 pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let app = &config.app;
     let passwords = http::password_work::PasswordWork::default();
@@ -138,7 +141,8 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .with(http::refusals::Refusals)
         .with(http::closing::Closing)
         .map_to_response()
-        // What follows answers some requests by itself. Unboxed, the future of all operations would be copied for each of them.
+        // The layers below answer some requests themselves. Without the box, the future of all operations would be
+        // copied into each.
         .boxed()
         .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&config.metrics)))
         .with(http::cors::Cors(config.cors_origins))

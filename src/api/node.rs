@@ -1,4 +1,4 @@
-//! How do nodes speak, and how are they asked for over HTTP?
+//! Operations on nodes: registering and unregistering by signature, and managing the registry.
 
 mod wire;
 
@@ -35,11 +35,21 @@ type ManageFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::N
 impl NodeApi {
     /// Register a node
     ///
-    /// Puts the node into the registry, or refreshes it. The credential is the signature, by a key of the
-    /// organization, over `ip|region|timestamp` (or `ip|region|timestamp|organization id`); `orgkeys sign` makes it.
-    /// Each signature is accepted once. A refusal says in `errorMessage` what to do; its `errorCode` is `BAD_SIGNATURE`,
-    /// `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`, `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED`,
-    /// `NODE_LIMIT_REACHED` or `INVALID_FIELD`.
+    /// Adds the node to the organization's registry, or refreshes its entry. No token is needed: the request is
+    /// authenticated by its signature, made with an organization key over `ip|region|timestamp` or
+    /// `ip|region|timestamp|organization id`. `orgkeys sign` prints a signed body. Each signature is accepted once, on
+    /// any endpoint. An organization has at most `nodes_max` nodes (a server setting, 10,000 by default), deleted ones
+    /// included. Recorded in the audit log as `node.register`; refused calls are counted and recorded by the minute.
+    ///
+    /// A refused node finds in `errorMessage` what to do.
+    ///
+    /// Responses:
+    /// - 200: The node is registered with the key that verified the signature.
+    /// - 400: The request was refused: `BAD_SIGNATURE`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
+    ///   `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED`, `NODE_LIMIT_REACHED` or
+    ///   `INVALID_FIELD`.
+    /// - 429: The network had too many signed calls refused, or the organization too many accepted. Send the same
+    ///   request again after the seconds in `Retry-After`.
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse().map_err(advised)?;
@@ -49,7 +59,17 @@ impl NodeApi {
 
     /// Unregister a node
     ///
-    /// Takes the node out of the registry, at its own signed word. A later registration makes a new node.
+    /// Removes the node from the registry, authenticated by its own signature as for `registerNode`. A later
+    /// registration creates a new node. Recorded in the audit log as `node.unregister`; refused calls are counted and
+    /// recorded by the minute.
+    ///
+    /// Responses:
+    /// - 200: The node was removed.
+    /// - 400: The request was refused: `BAD_SIGNATURE`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
+    ///   `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED` or `INVALID_FIELD`.
+    /// - 404: The organization has no node with this address (`NODE_NOT_FOUND`).
+    /// - 429: The network had too many signed calls refused, or the organization too many accepted. Send the same
+    ///   request again after the seconds in `Retry-After`.
     #[oai(path = "/unregister", method = "post", operation_id = "unregisterNode")]
     async fn unregister(&self, from: From, body: Body<Unregistration, true>) -> Result<Json<Done>, UnregisterFail> {
         let call = body.0.parse().map_err(advised)?;
@@ -59,17 +79,24 @@ impl NodeApi {
 
     /// List the nodes of an organization
     ///
-    /// Newest first, without the deleted ones. Any member may.
+    /// Returns the registered nodes, newest first, without deleted ones. Every role can call it, and so can API keys
+    /// that are not restricted to projects. Recorded in the audit log as `node.list`.
+    ///
+    /// Responses:
+    /// - 200: A page of nodes, and the total number.
+    /// - 400: `skip` or `take` is out of range.
+    /// - 403: You do not belong to this organization, or the API key is restricted to projects. An organization that
+    ///   does not exist gets the same response.
     #[oai(path = "/organization/:orgId/nodes", method = "get", operation_id = "listNodes")]
     async fn list(
         &self,
         auth: AuthOrKey,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// How many to pass over.
+        /// Number of nodes to skip; 0 if left out.
         skip: Query<Option<u32>>,
-        /// How many to give: 1 to 1000.
+        /// Maximum number of nodes to return: 1 to 1,000; 1,000 if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {
@@ -81,16 +108,24 @@ impl NodeApi {
 
     /// Delete a node
     ///
-    /// The node cannot come back by itself: registering and unregistering are refused until it is activated. Needs
-    /// ADMINISTRATOR.
+    /// Blocks the node: until it is activated again, registering and unregistering are refused with `NODE_DELETED` even
+    /// if the signature is valid. Its association with a key ends. Requires ADMINISTRATOR or OWNER; an API key must not
+    /// be restricted to projects. Recorded in the audit log as `node.delete`.
+    ///
+    /// Responses:
+    /// - 200: The node was deleted.
+    /// - 400: The node is already deleted (`NODE_ALREADY_DELETED`).
+    /// - 403: The role is below ADMINISTRATOR, you do not belong to this organization, or the API key is restricted to
+    ///   projects. An organization that does not exist gets the same response.
+    /// - 404: The organization has no node with this id or address (`NODE_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/node/:nodeId", method = "delete", operation_id = "deleteNode")]
     async fn delete(
         &self,
         auth: AuthOrKey,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The node's id, or its address.
+        /// Id or address (`ip`) of the node.
         #[oai(name = "nodeId")]
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -101,15 +136,23 @@ impl NodeApi {
 
     /// Activate a deleted node
     ///
-    /// Undoes the deletion. The node is beside a key again when it next registers. Needs ADMINISTRATOR.
+    /// Lets a deleted node register again. It is associated with a key when it next does so. Requires ADMINISTRATOR or
+    /// OWNER; an API key must not be restricted to projects. Recorded in the audit log as `node.activate`.
+    ///
+    /// Responses:
+    /// - 200: The node was activated.
+    /// - 400: The node is not deleted (`NODE_NOT_DELETED`).
+    /// - 403: The role is below ADMINISTRATOR, you do not belong to this organization, or the API key is restricted to
+    ///   projects. An organization that does not exist gets the same response.
+    /// - 404: The organization has no node with this id or address (`NODE_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/node/:nodeId/activate", method = "post", operation_id = "activateNode")]
     async fn activate(
         &self,
         auth: AuthOrKey,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The node's id, or its address.
+        /// Id or address (`ip`) of the node.
         #[oai(name = "nodeId")]
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -118,19 +161,26 @@ impl NodeApi {
         Ok(Json(Done::because("Node activated successfully")))
     }
 
-    /// Find nodes by what they offer
+    /// Find nodes by service
     ///
-    /// The nodes of the caller's own organization that offer any of the services, newest first.
+    /// Returns the nodes of the caller's organization that offer at least one of the services, newest first, without
+    /// deleted ones. Every role can call it, and so can API keys that are not restricted to projects. Recorded in the
+    /// audit log as `node.list`.
+    ///
+    /// Responses:
+    /// - 200: A page of nodes, and the total number.
+    /// - 400: `nodeServices`, `skip` or `take` is out of range.
+    /// - 403: The API key is restricted to projects (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/node", method = "get", operation_id = "findNodes")]
     async fn find(
         &self,
         auth: AuthOrKey,
-        /// The sum of STORAGE 1, AILLM 2 and CHAT 4; 0 is every node.
+        /// Services as a sum of STORAGE 1, AILLM 2 and CHAT 4. 0, the default, means every node.
         #[oai(name = "nodeServices", validator(minimum(value = "0"), maximum(value = "7")))]
         services: Query<Option<i64>>,
-        /// How many to pass over.
+        /// Number of nodes to skip; 0 if left out.
         skip: Query<Option<u32>>,
-        /// How many to give: 1 to 1000.
+        /// Maximum number of nodes to return: 1 to 1,000; 1,000 if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {
@@ -140,7 +190,7 @@ impl NodeApi {
     }
 }
 
-/// Signed calls always say in `errorMessage` too what is wrong: that is what nodes print.
+/// Fills `errorMessage` from the message if an error has no advice: nodes print `errorMessage` only.
 fn advised(error: impl Into<Error>) -> Error {
     let error = error.into();
     match error.advice {

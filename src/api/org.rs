@@ -1,4 +1,4 @@
-//! How is an organization itself asked for over HTTP?
+//! Operations on the caller's organization itself.
 
 use std::sync::Arc;
 
@@ -23,21 +23,21 @@ use crate::engine::error::Error;
 /// The operations on organizations.
 pub struct OrgApi(pub Arc<App>);
 
-/// An organization; what it did not say of itself is empty.
+/// An organization. Details that were never set are empty strings.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct Organization {
-    /// The organization's id.
+    /// Id of the organization.
     id: String,
-    /// What people call it.
+    /// Name of the organization.
     name: String,
-    /// Its name on the internet.
+    /// Domain name.
     domain: String,
-    /// Its pages.
+    /// Website.
     website: String,
-    /// The first line of its address.
+    /// First line of the postal address.
     address1: String,
-    /// The second line of its address.
+    /// Second line of the postal address.
     address2: String,
     /// City.
     city: String,
@@ -54,42 +54,42 @@ struct Organization {
     deleted_at: Option<Timestamp>,
     /// Always false: there are no repositories.
     repos_disabled: bool,
-    /// Whether it is a business.
+    /// Whether the organization is a business.
     #[oai(rename = "is_business")]
     is_business: bool,
-    /// Always false: there is no second factor.
+    /// Always false: there is no multi-factor authentication.
     mfa_enforced: bool,
 }
 
-/// An organization, as it is now.
+/// An organization after the operation.
 #[derive(Object)]
 struct OrganizationAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
     /// The organization.
     data: Organization,
 }
 
-/// What an organization is to say of itself. What is left out stays as it is; an empty text takes it back.
+/// Changes to an organization's details. Fields that are left out stay as they are; an empty string clears a detail.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 struct OrganizationChange {
-    /// What people call it: 1 to 100 characters.
+    /// Name: 1 to 100 characters.
     #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
-    /// Its name on the internet: up to 253 characters. It decides nothing.
+    /// Domain name: up to 253 characters. Informational only.
     #[oai(validator(max_length = 253, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     domain: Option<String>,
-    /// Its pages: up to 200 characters.
+    /// Website: up to 200 characters.
     #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     website: Option<String>,
-    /// The first line of its address: up to 200 characters.
+    /// First line of the postal address: up to 200 characters.
     #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     address1: Option<String>,
-    /// The second line of its address: up to 200 characters.
+    /// Second line of the postal address: up to 200 characters.
     #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     address2: Option<String>,
     /// City: up to 200 characters.
@@ -107,11 +107,11 @@ struct OrganizationChange {
     /// Country: up to 200 characters.
     #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     country: Option<String>,
-    /// Whether it is a business.
+    /// Whether the organization is a business.
     #[oai(rename = "is_business")]
     #[serde(rename = "is_business")]
     is_business: Option<bool>,
-    /// Must not be true: there is no second factor.
+    /// Must not be true: there is no multi-factor authentication.
     mfa_enforced: Option<bool>,
 }
 
@@ -119,14 +119,20 @@ type UpdateFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::B
 
 #[OpenApi(tag = "Group::People")]
 impl OrgApi {
-    /// Get one's organization
+    /// Get your organization
     ///
-    /// What it says of itself. Any member may.
+    /// Returns the organization's name and details. Every role can call it, and so can API keys that are not restricted
+    /// to projects. Recorded in the audit log as `org.read`.
+    ///
+    /// Responses:
+    /// - 200: The organization.
+    /// - 403: You do not belong to this organization, or the API key is restricted to projects. An organization that
+    ///   does not exist gets the same response.
     #[oai(path = "/organization/:orgId", method = "get", operation_id = "getOrganization")]
     async fn get(
         &self,
         auth: AuthOrKey,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
     ) -> Result<Json<OrganizationAnswer>, ApiError<{ status::FORBIDDEN }>> {
@@ -135,14 +141,21 @@ impl OrgApi {
         Ok(Json(answer("Organization retrieved successfully", org)))
     }
 
-    /// Change one's organization
+    /// Change your organization
     ///
-    /// What it says of itself; nothing of it decides anything. Needs ADMINISTRATOR.
+    /// Changes the organization's name and details. They are informational: no access decision depends on them.
+    /// Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `org.update`.
+    ///
+    /// Responses:
+    /// - 200: The organization after the change.
+    /// - 400: A field is too long or has control characters, the name is empty, or `mfaEnforced` is true.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId", method = "put", operation_id = "updateOrganization")]
     async fn update(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
         body: Body<OrganizationChange>,
@@ -154,10 +167,12 @@ impl OrgApi {
 }
 
 impl OrganizationChange {
-    /// The same, once each text is known to be short and plain.
+    /// Returns the same change after checking the length and characters of each text.
     fn parse(self) -> Result<Self, Error> {
         if self.mfa_enforced == Some(true) {
-            return Err(InvalidField::new("mfaEnforced", "must not be true: there is no second factor").into());
+            return Err(
+                InvalidField::new("mfaEnforced", "must not be true: there is no multi-factor authentication").into()
+            );
         }
         let about = |field, value: Option<String>| value.map(|value| parse_about(field, &value)).transpose();
         Ok(Self {

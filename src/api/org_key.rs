@@ -1,4 +1,4 @@
-//! How are organization keys asked for over HTTP?
+//! Operations on organization keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,41 +24,41 @@ use crate::domain::org_key::OrgKey;
 use crate::engine::app::App;
 use crate::engine::error::Error;
 
-/// Callers that may wait for their turn to make a key; a turn takes up to 170 ms.
+/// Callers that may be queued to generate a key, which takes up to 170 ms each.
 const WAITING: usize = 128;
 
 /// The operations on organization keys.
 pub struct OrgKeyApi {
     app: Arc<App>,
-    /// Held by the one that makes a key. Waiting for it takes no thread from others.
+    /// Held by the caller whose key is being generated. Waiting for it occupies no thread.
     turn: Arc<Semaphore>,
-    /// Held by those that wait, too.
+    /// Held by that caller and by those in the queue.
     queue: Arc<Semaphore>,
 }
 
-/// An organization key: the public half, and the nodes that last proved themselves with it.
+/// An organization key: its public key, and the nodes that last registered with it.
 #[derive(Object)]
 #[oai(rename = "OrganizationKey", rename_all = "camelCase")]
 struct OrgKeyItem {
-    /// The key's id.
+    /// Id of the key.
     id: String,
-    /// The organization's id.
+    /// Id of the organization.
     org_id: String,
-    /// The public key: SPKI in PEM.
+    /// RSA public key, SubjectPublicKeyInfo in PEM.
     public_key: String,
-    /// When it was made.
+    /// Time of creation.
     created_at: Timestamp,
-    /// The nodes beside it, newest first.
+    /// The nodes that last registered with this key, newest first.
     node_keys: Vec<NodeKey>,
 }
 
-/// A node beside a key.
+/// A node and the key that it last registered with.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct NodeKey {
-    /// The key's id.
+    /// Id of the key.
     key_id: String,
-    /// The node's address.
+    /// Address (`ip`) of the node, as it was signed.
     node_id: String,
 }
 
@@ -68,46 +68,46 @@ struct NodeKey {
 struct OrgKeyList {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
     /// The keys, newest first.
     data: Vec<OrgKeyItem>,
 }
 
-/// A new key with its private half, which exists nowhere else.
+/// A new key with its private key, which is stored nowhere.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct NewOrgKey {
-    /// The key's id.
+    /// Id of the key.
     id: String,
-    /// The organization's id.
+    /// Id of the organization.
     org_id: String,
-    /// The public key: SPKI in PEM.
+    /// RSA public key, SubjectPublicKeyInfo in PEM.
     public_key: String,
-    /// When it was made.
+    /// Time of creation.
     created_at: Timestamp,
-    /// The private key: PKCS#1 in PEM.
+    /// RSA private key, PKCS#1 in PEM. It cannot be retrieved again.
     private_key: String,
 }
 
-/// The answer that makes a key.
+/// A new key.
 #[derive(Object)]
 struct NewOrgKeyAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The key.
+    /// The new key.
     data: NewOrgKey,
 }
 
-/// How a new key is answered.
+/// Form in which a new key is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 enum KeyFormat {
-    /// A JSON object with the key and its id.
+    /// A JSON object with the key pair and its id.
     Json,
-    /// The private key alone, as a file.
+    /// The private key alone, as a PEM file.
     Pem,
 }
 
@@ -120,17 +120,17 @@ enum NewOrgKeyContent {
 
 #[derive(ApiResponse)]
 enum NewOrgKeyResponse {
-    /// The private key, this once.
+    /// The new private key.
     #[oai(status = 200)]
     Made(
         NewOrgKeyContent,
-        /// The name of the file to keep it in.
+        /// Suggested file name, `<key id>.pem`. Only with the PEM file.
         #[oai(header = "Content-Disposition")]
         Option<String>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response has the private key.
         #[oai(header = "Cache-Control")]
         String,
-        /// The key's id.
+        /// Id of the key.
         #[oai(header = "X-Key-Id")]
         String,
     ),
@@ -142,29 +142,44 @@ type DeleteFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
 
 #[OpenApi(tag = "Group::OrgKeys")]
 impl OrgKeyApi {
-    /// Make an organization key
+    /// Create an organization key
     ///
-    /// Makes an RSA-2048 key pair and answers with the private key, once: it is stored nowhere. The answer is a PEM
-    /// file unless `format=json`, or an `Accept` header that names `application/json`, asks for JSON. An organization
-    /// has at most 5 keys, unless the server is set otherwise. Needs ADMINISTRATOR.
+    /// Generates an RSA-2048 key pair and returns the private key, which is stored nowhere and cannot be retrieved
+    /// again. The response is a PEM file, or JSON with `format=json` or an `Accept` header that names
+    /// `application/json`. An organization has at most `org_keys_max` keys (a server setting, 5 by default). Requires
+    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `org_key.create`.
+    ///
+    /// Responses:
+    /// - 200: The key was created. The body has its private key, as a PEM file or in JSON; `X-Key-Id` is the key's id.
+    /// - 400: The organization has as many keys as it may (`KEY_LIMIT_REACHED`), or `format` is neither `json` nor
+    ///   `pem`.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 429: A rate limit was reached, or 128 callers are already waiting for a key. `Retry-After` says how many
+    ///   seconds to wait.
     #[oai(path = "/organization/:idOrg/key", method = "post", operation_id = "createOrganizationKey")]
     async fn create(
         &self,
         auth: Auth,
         accept: Accept,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "idOrg")]
         org: Path<String>,
-        /// The form of the answer; wins over `Accept`.
+        /// Form of the response: `json` or `pem`. Takes precedence over `Accept`.
         format: Query<Option<KeyFormat>>,
     ) -> Result<NewOrgKeyResponse, CreateFail> {
         let org = OrgId::parse(&org);
         let caller = auth.0.clone();
         blocking(&self.app, move |app| org_key::check_room(app, &caller, org)).await?;
-        let too_many = || Error::too_many(Duration::from_secs(1), "Too many keys are being made: try again");
+        let too_many = || {
+            Error::too_many(
+                Duration::from_secs(1),
+                "Too many keys are being generated at the same time: retry in a second",
+            )
+        };
         let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| too_many())?;
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(Error::internal)?;
-        // Held by the work itself: a client that leaves does not end it.
+        // Moved into the work: a client that disconnects does not release them early.
         let held = (queued, turn);
         let (key, pair) = blocking(&self.app, move |app| {
             let made = org_key::create(app, &auth.0, org);
@@ -178,12 +193,18 @@ impl OrgKeyApi {
 
     /// List organization keys
     ///
-    /// The public halves, newest first, each with the nodes that last registered with it. Needs ADMINISTRATOR.
+    /// Returns the public keys, newest first, each with the nodes that last registered with it. Requires ADMINISTRATOR
+    /// or OWNER. Recorded in the audit log as `org_key.list`.
+    ///
+    /// Responses:
+    /// - 200: The organization's keys.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:idOrg/key", method = "get", operation_id = "listOrganizationKeys")]
     async fn list(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "idOrg")]
         org: Path<String>,
     ) -> Result<Json<OrgKeyList>, ListFail> {
@@ -197,15 +218,21 @@ impl OrgKeyApi {
         Ok(Json(OrgKeyList { success: true, message: "Organization keys retrieved successfully".to_owned(), data }))
     }
 
-    /// Delete every organization key
+    /// Delete all organization keys
     ///
-    /// Deletes all keys of the organization at once. Their nodes stay in the registry and must register again with
-    /// another key. Needs ADMINISTRATOR.
+    /// Deletes every key of the organization. Signatures made with them are refused as soon as the response is sent.
+    /// Nodes stay in the registry, but must sign with a new key and register again. Requires ADMINISTRATOR or OWNER.
+    /// Recorded in the audit log as one `org_key.delete_all` entry that lists the key ids.
+    ///
+    /// Responses:
+    /// - 200: The keys were deleted; the message has their number, which may be 0.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:idOrg/key", method = "delete", operation_id = "deleteOrganizationKeys")]
     async fn delete_all(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "idOrg")]
         org: Path<String>,
     ) -> Result<Json<Done>, ListFail> {
@@ -216,16 +243,23 @@ impl OrgKeyApi {
 
     /// Delete an organization key
     ///
-    /// Signatures made with it are refused from the moment of the answer. Its nodes stay in the registry and must
-    /// register again with another key. Needs ADMINISTRATOR.
+    /// Signatures made with the key are refused as soon as the response is sent. Nodes that registered with it stay in
+    /// the registry, but must sign with another key and register again. Requires ADMINISTRATOR or OWNER. Recorded in
+    /// the audit log as `org_key.delete`.
+    ///
+    /// Responses:
+    /// - 200: The key was deleted.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no key with this id (`KEY_NOT_FOUND`).
     #[oai(path = "/organization/:idOrg/key/:idKey", method = "delete", operation_id = "deleteOrganizationKey")]
     async fn delete(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "idOrg")]
         org: Path<String>,
-        /// The key's id.
+        /// Id of the key.
         #[oai(name = "idKey")]
         key: Path<String>,
     ) -> Result<Json<Done>, DeleteFail> {
@@ -236,14 +270,14 @@ impl OrgKeyApi {
 }
 
 impl OrgKeyApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         Self { app, turn: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(WAITING)) }
     }
 }
 
-/// Whether an `Accept` header names JSON with a quality above 0; `*/*` does not name it.
+/// Returns whether an `Accept` header names JSON with a quality above 0. `*/*` does not count.
 fn names_json(accept: &Accept) -> bool {
     accept.0.iter().any(|mime| {
         let refused = mime.get_param("q").is_some_and(|q| q.as_str().parse() == Ok(0.0_f32));

@@ -1,4 +1,4 @@
-//! How are projects and their members asked for over HTTP?
+//! Operations on projects and their members.
 
 mod wire;
 
@@ -41,13 +41,18 @@ type ChangeFail =
 impl ProjectApi {
     /// List projects
     ///
-    /// The projects of the organization, newest first: all of them for ADMINISTRATOR, for others those that they are a
-    /// member of.
+    /// Returns the organization's projects, newest first: all of them to ADMINISTRATOR and OWNER, otherwise those that
+    /// you are a member of. Recorded in the audit log as `project.list`.
+    ///
+    /// Responses:
+    /// - 200: The projects that you can see.
+    /// - 403: You do not belong to this organization, or the credential is an API key. An organization that does not
+    ///   exist gets the same response.
     #[oai(path = "/api/organizations/:organizationId/projects", method = "get", operation_id = "listProjects")]
     async fn list(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
     ) -> Result<Json<ProjectListAnswer>, ListFail> {
@@ -59,12 +64,19 @@ impl ProjectApi {
 
     /// Create a project
     ///
-    /// Its maker becomes its owner. An organization has at most 1000 projects. Needs WORKSPACES.
+    /// You become the project's owner. An organization has at most 1,000 projects. Requires WORKSPACES or higher.
+    /// Recorded in the audit log as `project.create`.
+    ///
+    /// Responses:
+    /// - 201: The project was created.
+    /// - 400: The name is invalid, or the organization has 1,000 projects (`PROJECT_LIMIT_REACHED`).
+    /// - 403: Your role is below WORKSPACES, you do not belong to this organization, or the credential is an API key.
+    ///   An organization that does not exist gets the same response.
     #[oai(path = "/api/organizations/:organizationId/projects", method = "post", operation_id = "createProject")]
     async fn create(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
         body: Body<ProjectRequest>,
@@ -76,12 +88,19 @@ impl ProjectApi {
 
     /// Get a project
     ///
-    /// With its members, deleted people left out. Its members may, ADMINISTRATOR, and API keys that are for the project.
+    /// Returns the project with its members, without deleted people. Allowed for the project's members, ADMINISTRATOR
+    /// and OWNER, and API keys that are restricted to it. Recorded in the audit log as `project.read`.
+    ///
+    /// Responses:
+    /// - 200: The project and its members.
+    /// - 403: You are neither a member of the project nor an administrator, or the API key is not restricted to this
+    ///   project (`API_KEY_NOT_ALLOWED`).
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`).
     #[oai(path = "/api/projects/:projectId", method = "get", operation_id = "getProject")]
     async fn read(
         &self,
         auth: AuthOrKey,
-        /// The project's id.
+        /// Id of the project.
         #[oai(name = "projectId")]
         id: Path<String>,
     ) -> Result<Json<ProjectAnswer>, OneFail> {
@@ -92,12 +111,18 @@ impl ProjectApi {
 
     /// Rename a project
     ///
-    /// Its owners may, and ADMINISTRATOR.
+    /// Allowed for the project's owners, ADMINISTRATOR and OWNER. Recorded in the audit log as `project.update`.
+    ///
+    /// Responses:
+    /// - 200: The project after the change.
+    /// - 400: The name is invalid.
+    /// - 403: You are neither an owner of the project nor an administrator, or the credential is an API key.
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`).
     #[oai(path = "/api/projects/:projectId", method = "put", operation_id = "updateProject")]
     async fn rename(
         &self,
         auth: Auth,
-        /// The project's id.
+        /// Id of the project.
         #[oai(name = "projectId")]
         id: Path<String>,
         body: Body<ProjectRequest>,
@@ -109,13 +134,20 @@ impl ProjectApi {
 
     /// Delete a project
     ///
-    /// API keys that are for this project alone are deleted with it; others lose it. Its owners may, unless one of these
-    /// keys has a role above their own, and ADMINISTRATOR.
+    /// API keys that are restricted to this project alone are deleted with it; keys with other projects only lose this
+    /// one. Allowed for the project's owners, unless one of its API keys has a role above their own, and for
+    /// ADMINISTRATOR and OWNER. Recorded in the audit log as `project.delete`, with the ids of the deleted keys.
+    ///
+    /// Responses:
+    /// - 200: The project was deleted.
+    /// - 403: You are neither an owner of the project nor an administrator, an API key of the project has a role above
+    ///   your own, or the credential is an API key.
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`).
     #[oai(path = "/api/projects/:projectId", method = "delete", operation_id = "deleteProject")]
     async fn delete(
         &self,
         auth: Auth,
-        /// The project's id.
+        /// Id of the project.
         #[oai(name = "projectId")]
         id: Path<String>,
     ) -> Result<Json<DeletedAnswer>, OneFail> {
@@ -124,18 +156,26 @@ impl ProjectApi {
         Ok(Json(DeletedAnswer::because("Project deleted successfully")))
     }
 
-    /// Add or change a member of a project
+    /// Add a project member or change its role
     ///
-    /// An OWNER changes the project, its members, and the API keys that are for the owner's projects alone; an EDITOR
-    /// sees the project. The project's owners may, and ADMINISTRATOR.
+    /// An OWNER can change the project, its members, and the API keys that are restricted to the owner's own projects.
+    /// An EDITOR can see the project. Allowed for the project's owners, ADMINISTRATOR and OWNER. Recorded in the audit
+    /// log as `member.put`.
+    ///
+    /// Responses:
+    /// - 200: The member after the change.
+    /// - 400: The project role is neither OWNER nor EDITOR.
+    /// - 403: You are neither an owner of the project nor an administrator, or the credential is an API key.
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or no active person with this id
+    ///   (`USER_NOT_FOUND`).
     #[oai(path = "/api/projects/:projectId/members/:userId", method = "put", operation_id = "putProjectMember")]
     async fn put_member(
         &self,
         auth: Auth,
-        /// The project's id.
+        /// Id of the project.
         #[oai(name = "projectId")]
         id: Path<String>,
-        /// The id of a person of the same organization.
+        /// Id of a person of the same organization.
         #[oai(name = "userId")]
         user: Path<String>,
         body: Body<MemberRequest>,
@@ -145,17 +185,24 @@ impl ProjectApi {
         Ok(Json(MemberAnswer::new(200, "Project member saved successfully", member(&put))))
     }
 
-    /// Remove a member of a project
+    /// Remove a project member
     ///
-    /// The project's owners may, and ADMINISTRATOR. A project may be left without members: ADMINISTRATOR still manages it.
+    /// A project may be left without members; ADMINISTRATOR and OWNER can still manage it. Allowed for the project's
+    /// owners, ADMINISTRATOR and OWNER. Recorded in the audit log as `member.remove`.
+    ///
+    /// Responses:
+    /// - 200: The person is no longer a member of the project.
+    /// - 403: You are neither an owner of the project nor an administrator, or the credential is an API key.
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or the project has no such member
+    ///   (`MEMBER_NOT_FOUND`).
     #[oai(path = "/api/projects/:projectId/members/:userId", method = "delete", operation_id = "removeProjectMember")]
     async fn remove_member(
         &self,
         auth: Auth,
-        /// The project's id.
+        /// Id of the project.
         #[oai(name = "projectId")]
         id: Path<String>,
-        /// The person's id.
+        /// Id of the person.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<DeletedAnswer>, OneFail> {

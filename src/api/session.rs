@@ -1,4 +1,4 @@
-//! How does somebody sign in and out over HTTP?
+//! Operations on sessions: sign in, renew, sign out, list and end.
 
 mod wire;
 
@@ -33,18 +33,27 @@ type LogoutFail = ApiError<{ status::BAD_REQUEST | status::BAD_BODY }>;
 type ListFail = ApiError<{ status::FORBIDDEN }>;
 type EndFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
 
-/// Never to be kept on the way.
+/// `Cache-Control` of responses that have a secret.
 const NO_STORE: &str = "no-store";
 
 #[OpenApi(tag = "Group::Sessions")]
 impl SessionApi {
     /// Sign in
     ///
-    /// Begins a session: an access token for an hour, and a refresh token for 30 days that renews both. A wrong address
-    /// and a wrong password answer alike (`INVALID_CREDENTIALS`). After 10 wrong passwords for an address from one
-    /// network, 100 from all, or 30 for any address from one network, within 15 minutes, the answer is 429 and
-    /// `Retry-After` says how long to wait; a network that the person signed in from within 30 days is judged by its
-    /// own 10 alone.
+    /// Starts a session: an access token that is valid for one hour, and a refresh token that renews both within 30
+    /// days. An unknown address and a wrong password get the same response. Recorded in the audit log as
+    /// `session.begin`; failed logins are counted and recorded by the minute.
+    ///
+    /// Wrong passwords within 15 minutes are limited: 10 for an account from one network, 100 for an account from all
+    /// networks, and 30 from one network for all accounts. For a network that the person signed in from in the last 30
+    /// days, only its own limit of 10 counts.
+    ///
+    /// Responses:
+    /// - 200: The session started. The response has its access token and refresh token.
+    /// - 400: A field is missing or invalid.
+    /// - 401: The address or the password is wrong (`INVALID_CREDENTIALS`), or the password is right but the account is
+    ///   deleted or its invitation was not accepted (`USER_INACTIVE`).
+    /// - 429: Too many wrong passwords (`TOO_MANY_ATTEMPTS`). `Retry-After` says how many seconds to wait.
     #[oai(path = "/user/login", method = "post", operation_id = "loginUser")]
     async fn login(&self, from: From, body: Body<Credentials>) -> Result<LoginResponse, LoginFail> {
         let login = Arc::new(body.0.parse()?);
@@ -56,9 +65,16 @@ impl SessionApi {
 
     /// Renew a session
     ///
-    /// Gives another access token, which ends the one before, and another refresh token. Each refresh token counts
-    /// once: one that is used again ends its session, since one of its two users stole it. Whatever is wrong with a
-    /// refresh token, the answer is `INVALID_REFRESH_TOKEN`: sign in again.
+    /// Returns a new access token, which replaces the previous one, and a new refresh token. A refresh token can be
+    /// used once: if it is used again, the session ends, since somebody else may have a copy. Recorded in the audit log
+    /// as `session.refresh`, or as `session.reuse` when that ends the session.
+    ///
+    /// Responses:
+    /// - 200: The session was renewed. The previous access token and refresh token are no longer valid.
+    /// - 400: The refresh token is missing, is longer than 200 bytes, or was sent under both names with different
+    ///   values.
+    /// - 401: The refresh token is malformed, unknown, already used, expired or belongs to an ended session
+    ///   (`INVALID_REFRESH_TOKEN`). Sign in again.
     #[oai(path = "/user/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(&self, from: From, body: Body<RefreshToken>) -> Result<RefreshResponse, RefreshFail> {
         let token = body.0.parse()?;
@@ -68,8 +84,14 @@ impl SessionApi {
 
     /// Sign out
     ///
-    /// Ends the session of a refresh token: its access token is refused from the moment of the answer. A refresh token
-    /// that renews nothing any more is signed out already, which is no failure.
+    /// Ends the session of a refresh token. Its access token is refused as soon as the response is sent. Succeeds
+    /// without effect if the session has already ended or the refresh token is unknown. Recorded in the audit log as
+    /// `token.revoke`, or as `session.reuse` if the refresh token had been used.
+    ///
+    /// Responses:
+    /// - 200: The session has ended.
+    /// - 400: The refresh token is missing, is longer than 200 bytes, or was sent under both names with different
+    ///   values.
     #[oai(path = "/user/logout", method = "post", operation_id = "logoutUser")]
     async fn logout(&self, from: From, body: Body<RefreshToken>) -> Result<Json<Done>, LogoutFail> {
         let token = body.0.parse()?;
@@ -79,9 +101,14 @@ impl SessionApi {
         Ok(Json(Done::because("Signed out successfully")))
     }
 
-    /// List one's own sessions and access tokens
+    /// List your sessions and access tokens
     ///
-    /// Those that stand, newest first. The tokens themselves are not shown.
+    /// Returns those that are valid, newest first. The secrets themselves are not shown. Recorded in the audit log as
+    /// `session.list`.
+    ///
+    /// Responses:
+    /// - 200: The caller's sessions and access tokens.
+    /// - 403: The credential is an API key (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/token", method = "get", operation_id = "listTokens")]
     async fn list(&self, auth: Auth) -> Result<Json<TokenList>, ListFail> {
         let caller = auth.0.clone();
@@ -89,14 +116,20 @@ impl SessionApi {
         Ok(Json(TokenList::of(tokens, &caller)))
     }
 
-    /// End a session or an access token
+    /// End a session or access token
     ///
-    /// One of the caller's own, the one in use too: it is refused from the moment of the answer.
+    /// Ends one of your own sessions or access tokens, including the one that you are using. It is refused as soon as
+    /// the response is sent. Recorded in the audit log as `token.revoke`.
+    ///
+    /// Responses:
+    /// - 200: The session or access token has ended.
+    /// - 403: The credential is an API key (`API_KEY_NOT_ALLOWED`).
+    /// - 404: You have no valid session or access token with this id (`TOKEN_NOT_FOUND`).
     #[oai(path = "/token/:tokenId", method = "delete", operation_id = "deleteToken")]
     async fn end(
         &self,
         auth: Auth,
-        /// The token's id.
+        /// Id of the session or access token, as `listTokens` returns it.
         #[oai(name = "tokenId")]
         token: Path<String>,
     ) -> Result<Json<Done>, EndFail> {
@@ -107,7 +140,7 @@ impl SessionApi {
 }
 
 impl SessionApi {
-    /// The operations, over an app, with the gate for work on passwords.
+    /// Creates the operations on an app, with the gate for password hashing.
     #[must_use]
     pub fn new(app: Arc<App>, passwords: PasswordWork) -> Self {
         Self { app, passwords }

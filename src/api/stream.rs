@@ -1,4 +1,4 @@
-//! How is the audit log followed over HTTP? As Server-Sent Events that go on until one side ends them.
+//! The live stream of system events, as Server-Sent Events.
 
 mod event_stream;
 mod message;
@@ -37,24 +37,24 @@ use crate::engine::error::{Error, ErrorKind};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// How streams are kept.
+/// Timeouts of event streams.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamSettings {
-    /// How long a stream may say nothing before it says that it is still there.
+    /// Interval after which a comment is sent if nothing else was.
     pub comment: Duration,
-    /// How long a reader may take nothing while events wait for it.
+    /// How long a reader may fail to read while events wait for it.
     pub patience: Duration,
 }
 
-/// The operation on live streams.
+/// The operation on event streams.
 pub struct StreamApi {
     app: Arc<App>,
     shared: Arc<Shared>,
 }
 
-/// What all streams share.
+/// State that all streams share.
 struct Shared {
-    /// Changes with every new entry of the audit log. It only says that there is something to read.
+    /// Changes with every new entry of the audit log. It only signals that there is something to read.
     last_id: watch::Receiver<i64>,
     scan_limit: ScanLimit,
     searches: Searches,
@@ -63,7 +63,7 @@ struct Shared {
     stop: CancellationToken,
 }
 
-/// Server-Sent Events.
+/// A body of Server-Sent Events.
 struct Lines(Body);
 
 impl Payload for Lines {
@@ -86,14 +86,14 @@ impl IntoResponse for Lines {
 
 #[derive(ApiResponse)]
 enum StreamResponse {
-    /// Messages until one side ends it; the schema is that of one of them, read field by field.
+    /// Server-Sent Events.
     #[oai(status = 200)]
     Opened(
         Lines,
-        /// Never to be kept on the way.
+        /// Always `no-store`.
         #[oai(header = "Cache-Control")]
         String,
-        /// Never to be held back by a proxy.
+        /// Always `no`: a proxy must not buffer the stream.
         #[oai(header = "X-Accel-Buffering")]
         String,
     ),
@@ -103,53 +103,67 @@ type StreamFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN }>;
 
 #[OpenApi(tag = "Group::Events")]
 impl StreamApi {
-    /// Follow system events
+    /// Stream system events
     ///
-    /// What is created, updated and deleted in an organization, as it happens: Server-Sent Events, each normally within a
-    /// second of its commit, in the order of the audit log, none left out. ADMINISTRATOR and OWNER see everything, others
-    /// what they did themselves; the filters are those of `listSystemEvents`.
+    /// Sends what is created, updated and deleted in an organization as Server-Sent Events, normally within a second of
+    /// the commit, in the order of the audit log and without gaps. ADMINISTRATOR and OWNER see every event, other roles
+    /// only their own actions. API keys that are not restricted to projects may call it. The filters are those of
+    /// `listSystemEvents`. Swagger UI cannot show a stream: use `curl -N`, or an `EventSource` library. Recorded in the
+    /// audit log as `event.stream`.
     ///
-    /// Swagger UI cannot show a stream, which has no end: use `curl -N`, or a library for `EventSource`.
+    /// **Messages.** `id` is the event's number, `event` is `created`, `updated` or `deleted`, and `data` is the event
+    /// in one line of JSON, as `listSystemEvents` returns it.
     ///
-    /// Each message has as `id` the event's number, as `event` `created`, `updated` or `deleted`, and as `data` one line of
-    /// JSON: the event as `listSystemEvents` shows it. Whoever sends the last `id` they have seen as `Last-Event-ID` (or
-    /// `after`) goes on from there without a gap; without it, it begins with what is recorded from now on, and the
-    /// first message has no data but an `id` from which to go on. When nothing else did for 15 s, a comment comes, with such an
-    /// `id` too: so a stream that shows little goes on from what was looked at, not from what was shown.
+    /// **Resuming.** Send the last `id` that you received as `Last-Event-ID`, or as `after`, to continue without a gap.
+    /// Otherwise the stream starts with the events recorded from now on. The first message has an `id` to resume from
+    /// and no data. After 15 s without a message, a comment is sent, also with such an `id`: a stream whose filters
+    /// match little resumes from where the search has arrived, not from the last match.
     ///
-    /// A message with the `event` `end` is the last: its `data` has a `reason`, a `message`, and `resumeFrom`, the `id` to go
-    /// on from. The reasons are `stopped` (the server stops), `slow` (for 15 s too little was taken in while events waited),
-    /// `credential` (it ended or was revoked), `role` (it has changed, or the right was taken away) and `server` (a fault,
-    /// or it is too busy). A reader that takes in nothing for 30 s is cut off without it. At most 20 streams are open for
-    /// one credential, 200 for an organization, and 1000 in all.
+    /// **End.** The last message has the `event` `end`. Its `data` has a `reason`, a `message`, and `resumeFrom`, the
+    /// `id` to resume from. Reasons: `stopped` (the server is stopping), `slow` (the client read too little for 15 s
+    /// while events were waiting), `credential` (it expired or was revoked), `role` (the role changed or no longer
+    /// allows the stream), `server` (an internal error, or the server is overloaded). A client that reads nothing for
+    /// 30 s is disconnected without it.
+    ///
+    /// **Limits.** At most 20 open streams for one credential, 200 for an organization, and 1,000 for the server.
+    ///
+    /// Responses:
+    /// - 200: The stream is open. It has messages until one side ends it; the schema is that of one message, read field
+    ///   by field.
+    /// - 400: A filter is invalid, or the event to resume from does not exist or has been removed by retention.
+    /// - 403: You do not belong to this organization, or the API key is restricted to projects. An organization that
+    ///   does not exist gets the same response.
+    /// - 429: A rate limit was reached, or too many streams are open. `Retry-After` says how many seconds to wait.
     #[oai(path = "/organization/:orgId/events/stream", method = "get", operation_id = "streamEvents")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn stream(
         &self,
         auth: AuthOrKey,
         headers: &HeaderMap,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// What it is about: 0 workspace, 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation.
+        /// Kind of resource: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7
+        /// usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation. Left
+        /// out: all.
         #[oai(validator(minimum(value = "0"), maximum(value = "13")))]
         context: Query<Option<i64>>,
-        /// What happened: 0 created, 1 updated, 2 deleted.
+        /// Kind of change: 0 created, 1 updated, 2 deleted. Left out: all.
         #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
         event: Query<Option<i64>>,
-        /// The id of what the event is about.
+        /// Id of the resource that the event is about. Left out: all.
         #[oai(name = "contextId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         context_id: Query<Option<String>>,
-        /// The id of who did it.
+        /// Id of the actor. Left out: all.
         #[oai(name = "userId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         user_id: Query<Option<String>>,
-        /// The id of the project it happened in.
+        /// Id of the project that the event belongs to. Left out: all.
         #[oai(name = "workspaceId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         workspace_id: Query<Option<String>>,
-        /// The `id` of the last message that was seen, for clients that cannot send the header.
+        /// `id` of the last message received, for clients that cannot send the header.
         #[oai(name = "after", validator(max_length = 19, pattern = r"^[0-9]*$"))]
         last_event_id: Query<Option<String>>,
-        /// The `id` of the last message that was seen; wins over `after`.
+        /// `id` of the last message received. Takes precedence over `after`.
         #[oai(name = "Last-Event-ID", validator(max_length = 19, pattern = r"^[0-9]*$"))]
         _last_event_id_header: Header<Option<String>>,
     ) -> Result<StreamResponse, StreamFail> {
@@ -173,7 +187,7 @@ impl StreamApi {
 }
 
 impl StreamApi {
-    /// The operation, over an app.
+    /// Creates the operation on an app.
     #[must_use]
     pub fn new(
         app: Arc<App>,
@@ -194,13 +208,13 @@ impl StreamApi {
     }
 }
 
-/// The last event that was seen, by the header, else by the parameter; an empty one is none.
+/// Returns the event to resume after: from the header, else from the parameter. An empty value counts as left out.
 fn last_seen(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Error> {
     let wrong = || {
         Error::new(
             ErrorKind::Invalid,
             "INVALID_FIELD",
-            "Last-Event-ID, or after, must be the id of one event, a number",
+            "Last-Event-ID, or after, must be the id of one event: a number",
         )
     };
     let mut given = headers.get_all(LAST_EVENT_ID).iter();

@@ -1,4 +1,4 @@
-//! How are the people of an organization asked for over HTTP?
+//! Operations on the people of an organization.
 
 pub(super) mod wire;
 
@@ -29,16 +29,16 @@ pub struct UserApi {
     passwords: PasswordWork,
 }
 
-/// What must not be kept on the way.
+/// `Cache-Control` of responses that have a secret.
 const SECRET: &str = "no-store";
 
 #[derive(ApiResponse)]
 enum NewUserResponse {
-    /// The person was added.
+    /// The person was created.
     #[oai(status = 201)]
     Made(
         Json<NewUserAnswer>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response may have a one-time token.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -46,11 +46,11 @@ enum NewUserResponse {
 
 #[derive(ApiResponse)]
 enum InvitationResponse {
-    /// The new invitation, this once.
+    /// The new invitation.
     #[oai(status = 200)]
     Renewed(
         Json<RenewedInvitation>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response may have a one-time token.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -65,16 +65,22 @@ type ManageFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::N
 
 #[OpenApi(tag = "Group::People")]
 impl UserApi {
-    /// List the people of one's organization
+    /// List the people of your organization
     ///
-    /// Newest first, the deleted ones too, with `deletedAt`: they can be activated. Needs WORKSPACES.
+    /// Returns everyone, newest first. Deleted people are included, with `deletedAt`, because they can be reactivated.
+    /// Requires WORKSPACES or higher. Recorded in the audit log as `user.list`.
+    ///
+    /// Responses:
+    /// - 200: A page of people, and the total number.
+    /// - 400: `skip` or `take` is out of range.
+    /// - 403: Your role is below WORKSPACES, or the credential is an API key.
     #[oai(path = "/organization/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
         auth: Auth,
-        /// How many to pass over.
+        /// Number of people to skip; 0 if left out.
         skip: Query<Option<u32>>,
-        /// How many to give: 1 to 1000.
+        /// Maximum number of people to return: 1 to 1,000; 1,000 if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<UserList>, ListFail> {
@@ -85,12 +91,20 @@ impl UserApi {
         Ok(Json(UserList { success: true, message: "Users retrieved successfully".to_owned(), data, total }))
     }
 
-    /// Add a person to one's organization
+    /// Create a person in your organization
     ///
-    /// With a password, which works at once; or with `sendInvite`, which needs none: the answer then has a one-time
-    /// token, good for 72 hours, by which the person sets one with `verifyEmail`. No email is sent. Needs WORKSPACES,
-    /// and gives at most the caller's own role. An organization has at most `people_max` people, deleted ones included; then
-    /// the answer is 400 `USER_LIMIT_REACHED`.
+    /// With `password`, the person can sign in immediately. With `sendInvite`, no password is needed: the response has
+    /// a one-time token, valid for 72 hours, with which the person sets a password through `verifyEmail`. The server
+    /// sends no email. An organization has at most `people_max` people (a server setting), deleted ones included.
+    /// Requires WORKSPACES or higher; the new person's role can be at most your own. Recorded in the audit log as
+    /// `user.create`.
+    ///
+    /// Responses:
+    /// - 201: The person was created.
+    /// - 400: A field is invalid, the password is missing, too short or common, or the organization has `people_max`
+    ///   people (`USER_LIMIT_REACHED`).
+    /// - 403: Your role is below WORKSPACES or below the role to grant, or the credential is an API key.
+    /// - 409: An account on this server already has this email address (`EMAIL_TAKEN`).
     #[oai(path = "/organization/users", method = "post", operation_id = "createUser")]
     async fn create(&self, auth: Auth, body: Body<NewUserBody>) -> Result<NewUserResponse, CreateFail> {
         let (new, chosen) = body.0.parse()?;
@@ -110,14 +124,19 @@ impl UserApi {
         Ok(NewUserResponse::Made(Json(answer), SECRET.to_owned()))
     }
 
-    /// Get a person of one's organization
+    /// Get a person of your organization
     ///
-    /// Deleted or not. Needs WORKSPACES.
+    /// Deleted people can be retrieved too. Requires WORKSPACES or higher. Recorded in the audit log as `user.read`.
+    ///
+    /// Responses:
+    /// - 200: The person, without an envelope.
+    /// - 403: Your role is below WORKSPACES, or the credential is an API key.
+    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId", method = "get", operation_id = "getUser")]
     async fn get(
         &self,
         auth: Auth,
-        /// The person's id.
+        /// Id of the person.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<UserItem>, GetFail> {
@@ -126,15 +145,23 @@ impl UserApi {
         Ok(Json(wire::item(user)))
     }
 
-    /// Change a person of one's organization
+    /// Change a person of your organization
     ///
-    /// Name and role, of which each may be left out. A role takes effect at once. Nobody gives, changes or takes away
-    /// a role above their own, and the last OWNER of an organization stays. Needs ADMINISTRATOR.
+    /// Changes the names, the role or both; fields that you leave out stay as they are. A new role takes effect
+    /// immediately. You cannot grant, change or revoke a role above your own, and an organization's last OWNER cannot
+    /// be demoted. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `user.update`, `user.role` or both.
+    ///
+    /// Responses:
+    /// - 200: The person after the change.
+    /// - 400: A field is invalid, or the person is deleted (`USER_DELETED`).
+    /// - 403: Your role is below ADMINISTRATOR or below one of the roles involved, or the credential is an API key.
+    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
+    /// - 409: The person is the last OWNER of the organization (`LAST_OWNER`).
     #[oai(path = "/organization/users/:userId", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
         auth: Auth,
-        /// The person's id.
+        /// Id of the person.
         #[oai(name = "userId")]
         user: Path<String>,
         body: Body<UserChange>,
@@ -144,15 +171,22 @@ impl UserApi {
         Ok(Json(wire::answer("User updated successfully", user)))
     }
 
-    /// Delete a person of one's organization
+    /// Delete a person of your organization
     ///
-    /// Their tokens, sessions and invitation end at once and for ever; the person can be activated again. Nobody
-    /// deletes themselves or somebody above their own role, and the last OWNER stays. Needs ADMINISTRATOR.
+    /// Ends the person's sessions, access tokens and invitation permanently. The account itself can be reactivated with
+    /// `activateUser`. You cannot delete yourself, a person whose role is above your own, or the last OWNER. Requires
+    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `user.delete`.
+    ///
+    /// Responses:
+    /// - 200: The person was deleted.
+    /// - 400: The person is you (`CANNOT_DELETE_YOURSELF`) or is already deleted (`USER_ALREADY_DELETED`).
+    /// - 403: Your role is below ADMINISTRATOR or below the person's, or the credential is an API key.
+    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId", method = "delete", operation_id = "deleteUser")]
     async fn delete(
         &self,
         auth: Auth,
-        /// The person's id.
+        /// Id of the person.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -161,15 +195,22 @@ impl UserApi {
         Ok(Json(Done::because("User deleted successfully")))
     }
 
-    /// Activate a deleted person
+    /// Reactivate a deleted person
     ///
-    /// Undoes the deletion. The person signs in again with the password that they had; who had none needs another
-    /// invitation. Needs at least the person's role, and at least the role that whoever deleted them had: ADMINISTRATOR or OWNER.
+    /// The person signs in again with the password that they had before; without one, they need a new invitation.
+    /// Requires WORKSPACES or higher, a role at least as high as the person's, and one at least as high as the role of
+    /// whoever deleted them: ADMINISTRATOR or OWNER. Recorded in the audit log as `user.activate`.
+    ///
+    /// Responses:
+    /// - 200: The person is active again.
+    /// - 400: The person is not deleted (`USER_NOT_DELETED`).
+    /// - 403: Your role is below the person's or below that of whoever deleted them, or the credential is an API key.
+    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId/activate", method = "post", operation_id = "activateUser")]
     async fn activate(
         &self,
         auth: Auth,
-        /// The person's id.
+        /// Id of the person.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -178,15 +219,23 @@ impl UserApi {
         Ok(Json(Done::because("User activated successfully")))
     }
 
-    /// Renew a person's invitation
+    /// Replace a person's invitation
     ///
-    /// For a person who has not taken their account over. The answer has a new one-time token, good for 72 hours; the
-    /// one before ends. No email is sent. Needs WORKSPACES, and at least the person's role.
+    /// Issues a new one-time token, valid for 72 hours, and invalidates the previous one. Only for people who have not
+    /// accepted their invitation yet. The server sends no email. Requires WORKSPACES or higher, and a role at least as
+    /// high as the person's. Recorded in the audit log as `user.invite`.
+    ///
+    /// Responses:
+    /// - 200: The new invitation token.
+    /// - 400: The person has already accepted an invitation or been given a password (`USER_ALREADY_VALIDATED`), or is
+    ///   deleted (`USER_DELETED`).
+    /// - 403: Your role is below WORKSPACES or below the person's, or the credential is an API key.
+    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId/resend-invitation", method = "post", operation_id = "resendInvitation")]
     async fn resend(
         &self,
         auth: Auth,
-        /// The person's id.
+        /// Id of the person.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<InvitationResponse, ManageFail> {
@@ -200,7 +249,7 @@ impl UserApi {
 }
 
 impl UserApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app, with the gate for password hashing.
     #[must_use]
     pub fn new(app: Arc<App>, passwords: PasswordWork) -> Self {
         Self { app, passwords }

@@ -1,4 +1,5 @@
-//! How is an API key verified over HTTP? By services that ask about a key, and by reverse proxies that pass on what a client presented.
+//! API key verification: for services that ask about a key, and for reverse proxies that forward a client's request
+//! headers.
 
 pub mod door;
 mod wire;
@@ -27,15 +28,22 @@ pub struct VerificationApi {
     metrics: Arc<Metrics>,
 }
 
-type VerifyFail = ApiError<{ status::WRAPPED | status::BAD_REQUEST | status::UNAUTHORIZED | status::BAD_BODY }>;
+type VerifyFail = ApiError<
+    { status::WRAPPED | status::WRITES_NOTHING | status::BAD_REQUEST | status::UNAUTHORIZED | status::BAD_BODY },
+>;
 
 #[OpenApi(tag = "Group::ApiKeys")]
 impl VerificationApi {
     /// Verify an API key
     ///
-    /// Whether a key of the caller's organization is valid, and good for a project and a role if those are named. A key of
-    /// any other organization is `NOT_FOUND`. The verdict is in `result.code`: `VALID`, `NOT_FOUND`, `NOT_YET_VALID`,
-    /// `EXPIRED`, `DISABLED`, `WRONG_PROJECT` or `INSUFFICIENT_ROLE`. Neither recorded nor limited; counted in the metrics.
+    /// Checks whether a key of the caller's organization is valid now and, if they are given, for a project and a role.
+    /// The verdict is in `result.code`. A key of another organization is `NOT_FOUND`. Any access token or API key may
+    /// call this. The call is neither recorded in the audit log nor rate limited; it is counted in the metrics.
+    ///
+    /// Responses:
+    /// - 200: The key was checked. `result.code` is `VALID`, `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED`, `DISABLED`,
+    ///   `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
+    /// - 400: A field is missing or invalid. An invalid key is not an error: it is answered with 200.
     #[oai(path = "/api/api-keys/verify", method = "post", operation_id = "verifyApiKey")]
     async fn verify(
         &self,
@@ -49,34 +57,42 @@ impl VerificationApi {
         Ok(Json(VerificationAnswer::of(&verified)))
     }
 
-    /// Verify the API key of a request, for a reverse proxy
+    /// Verify the API key of a proxied request
     ///
-    /// For nginx `auth_request`, Caddy `forward_auth` and Traefik `ForwardAuth`: the key that the client presented, in
-    /// `x-api-key` or as `Authorization: Bearer oka_...`, is what is verified; any other Authorization belongs to what is
-    /// behind the proxy and is ignored. 200 lets the request through. The four headers are always there, empty where there
-    /// is nothing to say, so that a proxy which copies them overwrites what a client made up.
+    /// For nginx `auth_request`, Caddy `forward_auth` and Traefik `ForwardAuth`. Verifies the key that the client
+    /// itself presented in `x-api-key` or as `Authorization: Bearer oka_...`; any other `Authorization` belongs to the
+    /// service behind the proxy and is ignored. The four `X-Orgkeys-` headers are in every response, if necessary
+    /// empty, so that a proxy which copies them overwrites whatever the client sent under these names. The call is
+    /// neither recorded in the audit log nor rate limited; it is counted in the metrics.
+    ///
+    /// Responses:
+    /// - 200: The key is valid: let the request through.
+    /// - 401: There is no key, or it is `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED` or `DISABLED`, or the proxy's query is
+    ///   invalid. The message says which.
+    /// - 403: The key is valid, but not for this request: `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
     #[oai(path = "/api/api-keys/verify", method = "get", operation_id = "verifyPresentedApiKey")]
     async fn verify_presented(
         &self,
         request: &Request,
         _presented: Presented,
-        /// The id of the organization whose door this is. A key of any other is `NOT_FOUND`.
+        /// Id of the organization whose keys are let through; required. A key of any other is `NOT_FOUND`.
         #[oai(name = "organization")]
         _organization: Query<Option<String>>,
-        /// The id of a project that the key must be good for.
+        /// Id of a project that the key must be valid for.
         #[oai(name = "project")]
         _project: Query<Option<String>>,
-        /// The least role that the key must have, as a number.
+        /// Minimum role of the key: 0, 1, 2, 254 or 255.
         #[oai(name = "role")]
         _role: Query<Option<String>>,
     ) -> Door {
-        // `door::Ahead` answers before the routes; only what a proxy does not send, such as HEAD, comes here.
+        // `door::Ahead` answers GET requests before routing. Only requests that a proxy does not send, such as HEAD,
+        // arrive here.
         door::answer(&self.app, &self.metrics, request)
     }
 }
 
 impl VerificationApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app.
     #[must_use]
     pub const fn new(app: Arc<App>, metrics: Arc<Metrics>) -> Self {
         Self { app, metrics }

@@ -1,4 +1,4 @@
-//! How are webhooks asked for over HTTP?
+//! Operations on webhooks and their deliveries.
 
 mod delivery;
 mod wire;
@@ -26,17 +26,17 @@ use crate::engine::app::App;
 /// The operations on webhooks.
 pub struct WebhookApi {
     app: Arc<App>,
-    /// Held while deliveries are listed: going through thousands must not keep the readers from everybody else.
+    /// Limits concurrent listings, so that long searches do not occupy all database readers.
     scan_limit: ScanLimit,
 }
 
 #[derive(ApiResponse)]
 enum CreateResponse {
-    /// The webhook with its secret, this once.
+    /// The new webhook with its secret.
     #[oai(status = 201)]
     Made(
         Json<WebhookSecretAnswer>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response has the secret.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -44,11 +44,11 @@ enum CreateResponse {
 
 #[derive(ApiResponse)]
 enum RotateResponse {
-    /// The webhook with its new secret, this once.
+    /// The webhook with its new secret.
     #[oai(status = 200)]
     Made(
         Json<WebhookSecretAnswer>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response has the secret.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -67,15 +67,25 @@ type PageFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND | status::BAD_R
 impl WebhookApi {
     /// Create a webhook
     ///
-    /// Every event of the organization that fits is sent to the URL from now on, as `POST` with the event as
-    /// `/systemevent` shows it, its `action`, and its place in the chain: `seq`, `hash`, `previousHash`. It is signed
-    /// as Standard Webhooks 1.0 says, with the secret that is in this answer alone. An organization has at most 10.
-    /// Needs ADMINISTRATOR.
+    /// From now on, each matching event of the organization is sent to the URL as a `POST` request. Its JSON body is
+    /// the event as `listSystemEvents` returns it, with its `action` and its place in the audit chain: `seq`, `hash`,
+    /// `previousHash`. Deliveries are signed as Standard Webhooks 1.0 specifies. The response has the signing secret,
+    /// which cannot be retrieved again. An organization has at most 10 webhooks. Requires ADMINISTRATOR or OWNER.
+    /// Recorded in the audit log as `webhook.create`.
+    ///
+    /// Responses:
+    /// - 201: The webhook was created. The response has its signing secret.
+    /// - 400: A field is invalid, deliveries to the URL's address are not allowed, or the organization has 10 webhooks
+    ///   (`WEBHOOK_LIMIT_REACHED`).
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 503: The change cannot be stored at the moment, or the server's key file, which encrypts webhook secrets, is
+    ///   missing (`KEY_FILE_MISSING`). Nothing was changed.
     #[oai(path = "/organization/:orgId/webhooks", method = "post", operation_id = "createWebhook")]
     async fn create(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
         body: Body<WebhookRequest>,
@@ -88,12 +98,18 @@ impl WebhookApi {
 
     /// List webhooks
     ///
-    /// Newest first, without their secrets, each with what came of its last try. Needs ADMINISTRATOR.
+    /// Returns the webhooks of an organization, newest first, without their secrets, each with the result of its last
+    /// attempt. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `webhook.list`.
+    ///
+    /// Responses:
+    /// - 200: The organization's webhooks.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId/webhooks", method = "get", operation_id = "listWebhooks")]
     async fn list(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
     ) -> Result<Json<WebhookListAnswer>, ListFail> {
@@ -104,15 +120,22 @@ impl WebhookApi {
 
     /// Get a webhook
     ///
-    /// Without its secret, with what came of its last try. Needs ADMINISTRATOR.
+    /// Returns a webhook without its secret, with the result of its last attempt. Requires ADMINISTRATOR or OWNER.
+    /// Recorded in the audit log as `webhook.read`.
+    ///
+    /// Responses:
+    /// - 200: The webhook.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/webhooks/:webhookId", method = "get", operation_id = "getWebhook")]
     async fn read(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
     ) -> Result<Json<WebhookAnswer>, OneFail> {
@@ -123,17 +146,25 @@ impl WebhookApi {
 
     /// Change a webhook
     ///
-    /// What is left out stays as it is. While a webhook is off it gets no new events, and what is on its way waits;
-    /// `disabled: false` switches one on again, also one that was switched off because its receiver is
-    /// gone or too much was on its way. Needs ADMINISTRATOR.
+    /// Fields that are left out stay as they are. While a webhook is disabled, it gets no new events and its pending
+    /// deliveries wait. `disabled: false` enables it again, also if the server disabled it because its receiver is gone
+    /// or too many deliveries were pending. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
+    /// `webhook.update`.
+    ///
+    /// Responses:
+    /// - 200: The webhook after the change.
+    /// - 400: A field is invalid, or deliveries to the URL's address are not allowed.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/webhooks/:webhookId", method = "put", operation_id = "updateWebhook")]
     async fn update(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
         body: Body<ChangeRequest>,
@@ -145,15 +176,22 @@ impl WebhookApi {
 
     /// Delete a webhook
     ///
-    /// With everything that is on its way to it, and the list of what was sent. Needs ADMINISTRATOR.
+    /// Also deletes its pending deliveries and its delivery history. Requires ADMINISTRATOR or OWNER. Recorded in the
+    /// audit log as `webhook.delete`.
+    ///
+    /// Responses:
+    /// - 200: The webhook was deleted.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/webhooks/:webhookId", method = "delete", operation_id = "deleteWebhook")]
     async fn delete(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
     ) -> Result<Json<Done>, OneFail> {
@@ -164,8 +202,20 @@ impl WebhookApi {
 
     /// Rotate a webhook's secret
     ///
-    /// The new secret is in this answer alone. Until the overlap is over, each delivery has two signatures, one with
-    /// each secret, and only a rotation with an overlap of 0 is taken: it ends both at once. Needs ADMINISTRATOR.
+    /// The response has the new secret, which cannot be retrieved again. During the overlap, each delivery has two
+    /// signatures, one with each secret, and the secret can only be rotated again with an overlap of 0, which
+    /// invalidates both previous secrets at once. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
+    /// `webhook.rotate`.
+    ///
+    /// Responses:
+    /// - 200: The secret was rotated. The response has the new one.
+    /// - 400: The overlap is out of range.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
+    /// - 409: The previous overlap has not ended and the new one is not 0 (`WEBHOOK_ALREADY_ROTATED`).
+    /// - 503: The change cannot be stored at the moment, or the server's key file, which encrypts webhook secrets, is
+    ///   missing (`KEY_FILE_MISSING`). Nothing was changed.
     #[oai(
         path = "/organization/:orgId/webhooks/:webhookId/rotate-secret",
         method = "post",
@@ -174,10 +224,10 @@ impl WebhookApi {
     async fn rotate(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
         body: OptionalBody<RotateRequest>,
@@ -190,16 +240,24 @@ impl WebhookApi {
 
     /// Send a test event
     ///
-    /// Records the event `webhook.test` and sends it to this webhook alone, whatever its filter. `listWebhookDeliveries`
-    /// shows whether it arrived. Needs ADMINISTRATOR.
+    /// Records a `webhook.test` event and sends it to this webhook alone, whatever its filters. `listWebhookDeliveries`
+    /// shows whether it arrived. Requires ADMINISTRATOR or OWNER.
+    ///
+    /// Responses:
+    /// - 200: The test event is queued. Look for its id with `listWebhookDeliveries`, or at the receiver as
+    ///   `webhook-id`.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
+    /// - 409: The webhook is disabled (`WEBHOOK_DISABLED`), or 10,000 deliveries are already pending (`WEBHOOK_FULL`).
     #[oai(path = "/organization/:orgId/webhooks/:webhookId/test", method = "post", operation_id = "testWebhook")]
     async fn test(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
     ) -> Result<Json<TestedAnswer>, SendFail> {
@@ -210,8 +268,16 @@ impl WebhookApi {
 
     /// List a webhook's deliveries
     ///
-    /// Newest first. Those that have ended are kept for 30 days, at most 1000 that were delivered and 10000 that failed.
-    /// Needs ADMINISTRATOR.
+    /// Returns pending and past deliveries, newest first. Past ones are retained for 30 days: at most the last 1,000
+    /// that succeeded and the last 10,000 that failed. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
+    /// `webhook.deliveries`.
+    ///
+    /// Responses:
+    /// - 200: A page of deliveries, and the total number.
+    /// - 400: `skip`, `take` or `state` is invalid.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
     #[oai(
         path = "/organization/:orgId/webhooks/:webhookId/deliveries",
         method = "get",
@@ -220,19 +286,19 @@ impl WebhookApi {
     async fn deliveries(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
-        /// How many to pass over: 0 to 10000.
+        /// Number of deliveries to skip: 0 to 10,000; 0 if left out.
         #[oai(validator(maximum(value = "10000")))]
         skip: Query<Option<u32>>,
-        /// How many to give: 1 to 1000.
+        /// Maximum number of deliveries to return: 1 to 1,000; 1,000 if left out.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
-        /// Only those in this state.
+        /// State of the deliveries to return. Left out: all.
         state: Query<Option<DeliveryState>>,
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
@@ -249,8 +315,18 @@ impl WebhookApi {
 
     /// Replay a delivery
     ///
-    /// Sends one that has ended once more, from the first try on, under the same `webhook-id`: a receiver that drops
-    /// repeats takes it once. Needs ADMINISTRATOR.
+    /// Sends a past delivery again, with all its attempts and under the same `webhook-id`, so that a receiver which
+    /// drops duplicates processes it once. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
+    /// `webhook.replay`.
+    ///
+    /// Responses:
+    /// - 200: The delivery is pending again.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`), or the webhook no delivery with this
+    ///   id (`DELIVERY_NOT_FOUND`).
+    /// - 409: The delivery is still pending (`DELIVERY_PENDING`), the webhook is disabled (`WEBHOOK_DISABLED`), or
+    ///   10,000 deliveries are already pending (`WEBHOOK_FULL`).
     #[oai(
         path = "/organization/:orgId/webhooks/:webhookId/deliveries/:deliveryId/replay",
         method = "post",
@@ -259,26 +335,35 @@ impl WebhookApi {
     async fn replay(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
-        /// The delivery's id.
+        /// Id of the delivery.
         #[oai(name = "deliveryId")]
         delivery: Path<String>,
     ) -> Result<Json<Done>, SendFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
         let delivery = DeliveryId::parse(&delivery);
         act(&self.app, move |app| action::replay(app, &auth.0, place, delivery)).await?;
-        Ok(Json(Done::because("Delivery is on its way again")))
+        Ok(Json(Done::because("The delivery is pending again")))
     }
 
     /// Replay failed deliveries
     ///
-    /// Sends what was given up from `since` on once more, the oldest first, at most 1000 a call; `more` says whether to
-    /// call again. Needs ADMINISTRATOR.
+    /// Sends the deliveries that failed since a given time again, oldest first: at most 1,000 in one call, and at most
+    /// as many as there is room for among the 10,000 pending ones. If `more` is true, call again. A call counts as
+    /// several for the rate limit. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `webhook.replay`.
+    ///
+    /// Responses:
+    /// - 200: The deliveries are pending again.
+    /// - 400: `since` is not an RFC 3339 time with an offset.
+    /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
+    ///   key. An organization that does not exist gets the same response.
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
+    /// - 409: The webhook is disabled (`WEBHOOK_DISABLED`), or 10,000 deliveries are already pending (`WEBHOOK_FULL`).
     #[oai(
         path = "/organization/:orgId/webhooks/:webhookId/replay",
         method = "post",
@@ -287,10 +372,10 @@ impl WebhookApi {
     async fn replay_failed(
         &self,
         auth: Auth,
-        /// The organization's id.
+        /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// The webhook's id.
+        /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
         body: Body<ReplayRequest>,
@@ -302,7 +387,7 @@ impl WebhookApi {
 }
 
 impl WebhookApi {
-    /// The operations, over an app.
+    /// Creates the operations on an app.
     #[must_use]
     pub fn new(app: Arc<App>, scan_limit: ScanLimit) -> Self {
         Self { app, scan_limit }

@@ -118,9 +118,9 @@ async fn a_body_that_is_not_json_or_a_parameter_that_cannot_be_read_is_named_and
         (r#"{"userId": "c4n4ry", "userId": "c4n4ry"}"#, "duplicate field userId"),
         (r#"{"userId": "c4n4ry\u0000"}"#, "userId must not contain control characters"),
         ("", "The body is empty"),
-        (deep.as_str(), "must be an object"),
+        (deep.as_str(), "must be a JSON object"),
         (deep_field.as_str(), "userId must be a string"),
-        (all_fields, "must be an object"),
+        (all_fields, "must be a JSON object"),
     ];
     for (body, expected) in cases {
         let message = refusal(&post(body).await, false, 400, "INVALID_FIELD");

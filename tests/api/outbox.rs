@@ -260,7 +260,7 @@ async fn a_receiver_that_is_gone_switches_its_webhook_off_and_what_failed_can_be
     let none = hook.call(&server, &owner, Method::POST, "/replay", later).await.json();
     assert_eq!(none["data"], json!({ "count": 0, "more": false }));
     let one = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{first}/replay"), Value::Null).await;
-    assert_eq!(one.json(), json!({ "success": true, "message": "Delivery is on its way again" }));
+    assert_eq!(one.json(), json!({ "success": true, "message": "The delivery is pending again" }));
     let twice = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{first}/replay"), Value::Null).await;
     assert_eq!(twice.refusal(), (409, "DELIVERY_PENDING".to_owned()));
     let all = hook.call(&server, &owner, Method::POST, "/replay", since).await.json();

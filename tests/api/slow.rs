@@ -97,7 +97,7 @@ fn too_large() -> Value {
 }
 
 fn too_slow() -> Value {
-    let message = "The request was not received in time";
+    let message = "The request did not arrive in time";
     json!({ "success": false, "message": message, "errorCode": "REQUEST_TIMEOUT" })
 }
 
@@ -225,10 +225,10 @@ async fn requests_that_come_together_are_answered_in_their_order() {
     let root = concat!("orgkeys ", env!("CARGO_PKG_VERSION"));
     for path in paths {
         let (status, message) = match path {
-            "/health" => ("HTTP/1.1 200 OK", "The server runs"),
+            "/health" => ("HTTP/1.1 200 OK", "The server is running"),
             "/" => ("HTTP/1.1 200 OK", root),
             "/ready" => ("HTTP/1.1 200 OK", "Changes can be stored"),
-            _ => ("HTTP/1.1 404 Not Found", "There is no such path: see /docs"),
+            _ => ("HTTP/1.1 404 Not Found", "No such path: see /docs"),
         };
         let (line, body) = answer(&mut stream).await;
         assert_eq!((line.as_str(), body["message"].as_str()), (status, Some(message)), "{path}");

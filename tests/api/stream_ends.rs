@@ -131,7 +131,7 @@ async fn a_stop_ends_streams_at_once_and_waits_for_none() {
     let stopped = server.stop().await;
     assert!(began.elapsed() < Duration::from_secs(25), "it waited for the streams");
     for reader in &mut readers {
-        let end = json!({ "reason": "stopped", "message": "The server stops: try again", "resumeFrom": last });
+        let end = json!({ "reason": "stopped", "message": "The server is stopping: reconnect and resume from resumeFrom", "resumeFrom": last });
         assert_eq!(reader.end().await, end);
     }
     let server = stopped.start().await;

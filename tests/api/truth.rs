@@ -90,14 +90,13 @@ fn judge(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
     let Some(operation) = operation(method, path) else { return beside(method, path, answer) };
     let status = answer.status.as_str();
     let responses = &operation.document["responses"];
-    let range = format!("{}XX", &status[..1]);
-    let Some((key, response)) = [status, &range].into_iter().find_map(|key| Some((key, responses.get(key)?))) else {
+    let Some(response) = responses.get(status) else {
         let early = is_early(answer) && !(is_of_a_body(answer) && operation.document["requestBody"].is_object());
         return if early { Ok(()) } else { Err(format!("the status {status}")) };
     };
     headers(response, answer)?;
     body(method, response, answer)?;
-    let asked = format!("{} {} {key}", operation.method, operation.path);
+    let asked = format!("{} {} {status}", operation.method, operation.path);
     note(&asked);
     if !answer.status.is_success() && !answer.body.is_empty() {
         note(&format!("{asked} {}", answer.refusal().1));

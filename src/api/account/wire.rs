@@ -1,4 +1,5 @@
-//! What is said of one's own account, and what do callers send of it? The wire's own types, so that a new column cannot leak.
+//! Request and response bodies for accounts. These types are separate from the domain's, so that a new column cannot
+//! leak.
 
 use poem_openapi::Object;
 use secrecy::SecretString;
@@ -14,11 +15,11 @@ use crate::domain::text::{self, InvalidField};
 use crate::domain::user::User;
 use crate::engine::error::Error;
 
-/// What a caller knows of itself.
+/// The caller's own account.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct Profile {
-    /// The user's id.
+    /// Id of the user.
     id: String,
     /// First name.
     name: String,
@@ -26,19 +27,19 @@ struct Profile {
     last_name: String,
     /// Email address.
     email: String,
-    /// The organization's id.
+    /// Id of the organization.
     org_id: String,
-    /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
+    /// Role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
     org_role: u8,
-    /// The name of the role.
+    /// Name of the role, such as `ADMINISTRATOR`.
     org_role_description: String,
-    /// Every role up to this one.
+    /// The numbers of all roles up to and including this one.
     org_roles: Vec<u8>,
-    /// Whether the person has taken the account over.
+    /// Whether the account is set up: false until an invited person has accepted the invitation.
     validated: bool,
-    /// Always false: there is no second factor.
+    /// Always false: there is no multi-factor authentication.
     mfa_required: bool,
-    /// Whether the organization says that it is a business.
+    /// Whether the organization is marked as a business.
     is_business: bool,
 }
 
@@ -47,23 +48,23 @@ struct Profile {
 pub(super) struct ProfileAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
     /// The profile.
     data: Profile,
 }
 
-/// The role that a person is to have.
+/// A person's new role.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RoleChange {
-    /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
+    /// New role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
     org_role: i64,
 }
 
-/// What is to be different about one's own account; what is left out stays as it is.
+/// Changes to the caller's own account. Fields that are left out stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
@@ -74,54 +75,54 @@ pub(super) struct AccountChange {
     /// Last name: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     last_name: Option<String>,
-    /// The password to have: 12 to 1024 bytes that are no common password.
+    /// New password: 12 to 1,024 bytes, not a common password.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
-    /// The password that there is, without which there is no other.
+    /// The current password, up to 1,024 bytes. Required for a new one if the account has a password.
     #[oai(validator(max_length = 1024))]
     current_password: Option<String>,
 }
 
-/// An invitation that is taken.
+/// The invitation's token and the password to set.
 #[derive(Object, Deserialize)]
 pub(super) struct InvitationTaken {
-    /// The one-time token, `oki_...`.
+    /// One-time token of the invitation, `oki_...`.
     #[oai(validator(max_length = 200))]
     token: String,
-    /// The password to have: 12 to 1024 bytes that are no common password.
+    /// New password: 12 to 1,024 bytes, not a common password.
     #[oai(validator(max_length = 1024))]
     password: String,
 }
 
-/// A role that was given.
+/// A changed role.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct RoleGiven {
-    /// The person's id.
+    /// Id of the person.
     user_id: String,
-    /// The role that they had.
+    /// Role before the change, as a number.
     previous_role: u8,
-    /// The role that they have.
+    /// Role now, as a number.
     new_role: u8,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
 }
 
-/// A role that was given, with what was done.
+/// The role change.
 #[derive(Object)]
 pub(super) struct RoleAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The role.
+    /// The role before and after.
     data: RoleGiven,
 }
 
-/// What an account is to become.
+/// A parsed change of one's own account.
 pub(super) struct ParsedAccount {
     pub names: Names,
-    /// The password to have, and the one that there is.
+    /// The new password and the current one.
     pub password: Option<(SecretString, Option<SecretString>)>,
 }
 
@@ -147,7 +148,7 @@ impl InvitationTaken {
     }
 }
 
-/// A password that is tried may break the rules of today; it is only no longer than any can be.
+/// Checks only the length of a current password: it may have been set under older rules.
 fn tried(field: &'static str, text: String) -> Result<SecretString, InvalidField> {
     let most = *password::BYTES.end();
     if text.len() > most {

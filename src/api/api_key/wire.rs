@@ -1,4 +1,4 @@
-//! What is sent and said of API keys? The names are those of the published platform, whose clients send them.
+//! Request and response bodies for API keys. The names are those of the published platform, whose clients send them.
 
 use std::time::Duration;
 
@@ -16,78 +16,80 @@ use crate::domain::text;
 use crate::domain::text::InvalidField;
 use crate::domain::time::Time;
 
-/// What a new API key is to be.
+/// An API key to create.
 #[derive(Object, Deserialize)]
 #[oai(rename = "NewApiKeyRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CreateRequest {
-    /// The ids of the projects that it is for, up to 100; an empty list: the whole organization.
+    /// Ids of the projects that the key is restricted to: up to 100. An empty list makes it valid for the whole
+    /// organization.
     #[oai(validator(max_items = 100, max_length = 44))]
     list_projects_id: Vec<String>,
-    /// What it may do: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254, at most the caller's own role.
+    /// Role of the key: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "254")))]
     role_id: i64,
-    /// The key itself.
+    /// Name and validity period of the key.
     user_api_key: UserApiKey,
-    /// What people should know of it: up to 250 characters.
+    /// Note for people: up to 250 characters.
     #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     note: Option<String>,
 }
 
-/// The name and the dates of a new API key.
+/// The name and validity period of a new API key.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 struct UserApiKey {
-    /// What people call it: 1 to 100 characters.
+    /// Name of the key: 1 to 100 characters.
     #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     api_name: String,
-    /// Whether it ends at `expireDateTime`; false: it never ends by itself.
+    /// Whether the key expires at `expireDateTime`. If false, it never expires.
     has_expire_time: bool,
-    /// It is valid from this moment on, RFC 3339 with an offset; from now on if left out.
+    /// Start of validity, RFC 3339 with an offset. Default: now.
     start_date_time: Option<Moment>,
-    /// It is valid before this moment, RFC 3339 with an offset. Ignored where `hasExpireTime` is false.
+    /// End of validity, RFC 3339 with an offset. Ignored if `hasExpireTime` is false.
     #[oai(validator(max_length = 64))]
     expire_date_time: Option<String>,
 }
 
-/// What an API key is to be from now on.
+/// The new settings of an API key.
 #[derive(Object, Deserialize)]
 #[oai(rename = "ApiKeyChangeRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ChangeRequest {
-    /// The key's id.
+    /// Id of the key.
     #[oai(validator(minimum(value = "1"), maximum(value = "2147483647")))]
     id: i64,
-    /// What people call it: 1 to 100 characters.
+    /// Name of the key: 1 to 100 characters.
     #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: String,
-    /// It is valid from this moment on, RFC 3339 with an offset.
+    /// Start of validity, RFC 3339 with an offset.
     start_date: Moment,
-    /// It is valid before this moment, RFC 3339 with an offset. Ignored where `hasExpireTime` is false.
+    /// End of validity, RFC 3339 with an offset. Ignored if `hasExpireTime` is false.
     #[oai(validator(max_length = 64))]
     expire_date: Option<String>,
-    /// Whether it ends at `expireDate`; false: it never ends by itself.
+    /// Whether the key expires at `expireDate`. If false, it never expires.
     has_expire_time: bool,
-    /// What it may do: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254, at most the caller's own role.
+    /// Role of the key: USER 0, BILLING 1, WORKSPACES 2 or ADMINISTRATOR 254; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "254")))]
     role_id: i64,
-    /// The ids of the projects that it is for, up to 100; an empty list: the whole organization. As before if left out.
+    /// Ids of the projects that the key is restricted to: up to 100. An empty list makes it valid for the whole
+    /// organization. Left out: unchanged.
     #[oai(validator(max_items = 100, max_length = 44))]
     list_projects_id: Option<Vec<String>>,
-    /// Whether it is switched off. As before if left out.
+    /// Whether the key is disabled. Left out: unchanged.
     disabled: Option<bool>,
-    /// What people should know of it: up to 250 characters. As before if left out.
+    /// Note for people: up to 250 characters. Left out: unchanged.
     #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     note: Option<String>,
 }
 
-/// How an API key is rotated.
+/// How to rotate an API key.
 #[derive(Object, Deserialize)]
 #[oai(rename = "ApiKeyRotateRequest", rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RotateRequest {
-    /// For how many seconds both keys are valid: 0 to 2592000, which is 30 days.
+    /// Seconds for which both keys are valid: 0 to 2592000 (30 days).
     #[oai(validator(minimum(value = "0"), maximum(value = "2592000")))]
     overlap_seconds: i64,
 }
@@ -96,63 +98,63 @@ pub(super) struct RotateRequest {
 #[derive(Object)]
 #[oai(rename = "ApiKey", rename_all = "camelCase")]
 pub(super) struct ApiKeyItem {
-    /// The key's id.
+    /// Id of the key.
     api_key_id: i32,
-    /// What people call it.
+    /// Name of the key.
     api_key_name: String,
-    /// A mask: the secret's first and last characters.
+    /// Masked secret: its first and last characters.
     api_key: String,
-    /// It is valid from this moment on.
+    /// Start of validity.
     start_date: Timestamp,
-    /// It is valid before this moment; null: for ever.
+    /// End of validity. Null if the key never expires.
     #[oai(nullable)]
     expire_date: Option<Timestamp>,
-    /// Whether it ends by itself.
+    /// Whether the key expires.
     has_expire_time: bool,
-    /// The projects that it is for, newest first; none: the whole organization.
+    /// Projects that the key is restricted to, newest first. Empty: the whole organization.
     projects_name_list: Vec<ProjectName>,
-    /// What it may do.
+    /// Role of the key, as a number.
     role_id: u8,
-    /// When it was last used, up to a minute late; null: never.
+    /// Time of the last use, delayed by up to a minute. Null if it was never used.
     #[oai(nullable)]
     last_used: Option<Timestamp>,
-    /// From where; null if it never was.
+    /// Client address of the last use. Null if there is none.
     #[oai(nullable)]
     last_used_address: Option<String>,
-    /// Whether it is switched off.
+    /// Whether the key is disabled.
     disabled: bool,
-    /// What people should know of it.
+    /// Note for people.
     note: String,
 }
 
-/// A project that an API key is for.
+/// A project that an API key is restricted to.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct ProjectName {
-    /// The project's id.
+    /// Id of the project.
     public_id: String,
-    /// Its name.
+    /// Name of the project.
     name: String,
 }
 
-/// An API key that was made or changed.
+/// A created or changed API key.
 #[derive(Object)]
 #[oai(rename = "ApiKeyResult", rename_all = "camelCase")]
 pub(super) struct ApiKeyMade {
-    /// The key's id.
+    /// Id of the key.
     id: i32,
-    /// What people call it.
+    /// Name of the key.
     name: String,
-    /// The secret where the key was made; else its first and its last characters.
+    /// The secret, `oka_...`, if the key was just created. Otherwise its first and last characters.
     api_key: String,
-    /// It is valid from this moment on.
+    /// Start of validity.
     start_date: Timestamp,
-    /// It is valid before this moment; null: for ever.
+    /// End of validity. Null if the key never expires.
     #[oai(nullable)]
     expire_date: Option<Timestamp>,
-    /// Whether it ends by itself.
+    /// Whether the key expires.
     has_expire_time: bool,
-    /// What it may do.
+    /// Role of the key, as a number.
     role_id: u8,
 }
 
@@ -162,7 +164,7 @@ wrapped!(
     Vec<ApiKeyItem>
 );
 wrapped!(
-    /// An API key as it is now: a new one with its secret, which exists nowhere else.
+    /// An API key after the operation. A new one has its secret, which cannot be retrieved again.
     ApiKeyAnswer,
     ApiKeyMade
 );
@@ -204,10 +206,10 @@ impl RotateRequest {
     }
 }
 
-/// The end of a key that has one.
+/// Parses the end of a key, if it has one.
 fn end(field: &'static str, has_end: bool, value: Option<&str>) -> Result<Option<Time>, InvalidField> {
     match (has_end, value) {
-        // It does not count, but it has a limit.
+        // The value is ignored, but its length is limited.
         (false, value) => text::at_most(field, value.unwrap_or_default(), 64).map(|()| None),
         (true, Some(time)) => parse_time(field, time).map(Some),
         (true, None) => Err(InvalidField::new(field, "must be given where hasExpireTime is true")),
@@ -236,7 +238,7 @@ pub(super) fn page(page: ApiKeyPage) -> Vec<ApiKeyItem> {
     keys.into_iter().map(item).collect()
 }
 
-/// A key with its secret, or with what is shown of it.
+/// Returns a key with its secret or, in its place, the mask.
 pub(super) fn made(key: &ApiKey, secret: &str) -> ApiKeyMade {
     ApiKeyMade {
         id: key.standing.id.number(),

@@ -1,4 +1,4 @@
-//! How is something sent that never changes while the program runs? Compressed to whoever takes that, with a tag of its content.
+//! Serves static content: compressed for clients that accept gzip, and with an `ETag` of its content.
 
 use std::io::{Read, Write};
 use std::sync::OnceLock;
@@ -13,26 +13,26 @@ use sha2::{Digest, Sha256};
 
 use crate::crypto::chain::hex;
 
-/// Bytes of the hash that a tag has: two contents never meet by chance.
+/// Bytes of the hash in an `ETag`: enough that two contents never share one by chance.
 const TAG_BYTES: usize = 8;
 
-/// A file of the program, or a text that it makes once.
+/// A file embedded in the program, or a text that is generated once.
 pub struct Asset {
     content_type: &'static str,
     gzip: Bytes,
-    /// The same as it was before it was compressed, once somebody has asked for that.
+    /// The decompressed content, once a client has asked for it.
     plain: OnceLock<Bytes>,
     tag: String,
 }
 
 impl Asset {
-    /// Something that was compressed when the program was built.
+    /// Creates an asset from content that was compressed at build time.
     #[must_use]
     pub fn compressed(content_type: &'static str, gzip: &'static [u8]) -> Self {
         Self::new(content_type, Bytes::from_static(gzip), OnceLock::new())
     }
 
-    /// A text, which is compressed here.
+    /// Creates an asset from a text, and compresses it.
     pub fn text(content_type: &'static str, text: &'static str) -> std::io::Result<Self> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(text.as_bytes())?;
@@ -41,12 +41,12 @@ impl Asset {
     }
 
     fn new(content_type: &'static str, gzip: Bytes, plain: OnceLock<Bytes>) -> Self {
-        // Weak (RFC 9110, section 8.8.1): both forms of one content have it.
+        // Weak (RFC 9110, section 8.8.1), because both forms of one content share it.
         let tag = format!("W/\"{}\"", hex(&Sha256::digest(&gzip)[..TAG_BYTES]));
         Self { content_type, gzip, plain, tag }
     }
 
-    /// The answer to a request for it.
+    /// Returns the response to a request for the asset.
     #[must_use]
     pub fn answer(&self, request: &Request) -> Response {
         let is_known = request.header(header::IF_NONE_MATCH).is_some_and(|tags| tags.contains(&self.tag));
@@ -68,14 +68,14 @@ impl Asset {
 
 fn plain(gzip: &[u8]) -> Bytes {
     let mut plain = Vec::new();
-    // What this program compressed itself can be read.
+    // The program's own output always decompresses.
     if let Err(error) = GzDecoder::new(gzip).read_to_end(&mut plain) {
-        tracing::error!(%error, "a part of the program cannot be decompressed");
+        tracing::error!(%error, "an embedded file cannot be decompressed");
     }
     plain.into()
 }
 
-/// Whether the client takes gzip (RFC 9110, section 12.5.3): it names it, or anything, and not with a weight of 0.
+/// Returns whether the client accepts gzip (RFC 9110, section 12.5.3): it names `gzip` or `*`, with a weight above 0.
 fn takes_gzip(request: &Request) -> bool {
     let named = request.headers().get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let codings: Vec<(String, bool)> = named

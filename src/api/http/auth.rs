@@ -1,4 +1,4 @@
-//! Who is calling? Exactly one credential, read from its header and nowhere else.
+//! Authenticates the caller by exactly one credential, which is read from its header and nowhere else.
 
 use std::sync::Arc;
 
@@ -15,20 +15,21 @@ use crate::engine::authenticate::{self, Credential};
 use crate::engine::caller::Caller;
 use crate::engine::error::Error;
 
-/// The scheme of access tokens, as the document names it.
+/// Name of the security scheme for access tokens in the document.
 pub const BEARER: &str = "bearerAuth";
-/// The scheme of API keys.
+/// Name of the security scheme for API keys.
 pub const API_KEY: &str = "apiKeyAuth";
-/// The header of API keys.
+/// Header that has an API key.
 pub const X_API_KEY: &str = "x-api-key";
 
-/// The caller of an operation that no API key may call. As the first argument it refuses before anything else is looked at.
+/// The caller of an operation that API keys cannot call. As the first argument of an operation, it refuses a request
+/// before anything else is read.
 pub struct Auth(pub Caller);
 
-/// The caller of an operation that API keys may call too, as far as their role goes.
+/// The caller of an operation that API keys can call too, as far as their role goes.
 pub struct AuthOrKey(pub Caller);
 
-/// The same, of an operation that no limit on calls counts.
+/// The same for an operation without a rate limit.
 pub struct AuthUncounted(pub Caller);
 
 macro_rules! security {
@@ -61,10 +62,10 @@ security!(Auth, [BEARER], register_bearer, true);
 security!(AuthOrKey, [BEARER, API_KEY], register_both, true);
 security!(AuthUncounted, [BEARER, API_KEY], register_both, false);
 
-/// Puts both schemes into the document.
+/// Registers both security schemes in the document.
 pub fn register_both(registry: &mut Registry) {
     register_bearer(registry);
-    let description = "An API key, `oka_...`; the operations that list this scheme take one. A request takes one credential: leave the other empty.";
+    let description = "An API key, `oka_...`, for the operations that list this scheme. A request must have only one credential: leave the other one empty.";
     registry.create_security_scheme(
         API_KEY,
         MetaSecurityScheme {
@@ -81,7 +82,7 @@ pub fn register_both(registry: &mut Registry) {
 }
 
 fn register_bearer(registry: &mut Registry) {
-    let description = "An access token, `okp_...`: the first start prints one, `orgkeys token create` makes more, and so does a login.";
+    let description = "An access token, `okp_...`. The server prints one at its first start; `orgkeys token create` and `loginUser` create more.";
     registry.create_security_scheme(
         BEARER,
         MetaSecurityScheme {
@@ -97,10 +98,10 @@ fn register_bearer(registry: &mut Registry) {
     );
 }
 
-/// Who calls, by the one credential of the request.
+/// Returns the caller that the request's credential belongs to.
 fn caller(request: &Request, limited: bool) -> Result<Caller, Error> {
     let app = request.data::<Arc<App>>().ok_or_else(|| Error::internal("no app beside the request"))?;
-    // Right here: going to another thread and back costs more than the lookup.
+    // On this thread: moving to another and back costs more than the lookup.
     let caller = authenticate::authenticate(app, credential(request)?, origin(request))?;
     if limited {
         authenticate::admit(app, &caller)?;
@@ -108,7 +109,7 @@ fn caller(request: &Request, limited: bool) -> Result<Caller, Error> {
     Ok(caller)
 }
 
-/// The one credential of a request. An API key may come as a bearer token too.
+/// Returns the request's credential. An API key may be sent as a bearer token too.
 fn credential(request: &Request) -> Result<Credential<'_>, Error> {
     let mut authorizations = request.headers().get_all(header::AUTHORIZATION).iter();
     let mut keys = request.headers().get_all(X_API_KEY).iter();
@@ -118,12 +119,12 @@ fn credential(request: &Request) -> Result<Credential<'_>, Error> {
         (Some(_), _, Some(_), _) => Err(two("an Authorization header and an x-api-key header")),
         (None, None, None, None) => Err(Error::unauthenticated(
             "NO_CREDENTIAL",
-            "No credential: send Authorization: Bearer and an access token, or x-api-key where an API key may call",
+            "No credential: send `Authorization: Bearer <access token>`, or an API key in x-api-key where API keys are allowed",
         )),
         (None, None, Some(key), None) => Ok(Credential::ApiKey(key.to_str().unwrap_or_default().trim())),
         (Some(value), None, None, None) => {
             let token = bearer(value.to_str().unwrap_or_default()).ok_or_else(|| {
-                let message = "The Authorization header is malformed: it is `Bearer` and an access token";
+                let message = "The Authorization header is malformed: send `Authorization: Bearer <access token>`";
                 Error::unauthenticated("MALFORMED_TOKEN", message)
             })?;
             Ok(if is_api_key(token) { Credential::ApiKey(token) } else { Credential::Token(token) })
@@ -131,13 +132,13 @@ fn credential(request: &Request) -> Result<Credential<'_>, Error> {
     }
 }
 
-/// The token of a bearer Authorization.
+/// Returns the token of a bearer `Authorization` value.
 pub fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whether this looks like an API key.
+/// Returns whether a token has the prefix of API keys.
 pub fn is_api_key(token: &str) -> bool {
     token.starts_with(secret::SecretKind::ApiKey.prefix())
 }

@@ -1,4 +1,4 @@
-//! How is a body read? As JSON, with an error that names the field and never repeats its value.
+//! Reads JSON request bodies. Errors name the field and never repeat its value.
 
 use poem::http::header;
 use poem::{Request, RequestBody};
@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use super::error;
 use crate::engine::error::{Error, ErrorKind};
 
-/// A JSON body. On signed calls the error has an `errorMessage` too, which is what nodes print.
+/// A JSON body. On signed calls, its errors also have an `errorMessage`, which is what nodes print.
 pub struct Body<T, const SIGNED: bool = false>(pub T);
 
-/// A JSON body that may be left out.
+/// An optional JSON body.
 pub struct OptionalBody<T>(pub Option<T>);
 
 impl<'a, T: Type + DeserializeOwned, const SIGNED: bool> ApiExtractor<'a> for Body<T, SIGNED> {
@@ -70,7 +70,7 @@ fn meta<T: Type>(required: bool) -> MetaRequest {
     MetaRequest { description: None, content, required }
 }
 
-/// Reads the body, whose size and time the middleware has bounded. An empty one is `None`.
+/// Reads the body, whose size and time the middleware has bounded. An empty body is `None`.
 async fn read<T: DeserializeOwned>(
     request: &Request,
     body: &mut RequestBody,
@@ -91,9 +91,9 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    // A list would be read as the fields in their order, which no document says.
+    // serde would read an array as the fields in their order, which no document specifies.
     if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(invalid("The body must be an object, not a list".to_owned()));
+        return Err(invalid("The body must be a JSON object, not an array".to_owned()));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json)
@@ -102,7 +102,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     Ok(value)
 }
 
-/// What is wrong, without the value: the parser's text up to `expected` may repeat it.
+/// Describes an error without the value: the parser's text before `expected` may repeat it.
 fn explain(path: &str, error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let at = format!("line {}, column {}", error.line(), error.column());
@@ -117,10 +117,10 @@ fn explain(path: &str, error: &serde_json::Error) -> Error {
     invalid(format!("{path} must be {} ({at})", words(expected)))
 }
 
-/// What the parser calls a type, in the words of JSON.
+/// Translates the parser's name of a type into JSON's.
 fn words(expected: &str) -> &str {
     match expected {
-        "a sequence" => "a list",
+        "a sequence" => "an array",
         "a map" => "an object",
         "a boolean" => "true or false",
         _ if expected.starts_with("struct ") => "an object",
@@ -153,8 +153,8 @@ mod tests {
         assert_eq!(secret, "count must be a whole number (line 1, column 45)");
         assert!(message(r#"{"ip": okp_secret}"#).starts_with("The body is not JSON"));
         assert!(message(r#"{"ip": "a", "ip": "b"}"#).starts_with("duplicate field ip"));
-        assert!(message(r#"["a", 1]"#).contains("must be an object"));
-        assert!(message(&"[".repeat(60_000)).contains("must be an object"));
+        assert!(message(r#"["a", 1]"#).contains("must be a JSON object"));
+        assert!(message(&"[".repeat(60_000)).contains("must be a JSON object"));
         assert!(message(r#"{"ip": "a"} x"#).starts_with("The body is not JSON"));
     }
 }

@@ -1,5 +1,5 @@
-//! Which answers end their connection? Those of operations that are sent a secret: its bytes stay where the connection read
-//! them until the next request comes, and are wiped only with the connection's buffers.
+//! Closes the connection after operations whose request body has a secret: its bytes stay in the connection's buffers
+//! until the next request overwrites them, and are wiped only when the connection ends.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,14 @@ use poem_openapi::{OpenApi, OperationId};
 
 use crate::api::Apis;
 
-/// What fields are called that hold a secret. Not `apiKey`: services have keys verified all day long, on connections of
-/// their own whose every request has a key in its head too.
+/// Names of fields that have a secret. `apiKey` is not one of them: services verify keys all the time, on connections
+/// of their own whose every request has a key in its head as well.
 const SECRETS: [&str; 5] = ["password", "currentPassword", "refreshToken", "refresh_token", "token"];
 
-/// The middleware that ends such connections.
+/// Middleware that closes such connections.
 pub struct Closing;
 
-/// An endpoint whose answers say which connection ends with them.
+/// An endpoint whose responses close the connection where necessary.
 pub struct Closed<E> {
     inner: E,
     operations: HashSet<&'static str>,
@@ -43,7 +43,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Closed<E> {
     }
 }
 
-/// The operations whose body has a field for a secret.
+/// Returns the operations whose request body has a secret.
 fn sent_secrets() -> HashSet<&'static str> {
     let mut registry = Registry::new();
     Apis::register(&mut registry);
@@ -61,7 +61,7 @@ fn takes_secret(operation: &MetaOperation, registry: &Registry) -> bool {
         .any(|properties| properties.iter().any(|(name, _)| SECRETS.contains(name)))
 }
 
-/// The fields of a body.
+/// Returns the fields of a body's schema.
 fn schema<'a>(of: &'a MetaSchemaRef, registry: &'a Registry) -> Option<&'a [(&'static str, MetaSchemaRef)]> {
     match of {
         MetaSchemaRef::Inline(schema) => Some(&schema.properties),

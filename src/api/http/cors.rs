@@ -1,12 +1,12 @@
-//! Which pages may call from a browser? None, unless a setting names their origins.
+//! CORS: which web pages may call the API from a browser. None, unless a setting lists their origins.
 
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
-/// The middleware, with the origins whose pages may call.
+/// Middleware with the list of allowed origins.
 pub struct Cors(pub Vec<String>);
 
-/// An endpoint that pages of some origins may call.
+/// An endpoint that pages of the allowed origins may call.
 pub struct Cleared<E> {
     inner: E,
     origins: Vec<String>,

@@ -1,4 +1,4 @@
-//! Where is the document seen and tried out? At `/docs`, in a Swagger UI that is part of the program and needs no network.
+//! Serves Swagger UI at `/docs`. It is part of the program and needs no network.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use super::asset::Asset;
 use super::document;
 use crate::engine::error::Error;
 
-/// Only our own files run; styles may be inline since Swagger UI sets some.
+/// Only the server's own files may run. Inline styles are allowed because Swagger UI sets some.
 const CSP: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
@@ -17,14 +17,14 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// A file that was compressed when the program was built.
+/// Includes a file that was compressed at build time.
 macro_rules! built {
     ($name:literal) => {
         include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"))
     };
 }
 
-/// The page, its script and style, and the files of swagger-ui-dist (Apache-2.0), by their names.
+/// The page, its script and style, and the files of swagger-ui-dist (Apache-2.0), by name.
 static FILES: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
     [
         ("", Asset::compressed(HTML, built!("index.html"))),
@@ -37,12 +37,12 @@ static FILES: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
 
 static DOCUMENT: LazyLock<std::io::Result<Asset>> = LazyLock::new(|| Asset::text("application/json", document::text()));
 
-/// Swagger UI, to be nested at `/docs`.
+/// Returns Swagger UI, to be nested at `/docs`.
 pub fn endpoint() -> Route {
     Route::new().at("/", get(file)).at("/:name", get(file))
 }
 
-/// The document, to be put at `/openapi.json`.
+/// Returns the document, to be served at `/openapi.json`.
 pub fn document() -> impl IntoEndpoint {
     get(json)
 }

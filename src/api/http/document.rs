@@ -1,11 +1,25 @@
-//! What does the OpenAPI document say? Exactly what the code says, written so that validators and generators take it (OpenAPI 3.0.3).
+//! Generates the OpenAPI 3.0.3 document from the code, in a form that validators and client generators accept.
 //!
-//! The framework's own writer emits a path once for each group that has it, and readers keep only the last. So this
-//! one works from the same registry, merges paths, and mends what generators stumble over.
+//! poem-openapi's own writer emits a path once for each group that has an operation on it, and parsers keep only the last.
+//! This writer works from the same registry, merges such paths, and corrects what generators fail on.
+//!
+//! An operation's doc comment has the summary, the description, and a list of what each status means, which ends it:
+//!
+//! ```text
+//! /// Delete a webhook
+//! ///
+//! /// Also deletes its pending deliveries. Requires ADMINISTRATOR or OWNER.
+//! ///
+//! /// Responses:
+//! /// - 200: The webhook was deleted.
+//! /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
+//! ```
+//!
+//! Statuses that mean the same everywhere (401, 408, 413, 415, 429, 500, 503) may be left out of the list.
 
 mod examples;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use poem_openapi::OpenApi;
@@ -15,13 +29,23 @@ use serde_json::{Map, Value, json};
 use super::auth;
 use crate::api::Apis;
 
-const DESCRIPTION: &str = "Holds an organization's keys: administrators mint RSA keys, nodes prove themselves by \
-    signing their registration with one, services present API keys and have them verified, and everything that is done \
-    lands in an audit log.\n\n\
-    Press **Authorize** and paste the access token that the first start printed into `bearerAuth`, then start with \
-    `getProfile`: it gives the id of your organization. `orgkeys sign` makes the body of a node's registration.";
+const DESCRIPTION: &str = "orgkeys holds an organization's keys. Administrators create RSA keys, nodes prove their identity \
+    by signing their registration with one, services present API keys and have them verified, and every action lands in a \
+    tamper-evident audit log.\n\n\
+    To try the API here, press **Authorize**, paste the access token that the server printed at its first start into \
+    `bearerAuth`, and call `getProfile`: it returns the id of your organization, which most other calls need. \
+    `orgkeys sign` prints the request body for `registerNode`.\n\n\
+    **Roles.** A person or API key has one role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. A higher \
+    role includes all rights of the lower ones. You cannot grant, change or revoke a role above your own.\n\n\
+    **Audit log.** A 2xx response means that the change and its audit entry have been committed to disk in one transaction. \
+    Reads and denied requests are recorded too, except where an operation says otherwise.\n\n\
+    **Identifiers.** Ids are opaque strings. An organization that does not exist and one that you do not belong to get the \
+    same response.";
 
-/// Headers whose names the framework writes in capitals.
+/// Starts the list of statuses in an operation's doc comment.
+const RESPONSES: &str = "\n\nResponses:\n";
+
+/// The spelling of response headers, whose names the framework writes in capitals.
 const HEADERS: [&str; 10] = [
     "Cache-Control",
     "Content-Disposition",
@@ -37,7 +61,7 @@ const HEADERS: [&str; 10] = [
 
 static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
 
-/// The document as text: one for the file, the server, Swagger UI and the command line.
+/// Returns the document as JSON text, which the file, the server, Swagger UI and the command line share.
 #[must_use]
 pub fn text() -> &'static str {
     &TEXT
@@ -67,14 +91,14 @@ fn document() -> Value {
     })
 }
 
-/// The schemes, that of people first: it is the one that readers look for.
+/// Returns the security schemes, with access tokens first since most callers use one.
 fn security_schemes(registry: &Registry) -> Map<String, Value> {
     let mut schemes: Vec<_> = registry.security_schemes.iter().collect();
     schemes.sort_by_key(|(name, _)| **name != auth::BEARER);
     schemes.into_iter().map(|(name, scheme)| ((*name).to_string(), json!(scheme))).collect()
 }
 
-/// The groups in the order in which their operations come.
+/// Returns the tags in the order of their operations.
 fn tags(registry: &Registry) -> Vec<&MetaTag> {
     let order = Apis::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations);
     let order: Vec<&str> = order.flat_map(|operation| operation.tags).collect();
@@ -105,24 +129,30 @@ fn operation(operation: &MetaOperation) -> Value {
     for parameter in written.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         strip(parameter, &["deprecated", "explode"]);
     }
-    let responses = &operation.responses.responses;
-    written["responses"] =
-        responses.iter().map(|response| (status(response), answer(response))).collect::<Map<_, _>>().into();
+    let (description, meanings) = described(operation);
+    written["description"] = json!(description);
+    let responses = operation.responses.responses.iter().map(|response| {
+        let status = response.status.map_or_else(|| "default".to_owned(), |status| status.to_string());
+        let written = answer(response, meanings.get(status.as_str()));
+        (status, written)
+    });
+    written["responses"] = responses.collect::<Map<_, _>>().into();
     mended(written)
 }
 
-fn status(response: &MetaResponse) -> String {
-    match (response.status, &response.status_range) {
-        (Some(status), _) => status.to_string(),
-        (None, Some(range)) => range.clone(),
-        (None, None) => "default".to_owned(),
-    }
+/// Splits an operation's doc comment into the description and what each status means.
+fn described(operation: &MetaOperation) -> (&'static str, BTreeMap<&'static str, String>) {
+    let text = operation.description.unwrap_or_default();
+    let (description, list) = text.split_once(RESPONSES).unwrap_or((text, ""));
+    let items = list.strip_prefix("- ").into_iter().flat_map(|list| list.split("\n- "));
+    let meanings = items.filter_map(|item| item.split_once(": "));
+    (description, meanings.map(|(status, meaning)| (status, meaning.replace('\n', " "))).collect())
 }
 
-fn answer(response: &MetaResponse) -> Value {
+fn answer(response: &MetaResponse, meaning: Option<&String>) -> Value {
     let mut written = json!(response);
-    if response.description.is_empty() {
-        written["description"] = json!("It was done.");
+    if let Some(meaning) = meaning {
+        written["description"] = json!(meaning);
     }
     if let Some(Value::Object(headers)) = written.get_mut("headers").map(Value::take) {
         let named = headers.into_iter().map(|(name, mut header)| {
@@ -139,8 +169,8 @@ fn answer(response: &MetaResponse) -> Value {
     written
 }
 
-/// Mends a value all the way down: the bounds of whole numbers are whole and those of unsigned ones are there, what may be
-/// null is required, references are plain, and no field is there twice.
+/// Corrects a value recursively: bounds of integers become integers, unsigned integers get bounds, nullable fields become
+/// required, references become plain, and a field with two spellings is listed once.
 fn mended(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -161,7 +191,7 @@ fn mended(value: Value) -> Value {
     }
 }
 
-/// The formats of unsigned numbers are the framework's own: their bounds say it to everybody.
+/// Adds the bounds of unsigned integers. Their formats are the framework's own, which other tools do not know.
 fn bound_unsigned(schema: &mut Map<String, Value>) {
     let most = match schema.get("format").and_then(Value::as_str) {
         Some("uint8") => u32::from(u8::MAX),
@@ -173,7 +203,7 @@ fn bound_unsigned(schema: &mut Map<String, Value>) {
     schema.entry("maximum").or_insert(json!(most));
 }
 
-/// What may be null is always there: only answers have it, and they leave nothing of it out.
+/// Marks nullable fields as required. Only responses have them, and responses never leave them out.
 fn require_nullable(schema: &mut Map<String, Value>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     let nullable = properties.iter().filter(|(_, property)| property["nullable"] == true);
@@ -186,7 +216,7 @@ fn require_nullable(schema: &mut Map<String, Value>) {
     }
 }
 
-/// What may be left out of a request may be null in it as well: many clients write every field that they have.
+/// Marks optional request fields as nullable, since many clients send every field that they know.
 fn allow_null(schemas: &mut Map<String, Value>, paths: &Value) {
     let operations = paths.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
     let bodies: Vec<&Value> = operations.flat_map(Map::values).filter_map(|of| of.get("requestBody")).collect();
@@ -202,8 +232,8 @@ fn allow_null(schemas: &mut Map<String, Value>, paths: &Value) {
     }
 }
 
-/// A field that has its name in two spellings, for clients of both, is one, and it is needed: generators make one name of
-/// the two, twice. `x-alias` keeps the other.
+/// Folds the two spellings of a field into one required field, because generators derive the same name from both. `x-alias`
+/// records the other spelling.
 fn fold_aliases(schema: &mut Map<String, Value>) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     let mut folded = Vec::new();
@@ -218,7 +248,7 @@ fn fold_aliases(schema: &mut Map<String, Value>) {
     if folded.is_empty() {
         return;
     }
-    // Said aloud, since some generators refuse by default what is not in a schema.
+    // Stated explicitly, because some generators reject fields that a schema does not list.
     schema.insert("additionalProperties".to_owned(), json!(true));
     if let Some(required) = schema.entry("required").or_insert_with(|| json!([])).as_array_mut() {
         folded.retain(|name| !required.contains(name));
@@ -235,8 +265,8 @@ fn camel_case(snake: &str) -> String {
     })
 }
 
-/// A reference that the framework wraps to describe it: generators take no `allOf` of what is not an object, and the schema
-/// that it names has a description of its own.
+/// Unwraps a reference that the framework put into an `allOf` to describe it. Generators do not support `allOf` of anything
+/// but objects, and the referenced schema has a description of its own.
 fn plain_reference(schema: &Map<String, Value>) -> Option<Value> {
     let (reference, rest) = schema.get("allOf")?.as_array()?.split_first()?;
     let only_described = |map: &Map<String, Value>| map.keys().all(|key| key == "description" || key == "allOf");
@@ -255,14 +285,14 @@ fn strip(value: &mut Value, keys: &[&str]) {
     }
 }
 
-/// Drops the schemas that no path leads to.
+/// Drops the schemas that no path references.
 fn keep_used(schemas: &mut Map<String, Value>, paths: &Value) {
     let used = reached(schemas, paths);
     schemas.retain(|name, _| used.contains(name));
     schemas.sort_keys();
 }
 
-/// The names of the schemas that a part of the document leads to.
+/// Returns the names of all schemas that a part of the document references, directly or through other schemas.
 fn reached(schemas: &Map<String, Value>, from: &Value) -> BTreeSet<String> {
     let (mut text, mut found) = (from.to_string(), BTreeSet::new());
     loop {
@@ -273,5 +303,30 @@ fn reached(schemas: &Map<String, Value>, from: &Value) -> BTreeSet<String> {
         }
         text = new.iter().map(|name| schemas[name].to_string()).collect();
         found.extend(new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Statuses that mean the same for every operation, so that its doc comment need not explain them.
+    const SHARED: [u16; 7] = [401, 408, 413, 415, 429, 500, 503];
+
+    #[test]
+    fn each_operation_says_what_its_own_statuses_mean_and_no_others() {
+        for operation in Apis::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations) {
+            let name = operation.operation_id.unwrap_or_default();
+            let (description, meanings) = described(&operation);
+            assert!(!description.contains("- 2"), "{name}: a list that is not found");
+            let statuses: Vec<_> =
+                operation.responses.responses.iter().filter_map(|response| response.status).collect();
+            for status in meanings.keys() {
+                assert!(statuses.iter().any(|known| known.to_string() == *status), "{name} does not answer {status}");
+            }
+            for status in statuses.into_iter().filter(|status| !SHARED.contains(status)) {
+                assert!(meanings.contains_key(status.to_string().as_str()), "{name} does not say what {status} means");
+            }
+        }
     }
 }

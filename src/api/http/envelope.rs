@@ -1,23 +1,23 @@
-//! What does an answer look like from outside? Two families of envelopes, told apart by the path.
+//! The envelopes of responses. There are two families, which the path determines.
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::Object;
 use poem_openapi::types::ToJSON;
 
-/// Which published platform's envelope a path answers with.
+/// The envelope of a path, each from one of the published platforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// `{success, message, ...}`: everything outside `/api/`.
+    /// `{success, message, ...}`: all paths outside `/api/`.
     Flat,
-    /// The same, with the code of a failure under a second name too: login, refresh and logout.
+    /// The same, with the error code under a second name too: login, refresh and logout.
     SignIn,
-    /// `{success, errors, messages, result, resultInfo, statusCode}`: everything under `/api/`.
+    /// `{success, errors, messages, result, resultInfo, statusCode}`: all paths under `/api/`.
     Wrapped,
 }
 
 impl Family {
-    /// The family that `path` belongs to.
+    /// Returns the family of a path.
     #[must_use]
     pub fn of(path: &str) -> Self {
         match path {
@@ -28,63 +28,63 @@ impl Family {
     }
 }
 
-/// A failure, the same for every call.
+/// An error, in the same form for every operation outside `/api/`.
 #[derive(Clone, Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct Failure {
     /// Always false.
     pub success: bool,
-    /// A sentence for people.
+    /// Message for people.
     pub message: String,
-    /// A stable word in capitals, for programs. On login, refresh and logout it is in `error_code` as well.
+    /// Error code for programs: a stable word in capitals. On login, refresh and logout, `error_code` has it too.
     pub error_code: String,
-    /// What to do about it; on signed calls only.
+    /// What to do about the error. On signed calls only.
     #[oai(skip_serializing_if_is_none)]
     pub error_message: Option<String>,
-    /// The same as `errorCode`, on login, refresh and logout only.
+    /// Same as `errorCode`. On login, refresh and logout only.
     #[oai(rename = "error_code", skip_serializing_if_is_none)]
     pub error_code_again: Option<String>,
 }
 
 impl Failure {
-    /// A failure with its code and a sentence.
+    /// Creates an error with a code and a message.
     pub fn new(code: &str, message: String) -> Self {
         Self { success: false, message, error_code: code.to_owned(), error_message: None, error_code_again: None }
     }
 }
 
-/// The success of a call that has nothing to give but its word.
+/// The success of an operation that returns nothing else.
 #[derive(Clone, Debug, Object)]
 pub struct Done {
     /// Always true.
     pub success: bool,
-    /// What was done.
+    /// Confirmation for people.
     pub message: String,
 }
 
 impl Done {
-    /// It was done.
+    /// Creates a success with a message.
     pub fn because(message: impl Into<String>) -> Self {
         Self { success: true, message: message.into() }
     }
 }
 
-/// A failure under `/api/`, the same for every call there.
+/// An error, in the same form for every operation under `/api/`.
 #[derive(Clone, Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct WrappedFailure {
     /// Always false.
     pub success: bool,
-    /// At least one sentence for people.
+    /// At least one message for people.
     pub errors: Vec<String>,
     /// Always empty.
     pub messages: Vec<String>,
     /// Always null.
     #[oai(nullable)]
     pub result: Option<String>,
-    /// A stable word in capitals, for programs.
+    /// Error code for programs: a stable word in capitals.
     pub result_info: String,
-    /// The status of the answer.
+    /// HTTP status of the response.
     pub status_code: u16,
 }
 
@@ -101,7 +101,7 @@ impl WrappedFailure {
     }
 }
 
-/// Declares the success of a call under `/api/`, which answers with `$result`.
+/// Declares the success response of an operation under `/api/`, with `$result` as its result.
 macro_rules! wrapped {
     ($(#[$doc:meta])* $name:ident, $result:ty) => {
         $(#[$doc])*
@@ -112,13 +112,13 @@ macro_rules! wrapped {
             success: bool,
             /// Always empty.
             errors: Vec<String>,
-            /// What was done.
+            /// Confirmation for people.
             messages: Vec<String>,
-            /// What was asked for.
+            /// The result.
             result: $result,
             /// Always empty.
             result_info: String,
-            /// The status of the answer.
+            /// HTTP status of the response.
             status_code: u16,
         }
 
@@ -134,23 +134,23 @@ macro_rules! wrapped {
 pub(in crate::api) use wrapped;
 
 wrapped!(
-    /// It is gone.
+    /// Confirmation that something was deleted.
     DeletedAnswer,
     bool
 );
 
 impl DeletedAnswer {
-    /// It was taken away.
+    /// Creates the confirmation of a deletion.
     pub(in crate::api) fn because(message: &str) -> Self {
         Self::new(200, message, true)
     }
 }
 
-/// The code of a failure, beside its response: it is counted.
+/// The code of an error, attached to its response for the metrics.
 #[derive(Clone, Debug)]
 pub struct Code(pub String);
 
-/// A failure as a response, in the envelope of its family.
+/// Returns an error as a response in the envelope of its family.
 #[must_use]
 pub fn failure(family: Family, status: StatusCode, failure: Failure) -> Response {
     let code = Code(failure.error_code.clone());

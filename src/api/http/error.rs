@@ -1,4 +1,4 @@
-//! How is a failure said over HTTP? One exhaustive match from kinds to status codes, and the list of them in the document.
+//! Maps an action's error to an HTTP response, and declares the error statuses of each operation in the OpenAPI document.
 
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
@@ -10,31 +10,33 @@ use super::envelope::{self, Failure, Family, WrappedFailure};
 use crate::domain::text::InvalidField;
 use crate::engine::error::{Error, ErrorKind};
 
-/// The statuses that an operation may fail with, as a set of bits; server faults are in every one.
+/// The error statuses of an operation, as a bit set. Every operation also has 500, and 503 unless it says otherwise.
 pub mod status {
-    /// 400: the input cannot be taken.
+    /// 400: invalid request.
     pub const BAD_REQUEST: u32 = 1;
-    /// 401, 403 and 429: no good credential, a right too low, too many calls.
+    /// 401, 403 and 429: missing or invalid credential, caller not allowed, rate limit reached.
     pub const FORBIDDEN: u32 = 1 << 1;
-    /// 404: there is no such thing.
+    /// 404: the resource does not exist.
     pub const NOT_FOUND: u32 = 1 << 2;
-    /// 408, 413 and 415: the body does not arrive in time, is too large or not JSON.
+    /// 408, 413 and 415: the body does not arrive in time, is too large, or is not JSON.
     pub const BAD_BODY: u32 = 1 << 3;
-    /// 429: too many calls.
+    /// 429: rate limit reached.
     pub const RATE_LIMITED: u32 = 1 << 4;
-    /// 401: no credential, or not a good one, where no right is asked for.
+    /// 401 alone: missing or invalid credential, in an operation that requires no right.
     pub const UNAUTHORIZED: u32 = 1 << 5;
-    /// 409: it stands against something that is there.
+    /// 409: conflict with the current state.
     pub const CONFLICT: u32 = 1 << 6;
-    /// The envelope is that of the paths under `/api/`.
+    /// The error schema is that of the paths under `/api/`.
     pub const WRAPPED: u32 = 1 << 7;
+    /// No 503: the operation writes nothing to the database, not even an audit entry.
+    pub const WRITES_NOTHING: u32 = 1 << 8;
 }
 
-/// A failure of an operation that documents the statuses in `STATUSES`.
+/// The error of an operation whose document declares the statuses in `STATUSES`.
 #[derive(Debug)]
 pub struct ApiError<const STATUSES: u32>(Error);
 
-/// The status code of a kind of failure.
+/// Returns the status code of a kind of error.
 #[must_use]
 pub const fn code(kind: ErrorKind) -> StatusCode {
     match kind {
@@ -49,11 +51,11 @@ pub const fn code(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// What really happened, beside a response, for the log alone.
+/// The cause of an internal error, attached to a response for the log. It is never sent.
 #[derive(Clone, Debug)]
 pub struct Cause(pub String);
 
-/// A failure as a response, with its cause beside it.
+/// Returns an error as a response, with its cause attached.
 pub fn respond(family: Family, error: Error) -> Response {
     let failure = Failure { error_message: error.advice, ..Failure::new(error.code, error.message) };
     let mut response = envelope::failure(family, code(error.kind), failure);
@@ -85,28 +87,41 @@ impl<const STATUSES: u32> From<ApiError<STATUSES>> for poem::Error {
     }
 }
 
-/// An error on its way to the middleware that knows the path, and so the envelope.
+/// Wraps an error for the middleware, which knows the path and so the envelope.
 pub fn refused(error: Error) -> poem::Error {
     let code = code(error.kind);
     poem::Error::new(error, code)
 }
 
+// What the statuses that mean the same for every operation say of themselves in the document.
+const UNAUTHORIZED: &str = "The request has no credential, more than one, or one that is malformed, unknown, not yet valid, \
+    expired or revoked. The error code says which.";
+const RATE_LIMITED: &str = "A rate limit or quota was reached. `Retry-After` says how many seconds to wait.";
+const INTERNAL: &str = "Internal error; nothing was changed. The server's log has the cause under the response's \
+    `X-Request-Id`.";
+const UNAVAILABLE: &str = "The server is overloaded (`STORAGE_BUSY`, `SERVER_BUSY`) or cannot commit to its database because \
+    the disk is full (`STORAGE_FULL`). Reads fail too, because each is recorded in the audit log. Nothing was changed. \
+    Retry after the seconds in `Retry-After`.";
+
 impl<const STATUSES: u32> ApiResponse for ApiError<STATUSES> {
     fn meta() -> MetaResponses {
         let listed = [
-            (status::BAD_REQUEST, 400, "The input cannot be taken; the message says why."),
-            (status::FORBIDDEN | status::UNAUTHORIZED, 401, "No credential, or not a good one."),
-            (status::FORBIDDEN, 403, "The caller may not; other organizations and missing ones answer alike."),
-            (status::NOT_FOUND, 404, "There is no such thing."),
-            (status::BAD_BODY, 408, "The request was not received in time."),
-            (status::CONFLICT, 409, "It stands against something that is there; the message says what."),
-            (status::BAD_BODY, 413, "The body is larger than 64 KiB."),
-            (status::BAD_BODY, 415, "The body is not application/json."),
-            (status::FORBIDDEN | status::RATE_LIMITED, 429, "Too many calls; Retry-After says how long to wait."),
+            (status::BAD_REQUEST, 400, "The request is invalid. The message says why."),
+            (status::FORBIDDEN | status::UNAUTHORIZED, 401, UNAUTHORIZED),
+            (status::FORBIDDEN, 403, "The caller is not allowed to do this."),
+            (status::NOT_FOUND, 404, "The resource does not exist."),
+            (status::BAD_BODY, 408, "The request did not arrive completely within the server's `request_timeout`."),
+            (status::CONFLICT, 409, "The request conflicts with the current state. The message says how."),
+            (status::BAD_BODY, 413, "The request body is larger than 64 KiB."),
+            (status::BAD_BODY, 415, "The request body's content type is not `application/json`."),
+            (status::FORBIDDEN | status::RATE_LIMITED, 429, RATE_LIMITED),
         ];
         let listed = listed.into_iter().filter(|(bit, ..)| STATUSES & bit != 0);
-        let mut responses: Vec<_> = listed.map(|(_, status, text)| Self::response(Some(status), text)).collect();
-        responses.push(Self::response(None, "A fault of the server, or no room to store; nothing was changed."));
+        let mut responses: Vec<_> = listed.map(|(_, status, text)| Self::response(status, text)).collect();
+        responses.push(Self::response(500, INTERNAL));
+        if STATUSES & status::WRITES_NOTHING == 0 {
+            responses.push(Self::response(503, UNAVAILABLE));
+        }
         MetaResponses { responses }
     }
 
@@ -120,13 +135,13 @@ impl<const STATUSES: u32> ApiResponse for ApiError<STATUSES> {
 }
 
 impl<const STATUSES: u32> ApiError<STATUSES> {
-    fn response(status: Option<u16>, description: &'static str) -> MetaResponse {
+    fn response(status: u16, description: &'static str) -> MetaResponse {
         let wrapped = STATUSES & status::WRAPPED != 0;
         let schema = if wrapped { Json::<WrappedFailure>::schema_ref() } else { Json::<Failure>::schema_ref() };
         MetaResponse {
             description,
-            status,
-            status_range: status.is_none().then(|| "5XX".to_owned()),
+            status: Some(status),
+            status_range: None,
             content: vec![MetaMediaType { content_type: "application/json", schema }],
             headers: Vec::new(),
         }

@@ -1,4 +1,5 @@
-//! Is the head of a request one that HTTP allows? One host, and lines that end as they must; else nobody could be sure that a proxy before us reads it as we do.
+//! Refuses requests whose head is ambiguous: more or less than one host, or lines that do not end in CR LF. A proxy in
+//! front of the server might read such a request differently.
 
 use poem::http::uri::Authority;
 use poem::http::{HeaderValue, Version, header};
@@ -8,14 +9,14 @@ use super::envelope::Family;
 use super::error;
 use crate::engine::error::{Error, ErrorKind};
 
-/// Beside a request: a line of its head ended in LF alone. The listener sets it.
+/// Attached to a request by the listener: a line of its head ended in LF alone.
 #[derive(Clone, Copy, Debug)]
 pub struct BareLf;
 
-/// The middleware that refuses other heads.
+/// Middleware that refuses ambiguous heads.
 pub struct Strict;
 
-/// An endpoint that is only called with a good head.
+/// An endpoint that only gets unambiguous requests.
 pub struct Sound<E>(E);
 
 impl<E: Endpoint> Middleware<E> for Strict {
@@ -35,25 +36,26 @@ impl<E: Endpoint> Endpoint for Sound<E> {
         };
         let error = Error::new(ErrorKind::Invalid, "INVALID_REQUEST", flaw);
         let mut response = error::respond(Family::of(request.uri().path()), error);
-        // Where the next request begins is not sure either.
+        // It is ambiguous where the next request begins, too.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         Ok(response)
     }
 }
 
-/// What is wrong with a head (RFC 9112, sections 2.2 and 3.2). HTTP/1.0 has no Host, and health checks still speak it.
+/// Returns what is wrong with a head (RFC 9112, sections 2.2 and 3.2). HTTP/1.0 requests, which some health checks
+/// still send, need no `Host`.
 fn flaw(request: &Request) -> Option<&'static str> {
     if request.data::<BareLf>().is_some() {
-        return Some("A line of the request's head ends in LF alone: HTTP requires CR LF");
+        return Some("A line of the request head ends in LF alone: HTTP requires CR LF");
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) if request.version() >= Version::HTTP_11 => {
             Some("The request has no Host header: HTTP/1.1 requires one")
         }
-        (_, Some(_)) => Some("The request has more than one Host header: send one"),
+        (_, Some(_)) => Some("The request has more than one Host header: send exactly one"),
         (Some(host), None) if !is_host(host) => {
-            Some("The Host header cannot be read: it is a host's name or address, and perhaps a port")
+            Some("The Host header is invalid: send a host name or address with an optional port")
         }
         (_, None) => None,
     }

@@ -1,4 +1,5 @@
-//! What is measured? Requests by operation and status, signed calls and verifications by outcome, and what the server says of itself when it is asked.
+//! The metrics: requests by operation and status, signed calls and verifications by outcome, and gauges that are read
+//! when the metrics are requested.
 
 mod gauges;
 mod text;
@@ -18,13 +19,13 @@ use crate::domain::api_key::Verdict;
 use crate::domain::time::Time;
 use crate::engine::app::App;
 
-/// The operations that are signed, and what they are called here.
+/// The signed operations, and their names in the metrics.
 pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregisterNode", "unregister")];
 
-/// The outcome of a signed call that was not refused.
+/// Outcome of a signed call that was accepted.
 pub const ACCEPTED: &str = "accepted";
 
-/// Everything that a signed call can come to: accepted, or the code of a refusal.
+/// All outcomes of a signed call: accepted, or the error code of a refusal.
 const OUTCOMES: [&str; 19] = [
     ACCEPTED,
     "BAD_SIGNATURE",
@@ -47,7 +48,8 @@ const OUTCOMES: [&str; 19] = [
     "UNSUPPORTED_MEDIA_TYPE",
 ];
 
-/// What a request was and what became of it. Never an organization: that would tell them apart to whoever may see metrics.
+/// Labels of a request. Never the organization, which would reveal who the organizations are to anyone who can see the
+/// metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     operation: &'static str,
@@ -59,13 +61,13 @@ struct Operation {
     operation: &'static str,
 }
 
-/// What a verification of an API key found.
+/// Label of an API key verification.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
 }
 
-/// What a signed call asked for, and `accepted` or the code of its refusal.
+/// Labels of a signed call: the call, and `accepted` or the error code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SignedCallLabels {
     call: &'static str,
@@ -74,7 +76,7 @@ struct SignedCallLabels {
 
 type Times = Family<Operation, Histogram, fn() -> Histogram>;
 
-/// The counters of this process.
+/// The metrics of this process.
 pub struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
@@ -87,7 +89,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing was counted yet; the process started at `start`.
+    /// Creates the metrics with all counters at zero. The process started at `start`.
     #[must_use]
     pub fn new(start: Time) -> Self {
         let mut all = Registry::default();
@@ -95,24 +97,24 @@ impl Metrics {
         let registry = all.sub_registry_with_prefix("orgkeys");
         let requests = Family::default();
         let times: Times = Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 14)));
-        registry.register("requests", "Requests answered, by operation and status", requests.clone());
+        registry.register("requests", "Responses, by operation and status", requests.clone());
         registry.register_with_unit(
             "request",
-            "Time from the request's head to its answer",
+            "Time from the request head to the response",
             Unit::Seconds,
             times.clone(),
         );
         let (verifications, signed_calls) = (Family::default(), Family::default());
-        registry.register("api_key_verifications", "API keys verified, by what was found", verifications.clone());
-        let help = "Signed calls of nodes: accepted, or the code of the refusal";
+        registry.register("api_key_verifications", "API key verifications, by verdict", verifications.clone());
+        let help = "Signed calls of nodes, by outcome: accepted, or the error code";
         registry.register("signed_calls", help, signed_calls.clone());
         let (connections, streams) = (Gauge::default(), Gauge::default());
-        registry.register("connections", "Connections that are open now", connections.clone());
-        registry.register("event_streams", "Live streams of events that are open now", streams.clone());
+        registry.register("connections", "Open connections", connections.clone());
+        registry.register("event_streams", "Open event streams", streams.clone());
         let gauges = Gauges::new(registry);
         let metrics =
             Self { registry: all, requests, times, verifications, signed_calls, connections, streams, gauges };
-        // There from the start, so that the first one shows as a rise.
+        // Created at the start, so that the first increment shows as a rise.
         for (_, call) in SIGNED {
             for outcome in OUTCOMES {
                 drop(metrics.signed_calls.get_or_create(&SignedCallLabels { call, outcome: outcome.to_owned() }));
@@ -124,7 +126,7 @@ impl Metrics {
         metrics
     }
 
-    /// Counts an answer.
+    /// Counts a response.
     pub fn answered(&self, operation: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Answered { operation, status }).inc();
         self.times.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
@@ -141,27 +143,27 @@ impl Metrics {
         self.signed_calls.get_or_create(&SignedCallLabels { call, outcome: outcome.to_owned() }).inc();
     }
 
-    /// A connection was opened.
+    /// Counts an opened connection.
     pub fn connected(&self) {
         self.connections.inc();
     }
 
-    /// A connection was closed.
+    /// Counts a closed connection.
     pub fn disconnected(&self) {
         self.connections.dec();
     }
 
-    /// A live stream of events was opened.
+    /// Counts an opened event stream.
     pub fn stream_opened(&self) {
         self.streams.inc();
     }
 
-    /// A live stream of events has ended.
+    /// Counts an ended event stream.
     pub fn stream_ended(&self) {
         self.streams.dec();
     }
 
-    /// Everything, in the Prometheus text format. Asking for it notices a new backup.
+    /// Returns all metrics in the Prometheus text format. Also checks for a new backup.
     pub fn text(&self, app: &App, stats: &Stats) -> String {
         self.gauges.read(app, stats);
         text::of(&self.registry)

@@ -1,4 +1,5 @@
-//! What surrounds the operations: how a request is let in, read, observed and answered, and how the document is made.
+//! What surrounds the operations: authentication, reading requests, observing and answering them, and generating the
+//! OpenAPI document.
 
 pub mod asset;
 pub mod auth;

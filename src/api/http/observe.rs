@@ -1,4 +1,5 @@
-//! What is seen of a request? Its id, its client, one line in the log and one count, but never what it carried. What every answer has is added here.
+//! Gives each request an id, determines its client, logs one line and counts it, without ever recording its content.
+//! Also adds the headers that every response has.
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -21,15 +22,15 @@ use crate::engine::caller::Origin;
 use crate::engine::error::Error;
 
 const REQUEST_ID: &str = "x-request-id";
-/// Operations that others ask for all day long; they are counted, and logged only at `debug`.
+/// Operations that are called continuously. They are counted, and logged at `debug` only.
 const FREQUENT: [&str; 5] = ["getHealth", "getReadiness", "getMetrics", "verifyApiKey", "verifyPresentedApiKey"];
 
-/// What stands for the status of a request that has none; no answer here ever has it.
+/// Status in the log and the metrics for a request without a response. The server never sends it.
 const UNANSWERED: u16 = 499;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The origin of a request, for calls without a caller.
+/// The origin of a request, for operations without a caller.
 pub struct From(pub Origin);
 
 impl<'a> FromRequest<'a> for From {
@@ -38,7 +39,7 @@ impl<'a> FromRequest<'a> for From {
     }
 }
 
-/// Where a request came from, as this middleware found it.
+/// Returns the origin of a request, as this middleware determined it.
 pub fn origin(request: &Request) -> Origin {
     request.data::<Origin>().cloned().unwrap_or_default()
 }
@@ -53,13 +54,13 @@ struct Observer {
 }
 
 impl Observe {
-    /// Counts into `metrics`, and believes `X-Forwarded-For` from `trusted_proxies` alone.
+    /// Creates the middleware. It counts in `metrics`, and trusts `X-Forwarded-For` from `trusted_proxies` only.
     pub fn new(app: Arc<App>, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>) -> Self {
         Self(Arc::new(Observer { app, metrics, trusted_proxies }))
     }
 }
 
-/// An endpoint under observation.
+/// An observed endpoint.
 pub struct Observed<E> {
     inner: E,
     observer: Arc<Observer>,
@@ -101,8 +102,8 @@ impl<E: Endpoint> Endpoint for Observed<E> {
     }
 }
 
-/// A request that waits for its answer. One that a stop drops first leaves its line and its count too: what it began may
-/// yet commit.
+/// A request without a response yet. If it is dropped because the server stops, it is logged and counted too: what it
+/// started may still be committed.
 struct Observation<'o> {
     observer: &'o Observer,
     id: String,
@@ -120,7 +121,7 @@ impl<'o> Observation<'o> {
 
     fn answered(mut self, response: &Response) {
         self.waits = false;
-        // The path is not logged: somebody may have put a secret where an id belongs.
+        // The path is not logged: a client may have put a secret in place of an id.
         let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
         if let Some((_, call)) = SIGNED.iter().find(|(signed, _)| *signed == operation) {
             let code = response.data::<Code>().map_or(ACCEPTED, |code| &code.0);
@@ -144,12 +145,12 @@ impl<'o> Observation<'o> {
 impl Drop for Observation<'_> {
     fn drop(&mut self) {
         if self.waits {
-            self.note("none", UNANSWERED, "not answered: the connection was ended");
+            self.note("none", UNANSWERED, "no response: the connection was closed");
         }
     }
 }
 
-/// A method by its name, unless somebody made it up: then it may be anything.
+/// Returns a method's name, or `other` for one that is not standard, which may be any text.
 fn known(method: &Method) -> &str {
     let known = [
         Method::GET,
@@ -165,15 +166,15 @@ fn known(method: &Method) -> &str {
     if known.contains(method) { method.as_str() } else { "other" }
 }
 
-/// An address as proxies write it: alone, or with a port.
+/// Parses an address as proxies write it: alone or with a port.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 impl Observer {
-    /// The client's own id if it is short, plain and no token, else a new one.
+    /// Returns the client's request id if it is short, plain and not a secret, otherwise a new one.
     fn request_id(&self, request: &Request) -> String {
-        // A token that was put here by mistake would be answered, logged and kept in the audit log for ever.
+        // A token that was sent here by mistake would be returned, logged and recorded in the audit log permanently.
         let plain = |id: &&str| {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -182,7 +183,8 @@ impl Observer {
         request.header(REQUEST_ID).filter(plain).map_or_else(|| self.app.request_id(), str::to_owned)
     }
 
-    /// The peer; behind trusted proxies the last address of `X-Forwarded-For` that is not one of them.
+    /// Returns the peer's address or, behind trusted proxies, the last address in `X-Forwarded-For` that is not one of
+    /// them.
     fn client(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.remote_addr().as_socket_addr()?.ip().to_canonical();
         let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));

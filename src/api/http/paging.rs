@@ -1,9 +1,9 @@
-//! How much of a list is answered? As asked, at most a thousand, newest first.
+//! Paging of lists with `skip` and `take`: at most 1,000 entries, newest first.
 
-/// The number without `take`, and the most: each operation declares that itself, so that its document says it.
+/// Page size without `take`, and its maximum. Each operation declares the maximum itself, so that its document has it.
 const MOST: u32 = 1_000;
 
-/// How many to pass over and how many to give, as asked with `skip` and `take`.
+/// Returns how many entries to skip and how many to return.
 #[must_use]
 pub fn page(skip: Option<u32>, take: Option<u32>) -> (u32, u32) {
     (skip.unwrap_or(0), take.unwrap_or(MOST))

@@ -1,4 +1,5 @@
-//! How many passwords are hashed at once? Two for the whole server; the others wait without a thread, and only so many may.
+//! Limits concurrent password hashing to two for the whole server. Waiting callers occupy no thread, and their number
+//! is limited.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +10,17 @@ use super::bridge::blocking;
 use crate::engine::app::App;
 use crate::engine::error::{Error, ErrorKind};
 
-/// Hashes at once: each takes 19 MiB and a core.
+/// Maximum number of concurrent hashes, each of which uses 19 MiB and one core.
 const HASHES_AT_ONCE: usize = 2;
 
-/// Callers that may wait for their turn; a turn takes some 20 ms.
+/// Maximum number of waiting callers. A hash takes about 20 ms.
 const WAITING: usize = 256;
 
-/// The one gate for all work on passwords; its clones share it.
+/// The gate for all password hashing. Clones share it.
 #[derive(Clone)]
 pub struct PasswordWork {
     turns: Arc<Semaphore>,
-    /// Held by those that wait, too.
+    /// Held by running and waiting callers.
     queue: Arc<Semaphore>,
 }
 
@@ -33,7 +34,7 @@ impl Default for PasswordWork {
 }
 
 impl PasswordWork {
-    /// Runs what hashes or compares a password when it is its turn, on a thread that may block.
+    /// Runs work that hashes or compares a password when it is its turn, on a blocking thread.
     pub async fn run<T: Send + 'static>(
         &self,
         app: &Arc<App>,
@@ -41,7 +42,7 @@ impl PasswordWork {
     ) -> Result<T, Error> {
         let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| busy())?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
-        // Held by the work itself: a client that leaves does not end it.
+        // Moved into the work: a client that disconnects does not release them early.
         let held = (queued, turn);
         blocking(app, move |app| {
             let done = work(app);
@@ -53,6 +54,6 @@ impl PasswordWork {
 }
 
 fn busy() -> Error {
-    let message = "Too many passwords are being looked at: nothing was changed. Try again";
+    let message = "Too many passwords are being checked at the same time. Nothing was changed: retry in a second";
     Error { retry_after: Some(Duration::from_secs(1)), ..Error::new(ErrorKind::Unavailable, "SERVER_BUSY", message) }
 }

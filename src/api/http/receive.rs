@@ -1,4 +1,5 @@
-//! What of a request is taken in, and for how long? At most 64 KiB, only until its deadline, and with a path that can be read.
+//! Receives the request body before anything else is done: at most 64 KiB, before the request's deadline. Also makes
+//! the path readable.
 
 use std::time::{Duration, Instant};
 
@@ -7,17 +8,17 @@ use poem::http::uri::{PathAndQuery, Uri};
 use poem::http::{StatusCode, header};
 use poem::{Endpoint, Middleware, Request};
 
-/// The most bytes of a body.
+/// Maximum size of a body in bytes.
 pub const MOST: usize = 64 * 1024;
 
-/// When the whole request must have been received; the listener sets it.
+/// Time by which the whole request must be received. The listener sets it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
 
-/// The middleware that takes the body in before anything else is done.
+/// Middleware that receives the body.
 pub struct Receive;
 
-/// An endpoint that is only called with a request that is all there.
+/// An endpoint that only gets complete requests.
 pub struct Received<E>(E);
 
 impl<E: Endpoint> Middleware<E> for Receive {
@@ -49,7 +50,7 @@ impl<E: Endpoint> Endpoint for Received<E> {
     }
 }
 
-/// Whether a body is to come after the head.
+/// Returns whether a body follows the head.
 pub fn announces_body(request: &Request) -> bool {
     declared(request).is_some_and(|length| length > 0) || request.headers().contains_key(header::TRANSFER_ENCODING)
 }
@@ -58,8 +59,8 @@ fn declared(request: &Request) -> Option<u64> {
     request.header(header::CONTENT_LENGTH)?.parse().ok()
 }
 
-/// The same address with `\u{fffd}` for each byte of the path beyond ASCII, if those are no UTF-8. An id that cannot be ours
-/// is then one that does not exist, as any other; the router alone would call it malformed.
+/// If the path is not UTF-8, returns the URI with `\u{fffd}` in place of each byte beyond ASCII. An id that cannot be
+/// valid is then one that does not exist, like any other; the router alone would call it malformed.
 fn readable(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if percent_encoding::percent_decode_str(path).decode_utf8().is_ok() {

@@ -1,4 +1,4 @@
-//! What does the framework refuse, and how is that said? In our envelopes and our words, which never repeat the input.
+//! Turns the framework's own errors into the API's envelopes and messages, which never repeat the input.
 
 use poem::error::{MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderValue, Method, StatusCode, header};
@@ -11,7 +11,7 @@ use super::error;
 use crate::api::Apis;
 use crate::engine::error::Error;
 
-/// The middleware that turns errors into envelopes.
+/// Middleware that turns errors into envelopes.
 pub struct Refusals;
 
 /// An endpoint whose errors are envelopes.
@@ -68,44 +68,44 @@ impl<E> Enveloped<E> {
             response.headers_mut().insert(header::ALLOW, allow);
         }
         if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
-            // The rest of the body is not read, so nothing can follow it.
+            // The rest of the body is not read, so the connection cannot be reused.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 }
 
-/// The status, code and sentence of a refusal by the framework.
+/// Returns the status, code and message of a framework error.
 fn describe(error: &poem::Error) -> (StatusCode, &'static str, String) {
     if let Some(param) = error.downcast_ref::<ParseParamError>() {
         let name = param.name;
         let message = match broken_limit(&param.reason) {
             Some(limit) => format!("{name} must {limit}"),
-            None => format!("The parameter {name} cannot be read: the document says what it takes"),
+            None => format!("The parameter {name} is invalid: see its description at /docs"),
         };
         return (StatusCode::BAD_REQUEST, "INVALID_FIELD", message);
     }
     let (code, message) = if error.is::<NotFoundError>() {
-        ("NO_SUCH_PATH", "There is no such path: see /docs")
+        ("NO_SUCH_PATH", "No such path: see /docs")
     } else if error.is::<MethodNotAllowedError>() {
-        ("METHOD_NOT_ALLOWED", "This path does not take this method: the Allow header lists those that it takes")
+        ("METHOD_NOT_ALLOWED", "This path does not support this method: see the Allow header")
     } else if error.is::<ParsePathError>() || error.is::<poem::error::ParsePathError>() {
-        ("INVALID_PATH", "The path cannot be read")
+        ("INVALID_PATH", "The path is malformed")
     } else {
         match error.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 ("UNSUPPORTED_MEDIA_TYPE", "The body must be JSON: send Content-Type: application/json")
             }
             StatusCode::PAYLOAD_TOO_LARGE => ("BODY_TOO_LARGE", "The body is larger than 64 KiB"),
-            StatusCode::REQUEST_TIMEOUT => ("REQUEST_TIMEOUT", "The request was not received in time"),
+            StatusCode::REQUEST_TIMEOUT => ("REQUEST_TIMEOUT", "The request did not arrive in time"),
             StatusCode::TOO_MANY_REQUESTS => ("TOO_MANY_REQUESTS", "Too many requests"),
-            _ => ("INVALID_REQUEST", "The request cannot be read"),
+            _ => ("INVALID_REQUEST", "The request is malformed"),
         }
     };
     (error.status(), code, message.to_owned())
 }
 
-/// What a parameter must be, from what the framework says of the limit that it breaks, such as `maximum(1000, exclusive: false)`.
+/// Describes the limit that a parameter violates, from the framework's text, such as `maximum(1000, exclusive: false)`.
 fn broken_limit(reason: &str) -> Option<String> {
     let (limit, bound) = reason.strip_prefix("verification failed. ")?.split_once('(')?;
     let bound = bound.split([',', ')']).next()?;
@@ -113,7 +113,7 @@ fn broken_limit(reason: &str) -> Option<String> {
         "minimum" => Some(format!("be at least {bound}")),
         "maximum" => Some(format!("be at most {bound}")),
         "maxLength" => Some(format!("have at most {bound} characters")),
-        "pattern" => Some("have the form that the document gives".to_owned()),
+        "pattern" => Some("match the pattern in the API document".to_owned()),
         _ => None,
     }
 }
@@ -121,7 +121,7 @@ fn broken_limit(reason: &str) -> Option<String> {
 /// Every path of the document with its methods.
 struct Paths(Vec<(Vec<String>, Vec<Operation>)>);
 
-/// A method and the operation behind it.
+/// A method and its operation id.
 type Operation = (Method, Option<&'static str>);
 
 impl Paths {
@@ -135,7 +135,7 @@ impl Paths {
                 None => paths.push((segments, methods.collect())),
             }
         }
-        // Where a fixed word and a variable both fit, the router takes the word.
+        // Where a fixed segment and a variable both match, the router prefers the fixed one.
         paths.sort_by_key(|(segments, _)| segments.iter().map(|segment| is_variable(segment)).collect::<Vec<_>>());
         Self(paths)
     }

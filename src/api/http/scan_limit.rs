@@ -1,4 +1,5 @@
-//! How many go through many rows at once? Two of a kind and three in all: threads and readers are left to everybody else.
+//! Limits concurrent scans of many rows: two of a kind and three in total, which leaves threads and database readers
+//! for everything else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,24 +9,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::domain::id::OrgId;
 use crate::engine::error::Error;
 
-/// Of one kind. The others of a kind wait here, so that many of one, such as streams, keep none of another waiting for long.
+/// Maximum number of scans of one kind. Others of the kind wait, so that many of one, such as streams, do not delay
+/// another kind for long.
 const OF_A_KIND: usize = 2;
 
-/// In all: half of the threads that may block, and one reader less than there are unless that is set.
+/// Maximum number of scans in total: half of the blocking threads, and one less than the number of database readers
+/// unless that is configured.
 const IN_ALL: usize = 3;
 
-/// Organizations whose turns are remembered; beyond it those that nobody waits for are forgotten.
+/// Number of organizations whose queues are kept. Beyond it, queues that nobody waits in are dropped.
 const REMEMBERED: usize = 1_000;
 
-/// The places for looks of one kind, among the places for all.
+/// The limit for scans of one kind, within the total limit.
 pub struct ScanLimit {
     own: Arc<Semaphore>,
     all: Arc<Semaphore>,
-    /// One at a time of each organization waits for a place, so that many of one keep no other waiting.
+    /// Only one caller of each organization waits for a permit, so that many of one do not delay the others.
     turns: Mutex<HashMap<OrgId, Arc<Semaphore>>>,
 }
 
-/// One look, until it is dropped. The work itself holds it: a client that leaves does not end it.
+/// Permission for one scan, until it is dropped. The work itself holds it: a client that disconnects does not release
+/// it early.
 pub struct ScanPermit {
     _turn: Option<OwnedSemaphorePermit>,
     _own: OwnedSemaphorePermit,
@@ -43,13 +47,14 @@ impl Default for ScanLimit {
 }
 
 impl ScanLimit {
-    /// The places for looks of another kind.
+    /// Returns the limit for scans of another kind, within the same total limit.
     #[must_use]
     pub fn of_another_kind(&self) -> Self {
         Self { all: Arc::clone(&self.all), ..Self::default() }
     }
 
-    /// Begins a look when there is a place for it, and for somebody of an organization when it is their turn.
+    /// Waits for permission to scan: for callers of an organization, until it is their turn, and then until a permit is
+    /// free.
     pub async fn begin(&self, org: Option<OrgId>) -> Result<ScanPermit, Error> {
         let turn = match org {
             Some(org) => Some(self.turn(org).acquire_owned().await.map_err(Error::internal)?),

@@ -1,4 +1,4 @@
-//! How is a moment written? RFC 3339 in UTC with three decimals, always.
+//! Timestamps on the wire: RFC 3339 in UTC with three decimals, always.
 
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -10,11 +10,12 @@ use serde_json::Value;
 
 use crate::domain::time::Time;
 
-/// A moment on the wire: `2024-01-15T10:30:00.000Z`.
+/// A timestamp in a response: `2024-01-15T10:30:00.000Z`.
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamp(pub Time);
 
-/// A moment as it was sent. Where an empty one is taken as well, or it does not count, it is a text.
+/// A timestamp in a request, as it was sent. Fields that also accept an empty string, or whose value may be ignored,
+/// are plain strings instead.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Moment(pub String);
 
@@ -26,7 +27,7 @@ impl Deref for Moment {
     }
 }
 
-/// Both are documented alike.
+/// Declares the type of both in the document.
 macro_rules! date_time {
     ($name:ty) => {
         impl Type for $name {

@@ -1,4 +1,4 @@
-//! What do nodes send, and what is said of them? The wire's own types, so that a new column cannot leak.
+//! Request and response bodies for nodes. These types are separate from the domain's, so that a new column cannot leak.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,115 +17,117 @@ use crate::domain::node::{
 };
 use crate::domain::text::InvalidField;
 
-/// A signed timestamp as it was sent: the text that the node signed.
+/// A signed timestamp as it was sent, since its text is part of the signed message.
 #[derive(Clone, Debug)]
 struct SignedText(String);
 
-/// The end of the year 9999.
+/// The last millisecond of the year 9999, in Unix milliseconds.
 const LAST_MILLISECOND: f64 = 253_402_300_799_999.0;
 
-/// What a node sends to register, signed with a key of its organization.
+/// A node's registration, signed with a key of its organization.
 #[derive(Object, Deserialize)]
 #[oai(rename = "NodeRegistration", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Registration {
-    /// The node's address, as signed: 1 to 253 printable characters without `|`.
+    /// Address of the node, as signed: 1 to 253 printable characters without `|`.
     #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     ip: String,
-    /// Its region, as signed: 1 to 64 characters without `|`.
+    /// Region of the node, as signed: 1 to 64 characters without `|`.
     #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     region: String,
-    /// Unix seconds (or milliseconds) as signed; RFC 3339 and digits in a string are taken too. Within 300 s of the server's time.
+    /// Time of signing, as signed: Unix seconds or milliseconds. A string of digits or an RFC 3339 time is accepted
+    /// too. Must be within the server's `signature_window` of its time, 300 seconds by default.
     timestamp: SignedText,
-    /// RSASSA-PKCS1-v1_5 with SHA-256 over `ip|region|timestamp`, in standard base64 with padding.
+    /// RSASSA-PKCS1-v1_5 signature with SHA-256 over `ip|region|timestamp`, as 344 characters of standard base64 with
+    /// padding.
     #[oai(validator(min_length = 344, max_length = 344, pattern = r"^[A-Za-z0-9+/]{342}==$"))]
     signature: String,
-    /// The organization's id; may be left out where the server holds exactly one organization.
+    /// Id of the organization. May be left out if the server has exactly one organization.
     #[oai(rename = "id_org")]
     #[serde(rename = "id_org")]
     #[oai(validator(max_length = 40))]
     id_org: Option<String>,
-    /// The same, as older installers call it.
+    /// Alias of `id_org`, sent by older installers.
     #[oai(rename = "org_id")]
     #[serde(rename = "org_id")]
     #[oai(validator(max_length = 40))]
     org_id: Option<String>,
-    /// S3, GCS, AZURE, AWS or GCP, in any letter case.
+    /// Cloud provider: S3, GCS, AZURE, AWS or GCP, in any letter case.
     #[oai(validator(max_length = 5))]
     provider: Option<String>,
-    /// Free text, up to 32 characters.
+    /// Status of the node as free text: up to 32 characters. Informational only.
     #[oai(validator(max_length = 32, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     status: String,
-    /// The version of the node's software, up to 64 characters.
+    /// Version of the node's software: up to 64 characters.
     #[oai(validator(max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     version: String,
-    /// The sum of STORAGE 1, AILLM 2 and CHAT 4.
+    /// Services that the node offers, as a sum of STORAGE 1, AILLM 2 and CHAT 4. Default 0.
     #[oai(validator(minimum(value = "0"), maximum(value = "7")))]
     node_services: Option<i64>,
 }
 
-/// What a node sends to leave the registry, signed with a key of its organization.
+/// A node's unregistration, signed with a key of its organization.
 #[derive(Object, Deserialize)]
 #[oai(rename = "NodeUnregistration", skip_serializing_if_is_none)]
 pub(super) struct Unregistration {
-    /// The node's address, as signed.
+    /// Address of the node, as signed.
     #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     ip: String,
-    /// Its region, as signed; the stored one if left out.
+    /// Region of the node, as signed. If left out, the stored one is used.
     #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     region: Option<String>,
-    /// As for registering.
+    /// As in `registerNode`.
     timestamp: SignedText,
-    /// As for registering.
+    /// As in `registerNode`.
     #[oai(validator(min_length = 344, max_length = 344, pattern = r"^[A-Za-z0-9+/]{342}==$"))]
     signature: String,
-    /// The organization's id; may be left out where the server holds exactly one organization.
+    /// Id of the organization. May be left out if the server has exactly one organization.
     #[oai(validator(max_length = 40))]
     id_org: Option<String>,
-    /// The same, as older installers call it.
+    /// Alias of `id_org`, sent by older installers.
     #[oai(validator(max_length = 40))]
     org_id: Option<String>,
 }
 
-/// A node of the registry.
+/// A registered node.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(super) struct NodeInfo {
-    /// The node's id.
+    /// Id of the node.
     id: String,
-    /// Its address.
+    /// Address of the node, as it was signed.
     ip: String,
-    /// Its region.
+    /// Region of the node.
     region: String,
-    /// The version of its software.
+    /// Version of the node's software.
     version: String,
-    /// The cloud it runs on; empty when it did not say.
+    /// Cloud provider in capitals, or an empty string if the node named none.
     provider: String,
-    /// What it says of its state.
+    /// Status that the node last reported.
     status: String,
-    /// Its address as a URL.
+    /// URL of the node: `https://` and its address.
     url: String,
-    /// The organization's id.
+    /// Id of the organization.
     #[oai(rename = "id_org")]
     id_org: String,
-    /// The sum of STORAGE 1, AILLM 2 and CHAT 4.
+    /// Services that the node offers, as a sum of STORAGE 1, AILLM 2 and CHAT 4.
     node_services: u8,
     /// Always null: latency is not measured.
     #[oai(nullable)]
     latency_ms: Option<i64>,
-    /// The key that its last registration was signed with, while that key exists.
+    /// Id of the key that its last registration was signed with. Null once that key is deleted.
     #[oai(nullable)]
     key_id: Option<String>,
-    /// Its last accepted signed call.
+    /// Time of the last accepted signed call.
     last_updated: Timestamp,
 }
 
-/// The node, as it is in the registry now.
+/// A node after registration.
 #[derive(Object)]
 pub(super) struct NodeAnswer {
     /// Always true.
     pub success: bool,
-    /// What was done.
+    /// Confirmation for people.
     pub message: String,
     /// The node.
     pub data: NodeInfo,
@@ -136,11 +138,11 @@ pub(super) struct NodeAnswer {
 pub(super) struct NodeList {
     /// Always true.
     pub success: bool,
-    /// What was done.
+    /// Confirmation for people.
     pub message: String,
     /// The nodes, newest first.
     pub data: Vec<NodeInfo>,
-    /// How many there are in all.
+    /// Total number of matching nodes.
     pub total: i64,
 }
 
@@ -177,7 +179,7 @@ fn signed_call(
 ) -> Result<SignedCall, InvalidField> {
     let org = match orgs {
         (Some(id_org), Some(org_id)) if id_org != org_id => {
-            return Err(InvalidField::new("id_org", "and org_id must be the same, or one be left out"));
+            return Err(InvalidField::new("id_org", "and org_id have different values: send only one of them"));
         }
         (id_org, org_id) => id_org.or(org_id),
     };
@@ -204,7 +206,7 @@ pub(super) fn info(node: Node) -> NodeInfo {
     }
 }
 
-/// Documented as the integer that the installer sends: generators fail on one of several types.
+/// Documented as the integer that the published installer sends: generators fail on a field with several types.
 impl Type for SignedText {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;

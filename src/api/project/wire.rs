@@ -1,4 +1,4 @@
-//! What is sent and said of projects?
+//! Request and response bodies for projects.
 
 use poem_openapi::{Enum, Object};
 use serde::de::Unexpected;
@@ -10,15 +10,15 @@ use crate::api::http::timestamp::Timestamp;
 use crate::domain::project::{self, Member, MemberRole, Project};
 use crate::domain::text::InvalidField;
 
-/// What a project is to be called.
+/// The name of a project.
 #[derive(Object, Deserialize)]
 pub(super) struct ProjectRequest {
-    /// Its name: 1 to 100 characters.
+    /// Name of the project: 1 to 100 characters.
     #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: String,
 }
 
-/// What somebody is to be in a project.
+/// A person's role in a project.
 #[derive(Object, Deserialize)]
 #[oai(rename = "ProjectMemberRequest")]
 pub(super) struct MemberRequest {
@@ -30,13 +30,13 @@ pub(super) struct MemberRequest {
 #[derive(Object)]
 #[oai(rename = "Project", rename_all = "camelCase")]
 pub(super) struct ProjectItem {
-    /// The project's id.
+    /// Id of the project.
     public_id: String,
-    /// Its name.
+    /// Name of the project.
     name: String,
-    /// The organization's id.
+    /// Id of the organization.
     organization_id: String,
-    /// When it was made.
+    /// Time of creation.
     created_at: Timestamp,
 }
 
@@ -44,15 +44,15 @@ pub(super) struct ProjectItem {
 #[derive(Object)]
 #[oai(rename = "ProjectWithMembers", rename_all = "camelCase")]
 pub(super) struct ProjectWhole {
-    /// The project's id.
+    /// Id of the project.
     public_id: String,
-    /// Its name.
+    /// Name of the project.
     name: String,
-    /// The organization's id.
+    /// Id of the organization.
     organization_id: String,
-    /// When it was made.
+    /// Time of creation.
     created_at: Timestamp,
-    /// Who belongs to it.
+    /// The project's members, without deleted people.
     members: Vec<MemberItem>,
 }
 
@@ -60,19 +60,19 @@ pub(super) struct ProjectWhole {
 #[derive(Object)]
 #[oai(rename = "ProjectMember", rename_all = "camelCase")]
 pub(super) struct MemberItem {
-    /// The person's id.
+    /// Id of the person.
     user_id: String,
-    /// What they are in the project.
+    /// The person's role in the project.
     role: MemberRoleName,
 }
 
-/// What a member may do in a project.
+/// Role of a project member.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "ProjectRole", rename_all = "UPPERCASE")]
 enum MemberRoleName {
-    /// Changes the project, its members and the API keys that are for the owner's projects alone.
+    /// Can change the project, its members, and the API keys that are restricted to the owner's own projects.
     Owner,
-    /// Sees the project.
+    /// Can see the project.
     Editor,
 }
 
@@ -82,12 +82,12 @@ wrapped!(
     Vec<ProjectItem>
 );
 wrapped!(
-    /// The project, as it is now.
+    /// A project after the operation.
     ProjectAnswer,
     ProjectWhole
 );
 wrapped!(
-    /// The member, as it is now.
+    /// A project member after the operation.
     MemberAnswer,
     MemberItem
 );
@@ -135,7 +135,7 @@ impl From<MemberRole> for MemberRoleName {
     }
 }
 
-/// In any letter case, which the document does not say: it would be an enumeration no more.
+/// Accepts any letter case. The document lists the two values only, so that they stay an enumeration.
 impl<'de> Deserialize<'de> for MemberRoleName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

@@ -1,4 +1,5 @@
-//! What is sent to sign in, and what is said of sessions? The wire's own types, so that a new column cannot leak.
+//! Request and response bodies for sessions. These types are separate from the domain's, so that a new column cannot
+//! leak.
 
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object};
@@ -14,99 +15,99 @@ use crate::domain::time::Time;
 use crate::engine::caller::{Caller, Identity};
 use crate::engine::error::{Error, ErrorKind};
 
-/// What somebody signs in with.
+/// An account's email address and password.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Credentials {
-    /// The email address of the account, in any letter case.
+    /// Email address of the account, in any letter case: up to 254 characters.
     #[oai(validator(min_length = 1, max_length = 254))]
     email: String,
-    /// Its password, up to 1,024 bytes.
+    /// Password of the account: up to 1,024 bytes.
     #[oai(validator(min_length = 1, max_length = 1024))]
     password: String,
-    /// What the client calls itself, shown among one's own sessions; its first 200 characters. Of an object `userAgent` is
-    /// taken, anything else is passed over.
+    /// Name of the client, shown by `listTokens` and cut to 200 characters. Of an object, its `userAgent` is used; any
+    /// other type is ignored.
     #[serde(default, deserialize_with = "if_text")]
     device_info: Option<String>,
 }
 
-/// A refresh token, under either name.
+/// A refresh token, under either of two names.
 #[derive(Object, Deserialize)]
 #[oai(rename = "RefreshTokenBody", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RefreshToken {
-    /// The refresh token, `okr_...`. Under the name `refresh_token` it is taken as well.
+    /// Refresh token, `okr_...`: up to 200 bytes. Also accepted under the name `refresh_token`.
     #[oai(validator(max_length = 200))]
     refresh_token: Option<String>,
-    /// The same, as other clients call it.
+    /// The name that other clients use.
     #[oai(rename = "refresh_token")]
     #[serde(rename = "refresh_token")]
     #[oai(validator(max_length = 200))]
     snake_case: Option<String>,
 }
 
-/// Who signed in.
+/// The person who signed in.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct LoginUser {
-    /// The user's id.
+    /// Id of the user.
     id: String,
     /// Email address.
     email: String,
     /// First name.
     name: String,
-    /// The organization's id.
+    /// Id of the organization.
     org_id: String,
-    /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
+    /// Role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
     org_role: u8,
 }
 
-/// A session that has begun.
+/// A new session with its tokens.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(super) struct LoginAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The access token, `okp_...`.
+    /// Access token, `okp_...`, valid for one hour.
     access_token: String,
-    /// The refresh token, `okr_...`; it counts once.
+    /// Refresh token, `okr_...`. It can be used once.
     refresh_token: String,
-    /// The session's id.
+    /// Id of the session, for `deleteToken`.
     token_id: String,
-    /// When the access token ends, in Unix seconds.
+    /// Expiry of the access token, in Unix seconds.
     expires_at: i64,
-    /// Who signed in.
+    /// The person who signed in.
     user: LoginUser,
 }
 
-/// A session that goes on.
+/// A renewed session with its tokens.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub(super) struct RefreshAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The same as `accessToken`.
+    /// Same as `accessToken`.
     token: String,
-    /// The access token, `okp_...`.
+    /// Access token, `okp_...`, valid for one hour.
     access_token: String,
-    /// The next refresh token, `okr_...`; it counts once.
+    /// Next refresh token, `okr_...`. It can be used once.
     refresh_token: String,
-    /// When the access token ends, in Unix seconds.
+    /// Expiry of the access token, in Unix seconds.
     expires_at: i64,
 }
 
 #[derive(ApiResponse)]
 pub(super) enum LoginResponse {
-    /// The two tokens, this once.
+    /// The session's tokens.
     #[oai(status = 200)]
     In(
         Json<LoginAnswer>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response has secrets.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -114,47 +115,47 @@ pub(super) enum LoginResponse {
 
 #[derive(ApiResponse)]
 pub(super) enum RefreshResponse {
-    /// The two tokens, this once.
+    /// The session's tokens.
     #[oai(status = 200)]
     Renewed(
         Json<RefreshAnswer>,
-        /// Never to be kept on the way.
+        /// Always `no-store`: the response has secrets.
         #[oai(header = "Cache-Control")]
         String,
     ),
 }
 
-/// What an access token comes from.
+/// Origin of an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 enum TokenType {
-    /// A login: it can be renewed.
+    /// Started by a login; it can be renewed.
     Session,
-    /// The command line: it cannot.
+    /// Created on the command line; it cannot be renewed.
     Token,
 }
 
-/// A session or another access token that stands.
+/// A valid session or access token.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct TokenItem {
-    /// Its id.
+    /// Id of the session or access token.
     id: String,
-    /// What it comes from.
+    /// Origin: `session` for a login, `token` for the command line.
     #[oai(rename = "type")]
     kind: TokenType,
-    /// What the client of a session calls itself.
+    /// Name that the client gave at login. Null for access tokens, and if it gave none.
     #[oai(nullable)]
     device_info: Option<String>,
-    /// When it was made.
+    /// Time of creation.
     created_at: Timestamp,
-    /// When it ends: a session unless it is renewed before; null if it does not end by itself.
+    /// Time at which it expires; a session expires unless it is renewed before. Null if it does not expire.
     #[oai(nullable)]
     expires_at: Option<Timestamp>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute. Null if it was never used.
     #[oai(nullable)]
     last_used: Option<Timestamp>,
-    /// Whether it is the one of this call.
+    /// Whether this request was authenticated with it.
     current: bool,
 }
 
@@ -163,15 +164,15 @@ struct TokenItem {
 pub(super) struct TokenList {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The tokens, newest first.
+    /// The sessions and access tokens, newest first.
     tokens: Vec<TokenItem>,
 }
 
 impl Credentials {
     pub(super) fn parse(self) -> Result<Login, Error> {
-        // First, so that it is wiped whatever else is wrong.
+        // Before any other check, so that the password is wiped whatever else is invalid.
         let password = SecretString::from(self.password);
         session::check_password(password.expose_secret())?;
         let device = self.device_info.as_deref().and_then(session::parse_device);
@@ -182,7 +183,9 @@ impl Credentials {
 impl RefreshToken {
     pub(super) fn parse(self) -> Result<SecretString, Error> {
         let given = match (self.refresh_token, self.snake_case) {
-            (Some(one), Some(other)) if one != other => Err("refreshToken and refresh_token differ: send one of them"),
+            (Some(one), Some(other)) if one != other => {
+                Err("refreshToken and refresh_token have different values: send only one of them")
+            }
             (Some(token), _) | (None, Some(token)) => Ok(SecretString::from(token)),
             (None, None) => Err("refreshToken is missing"),
         };
@@ -192,7 +195,7 @@ impl RefreshToken {
     }
 }
 
-/// A string, or the browser that an object of the published client names; anything else is nothing.
+/// Reads a string, or the `userAgent` of the object that the published client sends. Anything else becomes `None`.
 fn if_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => Some(text),
@@ -201,7 +204,7 @@ fn if_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>,
     })
 }
 
-/// Unix seconds, never later than the moment itself.
+/// Converts to Unix seconds, rounded down so that a token is never said to expire later than it does.
 const fn seconds(time: Time) -> i64 {
     time.millis().div_euclid(1_000)
 }

@@ -1,4 +1,5 @@
-//! What does one stream say? What is new in the audit log, one page at a time and only when its reader has taken the one before.
+//! One event stream: sends what is new in the audit log, page by page, and reads the next page only when the client has
+//! taken the previous one.
 
 use std::io;
 use std::sync::Arc;
@@ -22,49 +23,50 @@ use crate::engine::app::App;
 use crate::engine::error::{Error, ErrorKind};
 use crate::store::audit::Shown;
 
-/// The least time between two looks at a log that had no more, and the part of it for each stream that is open: all of
-/// them together look a thousand times a second, however many they are.
+/// Minimum pause between two reads after the log had nothing more, and the share of it for each open stream: together,
+/// all streams read at most 1,000 times a second.
 const STEP: Duration = Duration::from_millis(100);
 const STEP_EACH: Duration = Duration::from_millis(1);
 
-/// After so many bytes no further event is written into the same piece: as much of each stream waits in memory.
+/// Size in bytes after which no further event is added to a piece. At most this much and one event of each stream waits
+/// in memory.
 const ENOUGH: usize = 64 * 1_024;
 
-/// When a client that lost its stream tries again, in milliseconds.
+/// How long a client waits before it reconnects, in milliseconds.
 const RETRY: u32 = 2_000;
 
-/// A stream of events to one reader.
+/// A stream of events to one client.
 pub struct EventStream {
     app: Arc<App>,
     shared: Arc<Shared>,
     follower: Follower,
     last_id: watch::Receiver<i64>,
-    /// The last entry that was looked at.
+    /// Number of the last entry that was searched.
     position: i64,
-    /// The id to go on from, which the reader is told: the last entry of their organization that was looked at, shown or
-    /// not. Never the position: that counts everybody's entries.
+    /// The id to resume from, as sent to the client: the last entry of its own organization that was searched, whether
+    /// shown or not. It is never `position`, which counts the entries of all organizations.
     resume_from: i64,
     phase: Phase,
-    /// When the log was last looked at.
+    /// When the log was last read.
     looked_at: Instant,
-    /// When something was last given.
+    /// When a piece was last handed over.
     given: Instant,
-    /// When the credential ends by itself.
+    /// When the credential expires.
     ends: Option<Time>,
     _place: StreamSlot,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing was said.
+    /// Nothing was sent yet.
     New,
-    /// The log goes on.
+    /// The log has more.
     Behind,
-    /// The log goes on, and a whole look at it did not fill a page.
+    /// The log has more, but a whole read did not fill a page.
     Searching,
     /// The log had no more.
     Waiting,
-    /// The last message was said.
+    /// The last message was sent.
     Over,
 }
 
@@ -76,7 +78,7 @@ enum End {
 }
 
 impl EventStream {
-    /// A stream of what follows the entry `after`.
+    /// Creates a stream of what follows the entry `after`.
     pub fn new(app: Arc<App>, shared: Arc<Shared>, slot: StreamSlot, follower: Follower, after: i64) -> Self {
         let (last_id, now) = (shared.last_id.clone(), Instant::now());
         Self {
@@ -94,11 +96,11 @@ impl EventStream {
         }
     }
 
-    /// The pieces of its body, each made when it is asked for.
+    /// Returns the pieces of the body. Each is produced when it is polled for.
     pub fn pieces(self) -> impl Stream<Item = io::Result<String>> + Send + 'static {
         futures_util::stream::unfold(self, |mut live| async {
             let piece = live.next().await?;
-            // From here until the next is asked for, this one is on its way.
+            // Until the next poll, this piece is being sent.
             live.given = Instant::now();
             Some((Ok(piece), live))
         })
@@ -139,13 +141,14 @@ impl EventStream {
         }
     }
 
-    /// Waits for a turn to search, but no longer than until something must be said.
+    /// Waits for a turn to search, at most until a comment is due.
     async fn turn(&self) -> Option<Turn> {
         let turn = timeout_at(self.given + self.shared.settings.comment, self.shared.searches.turn());
         self.shared.stop.run_until_cancelled(turn).await?.ok()
     }
 
-    /// Waits until there may be something to say, and a little longer, so that what comes close together is read at once.
+    /// Waits until there may be something to send, and a little longer, so that changes that are close together are
+    /// read at once.
     async fn wait(&mut self) {
         let mut until = self.given + self.shared.settings.comment;
         if let Some(ends) = self.ends {
@@ -156,7 +159,7 @@ impl EventStream {
         let (stop, earliest) = (self.shared.stop.clone(), self.looked_at + pause);
         let waited = async {
             tokio::select! {
-                // An error says that nobody rings any more, which is when the server is gone.
+                // An error means that the sender is gone, and so the server.
                 _ = self.last_id.changed() => {}
                 () = sleep_until(until) => {}
             }
@@ -165,10 +168,10 @@ impl EventStream {
         let _ = stop.run_until_cancelled(waited).await;
     }
 
-    /// Reads a page, on a thread that may block, and gives it as messages.
+    /// Reads a page on a blocking thread and returns it as messages.
     async fn look(&mut self, turn: Option<Turn>) -> Result<String, Error> {
         let permit = self.shared.scan_limit.begin(None).await?;
-        // Before the page is read: what is recorded after it rings again.
+        // Before the page is read, so that a later entry notifies again.
         self.last_id.mark_unchanged();
         let (follower, after) = (self.follower.clone(), self.position);
         let read = blocking(&self.app, move |app| {
@@ -194,15 +197,18 @@ impl EventStream {
         Ok(messages.text)
     }
 
-    /// The last message.
+    /// Returns the last message.
     fn end(&mut self, end: End) -> String {
         self.phase = Phase::Over;
         let (reason, message) = match end {
-            End::Stopped => ("stopped", "The server stops: try again".to_owned()),
-            End::Slow => ("slow", "Too little was taken in while events waited: go on from resumeFrom".to_owned()),
+            End::Stopped => ("stopped", "The server is stopping: reconnect and resume from resumeFrom".to_owned()),
+            End::Slow => (
+                "slow",
+                "The client read too slowly while events were waiting: reconnect and resume from resumeFrom".to_owned(),
+            ),
             End::Refused(error) => {
                 if let Some(cause) = &error.cause {
-                    tracing::error!(cause, "a stream of events ended by an internal error");
+                    tracing::error!(cause, "an event stream ended with an internal error");
                 }
                 (reason(error.kind), error.message)
             }
@@ -222,12 +228,12 @@ const fn reason(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// Events as they are written.
+/// Events as text.
 struct Messages {
     text: String,
-    /// The id of the last.
+    /// Id of the last event.
     last: Option<i64>,
-    /// Whether there were more than are written at once.
+    /// Whether events were left over because the piece was full.
     cut: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Whose turn is it to look through a part of the log that shows nothing? One stream's at a time, and never for all of the time.
+//! Takes turns in searching parts of the log that show nothing: one stream at a time, with a pause after each search.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep_until};
 
-/// A search is followed by a pause in which it could be done so many times: however many streams look for what is rare or
-/// not there, together they take a fifth of one core.
+/// The pause after a search, as a multiple of its duration. However many streams search for rare or absent events,
+/// together they use a fifth of one core.
 const IDLE_SHARE: u32 = 4;
 
-/// The order of those who search: as they came.
+/// The queue of searching streams, first come, first served.
 #[derive(Clone)]
 pub(super) struct Searches {
     next: Arc<Mutex<Instant>>,
 }
 
-/// The right to search once. Nobody else has one meanwhile.
+/// The exclusive right to search once.
 pub(super) struct Turn {
     next: OwnedMutexGuard<Instant>,
 }
@@ -35,7 +35,7 @@ impl Searches {
 }
 
 impl Turn {
-    /// The search is over, and took so long.
+    /// Ends the search, which took `took`.
     pub(super) fn over(mut self, took: Duration) {
         *self.next = Instant::now() + took * IDLE_SHARE;
     }

@@ -1,4 +1,4 @@
-//! How many may follow at once? So many in all, and so many with one credential.
+//! Limits open event streams: per credential, per organization and in total.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +9,19 @@ use crate::domain::id::OrgId;
 use crate::engine::caller::{Caller, CredentialId};
 use crate::engine::error::Error;
 
-/// The most streams in all.
+/// Maximum number of open streams.
 const MOST: u32 = 1_000;
 
-/// The most streams of one organization: the others must have room too.
+/// Maximum number of open streams of one organization, which leaves room for others.
 const MOST_OF_ONE: usize = 200;
 
-/// The most streams with one credential.
+/// Maximum number of open streams of one credential.
 const MOST_EACH: usize = 20;
 
-/// When one that was refused may try again.
+/// How long a refused client waits before it retries.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// The places that are taken.
+/// The counts of open streams.
 pub struct StreamQuota {
     taken: Mutex<Taken>,
     metrics: Arc<Metrics>,
@@ -34,7 +34,7 @@ struct Taken {
     of: HashMap<OrgId, usize>,
 }
 
-/// A place, which is free again when this is dropped.
+/// The slot of an open stream, released on drop.
 pub struct StreamSlot {
     stream_quota: Arc<StreamQuota>,
     credential: CredentialId,
@@ -42,26 +42,26 @@ pub struct StreamSlot {
 }
 
 impl StreamQuota {
-    /// All places free; `metrics` shows how many are not.
+    /// Creates the quota with no open streams. `metrics` shows their number.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { taken: Mutex::default(), metrics }
     }
 
-    /// A place for a caller, if there is one.
+    /// Takes a slot for a caller, or fails if a limit is reached.
     pub fn take(self: &Arc<Self>, caller: &Caller) -> Result<StreamSlot, Error> {
         let credential = caller.credential();
         let (org, credential) =
             credential.ok_or_else(|| Error::internal("a stream for a caller without a credential"))?;
         let mut taken = self.taken();
         if taken.all >= MOST {
-            return Err(Error::too_many(AGAIN, "1000 streams are open on this server: try again later"));
+            return Err(Error::too_many(AGAIN, "The server already has 1000 open streams: retry later"));
         }
         if taken.of.get(&org).is_some_and(|open| *open >= MOST_OF_ONE) {
-            return Err(Error::too_many(AGAIN, "200 streams of this organization are open: end one of them first"));
+            return Err(Error::too_many(AGAIN, "The organization already has 200 open streams: close one first"));
         }
         let own = taken.each.entry(credential).or_default();
         if *own >= MOST_EACH {
-            return Err(Error::too_many(AGAIN, "20 streams are open with this credential: end one of them first"));
+            return Err(Error::too_many(AGAIN, "The credential already has 20 open streams: close one first"));
         }
         *own += 1;
         *taken.of.entry(org).or_default() += 1;
@@ -71,7 +71,7 @@ impl StreamQuota {
         Ok(StreamSlot { stream_quota: Arc::clone(self), credential, org })
     }
 
-    /// How many are taken.
+    /// Returns the number of open streams.
     pub fn open(&self) -> u32 {
         self.taken().all
     }

@@ -1,4 +1,4 @@
-//! Streams without a wire: how many there may be, what is said to a reader that is too slow, and whose turn it is to search.
+//! Tests of event streams without a connection: quotas, the end of a stream whose client is too slow, and turns to search.
 
 use std::pin::pin;
 
@@ -70,7 +70,7 @@ fn an_organization_has_two_hundred_streams_at_most() {
     stream_quota.take(&of_one(200)).map(drop).expect("there is a place again");
 }
 
-/// An organization, its owner, and streams of its log. The log begins with so many entries that nobody is shown.
+/// An organization, its owner, and streams of its log, which begins with a number of entries that no stream shows.
 struct Site {
     app: Arc<App>,
     api: StreamApi,
@@ -111,7 +111,7 @@ impl Site {
         Self { app, api, caller: caller.expect("a caller"), org: Some(org), _folder: folder }
     }
 
-    /// A stream of everything.
+    /// Opens a stream without filters.
     async fn pieces(&self) -> impl futures_util::Stream<Item = std::io::Result<String>> + use<> {
         let opened = stream::open(&self.app, &self.caller, self.org, EventFilter::default(), Some(0)).await;
         let slot = self.api.shared.stream_quota.take(&self.caller).expect("a place");
@@ -127,7 +127,7 @@ async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
     let first = pieces.next().await.expect("the beginning").expect("in order");
     assert_eq!(first, "retry: 2000\nid: 0\n\n");
     let last = pieces.next().await.expect("the end").expect("in order");
-    let message = "Too little was taken in while events waited: go on from resumeFrom";
+    let message = "The client read too slowly while events were waiting: reconnect and resume from resumeFrom";
     assert_eq!(
         last,
         format!("id: 0\nevent: end\ndata: {{\"reason\":\"slow\",\"message\":\"{message}\",\"resumeFrom\":0}}\n\n")

@@ -1,4 +1,5 @@
-//! What is said of the people of an organization, and what do callers send of them? The wire's own types, so that a new column cannot leak.
+//! Request and response bodies for people. These types are separate from the domain's, so that a new column cannot
+//! leak.
 
 use poem_openapi::Object;
 use secrecy::SecretString;
@@ -17,7 +18,7 @@ use crate::engine::error::{Error, ErrorKind};
 #[derive(Object)]
 #[oai(rename = "OrganizationUser", rename_all = "camelCase")]
 pub(in crate::api) struct UserItem {
-    /// The person's id.
+    /// Id of the person.
     pub id: String,
     /// Email address.
     pub email: String,
@@ -25,27 +26,27 @@ pub(in crate::api) struct UserItem {
     pub name: String,
     /// Last name.
     pub last_name: String,
-    /// The organization's id.
+    /// Id of the organization.
     pub org_id: String,
-    /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
+    /// Role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
     pub org_role: u8,
-    /// Whether the person has taken the account over.
+    /// Whether the account is set up: false until an invited person has accepted the invitation.
     pub validated: bool,
-    /// When the person was deleted, if they were.
+    /// Time of deletion. Null for people who are not deleted.
     #[oai(nullable)]
     pub deleted_at: Option<Timestamp>,
-    /// The name of the role.
+    /// Name of the role, such as `ADMINISTRATOR`.
     pub org_role_description: String,
-    /// Every role up to this one.
+    /// The numbers of all roles up to and including this one.
     pub org_roles: Vec<u8>,
 }
 
-/// A person, as they are now.
+/// A person after the operation.
 #[derive(Object)]
 pub(in crate::api) struct UserAnswer {
     /// Always true.
     pub success: bool,
-    /// What was done.
+    /// Confirmation for people.
     pub message: String,
     /// The person.
     pub data: UserItem,
@@ -57,27 +58,27 @@ pub(in crate::api) struct UserAnswer {
 pub(in crate::api) struct UserList {
     /// Always true.
     pub success: bool,
-    /// What was done.
+    /// Confirmation for people.
     pub message: String,
     /// The people, newest first.
     pub data: Vec<UserItem>,
-    /// How many there are in all.
+    /// Total number of people, deleted ones included.
     pub total: i64,
 }
 
-/// Somebody to be added to the organization.
+/// A person to create.
 #[derive(Object, Deserialize)]
 #[oai(rename = "OrganizationUserInput", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserBody {
-    /// Email address, unique on the server in any letter case: 3 to 254 characters.
+    /// Email address: 3 to 254 characters, unique on the server regardless of letter case.
     #[oai(validator(
         min_length = 3,
         max_length = 254,
         pattern = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$"
     ))]
     email: String,
-    /// 12 to 1024 bytes that are no common password. Not needed, and not used, with `sendInvite`.
+    /// Password: 12 to 1,024 bytes, not a common password. Ignored with `sendInvite`, and required without it.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
     /// First name: 1 to 100 characters.
@@ -86,24 +87,25 @@ pub(in crate::api) struct NewUserBody {
     /// Last name: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     last_name: String,
-    /// USER 0 (if left out), BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
+    /// Role: USER 0 (the default), BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
     org_role: Option<i64>,
-    /// Whether the person sets a password themselves, with the one-time token of the answer.
+    /// Whether to invite the person to set a password themselves, with the one-time token in the response. Default
+    /// false.
     send_invite: Option<bool>,
 }
 
-/// Somebody who was added.
+/// A created person.
 #[derive(Object)]
 #[oai(rename = "NewOrganizationUserAnswer", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(in crate::api) struct NewUserAnswer {
     /// Always true.
     pub success: bool,
-    /// What was done.
+    /// Confirmation for people.
     pub message: String,
     /// The person.
     pub data: UserItem,
-    /// The one-time token for `verifyEmail`, good for 72 hours; only with `sendInvite`, and only here.
+    /// One-time token for `verifyEmail`, valid for 72 hours. Only with `sendInvite`; it cannot be retrieved again.
     pub invitation_token: Option<String>,
 }
 
@@ -113,13 +115,13 @@ pub(in crate::api) struct NewUserAnswer {
 pub(in crate::api) struct RenewedInvitation {
     /// Always true.
     pub success: bool,
-    /// What was done.
+    /// Confirmation for people.
     pub message: String,
-    /// The one-time token for `verifyEmail`, good for 72 hours; it is only here.
+    /// One-time token for `verifyEmail`, valid for 72 hours. It cannot be retrieved again.
     pub invitation_token: String,
 }
 
-/// What is to be different about a person; what is left out stays as it is.
+/// Changes to a person. Fields that are left out stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(rename = "OrganizationUserChange", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
@@ -130,13 +132,13 @@ pub(in crate::api) struct UserChange {
     /// Last name: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     last_name: Option<String>,
-    /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
+    /// Role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
     org_role: Option<i64>,
 }
 
 impl NewUserBody {
-    /// Somebody to be added, and their password unless they are invited.
+    /// Returns the person to create, and the password unless the person is invited.
     pub(in crate::api) fn parse(self) -> Result<(NewUser, Option<SecretString>), Error> {
         let new = NewUser {
             email: parse_email(&self.email)?,
@@ -161,7 +163,7 @@ impl UserChange {
     }
 }
 
-/// The names that a body has.
+/// Parses the names in a body.
 pub(in crate::api) fn names(name: Option<String>, last_name: Option<String>) -> Result<Names, InvalidField> {
     Ok(Names {
         name: name.map(|name| parse_name("name", &name)).transpose()?,
@@ -169,7 +171,7 @@ pub(in crate::api) fn names(name: Option<String>, last_name: Option<String>) -> 
     })
 }
 
-/// The role with this number.
+/// Returns the role with this number.
 pub(in crate::api) fn parse_role(number: i64) -> Result<Role, InvalidField> {
     Role::from_number(number).ok_or_else(|| {
         let known = "must be USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255";
@@ -192,7 +194,7 @@ pub(in crate::api) fn item(user: User) -> UserItem {
     }
 }
 
-/// A person, with what was done.
+/// Returns a person with a confirmation.
 pub(in crate::api) fn answer(message: &str, user: User) -> UserAnswer {
     UserAnswer { success: true, message: message.to_owned(), data: item(user) }
 }

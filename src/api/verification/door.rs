@@ -1,4 +1,4 @@
-//! What does a reverse proxy hear that asks about a request of its own? To let it through, or not; before anything else is looked at.
+//! Answers reverse proxies that ask whether to let a request through, before anything else is done with the request.
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ use crate::engine::app::App;
 const PATH: &str = "/api/api-keys/verify";
 const OPERATION: OperationId = OperationId("verifyPresentedApiKey");
 
-/// The middleware that answers a proxy ahead of the routes. It asks about every request of its own, so this is called more
-/// often than all else; the way through the routes costs more than the answer. A body is not looked at.
+/// Middleware that answers a proxy before routing. A proxy asks for every request that it serves, so this is called
+/// more often than all operations together, and routing would cost more than the response itself. The body is not read.
 pub struct Ahead(pub Arc<App>, pub Arc<Metrics>);
 
-/// An endpoint that proxies do not get as far as.
+/// The endpoint behind [`Ahead`].
 pub struct Behind<E> {
     inner: E,
     app: Arc<App>,
@@ -53,7 +53,7 @@ impl<E: Endpoint> Endpoint for Behind<E> {
             let mut response = answer(&self.app, &self.metrics, &request).into_response();
             response.set_data(OPERATION);
             if receive::announces_body(&request) {
-                // It is not read, so nothing can follow it.
+                // The body is not read, so the connection cannot be reused.
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             return Ok(response);
@@ -62,7 +62,7 @@ impl<E: Endpoint> Endpoint for Behind<E> {
     }
 }
 
-/// What a proxy asks in its query.
+/// The query parameters of a proxy's request.
 #[derive(Default, Deserialize)]
 struct Question {
     organization: Option<String>,
@@ -70,9 +70,9 @@ struct Question {
     role: Option<String>,
 }
 
-/// Judges the key that a client presented.
+/// Verifies the key that a client presented.
 pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
-    // Two of one name are no question: nobody could say which counts.
+    // A parameter given twice makes the query invalid: it is ambiguous which one counts.
     let readable = request.params::<Question>();
     let twice = readable.is_err();
     let Question { organization, project, role } = readable.unwrap_or_default();
@@ -83,9 +83,11 @@ pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
     };
     let org = organization.as_deref().and_then(OrgId::parse);
     let hint = match (twice, org, asked.role) {
-        (true, ..) => Some("The question says something twice: organization, project and role may each be there once"),
-        (_, None, _) => Some("The question names no organization: the proxy must ask with ?organization=<its id>"),
-        (.., Requirement::Unsatisfiable) => Some("The question names no role: role must be 0, 1, 2, 254 or 255"),
+        (true, ..) => Some("A query parameter is given twice: give organization, project and role at most once each"),
+        (_, None, _) => {
+            Some("The query names no valid organization: configure the proxy to send ?organization=<organization id>")
+        }
+        (.., Requirement::Unsatisfiable) => Some("The query's role is not valid: role must be 0, 1, 2, 254 or 255"),
         _ => None,
     };
     let key = presented(request.headers()).and_then(|key| secret::SecretKind::ApiKey.digest(key));
@@ -94,7 +96,7 @@ pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
     Door { verified, hint }
 }
 
-/// The schemes of the key that a client presented to a proxy, for the document; [`answer`] reads it.
+/// Declares the security schemes in the document. The credential itself is read by [`answer`].
 pub struct Presented;
 
 impl<'a> ApiExtractor<'a> for Presented {
@@ -115,7 +117,7 @@ impl<'a> ApiExtractor<'a> for Presented {
     }
 }
 
-/// `x-api-key` wins; two of one header are no key at all.
+/// Returns the presented key. `x-api-key` takes precedence; a header that is there twice counts as no key.
 fn presented(headers: &HeaderMap) -> Option<&str> {
     let one = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
@@ -128,25 +130,25 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
-/// Bytes that the answer for a key of some projects has room in, so that it does not grow step by step.
+/// Initial capacity of the response body, in bytes: enough for a key with several projects.
 const BODY: usize = 512;
 
-/// What a proxy is told: to let a request through, or not.
+/// The response to a proxy.
 pub struct Door {
-    /// What was found.
+    /// The verdict.
     pub verified: VerifiedKey,
-    /// What is wrong with the question itself, for whoever sets the proxy up.
+    /// What is wrong with the query, for whoever configures the proxy.
     pub hint: Option<&'static str>,
 }
 
-/// Each with what it says; always there.
+/// The headers of every response, with their descriptions.
 const HEADERS: [(HeaderName, &str); 4] = [
-    (HeaderName::from_static("x-orgkeys-organization"), "The id of the key's organization; empty unless it is valid."),
-    (HeaderName::from_static("x-orgkeys-key"), "The key's id; empty unless it is valid."),
-    (HeaderName::from_static("x-orgkeys-role"), "The number of the key's role; empty unless it is valid."),
+    (HeaderName::from_static("x-orgkeys-organization"), "Id of the key's organization. Empty unless the key is valid."),
+    (HeaderName::from_static("x-orgkeys-key"), "Id of the key. Empty unless the key is valid."),
+    (HeaderName::from_static("x-orgkeys-role"), "Role of the key, as a number. Empty unless the key is valid."),
     (
         HeaderName::from_static("x-orgkeys-projects"),
-        "The ids of the projects that the key is for, separated by commas; empty for the whole organization, and unless it is valid.",
+        "Ids of the projects that the key is restricted to, separated by commas. Empty for the whole organization, and unless the key is valid.",
     ),
 ];
 
@@ -182,7 +184,7 @@ impl IntoResponse for Door {
     }
 }
 
-/// The values of [`HEADERS`].
+/// Returns the values of [`HEADERS`].
 fn header_values(verified: &VerifiedKey) -> [HeaderValue; 4] {
     let Some(key) = verified.standing().filter(|_| verified.verdict == Verdict::Valid) else {
         return [const { HeaderValue::from_static("") }; 4];
@@ -199,7 +201,7 @@ impl ApiResponse for Door {
             status: Some(status),
             status_range: None,
             content: vec![MetaMediaType { content_type: "application/json", schema }],
-            headers: [(header::CACHE_CONTROL, "Never to be kept on the way.")]
+            headers: [(header::CACHE_CONTROL, "Always `no-store`.")]
                 .iter()
                 .chain(&HEADERS)
                 .map(|(name, description)| documented(name.as_str(), description))
@@ -207,9 +209,9 @@ impl ApiResponse for Door {
         };
         let refused = Json::<WrappedFailure>::schema_ref;
         let responses = vec![
-            one(200, "Let the request through.", Json::<VerificationAnswer>::schema_ref()),
-            one(401, "No key, or not a good one: NOT_FOUND, NOT_YET_VALID, EXPIRED or DISABLED.", refused()),
-            one(403, "A good key, but not for this: WRONG_PROJECT or INSUFFICIENT_ROLE.", refused()),
+            one(200, "The key is valid.", Json::<VerificationAnswer>::schema_ref()),
+            one(401, "There is no valid key.", refused()),
+            one(403, "The key is not valid for this request.", refused()),
         ];
         MetaResponses { responses }
     }

@@ -1,4 +1,4 @@
-//! What goes over the wire of a verification? A question, and a verdict.
+//! Request and response bodies for API key verification.
 
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
@@ -11,24 +11,24 @@ use crate::domain::role::Role;
 use crate::domain::text;
 use crate::engine::error::{Error, ErrorKind};
 
-/// A key, and what it is to be good for.
+/// An API key, and what it must be valid for.
 #[derive(Object, Deserialize)]
 #[oai(rename = "VerifyApiKey", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyRequest {
-    /// The key, `oka_...`.
+    /// API key to verify, `oka_...`: up to 200 bytes.
     #[oai(validator(max_length = 200))]
     pub api_key: String,
-    /// The id of a project that the key must be good for.
+    /// Id of a project that the key must be valid for. Left out or empty: any.
     #[oai(validator(max_length = 100))]
     pub project_id: Option<String>,
-    /// The least role that the key must have: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
+    /// Minimum role of the key: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. Left out: any.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
     pub role: Option<i64>,
 }
 
 impl VerifyRequest {
-    /// What is asked of the key.
+    /// Returns the parsed requirements on the key.
     pub fn asked(&self) -> Result<Asked, Error> {
         text::at_most("apiKey", &self.api_key, 200)?;
         text::at_most("projectId", self.project_id.as_deref().unwrap_or_default(), 100)?;
@@ -41,52 +41,52 @@ impl VerifyRequest {
     }
 }
 
-/// What was found of a key.
+/// The verdict on an API key.
 #[derive(Object, Serialize)]
 #[oai(rename = "ApiKeyVerification", rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 struct Verification {
-    /// Whether the key is good for what was asked.
+    /// Whether the key is valid and meets the requirements.
     valid: bool,
-    /// `VALID`, `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED`, `DISABLED`, `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
+    /// Verdict: `VALID`, `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED`, `DISABLED`, `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
     code: String,
-    /// The key's id; null where there is no such key.
+    /// Id of the key. Null if it was not found.
     #[oai(nullable)]
     api_key_id: Option<i32>,
-    /// The organization's id.
+    /// Id of the key's organization. Null if the key was not found.
     #[oai(nullable)]
     organization_id: Option<String>,
-    /// The key's role.
+    /// Role of the key, as a number. Null if the key was not found.
     #[oai(nullable)]
     role_id: Option<u8>,
-    /// The ids of the projects that the key is for; none: the whole organization.
+    /// Ids of the projects that the key is restricted to. Empty: the whole organization.
     projects: Vec<String>,
-    /// When the key ends; null: it does not end by itself.
+    /// End of validity. Null if the key never expires, or was not found.
     #[oai(nullable)]
     expire_date: Option<Timestamp>,
 }
 
-/// The verdict on a key.
+/// The verdict on an API key, in the envelope of the paths under `/api/`.
 #[derive(Object, Serialize)]
 #[oai(rename = "ApiKeyVerificationAnswer", rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationAnswer {
-    /// Always true: the question was answered. The verdict is in the result.
+    /// Always true: the key was checked. The verdict is in `result`.
     success: bool,
     /// Always empty.
     errors: Vec<String>,
-    /// What was found, in a sentence.
+    /// The verdict in one sentence.
     messages: Vec<String>,
-    /// What was found.
+    /// The verdict.
     result: Verification,
-    /// The same word as `result.code`.
+    /// Same as `result.code`.
     result_info: String,
     /// Always 200.
     status_code: u16,
 }
 
 impl VerificationAnswer {
-    /// The verdict in words.
+    /// Returns the response body for a verdict.
     pub fn of(verified: &VerifiedKey) -> Self {
         let (code, standing) = (verified.verdict.code().to_owned(), verified.standing());
         let result = Verification {
@@ -109,15 +109,15 @@ impl VerificationAnswer {
     }
 }
 
-/// A verdict in a sentence.
+/// Returns a verdict as a sentence.
 pub const fn sentence(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Valid => "The API key is valid",
         Verdict::NotFound => "There is no such API key in this organization",
         Verdict::NotYetValid => "The API key is not valid yet",
         Verdict::Expired => "The API key has expired",
-        Verdict::Disabled => "The API key was switched off",
-        Verdict::WrongProject => "The API key is not for this project",
+        Verdict::Disabled => "The API key is disabled",
+        Verdict::WrongProject => "The API key is not valid for this project",
         Verdict::InsufficientRole => "The API key's role is too low",
     }
 }

@@ -1,4 +1,4 @@
-//! What is said of what was sent to a webhook?
+//! Request and response bodies for webhook deliveries.
 
 use poem_openapi::{Enum, Object};
 use serde::Deserialize;
@@ -9,51 +9,51 @@ use crate::domain::id::DeliveryId;
 use crate::domain::text::InvalidField;
 use crate::domain::time::Time;
 
-/// Since when what failed is sent once more.
+/// The time range of failed deliveries to replay.
 #[derive(Object, Deserialize)]
 #[oai(rename = "ReplayWebhookRequest")]
 pub(super) struct ReplayRequest {
-    /// What was given up from this moment on, RFC 3339 with an offset.
+    /// Replay deliveries that failed at this time or later: RFC 3339 with an offset.
     since: Moment,
 }
 
-/// What became of a delivery.
+/// State of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "WebhookDeliveryState", rename_all = "lowercase")]
 pub(super) enum DeliveryState {
-    /// It is tried until it is taken or given up.
+    /// Attempted until it is delivered or fails for good.
     Pending,
-    /// The receiver took it.
+    /// The receiver accepted it.
     Delivered,
-    /// It was given up.
+    /// All attempts failed, or the delivery was abandoned.
     Failed,
 }
 
-/// An event on its way to a webhook, or at its end.
+/// A pending or past delivery of an event to a webhook.
 #[derive(Object)]
 #[oai(rename = "WebhookDelivery", rename_all = "camelCase")]
 struct DeliveryItem {
-    /// The delivery's id, which is its `webhook-id` at every try.
+    /// Id of the delivery. Every attempt sends it as `webhook-id`.
     id: String,
-    /// The number of the event.
+    /// Number of the event.
     event_id: i64,
-    /// What became of it.
+    /// State of the delivery.
     state: DeliveryState,
-    /// How often it was tried, 10 at most. The first try is always its own; later, when it is due while its receiver is
-    /// down (no answer, 408, 429 or 5xx), the failed try of another delivery counts for it too.
+    /// Number of attempts, at most 10. The first attempt is always its own. After that, while the receiver is down (no
+    /// response, 408, 429 or 5xx), a failed attempt of another delivery counts for all deliveries that are due.
     attempts: u32,
-    /// When the next try is due.
+    /// Time at which the next attempt is due. Null unless the delivery is pending.
     #[oai(nullable)]
     next_attempt_at: Option<Timestamp>,
-    /// The status that the receiver answered last.
+    /// HTTP status of the response to the last attempt. Null if it got none.
     #[oai(nullable)]
     last_status: Option<u16>,
-    /// Why there was no answer.
+    /// Why the last attempt got no response, or why the delivery was abandoned. Null if there is nothing to explain.
     #[oai(nullable)]
     last_why: Option<String>,
-    /// When the event happened.
+    /// Time of the event.
     created_at: Timestamp,
-    /// When it was taken or given up.
+    /// Time at which it was delivered or failed for good. Null while it is pending.
     #[oai(nullable)]
     ended_at: Option<Timestamp>,
 }
@@ -64,53 +64,53 @@ struct DeliveryItem {
 pub(super) struct DeliveryListAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The deliveries.
+    /// The deliveries, newest first.
     data: Vec<DeliveryItem>,
-    /// How many there are in all.
+    /// Total number of matching deliveries.
     total: i64,
 }
 
-/// How much is sent once more.
+/// How many deliveries were replayed.
 #[derive(Object)]
 #[oai(rename = "ReplayedWebhookDeliveries")]
 struct Replayed {
-    /// How many deliveries are on their way again.
+    /// Number of deliveries that are pending again.
     count: u32,
-    /// Whether there are more: then call again.
+    /// Whether more failed deliveries remain. If so, call again.
     more: bool,
 }
 
-/// What is sent once more.
+/// The result of a replay.
 #[derive(Object)]
 #[oai(rename = "ReplayedWebhookDeliveriesAnswer")]
 pub(super) struct ReplayedAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// How much it is.
+    /// How many deliveries were replayed.
     data: Replayed,
 }
 
-/// The test that is on its way.
+/// A queued test event.
 #[derive(Object)]
 #[oai(rename = "TestedWebhook", rename_all = "camelCase")]
 struct Tested {
-    /// The delivery's id, which the receiver sees as `webhook-id`.
+    /// Id of the delivery, which the receiver sees as `webhook-id`.
     delivery_id: String,
 }
 
-/// A test is on its way.
+/// The result of a webhook test.
 #[derive(Object)]
 #[oai(rename = "TestedWebhookAnswer")]
 pub(super) struct TestedAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// What to look for.
+    /// The queued test event.
     data: Tested,
 }
 
@@ -148,7 +148,7 @@ impl ReplayedAnswer {
 impl TestedAnswer {
     pub(super) fn new(delivery: DeliveryId) -> Self {
         let data = Tested { delivery_id: delivery.to_string() };
-        Self { success: true, message: "A test event is on its way".to_owned(), data }
+        Self { success: true, message: "The test event is queued".to_owned(), data }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is sent and said of webhooks?
+//! Request and response bodies for webhooks.
 
 use std::time::Duration;
 
@@ -13,52 +13,57 @@ use crate::domain::webhook::{
     Disabled, Webhook, WebhookSettings, parse_changes, parse_contexts, parse_name, parse_overlap, parse_url,
 };
 
-/// What a new webhook is to be.
+/// A webhook to create.
 #[derive(Object, Deserialize)]
 #[oai(rename = "WebhookInput", skip_serializing_if_is_none)]
 pub(super) struct WebhookRequest {
-    /// Where events are sent: https, or http to a network that the server's `webhook_allow` opens, and so any private address. Shown to administrators, never in the audit log.
+    /// Target URL: `https`, or `http` to a network in the server's setting `webhook_allow`. Private addresses are
+    /// allowed only in these networks. Administrators can see it; the audit log never has it. Up to 2,048 characters.
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: String,
-    /// What people call it: up to 100 characters.
+    /// Name of the webhook: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
-    /// What events to send are about: 0 workspace, 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation; all if left out or empty.
+    /// Kinds of resource to send events about: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5
+    /// workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13
+    /// conversation. Left out or empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
-    /// What must have happened: 0 created, 1 updated, 2 deleted; all if left out or empty.
+    /// Kinds of change to send: 0 created, 1 updated, 2 deleted. Left out or empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "2")))]
     events: Option<Vec<i64>>,
-    /// Whether it is off at first.
+    /// Whether to create the webhook disabled. Default false.
     disabled: Option<bool>,
 }
 
-/// What a webhook is to be from now on; what is left out stays.
+/// Changes to a webhook. Fields that are left out stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(rename = "WebhookChangeRequest", skip_serializing_if_is_none)]
 pub(super) struct ChangeRequest {
-    /// Where events are sent: https, or http to a network that the server's `webhook_allow` opens, and so any private address.
+    /// Target URL: `https`, or `http` to a network in the server's setting `webhook_allow`. Private addresses are
+    /// allowed only in these networks. Up to 2,048 characters.
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: Option<String>,
-    /// What people call it: up to 100 characters.
+    /// Name of the webhook: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
-    /// What events to send are about, by the numbers of `createWebhook`; all if empty.
+    /// Kinds of resource to send events about, with the numbers of `createWebhook`. Empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
-    /// What must have happened: 0 created, 1 updated, 2 deleted; all if empty.
+    /// Kinds of change to send: 0 created, 1 updated, 2 deleted. Empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "2")))]
     events: Option<Vec<i64>>,
-    /// Whether it is off.
+    /// Whether the webhook is disabled.
     disabled: Option<bool>,
 }
 
-/// For how long two secrets sign.
+/// The overlap of two webhook secrets.
 #[derive(Default, Object, Deserialize)]
 #[oai(rename = "RotateWebhookSecretRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RotateRequest {
-    /// For how many seconds the secret before signs too: 0 to 604800, which is 7 days; 86400 if left out.
+    /// Seconds for which deliveries are signed with the previous secret as well: 0 to 604800 (7 days). Default 86400
+    /// (one day).
     #[oai(validator(minimum(value = "0"), maximum(value = "604800")))]
     overlap_seconds: Option<i64>,
 }
@@ -67,36 +72,36 @@ pub(super) struct RotateRequest {
 #[derive(Object)]
 #[oai(rename = "Webhook", rename_all = "camelCase")]
 pub(super) struct WebhookItem {
-    /// The webhook's id.
+    /// Id of the webhook.
     id: String,
-    /// The organization's id.
+    /// Id of the organization.
     org_id: String,
-    /// Where events are sent.
+    /// Target URL.
     url: String,
-    /// What people call it.
+    /// Name of the webhook.
     name: String,
-    /// The contexts that it asks for; empty is all.
+    /// Kinds of resource that it is sent events about. Empty: all.
     contexts: Vec<u8>,
-    /// The changes that it asks for; empty is all.
+    /// Kinds of change that it is sent. Empty: all.
     events: Vec<u8>,
-    /// Whether it is off.
+    /// Whether the webhook is disabled.
     disabled: bool,
-    /// Why it is off: an `administrator` switched it off; its receiver answered 410, so it is `gone`; or it was `overfull`,
-    /// since 10,000 deliveries were on their way to it.
+    /// Why the webhook is disabled: `administrator` (by an administrator), `gone` (its receiver responded with 410) or
+    /// `overfull` (10,000 deliveries were pending). Null if it is enabled.
     #[oai(nullable)]
     disabled_why: Option<String>,
-    /// When it was made.
+    /// Time of creation.
     created_at: Timestamp,
-    /// Until when the secret before the present one signs too.
+    /// End of the overlap in which the previous secret signs too. Null if there is none.
     #[oai(nullable)]
     previous_secret_until: Option<Timestamp>,
-    /// When it was last tried.
+    /// Time of the last attempt. Null if there was none.
     #[oai(nullable)]
     last_at: Option<Timestamp>,
-    /// The status that its receiver answered then.
+    /// HTTP status of the response to the last attempt. Null if it got none.
     #[oai(nullable)]
     last_status: Option<u16>,
-    /// Why there was no answer.
+    /// Why the last attempt got no response. Null if it got one.
     #[oai(nullable)]
     last_why: Option<String>,
 }
@@ -108,39 +113,39 @@ pub(super) struct WebhookWithSecret {
     /// The webhook.
     #[oai(flatten)]
     webhook: WebhookItem,
-    /// The secret that its deliveries are signed with, `whsec_` and base64; shown only now.
+    /// Secret that deliveries are signed with: `whsec_` and base64. It cannot be retrieved again.
     secret: String,
 }
 
-/// The webhook, as it is now.
+/// A webhook after the operation.
 #[derive(Object)]
 pub(super) struct WebhookAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
     /// The webhook.
     data: WebhookItem,
 }
 
-/// The webhooks, newest first.
+/// The webhooks of an organization.
 #[derive(Object)]
 #[oai(rename = "WebhookList")]
 pub(super) struct WebhookListAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
-    /// The webhooks.
+    /// The webhooks, newest first.
     data: Vec<WebhookItem>,
 }
 
-/// The webhook with its secret, this once.
+/// A webhook with its new secret.
 #[derive(Object)]
 pub(super) struct WebhookSecretAnswer {
     /// Always true.
     success: bool,
-    /// What was done.
+    /// Confirmation for people.
     message: String,
     /// The webhook.
     data: WebhookWithSecret,

@@ -310,9 +310,6 @@ fn watching() -> Vec<Step> {
     ]
 }
 
-/// What neither writes nor waits fails by a fault of the server's own alone.
-pub const FAULTLESS: [&str; 4] = ["getServer", "getHealth", "getMetrics", "verifyApiKey"];
-
 /// An operation as Ada asked it before, by what was seen of it.
 pub fn again(operation: &str, example: &Value) -> Step {
     let (parameters, body) = (example.get("parameters").cloned(), example.get("request").cloned());

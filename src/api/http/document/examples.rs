@@ -1,19 +1,19 @@
-//! What examples does the document give? Those that were seen: a test tells a story to a server and writes down what it
-//! asked and what was answered, how it was refused too, and fails when that changes.
+//! Adds the examples to the OpenAPI document. They are real requests and responses: a test plays a story against a server,
+//! records each exchange, refusals included, and fails when one changes.
 
 use serde_json::Value;
 
-/// By operation: `parameters` by name, the body that was sent as `request`, and the bodies that were answered by status as
-/// `answers`, or, where they were not JSON, by media type as `texts`. Under `refusals`, by family (`plain`, `wrapped`), those
-/// that every operation has in common, by status.
+/// The recorded examples. For each operation id: `parameters` by name, the request body as `request`, JSON response bodies by
+/// status as `answers`, and other response bodies by media type as `texts`. Under `refusals`: the errors that operations
+/// share, by family (`plain`, `wrapped`) and status.
 const RECORDED: &str = include_str!("../../../../openapi/examples.json");
 
-/// Writes into an operation of the document what was seen of it.
+/// Adds the recorded examples to an operation of the document.
 pub(super) fn show(operation: &mut Value, recorded: &Value, family: &str) {
     let Some(id) = operation["operationId"].as_str() else { return };
     let (own, refusals) = (&recorded[id], &recorded["refusals"][family]);
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
-    // Swagger UI fills examples in: what may be left out would be sent by somebody who never chose it.
+    // Swagger UI fills examples in, so an example of an optional parameter would be sent by users who never chose it.
     for parameter in parameters.filter(|parameter| parameter["required"] == true) {
         let name = parameter["name"].as_str().unwrap_or_default();
         if let Some(example) = own["parameters"].get(name).cloned() {
@@ -31,7 +31,7 @@ pub(super) fn show(operation: &mut Value, recorded: &Value, family: &str) {
     }
 }
 
-/// What was seen.
+/// Returns the recorded examples.
 pub(super) fn recorded() -> Value {
     serde_json::from_str(RECORDED).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What does the server say of itself when it is asked? Read from the store then, and on no request's path.
+//! Gauges that are read from the store when the metrics are requested, so that no request pays for them.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -16,10 +16,10 @@ use crate::domain::time::Time;
 use crate::engine::app::App;
 use crate::store::{SIZES, WriterMetrics};
 
-/// So many rows take some milliseconds to count.
+/// Number of rows that take some milliseconds to count.
 const MUCH: i64 = 20_000;
 
-/// For how long they are not counted again.
+/// How long such a count is reused.
 const KEPT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,14 +32,14 @@ struct Build {
     version: &'static str,
 }
 
-/// The sizes of the writer's transactions.
+/// Histogram of the writer's transaction sizes.
 #[derive(Clone, Debug, Default)]
 struct Batches(Arc<Mutex<WriterMetrics>>);
 
 impl EncodeMetric for Batches {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
         let metrics = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The last bucket has no limit: every histogram must have it.
+        // The last bucket has no limit, as every histogram requires.
         let mut buckets = [(f64::INFINITY, 0); SIZES + 1];
         for ((bucket, count), limit) in buckets.iter_mut().zip(metrics.sizes).zip((0..).map(|power| 1_u32 << power)) {
             *bucket = (f64::from(limit), count);
@@ -53,7 +53,7 @@ impl EncodeMetric for Batches {
     }
 }
 
-/// What is read from the store.
+/// The gauges that are read from the store.
 pub struct Gauges {
     writer: Batches,
     waiting: Gauge,
@@ -74,26 +74,26 @@ pub struct Gauges {
     pending: Gauge,
     oldest: Gauge,
     failing: Gauge,
-    /// When much was counted last: of what there is, and of what is on its way.
+    /// Times of the last large counts: of the inventory, and of the pending deliveries.
     counted: Mutex<Option<Instant>>,
     carried: Mutex<Option<Instant>>,
 }
 
-/// When the process started, by the name that all programs have for it.
+/// Registers the start time of the process, under the name that is customary for it.
 pub fn process(registry: &mut Registry, start: Time) {
     let started = Gauge::<i64>::default();
     started.set(start.millis() / 1_000);
-    registry.register("process_start_time_seconds", "Unix time of the start of the process", started);
+    registry.register("process_start_time_seconds", "Start time of the process, in Unix seconds", started);
 }
 
 impl Gauges {
     pub fn new(registry: &mut Registry) -> Self {
         let build = Family::<Build, Gauge>::default();
         build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
-        registry.register("build_info", "The version that runs; always 1", build);
+        registry.register("build_info", "Version of the server; always 1", build);
         let (writer, expiring) = (Batches::default(), Family::default());
-        registry.register("writer_batch_changes", "Changes in a transaction of the writer", writer.clone());
-        let help = "API keys in use that end within so many days, those that end within fewer included";
+        registry.register("writer_batch_changes", "Changes per transaction of the writer", writer.clone());
+        let help = "API keys in use that expire within this many days, cumulative";
         registry.register("api_keys_expiring", help, expiring.clone());
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
@@ -102,42 +102,39 @@ impl Gauges {
         };
         Self {
             writer,
-            waiting: gauge("writer_waiting", "Changes that wait for the writer now; from 4096 on they are refused"),
+            waiting: gauge("writer_waiting", "Changes queued for the writer; new ones are refused from 4096 on"),
             database: gauge("database_bytes", "Size of the database file"),
-            wal: gauge("wal_bytes", "Size of its write-ahead log"),
-            database_max: gauge("database_max_bytes", "The most that the database file may have; 0 is no limit"),
-            disk_free: gauge("disk_free_bytes", "Free bytes on the disk of the database"),
-            disk_reserve: gauge("disk_reserve_bytes", "Bytes of the disk to put aside for what revokes"),
-            disk_reserve_held: gauge(
-                "disk_reserve_held_bytes",
-                "Bytes of the disk that are put aside for what revokes now",
-            ),
-            backup: gauge("backup_timestamp_seconds", "Unix time of the last backup; 0 when there was none"),
+            wal: gauge("wal_bytes", "Size of the write-ahead log"),
+            database_max: gauge("database_max_bytes", "Maximum size of the database file; 0 for no limit"),
+            disk_free: gauge("disk_free_bytes", "Free bytes on the file system of the database"),
+            disk_reserve: gauge("disk_reserve_bytes", "Disk space to reserve for revocations"),
+            disk_reserve_held: gauge("disk_reserve_held_bytes", "Disk space currently reserved for revocations"),
+            backup: gauge("backup_timestamp_seconds", "Time of the last backup, in Unix seconds; 0 if there was none"),
             org_keys: gauge("org_keys", "Organization keys"),
-            nodes: gauge("nodes", "Nodes in the registry, without the deleted ones"),
-            nodes_largest: gauge("nodes_largest", "Nodes of the organization that has the most, deleted ones included"),
-            nodes_max: gauge("nodes_max", "Nodes that an organization may have, deleted ones included"),
-            nodes_silent: gauge("nodes_silent", "Nodes of which nothing was heard for node_silent"),
-            api_keys: gauge("api_keys", "API keys, ended ones included"),
+            nodes: gauge("nodes", "Registered nodes, without deleted ones"),
+            nodes_largest: gauge("nodes_largest", "Nodes of the organization with the most, deleted ones included"),
+            nodes_max: gauge("nodes_max", "Maximum number of nodes of an organization, deleted ones included"),
+            nodes_silent: gauge("nodes_silent", "Nodes without a signed call for at least the setting node_silent"),
+            api_keys: gauge("api_keys", "API keys, expired ones included"),
             expiring,
             pending: gauge(
                 "webhook_deliveries_pending",
-                "Events on their way to webhooks, those that are off included",
+                "Pending webhook deliveries, those of disabled webhooks included",
             ),
             oldest: gauge(
                 "webhook_oldest_pending_seconds",
-                "Age of the oldest event on its way to a webhook that is on; 0 if none",
+                "Age of the oldest pending delivery of an enabled webhook; 0 if there is none",
             ),
             failing: gauge(
                 "webhooks_failing",
-                "Webhooks whose last delivery failed, or that were switched off since they took nothing or are gone",
+                "Webhooks whose last delivery failed, or that the server disabled because they are gone or overfull",
             ),
             counted: Mutex::default(),
             carried: Mutex::default(),
         }
     }
 
-    /// Reads everything anew. What cannot be read stays as it was.
+    /// Reads all gauges. One that cannot be read keeps its value.
     pub fn read(&self, app: &App, stats: &Stats) {
         let (metrics, storage) = (app.writer_metrics(), app.storage());
         *self.writer.0.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
@@ -150,17 +147,18 @@ impl Gauges {
         set(&self.disk_reserve_held, storage.held);
         match stats.last_backup() {
             Ok(at) => drop(self.backup.set(at.map_or(0, |at| at.millis() / 1_000))),
-            Err(error) => tracing::warn!(%error, "the last backup could not be noticed"),
+            Err(error) => tracing::warn!(%error, "the time of the last backup could not be read"),
         }
         now_and_then(&self.counted, || {
-            let counted =
-                stats.server().inspect_err(|error| tracing::warn!(%error, "what there is could not be counted"));
+            let counted = stats
+                .server()
+                .inspect_err(|error| tracing::warn!(%error, "keys and nodes could not be counted for the metrics"));
             counted.ok().map(|stats| self.show(&stats))
         });
         now_and_then(&self.carried, || {
-            let counted = stats
-                .deliveries()
-                .inspect_err(|error| tracing::warn!(%error, "what is on its way to webhooks could not be counted"));
+            let counted = stats.deliveries().inspect_err(
+                |error| tracing::warn!(%error, "pending webhook deliveries could not be counted for the metrics"),
+            );
             counted.ok().map(|stats| self.show_deliveries(&stats, app.now()))
         });
     }
@@ -187,7 +185,7 @@ impl Gauges {
     }
 }
 
-/// Has something counted, which says how much it was; where that is much, every few seconds only.
+/// Runs a count that returns its number of rows, but at most every few seconds if that number is large.
 fn now_and_then(counted: &Mutex<Option<Instant>>, count: impl FnOnce() -> Option<i64>) {
     let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
     if counted.is_some_and(|at| at.elapsed() < KEPT) {

@@ -1,7 +1,7 @@
-//! How are metrics written? In Prometheus' classic text format.
+//! Writes the metrics in the classic Prometheus text format.
 //!
 //! The library writes `OpenMetrics`. Prometheus 2.42 (Debian 12) reads that as well, with types and help, but stores those of a
-//! counter under its family's name, without `_total`, so that a look-up by the name of a series finds none. And `promtool
+//! counter under its family's name, without `_total`, so a lookup by the name of a series finds nothing. And `promtool
 //! check metrics`, which the tests run on what is served, reads the classic format only. Content negotiation would need both.
 
 use std::fmt::Write;
@@ -9,8 +9,9 @@ use std::fmt::Write;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-/// Everything that is registered. The library writes `OpenMetrics`, where a counter's description lacks the `_total` of its
-/// samples: read as the older format that we say it is, it would describe something else and the counter have no type.
+/// Returns all registered metrics. The library writes `OpenMetrics`, where the help and type of a counter lack the
+/// `_total` of its samples. Read as the classic format that the content type declares, they would describe another
+/// metric, and the counter would have no type.
 pub fn of(registry: &Registry) -> String {
     let mut text = String::new();
     if let Err(error) = encode(&mut text, registry) {
