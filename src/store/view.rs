@@ -35,7 +35,7 @@ impl View {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.try_exists()? {
             return Err(StoreError::Unusable(format!(
-                "{} is not there: name the database with --database",
+                "{} does not exist: name the database with --database",
                 path.display()
             )));
         }

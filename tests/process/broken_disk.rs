@@ -45,8 +45,7 @@ fn a_disk_that_fails_during_a_commit_ends_the_server_at_once_and_loses_nothing_t
         assert_eq!((code, printed.as_str()), (Some(EX_IOERR), ""), "{broken}: {}", home.log());
         let last = objects(&home.log()).pop().expect("a line");
         let message = last["message"].as_str().unwrap_or_default();
-        for part in ["could not be written to disk", "Nothing that was acknowledged is lost", "start the server again"]
-        {
+        for part in ["could not be written to disk", "No acknowledged change is lost", "restart the server"] {
             assert!(message.contains(part), "{broken}: {last}");
         }
         assert!(home.files().contains(&"orgkeys.db-wal".to_owned()), "{broken}: it wrote on: {:?}", home.files());

@@ -297,7 +297,7 @@ fn what_somebody_put_in_the_place_of_a_lock_or_the_reserve_is_neither_followed_n
             }
             let ran = home.run(&["org", "list"]);
             if name.ends_with("lock") {
-                assert!(ran.code == Some(1) && ran.stderr.contains("see who put it there"), "{kind}: {ran:?}");
+                assert!(ran.code == Some(1) && ran.stderr.contains("find out who put it there"), "{kind}: {ran:?}");
             } else {
                 // Without a reserve it runs, and says so.
                 assert_eq!(ran.code, Some(0), "{kind}: {ran:?}");

@@ -46,7 +46,10 @@ fn a_server_a_backup_and_a_restore_through_a_link_go_by_the_real_file() {
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     for name in ["link.db", "real/orgkeys.db"] {
         let ran = home.run(&["token", "list", "--database", name]);
-        assert!(ran.stderr.ends_with("stop the server, run this, start it again\n"), "{name}: {ran:?}");
+        assert!(
+            ran.stderr.ends_with("stop the server, run this command, then start the server again\n"),
+            "{name}: {ran:?}"
+        );
     }
     // Verified with its last changes, which are in the log beside the real file.
     let verified = home.done(&["audit", "verify", "--database", "link.db"]);
@@ -85,7 +88,7 @@ fn a_link_to_a_database_in_use_is_no_backup() {
     let server = home.start_with(&mut home.serve(&["--database", "real/orgkeys.db"]));
     let ran = home.run(&["restore", "link.db", "--database", "other.db"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
-    assert!(ran.stderr.contains("it is a database, not a backup"), "{ran:?}");
+    assert!(ran.stderr.contains("is a database, not a backup"), "{ran:?}");
     assert!(!home.path("other.db").exists());
     drop(server);
 }

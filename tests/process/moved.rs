@@ -111,7 +111,7 @@ fn a_server_whose_log_is_removed_or_exchanged_puts_it_back_and_ends() {
             "beside a reader" => fs::remove_file(log).expect("removed"),
             name => fs::remove_file(home.path(name)).expect("removed"),
         }
-        ends(&home, server, &owner, "Nothing that was acknowledged is lost: the -wal is in its place", case);
+        ends(&home, server, &owner, "No acknowledged change is lost: the -wal is in its place", case);
         drop(reader);
         let found = projects(&home, &owner);
         assert!(found.contains("\"kept\"") && found.contains("\"kept too\""), "{case}: {found}");

@@ -339,7 +339,7 @@ fn beside_a_server_nothing_is_restored() {
     let server = home.start();
     let ran = home.run(&["restore", "copy.db"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
-    assert!(ran.stderr.ends_with("stop the server, run this, start it again\n"), "{ran:?}");
+    assert!(ran.stderr.ends_with("stop the server, run this command, then start the server again\n"), "{ran:?}");
     assert_eq!(nodes(&server, &owner), ["203.0.113.2", "203.0.113.1"]);
     assert!(
         !home.files().iter().any(|name| name.contains("before") || name.contains("restoring")),
@@ -356,7 +356,7 @@ fn a_database_that_is_served_is_not_replaced_though_somebody_removed_its_lock_fi
     fs::remove_file(home.path("orgkeys.db.lock")).expect("removed");
     let ran = home.run(&["restore", "copy.db"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
-    assert!(ran.stderr.contains("another process uses "), "{ran:?}");
+    assert!(ran.stderr.contains("another process is using "), "{ran:?}");
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     assert_eq!(server.stop().0, Some(0));
 }
