@@ -4,6 +4,7 @@
 mod chain_verifier;
 pub mod page;
 
+use std::fmt;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
@@ -23,6 +24,13 @@ pub struct VerifiedLog {
     pub chains: usize,
     /// The given heads that could not be compared, because retention removed their entries.
     pub removed: Vec<Head>,
+}
+
+impl fmt::Display for VerifiedLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self { entries, chains, .. }, plural) = (self, if self.chains == 1 { "" } else { "s" });
+        write!(f, "The audit log is intact: {entries} entries in {chains} chain{plural}")
+    }
 }
 
 /// The number of entries read from one snapshot. While a snapshot is held, a running server cannot reset its

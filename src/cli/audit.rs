@@ -53,13 +53,11 @@ impl Audit {
                     json["removedByRetention"] = json!(verified.removed);
                 }
                 context.print(&json, || {
-                    let whole =
-                        format!("The audit log is intact: {} entries in {} chains", verified.entries, verified.chains);
                     let removed = verified
                         .removed
                         .iter()
                         .map(|head| format!("Not compared: {head}. Retention removed it, as the chain records"));
-                    std::iter::once(whole).chain(removed).collect::<Vec<_>>().join("\n")
+                    std::iter::once(verified.to_string()).chain(removed).collect::<Vec<_>>().join("\n")
                 });
             }
             Self::Head { database } => {

@@ -70,7 +70,7 @@ impl Restore {
             let signed = if restored.used_known {
                 format!("Signed calls with a timestamp before {after} are refused: nodes must sign new ones.")
             } else {
-                format!("The old database could not be read, so used signatures are unknown: all signed calls are refused until {after} and nodes must sign again after that.")
+                format!("No database that continues this backup was replaced, so used signatures are unknown: all signed calls are refused until {after} and nodes must sign again after that.")
             };
             format!(
                 "Restored {database} from {}.{aside}\n{tokens}\nReview keys, API keys, users and nodes: those deleted since the backup exist again. {signed}",

@@ -53,9 +53,9 @@ fn show(server: &Server, scheme: &str) {
                  \n    organization  {org}\n    access token  {token}\n\
                  \nTo revoke it, stop the server and run: orgkeys token revoke {id}\n\
                  \nPaste these lines to get your profile, create a key in key.pem, and list the keys of your organization.\n\
-                 \ncurl -sS {url}/user/profile -H 'Authorization: Bearer {token}'\
-                 \n(umask 077; curl -sS -X POST {url}/organization/{org}/key -H 'Authorization: Bearer {token}' -o key.pem)\
-                 \ncurl -sS {url}/organization/{org}/key -H 'Authorization: Bearer {token}'\n\
+                 \ncurl -sSf {url}/user/profile -H 'Authorization: Bearer {token}'\
+                 \n(umask 077; curl -sSf -X POST {url}/organization/{org}/key -H 'Authorization: Bearer {token}' -o key.pem)\
+                 \ncurl -sSf {url}/organization/{org}/key -H 'Authorization: Bearer {token}'\n\
                  \nTo try every call in a browser, open {url}/docs\n"
             );
         }

@@ -12,7 +12,7 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
     let (server, owner) = home.first_start();
     server.call_as(&owner, "GET", "/user/profile");
     let output = home.done(&["audit", "verify"]);
-    assert_eq!(output, "The audit log is intact: 4 entries in 1 chains\n");
+    assert_eq!(output, "The audit log is intact: 4 entries in 1 chain\n");
     let expected = json!({ "success": true, "entries": 4, "chains": 1 });
     assert_eq!(objects(&home.done(&["audit", "verify", "--json"])), [expected]);
     let (text, json) = (home.done(&["audit", "head"]), home.done(&["audit", "head", "--json"]));

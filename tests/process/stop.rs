@@ -41,7 +41,7 @@ fn both_signals_stop_it_with_exit_code_0_and_the_log_is_put_away() {
             "{signal:?}"
         );
         assert_eq!(integrity(&home.database), "ok");
-        assert_eq!(home.done(&["audit", "verify"]), "The audit log is intact: 4 entries in 1 chains\n");
+        assert_eq!(home.done(&["audit", "verify"]), "The audit log is intact: 4 entries in 1 chain\n");
     }
 }
 
