@@ -45,7 +45,7 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         }
         right.push(log_in(format!("user-{ACCOUNTS}@example.org"), PASSWORD, 200));
         let started = Instant::now();
-        assert_eq!(password::verify(&SecretString::from(PASSWORD), Some(&hash)), password::Verdict::Right);
+        assert_eq!(password::verify(&SecretString::from(PASSWORD), Some(&hash)), password::PasswordMatch::Right);
         hashes.push(started.elapsed());
     }
     let [known, unknown, right, hash] = [known, unknown, right, hashes].map(machine::median);

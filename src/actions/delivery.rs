@@ -25,7 +25,7 @@ pub struct Candidate {
 
 /// The deliveries that wait for an attempt.
 #[derive(Clone, Debug, Default)]
-pub struct Candidates {
+pub struct DeliveryCandidates {
     /// The webhooks that are enabled and whose secret can be decrypted.
     pub webhooks: Vec<Candidate>,
     /// The webhooks whose deliveries wait because their secret cannot be decrypted.
@@ -43,8 +43,8 @@ pub fn now(system: &System) -> Time {
 
 /// Returns the deliveries that wait for an attempt, and which of those `in_flight` have ended. Empty while there is no
 /// key.
-pub fn candidates(system: &System, in_flight: &[DeliveryId]) -> Result<Candidates, Error> {
-    let Some(key) = system.app().key.get() else { return Ok(Candidates::default()) };
+pub fn candidates(system: &System, in_flight: &[DeliveryId]) -> Result<DeliveryCandidates, Error> {
+    let Some(key) = system.app().key.get() else { return Ok(DeliveryCandidates::default()) };
     system.read(|tx| candidates::candidates(tx, key, in_flight))
 }
 

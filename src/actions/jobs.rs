@@ -22,12 +22,12 @@ struct Job {
     period: Option<Duration>,
     /// Whether it also runs at a clean stop, because it writes data that is held only in memory.
     at_stop: bool,
-    run: fn(&Jobs, Turn) -> Result<(), Error>,
+    run: fn(&Jobs, Trigger) -> Result<(), Error>,
 }
 
 /// Why a job runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Trigger {
     /// The job is due.
     Due,
     /// The server is stopping.
@@ -45,7 +45,7 @@ const JOBS: [Job; 10] = [
         name: "recording counts of refused calls",
         period: Some(MINUTE),
         at_stop: true,
-        run: |jobs, turn| refusals::flush(&jobs.system, turn == Turn::Stop),
+        run: |jobs, trigger| refusals::flush(&jobs.system, trigger == Trigger::Stop),
     },
     Job {
         name: "recording counts of audit log reads",
@@ -108,7 +108,7 @@ pub struct Jobs {
 }
 
 /// The name of a job that failed, and its error.
-pub type Failure = (&'static str, Error);
+pub type JobFailure = (&'static str, Error);
 
 impl Jobs {
     /// The jobs of a server that retains `audit_days` days of its audit log (0 = everything).
@@ -118,19 +118,19 @@ impl Jobs {
     }
 
     /// Runs the jobs that are due at this tick, counted from 0. Returns the failures.
-    pub fn run_due(&self, tick: u32) -> Vec<Failure> {
+    pub fn run_due(&self, tick: u32) -> Vec<JobFailure> {
         let since_start = TICK * tick;
         let is_due = |period: Duration| since_start.as_secs().is_multiple_of(period.as_secs());
-        self.run(|job| job.period.is_some_and(is_due), Turn::Due)
+        self.run(|job| job.period.is_some_and(is_due), Trigger::Due)
     }
 
     /// Runs the jobs for a clean stop. Returns the failures.
-    pub fn run_at_stop(&self) -> Vec<Failure> {
-        self.run(|job| job.at_stop, Turn::Stop)
+    pub fn run_at_stop(&self) -> Vec<JobFailure> {
+        self.run(|job| job.at_stop, Trigger::Stop)
     }
 
-    fn run(&self, wanted: impl Fn(&Job) -> bool, turn: Turn) -> Vec<Failure> {
+    fn run(&self, wanted: impl Fn(&Job) -> bool, trigger: Trigger) -> Vec<JobFailure> {
         let jobs = JOBS.iter().filter(|job| wanted(job));
-        jobs.filter_map(|job| (job.run)(self, turn).err().map(|error| (job.name, error))).collect()
+        jobs.filter_map(|job| (job.run)(self, trigger).err().map(|error| (job.name, error))).collect()
     }
 }

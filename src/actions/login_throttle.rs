@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::crypto::password::{self, Verdict};
+use crate::crypto::password::{self, PasswordMatch};
 use crate::domain::user::User;
 use crate::engine::app::App;
 use crate::engine::caller::Origin;
@@ -64,7 +64,7 @@ pub(super) fn compare(
     check: PasswordCheck<'_>,
     password: &SecretString,
     wrong: Error,
-) -> Result<Verdict, Error> {
+) -> Result<PasswordMatch, Error> {
     let counted = |error: Error| {
         if let Some(user) = check.user {
             app.refusals.count_login(user.org, error.code, origin.address, app.now());
@@ -73,7 +73,7 @@ pub(super) fn compare(
     };
     let attempt = begin(app, origin.address, check)?.map_err(&counted)?;
     let verdict = password::verify(password, check.hash);
-    if verdict == Verdict::Wrong {
+    if verdict == PasswordMatch::Wrong {
         return Err(counted(attempt.was_wrong().err().unwrap_or(wrong)));
     }
     Ok(verdict)

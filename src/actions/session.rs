@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::login_throttle::{self, PasswordCheck};
-use crate::crypto::password::{self, Verdict};
+use crate::crypto::password::{self, PasswordMatch};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
 use crate::domain::id::{TokenId, UserId};
@@ -81,8 +81,8 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
         return Err(inactive);
     }
     let better = match verdict {
-        Verdict::RightButWeak => Some(password::hash(password, &mut app.env.rng()).map_err(Error::internal)?),
-        Verdict::Right | Verdict::Wrong => None,
+        PasswordMatch::RightButWeak => Some(password::hash(password, &mut app.env.rng()).map_err(Error::internal)?),
+        PasswordMatch::Right | PasswordMatch::Wrong => None,
     };
     let fresh = Fresh::new(&app.env)?;
     let (env, network) = (app.env.clone(), Network::of(origin.address));

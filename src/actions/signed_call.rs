@@ -61,7 +61,7 @@ pub(super) struct SingleUseSignature {
 }
 
 /// What is read before a signature is verified, all from one snapshot.
-struct Candidates {
+struct CandidateKeys {
     /// The organization that the node named, or the only one.
     org: OrgId,
     /// The node at this address, deleted or not.
@@ -146,7 +146,7 @@ impl SingleUseSignature {
     }
 }
 
-fn candidates(app: &App, call: &SignedCall) -> Result<Candidates, Error> {
+fn candidates(app: &App, call: &SignedCall) -> Result<CandidateKeys, Error> {
     app.pre_auth(|tx| {
         let org = organization(tx, call.org.as_deref())?;
         let keys = app.verifiers.of(tx, org)?;
@@ -154,13 +154,13 @@ fn candidates(app: &App, call: &SignedCall) -> Result<Candidates, Error> {
         if keys.is_empty() && !store::org::exists(tx, org)? {
             return Err(unknown(NO_SUCH_ORGANIZATION));
         }
-        Ok(Candidates { org, node: store::node::find_by_ip(tx, org, &call.ip)?, keys })
+        Ok(CandidateKeys { org, node: store::node::find_by_ip(tx, org, &call.ip)?, keys })
     })
 }
 
 /// Verifies time, then signature: `ip|region|timestamp` first, then the same with the organization.
-fn verify(app: &App, candidates: Candidates, call: &SignedCall) -> Result<SingleUseSignature, Error> {
-    let Candidates { org, node, mut keys } = candidates;
+fn verify(app: &App, candidates: CandidateKeys, call: &SignedCall) -> Result<SingleUseSignature, Error> {
+    let CandidateKeys { org, node, mut keys } = candidates;
     check_time(app, &call.at)?;
     if keys.is_empty() {
         return Err(refusal(

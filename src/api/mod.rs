@@ -138,7 +138,7 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .nest_no_strip("/", operations.into_endpoint())
         .data(Arc::clone(app))
         .with(http::receive::Receive)
-        .with(http::refusals::Refusals)
+        .with(http::refusals::FrameworkErrors)
         .with(http::closing::Closing)
         .map_to_response()
         // The layers below answer some requests themselves. Without the box, the future of all operations would be

@@ -44,7 +44,7 @@ static MEMORY_OF_EARLIER_HASHES: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new())
 
 /// The result of checking a password against a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordMatch {
     /// The password matches.
     Right,
     /// The password does not match, there is no hash, or the hash cannot be checked.
@@ -83,20 +83,20 @@ pub fn hash(password: &SecretString, rng: &mut impl CryptoRng) -> Result<String,
 /// so that the time taken does not reveal which accounts exist. A string that is not an argon2id hash of version 19, or
 /// that requires more than 64 MiB, 10 passes or 4 lanes, is `Wrong` immediately.
 #[must_use]
-pub fn verify(password: &SecretString, phc: Option<&str>) -> Verdict {
+pub fn verify(password: &SecretString, phc: Option<&str>) -> PasswordMatch {
     let stored = read(phc.unwrap_or(&NOBODYS));
-    let verdict = stored.and_then(|stored| check(password, &stored).ok()).unwrap_or(Verdict::Wrong);
-    if phc.is_some() { verdict } else { Verdict::Wrong }
+    let verdict = stored.and_then(|stored| check(password, &stored).ok()).unwrap_or(PasswordMatch::Wrong);
+    if phc.is_some() { verdict } else { PasswordMatch::Wrong }
 }
 
-fn check(password: &SecretString, stored: &StoredHash) -> Result<Verdict, HashError> {
+fn check(password: &SecretString, stored: &StoredHash) -> Result<PasswordMatch, HashError> {
     let mut buffer = Zeroizing::new([0; Output::MAX_LENGTH]);
     let hash = &mut buffer[..stored.hash.len()];
     run(stored.params.clone(), password, &stored.salt, hash)?;
     Ok(match secret::equal(hash, stored.hash.as_bytes()) {
-        true if is_weak(stored) => Verdict::RightButWeak,
-        true => Verdict::Right,
-        false => Verdict::Wrong,
+        true if is_weak(stored) => PasswordMatch::RightButWeak,
+        true => PasswordMatch::Right,
+        false => PasswordMatch::Wrong,
     })
 }
 
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn only_the_right_password_is_right() {
         let stored = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
-        assert_eq!(verify(&password(), Some(&stored)), Verdict::Right);
+        assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::Right);
         for wrong in ["", "a cat on 3 roof", "A cat on 3 roofs", "a cat on 3 roofs "] {
-            assert_eq!(verify(&SecretString::from(wrong), Some(&stored)), Verdict::Wrong, "{wrong}");
+            assert_eq!(verify(&SecretString::from(wrong), Some(&stored)), PasswordMatch::Wrong, "{wrong}");
         }
     }
 
@@ -196,17 +196,17 @@ mod tests {
         let nobodys = read(&NOBODYS).expect("a hash that is run");
         let now = Params::new(MEMORY, PASSES, LANES, Some(HASH)).expect("parameters");
         assert_eq!((&nobodys.params, nobodys.salt.len()), (&now, SALT));
-        assert_eq!(verify(&password(), None), Verdict::Wrong);
+        assert_eq!(verify(&password(), None), PasswordMatch::Wrong);
     }
 
     #[test]
     fn a_hash_that_takes_less_work_is_weak() {
         for stored in [stored_as(MEMORY - 1, PASSES, LANES), stored_as(MEMORY, PASSES - 1, LANES)] {
-            assert_eq!(verify(&password(), Some(&stored)), Verdict::RightButWeak, "{stored}");
-            assert_eq!(verify(&SecretString::from("another"), Some(&stored)), Verdict::Wrong, "{stored}");
+            assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::RightButWeak, "{stored}");
+            assert_eq!(verify(&SecretString::from("another"), Some(&stored)), PasswordMatch::Wrong, "{stored}");
         }
         for stored in [stored_as(MEMORY + 1, PASSES, LANES), stored_as(MEMORY, PASSES + 1, LANES + 1)] {
-            assert_eq!(verify(&password(), Some(&stored)), Verdict::Right, "{stored}");
+            assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::Right, "{stored}");
         }
     }
 
@@ -223,14 +223,14 @@ mod tests {
         ] {
             let stored = asking_for(memory, passes, lanes);
             assert!(read(&stored).is_none(), "{stored}");
-            assert_eq!(verify(&password(), Some(&stored)), Verdict::Wrong, "{stored}");
+            assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::Wrong, "{stored}");
         }
     }
 
     #[test]
     fn what_is_no_hash_of_ours_is_wrong() {
         let stored = stored_as(64, 1, 1);
-        assert_eq!(verify(&password(), Some(&stored)), Verdict::RightButWeak);
+        assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::RightButWeak);
         for (from, to) in [
             ("argon2id", "argon2i"),
             ("argon2id", "scrypt"),
@@ -244,7 +244,7 @@ mod tests {
         ] {
             let broken = stored.replacen(from, to, 1);
             assert_ne!(broken, stored);
-            assert_eq!(verify(&password(), Some(&broken)), Verdict::Wrong, "{broken}");
+            assert_eq!(verify(&password(), Some(&broken)), PasswordMatch::Wrong, "{broken}");
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_hash_of_the_reference_implementation_is_known() {
         let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        assert_eq!(verify(&SecretString::from("password"), Some(stored)), Verdict::RightButWeak);
+        assert_eq!(verify(&SecretString::from("password"), Some(stored)), PasswordMatch::RightButWeak);
     }
 
     /// RFC 9106, section 5.3.

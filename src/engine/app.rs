@@ -11,7 +11,7 @@ use super::limits::{Limiter, Limits};
 use super::pending::Pending;
 use super::polls::Polls;
 use super::record::{append_all, recorded, refuse, remember_use};
-use super::refusals::Refusals;
+use super::refusals::RefusalCounts;
 use super::rule::Rule;
 use super::verifiers::Verifiers;
 use crate::crypto::sealed;
@@ -31,7 +31,7 @@ pub struct App {
     pub(crate) env: Environment,
     pub(crate) limits: Limits,
     pub(crate) limiter: Arc<Limiter>,
-    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) refusals: Arc<RefusalCounts>,
     pub(crate) verifiers: Verifiers,
     pub(crate) polls: Polls,
     /// The key that encrypts webhook secrets, once the key file was read.

@@ -57,11 +57,11 @@ impl RefusalKey {
 
 /// The counts that are not recorded yet.
 #[derive(Default)]
-pub struct Refusals {
+pub struct RefusalCounts {
     counts: Mutex<HashMap<OrgId, HashMap<RefusalKey, u64>>>,
 }
 
-impl Refusals {
+impl RefusalCounts {
     /// Counts a refused signed call.
     pub(crate) fn count(&self, org: OrgId, code: &'static str, address: Option<IpAddr>, now: Time) {
         self.add(org, RefusalKey::of(Refused::SignedCall, code, address, now));
@@ -118,7 +118,7 @@ impl Refusals {
 /// Counts a refused signed call against its network and for its organization.
 pub struct RefusalCounter {
     pub(crate) limiter: Arc<Limiter>,
-    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) refusals: Arc<RefusalCounts>,
     pub(crate) env: Environment,
     pub(crate) org: Option<OrgId>,
     pub(crate) address: Option<IpAddr>,

@@ -15,7 +15,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
-use crate::store::touched::Used;
+use crate::store::touched::LastUse;
 use crate::store::{self, ReadTx, Store, WriteTx};
 
 /// The right to act without a rule. Each [`App`] has exactly one, created with it. It cannot be reached from the app,
@@ -133,7 +133,7 @@ impl System {
     }
 
     /// Writes when and from where API keys were last used. This is not an action of a caller, so it has no audit entry.
-    pub(crate) fn remember_uses(&self, uses: Vec<(ApiKeyId, Used)>) -> Result<(), Error> {
+    pub(crate) fn remember_uses(&self, uses: Vec<(ApiKeyId, LastUse)>) -> Result<(), Error> {
         let write = move |tx: &WriteTx<'_>| uses.into_iter().try_for_each(|(key, used)| touch(tx, key, used));
         Ok(self.app.store.write(write).wait()?)
     }

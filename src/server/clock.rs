@@ -9,9 +9,9 @@ use rand::rngs::SysRng;
 use crate::domain::time::{Clock, Time};
 use crate::engine::environment::Environment;
 
-struct System;
+struct SystemClock;
 
-impl Clock for System {
+impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system clock")]
     fn now(&self) -> Time {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -22,7 +22,7 @@ impl Clock for System {
 /// Returns an environment with the system clock and the system's randomness.
 #[must_use]
 pub fn system() -> Environment {
-    Environment::new(Arc::new(System), system_seed)
+    Environment::new(Arc::new(SystemClock), system_seed)
 }
 
 /// Returns 32 random bytes from the system.

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use http_sender::HttpSender;
 pub use notifier::DeliveryNotifier;
-pub use resolver::{Resolver, System as SystemResolver};
+pub use resolver::{Resolver, SystemResolver};
 use schedule::{LOOK, MAX_IN_FLIGHT, Schedule, TOGETHER};
 
 use super::panicked;
-use crate::actions::delivery::{self, Candidates};
+use crate::actions::delivery::{self, DeliveryCandidates};
 use crate::domain::delivery::{Attempt, Outcome, Tried};
 use crate::domain::id::{DeliveryId, WebhookId};
 use crate::domain::time::Time;
@@ -124,7 +124,7 @@ impl Courier {
     /// Begins what is due and has a slot. Returns when the next delivery is due.
     async fn begin_due(&mut self, now: Instant) -> Result<Option<Instant>, String> {
         let in_flight = self.schedule.in_flight();
-        let Candidates { webhooks, unopened, ended } =
+        let DeliveryCandidates { webhooks, unopened, ended } =
             self.ask(move |system| delivery::candidates(system, &in_flight)).await?;
         self.warn(unopened);
         self.break_off(&ended);

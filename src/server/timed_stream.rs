@@ -33,7 +33,7 @@ pub struct Timeouts {
 
 /// What a connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ConnectionPhase {
     /// The first byte, since this time.
     New(Instant),
     /// The rest of a head that began at this time.
@@ -53,7 +53,7 @@ enum Phase {
 /// The state that a connection shares with its service.
 #[derive(Debug)]
 pub struct ConnectionDeadlines {
-    phase: Mutex<Phase>,
+    phase: Mutex<ConnectionPhase>,
     frames: Mutex<Frames>,
     timeouts: Timeouts,
 }
@@ -61,7 +61,11 @@ pub struct ConnectionDeadlines {
 impl ConnectionDeadlines {
     /// Creates the state of a new connection.
     pub fn new(timeouts: Timeouts) -> Arc<Self> {
-        Arc::new(Self { phase: Mutex::new(Phase::New(Instant::now())), frames: Mutex::new(Frames::new()), timeouts })
+        Arc::new(Self {
+            phase: Mutex::new(ConnectionPhase::New(Instant::now())),
+            frames: Mutex::new(Frames::new()),
+            timeouts,
+        })
     }
 
     /// Records that hyper has read a head that this body follows. Returns whether a line of the head ended in LF alone.
@@ -72,28 +76,32 @@ impl ConnectionDeadlines {
 
     /// Records that a head is complete. Returns the deadline for its body.
     pub fn answering(&self) -> Instant {
-        let began = match std::mem::replace(&mut *self.phase(), Phase::Answer) {
-            Phase::New(began) | Phase::Head(began) => began,
-            Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast | Phase::Next(_) => Instant::now(),
+        let began = match std::mem::replace(&mut *self.phase(), ConnectionPhase::Answer) {
+            ConnectionPhase::New(began) | ConnectionPhase::Head(began) => began,
+            ConnectionPhase::Answer
+            | ConnectionPhase::Sending
+            | ConnectionPhase::SendingRest
+            | ConnectionPhase::SendingLast
+            | ConnectionPhase::Next(_) => Instant::now(),
         };
         began + self.timeouts.request
     }
 
     /// Records that the head of a response is ready and `body` follows; `last` if it ends the connection.
     pub fn answered<B>(self: &Arc<Self>, last: bool, body: B) -> TimedBody<B> {
-        *self.phase() = if last { Phase::SendingLast } else { Phase::Sending };
+        *self.phase() = if last { ConnectionPhase::SendingLast } else { ConnectionPhase::Sending };
         TimedBody { body, deadlines: Arc::clone(self) }
     }
 
     /// Records that the response is complete.
     fn given(&self) {
         let mut phase = self.phase();
-        if *phase == Phase::Sending {
-            *phase = Phase::SendingRest;
+        if *phase == ConnectionPhase::Sending {
+            *phase = ConnectionPhase::SendingRest;
         }
     }
 
-    fn phase(&self) -> MutexGuard<'_, Phase> {
+    fn phase(&self) -> MutexGuard<'_, ConnectionPhase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,42 +113,55 @@ impl ConnectionDeadlines {
     fn received(&self) {
         let mut phase = self.phase();
         match *phase {
-            Phase::New(began) => *phase = Phase::Head(began),
-            Phase::Next(_) => *phase = Phase::Head(Instant::now()),
-            Phase::Head(_) | Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast => {}
+            ConnectionPhase::New(began) => *phase = ConnectionPhase::Head(began),
+            ConnectionPhase::Next(_) => *phase = ConnectionPhase::Head(Instant::now()),
+            ConnectionPhase::Head(_)
+            | ConnectionPhase::Answer
+            | ConnectionPhase::Sending
+            | ConnectionPhase::SendingRest
+            | ConnectionPhase::SendingLast => {}
         }
     }
 
     /// Records that everything so far was sent. Returns whether that was the end of a response.
     fn sent(&self) -> bool {
         let mut phase = self.phase();
-        let ended = *phase == Phase::SendingRest;
+        let ended = *phase == ConnectionPhase::SendingRest;
         if ended {
-            *phase = Phase::Next(Instant::now());
+            *phase = ConnectionPhase::Next(Instant::now());
         }
         ended
     }
 
     /// Whether a request is in progress or a response is being sent.
     pub fn is_busy(&self) -> bool {
-        matches!(*self.phase(), Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast)
+        matches!(
+            *self.phase(),
+            ConnectionPhase::Answer
+                | ConnectionPhase::Sending
+                | ConnectionPhase::SendingRest
+                | ConnectionPhase::SendingLast
+        )
     }
 
     /// Whether no request is in progress, so that any bytes written are hyper's own response.
     fn is_unasked(&self) -> bool {
-        matches!(*self.phase(), Phase::New(_) | Phase::Head(_) | Phase::Next(_))
+        matches!(*self.phase(), ConnectionPhase::New(_) | ConnectionPhase::Head(_) | ConnectionPhase::Next(_))
     }
 
     /// Whether a request has begun and will not be read to its end.
     fn is_refused(&self) -> bool {
-        matches!(*self.phase(), Phase::Head(_) | Phase::SendingLast)
+        matches!(*self.phase(), ConnectionPhase::Head(_) | ConnectionPhase::SendingLast)
     }
 
     fn read_deadline(&self) -> Option<Instant> {
         match *self.phase() {
-            Phase::New(began) | Phase::Head(began) => Some(began + self.timeouts.head),
-            Phase::Next(since) => Some(since + self.timeouts.idle),
-            Phase::Answer | Phase::Sending | Phase::SendingRest | Phase::SendingLast => None,
+            ConnectionPhase::New(began) | ConnectionPhase::Head(began) => Some(began + self.timeouts.head),
+            ConnectionPhase::Next(since) => Some(since + self.timeouts.idle),
+            ConnectionPhase::Answer
+            | ConnectionPhase::Sending
+            | ConnectionPhase::SendingRest
+            | ConnectionPhase::SendingLast => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Row, params};
 
-use super::touched::{Touched, Used};
+use super::touched::{LastUse, Touched};
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::secret::TokenDigest;
 use crate::domain::api_key::{ApiKey, ApiKeySettings, ApiKeyStatus};
@@ -244,7 +244,7 @@ pub fn delete(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<(), StoreError> {
 }
 
 /// Records when and from where a key was last used.
-pub fn touch(tx: &WriteTx<'_>, id: ApiKeyId, (at, address): Used) -> Result<(), StoreError> {
+pub fn touch(tx: &WriteTx<'_>, id: ApiKeyId, (at, address): LastUse) -> Result<(), StoreError> {
     let sql = "UPDATE api_key SET last_used = ?2, last_address = ?3 WHERE id = ?1";
     tx.execute(sql, params![id.number(), at.millis(), address.map(|address| address.to_string())]).map(drop)
 }

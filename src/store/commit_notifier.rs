@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 /// Called with the id of the last entry. It runs on the writer's thread, so it must only hand the id on.
-type Listener = Box<dyn Fn(i64) + Send>;
+type CommitListener = Box<dyn Fn(i64) + Send>;
 
 /// The listeners, which the writer notifies.
 #[derive(Default)]
-pub(super) struct CommitNotifier(Mutex<Vec<Listener>>);
+pub(super) struct CommitNotifier(Mutex<Vec<CommitListener>>);
 
 impl CommitNotifier {
     pub(super) fn subscribe(&self, listener: impl Fn(i64) + Send + 'static) {

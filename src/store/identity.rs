@@ -15,14 +15,14 @@ use super::StoreError;
 
 /// The contents of the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct FileIdentity {
     file: [u8; 16],
     previous: [u8; 16],
     mark: i64,
     base: i64,
 }
 
-impl Identity {
+impl FileIdentity {
     /// Reads the row as `conn` sees it.
     pub(super) fn read(conn: &Connection) -> Result<Self, StoreError> {
         Ok(conn.prepare_cached("SELECT file, previous, mark, base FROM file_identity")?.query_row([], |row| {
@@ -115,26 +115,26 @@ mod tests {
         for mark in [0_i64, 1, 2, 127, 128, 255, 256, 32_768, 8_388_608, 1 << 33, 1 << 50] {
             conn.execute("UPDATE file_identity SET mark = ?1, base = ?1 / 3", [mark]).expect("written");
             renew(&conn).expect("renewed");
-            let read = Identity::of_file(&path).expect("a file");
-            assert_eq!(read, Some(Identity::read(&conn).expect("a row")), "{mark}");
+            let read = FileIdentity::of_file(&path).expect("a file");
+            assert_eq!(read, Some(FileIdentity::read(&conn).expect("a row")), "{mark}");
         }
         let root: i64 = conn
             .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'file_identity'", [], |row| row.get(0))
             .expect("a page");
         assert_eq!(root, 2);
         conn.execute_batch("VACUUM").expect("packed");
-        assert_eq!(Identity::of_file(&path).expect("a file"), Some(Identity::read(&conn).expect("a row")));
+        assert_eq!(FileIdentity::of_file(&path).expect("a file"), Some(FileIdentity::read(&conn).expect("a row")));
     }
 
     #[test]
     fn a_page_that_holds_anything_else_is_no_identity() {
         for page in [&[][..], &[13, 0, 0, 0, 2, 0, 0, 0, 0, 20], &[13, 0, 0, 0, 1, 0, 0, 0, 255, 255, 0], &[0; 4_096]] {
-            assert_eq!(Identity::of_page(page), None);
+            assert_eq!(FileIdentity::of_page(page), None);
         }
     }
 
-    const fn identity(file: u8, previous: u8, base: i64, mark: i64) -> Identity {
-        Identity { file: [file; 16], previous: [previous; 16], mark, base }
+    const fn identity(file: u8, previous: u8, base: i64, mark: i64) -> FileIdentity {
+        FileIdentity { file: [file; 16], previous: [previous; 16], mark, base }
     }
 
     #[test]

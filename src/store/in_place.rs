@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rustix::io::Errno;
 
 use super::files::{self, beside};
-use super::identity::Identity;
+use super::identity::FileIdentity;
 use super::{StoreError, halt};
 
 /// Bytes of a log's header, and of each frame's header (<https://www.sqlite.org/fileformat.html>, section 4.1).
@@ -52,7 +52,7 @@ struct Named {
 
 /// What SQLite reports about the log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Log {
+pub(super) struct WalState {
     /// The number of frames.
     pub(super) frames: u32,
     /// The number of frames before.
@@ -93,7 +93,7 @@ impl InPlace {
     }
 
     /// Returns what was moved, removed or overwritten, if anything.
-    pub(super) fn lost(&self, conn: &Connection, log: Option<Log>) -> Option<Gone> {
+    pub(super) fn lost(&self, conn: &Connection, log: Option<WalState>) -> Option<Gone> {
         if !self.database.is_there() || self.is_overwritten(conn) {
             Some(Gone::Database)
         } else if log.is_some_and(|log| self.is_log_overwritten(log)) {
@@ -111,8 +111,8 @@ impl InPlace {
         if length < self.length.replace(length) {
             return true;
         }
-        let Ok(log) = Identity::read(conn) else { return false };
-        match Identity::of_open(&self.file) {
+        let Ok(log) = FileIdentity::read(conn) else { return false };
+        match FileIdentity::of_open(&self.file) {
             // A read error is not an overwrite: the disk failed, which is reported elsewhere.
             Err(error) if error.kind() != ErrorKind::UnexpectedEof => false,
             file => file.ok().flatten().is_none_or(|file| !log.follows(&file)),
@@ -120,7 +120,7 @@ impl InPlace {
     }
 
     /// Returns whether the log is too short, or has another header without having been restarted.
-    fn is_log_overwritten(&self, log: Log) -> bool {
+    fn is_log_overwritten(&self, log: WalState) -> bool {
         let Ok(meta) = self.log_file.metadata() else { return false };
         let mut header = [0; LOG_HEADER];
         if log.frames == 0 || self.log_file.read_exact_at(&mut header, 0).is_err() {

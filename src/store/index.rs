@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::touched::{Touched, Touches, Used};
+use super::touched::{LastUse, Touched, Touches};
 use super::{ReadTx, StoreError, api_key, project, token};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::api_key::ApiKeyStatus;
@@ -26,7 +26,7 @@ pub struct LiveKey {
     /// What determines which requests it authorizes.
     pub standing: ApiKeyStatus,
     /// Its last use, if that is not on disk yet.
-    used: Mutex<Option<Used>>,
+    used: Mutex<Option<LastUse>>,
 }
 
 /// A digest that is compared in constant time.
@@ -106,13 +106,13 @@ impl Index {
     }
 
     /// Returns the uses of API keys since the last call.
-    pub fn take_used(&self) -> Vec<(ApiKeyId, Used)> {
+    pub fn take_used(&self) -> Vec<(ApiKeyId, LastUse)> {
         let keys = self.api_keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.by_digest.values().filter_map(|key| Some((key.standing.id, key.lock().take()?))).collect()
     }
 
     /// Puts back uses that could not be written, unless there are newer ones.
-    pub fn put_back(&self, uses: &[(ApiKeyId, Used)]) {
+    pub fn put_back(&self, uses: &[(ApiKeyId, LastUse)]) {
         let keys = self.api_keys.read().unwrap_or_else(PoisonError::into_inner);
         for (id, used) in uses {
             let key = keys.digests.get(id).and_then(|digest| keys.by_digest.get(&Digest(*digest)));
@@ -190,7 +190,7 @@ impl LiveKey {
         *self.lock() = Some((now, address));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Used>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<LastUse>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Used signatures, to refuse replays even after a restart. They are removed long after their timestamp.
+//! UsedSignature signatures, to refuse replays even after a restart. They are removed long after their timestamp.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const FORGOTTEN_AT_ONCE: u32 = 4;
 pub fn forget(tx: &WriteTx<'_>, now: Time) -> Result<Option<Time>, StoreError> {
     let over = params![now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE];
     let sql = "SELECT signed_at, digest FROM used_signature WHERE signed_at < ?1 ORDER BY signed_at LIMIT ?2";
-    let used: Vec<Used> = tx.rows(sql, over, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let used: Vec<UsedSignature> = tx.rows(sql, over, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let sql = "DELETE FROM used_signature WHERE signed_at = ?1 AND digest = ?2";
     used.iter().try_for_each(|(signed_at, digest)| tx.execute(sql, params![signed_at, digest]).map(drop))?;
     Ok(used.last().map(|(signed_at, _)| Time::from_millis(*signed_at)))
@@ -44,16 +44,16 @@ fn digest(signature: &Signature) -> [u8; 32] {
 }
 
 /// A used signature: its timestamp in milliseconds, and its digest.
-pub type Used = (i64, [u8; 32]);
+pub type UsedSignature = (i64, [u8; 32]);
 
 /// Returns the used signatures with a timestamp at `since` or later.
-pub fn used_since(tx: &ReadTx<'_>, since: Time) -> Result<Vec<Used>, StoreError> {
+pub fn used_since(tx: &ReadTx<'_>, since: Time) -> Result<Vec<UsedSignature>, StoreError> {
     let sql = "SELECT signed_at, digest FROM used_signature WHERE signed_at >= ?1";
     tx.rows(sql, [since.millis()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Adds signatures that another database recorded as used.
-pub fn keep(tx: &WriteTx<'_>, used: &[Used]) -> Result<(), StoreError> {
+pub fn keep(tx: &WriteTx<'_>, used: &[UsedSignature]) -> Result<(), StoreError> {
     let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     used.iter().try_for_each(|(signed_at, digest)| tx.execute(sql, params![signed_at, digest]).map(drop))
 }

@@ -7,7 +7,7 @@ use crate::domain::id::{ApiKeyId, ProjectId, TokenId, UserId};
 use crate::domain::time::Time;
 
 /// The last use of an API key: when, and from which address.
-pub type Used = (Time, Option<IpAddr>);
+pub type LastUse = (Time, Option<IpAddr>);
 
 /// What a transaction changed that the index holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::files::{self, beside, refuse_second_name};
 use super::header::check_header;
-use super::identity::Identity;
+use super::identity::FileIdentity;
 use super::lock::{self, InUse, Lock};
 use super::{StoreError, connection, migrate, schema};
 
@@ -131,11 +131,11 @@ fn with_log(path: &Path) -> Result<Connection, StoreError> {
         // A newer program may store the identity elsewhere.
         return Err(newer);
     }
-    let file = Identity::of_file(path)?
+    let file = FileIdentity::of_file(path)?
         .ok_or_else(|| StoreError::damaged(path, "its second page does not contain the identity of the file"))?;
     // A log with which the file cannot even be read does not belong to it either.
     if let Ok(conn) = conn
-        && Identity::read(&conn).is_ok_and(|log| log.follows(&file))
+        && FileIdentity::read(&conn).is_ok_and(|log| log.follows(&file))
     {
         return Ok(conn);
     }

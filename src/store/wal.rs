@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::in_place::{Gone, InPlace, Log};
+use super::in_place::{Gone, InPlace, WalState};
 use super::{StoreError, connection, files, halt, identity};
 
 /// Frames, each of a page, after which the log is checkpointed without waiting for readers.
@@ -126,8 +126,9 @@ impl Wal {
     /// Must be called after each transaction and before any caller gets its reply: ends the process if the files were
     /// moved, removed or overwritten.
     pub(super) fn must_be_in_place(&self, conn: &Connection) {
-        let log = count(conn).map(|frames| Log { frames, before: self.frames.get(), may_be_new: self.all_moved.get() });
-        if let Some(Log { frames, .. }) = log {
+        let log =
+            count(conn).map(|frames| WalState { frames, before: self.frames.get(), may_be_new: self.all_moved.get() });
+        if let Some(WalState { frames, .. }) = log {
             self.measured(frames);
         }
         match self.in_place.lost(conn, log) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::{HeaderMap, Method, StatusCode};
-use orgkeys::crypto::password::{Verdict, verify};
+use orgkeys::crypto::password::{PasswordMatch, verify};
 use orgkeys::domain::role::Role;
 use rusqlite::Connection;
 use secrecy::SecretString;
@@ -46,7 +46,7 @@ fn has_password(server: &Server, user: &str, password: &str) -> bool {
     let file = Connection::open(&server.database).expect("the file");
     let sql = "SELECT password FROM person WHERE lower(hex(id)) = ?1";
     let hash: Option<String> = file.query_row(sql, [id], |row| row.get(0)).expect("a row");
-    verify(&SecretString::from(password), hash.as_deref()) == Verdict::Right
+    verify(&SecretString::from(password), hash.as_deref()) == PasswordMatch::Right
 }
 
 /// Makes a session of an access token, as a login does.

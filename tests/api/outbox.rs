@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hyper::{Method, StatusCode};
-use orgkeys::actions::delivery::{self, Candidates, forget};
+use orgkeys::actions::delivery::{self, DeliveryCandidates, forget};
 use orgkeys::domain::delivery::{Attempt, InFlight, Outcome, Tried};
 use orgkeys::domain::id::DeliveryId;
 use orgkeys::server::courier::schedule::Schedule;
@@ -48,7 +48,11 @@ pub async fn due(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Att
 }
 
 /// The same, and what else a look at the outbox finds.
-pub async fn selected(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Attempt>, Option<i64>, Candidates) {
+pub async fn selected(
+    server: &Server,
+    tried: &[InFlight],
+    places: usize,
+) -> (Vec<Attempt>, Option<i64>, DeliveryCandidates) {
     let (system, mut schedule) = (Arc::clone(&server.system), Schedule::new(tried.len() + places));
     for begun in tried {
         schedule.begin(*begun);

@@ -42,9 +42,9 @@ pub fn spans(now: Time) -> [(u32, (Time, Time)); 3] {
     })
 }
 
-type Due = Vec<(u32, store::api_key::ending::Ending)>;
+type EndingKeys = Vec<(u32, store::api_key::ending::Ending)>;
 
-fn due(tx: &ReadTx<'_>, now: Time, most: u32) -> Result<Due, Error> {
+fn due(tx: &ReadTx<'_>, now: Time, most: u32) -> Result<EndingKeys, Error> {
     let mut due = Vec::new();
     for (days, span) in spans(now) {
         let found = store::api_key::ending::unannounced(tx, span, days, most)?;

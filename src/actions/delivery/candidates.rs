@@ -3,7 +3,7 @@
 use secrecy::SecretSlice;
 
 use super::super::event::published;
-use super::{Candidate, Candidates};
+use super::{Candidate, DeliveryCandidates};
 use crate::crypto::sealed::SealingKey;
 use crate::domain::delivery::Attempt;
 use crate::domain::id::DeliveryId;
@@ -18,8 +18,12 @@ const OF_EACH: usize = 9;
 
 /// Returns the pending deliveries of webhooks whose secret this key encrypts, with what the scheduler needs to choose
 /// the next.
-pub(super) fn candidates(tx: &ReadTx<'_>, key: &SealingKey, in_flight: &[DeliveryId]) -> Result<Candidates, Error> {
-    let mut found = Candidates::default();
+pub(super) fn candidates(
+    tx: &ReadTx<'_>,
+    key: &SealingKey,
+    in_flight: &[DeliveryId],
+) -> Result<DeliveryCandidates, Error> {
+    let mut found = DeliveryCandidates::default();
     for delivery in in_flight {
         if store::delivery::pending(tx, *delivery)?.is_none() {
             found.ended.push(*delivery);

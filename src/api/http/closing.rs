@@ -18,20 +18,20 @@ const SECRETS: [&str; 5] = ["password", "currentPassword", "refreshToken", "refr
 pub struct Closing;
 
 /// An endpoint whose responses close the connection where necessary.
-pub struct Closed<E> {
+pub struct ClosingEndpoint<E> {
     inner: E,
     operations: HashSet<&'static str>,
 }
 
 impl<E: Endpoint<Output = Response>> Middleware<E> for Closing {
-    type Output = Closed<E>;
+    type Output = ClosingEndpoint<E>;
 
-    fn transform(&self, inner: E) -> Closed<E> {
-        Closed { inner, operations: sent_secrets() }
+    fn transform(&self, inner: E) -> ClosingEndpoint<E> {
+        ClosingEndpoint { inner, operations: sent_secrets() }
     }
 }
 
-impl<E: Endpoint<Output = Response>> Endpoint for Closed<E> {
+impl<E: Endpoint<Output = Response>> Endpoint for ClosingEndpoint<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {

@@ -22,7 +22,7 @@ use crate::engine::app::App;
 /// The signed operations, and their names in the metrics.
 pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregisterNode", "unregister")];
 
-/// Outcome of a signed call that was accepted.
+/// VerificationLabels of a signed call that was accepted.
 pub const ACCEPTED: &str = "accepted";
 
 /// All outcomes of a signed call: accepted, or the error code of a refusal.
@@ -57,13 +57,13 @@ struct Answered {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Operation {
+struct OperationLabels {
     operation: &'static str,
 }
 
 /// Label of an API key verification.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
+struct VerificationLabels {
     outcome: &'static str,
 }
 
@@ -74,14 +74,14 @@ struct SignedCallLabels {
     outcome: String,
 }
 
-type Times = Family<Operation, Histogram, fn() -> Histogram>;
+type Times = Family<OperationLabels, Histogram, fn() -> Histogram>;
 
 /// The metrics of this process.
 pub struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     times: Times,
-    verifications: Family<Outcome, Counter>,
+    verifications: Family<VerificationLabels, Counter>,
     signed_calls: Family<SignedCallLabels, Counter>,
     connections: Gauge,
     streams: Gauge,
@@ -121,7 +121,7 @@ impl Metrics {
             }
         }
         for verdict in Verdict::ALL {
-            drop(metrics.verifications.get_or_create(&Outcome { outcome: verdict.code() }));
+            drop(metrics.verifications.get_or_create(&VerificationLabels { outcome: verdict.code() }));
         }
         metrics
     }
@@ -129,12 +129,12 @@ impl Metrics {
     /// Counts a response.
     pub fn answered(&self, operation: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Answered { operation, status }).inc();
-        self.times.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+        self.times.get_or_create(&OperationLabels { operation }).observe(took.as_secs_f64());
     }
 
     /// Counts a verification.
     pub fn verified(&self, verdict: Verdict) {
-        self.verifications.get_or_create(&Outcome { outcome: verdict.code() }).inc();
+        self.verifications.get_or_create(&VerificationLabels { outcome: verdict.code() }).inc();
     }
 
     /// Counts a signed call.

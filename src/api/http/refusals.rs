@@ -12,7 +12,7 @@ use crate::api::Apis;
 use crate::engine::error::Error;
 
 /// Middleware that turns errors into envelopes.
-pub struct Refusals;
+pub struct FrameworkErrors;
 
 /// An endpoint whose errors are envelopes.
 pub struct Enveloped<E> {
@@ -20,7 +20,7 @@ pub struct Enveloped<E> {
     paths: Paths,
 }
 
-impl<E: Endpoint> Middleware<E> for Refusals {
+impl<E: Endpoint> Middleware<E> for FrameworkErrors {
     type Output = Enveloped<E>;
 
     fn transform(&self, inner: E) -> Enveloped<E> {

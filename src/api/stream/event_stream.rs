@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Shared;
 use super::message::Message;
-use super::search::Turn;
+use super::search::SearchTurn;
 use super::stream_quota::StreamSlot;
 use crate::actions::stream::{self, Follower, StreamPage};
 use crate::api::event::shown;
@@ -142,7 +142,7 @@ impl EventStream {
     }
 
     /// Waits for a turn to search, at most until a comment is due.
-    async fn turn(&self) -> Option<Turn> {
+    async fn turn(&self) -> Option<SearchTurn> {
         let turn = timeout_at(self.given + self.shared.settings.comment, self.shared.searches.turn());
         self.shared.stop.run_until_cancelled(turn).await?.ok()
     }
@@ -169,7 +169,7 @@ impl EventStream {
     }
 
     /// Reads a page on a blocking thread and returns it as messages.
-    async fn look(&mut self, turn: Option<Turn>) -> Result<String, Error> {
+    async fn look(&mut self, turn: Option<SearchTurn>) -> Result<String, Error> {
         let permit = self.shared.scan_limit.begin(None).await?;
         // Before the page is read, so that a later entry notifies again.
         self.last_id.mark_unchanged();
@@ -177,7 +177,7 @@ impl EventStream {
         let read = blocking(&self.app, move |app| {
             let began = Instant::now();
             let StreamPage { mut slice, ends } = stream::page(app, &follower, after)?;
-            let messages = Messages::of(std::mem::take(&mut slice.events));
+            let messages = EventMessages::of(std::mem::take(&mut slice.events));
             if let Some(turn) = turn {
                 turn.over(began.elapsed());
             }
@@ -229,7 +229,7 @@ const fn reason(kind: ErrorKind) -> &'static str {
 }
 
 /// Events as text.
-struct Messages {
+struct EventMessages {
     text: String,
     /// Id of the last event.
     last: Option<i64>,
@@ -237,7 +237,7 @@ struct Messages {
     cut: bool,
 }
 
-impl Messages {
+impl EventMessages {
     fn of(events: Vec<Shown>) -> Self {
         let mut messages = Self { text: String::new(), last: None, cut: false };
         for event in events.into_iter().map(shown) {

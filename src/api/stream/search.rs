@@ -17,7 +17,7 @@ pub(super) struct Searches {
 }
 
 /// The exclusive right to search once.
-pub(super) struct Turn {
+pub(super) struct SearchTurn {
     next: OwnedMutexGuard<Instant>,
 }
 
@@ -27,14 +27,14 @@ impl Searches {
     }
 
     /// Waits for a turn.
-    pub(super) async fn turn(&self) -> Turn {
+    pub(super) async fn turn(&self) -> SearchTurn {
         let next = Arc::clone(&self.next).lock_owned().await;
         sleep_until(*next).await;
-        Turn { next }
+        SearchTurn { next }
     }
 }
 
-impl Turn {
+impl SearchTurn {
     /// Ends the search, which took `took`.
     pub(super) fn over(mut self, took: Duration) {
         *self.next = Instant::now() + took * IDLE_SHARE;

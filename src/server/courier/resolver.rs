@@ -21,15 +21,15 @@ pub trait Resolver: Send + Sync {
 }
 
 /// The system's resolver, with its hosts file and settings.
-pub struct System(Arc<Semaphore>);
+pub struct SystemResolver(Arc<Semaphore>);
 
-impl Default for System {
+impl Default for SystemResolver {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(MOST)))
     }
 }
 
-impl Resolver for System {
+impl Resolver for SystemResolver {
     fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         let (slots, name) = (Arc::clone(&self.0), name.to_owned());
         Box::pin(async move {

@@ -54,7 +54,7 @@ pub struct Choice {
 }
 
 /// A delivery that may be next, and when it is due.
-type Due = (Time, DeliveryId);
+type DueDelivery = (Time, DeliveryId);
 
 impl Schedule {
     /// Creates a schedule with this many slots.
@@ -110,7 +110,7 @@ impl Schedule {
             self.backoffs.resume(candidate.webhook, candidate.backoff_epoch);
         }
         let probes = self.probes(candidates, by, now);
-        let (mut choice, mut orgs) = (Choice::default(), BTreeMap::<OrgId, Vec<(usize, Vec<Due>)>>::new());
+        let (mut choice, mut orgs) = (Choice::default(), BTreeMap::<OrgId, Vec<(usize, Vec<DueDelivery>)>>::new());
         for candidate in candidates.iter().filter(|candidate| !self.backoffs.is_active(candidate.webhook, now)) {
             let own = self.of_webhook(candidate.webhook);
             let free = match (self.backoffs.is_half_open(candidate.webhook), probes.contains(&candidate.webhook)) {
@@ -121,7 +121,8 @@ impl Schedule {
                 // It gets a slot when one of its attempts ends, and that causes a new look.
                 continue;
             }
-            let (due, later): (Vec<Due>, Vec<Due>) = self.waiting(candidate).partition(|(due_at, _)| *due_at <= by);
+            let (due, later): (Vec<DueDelivery>, Vec<DueDelivery>) =
+                self.waiting(candidate).partition(|(due_at, _)| *due_at <= by);
             choice.next = [choice.next, later.first().map(|(due_at, _)| *due_at)].into_iter().flatten().min();
             orgs.entry(candidate.org).or_default().push((own, due.into_iter().take(free).collect()));
         }
@@ -142,7 +143,7 @@ impl Schedule {
         let is_probed = |webhook: WebhookId| self.backoffs.is_half_open(webhook) && self.of_webhook(webhook) > 0;
         let probed: HashSet<WebhookId> =
             self.in_flight.values().map(|tried| tried.webhook).filter(|webhook| is_probed(*webhook)).collect();
-        let mut waiting: Vec<(Due, WebhookId)> = candidates
+        let mut waiting: Vec<(DueDelivery, WebhookId)> = candidates
             .iter()
             .filter(|candidate| self.backoffs.is_half_open(candidate.webhook) && !probed.contains(&candidate.webhook))
             .filter(|candidate| !self.backoffs.is_active(candidate.webhook, now))
@@ -155,7 +156,7 @@ impl Schedule {
     }
 
     /// Returns the deliveries of a candidate that are not in flight, the longest due first.
-    fn waiting<'c>(&self, candidate: &'c Candidate) -> impl Iterator<Item = Due> + use<'c, '_> {
+    fn waiting<'c>(&self, candidate: &'c Candidate) -> impl Iterator<Item = DueDelivery> + use<'c, '_> {
         candidate.waiting.iter().copied().filter(|(_, delivery)| !self.in_flight.contains_key(delivery))
     }
 
@@ -171,8 +172,8 @@ impl Schedule {
 /// Distributes `free` slots among participants, each with its number of attempts in flight and its due deliveries:
 /// those with the fewest in flight first, and among these the longest due. The `last` slots are for participants with
 /// nothing in flight.
-fn in_turn(several: impl IntoIterator<Item = (usize, Vec<Due>)>, free: usize, last: usize) -> Vec<Due> {
-    let mut turns: Vec<(usize, Due)> = several.into_iter().flat_map(|(busy, own)| (busy..).zip(own)).collect();
+fn in_turn(several: impl IntoIterator<Item = (usize, Vec<DueDelivery>)>, free: usize, last: usize) -> Vec<DueDelivery> {
+    let mut turns: Vec<(usize, DueDelivery)> = several.into_iter().flat_map(|(busy, own)| (busy..).zip(own)).collect();
     turns.sort_unstable();
     let mut chosen = Vec::new();
     for (turn, next) in turns {
