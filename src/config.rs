@@ -1,4 +1,5 @@
-//! How is the program set? Each setting is one field with its flag, variable, file key, default and meaning, all in one table.
+//! The settings: one table has each setting's flag, variable, file key, default, range and meaning. `server/mod.rs` hands the
+//! values on, to `engine/limits.rs` those that are limits.
 
 mod resolve;
 mod value;

@@ -119,8 +119,8 @@ fn refresh(tx: &WriteTx<'_>, Known { org, key }: Known, number: u32) -> Result<(
     let (now, mut signature): (_, Signature) = (clock::system().now(), [0; rsa::SIGNATURE_BYTES]);
     signature[..4].copy_from_slice(&number.to_be_bytes());
     let profile = profile(number);
-    store::replay::forget(tx, now)?;
-    assert!(store::org_key::exists(tx, org, key)? && store::replay::spend(tx, &signature, now)?);
+    store::used_signature::remove_old(tx, now)?;
+    assert!(store::org_key::exists(tx, org, key)? && store::used_signature::insert(tx, &signature, now)?);
     let node = store::node::find_by_ip(tx, org, &profile.ip)?.expect("a known node").id;
     store::node::refresh(tx, node, &profile, key, now)?;
     let event = Event::NodeRegistered { node, key, new: false, message: "ip|region|timestamp" };

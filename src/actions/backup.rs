@@ -123,7 +123,7 @@ fn prepare(
     let old_heads = ask(old.as_ref(), store::audit::heads).unwrap_or_default();
     // A database that does not go on from the backup, such as a fresh one, knows nothing of the signatures used since.
     let continues = ask(old.as_ref(), |tx| backup::continues(tx, &new_heads)) == Some(true);
-    let used = ask(old.as_ref(), |tx| store::replay::used_since(tx, now)).filter(|_| continues);
+    let used = ask(old.as_ref(), |tx| store::used_signature::used_since(tx, now)).filter(|_| continues);
     let old_clock = ask(old.as_ref(), store::clock::state).unwrap_or_default();
     let ids_seen = ids_seen(draft, old.as_ref())?;
     drop(old);
@@ -135,7 +135,7 @@ fn prepare(
         // The old database knows the used signatures with a later timestamp. Without it, none can be told from an
         // unused one.
         let signed_after = match &used {
-            Some(used) => store::replay::keep(tx, used).map(|()| now)?,
+            Some(used) => store::used_signature::insert_all(tx, used).map(|()| now)?,
             None => now.plus(WIDEST_WINDOW),
         };
         store::server::set_signed_after(tx, signed_after)?;

@@ -75,13 +75,13 @@ const JOBS: [Job; 10] = [
         name: "removing old webhook deliveries",
         period: Some(MINUTE),
         at_stop: false,
-        run: |jobs, _| delivery::forget::keep(&jobs.system),
+        run: |jobs, _| delivery::forget::remove_ended(&jobs.system),
     },
     Job {
         name: "removing expired entries of the audit log",
         period: Some(MINUTE),
         at_stop: false,
-        run: |jobs, _| jobs.retention.keep(&jobs.system).map(drop),
+        run: |jobs, _| jobs.retention.remove_old(&jobs.system).map(drop),
     },
     Job {
         name: "giving back the memory of password hashes",

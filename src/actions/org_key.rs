@@ -26,8 +26,8 @@ pub fn check_room(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(), 
     })
 }
 
-/// Creates a key pair, for one caller at a time. The quota is checked again before the work, and enforced by the
-/// insert.
+/// Creates a key pair, for one caller at a time. The quota is checked again before the work, and enforced by
+/// [`store::org_key::insert`].
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>) -> Result<(OrgKey, KeyPair), Error> {
     check_room(app, caller, org)?;
     let pair = generate(&app.env)?;

@@ -39,7 +39,7 @@ impl Retention {
     ///
     /// A day is removed as a whole, so a chain gets at most one `audit.trim` per day. Age is measured by the safe time,
     /// so that a clock that leaps ahead does not remove everything.
-    pub fn keep(&self, system: &System) -> Result<usize, Error> {
+    pub fn remove_old(&self, system: &System) -> Result<usize, Error> {
         if self.days == 0 {
             return Ok(0);
         }

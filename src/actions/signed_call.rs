@@ -120,10 +120,10 @@ impl SingleUseSignature {
     /// Consumes the signature. Fails if it was used before.
     fn consume(&self, tx: &WriteTx<'_>) -> Result<(), Error> {
         // By the safe time: a clock that leaps ahead must not forget all used signatures.
-        if let Some(forgotten) = store::replay::forget(tx, self.env.safe_now())? {
+        if let Some(forgotten) = store::used_signature::remove_old(tx, self.env.safe_now())? {
             self.env.high_water.forget_used(forgotten);
         }
-        if store::replay::spend(tx, &self.signature, self.signed_at)? { Ok(()) } else { Err(replayed()) }
+        if store::used_signature::insert(tx, &self.signature, self.signed_at)? { Ok(()) } else { Err(replayed()) }
     }
 
     /// Counts the call as accepted, or returns how long it must wait. This comes last, because a refused call must not
@@ -140,7 +140,7 @@ impl SingleUseSignature {
             if store::node::count(tx, self.org)? < app.limits.nodes {
                 return Ok(());
             }
-            let used = store::replay::is_used(tx, &self.signature, self.signed_at)?;
+            let used = store::used_signature::is_used(tx, &self.signature, self.signed_at)?;
             Err(if used { replayed() } else { no_room(tx, self.org, app.limits.nodes)? })
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::domain::time::{Clock, Time};
 use crate::store::clock::ClockState;
-use crate::store::replay::KEPT;
+use crate::store::used_signature::KEPT;
 
 /// A clock that leaps ahead by more than this is trusted only after it has run on for this long.
 pub(crate) const LEAP: Duration = Duration::from_hours(24);

@@ -36,7 +36,6 @@ mod parameters;
 #[cfg(test)]
 mod plan_tests;
 pub mod project;
-pub mod replay;
 mod reply;
 mod reserve;
 mod schema;
@@ -54,6 +53,7 @@ pub mod touched;
 pub mod trim_point;
 #[cfg(test)]
 mod trim_point_tests;
+pub mod used_signature;
 pub mod user;
 mod view;
 mod wal;

@@ -1,5 +1,5 @@
 //! Disk space reserved for revocations: a file beside the database holds it, and is truncated when a revocation needs
-//! space.
+//! space. `space.rs` decides what may use it, and `writer/thread.rs` when.
 
 use std::cell::Cell;
 use std::fs::{self, File};

@@ -20,7 +20,7 @@ const DAY: i64 = 86_400_000;
 /// What the housekeeping does every minute; gives how many writes that took.
 async fn keep_house(server: &Server) -> u64 {
     let (system, writes) = (Arc::clone(&server.system), server.app.writer_metrics().writes);
-    blocking(move || forget::keep(&system).expect("kept")).await;
+    blocking(move || forget::remove_ended(&system).expect("kept")).await;
     server.app.writer_metrics().writes - writes
 }
 
@@ -216,7 +216,7 @@ async fn old() -> (Server, Identity, Hook, Hook) {
 /// Housekeeping that keeps seven days of the audit log; gives how many writes that took.
 async fn retain(server: &Server) -> u64 {
     let (system, writes) = (Arc::clone(&server.system), server.app.writer_metrics().writes);
-    blocking(move || Retention::new(7).keep(&system).expect("kept")).await;
+    blocking(move || Retention::new(7).remove_old(&system).expect("kept")).await;
     server.app.writer_metrics().writes - writes
 }
 
@@ -270,7 +270,7 @@ async fn what_retention_has_let_go_of_cannot_be_replayed() {
     change(&server, killed).await;
 
     let system = Arc::clone(&server.system);
-    blocking(move || Retention::new(7).keep(&system).expect_err("killed")).await;
+    blocking(move || Retention::new(7).remove_old(&system).expect_err("killed")).await;
     let one = hook.call(&server, &owner, Method::POST, &format!("/deliveries/{old}/replay"), Value::Null).await;
     assert_eq!(one.refusal(), (404, "DELIVERY_NOT_FOUND".to_owned()));
     let since = json!({ "since": "2024-01-15T00:00:00Z" });

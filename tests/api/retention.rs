@@ -34,9 +34,9 @@ pub async fn days(server: &Server, count: i64) {
 }
 
 /// Housekeeping with so many days to keep; gives how many entries were removed.
-pub async fn keep(server: &Server, days: u32) -> usize {
+pub async fn remove_old(server: &Server, days: u32) -> usize {
     let system = server.system.clone();
-    blocking(move || Retention::new(days).keep(&system).expect("kept")).await
+    blocking(move || Retention::new(days).remove_old(&system).expect("kept")).await
 }
 
 pub async fn chain_of(server: &Server, org: &str) -> Vec<Entry> {
@@ -86,23 +86,23 @@ async fn a_day_goes_as_a_whole_when_it_is_past_and_the_chain_says_so() {
     let owner = server.owner_of("acme").await;
     server.events(&owner).await;
     let before = chain_of(&server, &owner.org).await;
-    assert_eq!((before.len(), keep(&server, 7).await), (4, 0));
+    assert_eq!((before.len(), remove_old(&server, 7).await), (4, 0));
     days(&server, 7).await;
     server.events(&owner).await;
-    assert_eq!(keep(&server, 7).await, 0, "the day of 7 days ago is kept whole");
+    assert_eq!(remove_old(&server, 7).await, 0, "the day of 7 days ago is kept whole");
     // 13 hours and 30 minutes to midnight.
     server.pass(DAY - BEGIN % DAY - 1);
-    assert_eq!(keep(&server, 7).await, 0);
+    assert_eq!(remove_old(&server, 7).await, 0);
     server.pass(1);
-    assert_eq!((keep(&server, 0).await, keep(&server, 8).await), (0, 0), "0 keeps everything");
-    assert_eq!(keep(&server, 7).await, 4 + OF_THE_FIRST);
+    assert_eq!((remove_old(&server, 0).await, remove_old(&server, 8).await), (0, 0), "0 keeps everything");
+    assert_eq!(remove_old(&server, 7).await, 4 + OF_THE_FIRST);
     let after = chain_of(&server, &owner.org).await;
     let expected = json!({ "seq": 4, "hash": before[3].hash, "count": 4 }).to_string();
     let last = after.last().expect("an entry");
     assert_eq!((after.len(), after[0].seq, last.seq), (2, 5, 6));
     assert_eq!((last.action.as_str(), last.actor_id.as_str()), ("audit.trim", "system"));
     assert_eq!((last.detail.as_ref(), &after[0].prev_hash), (Some(&expected), &before[3].hash));
-    assert_eq!(keep(&server, 7).await, 0, "once");
+    assert_eq!(remove_old(&server, 7).await, 0, "once");
     let (whole, file) = (verdict(&server, Vec::new()).await, file_verdict(&server, Vec::new()).await);
     assert_eq!(whole.expect("whole").entries, file.expect("whole").entries);
     server.events(&owner).await;
@@ -113,7 +113,7 @@ async fn a_day_goes_as_a_whole_when_it_is_past_and_the_chain_says_so() {
 async fn a_kept_head_that_was_removed_is_no_alarm_and_a_wrong_one_is() {
     let (server, owner, known) = old().await;
     let all = chain_of(&server, &owner.org).await;
-    assert!(keep(&server, 7).await > 0);
+    assert!(remove_old(&server, 7).await > 0);
     let earlier = Head { org: owner.org.clone(), seq: 2, hash: "0".repeat(64) };
     let now = heads(&server).await;
     for head in known.iter().filter(|head| head.org == owner.org).chain(&now) {
@@ -134,7 +134,7 @@ async fn a_kept_head_that_was_removed_is_no_alarm_and_a_wrong_one_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_but_what_the_chain_let_go_of_can_be_deleted() {
     let (server, owner, _) = old().await;
-    keep(&server, 7).await;
+    remove_old(&server, 7).await;
     let conn = conn(&server);
     let org = OrgId::parse(&owner.org).expect("an id");
     let (hash, last): (Vec<u8>, i64) = conn
@@ -170,7 +170,7 @@ async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_mov
         ("", "entries are missing"),
     ] {
         let (server, owner, _) = old().await;
-        keep(&server, 7).await;
+        remove_old(&server, 7).await;
         let conn = conn(&server);
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).expect("set");
         let org = OrgId::parse(&owner.org).expect("an id");
@@ -189,7 +189,7 @@ async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_mov
 async fn an_anchor_that_says_something_else_than_the_chain_is_named() {
     for forgery in ["UPDATE trim_point SET seq = 3 WHERE chain = ?1", "DELETE FROM trim_point WHERE chain = ?1"] {
         let (server, owner, _) = old().await;
-        keep(&server, 7).await;
+        remove_old(&server, 7).await;
         let conn = conn(&server);
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).expect("set");
         conn.execute(forgery, [OrgId::parse(&owner.org).expect("an id").as_bytes()]).expect("forged");
@@ -209,7 +209,7 @@ async fn pages_lists_and_marks_end_where_the_chain_begins() {
     let marked = json!({ "ids": ids });
     let answer = server.call_as(&owner, Method::POST, "/systemevent/read", Some(&marked)).await;
     assert_eq!((ids.len(), answer.status), (3, StatusCode::OK));
-    assert!(keep(&server, 7).await > 0);
+    assert!(remove_old(&server, 7).await > 0);
     assert_eq!(list().await["total"], 0, "all three were of the removed day");
     let marks: i64 = conn(&server).query_row("SELECT count(*) FROM read_mark", [], |row| row.get(0)).expect("a count");
     assert_eq!(marks, 0);
@@ -229,7 +229,7 @@ async fn a_chain_never_ends_and_a_quiet_one_says_so_once() {
     let mut lengths = Vec::new();
     for _ in 0..6 {
         days(&server, 9).await;
-        keep(&server, 7).await;
+        remove_old(&server, 7).await;
         lengths.push(chain_of(&server, &owner.org).await.len());
         assert!(chain_of(&server, "server").await.is_empty());
         verdict(&server, Vec::new()).await.expect("whole");
@@ -250,7 +250,7 @@ async fn the_servers_own_chain_is_kept_as_long_as_the_others() {
     days(&server, 2).await;
     pass(&server, -3_600_000).await;
     days(&server, 7).await;
-    assert!(keep(&server, 7).await > 0);
+    assert!(remove_old(&server, 7).await > 0);
     let own = chain_of(&server, "server").await;
     let actions: Vec<_> = own.iter().map(|entry| (entry.seq, entry.action.as_str())).collect();
     assert_eq!(actions, [(2, "clock.backwards"), (3, "audit.trim")]);
@@ -264,13 +264,13 @@ async fn a_clock_that_leaps_ten_years_ahead_removes_nothing() {
     server.pass(3_652 * DAY);
     server.events(&owner).await;
     pass(&server, 0).await;
-    assert_eq!(keep(&server, 30).await, 0);
+    assert_eq!(remove_old(&server, 30).await, 0);
     let server = server.restart().await;
-    assert_eq!(keep(&server, 30).await, 0, "nor after a restart");
+    assert_eq!(remove_old(&server, 30).await, 0, "nor after a restart");
     server.pass(-3_652 * DAY);
-    assert_eq!(keep(&server, 30).await, 0);
+    assert_eq!(remove_old(&server, 30).await, 0);
     // What was recorded meanwhile states a time to come; it does not keep what is older for ten years.
-    assert!(keep(&server, 7).await > 0);
+    assert!(remove_old(&server, 7).await > 0);
     let after = chain_of(&server, &owner.org).await;
     assert!(after[0].seq == 5 && after.len() >= before - 4, "{after:?}");
     verdict(&server, Vec::new()).await.expect("whole");
@@ -284,7 +284,7 @@ async fn a_stream_does_not_go_on_from_what_was_removed() {
     days(&server, 10).await;
     let answer = server.call_as(&owner, Method::GET, &format!("/organization/{}", owner.org), None).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(keep(&server, 7).await > 0);
+    assert!(remove_old(&server, 7).await > 0);
     let first = chain_of(&server, &owner.org).await.first().expect("an entry").id;
     for (after, status) in [(removed, 400), (first - 1, 400), (first, 200), (0, 200)] {
         let path = format!("/organization/{}/events/stream?after={after}", owner.org);

@@ -5,7 +5,7 @@ use orgkeys::domain::role::Role;
 use tokio::time::timeout;
 
 use crate::harness::{Identity, Server};
-use crate::retention::{chain_of, days, keep};
+use crate::retention::{chain_of, days, remove_old};
 use crate::stream::{BOUND, Reader, happen};
 
 /// Reads until the reader is told to go on from the entry `id`; gives all that it was told to go on from.
@@ -39,7 +39,7 @@ async fn a_quiet_stream_goes_on_although_retention_has_removed_all_that_its_read
         happen(&server, &owner, "elsewhere").await;
         days(&server, 1).await;
     }
-    assert!(keep(&server, 7).await > 0);
+    assert!(remove_old(&server, 7).await > 0);
     let last = *ids(&server, &owner).await.last().expect("an entry");
     told(&mut reader, last).await;
     drop(reader);

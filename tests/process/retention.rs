@@ -47,7 +47,7 @@ fn trimmed() -> (Home, String) {
         clock::keep(&system).expect("kept");
     }
     admin::create_user(&system, &org.to_string(), "eve@example.org", Role::User, "", "").expect("a user");
-    assert!(Retention::new(7).keep(&system).expect("removed") > 0);
+    assert!(Retention::new(7).remove_old(&system).expect("removed") > 0);
     drop(system);
     (home, before)
 }

@@ -18,7 +18,7 @@ pub const STEPS: u32 = 200;
 const MOST: [(State, u32); 2] = [(State::Delivered, MOST_DELIVERED), (State::Failed, MOST_FAILED)];
 
 /// Runs the cleanup, up to [`STEPS`] transactions; the next run continues.
-pub fn keep(system: &System) -> Result<(), Error> {
+pub fn remove_ended(system: &System) -> Result<(), Error> {
     give_up(system)?;
     let before = system.app().env.safe_now().minus(KEPT);
     let mut steps = 0;

@@ -22,7 +22,7 @@ use crate::engine::app::App;
 /// The signed operations, and their names in the metrics.
 pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregisterNode", "unregister")];
 
-/// VerificationLabels of a signed call that was accepted.
+/// Outcome of a signed call that was accepted.
 pub const ACCEPTED: &str = "accepted";
 
 /// All outcomes of a signed call: accepted, or the error code of a refusal.

@@ -1,5 +1,5 @@
 //! Backoff of webhooks that were down at the last attempt or sent `Retry-After`. Their deliveries wait, however many
-//! there are, at no cost.
+//! there are, at no cost. When a failed delivery itself is due again is decided in `actions/delivery/results.rs`.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -29,13 +29,13 @@ async fn a_long_chain_goes_in_steps_with_room_for_others_between() {
     // One step is for the chain of the first organization, which got other tokens at the second start.
     let first_chain = beginning - 3 - usize::try_from(LONG).expect("a number");
     let most = usize::try_from(ENTRIES_PER_CHANGE * (STEPS - 1)).expect("a number") + first_chain;
-    assert_eq!(blocking(move || second.keep(&first).expect("kept")).await, most, "one run is bounded");
+    assert_eq!(blocking(move || second.remove_old(&first).expect("kept")).await, most, "one run is bounded");
     // One change for each of the two chains says so in it; the others remove no more than they may at once.
     assert_eq!(system.app().writer_metrics().writes - writes, u64::from(STEPS) + 2);
     let half = verdict(&server, Vec::new()).await.expect("whole while it goes");
     assert!(half.entries > 150_000);
     let going = tokio::task::spawn_blocking(move || {
-        let runs = (0..4).map(|_| retention.keep(&system).expect("kept")).collect::<Vec<_>>();
+        let runs = (0..4).map(|_| retention.remove_old(&system).expect("kept")).collect::<Vec<_>>();
         // All that was made at the beginning.
         let all = usize::try_from(LONG).expect("a number") + 3 + first_chain;
         assert_eq!(runs.iter().sum::<usize>() + most, all, "{runs:?}");

@@ -1,4 +1,4 @@
-//! UsedSignature signatures, to refuse replays even after a restart. They are removed long after their timestamp.
+//! Used signatures, to refuse replays even after a restart. They are removed long after their timestamp.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub const KEPT: Duration = WIDEST_WINDOW.saturating_mul(2);
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
 /// Removes some signatures that are no longer needed at `now`; returns the latest timestamp among them.
-pub fn forget(tx: &WriteTx<'_>, now: Time) -> Result<Option<Time>, StoreError> {
+pub fn remove_old(tx: &WriteTx<'_>, now: Time) -> Result<Option<Time>, StoreError> {
     let over = params![now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE];
     let sql = "SELECT signed_at, digest FROM used_signature WHERE signed_at < ?1 ORDER BY signed_at LIMIT ?2";
     let used: Vec<UsedSignature> = tx.rows(sql, over, |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -28,7 +28,7 @@ pub fn forget(tx: &WriteTx<'_>, now: Time) -> Result<Option<Time>, StoreError> {
 }
 
 /// Records a signature as used; `false` if it was used before, on any call.
-pub fn spend(tx: &WriteTx<'_>, signature: &Signature, signed_at: Time) -> Result<bool, StoreError> {
+pub fn insert(tx: &WriteTx<'_>, signature: &Signature, signed_at: Time) -> Result<bool, StoreError> {
     let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     Ok(tx.execute(sql, params![signed_at.millis(), digest(signature)])? == 1)
 }
@@ -53,7 +53,7 @@ pub fn used_since(tx: &ReadTx<'_>, since: Time) -> Result<Vec<UsedSignature>, St
 }
 
 /// Adds signatures that another database recorded as used.
-pub fn keep(tx: &WriteTx<'_>, used: &[UsedSignature]) -> Result<(), StoreError> {
+pub fn insert_all(tx: &WriteTx<'_>, used: &[UsedSignature]) -> Result<(), StoreError> {
     let sql = "INSERT INTO used_signature (signed_at, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     used.iter().try_for_each(|(signed_at, digest)| tx.execute(sql, params![signed_at, digest]).map(drop))
 }
