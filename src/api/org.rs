@@ -66,7 +66,7 @@ struct Organization {
 struct OrganizationAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The organization.
     data: Organization,
@@ -121,8 +121,8 @@ type UpdateFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::B
 impl OrgApi {
     /// Get your organization
     ///
-    /// Returns the organization's name and details. Every role can call it, and so can API keys that are not restricted
-    /// to projects. Recorded in the audit log as `org.read`.
+    /// Returns the organization's name and details. Allowed for every role, and for API keys that are not restricted to
+    /// projects. Recorded in the audit log as `org.read`.
     ///
     /// Responses:
     /// - 200: The organization.
@@ -148,7 +148,7 @@ impl OrgApi {
     ///
     /// Responses:
     /// - 200: The organization after the change.
-    /// - 400: A field is too long or has control characters, the name is empty, or `mfaEnforced` is true.
+    /// - 400: A field is too long or contains control characters, the name is empty, or `mfaEnforced` is true.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId", method = "put", operation_id = "updateOrganization")]

@@ -148,7 +148,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("x-orgkeys-role"), "Role of the key, as a number. Empty unless the key is valid."),
     (
         HeaderName::from_static("x-orgkeys-projects"),
-        "Ids of the projects that the key is restricted to, separated by commas. Empty for the whole organization, and unless the key is valid.",
+        "Ids of the projects that the key is restricted to, separated by commas. Empty if the key is valid for the whole organization, or is not valid.",
     ),
 ];
 
