@@ -170,9 +170,11 @@ impl OrganizationChange {
     /// Returns the same change after checking the length and characters of each text.
     fn parse(self) -> Result<Self, Error> {
         if self.mfa_enforced == Some(true) {
-            return Err(
-                InvalidField::new("mfaEnforced", "must not be true: there is no multi-factor authentication").into()
-            );
+            return Err(InvalidField::new(
+                "mfaEnforced",
+                "must not be true: multi-factor authentication is not supported",
+            )
+            .into());
         }
         let about = |field, value: Option<String>| value.map(|value| parse_about(field, &value)).transpose();
         Ok(Self {

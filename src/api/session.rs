@@ -136,7 +136,7 @@ impl SessionApi {
     ) -> Result<Json<Done>, EndFail> {
         let token = TokenId::parse(&token);
         act(&self.app, move |app| session::end(app, &auth.0, token)).await?;
-        Ok(Json(Done::because("Token ended successfully")))
+        Ok(Json(Done::because("Token revoked successfully")))
     }
 }
 

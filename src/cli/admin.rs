@@ -78,7 +78,7 @@ pub enum User {
 
 #[derive(Subcommand)]
 pub enum Token {
-    /// Create an access token; it is shown only once
+    /// Create an access token, which is shown only once
     Create {
         #[command(flatten)]
         database: Database,
@@ -128,8 +128,9 @@ impl User {
     pub fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Create { database, org, email, role, name, last_name } => {
-                let role = Role::parse(&role)
-                    .ok_or("--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or its number")?;
+                let role = Role::parse(&role).ok_or(
+                    "--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or the number of one of these",
+                )?;
                 let user = admin::create_user(&context.open(&database)?, &org, &email, role, &name, &last_name)?;
                 print_user(context, &user);
             }
@@ -139,8 +140,8 @@ impl User {
                 let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
                 context.print(&json, || {
                     format!(
-                        "{secret}\nThis invitation is shown only once. {} can set a new password with it at POST /user/verify-email, \
-                        until {ends}. Their sessions have ended; their access tokens are still valid.",
+                        "{secret}\nThis invitation is shown only once. {} can use it until {ends} to set a new password (POST \
+                        /user/verify-email). The user's sessions have ended, but the user's access tokens are still valid.",
                         user.email
                     )
                 });

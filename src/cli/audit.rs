@@ -55,10 +55,9 @@ impl Audit {
                 context.print(&json, || {
                     let whole =
                         format!("The audit log is intact: {} entries in {} chains", verified.entries, verified.chains);
-                    let removed = verified
-                        .removed
-                        .iter()
-                        .map(|head| format!("Not compared: {head}. Retention removed it, as the chain records"));
+                    let removed = verified.removed.iter().map(|head| {
+                        format!("Not compared: {head}, because retention removed it, as the chain itself records")
+                    });
                     std::iter::once(whole).chain(removed).collect::<Vec<_>>().join("\n")
                 });
             }

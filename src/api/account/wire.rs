@@ -152,7 +152,7 @@ impl InvitationTaken {
 fn tried(field: &'static str, text: String) -> Result<SecretString, InvalidField> {
     let most = *password::BYTES.end();
     if text.len() > most {
-        return Err(InvalidField::new(field, format!("must have at most {most} bytes")));
+        return Err(InvalidField::new(field, format!("must be at most {most} bytes long")));
     }
     Ok(SecretString::from(text))
 }

@@ -212,7 +212,7 @@ fn end(field: &'static str, has_end: bool, value: Option<&str>) -> Result<Option
         // The value is ignored, but its length is limited.
         (false, value) => text::at_most(field, value.unwrap_or_default(), 64).map(|()| None),
         (true, Some(time)) => parse_time(field, time).map(Some),
-        (true, None) => Err(InvalidField::new(field, "must be given where hasExpireTime is true")),
+        (true, None) => Err(InvalidField::new(field, "is required when hasExpireTime is true")),
     }
 }
 

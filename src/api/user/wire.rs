@@ -148,7 +148,7 @@ impl NewUserBody {
             return Ok((new, None));
         }
         let password = self.password.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, "INVALID_FIELD", "password must be given, or sendInvite be true")
+            Error::new(ErrorKind::Invalid, "INVALID_FIELD", "password is required unless sendInvite is true")
         })?;
         Ok((new, Some(password::parse("password", &password)?)))
     }

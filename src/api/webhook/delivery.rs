@@ -141,7 +141,8 @@ impl DeliveryListAnswer {
 impl ReplayedAnswer {
     pub(super) fn new(count: usize, more: bool) -> Self {
         let data = Replayed { count: u32::try_from(count).unwrap_or(u32::MAX), more };
-        Self { success: true, message: format!("Replayed {count} failed delivery(s)"), data }
+        let deliveries = if count == 1 { "delivery" } else { "deliveries" };
+        Self { success: true, message: format!("Replayed {count} failed {deliveries}"), data }
     }
 }
 
