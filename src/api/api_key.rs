@@ -70,8 +70,8 @@ impl ApiKeyApi {
     /// List the API keys of an organization
     ///
     /// Returns the keys without their secrets, newest first. ADMINISTRATOR and OWNER see all keys. A project owner sees
-    /// the keys that are restricted to projects that this user owns. Everybody else sees none. Recorded in the audit
-    /// log as `api_key.list`.
+    /// only the keys whose projects are all their own. Everybody else sees none. Recorded in the audit log as
+    /// `api_key.list`.
     ///
     /// Responses:
     /// - 200: A page of keys. `X-Total-Count` is the total number that you can see.
@@ -130,7 +130,7 @@ impl ApiKeyApi {
     ///
     /// Responses:
     /// - 201: The key was created. The result contains its secret.
-    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
     ///   (`API_KEY_LIMIT_REACHED`).
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
@@ -154,13 +154,13 @@ impl ApiKeyApi {
     ///
     /// The body identifies the key and contains all of its settings. Only `listProjectsId`, `disabled` and `note` may
     /// be left out; they then stay as they are. An empty `listProjectsId` makes the key valid for the whole
-    /// organization. Allowed for ADMINISTRATOR and OWNER. A user who owns all of the key's projects may change the key,
-    /// too, except its role, and may restrict it only to projects that this user owns. Recorded in the audit log as
+    /// organization. Allowed for ADMINISTRATOR and OWNER. A user who owns all of the key's projects may also change the
+    /// key, but not its role, and may restrict it only to their own projects. Recorded in the audit log as
     /// `api_key.update`.
     ///
     /// Responses:
     /// - 200: The key after the change, with its secret masked.
-    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
     ///   (`API_KEY_LIMIT_REACHED`).
     /// - 403: The key's current or new role is above your own; you may not change the role or assign one of the
     ///   projects; you do not belong to this organization; or the credential is an API key.
@@ -186,7 +186,7 @@ impl ApiKeyApi {
     ///
     /// Responses:
     /// - 200: The key after the change, with its secret masked.
-    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
     ///   (`API_KEY_LIMIT_REACHED`).
     /// - 403: You are neither an owner of the project nor an administrator; the key's current or new role is above your
     ///   own; you may not change the role or assign one of the projects; or the credential is an API key.

@@ -114,9 +114,9 @@ impl AuditApi {
     /// Read the audit log
     ///
     /// Returns every entry of the organization, including reads and refusals, oldest first and with the hashes that
-    /// chain the entries. Written to a file, one entry per line, the pages equal the output of `orgkeys audit export`,
-    /// and `orgkeys audit verify --file` can verify them. To get the next page, set `after` to `next`. Requires
-    /// ADMINISTRATOR or OWNER; API keys are not allowed.
+    /// chain the entries. If you write the entries of all pages to a file, one per line, it equals the output of
+    /// `orgkeys audit export`, and `orgkeys audit verify --file` can verify it. To get the next page, set `after` to
+    /// `next`. Requires ADMINISTRATOR or OWNER; API keys are not allowed.
     ///
     /// Each read is itself recorded as an `audit.read` entry, which later reads return. Reads that return only entries
     /// of earlier reads are counted instead, for up to an hour. The count is `quietReads` in the reader's next entry,

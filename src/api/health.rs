@@ -117,7 +117,7 @@ impl ServerApi {
     ///
     /// Responses:
     /// - 200: The metrics.
-    /// - 401: The client is not a loopback peer, and the bearer token is missing or wrong.
+    /// - 401: The bearer token is required, and it is missing or wrong.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self, request: &Request) -> Result<PlainText<String>, MetricsFail> {
         if !self.may_see_metrics(request) {

@@ -57,7 +57,7 @@ struct Organization {
     /// Whether the organization is a business.
     #[oai(rename = "is_business")]
     is_business: bool,
-    /// Always false: there is no multi-factor authentication.
+    /// Always false: multi-factor authentication is not supported.
     mfa_enforced: bool,
 }
 
@@ -111,7 +111,7 @@ struct OrganizationChange {
     #[oai(rename = "is_business")]
     #[serde(rename = "is_business")]
     is_business: Option<bool>,
-    /// Must not be true: there is no multi-factor authentication.
+    /// Must not be true: multi-factor authentication is not supported.
     mfa_enforced: Option<bool>,
 }
 

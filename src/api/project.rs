@@ -160,9 +160,9 @@ impl ProjectApi {
 
     /// Add a project member or change its role
     ///
-    /// A project OWNER can change the project, its members, and the API keys that are restricted to projects that this
-    /// user owns. A project EDITOR can see the project. Allowed for the project's owners, ADMINISTRATOR and OWNER.
-    /// Recorded in the audit log as `member.put`.
+    /// A project OWNER can change the project, its members, and the API keys whose projects are all their own. A
+    /// project EDITOR can see the project. Allowed for the project's owners, ADMINISTRATOR and OWNER. Recorded in the
+    /// audit log as `member.put`.
     ///
     /// Responses:
     /// - 200: The member after the change.

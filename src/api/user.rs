@@ -222,9 +222,10 @@ impl UserApi {
 
     /// Replace a user's invitation
     ///
-    /// Creates a new one-time token, valid for 72 hours, and invalidates the previous one. This is possible only until
-    /// the user has accepted an invitation. The server does not send email, so pass the token on yourself. Requires
-    /// WORKSPACES or higher, and a role that is not below the user's. Recorded in the audit log as `user.invite`.
+    /// Creates a new one-time token, valid for 72 hours, and invalidates the previous one. This is possible only for a
+    /// user who has neither accepted an invitation nor been given a password. The server does not send email, so pass
+    /// the token on yourself. Requires WORKSPACES or higher, and a role that is not below the user's. Recorded in the
+    /// audit log as `user.invite`.
     ///
     /// Responses:
     /// - 200: The new invitation token.

@@ -62,7 +62,7 @@ pub enum User {
     ResetPassword {
         #[command(flatten)]
         database: Database,
-        /// The user: email address or id
+        /// The user's email address or id
         #[arg(long)]
         user: String,
     },
@@ -82,7 +82,7 @@ pub enum Token {
     Create {
         #[command(flatten)]
         database: Database,
-        /// The user: email address or id
+        /// The user's email address or id
         #[arg(long)]
         user: String,
         /// Lifetime, such as 12h or 30d, at most 3650d, or never [default: 90d]
@@ -93,7 +93,7 @@ pub enum Token {
     List {
         #[command(flatten)]
         database: Database,
-        /// List only the tokens of this user: email address or id
+        /// List only the tokens of this user (email address or id)
         #[arg(long)]
         user: Option<String>,
     },

@@ -84,7 +84,7 @@ enum Command {
     Openapi,
     /// Print shell completions
     Completions {
-        /// The shell
+        /// The shell for which to print completions
         shell: Shell,
     },
 }

@@ -37,7 +37,7 @@ struct Profile {
     org_roles: Vec<u8>,
     /// Whether the account is set up: false until an invited user has accepted the invitation.
     validated: bool,
-    /// Always false: there is no multi-factor authentication.
+    /// Always false: multi-factor authentication is not supported.
     mfa_required: bool,
     /// Whether the organization is marked as a business.
     is_business: bool,

@@ -70,7 +70,7 @@ pub(super) struct MemberItem {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "ProjectRole", rename_all = "UPPERCASE")]
 enum MemberRoleName {
-    /// Can change the project, its members, and the API keys that are restricted to the owner's own projects.
+    /// Can change the project, its members, and the API keys whose projects are all their own.
     Owner,
     /// Can see the project.
     Editor,

@@ -149,7 +149,7 @@ struct TokenItem {
     device_info: Option<String>,
     /// Time of creation.
     created_at: Timestamp,
-    /// Expiry. A session expires unless it is renewed before then. Null if an access token never expires.
+    /// Time of expiry. A session expires unless it is renewed before then. Null if an access token never expires.
     #[oai(nullable)]
     expires_at: Option<Timestamp>,
     /// Time of the last use, accurate to the minute. Null if it was never used.

@@ -19,7 +19,7 @@ pub struct VerifyRequest {
     /// API key to verify, `oka_...`: up to 200 bytes.
     #[oai(validator(max_length = 200))]
     pub api_key: String,
-    /// Id of a project that the key must be valid for. Default, or if empty: any.
+    /// Id of a project that the key must be valid for. If left out or empty: any.
     #[oai(validator(max_length = 100))]
     pub project_id: Option<String>,
     /// Minimum role of the key: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. Default: any.

@@ -21,7 +21,7 @@ pub(super) struct ReplayRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "WebhookDeliveryState", rename_all = "lowercase")]
 pub(super) enum DeliveryState {
-    /// Attempted until it is delivered or fails for good.
+    /// Attempted until it succeeds or permanently fails.
     Pending,
     /// The receiver accepted it.
     Delivered,

@@ -27,10 +27,10 @@ pub(super) struct WebhookRequest {
     name: Option<String>,
     /// Kinds of resource to send events about: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5
     /// workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13
-    /// conversation. Default, or if empty: all.
+    /// conversation. If left out or empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
-    /// Kinds of change to send: 0 created, 1 updated, 2 deleted. Default, or if empty: all.
+    /// Kinds of change to send: 0 created, 1 updated, 2 deleted. If left out or empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "2")))]
     events: Option<Vec<i64>>,
     /// Whether to create the webhook disabled. Default false.
