@@ -20,16 +20,16 @@ pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
 pub use value::{Bytes, LogFormat};
 use value::{Range, Value};
 
-/// The longest that a timeout may be. A deadline that no clock can hold would end the connection that asks for it.
+/// The longest that a timeout may be. A deadline beyond the range of the clock would end the connection.
 const LONGEST: Duration = Duration::from_hours(24);
 
 /// The shortest that a timeout may be.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// The longest that a node may be silent unnoticed.
+/// The longest value of `node_silent`.
 const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 
-/// What the table says of one setting.
+/// What the table says about one setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Its name: the file's key; the flag with `-` for `_`; the variable in capitals after `ORGKEYS_`.
@@ -40,7 +40,7 @@ pub struct Field {
     pub summary: &'static str,
     /// What else there is to know; may be empty.
     pub details: &'static str,
-    /// What it is when nothing sets it; empty = not set.
+    /// The value if nothing sets it; empty = not set.
     pub default: &'static str,
     /// Whether its value is a secret. It then has a twin, `<name>_file`, and no flag of its own, which others could see.
     pub secret: bool,
@@ -109,15 +109,15 @@ settings! {
         /// No backup contains it: keep a copy in another place.
         key_file: Option<PathBuf> = "";
         /// Disk space reserved for revocations.
-        /// When nothing else is left on the disk, only revocations are accepted. 0 reserves nothing.
+        /// When only this space is left, the server accepts nothing but revocations. 0 reserves nothing.
         disk_reserve: Bytes = "64MiB";
-        /// The largest size of the database file.
-        /// Includes `disk_reserve`, and must be larger than that. 0 means that only the disk limits it.
+        /// The maximum size of the database file.
+        /// It includes `disk_reserve`, so it must be larger than that. 0 means that only the disk limits it.
         database_max: Bytes = "0";
         /// The number of connections that read the database.
         readers: u32 = "4" in Range::Numbers(1, 64);
-        /// How many days the audit log is kept.
-        /// 0 keeps it for ever.
+        /// The number of days for which audit log entries are kept.
+        /// 0 keeps them forever.
         audit_days: u32 = "0" in Range::ZeroOrNumbers(7, 36_500);
     }
     "Network" {
@@ -131,19 +131,19 @@ settings! {
         /// Set it together with `tls_cert`.
         tls_key: Option<PathBuf> = "";
         /// Reverse proxies whose `X-Forwarded-For` header is trusted.
-        /// Addresses or networks, separated by commas. Without it, all clients behind a proxy have the proxy's address in
-        /// rate limits and in the audit log.
+        /// Addresses or networks, separated by commas. Without this setting, rate limits and the audit log use the proxy's
+        /// address for all clients behind it.
         trusted_proxy: Vec<IpNet> = "";
         /// Web origins whose pages may call the API from a browser.
         /// Separated by commas, each written as the browser sends it, such as `https://app.example.org`.
         cors_origins: Vec<String> = "";
-        /// The most connections that are open at once.
+        /// The maximum number of open connections.
         /// Further connections wait.
         max_connections: u32 = "10000" in Range::Numbers(1, 1_000_000);
         /// How long a client may take to send the head of a request.
         header_timeout: Duration = "10s" in Range::Times(SHORTEST, LONGEST);
         /// How long a client may take to send a whole request.
-        /// A client that reads nothing of its answer for this long is disconnected, too.
+        /// A client that reads nothing of the response for this long is disconnected, too.
         request_timeout: Duration = "30s" in Range::Times(SHORTEST, LONGEST);
         /// How long a connection may stay open between two requests.
         idle_timeout: Duration = "75s" in Range::Times(SHORTEST, LONGEST);
@@ -153,44 +153,44 @@ settings! {
         stop_timeout: Duration = "10s" in Range::Times(SHORTEST, LONGEST);
     }
     "Limits of an organization" {
-        /// The most organization keys that an organization may have.
-        /// The older name `max` works, too.
+        /// The maximum number of organization keys of an organization.
+        /// The older name `max` still works.
         org_keys_max: u32 = "5" in Range::Numbers(1, MAX_QUOTA);
-        /// The most nodes that an organization may have.
-        /// Deleted nodes count, unregistered ones do not.
+        /// The maximum number of nodes of an organization.
+        /// Deleted nodes count; unregistered nodes do not.
         nodes_max: u32 = "10000" in Range::Numbers(1, node::MOST_PER_ORG);
-        /// The most people that an organization may have.
-        /// Deleted people count.
+        /// The maximum number of users of an organization.
+        /// Deleted users count.
         people_max: u32 = "10000" in Range::Numbers(1, user::MOST_PER_ORG);
-        /// The most API keys that an organization may have.
-        /// Expired API keys do not count.
+        /// The maximum number of API keys of an organization.
+        /// Expired and rotated API keys do not count.
         api_keys_max: u32 = "1000" in Range::Numbers(1, MOST_PER_ORG);
     }
     "Rate limits" {
         /// Calls per second of each session, access token or API key.
-        /// Beyond it the answer is 429. A burst of four times as many is allowed. All sessions and access tokens of one
-        /// person together get twice as many. 0 means no limit.
+        /// Further calls get 429. Bursts of up to four times as many calls are allowed. All sessions and access tokens of
+        /// one user together may make twice as many calls. 0 means no limit.
         caller_rate: u32 = "50";
-        /// Calls per second of all people and API keys of an organization together.
-        /// A burst of four times as many is allowed. 0 means no limit.
+        /// Calls per second of all users and API keys of an organization together.
+        /// Bursts of up to four times as many calls are allowed. 0 means no limit.
         org_rate: u32 = "500";
         /// Accepted signed calls per second of each organization.
-        /// A burst of sixty times as many is allowed, so that all nodes can register at once after an outage. 0 means no
-        /// limit.
+        /// Bursts of up to sixty times as many calls are allowed, so that all nodes can register at once after an outage.
+        /// 0 means no limit.
         signed_rate: u32 = "200";
         /// Refused signed calls per second of each client network.
         /// A client network is one IPv4 address or one IPv6 /64. 0 means no limit.
         refused_rate: u32 = "20";
-        /// The burst of refused signed calls that a client network is allowed.
+        /// The number of refused signed calls that a client network may make in one burst.
         refused_burst: u32 = "100";
     }
     "Nodes and webhooks" {
         /// How far the timestamp of a signed call may be from the server's time.
         signature_window: Duration = "300s" in Range::Times(Duration::from_secs(1), WIDEST_WINDOW);
-        /// How long a node may send nothing before it counts as silent.
-        /// The event `node.silent` then says so, once.
+        /// How long a node may go without an accepted signed call before it counts as silent.
+        /// The server then records one `node.silent` event.
         node_silent: Duration = "15m" in Range::Times(Duration::from_mins(1), LONGEST_SILENCE);
-        /// Private networks that webhooks may call, by plain http as well.
+        /// Private networks that webhooks may deliver to, even over plain HTTP.
         /// Addresses or networks, separated by commas.
         webhook_allow: Vec<IpNet> = "";
     }
@@ -201,7 +201,7 @@ settings! {
         /// `auto` writes text to a terminal and JSON elsewhere.
         log_format: LogFormat = "auto";
         /// The bearer token that may read `/metrics`.
-        /// Without the token, only clients on the same machine may, and only if no proxy forwards the request.
+        /// Clients on the same machine need no token, unless a proxy forwards the request.
         metrics_token: Option<SecretString> = "", secret;
     }
     "First start" {
@@ -219,7 +219,7 @@ settings! {
 }
 
 impl Settings {
-    /// Checks what no single value can say.
+    /// Checks what depends on more than one setting.
     fn check(self) -> Result<Self, (&'static str, String)> {
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(("tls_cert", "tls_cert and tls_key must be set together".to_owned()));

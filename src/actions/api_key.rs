@@ -128,7 +128,7 @@ pub fn rotate(
         let ends = key.standing.expire.map_or(overlapped, |end| end.min(overlapped));
         store::api_key::rotate(tx, id, ends, grant.at)?;
         let forgotten = forget_spent(tx, grant, quota)?;
-        let forgotten = forgotten.ok_or_else(|| limit_reached(" whose successors overlap them", quota))?;
+        let forgotten = forgotten.ok_or_else(|| limit_reached(" that are still valid after their rotation", quota))?;
         let window = Window { start: grant.at, end: key.standing.expire };
         let secret = Secret::fresh(&env)?;
         // The successor replaces the old key, so no limit applies.

@@ -150,8 +150,8 @@ fn chains(database: &Path) -> Finding {
         Err(error) => Finding::act(
             "audit",
             error.message,
-            "The file was changed by something other than the server: copy it to a safe place, find out who could write it, \
-            and restore the last backup that verifies",
+            "The file was changed by something other than the server: copy it to a safe place, find out who could write to \
+            it, and restore the last backup whose audit log is intact",
         ),
     }
 }

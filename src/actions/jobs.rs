@@ -84,7 +84,7 @@ const JOBS: [Job; 10] = [
         run: |jobs, _| jobs.retention.remove_old(&jobs.system).map(drop),
     },
     Job {
-        name: "giving back the memory of password hashes",
+        name: "releasing the memory of password hashes",
         period: Some(MINUTE),
         at_stop: false,
         run: |_, _| {

@@ -67,14 +67,14 @@ impl Problem {
                 secret at its receiver: pending deliveries are then sent"
             }
             Self::Another => {
-                "restore the right file and restart the server; if it is lost, rotate the secret of every webhook created \
-                before and configure the new secret at its receiver: pending deliveries are then sent"
+                "restore the right file and restart the server; if it is lost, rotate the secret of every webhook that \
+                was created with the old file and configure the new secret at its receiver: pending deliveries are then sent"
             }
             Self::Unmade(_) => {
-                "make the directory writable for the server's user, or set key_file to another path, and restart"
+                "make the directory writable by the server's user, or set key_file to another path, and restart"
             }
             Self::Unreadable(_) => {
-                "make it readable for the server's user, or set key_file to the right path, and restart"
+                "make it readable by the server's user, or set key_file to the right path, and restart"
             }
             Self::Open => "run chmod 600 on it",
         }
@@ -110,7 +110,7 @@ pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<KeyFileStatus, StoreError>
 /// Returns the loaded key, or an error that says what to do.
 pub(super) fn key(app: &App) -> Result<Arc<SealingKey>, ActionError> {
     app.key.get().cloned().ok_or_else(|| {
-        let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore it and restart the server, or run `orgkeys doctor` to learn what to do if it is lost";
+        let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore the file and restart the server; if it is lost, `orgkeys doctor` says what to do";
         ActionError::new(ErrorKind::Unavailable, "KEY_FILE_MISSING", message)
     })
 }

@@ -193,7 +193,9 @@ fn organization(tx: &ReadTx<'_>, named: Option<&str>) -> Result<OrgId, Error> {
     match named {
         Some(named) => OrgId::parse(named).ok_or_else(|| unknown(NO_SUCH_ORGANIZATION)),
         None => store::org::only(tx)?.ok_or_else(|| {
-            unknown("This server does not hold exactly one organization: send the organization's id in id_org")
+            unknown(
+                "id_org may be left out only if the server has exactly one organization: send the organization's id",
+            )
         }),
     }
 }
@@ -247,7 +249,7 @@ fn bad_signature(call: &SignedCall) -> Error {
     let region = call.region.as_deref().unwrap_or("<the region that the node registered with>");
     let expected = format!("{}|{region}|{}", call.ip, call.at.text);
     let advice = format!(
-        "The server expected a signature of {expected:?}, without a newline, by a key of the organization: \
+        "The server expected a signature over {expected:?}, without a newline, made with a key of the organization: \
          printf %s '{expected}' | openssl dgst -sha256 -sign key.pem | base64 -w0"
     );
     refusal("BAD_SIGNATURE", "Invalid signature", advice)

@@ -64,7 +64,7 @@ pub fn open(
 pub fn page(app: &App, follower: &Follower, after: i64) -> Result<StreamPage, Error> {
     app.consult(&follower.caller, &Rule::StreamsEvents(follower.org), |tx, grant| {
         if grant.role != follower.role {
-            let message = "Your role has changed: reconnect to receive the events that it permits you to see";
+            let message = "Your role has changed: reconnect to receive the events that your new role may see";
             return Err(Error::new(ErrorKind::Conflict, "ROLE_CHANGED", message));
         }
         let mut slice = match permitted(grant, follower.filter.clone())? {

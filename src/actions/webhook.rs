@@ -138,7 +138,7 @@ pub fn rotate(
         // A secret whose key is lost can sign nothing more, so it neither overlaps nor stands in the way.
         let overlap = if store::webhook::is_sealed_under(tx, id, key.id())? { overlap } else { Duration::ZERO };
         if webhook.previous_until.is_some() && !overlap.is_zero() {
-            let message = "The previous secret of this webhook is still in use: wait until it expires, or rotate with overlapSeconds 0, which ends both secrets at once";
+            let message = "The previous secret of this webhook is still in use: wait until it expires, or rotate with overlapSeconds 0, which invalidates both secrets immediately";
             return Err(Error::new(ErrorKind::Conflict, "WEBHOOK_ALREADY_ROTATED", message));
         }
         let until = grant.at.plus(overlap);

@@ -39,8 +39,8 @@ type VerifyFail = ApiError<{ status::BAD_REQUEST | status::BAD_BODY }>;
 impl AccountApi {
     /// Get your own profile
     ///
-    /// Returns the person that the access token belongs to, with the role and the id of the organization, which most
-    /// other calls need. Recorded in the audit log as `user.profile`.
+    /// Returns the user that the access token belongs to, including the role and the id of the organization. Most other
+    /// calls need that id. Recorded in the audit log as `user.profile`.
     ///
     /// Responses:
     /// - 200: The caller's profile.
@@ -53,18 +53,18 @@ impl AccountApi {
 
     /// Get an account
     ///
-    /// Everyone can get their own account. Getting another person of your organization requires WORKSPACES or higher.
-    /// Recorded in the audit log as `user.read`.
+    /// You can always get your own account. Getting another user's account in your organization requires WORKSPACES or
+    /// higher. Recorded in the audit log as `user.read`.
     ///
     /// Responses:
     /// - 200: The account.
-    /// - 403: The account is another person's and your role is below WORKSPACES, or the credential is an API key.
-    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
+    /// - 403: The account belongs to another user and your role is below WORKSPACES, or the credential is an API key.
+    /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
     #[oai(path = "/user/:id", method = "get", operation_id = "getAccount")]
     async fn get(
         &self,
         auth: Auth,
-        /// Id of the person.
+        /// Id of the user.
         id: Path<String>,
     ) -> Result<Json<UserAnswer>, GetFail> {
         let id = UserId::parse(&id);
@@ -74,10 +74,10 @@ impl AccountApi {
 
     /// Change your own account
     ///
-    /// Changes your names, your password or both; fields that you leave out stay as they are. If the account has a
-    /// password, a new one requires `currentPassword`, and wrong attempts count like failed logins. A new password ends
-    /// your other sessions; access tokens that are not sessions stay valid until you end them. Recorded in the audit
-    /// log as `user.update` or `user.password`.
+    /// Changes your name, your password or both. Fields that you leave out stay as they are. If the account has a
+    /// password, setting a new one requires `currentPassword`, and wrong attempts count as failed logins. A new
+    /// password ends your other sessions. Access tokens that do not belong to a session stay valid until you revoke
+    /// them. Recorded in the audit log as `user.update` or `user.password`.
     ///
     /// Responses:
     /// - 200: The account was changed.
@@ -107,7 +107,7 @@ impl AccountApi {
         Ok(Json(Done::because("User updated successfully")))
     }
 
-    /// Change a person's role
+    /// Change a user's role
     ///
     /// The new role takes effect immediately. You cannot grant, change or revoke a role above your own, and an
     /// organization's last OWNER cannot be demoted. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
@@ -115,15 +115,16 @@ impl AccountApi {
     ///
     /// Responses:
     /// - 200: The role was changed.
-    /// - 400: The number is not a role, or the person is deleted (`USER_DELETED`).
-    /// - 403: Your role is below ADMINISTRATOR or below one of the roles involved, or the credential is an API key.
-    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
-    /// - 409: The person is the last OWNER of the organization (`LAST_OWNER`).
+    /// - 400: The number is not a role, or the user is deleted (`USER_DELETED`).
+    /// - 403: Your role is below ADMINISTRATOR or below the user's current or new role, or the credential is an API
+    ///   key.
+    /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
+    /// - 409: The user is the last OWNER of the organization (`LAST_OWNER`).
     #[oai(path = "/user/:id/role", method = "put", operation_id = "updateUserRole")]
     async fn set_role(
         &self,
         auth: Auth,
-        /// Id of the person.
+        /// Id of the user.
         id: Path<String>,
         body: Body<RoleChange>,
     ) -> Result<Json<RoleAnswer>, RoleFail> {
@@ -134,14 +135,14 @@ impl AccountApi {
 
     /// Accept an invitation
     ///
-    /// Sets the invited person's password, after which they can sign in. The one-time token from the invitation is the
-    /// credential. A token that is unknown, already used, replaced or older than 72 hours gets the same error,
-    /// `INVALID_TOKEN`. Recorded in the audit log as `user.verify`.
+    /// Sets the invited user's password. The user can then sign in. The credential is the one-time token from the
+    /// invitation. A token that is unknown, already used, replaced or older than 72 hours is always refused with the
+    /// same error, `INVALID_TOKEN`. Recorded in the audit log as `user.verify`.
     ///
     /// Responses:
-    /// - 200: The password is set; the person can sign in.
-    /// - 400: The token is not valid (`INVALID_TOKEN`), or the password is shorter than 12 bytes, longer than 1,024 bytes
-    ///   or a common one.
+    /// - 200: The password is set, and the user can sign in.
+    /// - 400: The token is not valid (`INVALID_TOKEN`), or the password is shorter than 12 bytes, longer than 1,024
+    ///   bytes, or too common.
     #[oai(path = "/user/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify(&self, from: From, body: Body<InvitationTaken>) -> Result<Json<Done>, VerifyFail> {
         let (token, new) = body.0.parse()?;

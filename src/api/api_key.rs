@@ -32,7 +32,7 @@ enum SecretResponse {
     #[oai(status = 201)]
     Made(
         Json<ApiKeyAnswer>,
-        /// Always `no-store`: the response has the secret.
+        /// Always `no-store`: the response contains the secret.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -69,8 +69,8 @@ type ChangeFail = ApiError<
 impl ApiKeyApi {
     /// List the API keys of an organization
     ///
-    /// Returns the keys without their secrets, newest first. ADMINISTRATOR and OWNER see all of them, the owner of
-    /// projects those that are restricted to projects of their own, everybody else none. Recorded in the audit log as
+    /// Returns the keys without their secrets, newest first. ADMINISTRATOR and OWNER see all keys. A project owner sees
+    /// only the keys whose projects are all their own. Everybody else sees none. Recorded in the audit log as
     /// `api_key.list`.
     ///
     /// Responses:
@@ -85,9 +85,9 @@ impl ApiKeyApi {
         /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
-        /// Number of keys to skip; 0 if left out.
+        /// Number of keys to skip. Default 0.
         skip: Query<Option<u32>>,
-        /// Maximum number of keys to return: 1 to 1,000; 1,000 if left out.
+        /// Maximum number of keys to return: 1 to 1,000. Default 1,000.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<ListResponse, ListFail> {
@@ -96,9 +96,9 @@ impl ApiKeyApi {
 
     /// List the API keys of a project
     ///
-    /// Returns the keys that are restricted to the project, possibly among others, newest first. You see the same ones
-    /// as in the organization's list. Allowed for the project's members, ADMINISTRATOR and OWNER. Recorded in the audit
-    /// log as `api_key.list`.
+    /// Returns the keys that are restricted to this project, and possibly to others as well, newest first. Only keys
+    /// that `listApiKeys` shows you are included. Allowed for the project's members, ADMINISTRATOR and OWNER. Recorded
+    /// in the audit log as `api_key.list`.
     ///
     /// Responses:
     /// - 200: A page of keys. `X-Total-Count` is the total number that you can see.
@@ -112,9 +112,9 @@ impl ApiKeyApi {
         /// Id of the project.
         #[oai(name = "projectId")]
         project: Path<String>,
-        /// Number of keys to skip; 0 if left out.
+        /// Number of keys to skip. Default 0.
         skip: Query<Option<u32>>,
-        /// Maximum number of keys to return: 1 to 1,000; 1,000 if left out.
+        /// Maximum number of keys to return: 1 to 1,000. Default 1,000.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<ListResponse, ListOfFail> {
@@ -123,14 +123,14 @@ impl ApiKeyApi {
 
     /// Create an API key
     ///
-    /// The response has the secret, which cannot be retrieved again: only its digest is stored. A key without projects
-    /// is valid for the whole organization. At most 50 keys can be restricted to the same project, and an organization
-    /// has at most `api_keys_max` (a server setting, 1,000 by default); expired and rotated keys do not count. Requires
-    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `api_key.create`.
+    /// The response contains the secret. It cannot be retrieved again, because only its digest is stored. A key without
+    /// projects is valid for the whole organization. At most 50 keys can be restricted to the same project, and an
+    /// organization can have at most `api_keys_max` keys (a server setting, 1,000 by default). Expired and rotated keys
+    /// do not count. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `api_key.create`.
     ///
     /// Responses:
-    /// - 201: The key was created. The result has its secret.
-    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    /// - 201: The key was created. The result contains its secret.
+    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
     ///   (`API_KEY_LIMIT_REACHED`).
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
@@ -152,19 +152,20 @@ impl ApiKeyApi {
 
     /// Change an API key
     ///
-    /// The body names the key and has all of its settings; only `listProjectsId`, `disabled` and `note` may be left out
-    /// and then stay as they are. An empty `listProjectsId` makes the key valid for the whole organization. Allowed for
-    /// ADMINISTRATOR and OWNER, and for the owner of all of the key's projects, who cannot change its role or give it
-    /// projects of others. Recorded in the audit log as `api_key.update`.
+    /// The body identifies the key and contains all of its settings. Only `listProjectsId`, `disabled` and `note` may
+    /// be left out; they then stay as they are. An empty `listProjectsId` makes the key valid for the whole
+    /// organization. Allowed for ADMINISTRATOR and OWNER. A user who owns all of the key's projects may also change the
+    /// key, but not its role, and may restrict it only to their own projects. Recorded in the audit log as
+    /// `api_key.update`.
     ///
     /// Responses:
     /// - 200: The key after the change, with its secret masked.
-    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
     ///   (`API_KEY_LIMIT_REACHED`).
-    /// - 403: The key's role, or the new one, is above your own; you may not change the role or assign one of the
+    /// - 403: The key's current or new role is above your own; you may not change the role or assign one of the
     ///   projects; you do not belong to this organization; or the credential is an API key.
     /// - 404: The organization has no key with this id, or none that you can see (`API_KEY_NOT_FOUND`).
-    /// - 409: The key was rotated, so that its dates can no longer be changed (`API_KEY_ALREADY_ROTATED`).
+    /// - 409: The key was rotated, so its dates can no longer be changed (`API_KEY_ALREADY_ROTATED`).
     #[oai(path = "/api/organizations/:organizationId/api-keys", method = "put", operation_id = "updateApiKey")]
     async fn update(
         &self,
@@ -179,19 +180,19 @@ impl ApiKeyApi {
 
     /// Change an API key of a project
     ///
-    /// As `updateApiKey`, for a key that is restricted to the project, possibly among others. Allowed for the project's
-    /// owners, as far as they may change the key, and for ADMINISTRATOR and OWNER. Recorded in the audit log as
-    /// `api_key.update`.
+    /// Like `updateApiKey`, for a key that is restricted to this project and possibly to others as well. Allowed for
+    /// ADMINISTRATOR and OWNER, and for those of the project's owners who may change the key. Recorded in the audit log
+    /// as `api_key.update`.
     ///
     /// Responses:
     /// - 200: The key after the change, with its secret masked.
-    /// - 400: A field is invalid, a project does not exist, the end is not after the start, or a limit is reached
+    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
     ///   (`API_KEY_LIMIT_REACHED`).
-    /// - 403: You are neither an owner of the project nor an administrator; the key's role, or the new one, is above
-    ///   your own; you may not change the role or assign one of the projects; or the credential is an API key.
+    /// - 403: You are neither an owner of the project nor an administrator; the key's current or new role is above your
+    ///   own; you may not change the role or assign one of the projects; or the credential is an API key.
     /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or the project has no key with this
     ///   id, or none that you can see (`API_KEY_NOT_FOUND`).
-    /// - 409: The key was rotated, so that its dates can no longer be changed (`API_KEY_ALREADY_ROTATED`).
+    /// - 409: The key was rotated, so its dates can no longer be changed (`API_KEY_ALREADY_ROTATED`).
     #[oai(path = "/api/projects/:projectId/api-keys", method = "put", operation_id = "updateProjectApiKey")]
     async fn update_of_project(
         &self,
@@ -206,8 +207,8 @@ impl ApiKeyApi {
 
     /// Delete an API key
     ///
-    /// The key is refused as soon as the response is sent. Allowed for everyone who may change the key. Recorded in the
-    /// audit log as `api_key.delete`.
+    /// The key is refused as soon as the response is sent. Allowed for everybody who may change the key. Recorded in
+    /// the audit log as `api_key.delete`.
     ///
     /// Responses:
     /// - 200: The key was deleted.
@@ -231,14 +232,14 @@ impl ApiKeyApi {
 
     /// Rotate an API key
     ///
-    /// Creates a successor with the same name, note, role, projects and end, and returns its secret, which cannot be
-    /// retrieved again. The old key expires after the overlap, or at its own end if that is earlier. Until then it does
-    /// not count against any limit, and it cannot be rotated again. Allowed for everyone who may change the key.
+    /// Creates a successor with the same name, note, role, projects and expiry, and returns its secret, which cannot be
+    /// retrieved again. The old key expires after the overlap, or at its own expiry if that is earlier. Until then, it
+    /// does not count against any limit and cannot be rotated again. Allowed for everybody who may change the key.
     /// Recorded in the audit log as `api_key.rotate` and `api_key.create`.
     ///
     /// Responses:
-    /// - 201: The successor was created. The result has its secret.
-    /// - 400: The overlap is out of range, the key is disabled, expired or not valid yet, or too many rotated keys are
+    /// - 201: The successor was created. The result contains its secret.
+    /// - 400: The overlap is out of range, the key is disabled, expired or not yet valid, or too many rotated keys are
     ///   still in their overlap (`API_KEY_LIMIT_REACHED`).
     /// - 403: The key's role is above your own, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.

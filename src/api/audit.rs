@@ -32,8 +32,8 @@ const LIMIT: u32 = 100;
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct AuditEntry {
-    /// Number of the entry in the server's whole log. The numbers of an organization have gaps, which are other
-    /// organizations' entries.
+    /// Number of the entry in the log of the whole server. Within an organization the numbers have gaps, because other
+    /// organizations' entries have the numbers in between.
     id: i64,
     /// Id of the organization.
     org: String,
@@ -45,7 +45,7 @@ struct AuditEntry {
     actor_kind: String,
     /// Id of the actor.
     actor_id: String,
-    /// Name of an API key, address of a node, or `orgkeys` for the system. Null for people: look them up by id.
+    /// Name of an API key, address of a node, or `orgkeys` for the system. Null for users: look them up by id.
     #[oai(nullable)]
     actor_name: Option<String>,
     /// Action as a noun and a verb, such as `org_key.create`.
@@ -57,7 +57,7 @@ struct AuditEntry {
     /// Id of the project that the entry belongs to. Null if it belongs to none.
     #[oai(nullable)]
     project: Option<String>,
-    /// Kind of change: 0 created, 1 updated, 2 deleted. Null if the entry is not a change that system events show.
+    /// Kind of change: 0 created, 1 updated, 2 deleted. Null if the entry is not shown as a system event.
     #[oai(nullable)]
     change: Option<i64>,
     /// Outcome: `done` or `refused`.
@@ -82,7 +82,7 @@ struct AuditEntry {
 struct AuditPage {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The entries, in ascending order of `seq`.
     data: Vec<AuditEntry>,
@@ -90,11 +90,12 @@ struct AuditPage {
     next: i64,
     /// `seq` of the chain's last entry. If it is less than `after`, the server was restored from an older backup.
     last: i64,
-    /// `seq` of the last entry that retention removed, or 0. Entries up to it can no longer be read.
+    /// `seq` of the last entry that retention removed, or 0. Entries up to this one can no longer be read.
     removed: i64,
 }
 
-/// The head of an audit log: its last entry. Store heads elsewhere, one a line, for `orgkeys audit verify --head`.
+/// The head of an audit log: its last entry. Store heads on another machine, one per line, for `orgkeys audit verify
+/// --head`.
 #[derive(Object)]
 struct AuditHead {
     /// Id of the organization.
@@ -112,18 +113,17 @@ type HeadFail = ApiError<{ status::FORBIDDEN }>;
 impl AuditApi {
     /// Read the audit log
     ///
-    /// Returns every entry of the organization, reads and refusals included, oldest first and with the hashes that
-    /// chain them. The entries of all pages, one a line, are what `orgkeys audit export` prints, and `orgkeys audit
-    /// verify --file` verifies them. To get the next page, set `after` to `next`. Requires ADMINISTRATOR or OWNER; API
-    /// keys are not allowed.
+    /// Returns every entry of the organization, including reads and refusals, oldest first and with the hashes that
+    /// chain the entries. If you write the entries of all pages to a file, one per line, it equals the output of
+    /// `orgkeys audit export`, and `orgkeys audit verify --file` can verify it. To get the next page, set `after` to
+    /// `next`. Requires ADMINISTRATOR or OWNER; API keys are not allowed.
     ///
-    /// Reading is recorded as `audit.read`, so a page ends with the entry of the previous read, or is followed by it.
-    /// Reads that return nothing but entries of earlier reads are not recorded one by one for up to an hour: they are
-    /// counted, and the reader's next entry has the count as `quietReads`, or an `audit.polled` entry when the server
-    /// stops.
+    /// Each read is itself recorded as an `audit.read` entry, which later reads return. Reads that return only entries
+    /// of earlier reads are counted instead, for up to an hour. The count is `quietReads` in the reader's next entry,
+    /// or in an `audit.polled` entry when the server stops.
     ///
     /// Responses:
-    /// - 200: A page of entries; it is empty if there are none after `after`.
+    /// - 200: A page of entries. It is empty if there are no entries after `after`.
     /// - 400: `after` or `limit` is out of range.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
@@ -161,10 +161,11 @@ impl AuditApi {
 
     /// Get the head of the audit log
     ///
-    /// Returns the position and hash of the last entry in the form of `orgkeys audit head --json`: without an envelope,
-    /// so that responses can be stored one a line. With a stored head, `orgkeys audit verify --head` detects whether
-    /// the log was truncated or rewritten since. Requires ADMINISTRATOR or OWNER; API keys are not allowed. Recorded as
-    /// `audit.head`, after the head that is returned, with the same exception as `listAuditEntries`.
+    /// Returns the position and hash of the last entry in the format of `orgkeys audit head --json`. The response has
+    /// no envelope, so responses can be stored one per line. With a stored head, `orgkeys audit verify --head` detects
+    /// whether the log has since been truncated or rewritten. Requires ADMINISTRATOR or OWNER; API keys are not
+    /// allowed. Recorded as an `audit.head` entry after the returned head. Repeated reads are counted as in
+    /// `listAuditEntries`.
     ///
     /// Responses:
     /// - 200: The last entry's position and hash.

@@ -35,13 +35,13 @@ pub struct EventApi {
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 struct SystemEventQuery {
-    /// Earliest time, inclusive: RFC 3339 with an offset. An empty string counts as left out. If both timestamps are
-    /// left out, the last 24 hours.
+    /// Earliest time, inclusive: RFC 3339 with an offset. An empty string is treated as left out. If both timestamps
+    /// are left out, the last 24 hours are returned.
     #[oai(rename = "from_timestamp")]
     #[serde(rename = "from_timestamp")]
     #[oai(validator(max_length = 64))]
     from_timestamp: Option<String>,
-    /// Latest time, inclusive: RFC 3339 with an offset. An empty string counts as left out.
+    /// Latest time, inclusive: RFC 3339 with an offset. An empty string is treated as left out.
     #[oai(rename = "to_timestamp")]
     #[serde(rename = "to_timestamp")]
     #[oai(validator(max_length = 64))]
@@ -90,9 +90,9 @@ pub(super) struct SystemEvent {
     org_id: String,
     /// Id of the actor: a user, a node or an API key. `system` for the command line.
     user_id: String,
-    /// Name of the actor: a person's or API key's name, a node's address, or `orgkeys` for the command line.
+    /// Name of the actor: the name of a user or API key, the address of a node, or `orgkeys` for the command line.
     user_name: String,
-    /// Email address of the actor if it is a person, otherwise an empty string.
+    /// Email address of the actor if it is a user, otherwise an empty string.
     user_email: String,
     /// Id of the project that the event belongs to.
     #[oai(nullable)]
@@ -109,8 +109,8 @@ pub(super) struct SystemEvent {
 struct SystemEventPage {
     /// The events, newest first.
     events: Vec<SystemEvent>,
-    /// Number of matching events, as far as `skip` and `take` reach: exact up to 10,100, and 10,100 if more match.
-    /// Narrow the time range to count further.
+    /// Number of matching events. It is exact up to 10,100, which is as far as `skip` and `take` reach; if more events
+    /// match, it is 10,100. Narrow the time range for an exact number.
     total: i64,
     /// Number of events skipped.
     skip: u32,
@@ -144,11 +144,11 @@ impl EventApi {
     /// List system events
     ///
     /// Returns what was created, updated and deleted in the caller's organization, newest first. ADMINISTRATOR and
-    /// OWNER see every event, other roles only their own actions. API keys that are not restricted to projects may call
-    /// it. Recorded in the audit log as `event.list`, which is not a system event itself.
+    /// OWNER see every event; other roles see only their own actions. Also allowed for API keys that are not restricted
+    /// to projects. Recorded in the audit log as `event.list`, which is not itself a system event.
     ///
     /// Responses:
-    /// - 200: A page of events, and the number that match.
+    /// - 200: A page of events, and the number of matching events.
     /// - 400: A filter is invalid, or `skip` or `take` is out of range.
     /// - 403: The API key is restricted to projects (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/systemevent", method = "post", operation_id = "listSystemEvents")]
@@ -168,14 +168,14 @@ impl EventApi {
 
     /// Mark system events as read
     ///
-    /// Marks are personal: other people still see the events as unread. Ids of other organizations are skipped, and
-    /// marking an event twice changes nothing. The ids are in the body, in the query parameter, or both. A call with
-    /// many ids counts as several calls for the rate limit. Recorded in the audit log as `event.mark`.
+    /// Each user has their own marks: other users still see the events as unread. Events of other organizations are
+    /// skipped, and marking an event twice has no effect. Send the ids in the body, in the query parameter, or in both.
+    /// A call with many ids counts as several calls for the rate limit. Recorded in the audit log as `event.mark`.
     ///
     /// Responses:
     /// - 200: The events are marked as read.
-    /// - 400: There is no id, there are more than 1,000, or one of them is not a number from 1.
-    /// - 403: The credential is an API key, which has no marks (`API_KEY_NOT_ALLOWED`).
+    /// - 400: The request has no id or more than 1,000, or one of them is not a positive number.
+    /// - 403: The credential is an API key, which has no read marks (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/systemevent/read", method = "post", operation_id = "markSystemEventsRead")]
     async fn mark(
         &self,
@@ -190,12 +190,13 @@ impl EventApi {
 
     /// Mark system events as unread
     ///
-    /// Removes marks that `markSystemEventsRead` set, with the same rules. Recorded in the audit log as `event.mark`.
+    /// Removes the marks that `markSystemEventsRead` set. The same rules apply. Recorded in the audit log as
+    /// `event.mark`.
     ///
     /// Responses:
     /// - 200: The events are marked as unread.
-    /// - 400: There is no id, there are more than 1,000, or one of them is not a number from 1.
-    /// - 403: The credential is an API key, which has no marks (`API_KEY_NOT_ALLOWED`).
+    /// - 400: The request has no id or more than 1,000, or one of them is not a positive number.
+    /// - 403: The credential is an API key, which has no read marks (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/systemevent/read", method = "delete", operation_id = "markSystemEventsUnread")]
     async fn unmark(
         &self,

@@ -57,7 +57,7 @@ type MetricsFail = ApiError<{ status::WRITES_NOTHING | status::UNAUTHORIZED }>;
 impl ServerApi {
     /// Get the server's name and version
     ///
-    /// A browser, which sends `Accept: text/html`, is redirected to `/docs`.
+    /// Browsers, which send `Accept: text/html`, are redirected to `/docs`.
     ///
     /// Responses:
     /// - 200: The message is the server's name and version.
@@ -83,8 +83,8 @@ impl ServerApi {
 
     /// Check that changes can be stored
     ///
-    /// Commits a small change to the database, at most every 5 seconds; in between, the last result is repeated. For
-    /// readiness probes and load balancers.
+    /// Commits a small change to the database, at most every 5 seconds. In between, the last result is returned again.
+    /// For readiness probes and load balancers.
     ///
     /// Responses:
     /// - 200: Changes can be stored.
@@ -110,13 +110,14 @@ impl ServerApi {
 
     /// Get the metrics
     ///
-    /// Returns the server's metrics in the Prometheus text format. A loopback peer needs no credential unless a proxy
-    /// forwarded the request (it has an `X-Forwarded-For`, `Forwarded` or `X-Real-IP` header). Everyone else sends the
-    /// token in the setting `metrics_token` as a bearer token. Not recorded in the audit log.
+    /// Returns the server's metrics in the Prometheus text format. A client on the same machine (a loopback peer) needs
+    /// no credential, unless a proxy forwarded the request (it has an `X-Forwarded-For`, `Forwarded` or `X-Real-IP`
+    /// header). All other clients send the value of the setting `metrics_token` as a bearer token. Not recorded in the
+    /// audit log.
     ///
     /// Responses:
     /// - 200: The metrics.
-    /// - 401: The client is not a loopback peer, and the bearer token is missing or wrong.
+    /// - 401: The bearer token is required, and it is missing or wrong.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self, request: &Request) -> Result<PlainText<String>, MetricsFail> {
         if !self.may_see_metrics(request) {

@@ -52,29 +52,30 @@ pub struct ApiConfig {
 #[derive(Tags)]
 pub enum Group {
     /// RSA key pairs that an organization's nodes sign with. The private key is returned once, at creation, and is
-    /// stored nowhere.
+    /// never stored.
     #[oai(rename = "organization keys")]
     OrgKeys,
     /// Machines that prove their identity by signing requests with an organization key.
     #[oai(rename = "nodes")]
     Nodes,
-    /// Parts of an organization with members of their own. An API key can be restricted to projects.
+    /// Subdivisions of an organization that have their own members. An API key can be restricted to projects.
     #[oai(rename = "projects")]
     Projects,
-    /// Secrets that services authenticate with, each with a validity period, a role and optional projects, and their
-    /// verification.
+    /// Secrets that services authenticate with, and their verification. Each has a validity period, a role and,
+    /// optionally, projects.
     #[oai(rename = "API keys")]
     ApiKeys,
-    /// The audit log's changes (created, updated, deleted), as a list and as a live stream.
+    /// The changes in the audit log (created, updated, deleted), as a list and as a live stream.
     #[oai(rename = "system events")]
     Events,
-    /// The complete audit log for machines: every entry, reads and refusals included, with the hashes that chain them.
+    /// The complete audit log in machine-readable form: every entry, including reads and refusals, with the hashes that
+    /// chain the entries.
     #[oai(rename = "audit log")]
     Audit,
     /// URLs to which an organization's events are sent, signed as Standard Webhooks specifies.
     #[oai(rename = "webhooks")]
     Webhooks,
-    /// The people of an organization, the organization itself, and one's own account.
+    /// The users of an organization, the organization itself, and your own account.
     #[oai(rename = "people")]
     People,
     /// Signing in with a password, and the resulting sessions and access tokens.

@@ -36,20 +36,21 @@ impl NodeApi {
     /// Register a node
     ///
     /// Adds the node to the organization's registry, or refreshes its entry. No token is needed: the request is
-    /// authenticated by its signature, made with an organization key over `ip|region|timestamp` or
-    /// `ip|region|timestamp|organization id`. `orgkeys sign` prints a signed body. Each signature is accepted once, on
-    /// any endpoint. An organization has at most `nodes_max` nodes (a server setting, 10,000 by default), deleted ones
-    /// included. Recorded in the audit log as `node.register`; refused calls are counted and recorded by the minute.
+    /// authenticated by its signature over `ip|region|timestamp` or `ip|region|timestamp|organization id`, made with an
+    /// organization key. `orgkeys sign` prints a signed body. Each signature is accepted only once, across all
+    /// endpoints. An organization can have at most `nodes_max` nodes (a server setting, 10,000 by default), including
+    /// deleted ones. Recorded in the audit log as `node.register`; refused calls are counted, and the counts are
+    /// recorded once a minute.
     ///
-    /// A refused node finds in `errorMessage` what to do.
+    /// If the call is refused, `errorMessage` says what to do.
     ///
     /// Responses:
     /// - 200: The node is registered with the key that verified the signature.
     /// - 400: The request was refused: `BAD_SIGNATURE`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
     ///   `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED`, `NODE_LIMIT_REACHED` or
     ///   `INVALID_FIELD`.
-    /// - 429: The network had too many signed calls refused, or the organization too many accepted. Send the same
-    ///   request again after the seconds in `Retry-After`.
+    /// - 429: Too many signed calls from the network were refused, or too many of the organization's were accepted.
+    ///   Send the same request again after the number of seconds in `Retry-After`.
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse().map_err(advised)?;
@@ -59,17 +60,17 @@ impl NodeApi {
 
     /// Unregister a node
     ///
-    /// Removes the node from the registry, authenticated by its own signature as for `registerNode`. A later
-    /// registration creates a new node. Recorded in the audit log as `node.unregister`; refused calls are counted and
-    /// recorded by the minute.
+    /// Removes the node from the registry. The request is authenticated by its signature, as for `registerNode`. A
+    /// later registration creates a new node. Recorded in the audit log as `node.unregister`; refused calls are
+    /// counted, and the counts are recorded once a minute.
     ///
     /// Responses:
     /// - 200: The node was removed.
     /// - 400: The request was refused: `BAD_SIGNATURE`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
     ///   `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED` or `INVALID_FIELD`.
     /// - 404: The organization has no node with this address (`NODE_NOT_FOUND`).
-    /// - 429: The network had too many signed calls refused, or the organization too many accepted. Send the same
-    ///   request again after the seconds in `Retry-After`.
+    /// - 429: Too many signed calls from the network were refused, or too many of the organization's were accepted.
+    ///   Send the same request again after the number of seconds in `Retry-After`.
     #[oai(path = "/unregister", method = "post", operation_id = "unregisterNode")]
     async fn unregister(&self, from: From, body: Body<Unregistration, true>) -> Result<Json<Done>, UnregisterFail> {
         let call = body.0.parse().map_err(advised)?;
@@ -79,11 +80,11 @@ impl NodeApi {
 
     /// List the nodes of an organization
     ///
-    /// Returns the registered nodes, newest first, without deleted ones. Every role can call it, and so can API keys
+    /// Returns the registered nodes, newest first. Deleted nodes are left out. Allowed for every role, and for API keys
     /// that are not restricted to projects. Recorded in the audit log as `node.list`.
     ///
     /// Responses:
-    /// - 200: A page of nodes, and the total number.
+    /// - 200: A page of nodes, and their total number.
     /// - 400: `skip` or `take` is out of range.
     /// - 403: You do not belong to this organization, or the API key is restricted to projects. An organization that
     ///   does not exist gets the same response.
@@ -94,9 +95,9 @@ impl NodeApi {
         /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// Number of nodes to skip; 0 if left out.
+        /// Number of nodes to skip. Default 0.
         skip: Query<Option<u32>>,
-        /// Maximum number of nodes to return: 1 to 1,000; 1,000 if left out.
+        /// Maximum number of nodes to return: 1 to 1,000. Default 1,000.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {
@@ -108,15 +109,16 @@ impl NodeApi {
 
     /// Delete a node
     ///
-    /// Blocks the node: until it is activated again, registering and unregistering are refused with `NODE_DELETED` even
-    /// if the signature is valid. Its association with a key ends. Requires ADMINISTRATOR or OWNER; an API key must not
-    /// be restricted to projects. Recorded in the audit log as `node.delete`.
+    /// Blocks the node: until it is activated again, calls to register or unregister it are refused with
+    /// `NODE_DELETED`, even if the signature is valid. The node is no longer associated with a key. Requires
+    /// ADMINISTRATOR or OWNER; an API key must not be restricted to projects. Recorded in the audit log as
+    /// `node.delete`.
     ///
     /// Responses:
     /// - 200: The node was deleted.
     /// - 400: The node is already deleted (`NODE_ALREADY_DELETED`).
-    /// - 403: The role is below ADMINISTRATOR, you do not belong to this organization, or the API key is restricted to
-    ///   projects. An organization that does not exist gets the same response.
+    /// - 403: The role of the user or API key is below ADMINISTRATOR, the organization is not its own, or the API key
+    ///   is restricted to projects. An organization that does not exist gets the same response.
     /// - 404: The organization has no node with this id or address (`NODE_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/node/:nodeId", method = "delete", operation_id = "deleteNode")]
     async fn delete(
@@ -136,14 +138,15 @@ impl NodeApi {
 
     /// Activate a deleted node
     ///
-    /// Lets a deleted node register again. It is associated with a key when it next does so. Requires ADMINISTRATOR or
-    /// OWNER; an API key must not be restricted to projects. Recorded in the audit log as `node.activate`.
+    /// Allows a deleted node to register again. The next registration associates the node with a key again. Requires
+    /// ADMINISTRATOR or OWNER; an API key must not be restricted to projects. Recorded in the audit log as
+    /// `node.activate`.
     ///
     /// Responses:
     /// - 200: The node was activated.
     /// - 400: The node is not deleted (`NODE_NOT_DELETED`).
-    /// - 403: The role is below ADMINISTRATOR, you do not belong to this organization, or the API key is restricted to
-    ///   projects. An organization that does not exist gets the same response.
+    /// - 403: The role of the user or API key is below ADMINISTRATOR, the organization is not its own, or the API key
+    ///   is restricted to projects. An organization that does not exist gets the same response.
     /// - 404: The organization has no node with this id or address (`NODE_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/node/:nodeId/activate", method = "post", operation_id = "activateNode")]
     async fn activate(
@@ -163,24 +166,24 @@ impl NodeApi {
 
     /// Find nodes by service
     ///
-    /// Returns the nodes of the caller's organization that offer at least one of the services, newest first, without
-    /// deleted ones. Every role can call it, and so can API keys that are not restricted to projects. Recorded in the
-    /// audit log as `node.list`.
+    /// Returns the nodes of the caller's organization that offer at least one of the services, newest first. Deleted
+    /// nodes are left out. Allowed for every role, and for API keys that are not restricted to projects. Recorded in
+    /// the audit log as `node.list`.
     ///
     /// Responses:
-    /// - 200: A page of nodes, and the total number.
+    /// - 200: A page of nodes, and their total number.
     /// - 400: `nodeServices`, `skip` or `take` is out of range.
     /// - 403: The API key is restricted to projects (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/node", method = "get", operation_id = "findNodes")]
     async fn find(
         &self,
         auth: AuthOrKey,
-        /// Services as a sum of STORAGE 1, AILLM 2 and CHAT 4. 0, the default, means every node.
+        /// Services as a sum of STORAGE 1, AILLM 2 and CHAT 4. The default, 0, returns every node.
         #[oai(name = "nodeServices", validator(minimum(value = "0"), maximum(value = "7")))]
         services: Query<Option<i64>>,
-        /// Number of nodes to skip; 0 if left out.
+        /// Number of nodes to skip. Default 0.
         skip: Query<Option<u32>>,
-        /// Maximum number of nodes to return: 1 to 1,000; 1,000 if left out.
+        /// Maximum number of nodes to return: 1 to 1,000. Default 1,000.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {

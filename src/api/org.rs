@@ -57,7 +57,7 @@ struct Organization {
     /// Whether the organization is a business.
     #[oai(rename = "is_business")]
     is_business: bool,
-    /// Always false: there is no multi-factor authentication.
+    /// Always false: multi-factor authentication is not supported.
     mfa_enforced: bool,
 }
 
@@ -66,7 +66,7 @@ struct Organization {
 struct OrganizationAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The organization.
     data: Organization,
@@ -111,7 +111,7 @@ struct OrganizationChange {
     #[oai(rename = "is_business")]
     #[serde(rename = "is_business")]
     is_business: Option<bool>,
-    /// Must not be true: there is no multi-factor authentication.
+    /// Must not be true: multi-factor authentication is not supported.
     mfa_enforced: Option<bool>,
 }
 
@@ -121,8 +121,8 @@ type UpdateFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::B
 impl OrgApi {
     /// Get your organization
     ///
-    /// Returns the organization's name and details. Every role can call it, and so can API keys that are not restricted
-    /// to projects. Recorded in the audit log as `org.read`.
+    /// Returns the organization's name and details. Allowed for every role, and for API keys that are not restricted to
+    /// projects. Recorded in the audit log as `org.read`.
     ///
     /// Responses:
     /// - 200: The organization.
@@ -148,7 +148,7 @@ impl OrgApi {
     ///
     /// Responses:
     /// - 200: The organization after the change.
-    /// - 400: A field is too long or has control characters, the name is empty, or `mfaEnforced` is true.
+    /// - 400: A field is too long or contains control characters, the name is empty, or `mfaEnforced` is true.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId", method = "put", operation_id = "updateOrganization")]
@@ -170,9 +170,11 @@ impl OrganizationChange {
     /// Returns the same change after checking the length and characters of each text.
     fn parse(self) -> Result<Self, Error> {
         if self.mfa_enforced == Some(true) {
-            return Err(
-                InvalidField::new("mfaEnforced", "must not be true: there is no multi-factor authentication").into()
-            );
+            return Err(InvalidField::new(
+                "mfaEnforced",
+                "must not be true: multi-factor authentication is not supported",
+            )
+            .into());
         }
         let about = |field, value: Option<String>| value.map(|value| parse_about(field, &value)).transpose();
         Ok(Self {

@@ -68,13 +68,13 @@ struct NodeKey {
 struct OrgKeyList {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The keys, newest first.
     data: Vec<OrgKeyItem>,
 }
 
-/// A new key with its private key, which is stored nowhere.
+/// A new key with its private key, which the server does not store.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct NewOrgKey {
@@ -95,13 +95,13 @@ struct NewOrgKey {
 struct NewOrgKeyAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The new key.
     data: NewOrgKey,
 }
 
-/// Form in which a new key is returned.
+/// Format in which a new key is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "lowercase")]
 enum KeyFormat {
@@ -124,10 +124,10 @@ enum NewOrgKeyResponse {
     #[oai(status = 200)]
     Made(
         NewOrgKeyContent,
-        /// Suggested file name, `<key id>.pem`. Only with the PEM file.
+        /// Suggested file name, `<key id>.pem`. Only sent with a PEM file.
         #[oai(header = "Content-Disposition")]
         Option<String>,
-        /// Always `no-store`: the response has the private key.
+        /// Always `no-store`: the response contains the private key.
         #[oai(header = "Cache-Control")]
         String,
         /// Id of the key.
@@ -144,15 +144,16 @@ type DeleteFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
 impl OrgKeyApi {
     /// Create an organization key
     ///
-    /// Generates an RSA-2048 key pair and returns the private key, which is stored nowhere and cannot be retrieved
-    /// again. The response is a PEM file, or JSON with `format=json` or an `Accept` header that names
-    /// `application/json`. An organization has at most `org_keys_max` keys (a server setting, 5 by default). Requires
-    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `org_key.create`.
+    /// Generates an RSA-2048 key pair and returns the private key. The server does not store the private key, so it
+    /// cannot be retrieved again. The response is a PEM file, or JSON with `format=json` or an `Accept` header that
+    /// names `application/json`. An organization can have at most `org_keys_max` keys (a server setting, 5 by default).
+    /// Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `org_key.create`.
     ///
     /// Responses:
-    /// - 200: The key was created. The body has its private key, as a PEM file or in JSON; `X-Key-Id` is the key's id.
-    /// - 400: The organization has as many keys as it may (`KEY_LIMIT_REACHED`), or `format` is neither `json` nor
-    ///   `pem`.
+    /// - 200: The key was created. The body contains its private key, as a PEM file or in JSON. `X-Key-Id` is the key's
+    ///   id.
+    /// - 400: The organization already has the maximum number of keys (`KEY_LIMIT_REACHED`), or `format` is neither
+    ///   `json` nor `pem`.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     /// - 429: A rate limit was reached, or 128 callers are already waiting for a key. `Retry-After` says how many
@@ -165,7 +166,7 @@ impl OrgKeyApi {
         /// Id of the organization.
         #[oai(name = "idOrg")]
         org: Path<String>,
-        /// Form of the response: `json` or `pem`. Takes precedence over `Accept`.
+        /// Format of the response: `json` or `pem`. Takes precedence over `Accept`.
         format: Query<Option<KeyFormat>>,
     ) -> Result<NewOrgKeyResponse, CreateFail> {
         let org = OrgId::parse(&org);
@@ -221,11 +222,11 @@ impl OrgKeyApi {
     /// Delete all organization keys
     ///
     /// Deletes every key of the organization. Signatures made with them are refused as soon as the response is sent.
-    /// Nodes stay in the registry, but must sign with a new key and register again. Requires ADMINISTRATOR or OWNER.
-    /// Recorded in the audit log as one `org_key.delete_all` entry that lists the key ids.
+    /// Nodes stay in the registry, but must register again with a new key. Requires ADMINISTRATOR or OWNER. Recorded in
+    /// the audit log as one `org_key.delete_all` entry that lists the key ids.
     ///
     /// Responses:
-    /// - 200: The keys were deleted; the message has their number, which may be 0.
+    /// - 200: The keys were deleted. The message says how many, which may be 0.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:idOrg/key", method = "delete", operation_id = "deleteOrganizationKeys")]
@@ -244,8 +245,8 @@ impl OrgKeyApi {
     /// Delete an organization key
     ///
     /// Signatures made with the key are refused as soon as the response is sent. Nodes that registered with it stay in
-    /// the registry, but must sign with another key and register again. Requires ADMINISTRATOR or OWNER. Recorded in
-    /// the audit log as `org_key.delete`.
+    /// the registry, but must register again with another key. Requires ADMINISTRATOR or OWNER. Recorded in the audit
+    /// log as `org_key.delete`.
     ///
     /// Responses:
     /// - 200: The key was deleted.

@@ -41,8 +41,8 @@ type ChangeFail =
 impl ProjectApi {
     /// List projects
     ///
-    /// Returns the organization's projects, newest first: all of them to ADMINISTRATOR and OWNER, otherwise those that
-    /// you are a member of. Recorded in the audit log as `project.list`.
+    /// Returns the organization's projects, newest first. ADMINISTRATOR and OWNER see all projects; other roles see the
+    /// projects that they are members of. Recorded in the audit log as `project.list`.
     ///
     /// Responses:
     /// - 200: The projects that you can see.
@@ -64,12 +64,12 @@ impl ProjectApi {
 
     /// Create a project
     ///
-    /// You become the project's owner. An organization has at most 1,000 projects. Requires WORKSPACES or higher.
+    /// You become the project's owner. An organization can have at most 1,000 projects. Requires WORKSPACES or higher.
     /// Recorded in the audit log as `project.create`.
     ///
     /// Responses:
     /// - 201: The project was created.
-    /// - 400: The name is invalid, or the organization has 1,000 projects (`PROJECT_LIMIT_REACHED`).
+    /// - 400: The name is invalid, or the organization already has 1,000 projects (`PROJECT_LIMIT_REACHED`).
     /// - 403: Your role is below WORKSPACES, you do not belong to this organization, or the credential is an API key.
     ///   An organization that does not exist gets the same response.
     #[oai(path = "/api/organizations/:organizationId/projects", method = "post", operation_id = "createProject")]
@@ -88,8 +88,9 @@ impl ProjectApi {
 
     /// Get a project
     ///
-    /// Returns the project with its members, without deleted people. Allowed for the project's members, ADMINISTRATOR
-    /// and OWNER, and API keys that are restricted to it. Recorded in the audit log as `project.read`.
+    /// Returns the project with its members. Deleted users are left out. Allowed for the project's members, for
+    /// ADMINISTRATOR and OWNER, and for API keys that are restricted to the project. Recorded in the audit log as
+    /// `project.read`.
     ///
     /// Responses:
     /// - 200: The project and its members.
@@ -134,9 +135,10 @@ impl ProjectApi {
 
     /// Delete a project
     ///
-    /// API keys that are restricted to this project alone are deleted with it; keys with other projects only lose this
-    /// one. Allowed for the project's owners, unless one of its API keys has a role above their own, and for
-    /// ADMINISTRATOR and OWNER. Recorded in the audit log as `project.delete`, with the ids of the deleted keys.
+    /// API keys that are restricted to this project alone are deleted with it. Keys that are also restricted to other
+    /// projects lose only this one. Allowed for the project's owners, unless one of its API keys has a role above their
+    /// own, and for ADMINISTRATOR and OWNER. Recorded in the audit log as `project.delete`, with the ids of the deleted
+    /// keys.
     ///
     /// Responses:
     /// - 200: The project was deleted.
@@ -158,15 +160,15 @@ impl ProjectApi {
 
     /// Add a project member or change its role
     ///
-    /// An OWNER can change the project, its members, and the API keys that are restricted to the owner's own projects.
-    /// An EDITOR can see the project. Allowed for the project's owners, ADMINISTRATOR and OWNER. Recorded in the audit
-    /// log as `member.put`.
+    /// A project OWNER can change the project, its members, and the API keys whose projects are all their own. A
+    /// project EDITOR can see the project. Allowed for the project's owners, ADMINISTRATOR and OWNER. Recorded in the
+    /// audit log as `member.put`.
     ///
     /// Responses:
     /// - 200: The member after the change.
     /// - 400: The project role is neither OWNER nor EDITOR.
     /// - 403: You are neither an owner of the project nor an administrator, or the credential is an API key.
-    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or no active person with this id
+    /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or no active user with this id
     ///   (`USER_NOT_FOUND`).
     #[oai(path = "/api/projects/:projectId/members/:userId", method = "put", operation_id = "putProjectMember")]
     async fn put_member(
@@ -175,7 +177,7 @@ impl ProjectApi {
         /// Id of the project.
         #[oai(name = "projectId")]
         id: Path<String>,
-        /// Id of a person of the same organization.
+        /// Id of a user of the same organization.
         #[oai(name = "userId")]
         user: Path<String>,
         body: Body<MemberRequest>,
@@ -187,11 +189,11 @@ impl ProjectApi {
 
     /// Remove a project member
     ///
-    /// A project may be left without members; ADMINISTRATOR and OWNER can still manage it. Allowed for the project's
-    /// owners, ADMINISTRATOR and OWNER. Recorded in the audit log as `member.remove`.
+    /// The last member can be removed, too: ADMINISTRATOR and OWNER can still manage the project. Allowed for the
+    /// project's owners, ADMINISTRATOR and OWNER. Recorded in the audit log as `member.remove`.
     ///
     /// Responses:
-    /// - 200: The person is no longer a member of the project.
+    /// - 200: The user is no longer a member of the project.
     /// - 403: You are neither an owner of the project nor an administrator, or the credential is an API key.
     /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or the project has no such member
     ///   (`MEMBER_NOT_FOUND`).
@@ -202,7 +204,7 @@ impl ProjectApi {
         /// Id of the project.
         #[oai(name = "projectId")]
         id: Path<String>,
-        /// Id of the person.
+        /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<DeletedAnswer>, OneFail> {

@@ -40,16 +40,17 @@ const NO_STORE: &str = "no-store";
 impl SessionApi {
     /// Sign in
     ///
-    /// Starts a session: an access token that is valid for one hour, and a refresh token that renews both within 30
-    /// days. An unknown address and a wrong password get the same response. Recorded in the audit log as
-    /// `session.begin`; failed logins are counted and recorded by the minute.
+    /// Starts a session and returns its tokens: an access token that is valid for one hour, and a refresh token that
+    /// can be exchanged for two new tokens within 30 days. An unknown address and a wrong password get the same
+    /// response. Recorded in the audit log as `session.begin`; failed logins are counted, and the counts are recorded
+    /// once a minute.
     ///
-    /// Wrong passwords within 15 minutes are limited: 10 for an account from one network, 100 for an account from all
-    /// networks, and 30 from one network for all accounts. For a network that the person signed in from in the last 30
-    /// days, only its own limit of 10 counts.
+    /// Within 15 minutes, 10 wrong passwords are allowed for one account from one network, 100 for one account from all
+    /// networks together, and 30 from one network for all accounts together. If the user has signed in from the network
+    /// in the last 30 days, only the limit of 10 applies.
     ///
     /// Responses:
-    /// - 200: The session started. The response has its access token and refresh token.
+    /// - 200: The session was started. The response contains its access token and refresh token.
     /// - 400: A field is missing or invalid.
     /// - 401: The address or the password is wrong (`INVALID_CREDENTIALS`), or the password is right but the account is
     ///   deleted or its invitation was not accepted (`USER_INACTIVE`).
@@ -66,14 +67,14 @@ impl SessionApi {
     /// Renew a session
     ///
     /// Returns a new access token, which replaces the previous one, and a new refresh token. A refresh token can be
-    /// used once: if it is used again, the session ends, since somebody else may have a copy. Recorded in the audit log
-    /// as `session.refresh`, or as `session.reuse` when that ends the session.
+    /// used once. If it is used again, the session ends, because somebody else may have a copy of the token. Recorded
+    /// in the audit log as `session.refresh`, or as `session.reuse` if a second use ended the session.
     ///
     /// Responses:
     /// - 200: The session was renewed. The previous access token and refresh token are no longer valid.
     /// - 400: The refresh token is missing, is longer than 200 bytes, or was sent under both names with different
     ///   values.
-    /// - 401: The refresh token is malformed, unknown, already used, expired or belongs to an ended session
+    /// - 401: The refresh token is malformed, unknown, already used or expired, or its session has ended
     ///   (`INVALID_REFRESH_TOKEN`). Sign in again.
     #[oai(path = "/user/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(&self, from: From, body: Body<RefreshToken>) -> Result<RefreshResponse, RefreshFail> {
@@ -84,9 +85,9 @@ impl SessionApi {
 
     /// Sign out
     ///
-    /// Ends the session of a refresh token. Its access token is refused as soon as the response is sent. Succeeds
-    /// without effect if the session has already ended or the refresh token is unknown. Recorded in the audit log as
-    /// `token.revoke`, or as `session.reuse` if the refresh token had been used.
+    /// Ends the session that the refresh token belongs to. The session's access token is refused as soon as the
+    /// response is sent. Succeeds without effect if the session has already ended or the refresh token is unknown.
+    /// Recorded in the audit log as `token.revoke`, or as `session.reuse` if the refresh token had been used.
     ///
     /// Responses:
     /// - 200: The session has ended.
@@ -103,7 +104,7 @@ impl SessionApi {
 
     /// List your sessions and access tokens
     ///
-    /// Returns those that are valid, newest first. The secrets themselves are not shown. Recorded in the audit log as
+    /// Returns your valid sessions and access tokens, newest first, without their secrets. Recorded in the audit log as
     /// `session.list`.
     ///
     /// Responses:
@@ -116,13 +117,13 @@ impl SessionApi {
         Ok(Json(TokenList::of(tokens, &caller)))
     }
 
-    /// End a session or access token
+    /// Revoke a session or access token
     ///
-    /// Ends one of your own sessions or access tokens, including the one that you are using. It is refused as soon as
-    /// the response is sent. Recorded in the audit log as `token.revoke`.
+    /// Revokes one of your own sessions or access tokens. This can be the one that you are using. It is refused as soon
+    /// as the response is sent. Recorded in the audit log as `token.revoke`.
     ///
     /// Responses:
-    /// - 200: The session or access token has ended.
+    /// - 200: The session or access token was revoked.
     /// - 403: The credential is an API key (`API_KEY_NOT_ALLOWED`).
     /// - 404: You have no valid session or access token with this id (`TOKEN_NOT_FOUND`).
     #[oai(path = "/token/:tokenId", method = "delete", operation_id = "deleteToken")]
@@ -135,7 +136,7 @@ impl SessionApi {
     ) -> Result<Json<Done>, EndFail> {
         let token = TokenId::parse(&token);
         act(&self.app, move |app| session::end(app, &auth.0, token)).await?;
-        Ok(Json(Done::because("Token ended successfully")))
+        Ok(Json(Done::because("Token revoked successfully")))
     }
 }
 

@@ -106,29 +106,31 @@ impl StreamApi {
     /// Stream system events
     ///
     /// Sends what is created, updated and deleted in an organization as Server-Sent Events, normally within a second of
-    /// the commit, in the order of the audit log and without gaps. ADMINISTRATOR and OWNER see every event, other roles
-    /// only their own actions. API keys that are not restricted to projects may call it. The filters are those of
-    /// `listSystemEvents`. Swagger UI cannot show a stream: use `curl -N`, or an `EventSource` library. Recorded in the
-    /// audit log as `event.stream`.
+    /// the commit, in the order of the audit log and without gaps. ADMINISTRATOR and OWNER see every event; other roles
+    /// see only their own actions. Also allowed for API keys that are not restricted to projects. The filters are those
+    /// of `listSystemEvents`. Swagger UI cannot show a stream: use `curl -N`, or an `EventSource` library. Recorded in
+    /// the audit log as `event.stream`.
     ///
     /// **Messages.** `id` is the event's number, `event` is `created`, `updated` or `deleted`, and `data` is the event
     /// in one line of JSON, as `listSystemEvents` returns it.
     ///
     /// **Resuming.** Send the last `id` that you received as `Last-Event-ID`, or as `after`, to continue without a gap.
-    /// Otherwise the stream starts with the events recorded from now on. The first message has an `id` to resume from
-    /// and no data. After 15 s without a message, a comment is sent, also with such an `id`: a stream whose filters
-    /// match little resumes from where the search has arrived, not from the last match.
+    /// Without either, the stream starts with the events that are recorded from now on. The first message has an `id`
+    /// to resume from, but no data. After 15 s without a message, the server sends a comment, which also has an `id` to
+    /// resume from. A stream whose filters rarely match therefore resumes where the search left off, not at the last
+    /// match.
     ///
-    /// **End.** The last message has the `event` `end`. Its `data` has a `reason`, a `message`, and `resumeFrom`, the
+    /// **End.** In the last message, `event` is `end`, and `data` has a `reason`, a `message`, and `resumeFrom`, the
     /// `id` to resume from. Reasons: `stopped` (the server is stopping), `slow` (the client read too little for 15 s
     /// while events were waiting), `credential` (it expired or was revoked), `role` (the role changed or no longer
     /// allows the stream), `server` (an internal error, or the server is overloaded). A client that reads nothing for
-    /// 30 s is disconnected without it.
+    /// 30 s is disconnected without a last message.
     ///
-    /// **Limits.** At most 20 open streams for one credential, 200 for an organization, and 1,000 for the server.
+    /// **Limits.** At most 20 streams can be open for one credential, 200 for an organization, and 1,000 for the
+    /// server.
     ///
     /// Responses:
-    /// - 200: The stream is open. It has messages until one side ends it; the schema is that of one message, read field
+    /// - 200: The stream is open and sends messages until one side closes it. The schema describes one message, field
     ///   by field.
     /// - 400: A filter is invalid, or the event to resume from does not exist or has been removed by retention.
     /// - 403: You do not belong to this organization, or the API key is restricted to projects. An organization that
@@ -144,20 +146,20 @@ impl StreamApi {
         #[oai(name = "orgId")]
         org: Path<String>,
         /// Kind of resource: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7
-        /// usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation. Left
-        /// out: all.
+        /// usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation. Default:
+        /// all.
         #[oai(validator(minimum(value = "0"), maximum(value = "13")))]
         context: Query<Option<i64>>,
-        /// Kind of change: 0 created, 1 updated, 2 deleted. Left out: all.
+        /// Kind of change: 0 created, 1 updated, 2 deleted. Default: all.
         #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
         event: Query<Option<i64>>,
-        /// Id of the resource that the event is about. Left out: all.
+        /// Id of the resource that the event is about. Default: all.
         #[oai(name = "contextId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         context_id: Query<Option<String>>,
-        /// Id of the actor. Left out: all.
+        /// Id of the actor. Default: all.
         #[oai(name = "userId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         user_id: Query<Option<String>>,
-        /// Id of the project that the event belongs to. Left out: all.
+        /// Id of the project that the event belongs to. Default: all.
         #[oai(name = "workspaceId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
         workspace_id: Query<Option<String>>,
         /// `id` of the last message received, for clients that cannot send the header.
@@ -208,7 +210,7 @@ impl StreamApi {
     }
 }
 
-/// Returns the event to resume after: from the header, else from the parameter. An empty value counts as left out.
+/// Returns the event to resume after: from the header, else from the parameter. An empty value is treated as left out.
 fn last_seen(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Error> {
     let wrong = || {
         Error::new(

@@ -1,4 +1,4 @@
-//! Operations on the people of an organization.
+//! Operations on the users of an organization.
 
 pub(super) mod wire;
 
@@ -23,7 +23,7 @@ use crate::actions::user::{self, UserPage};
 use crate::domain::id::UserId;
 use crate::engine::app::App;
 
-/// The operations on the people of an organization.
+/// The operations on the users of an organization.
 pub struct UserApi {
     app: Arc<App>,
     passwords: PasswordWork,
@@ -34,11 +34,11 @@ const SECRET: &str = "no-store";
 
 #[derive(ApiResponse)]
 enum NewUserResponse {
-    /// The person was created.
+    /// The user was created.
     #[oai(status = 201)]
     Made(
         Json<NewUserAnswer>,
-        /// Always `no-store`: the response may have a one-time token.
+        /// Always `no-store`: the response may contain a one-time token.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -50,7 +50,7 @@ enum InvitationResponse {
     #[oai(status = 200)]
     Renewed(
         Json<RenewedInvitation>,
-        /// Always `no-store`: the response may have a one-time token.
+        /// Always `no-store`: the response may contain a one-time token.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -65,22 +65,22 @@ type ManageFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::N
 
 #[OpenApi(tag = "Group::People")]
 impl UserApi {
-    /// List the people of your organization
+    /// List the users of your organization
     ///
-    /// Returns everyone, newest first. Deleted people are included, with `deletedAt`, because they can be reactivated.
-    /// Requires WORKSPACES or higher. Recorded in the audit log as `user.list`.
+    /// Returns all users, newest first. Deleted users have a `deletedAt`; they are included because they can be
+    /// activated again. Requires WORKSPACES or higher. Recorded in the audit log as `user.list`.
     ///
     /// Responses:
-    /// - 200: A page of people, and the total number.
+    /// - 200: A page of users, and their total number.
     /// - 400: `skip` or `take` is out of range.
     /// - 403: Your role is below WORKSPACES, or the credential is an API key.
     #[oai(path = "/organization/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
         auth: Auth,
-        /// Number of people to skip; 0 if left out.
+        /// Number of users to skip. Default 0.
         skip: Query<Option<u32>>,
-        /// Maximum number of people to return: 1 to 1,000; 1,000 if left out.
+        /// Maximum number of users to return: 1 to 1,000. Default 1,000.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<UserList>, ListFail> {
@@ -91,19 +91,19 @@ impl UserApi {
         Ok(Json(UserList { success: true, message: "Users retrieved successfully".to_owned(), data, total }))
     }
 
-    /// Create a person in your organization
+    /// Create a user in your organization
     ///
-    /// With `password`, the person can sign in immediately. With `sendInvite`, no password is needed: the response has
-    /// a one-time token, valid for 72 hours, with which the person sets a password through `verifyEmail`. The server
-    /// sends no email. An organization has at most `people_max` people (a server setting), deleted ones included.
-    /// Requires WORKSPACES or higher; the new person's role can be at most your own. Recorded in the audit log as
-    /// `user.create`.
+    /// With `password`, the user can sign in immediately. With `sendInvite`, no password is needed: the response
+    /// contains a one-time token, valid for 72 hours, with which the user sets a password (`verifyEmail`). The server
+    /// does not send email, so pass the token on yourself. An organization can have at most `people_max` users (a
+    /// server setting), including deleted ones. Requires WORKSPACES or higher. The new user's role cannot be above your
+    /// own. Recorded in the audit log as `user.create`.
     ///
     /// Responses:
-    /// - 201: The person was created.
-    /// - 400: A field is invalid, the password is missing, too short or common, or the organization has `people_max`
-    ///   people (`USER_LIMIT_REACHED`).
-    /// - 403: Your role is below WORKSPACES or below the role to grant, or the credential is an API key.
+    /// - 201: The user was created.
+    /// - 400: A field is invalid; the password is missing, too short or too common; or the organization already has
+    ///   `people_max` users (`USER_LIMIT_REACHED`).
+    /// - 403: Your role is below WORKSPACES or below the new user's role, or the credential is an API key.
     /// - 409: An account on this server already has this email address (`EMAIL_TAKEN`).
     #[oai(path = "/organization/users", method = "post", operation_id = "createUser")]
     async fn create(&self, auth: Auth, body: Body<NewUserBody>) -> Result<NewUserResponse, CreateFail> {
@@ -124,19 +124,19 @@ impl UserApi {
         Ok(NewUserResponse::Made(Json(answer), SECRET.to_owned()))
     }
 
-    /// Get a person of your organization
+    /// Get a user of your organization
     ///
-    /// Deleted people can be retrieved too. Requires WORKSPACES or higher. Recorded in the audit log as `user.read`.
+    /// Deleted users can be retrieved, too. Requires WORKSPACES or higher. Recorded in the audit log as `user.read`.
     ///
     /// Responses:
-    /// - 200: The person, without an envelope.
+    /// - 200: The user, without an envelope.
     /// - 403: Your role is below WORKSPACES, or the credential is an API key.
-    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
+    /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId", method = "get", operation_id = "getUser")]
     async fn get(
         &self,
         auth: Auth,
-        /// Id of the person.
+        /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<UserItem>, GetFail> {
@@ -145,23 +145,24 @@ impl UserApi {
         Ok(Json(wire::item(user)))
     }
 
-    /// Change a person of your organization
+    /// Change a user of your organization
     ///
-    /// Changes the names, the role or both; fields that you leave out stay as they are. A new role takes effect
+    /// Changes the user's name, role or both. Fields that you leave out stay as they are. A new role takes effect
     /// immediately. You cannot grant, change or revoke a role above your own, and an organization's last OWNER cannot
     /// be demoted. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `user.update`, `user.role` or both.
     ///
     /// Responses:
-    /// - 200: The person after the change.
-    /// - 400: A field is invalid, or the person is deleted (`USER_DELETED`).
-    /// - 403: Your role is below ADMINISTRATOR or below one of the roles involved, or the credential is an API key.
-    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
-    /// - 409: The person is the last OWNER of the organization (`LAST_OWNER`).
+    /// - 200: The user after the change.
+    /// - 400: A field is invalid, or the user is deleted (`USER_DELETED`).
+    /// - 403: Your role is below ADMINISTRATOR or below the user's current or new role, or the credential is an API
+    ///   key.
+    /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
+    /// - 409: The user is the last OWNER of the organization (`LAST_OWNER`).
     #[oai(path = "/organization/users/:userId", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
         auth: Auth,
-        /// Id of the person.
+        /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
         body: Body<UserChange>,
@@ -171,22 +172,22 @@ impl UserApi {
         Ok(Json(wire::answer("User updated successfully", user)))
     }
 
-    /// Delete a person of your organization
+    /// Delete a user of your organization
     ///
-    /// Ends the person's sessions, access tokens and invitation permanently. The account itself can be reactivated with
-    /// `activateUser`. You cannot delete yourself, a person whose role is above your own, or the last OWNER. Requires
-    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `user.delete`.
+    /// Permanently revokes the user's sessions, access tokens and invitation. The account itself can be activated again
+    /// with `activateUser`. You cannot delete yourself, a user whose role is above your own, or the last OWNER.
+    /// Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `user.delete`.
     ///
     /// Responses:
-    /// - 200: The person was deleted.
-    /// - 400: The person is you (`CANNOT_DELETE_YOURSELF`) or is already deleted (`USER_ALREADY_DELETED`).
-    /// - 403: Your role is below ADMINISTRATOR or below the person's, or the credential is an API key.
-    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
+    /// - 200: The user was deleted.
+    /// - 400: The user is you (`CANNOT_DELETE_YOURSELF`) or is already deleted (`USER_ALREADY_DELETED`).
+    /// - 403: Your role is below ADMINISTRATOR or below the user's, or the credential is an API key.
+    /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId", method = "delete", operation_id = "deleteUser")]
     async fn delete(
         &self,
         auth: Auth,
-        /// Id of the person.
+        /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -195,22 +196,22 @@ impl UserApi {
         Ok(Json(Done::because("User deleted successfully")))
     }
 
-    /// Reactivate a deleted person
+    /// Activate a deleted user
     ///
-    /// The person signs in again with the password that they had before; without one, they need a new invitation.
-    /// Requires WORKSPACES or higher, a role at least as high as the person's, and one at least as high as the role of
-    /// whoever deleted them: ADMINISTRATOR or OWNER. Recorded in the audit log as `user.activate`.
+    /// The user's old password works again. A user who had no password needs a new invitation. Your role must not be
+    /// below the user's, nor below the role of whoever deleted the user, which is ADMINISTRATOR or OWNER. Recorded in
+    /// the audit log as `user.activate`.
     ///
     /// Responses:
-    /// - 200: The person is active again.
-    /// - 400: The person is not deleted (`USER_NOT_DELETED`).
-    /// - 403: Your role is below the person's or below that of whoever deleted them, or the credential is an API key.
-    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
+    /// - 200: The user is active again.
+    /// - 400: The user is not deleted (`USER_NOT_DELETED`).
+    /// - 403: Your role is below the user's or below that of whoever deleted the user, or the credential is an API key.
+    /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId/activate", method = "post", operation_id = "activateUser")]
     async fn activate(
         &self,
         auth: Auth,
-        /// Id of the person.
+        /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -219,23 +220,24 @@ impl UserApi {
         Ok(Json(Done::because("User activated successfully")))
     }
 
-    /// Replace a person's invitation
+    /// Replace a user's invitation
     ///
-    /// Issues a new one-time token, valid for 72 hours, and invalidates the previous one. Only for people who have not
-    /// accepted their invitation yet. The server sends no email. Requires WORKSPACES or higher, and a role at least as
-    /// high as the person's. Recorded in the audit log as `user.invite`.
+    /// Creates a new one-time token, valid for 72 hours, and invalidates the previous one. This is possible only for a
+    /// user who has neither accepted an invitation nor been given a password. The server does not send email, so pass
+    /// the token on yourself. Requires WORKSPACES or higher, and a role that is not below the user's. Recorded in the
+    /// audit log as `user.invite`.
     ///
     /// Responses:
     /// - 200: The new invitation token.
-    /// - 400: The person has already accepted an invitation or been given a password (`USER_ALREADY_VALIDATED`), or is
+    /// - 400: The user has already accepted an invitation or been given a password (`USER_ALREADY_VALIDATED`), or is
     ///   deleted (`USER_DELETED`).
-    /// - 403: Your role is below WORKSPACES or below the person's, or the credential is an API key.
-    /// - 404: Your organization has no person with this id (`USER_NOT_FOUND`).
+    /// - 403: Your role is below WORKSPACES or below the user's, or the credential is an API key.
+    /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
     #[oai(path = "/organization/users/:userId/resend-invitation", method = "post", operation_id = "resendInvitation")]
     async fn resend(
         &self,
         auth: Auth,
-        /// Id of the person.
+        /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
     ) -> Result<InvitationResponse, ManageFail> {

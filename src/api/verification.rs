@@ -36,14 +36,15 @@ type VerifyFail = ApiError<
 impl VerificationApi {
     /// Verify an API key
     ///
-    /// Checks whether a key of the caller's organization is valid now and, if they are given, for a project and a role.
-    /// The verdict is in `result.code`. A key of another organization is `NOT_FOUND`. Any access token or API key may
-    /// call this. The call is neither recorded in the audit log nor rate limited; it is counted in the metrics.
+    /// Checks whether a key of the caller's organization is valid now and, if the request names them, whether it is
+    /// valid for a project and has a minimum role. The verdict is in `result.code`. A key of another organization is
+    /// `NOT_FOUND`. Every access token and API key may call this. The call is neither recorded in the audit log nor
+    /// rate limited; it is counted in the metrics.
     ///
     /// Responses:
     /// - 200: The key was checked. `result.code` is `VALID`, `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED`, `DISABLED`,
     ///   `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
-    /// - 400: A field is missing or invalid. An invalid key is not an error: it is answered with 200.
+    /// - 400: A field is missing or invalid. An invalid API key is not an error: the response is 200.
     #[oai(path = "/api/api-keys/verify", method = "post", operation_id = "verifyApiKey")]
     async fn verify(
         &self,
@@ -61,21 +62,21 @@ impl VerificationApi {
     ///
     /// For nginx `auth_request`, Caddy `forward_auth` and Traefik `ForwardAuth`. Verifies the key that the client
     /// itself presented in `x-api-key` or as `Authorization: Bearer oka_...`; any other `Authorization` belongs to the
-    /// service behind the proxy and is ignored. The four `X-Orgkeys-` headers are in every response, if necessary
-    /// empty, so that a proxy which copies them overwrites whatever the client sent under these names. The call is
-    /// neither recorded in the audit log nor rate limited; it is counted in the metrics.
+    /// service behind the proxy and is ignored. Every response has all four `X-Orgkeys-` headers, even if they are
+    /// empty, so a proxy that copies them overwrites any values that the client sent. The call is neither recorded in
+    /// the audit log nor rate limited; it is counted in the metrics.
     ///
     /// Responses:
     /// - 200: The key is valid: let the request through.
-    /// - 401: There is no key, or it is `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED` or `DISABLED`, or the proxy's query is
-    ///   invalid. The message says which.
+    /// - 401: The request has no key, the key is `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED` or `DISABLED`, or the proxy's
+    ///   query is invalid. The message says which.
     /// - 403: The key is valid, but not for this request: `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
     #[oai(path = "/api/api-keys/verify", method = "get", operation_id = "verifyPresentedApiKey")]
     async fn verify_presented(
         &self,
         request: &Request,
         _presented: Presented,
-        /// Id of the organization whose keys are let through; required. A key of any other is `NOT_FOUND`.
+        /// Id of the organization whose keys are accepted. Required. A key of any other organization is `NOT_FOUND`.
         #[oai(name = "organization")]
         _organization: Query<Option<String>>,
         /// Id of a project that the key must be valid for.

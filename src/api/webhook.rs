@@ -36,7 +36,7 @@ enum CreateResponse {
     #[oai(status = 201)]
     Made(
         Json<WebhookSecretAnswer>,
-        /// Always `no-store`: the response has the secret.
+        /// Always `no-store`: the response contains the secret.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -48,7 +48,7 @@ enum RotateResponse {
     #[oai(status = 200)]
     Made(
         Json<WebhookSecretAnswer>,
-        /// Always `no-store`: the response has the secret.
+        /// Always `no-store`: the response contains the secret.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -67,16 +67,16 @@ type PageFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND | status::BAD_R
 impl WebhookApi {
     /// Create a webhook
     ///
-    /// From now on, each matching event of the organization is sent to the URL as a `POST` request. Its JSON body is
-    /// the event as `listSystemEvents` returns it, with its `action` and its place in the audit chain: `seq`, `hash`,
-    /// `previousHash`. Deliveries are signed as Standard Webhooks 1.0 specifies. The response has the signing secret,
-    /// which cannot be retrieved again. An organization has at most 10 webhooks. Requires ADMINISTRATOR or OWNER.
-    /// Recorded in the audit log as `webhook.create`.
+    /// Each matching event that is recorded from now on is sent to the URL as a `POST` request. The JSON body is the
+    /// event as `listSystemEvents` returns it, with its `action` and its position in the audit chain (`seq`, `hash`,
+    /// `previousHash`) added. Deliveries are signed as Standard Webhooks 1.0 specifies. The response contains the
+    /// signing secret, which cannot be retrieved again. An organization can have at most 10 webhooks. Requires
+    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `webhook.create`.
     ///
     /// Responses:
-    /// - 201: The webhook was created. The response has its signing secret.
-    /// - 400: A field is invalid, deliveries to the URL's address are not allowed, or the organization has 10 webhooks
-    ///   (`WEBHOOK_LIMIT_REACHED`).
+    /// - 201: The webhook was created. The response contains its signing secret.
+    /// - 400: A field is invalid, deliveries to the URL's address are not allowed, or the organization already has 10
+    ///   webhooks (`WEBHOOK_LIMIT_REACHED`).
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     /// - 503: The change cannot be stored at the moment, or the server's key file, which encrypts webhook secrets, is
@@ -146,8 +146,8 @@ impl WebhookApi {
 
     /// Change a webhook
     ///
-    /// Fields that are left out stay as they are. While a webhook is disabled, it gets no new events and its pending
-    /// deliveries wait. `disabled: false` enables it again, also if the server disabled it because its receiver is gone
+    /// Fields that are left out stay as they are. While a webhook is disabled, it gets no new events, and its pending
+    /// deliveries wait. `disabled: false` enables it again, even if the server disabled it because its receiver is gone
     /// or too many deliveries were pending. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
     /// `webhook.update`.
     ///
@@ -202,18 +202,18 @@ impl WebhookApi {
 
     /// Rotate a webhook's secret
     ///
-    /// The response has the new secret, which cannot be retrieved again. During the overlap, each delivery has two
-    /// signatures, one with each secret, and the secret can only be rotated again with an overlap of 0, which
-    /// invalidates both previous secrets at once. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
-    /// `webhook.rotate`.
+    /// The response contains the new secret, which cannot be retrieved again. During the overlap, each delivery has two
+    /// signatures, one with each secret. Until the overlap ends, the secret can be rotated again only with an overlap
+    /// of 0, which invalidates both earlier secrets immediately. Requires ADMINISTRATOR or OWNER. Recorded in the audit
+    /// log as `webhook.rotate`.
     ///
     /// Responses:
-    /// - 200: The secret was rotated. The response has the new one.
+    /// - 200: The secret was rotated. The response contains the new secret.
     /// - 400: The overlap is out of range.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
-    /// - 409: The previous overlap has not ended and the new one is not 0 (`WEBHOOK_ALREADY_ROTATED`).
+    /// - 409: The previous overlap has not ended yet, and the new one is not 0 (`WEBHOOK_ALREADY_ROTATED`).
     /// - 503: The change cannot be stored at the moment, or the server's key file, which encrypts webhook secrets, is
     ///   missing (`KEY_FILE_MISSING`). Nothing was changed.
     #[oai(
@@ -240,12 +240,12 @@ impl WebhookApi {
 
     /// Send a test event
     ///
-    /// Records a `webhook.test` event and sends it to this webhook alone, whatever its filters. `listWebhookDeliveries`
-    /// shows whether it arrived. Requires ADMINISTRATOR or OWNER.
+    /// Records a `webhook.test` event and sends it only to this webhook, regardless of the webhook's filters.
+    /// `listWebhookDeliveries` shows whether it arrived. Requires ADMINISTRATOR or OWNER.
     ///
     /// Responses:
-    /// - 200: The test event is queued. Look for its id with `listWebhookDeliveries`, or at the receiver as
-    ///   `webhook-id`.
+    /// - 200: The test event is queued. `deliveryId` identifies it in `listWebhookDeliveries`, and is the `webhook-id`
+    ///   that the receiver gets.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`).
@@ -268,12 +268,12 @@ impl WebhookApi {
 
     /// List a webhook's deliveries
     ///
-    /// Returns pending and past deliveries, newest first. Past ones are retained for 30 days: at most the last 1,000
-    /// that succeeded and the last 10,000 that failed. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
-    /// `webhook.deliveries`.
+    /// Returns pending and past deliveries, newest first. Past deliveries are retained for 30 days, but at most the
+    /// last 1,000 that succeeded and the last 10,000 that failed. Requires ADMINISTRATOR or OWNER. Recorded in the
+    /// audit log as `webhook.deliveries`.
     ///
     /// Responses:
-    /// - 200: A page of deliveries, and the total number.
+    /// - 200: A page of deliveries, and their total number.
     /// - 400: `skip`, `take` or `state` is invalid.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
@@ -292,13 +292,13 @@ impl WebhookApi {
         /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
-        /// Number of deliveries to skip: 0 to 10,000; 0 if left out.
+        /// Number of deliveries to skip: 0 to 10,000. Default 0.
         #[oai(validator(maximum(value = "10000")))]
         skip: Query<Option<u32>>,
-        /// Maximum number of deliveries to return: 1 to 1,000; 1,000 if left out.
+        /// Maximum number of deliveries to return: 1 to 1,000. Default 1,000.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
-        /// State of the deliveries to return. Left out: all.
+        /// State of the deliveries to return. Default: all.
         state: Query<Option<DeliveryState>>,
     ) -> Result<Json<DeliveryListAnswer>, PageFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
@@ -315,16 +315,16 @@ impl WebhookApi {
 
     /// Replay a delivery
     ///
-    /// Sends a past delivery again, with all its attempts and under the same `webhook-id`, so that a receiver which
-    /// drops duplicates processes it once. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
+    /// Sends a past delivery again, with a full new set of attempts. It keeps its `webhook-id`, so a receiver that
+    /// drops duplicates processes it only once. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as
     /// `webhook.replay`.
     ///
     /// Responses:
     /// - 200: The delivery is pending again.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
-    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`), or the webhook no delivery with this
-    ///   id (`DELIVERY_NOT_FOUND`).
+    /// - 404: The organization has no webhook with this id (`WEBHOOK_NOT_FOUND`), or the webhook has no delivery with
+    ///   this id (`DELIVERY_NOT_FOUND`).
     /// - 409: The delivery is still pending (`DELIVERY_PENDING`), the webhook is disabled (`WEBHOOK_DISABLED`), or
     ///   10,000 deliveries are already pending (`WEBHOOK_FULL`).
     #[oai(
@@ -353,9 +353,10 @@ impl WebhookApi {
 
     /// Replay failed deliveries
     ///
-    /// Sends the deliveries that failed since a given time again, oldest first: at most 1,000 in one call, and at most
-    /// as many as there is room for among the 10,000 pending ones. If `more` is true, call again. A call counts as
-    /// several for the rate limit. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `webhook.replay`.
+    /// Sends the deliveries that failed since a given time again, oldest first. One call replays at most 1,000
+    /// deliveries, and no more than fit into the limit of 10,000 pending deliveries. If `more` is true, call again. A
+    /// call that replays many deliveries counts as several calls for the rate limit. Requires ADMINISTRATOR or OWNER.
+    /// Recorded in the audit log as `webhook.replay`.
     ///
     /// Responses:
     /// - 200: The deliveries are pending again.

@@ -62,7 +62,7 @@ pub enum User {
     ResetPassword {
         #[command(flatten)]
         database: Database,
-        /// The user: email address or id
+        /// The user's email address or id
         #[arg(long)]
         user: String,
     },
@@ -78,11 +78,11 @@ pub enum User {
 
 #[derive(Subcommand)]
 pub enum Token {
-    /// Create an access token; it is shown only once
+    /// Create an access token, which is shown only once
     Create {
         #[command(flatten)]
         database: Database,
-        /// The user: email address or id
+        /// The user's email address or id
         #[arg(long)]
         user: String,
         /// Lifetime, such as 12h or 30d, at most 3650d, or never [default: 90d]
@@ -93,7 +93,7 @@ pub enum Token {
     List {
         #[command(flatten)]
         database: Database,
-        /// List only the tokens of this user: email address or id
+        /// List only the tokens of this user (email address or id)
         #[arg(long)]
         user: Option<String>,
     },
@@ -128,8 +128,9 @@ impl User {
     pub fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Create { database, org, email, role, name, last_name } => {
-                let role = Role::parse(&role)
-                    .ok_or("--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or its number")?;
+                let role = Role::parse(&role).ok_or(
+                    "--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or the number of one of these",
+                )?;
                 let user = admin::create_user(&context.open(&database)?, &org, &email, role, &name, &last_name)?;
                 print_user(context, &user);
             }
@@ -139,8 +140,8 @@ impl User {
                 let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
                 context.print(&json, || {
                     format!(
-                        "{secret}\nThis invitation is shown only once. {} can set a new password with it at POST /user/verify-email, \
-                        until {ends}. Their sessions have ended; their access tokens are still valid.",
+                        "{secret}\nThis invitation is shown only once. {} can use it until {ends} to set a new password (POST \
+                        /user/verify-email). The user's sessions have ended, but the user's access tokens are still valid.",
                         user.email
                     )
                 });

@@ -53,10 +53,9 @@ impl Audit {
                     json["removedByRetention"] = json!(verified.removed);
                 }
                 context.print(&json, || {
-                    let removed = verified
-                        .removed
-                        .iter()
-                        .map(|head| format!("Not compared: {head}. Retention removed it, as the chain records"));
+                    let removed = verified.removed.iter().map(|head| {
+                        format!("Not compared: {head}, because retention removed it, as the chain itself records")
+                    });
                     std::iter::once(verified.to_string()).chain(removed).collect::<Vec<_>>().join("\n")
                 });
             }

@@ -59,7 +59,7 @@ impl Restore {
         context.print(&json, || {
             let database = settings.database.display();
             let aside = aside.map_or_else(String::new, |aside| {
-                format!("\nThe replaced database is at {aside}. Compare the two: everything created, deleted or revoked since the backup is undone.")
+                format!("\nThe replaced database is at {aside}. Compare the two databases: everything that was created, deleted or revoked since the backup is undone.")
             });
             let tokens = if self.keep_tokens {
                 "The access tokens in the backup are valid again, including any revoked since: review them with `orgkeys token list`.".to_owned()
@@ -70,10 +70,10 @@ impl Restore {
             let signed = if restored.used_known {
                 format!("Signed calls with a timestamp before {after} are refused: nodes must sign new ones.")
             } else {
-                format!("No database that continues this backup was replaced, so used signatures are unknown: all signed calls are refused until {after} and nodes must sign again after that.")
+                format!("No database that continues this backup was replaced, so used signatures are unknown: all signed calls are refused until {after}, and nodes must sign again after that.")
             };
             format!(
-                "Restored {database} from {}.{aside}\n{tokens}\nReview keys, API keys, users and nodes: those deleted since the backup exist again. {signed}",
+                "Restored {database} from {}.{aside}\n{tokens}\nReview the organization keys, API keys, users and nodes: those that were deleted since the backup exist again. {signed}",
                 self.file.display()
             )
         });

@@ -38,6 +38,7 @@ impl Doctor {
                 if !context.json {
                     say(&match ill {
                         0 => "All checks passed".to_owned(),
+                        1 => format!("1 of {} checks needs attention", found.len()),
                         count => format!("{count} of {} checks need attention", found.len()),
                     });
                 }

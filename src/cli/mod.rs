@@ -46,7 +46,7 @@ enum Command {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Check whether the server with these settings responds; exits with 0 or 1 within a second
+    /// Check whether the server with these settings responds. Exits with 0 if it does and 1 if not, within a second
     Healthcheck {
         #[command(flatten)]
         flags: Flags,
@@ -84,7 +84,7 @@ enum Command {
     Openapi,
     /// Print shell completions
     Completions {
-        /// The shell
+        /// The shell for which to print completions
         shell: Shell,
     },
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::{FIELDS, Field, Settings};
 
-/// A setting cannot be taken; the text says which, why and where it came from.
+/// A setting is invalid; the text says which one, why, and where it came from.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
@@ -46,7 +46,7 @@ pub struct Resolved {
     pub settings: Settings,
     /// The text and the source of each, in the table's order; secrets masked.
     pub origins: Vec<(&'static Field, String, Source)>,
-    /// What is odd but no error.
+    /// Warnings about what is odd but not an error.
     pub warnings: Vec<String>,
 }
 
@@ -66,11 +66,11 @@ impl Flags {
     }
 }
 
-/// Names that settings had before, which go on to work.
+/// Older names of settings, which still work.
 const ALIASES: [(&str, &str); 1] = [("max", "org_keys_max")];
 
 impl Field {
-    /// The keys that set it in a file: its name and, of a secret, that of the file that holds it.
+    /// The keys that set it in a file: its name and, for a secret, the key for the path of a file that contains it.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         let file = self.secret.then(|| format!("{}_file", self.name));
@@ -83,7 +83,7 @@ impl Field {
         self.keys().iter().map(|key| variable(key)).collect()
     }
 
-    /// The flag that sets it, with its dashes; of a secret, that of the file that holds it.
+    /// The flag that sets it, with its dashes; for a secret, the flag for the path of a file that contains it.
     #[must_use]
     pub fn flag(&self) -> String {
         format!("--{}", self.flag_key().replace('_', "-"))
@@ -93,15 +93,15 @@ impl Field {
         if self.secret { format!("{}_file", self.name) } else { self.name.to_owned() }
     }
 
-    /// Every name of a setting: its keys, and the names that it had before.
+    /// Every name of a setting: its keys and its older names.
     fn names(&self) -> Vec<String> {
         let before = ALIASES.iter().filter(|(_, name)| *name == self.name).map(|(alias, _)| (*alias).to_owned());
         self.keys().into_iter().chain(before).collect()
     }
 
-    /// The help on its flag: the summary, and all that there is to know.
+    /// The short and the long help of its flag.
     fn help(&self) -> [String; 2] {
-        let file = if self.secret { " This flag names the file that holds it." } else { "" };
+        let file = if self.secret { " This flag names the file that contains it." } else { "" };
         let default = if self.default.is_empty() { String::new() } else { format!(" [default: {}]", self.default) };
         let variable = variable(&self.flag_key());
         [self.summary.to_owned(), format!("{} {}", self.summary, self.details)].map(|text| {
@@ -184,7 +184,7 @@ fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Resu
         let mut set = names.iter().filter_map(|name| get(name).map(|text| (name, text)));
         match (set.next(), set.next()) {
             (Some((name, _)), Some((other, _))) => {
-                return Err(ConfigError(format!("{name} and {other} are both set by {source}: set one")));
+                return Err(ConfigError(format!("{name} and {other} are both set by {source}: set only one of them")));
             }
             (Some((name, path)), None) if field.secret && *name != field.name => {
                 let text = fs::read_to_string(&path)
@@ -198,24 +198,24 @@ fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Resu
     Ok((field.default.to_owned(), Source::Default))
 }
 
-/// Reads the settings file; a key that is no setting is an error that names the nearest one.
+/// Reads the settings file. An unknown key is an error that names the most similar setting.
 fn read(path: &Path) -> Result<Texts, ConfigError> {
     let fail = |problem: String| ConfigError(format!("{}: {problem}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
     // The parser's message repeats the line, which may hold a secret; its place is enough.
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
-        fail(format!("line {line} is not TOML: a setting is written as name = \"value\""))
+        fail(format!("line {line} is not valid TOML: write each setting as name = \"value\""))
     })?;
     let known = names();
     table
         .into_iter()
         .map(|(key, value)| {
             if !known.contains(&key) {
-                return Err(fail(format!("{key} is no setting{}", nearest(&key, &known))));
+                return Err(fail(format!("{key} is not a setting{}", nearest(&key, &known))));
             }
             let text =
-                plain(&value).ok_or_else(|| fail(format!("{key} must be a text, a number or a list of texts")))?;
+                plain(&value).ok_or_else(|| fail(format!("{key} must be a string, a number or a list of strings")))?;
             Ok((key, text))
         })
         .collect()
@@ -247,7 +247,7 @@ fn unknown_variables(environment: &Texts) -> Vec<String> {
     let mut unknown: Vec<&String> =
         environment.keys().filter(|name| name.starts_with("ORGKEYS_") && !known.contains(name)).collect();
     unknown.sort();
-    unknown.iter().map(|name| format!("the variable {name} is no setting{}", nearest(name, &known))).collect()
+    unknown.iter().map(|name| format!("the variable {name} is not a setting{}", nearest(name, &known))).collect()
 }
 
 #[cfg(test)]
@@ -284,14 +284,14 @@ mod tests {
         let error = resolve(&Flags::default(), &Texts::new(), Some(config.path())).expect_err("unknown");
         assert!(error.to_string().contains("did you mean signature_window?"), "{error}");
         let resolved = resolve(&Flags::default(), &environment(&[("ORGKEYS_LISTN", "x")]), None).expect("resolved");
-        assert_eq!(resolved.warnings, ["the variable ORGKEYS_LISTN is no setting; did you mean ORGKEYS_LISTEN?"]);
+        assert_eq!(resolved.warnings, ["the variable ORGKEYS_LISTN is not a setting; did you mean ORGKEYS_LISTEN?"]);
     }
 
     #[test]
     fn a_setting_by_two_of_its_names_is_an_error() {
         let config = file("max = 7\norg_keys_max = 8\n");
         let error = resolve(&Flags::default(), &Texts::new(), Some(config.path())).expect_err("two of one");
-        assert_eq!(error.to_string(), "org_keys_max and max are both set by file: set one");
+        assert_eq!(error.to_string(), "org_keys_max and max are both set by file: set only one of them");
     }
 
     #[test]

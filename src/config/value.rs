@@ -10,9 +10,9 @@ use secrecy::SecretString;
 
 use crate::domain::time::parse_duration;
 
-/// Something that a setting's text can be read as. The error is a phrase that follows the setting's name.
+/// A type that a setting's text can be parsed into. The error is a phrase that follows the setting's name.
 pub trait Value: Sized {
-    /// What it takes, as a phrase for readers.
+    /// The kind of value, as a phrase for the documentation.
     const FORM: &'static str;
 
     /// Reads the text.
@@ -48,7 +48,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// A length of time as a setting is written, in the largest unit that it is a multiple of. A day stays 24h.
+/// Formats a duration as a setting, in the largest unit that it is a multiple of. A day is written as 24h.
 fn short(span: Duration) -> String {
     let (millis, seconds) = (span.as_millis(), span.as_secs());
     match seconds {
@@ -145,7 +145,7 @@ impl Value for Duration {
     fn parse(text: &str) -> Result<Self, String> {
         let seconds = text.parse().ok().map(Self::from_secs);
         let span = seconds.or_else(|| parse_duration(text)).filter(|span| !span.is_zero());
-        span.ok_or_else(|| "must be a length of time above 0, such as 300ms, 10s or 2m".to_owned())
+        span.ok_or_else(|| "must be a duration above 0, such as 300ms, 10s or 2m".to_owned())
     }
 
     fn is_in(&self, range: Range) -> bool {

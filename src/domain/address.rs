@@ -36,7 +36,7 @@ impl Target {
     pub fn parse(text: &str) -> Result<Self, InvalidField> {
         let refuse = |problem: &str| Err(InvalidField::new("url", problem));
         if text.len() > LONGEST_URL {
-            return refuse("must have at most 2048 bytes");
+            return refuse("must be at most 2048 bytes long");
         }
         // URL parsers that follow browsers strip or convert these silently, so the intended URL cannot be known.
         if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {

@@ -20,7 +20,7 @@ pub const BYTES: RangeInclusive<usize> = 12..=1_024;
 pub fn parse(field: &'static str, text: &str) -> Result<SecretString, InvalidField> {
     if !BYTES.contains(&text.len()) {
         let (least, most) = (BYTES.start(), BYTES.end());
-        return Err(InvalidField::new(field, format!("must have {least} to {most} bytes")));
+        return Err(InvalidField::new(field, format!("must be {least} to {most} bytes long")));
     }
     if is_common(text) {
         return Err(InvalidField::new(field, "must not be one of the most common passwords"));
@@ -63,7 +63,7 @@ mod tests {
             assert_eq!(password.expose_secret(), taken);
         }
         for refused in [String::new(), "zq fox 7 ja".to_owned(), "ä".repeat(5), "x".repeat(1_025), "ä".repeat(513)] {
-            assert_eq!(problem(&refused), "password must have 12 to 1024 bytes");
+            assert_eq!(problem(&refused), "password must be 12 to 1024 bytes long");
         }
     }
 

@@ -63,7 +63,7 @@ pub fn check_password(value: &str) -> Result<(), InvalidField> {
     if (1..=PASSWORD_BYTES).contains(&value.len()) {
         return Ok(());
     }
-    Err(InvalidField::new("password", format!("must have 1 to {PASSWORD_BYTES} bytes")))
+    Err(InvalidField::new("password", format!("must be 1 to {PASSWORD_BYTES} bytes long")))
 }
 
 /// Parses a device name; an empty one is `None`.

@@ -29,7 +29,7 @@ pub fn parse(field: &'static str, value: &str, length: RangeInclusive<usize>) ->
     }
     if !length.contains(&value.chars().count()) {
         let (least, most) = (length.start(), length.end());
-        return Err(InvalidField::new(field, format!("must have {least} to {most} characters")));
+        return Err(InvalidField::new(field, format!("must be {least} to {most} characters long")));
     }
     Ok(value.to_owned())
 }
@@ -37,7 +37,7 @@ pub fn parse(field: &'static str, value: &str, length: RangeInclusive<usize>) ->
 /// Accepts a secret, which is compared and never stored: any text of up to `most` characters.
 pub fn at_most(field: &'static str, secret: &str, most: usize) -> Result<(), InvalidField> {
     let fits = secret.chars().count() <= most;
-    fits.then_some(()).ok_or_else(|| InvalidField::new(field, format!("must have at most {most} characters")))
+    fits.then_some(()).ok_or_else(|| InvalidField::new(field, format!("must be at most {most} characters long")))
 }
 
 /// The same as [`parse`] for a field of a signed message, in which `|` is the separator.

@@ -113,7 +113,7 @@ fn decide_api_key(key: &ApiKeyStatus, rule: &Rule, now: Time) -> Result<Grant, D
         let message = match spec.api_keys {
             ApiKeys::Never => "An API key cannot do this: use an access token",
             ApiKeys::Whole => {
-                "An API key that is limited to projects cannot do this: use one for the whole organization"
+                "An API key that is restricted to projects cannot do this: use one that is valid for the whole organization"
             }
             ApiKeys::OfTheProject => "Only an API key for this project can do this",
         };

@@ -173,7 +173,7 @@ impl Rule {
                 "stream events",
                 Some(User),
                 Whole,
-                "Access denied: you can only follow events of your own organization",
+                "Access denied: you can only stream events of your own organization",
             ),
             Self::SeesAudit(_) => {
                 let refusal = "Access denied: only OWNER and ADMINISTRATOR roles can read the audit log of their own organization";

@@ -176,7 +176,7 @@ async fn a_first_password_needs_no_other_and_the_next_needs_the_one_that_there_i
         (json!({ "password": next }), "INVALID_FIELD", "currentPassword is required"),
         (json!({ "password": next, "currentPassword": next }), "WRONG_PASSWORD", "The current password is wrong"),
         (json!({ "password": next, "currentPassword": "" }), "WRONG_PASSWORD", "The current password is wrong"),
-        (json!({ "password": next, "currentPassword": long }), "INVALID_FIELD", "currentPassword must have at most"),
+        (json!({ "password": next, "currentPassword": long }), "INVALID_FIELD", "currentPassword must be at most"),
         (json!({ "password": "eleven byte", "currentPassword": PASSWORD }), "INVALID_FIELD", "12 to 1024 bytes"),
         (json!({ "password": "password1234", "currentPassword": PASSWORD }), "INVALID_FIELD", "most common"),
     ];

@@ -75,5 +75,5 @@ async fn each_field_of_an_organization_has_its_limits() {
         assert_eq!(put(field, value).await.refusal(), (400, "INVALID_FIELD".to_owned()), "{field}");
     }
     let second_factor = put("mfaEnforced", json!(true)).await.json();
-    assert_eq!(second_factor["message"], "mfaEnforced must not be true: there is no multi-factor authentication");
+    assert_eq!(second_factor["message"], "mfaEnforced must not be true: multi-factor authentication is not supported");
 }

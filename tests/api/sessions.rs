@@ -283,7 +283,7 @@ async fn people_see_and_end_their_own_sessions_and_tokens_alone() {
         assert_eq!(end(who, id).await.status, StatusCode::NOT_FOUND, "another's, for owners too");
     }
     assert_eq!(phone.status(&server).await, ok());
-    let done = json!({ "success": true, "message": "Token ended successfully" });
+    let done = json!({ "success": true, "message": "Token revoked successfully" });
     for ended in [&phone.identity, &ada.identity, &desk.identity] {
         let answer = end(&desk.identity, &ended.token_id).await;
         assert_eq!((answer.status, answer.json()), (StatusCode::OK, done.clone()));

@@ -63,7 +63,7 @@ async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
     let wanted = [
         ("credential", "The access token was revoked: sign in again, or use another token"),
         ("credential", "The access token was revoked: sign in again, or use another token"),
-        ("role", "Your role has changed: reconnect to receive the events that it permits you to see"),
+        ("role", "Your role has changed: reconnect to receive the events that your new role may see"),
         ("credential", "The API key is unknown to this server"),
     ];
     for (stream, (reason, message)) in streams.iter_mut().zip(wanted) {

@@ -233,7 +233,7 @@ fn settings_that_open_the_server_are_found() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 12 checks need attention\n"), "{text}");
+    assert!(text.ends_with("1 of 12 checks needs attention\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {

@@ -75,7 +75,7 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
     deliver(&home, "pending", minutes(61), None);
     finds(&home, &["--quick"], "webhooks", "its oldest delivery has been pending since 2", "Start the server");
     change(&home, "UPDATE webhook SET disabled = 'gone'");
-    finds(&home, &["--quick"], "webhooks", "its receiver answered 410 Gone", &replay);
+    finds(&home, &["--quick"], "webhooks", "its receiver responded 410 Gone", &replay);
     change(&home, "UPDATE webhook SET disabled = 'overfull'");
     finds(&home, &["--quick"], "webhooks", "is disabled: it had 10000 pending deliveries", &replay);
     let output = home.run(&["doctor", "--quick"]);
@@ -95,7 +95,7 @@ fn of_many_webhooks_that_fail_twenty_are_named() {
     assert_eq!(count(), 20);
     change(&home, "UPDATE webhook SET disabled = 'gone'");
     assert_eq!(count(), 21);
-    assert!(home.run(&["doctor", "--quick"]).stdout.contains("1 more webhooks need attention"));
+    assert!(home.run(&["doctor", "--quick"]).stdout.contains("More webhooks that need attention: 1"));
 }
 
 #[test]

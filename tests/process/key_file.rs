@@ -29,7 +29,7 @@ fn rotate(server: &Server, owner: &Owner) -> Answer {
 
 /// Webhooks cannot be made nor rotated, and everything else goes on.
 fn waits(server: &Server, owner: &Owner) {
-    let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore it and restart the server, or run `orgkeys doctor` to learn what to do if it is lost";
+    let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore the file and restart the server; if it is lost, `orgkeys doctor` says what to do";
     let expected = json!({ "success": false, "message": message, "errorCode": "KEY_FILE_MISSING" });
     for answer in [create(server, owner), rotate(server, owner)] {
         assert_eq!((answer.status, answer.json()), (503, expected.clone()));
@@ -151,8 +151,8 @@ fn a_key_file_that_is_lost_for_ever_is_left_behind_as_the_doctor_says() {
     let line = STANDARD.encode(system_seed()) + "\n";
     fs::set_permissions(home.write("orgkeys.db.key", line), Permissions::from_mode(0o600)).expect("a mode");
     let server = start();
-    let rotate =
-        "if it is lost, rotate the secret of every webhook created before and configure the new secret at its receiver";
+    let rotate = "if it is lost, rotate the secret of every webhook that was created with the old file and configure the \
+        new secret at its receiver";
     finds(&home, &["--quick"], "key_file", "it contains a different key than the one", rotate);
     assert!(home.log().contains(rotate), "{}", home.log());
     let rotated = server.call("POST", &format!("{path}/rotate-secret"), Some(&owner.token), Some(&json!({})));

@@ -127,7 +127,7 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
         "Restored orgkeys.db from copy.db.",
         "/orgkeys.db.before-",
         "The access tokens in the backup are valid again",
-        "Review keys, API keys, users and nodes: those deleted since the backup exist again.",
+        "Review the organization keys, API keys, users and nodes: those that were deleted since the backup exist again.",
         "Signed calls with a timestamp before 2",
     ] {
         assert!(output.contains(words), "{words:?} is not in {output}");

@@ -64,7 +64,7 @@ fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
     let output = home.done(&["audit", "verify", "--head", "head"]);
     let hash = entry["prevHash"].as_str().expect("text");
     let org = entry["org"].as_str().expect("text");
-    let line = format!("\nNot compared: {org} 2 {hash}. Retention removed it, as the chain records\n");
+    let line = format!("\nNot compared: {org} 2 {hash}, because retention removed it, as the chain itself records\n");
     assert!(output.ends_with(&line), "{output}");
     let output = objects(&home.done(&["audit", "verify", "--head", "head", "--json"]));
     assert_eq!(output[0]["removedByRetention"], json!([first]));

@@ -62,7 +62,7 @@ impl<'h> ChainVerifier<'h> {
             return bad(&format!("number {} was expected here: an entry is missing", seq + 1));
         }
         if entry.prev_hash != chain::hex(&prev) {
-            return bad("it does not follow the entry before it");
+            return bad("its previous hash is not the hash of the entry before it");
         }
         let hash = chain::hash_entry(&prev, entry);
         let text = chain::hex(&hash);

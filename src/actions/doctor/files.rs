@@ -17,7 +17,7 @@ pub(super) fn disk(patient: &Patient<'_>, database: &Path) -> Finding {
         return Finding::act(
             "disk",
             format!(
-                "The disk has {} left, including the reserve; below {} only revocations are accepted",
+                "The disk has {} free, including the reserve; below {} only revocations are accepted",
                 size(free),
                 size(reserve)
             ),
@@ -32,7 +32,7 @@ pub(super) fn disk(patient: &Patient<'_>, database: &Path) -> Finding {
             "Raise database_max, then restart the server",
         );
     }
-    Finding::well("disk", format!("The database uses {}; the disk has {} left", size(file), size(free)))
+    Finding::well("disk", format!("The database uses {}; the disk has {} free", size(file), size(free)))
 }
 
 /// Checks that the write-ahead log is checkpointed in time.
@@ -43,8 +43,8 @@ pub(super) fn wal(database: &Path) -> Finding {
             "wal",
             format!("The write-ahead log has grown to {}: a reader keeps the server from resetting it", size(large)),
             format!(
-                "Find the process that keeps a read transaction open (`lsof {}`) and end it; the log shrinks within \
-                seconds",
+                "Find the process that keeps a read transaction open (`lsof {}`) and end it. The log then shrinks \
+                within seconds",
                 wal.display()
             ),
         ),

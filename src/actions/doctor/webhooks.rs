@@ -55,12 +55,12 @@ pub(super) fn unhealthy(snapshot: &Snapshot, now: Time) -> Vec<Finding> {
         Err(error) => return vec![unreadable("webhooks", &error.into())],
     };
     if unhealthy.is_empty() {
-        let message = format!("No webhook is failing (of {all}); {pending} deliveries are pending");
+        let message = format!("No webhook is failing ({all} in total); pending deliveries: {pending}");
         return vec![Finding::well("webhooks", message)];
     }
     let mut found: Vec<_> = unhealthy.iter().take(NAMED).map(one).collect();
     if let Some(more @ 1..) = unhealthy.len().checked_sub(NAMED) {
-        let message = format!("{more} more webhooks need attention");
+        let message = format!("More webhooks that need attention: {more}");
         found.push(Finding::act("webhooks", message, "Fix those listed above, then run this command again"));
     }
     found
@@ -75,7 +75,7 @@ fn one(webhook: &UnhealthyWebhook) -> Finding {
                 (format!("it had {MOST_PENDING} pending deliveries"), "fix its receiver and enable it (PUT)")
             }
             Disabled::Gone | Disabled::Administrator => {
-                ("its receiver answered 410 Gone".to_owned(), "set a URL that exists and enable it (PUT)")
+                ("its receiver responded 410 Gone".to_owned(), "set a working URL and enable it (PUT)")
             }
         };
         let message = format!("Webhook {id} of {org} is disabled: {why}");
@@ -100,7 +100,7 @@ fn one(webhook: &UnhealthyWebhook) -> Finding {
             format!("Check its URL (GET {at}), and that this machine can reach it: its name, port and certificate")
         }
         None if *failed == 0 => {
-            "Start the server if it is stopped; if it is running, check the key file and the log".to_owned()
+            "Start the server if it is stopped. If it is running, check the key file and the log".to_owned()
         }
         _ => format!("Check what its receiver responded (GET {at}/deliveries) and fix the receiver"),
     };

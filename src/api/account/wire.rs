@@ -35,9 +35,9 @@ struct Profile {
     org_role_description: String,
     /// The numbers of all roles up to and including this one.
     org_roles: Vec<u8>,
-    /// Whether the account is set up: false until an invited person has accepted the invitation.
+    /// Whether the account is set up: false until an invited user has accepted the invitation.
     validated: bool,
-    /// Always false: there is no multi-factor authentication.
+    /// Always false: multi-factor authentication is not supported.
     mfa_required: bool,
     /// Whether the organization is marked as a business.
     is_business: bool,
@@ -48,13 +48,13 @@ struct Profile {
 pub(super) struct ProfileAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The profile.
     data: Profile,
 }
 
-/// A person's new role.
+/// A user's new role.
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
@@ -78,7 +78,7 @@ pub(super) struct AccountChange {
     /// New password: 12 to 1,024 bytes, not a common password.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
-    /// The current password, up to 1,024 bytes. Required for a new one if the account has a password.
+    /// Current password, up to 1,024 bytes. Required for setting a new one if the account has a password.
     #[oai(validator(max_length = 1024))]
     current_password: Option<String>,
 }
@@ -98,13 +98,13 @@ pub(super) struct InvitationTaken {
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct RoleGiven {
-    /// Id of the person.
+    /// Id of the user.
     user_id: String,
     /// Role before the change, as a number.
     previous_role: u8,
     /// Role now, as a number.
     new_role: u8,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
 }
 
@@ -113,7 +113,7 @@ struct RoleGiven {
 pub(super) struct RoleAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The role before and after.
     data: RoleGiven,
@@ -152,7 +152,7 @@ impl InvitationTaken {
 fn tried(field: &'static str, text: String) -> Result<SecretString, InvalidField> {
     let most = *password::BYTES.end();
     if text.len() > most {
-        return Err(InvalidField::new(field, format!("must have at most {most} bytes")));
+        return Err(InvalidField::new(field, format!("must be at most {most} bytes long")));
     }
     Ok(SecretString::from(text))
 }

@@ -30,7 +30,7 @@ pub(super) struct CreateRequest {
     role_id: i64,
     /// Name and validity period of the key.
     user_api_key: UserApiKey,
-    /// Note for people: up to 250 characters.
+    /// Free-text note: up to 250 characters.
     #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     note: Option<String>,
 }
@@ -74,12 +74,12 @@ pub(super) struct ChangeRequest {
     #[oai(validator(minimum(value = "0"), maximum(value = "254")))]
     role_id: i64,
     /// Ids of the projects that the key is restricted to: up to 100. An empty list makes it valid for the whole
-    /// organization. Left out: unchanged.
+    /// organization. If left out, they stay as they are.
     #[oai(validator(max_items = 100, max_length = 44))]
     list_projects_id: Option<Vec<String>>,
-    /// Whether the key is disabled. Left out: unchanged.
+    /// Whether the key is disabled. If left out, it stays as it is.
     disabled: Option<bool>,
-    /// Note for people: up to 250 characters. Left out: unchanged.
+    /// Free-text note: up to 250 characters. If left out, it stays as it is.
     #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     note: Option<String>,
 }
@@ -111,11 +111,11 @@ pub(super) struct ApiKeyItem {
     expire_date: Option<Timestamp>,
     /// Whether the key expires.
     has_expire_time: bool,
-    /// Projects that the key is restricted to, newest first. Empty: the whole organization.
+    /// Projects that the key is restricted to, newest first. Empty if it is valid for the whole organization.
     projects_name_list: Vec<ProjectName>,
     /// Role of the key, as a number.
     role_id: u8,
-    /// Time of the last use, delayed by up to a minute. Null if it was never used.
+    /// Time of the last use, which is recorded up to a minute late. Null if the key was never used.
     #[oai(nullable)]
     last_used: Option<Timestamp>,
     /// Client address of the last use. Null if there is none.
@@ -123,7 +123,7 @@ pub(super) struct ApiKeyItem {
     last_used_address: Option<String>,
     /// Whether the key is disabled.
     disabled: bool,
-    /// Note for people.
+    /// Free-text note.
     note: String,
 }
 
@@ -164,7 +164,7 @@ wrapped!(
     Vec<ApiKeyItem>
 );
 wrapped!(
-    /// An API key after the operation. A new one has its secret, which cannot be retrieved again.
+    /// An API key after the operation. A new key includes its secret, which cannot be retrieved again.
     ApiKeyAnswer,
     ApiKeyMade
 );
@@ -212,7 +212,7 @@ fn end(field: &'static str, has_end: bool, value: Option<&str>) -> Result<Option
         // The value is ignored, but its length is limited.
         (false, value) => text::at_most(field, value.unwrap_or_default(), 64).map(|()| None),
         (true, Some(time)) => parse_time(field, time).map(Some),
-        (true, None) => Err(InvalidField::new(field, "must be given where hasExpireTime is true")),
+        (true, None) => Err(InvalidField::new(field, "is required when hasExpireTime is true")),
     }
 }
 

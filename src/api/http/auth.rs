@@ -65,7 +65,7 @@ security!(AuthUncounted, [BEARER, API_KEY], register_both, false);
 /// Registers both security schemes in the document.
 pub fn register_both(registry: &mut Registry) {
     register_bearer(registry);
-    let description = "An API key, `oka_...`, for the operations that list this scheme. A request must have only one credential: leave the other one empty.";
+    let description = "An API key, `oka_...`, for the operations that list this scheme. A request must have only one credential, so leave the other one empty.";
     registry.create_security_scheme(
         API_KEY,
         MetaSecurityScheme {

@@ -29,18 +29,18 @@ use serde_json::{Map, Value, json};
 use super::auth;
 use crate::api::Apis;
 
-const DESCRIPTION: &str = "orgkeys holds an organization's keys. Administrators create RSA keys, nodes prove their identity \
-    by signing their registration with one, services present API keys and have them verified, and every action lands in a \
-    tamper-evident audit log.\n\n\
+const DESCRIPTION: &str = "orgkeys holds an organization's keys. Administrators create RSA keys, and nodes sign their \
+    registration with one to prove their identity. Services present API keys, which orgkeys verifies. Every action is \
+    recorded in a tamper-evident audit log.\n\n\
     To try the API here, press **Authorize**, paste the access token that the server printed at its first start into \
-    `bearerAuth`, and call `getProfile`: it returns the id of your organization, which most other calls need. \
+    `bearerAuth`, and call `getProfile`. It returns the id of your organization, which most other calls need. \
     `orgkeys sign` prints the request body for `registerNode`.\n\n\
-    **Roles.** A person or API key has one role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. A higher \
-    role includes all rights of the lower ones. You cannot grant, change or revoke a role above your own.\n\n\
+    **Roles.** Each user and each API key has one role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. A \
+    higher role includes all rights of the lower ones. You cannot grant, change or revoke a role above your own.\n\n\
     **Audit log.** A 2xx response means that the change and its audit entry have been committed to disk in one transaction. \
     Reads and denied requests are recorded too, except where an operation says otherwise.\n\n\
-    **Identifiers.** Ids are opaque strings. An organization that does not exist and one that you do not belong to get the \
-    same response.";
+    **Identifiers.** Ids are opaque strings. An organization that does not exist gets the same response as one that you do \
+    not belong to.";
 
 /// Starts the list of statuses in an operation's doc comment.
 const RESPONSES: &str = "\n\nResponses:\n";

@@ -28,17 +28,17 @@ impl Family {
     }
 }
 
-/// An error, in the same form for every operation outside `/api/`.
+/// An error. Every operation outside `/api/` uses this format.
 #[derive(Clone, Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct Failure {
     /// Always false.
     pub success: bool,
-    /// Message for people.
+    /// Human-readable message.
     pub message: String,
-    /// Error code for programs: a stable word in capitals. On login, refresh and logout, `error_code` has it too.
+    /// Error code for programs: a stable word in capitals. On login, refresh and logout, `error_code` repeats it.
     pub error_code: String,
-    /// What to do about the error. On signed calls only.
+    /// What to do about the error. Only on signed calls.
     #[oai(skip_serializing_if_is_none)]
     pub error_message: Option<String>,
     /// Same as `errorCode`. On login, refresh and logout only.
@@ -53,12 +53,12 @@ impl Failure {
     }
 }
 
-/// The success of an operation that returns nothing else.
+/// Confirmation of an operation that returns no data.
 #[derive(Clone, Debug, Object)]
 pub struct Done {
     /// Always true.
     pub success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     pub message: String,
 }
 
@@ -69,13 +69,13 @@ impl Done {
     }
 }
 
-/// An error, in the same form for every operation under `/api/`.
+/// An error. Every operation under `/api/` uses this format.
 #[derive(Clone, Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct WrappedFailure {
     /// Always false.
     pub success: bool,
-    /// At least one message for people.
+    /// At least one human-readable message.
     pub errors: Vec<String>,
     /// Always empty.
     pub messages: Vec<String>,
@@ -112,7 +112,7 @@ macro_rules! wrapped {
             success: bool,
             /// Always empty.
             errors: Vec<String>,
-            /// Confirmation for people.
+            /// Human-readable confirmation.
             messages: Vec<String>,
             /// The result.
             result: $result,
@@ -134,7 +134,7 @@ macro_rules! wrapped {
 pub(in crate::api) use wrapped;
 
 wrapped!(
-    /// Confirmation that something was deleted.
+    /// Confirmation of a deletion.
     DeletedAnswer,
     bool
 );

@@ -93,15 +93,15 @@ pub fn refused(error: Error) -> poem::Error {
     poem::Error::new(error, code)
 }
 
-// What the statuses that mean the same for every operation say of themselves in the document.
+// The descriptions of the statuses that mean the same for every operation.
 const UNAUTHORIZED: &str = "The request has no credential, more than one, or one that is malformed, unknown, not yet valid, \
     expired or revoked. The error code says which.";
 const RATE_LIMITED: &str = "A rate limit or quota was reached. `Retry-After` says how many seconds to wait.";
-const INTERNAL: &str = "Internal error; nothing was changed. The server's log has the cause under the response's \
+const INTERNAL: &str = "Internal error; nothing was changed. The cause is in the server's log, under the response's \
     `X-Request-Id`.";
 const UNAVAILABLE: &str = "The server is overloaded (`STORAGE_BUSY`, `SERVER_BUSY`) or cannot commit to its database because \
-    the disk is full (`STORAGE_FULL`). Reads fail too, because each is recorded in the audit log. Nothing was changed. \
-    Retry after the seconds in `Retry-After`.";
+    the disk is full (`STORAGE_FULL`). Reads fail, too, because each read is recorded in the audit log. Nothing was \
+    changed. Retry after the number of seconds in `Retry-After`.";
 
 impl<const STATUSES: u32> ApiResponse for ApiError<STATUSES> {
     fn meta() -> MetaResponses {

@@ -112,7 +112,7 @@ fn broken_limit(reason: &str) -> Option<String> {
     match limit {
         "minimum" => Some(format!("be at least {bound}")),
         "maximum" => Some(format!("be at most {bound}")),
-        "maxLength" => Some(format!("have at most {bound} characters")),
+        "maxLength" => Some(format!("be at most {bound} characters long")),
         "pattern" => Some("match the pattern in the API document".to_owned()),
         _ => None,
     }

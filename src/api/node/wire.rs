@@ -35,8 +35,9 @@ pub(super) struct Registration {
     /// Region of the node, as signed: 1 to 64 characters without `|`.
     #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     region: String,
-    /// Time of signing, as signed: Unix seconds or milliseconds. A string of digits or an RFC 3339 time is accepted
-    /// too. Must be within the server's `signature_window` of its time, 300 seconds by default.
+    /// Time of signing, exactly as signed: Unix seconds or milliseconds. A string of digits or an RFC 3339 time is
+    /// accepted, too. It may differ from the server's time by at most the setting `signature_window`, 300 seconds by
+    /// default.
     timestamp: SignedText,
     /// RSASSA-PKCS1-v1_5 signature with SHA-256 over `ip|region|timestamp`, as 344 characters of standard base64 with
     /// padding.
@@ -73,7 +74,7 @@ pub(super) struct Unregistration {
     /// Address of the node, as signed.
     #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     ip: String,
-    /// Region of the node, as signed. If left out, the stored one is used.
+    /// Region of the node, as signed. If left out, the stored region is used.
     #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
     region: Option<String>,
     /// As in `registerNode`.
@@ -101,7 +102,7 @@ pub(super) struct NodeInfo {
     region: String,
     /// Version of the node's software.
     version: String,
-    /// Cloud provider in capitals, or an empty string if the node named none.
+    /// Cloud provider in capitals, or an empty string if the node did not name one.
     provider: String,
     /// Status that the node last reported.
     status: String,
@@ -115,7 +116,7 @@ pub(super) struct NodeInfo {
     /// Always null: latency is not measured.
     #[oai(nullable)]
     latency_ms: Option<i64>,
-    /// Id of the key that its last registration was signed with. Null once that key is deleted.
+    /// Id of the key that the node's last registration was signed with. Null if the node is not associated with a key.
     #[oai(nullable)]
     key_id: Option<String>,
     /// Time of the last accepted signed call.
@@ -127,7 +128,7 @@ pub(super) struct NodeInfo {
 pub(super) struct NodeAnswer {
     /// Always true.
     pub success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     pub message: String,
     /// The node.
     pub data: NodeInfo,
@@ -138,7 +139,7 @@ pub(super) struct NodeAnswer {
 pub(super) struct NodeList {
     /// Always true.
     pub success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     pub message: String,
     /// The nodes, newest first.
     pub data: Vec<NodeInfo>,

@@ -18,7 +18,7 @@ pub(super) struct ProjectRequest {
     name: String,
 }
 
-/// A person's role in a project.
+/// A user's role in a project.
 #[derive(Object, Deserialize)]
 #[oai(rename = "ProjectMemberRequest")]
 pub(super) struct MemberRequest {
@@ -52,7 +52,7 @@ pub(super) struct ProjectWhole {
     organization_id: String,
     /// Time of creation.
     created_at: Timestamp,
-    /// The project's members, without deleted people.
+    /// The project's members, except deleted users.
     members: Vec<MemberItem>,
 }
 
@@ -60,9 +60,9 @@ pub(super) struct ProjectWhole {
 #[derive(Object)]
 #[oai(rename = "ProjectMember", rename_all = "camelCase")]
 pub(super) struct MemberItem {
-    /// Id of the person.
+    /// Id of the user.
     user_id: String,
-    /// The person's role in the project.
+    /// The user's role in the project.
     role: MemberRoleName,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct MemberItem {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "ProjectRole", rename_all = "UPPERCASE")]
 enum MemberRoleName {
-    /// Can change the project, its members, and the API keys that are restricted to the owner's own projects.
+    /// Can change the project, its members, and the API keys whose projects are all their own.
     Owner,
     /// Can see the project.
     Editor,

@@ -26,8 +26,8 @@ pub(super) struct Credentials {
     /// Password of the account: up to 1,024 bytes.
     #[oai(validator(min_length = 1, max_length = 1024))]
     password: String,
-    /// Name of the client, shown by `listTokens` and cut to 200 characters. Of an object, its `userAgent` is used; any
-    /// other type is ignored.
+    /// Name of the client, shown by `listTokens` and cut to 200 characters. If it is an object, its `userAgent` is
+    /// used. Any other type is ignored.
     #[serde(default, deserialize_with = "if_text")]
     device_info: Option<String>,
 }
@@ -47,7 +47,7 @@ pub(super) struct RefreshToken {
     snake_case: Option<String>,
 }
 
-/// The person who signed in.
+/// The user who signed in.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 struct LoginUser {
@@ -69,7 +69,7 @@ struct LoginUser {
 pub(super) struct LoginAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// Access token, `okp_...`, valid for one hour.
     access_token: String,
@@ -79,7 +79,7 @@ pub(super) struct LoginAnswer {
     token_id: String,
     /// Expiry of the access token, in Unix seconds.
     expires_at: i64,
-    /// The person who signed in.
+    /// The user who signed in.
     user: LoginUser,
 }
 
@@ -89,7 +89,7 @@ pub(super) struct LoginAnswer {
 pub(super) struct RefreshAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// Same as `accessToken`.
     token: String,
@@ -107,7 +107,7 @@ pub(super) enum LoginResponse {
     #[oai(status = 200)]
     In(
         Json<LoginAnswer>,
-        /// Always `no-store`: the response has secrets.
+        /// Always `no-store`: the response contains secrets.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -119,7 +119,7 @@ pub(super) enum RefreshResponse {
     #[oai(status = 200)]
     Renewed(
         Json<RefreshAnswer>,
-        /// Always `no-store`: the response has secrets.
+        /// Always `no-store`: the response contains secrets.
         #[oai(header = "Cache-Control")]
         String,
     ),
@@ -144,18 +144,18 @@ struct TokenItem {
     /// Origin: `session` for a login, `token` for the command line.
     #[oai(rename = "type")]
     kind: TokenType,
-    /// Name that the client gave at login. Null for access tokens, and if it gave none.
+    /// Name that the client gave at login. Null if it gave none, and for access tokens.
     #[oai(nullable)]
     device_info: Option<String>,
     /// Time of creation.
     created_at: Timestamp,
-    /// Time at which it expires; a session expires unless it is renewed before. Null if it does not expire.
+    /// Time of expiry. A session expires unless it is renewed before then. Null if an access token never expires.
     #[oai(nullable)]
     expires_at: Option<Timestamp>,
-    /// Time of the last use, to the minute. Null if it was never used.
+    /// Time of the last use, accurate to the minute. Null if it was never used.
     #[oai(nullable)]
     last_used: Option<Timestamp>,
-    /// Whether this request was authenticated with it.
+    /// Whether this request was authenticated with this session or access token.
     current: bool,
 }
 
@@ -164,7 +164,7 @@ struct TokenItem {
 pub(super) struct TokenList {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The sessions and access tokens, newest first.
     tokens: Vec<TokenItem>,

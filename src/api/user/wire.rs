@@ -1,5 +1,4 @@
-//! Request and response bodies for people. These types are separate from the domain's, so that a new column cannot
-//! leak.
+//! Request and response bodies for users. These types are separate from the domain's, so that a new column cannot leak.
 
 use poem_openapi::Object;
 use secrecy::SecretString;
@@ -14,11 +13,11 @@ use crate::domain::text::InvalidField;
 use crate::domain::user::{User, parse_email, parse_last_name, parse_name};
 use crate::engine::error::{Error, ErrorKind};
 
-/// A person of an organization.
+/// A user of an organization.
 #[derive(Object)]
 #[oai(rename = "OrganizationUser", rename_all = "camelCase")]
 pub(in crate::api) struct UserItem {
-    /// Id of the person.
+    /// Id of the user.
     pub id: String,
     /// Email address.
     pub email: String,
@@ -30,9 +29,9 @@ pub(in crate::api) struct UserItem {
     pub org_id: String,
     /// Role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254, OWNER 255.
     pub org_role: u8,
-    /// Whether the account is set up: false until an invited person has accepted the invitation.
+    /// Whether the account is set up: false until an invited user has accepted the invitation.
     pub validated: bool,
-    /// Time of deletion. Null for people who are not deleted.
+    /// Time of deletion. Null if the user is not deleted.
     #[oai(nullable)]
     pub deleted_at: Option<Timestamp>,
     /// Name of the role, such as `ADMINISTRATOR`.
@@ -41,32 +40,32 @@ pub(in crate::api) struct UserItem {
     pub org_roles: Vec<u8>,
 }
 
-/// A person after the operation.
+/// A user after the operation.
 #[derive(Object)]
 pub(in crate::api) struct UserAnswer {
     /// Always true.
     pub success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     pub message: String,
-    /// The person.
+    /// The user.
     pub data: UserItem,
 }
 
-/// The people of an organization.
+/// The users of an organization.
 #[derive(Object)]
 #[oai(rename = "OrganizationUserList")]
 pub(in crate::api) struct UserList {
     /// Always true.
     pub success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     pub message: String,
-    /// The people, newest first.
+    /// The users, newest first.
     pub data: Vec<UserItem>,
-    /// Total number of people, deleted ones included.
+    /// Total number of users, including deleted ones.
     pub total: i64,
 }
 
-/// A person to create.
+/// A user to create.
 #[derive(Object, Deserialize)]
 #[oai(rename = "OrganizationUserInput", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
@@ -90,20 +89,19 @@ pub(in crate::api) struct NewUserBody {
     /// Role: USER 0 (the default), BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
     org_role: Option<i64>,
-    /// Whether to invite the person to set a password themselves, with the one-time token in the response. Default
-    /// false.
+    /// Whether to invite the user to set a password, with the one-time token in the response. Default false.
     send_invite: Option<bool>,
 }
 
-/// A created person.
+/// A created user.
 #[derive(Object)]
 #[oai(rename = "NewOrganizationUserAnswer", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(in crate::api) struct NewUserAnswer {
     /// Always true.
     pub success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     pub message: String,
-    /// The person.
+    /// The user.
     pub data: UserItem,
     /// One-time token for `verifyEmail`, valid for 72 hours. Only with `sendInvite`; it cannot be retrieved again.
     pub invitation_token: Option<String>,
@@ -115,13 +113,13 @@ pub(in crate::api) struct NewUserAnswer {
 pub(in crate::api) struct RenewedInvitation {
     /// Always true.
     pub success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     pub message: String,
     /// One-time token for `verifyEmail`, valid for 72 hours. It cannot be retrieved again.
     pub invitation_token: String,
 }
 
-/// Changes to a person. Fields that are left out stay as they are.
+/// Changes to a user. Fields that are left out stay as they are.
 #[derive(Object, Deserialize)]
 #[oai(rename = "OrganizationUserChange", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
@@ -138,7 +136,7 @@ pub(in crate::api) struct UserChange {
 }
 
 impl NewUserBody {
-    /// Returns the person to create, and the password unless the person is invited.
+    /// Returns the user to create, and the password unless the user is invited.
     pub(in crate::api) fn parse(self) -> Result<(NewUser, Option<SecretString>), Error> {
         let new = NewUser {
             email: parse_email(&self.email)?,
@@ -150,7 +148,7 @@ impl NewUserBody {
             return Ok((new, None));
         }
         let password = self.password.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, "INVALID_FIELD", "password must be given, or sendInvite be true")
+            Error::new(ErrorKind::Invalid, "INVALID_FIELD", "password is required unless sendInvite is true")
         })?;
         Ok((new, Some(password::parse("password", &password)?)))
     }
@@ -194,7 +192,7 @@ pub(in crate::api) fn item(user: User) -> UserItem {
     }
 }
 
-/// Returns a person with a confirmation.
+/// Returns a user with a confirmation.
 pub(in crate::api) fn answer(message: &str, user: User) -> UserAnswer {
     UserAnswer { success: true, message: message.to_owned(), data: item(user) }
 }

@@ -83,10 +83,10 @@ pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
     };
     let org = organization.as_deref().and_then(OrgId::parse);
     let hint = match (twice, org, asked.role) {
-        (true, ..) => Some("A query parameter is given twice: give organization, project and role at most once each"),
-        (_, None, _) => {
-            Some("The query names no valid organization: configure the proxy to send ?organization=<organization id>")
-        }
+        (true, ..) => Some("A query parameter appears twice: send organization, project and role at most once each"),
+        (_, None, _) => Some(
+            "The query does not name a valid organization: configure the proxy to send ?organization=<organization id>",
+        ),
         (.., Requirement::Unsatisfiable) => Some("The query's role is not valid: role must be 0, 1, 2, 254 or 255"),
         _ => None,
     };
@@ -148,7 +148,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("x-orgkeys-role"), "Role of the key, as a number. Empty unless the key is valid."),
     (
         HeaderName::from_static("x-orgkeys-projects"),
-        "Ids of the projects that the key is restricted to, separated by commas. Empty for the whole organization, and unless the key is valid.",
+        "Ids of the projects that the key is restricted to, separated by commas. Empty if the key is valid for the whole organization, or is not valid.",
     ),
 ];
 

@@ -19,10 +19,10 @@ pub struct VerifyRequest {
     /// API key to verify, `oka_...`: up to 200 bytes.
     #[oai(validator(max_length = 200))]
     pub api_key: String,
-    /// Id of a project that the key must be valid for. Left out or empty: any.
+    /// Id of a project that the key must be valid for. If left out or empty: any.
     #[oai(validator(max_length = 100))]
     pub project_id: Option<String>,
-    /// Minimum role of the key: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. Left out: any.
+    /// Minimum role of the key: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. Default: any.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
     pub role: Option<i64>,
 }
@@ -59,9 +59,9 @@ struct Verification {
     /// Role of the key, as a number. Null if the key was not found.
     #[oai(nullable)]
     role_id: Option<u8>,
-    /// Ids of the projects that the key is restricted to. Empty: the whole organization.
+    /// Ids of the projects that the key is restricted to. Empty if it is valid for the whole organization.
     projects: Vec<String>,
-    /// End of validity. Null if the key never expires, or was not found.
+    /// End of validity. Null if the key never expires or was not found.
     #[oai(nullable)]
     expire_date: Option<Timestamp>,
 }

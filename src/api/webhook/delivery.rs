@@ -21,7 +21,7 @@ pub(super) struct ReplayRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "WebhookDeliveryState", rename_all = "lowercase")]
 pub(super) enum DeliveryState {
-    /// Attempted until it is delivered or fails for good.
+    /// Attempted until it succeeds or permanently fails.
     Pending,
     /// The receiver accepted it.
     Delivered,
@@ -39,8 +39,8 @@ struct DeliveryItem {
     event_id: i64,
     /// State of the delivery.
     state: DeliveryState,
-    /// Number of attempts, at most 10. The first attempt is always its own. After that, while the receiver is down (no
-    /// response, 408, 429 or 5xx), a failed attempt of another delivery counts for all deliveries that are due.
+    /// Number of attempts, at most 10. Every delivery is attempted at least once. After that, while the receiver is
+    /// down (no response, 408, 429 or 5xx), a failed attempt of one delivery counts for all deliveries that are due.
     attempts: u32,
     /// Time at which the next attempt is due. Null unless the delivery is pending.
     #[oai(nullable)]
@@ -48,12 +48,12 @@ struct DeliveryItem {
     /// HTTP status of the response to the last attempt. Null if it got none.
     #[oai(nullable)]
     last_status: Option<u16>,
-    /// Why the last attempt got no response, or why the delivery was abandoned. Null if there is nothing to explain.
+    /// Why the last attempt got no response, or why the delivery was abandoned. Null if neither happened.
     #[oai(nullable)]
     last_why: Option<String>,
     /// Time of the event.
     created_at: Timestamp,
-    /// Time at which it was delivered or failed for good. Null while it is pending.
+    /// Time at which the delivery succeeded or permanently failed. Null while it is pending.
     #[oai(nullable)]
     ended_at: Option<Timestamp>,
 }
@@ -64,7 +64,7 @@ struct DeliveryItem {
 pub(super) struct DeliveryListAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The deliveries, newest first.
     data: Vec<DeliveryItem>,
@@ -88,7 +88,7 @@ struct Replayed {
 pub(super) struct ReplayedAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// How many deliveries were replayed.
     data: Replayed,
@@ -108,7 +108,7 @@ struct Tested {
 pub(super) struct TestedAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The queued test event.
     data: Tested,
@@ -141,7 +141,8 @@ impl DeliveryListAnswer {
 impl ReplayedAnswer {
     pub(super) fn new(count: usize, more: bool) -> Self {
         let data = Replayed { count: u32::try_from(count).unwrap_or(u32::MAX), more };
-        Self { success: true, message: format!("Replayed {count} failed delivery(s)"), data }
+        let deliveries = if count == 1 { "delivery" } else { "deliveries" };
+        Self { success: true, message: format!("Replayed {count} failed {deliveries}"), data }
     }
 }
 

@@ -18,7 +18,8 @@ use crate::domain::webhook::{
 #[oai(rename = "WebhookInput", skip_serializing_if_is_none)]
 pub(super) struct WebhookRequest {
     /// Target URL: `https`, or `http` to a network in the server's setting `webhook_allow`. Private addresses are
-    /// allowed only in these networks. Administrators can see it; the audit log never has it. Up to 2,048 characters.
+    /// allowed only in these networks. Administrators can see the URL; the audit log never contains it. Up to 2,048
+    /// characters.
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: String,
     /// Name of the webhook: up to 100 characters.
@@ -26,10 +27,10 @@ pub(super) struct WebhookRequest {
     name: Option<String>,
     /// Kinds of resource to send events about: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5
     /// workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13
-    /// conversation. Left out or empty: all.
+    /// conversation. If left out or empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
-    /// Kinds of change to send: 0 created, 1 updated, 2 deleted. Left out or empty: all.
+    /// Kinds of change to send: 0 created, 1 updated, 2 deleted. If left out or empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "2")))]
     events: Option<Vec<i64>>,
     /// Whether to create the webhook disabled. Default false.
@@ -47,7 +48,7 @@ pub(super) struct ChangeRequest {
     /// Name of the webhook: up to 100 characters.
     #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     name: Option<String>,
-    /// Kinds of resource to send events about, with the numbers of `createWebhook`. Empty: all.
+    /// Kinds of resource to send events about, numbered as in `createWebhook`. Empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]
     contexts: Option<Vec<i64>>,
     /// Kinds of change to send: 0 created, 1 updated, 2 deleted. Empty: all.
@@ -80,9 +81,9 @@ pub(super) struct WebhookItem {
     url: String,
     /// Name of the webhook.
     name: String,
-    /// Kinds of resource that it is sent events about. Empty: all.
+    /// Kinds of resource whose events are sent. Empty: all.
     contexts: Vec<u8>,
-    /// Kinds of change that it is sent. Empty: all.
+    /// Kinds of change that are sent. Empty: all.
     events: Vec<u8>,
     /// Whether the webhook is disabled.
     disabled: bool,
@@ -92,7 +93,8 @@ pub(super) struct WebhookItem {
     disabled_why: Option<String>,
     /// Time of creation.
     created_at: Timestamp,
-    /// End of the overlap in which the previous secret signs too. Null if there is none.
+    /// End of the overlap during which deliveries are also signed with the previous secret. Null if there is no
+    /// overlap.
     #[oai(nullable)]
     previous_secret_until: Option<Timestamp>,
     /// Time of the last attempt. Null if there was none.
@@ -122,7 +124,7 @@ pub(super) struct WebhookWithSecret {
 pub(super) struct WebhookAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The webhook.
     data: WebhookItem,
@@ -134,7 +136,7 @@ pub(super) struct WebhookAnswer {
 pub(super) struct WebhookListAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The webhooks, newest first.
     data: Vec<WebhookItem>,
@@ -145,7 +147,7 @@ pub(super) struct WebhookListAnswer {
 pub(super) struct WebhookSecretAnswer {
     /// Always true.
     success: bool,
-    /// Confirmation for people.
+    /// Human-readable confirmation.
     message: String,
     /// The webhook.
     data: WebhookWithSecret,

@@ -24,7 +24,7 @@ pub fn tls(settings: &Settings, now: Time) -> Vec<Finding> {
         found.push(Finding::act(
             "tls",
             problem,
-            "Put a certificate and its key there, in PEM and readable by the server",
+            "Put a certificate and its key at these paths, in PEM format and readable by the server",
         ));
         return found;
     }
@@ -33,7 +33,7 @@ pub fn tls(settings: &Settings, now: Time) -> Vec<Finding> {
     let first = dates.as_ref().and_then(|dates| dates.iter().map(|(from, _)| *from).max());
     let last = dates.as_ref().and_then(|dates| dates.iter().map(|(_, until)| *until).min());
     let path = cert.display();
-    let renew = format!("Renew it and put it at {path}: the server reloads it automatically");
+    let renew = format!("Renew the certificate and put it at {path}: the server reloads it automatically");
     found.push(match (first, last) {
         (Some(_), Some(last)) if last < now => {
             Finding::act("tls", format!("The certificate {path} expired at {last}: clients cannot connect"), renew)

@@ -112,14 +112,17 @@ impl Gauges {
             backup: gauge("backup_timestamp_seconds", "Time of the last backup, in Unix seconds; 0 if there was none"),
             org_keys: gauge("org_keys", "Organization keys"),
             nodes: gauge("nodes", "Registered nodes, without deleted ones"),
-            nodes_largest: gauge("nodes_largest", "Nodes of the organization with the most, deleted ones included"),
-            nodes_max: gauge("nodes_max", "Maximum number of nodes of an organization, deleted ones included"),
+            nodes_largest: gauge(
+                "nodes_largest",
+                "Nodes of the organization that has the most, including deleted ones",
+            ),
+            nodes_max: gauge("nodes_max", "Maximum number of nodes of an organization, including deleted ones"),
             nodes_silent: gauge("nodes_silent", "Nodes without a signed call for at least the setting node_silent"),
-            api_keys: gauge("api_keys", "API keys, expired ones included"),
+            api_keys: gauge("api_keys", "API keys, including expired ones"),
             expiring,
             pending: gauge(
                 "webhook_deliveries_pending",
-                "Pending webhook deliveries, those of disabled webhooks included",
+                "Pending webhook deliveries, including those of disabled webhooks",
             ),
             oldest: gauge(
                 "webhook_oldest_pending_seconds",
