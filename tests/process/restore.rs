@@ -233,7 +233,7 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
     let (_, rest) = output
         .split_once("used signatures are unknown: all signed calls are refused until ")
         .unwrap_or_else(|| panic!("{output}"));
-    let (until, rest) = rest.split_once(' ').expect("a time");
+    let (until, rest) = rest.split_once(", ").expect("a time");
     assert_eq!(rest, "and nodes must sign again after that.\n");
     let quarter = Duration::from_mins(15);
     assert!(
