@@ -1,4 +1,4 @@
-//! What users, nodes and attackers see: one server per test, in this process, on a port of the system's choice.
+//! The server as users, nodes and attackers see it: one server per test, in this process, on a free port.
 
 #[path = "../shared/missing.rs"]
 mod missing;
