@@ -1,4 +1,4 @@
-//! The program as a process: killed, stopped, damaged, backed up, and asked from a shell.
+//! The program as a process: killed, stopped, damaged, backed up, and called from a shell.
 
 #[path = "../shared/missing.rs"]
 mod missing;
