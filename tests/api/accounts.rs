@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Identity, Server, entries};
-use crate::people::guest;
+use crate::users::guest;
 
 const HOUR: i64 = 3_600_000;
 const PASSWORD: &str = "a cat on 3 roofs";

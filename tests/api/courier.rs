@@ -1,13 +1,13 @@
 //! A single delivery attempt, against receivers that behave, misbehave and lie.
 
-mod asked;
 mod down;
+mod end_to_end;
 mod hostile_urls;
-mod places;
 mod receiver;
-mod rounds;
+mod retry_after;
+mod running;
+mod slots;
 mod tls;
-mod whole;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

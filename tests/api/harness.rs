@@ -32,7 +32,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::truth;
+use crate::contract;
 
 /// When every test begins: 2024-01-15T10:30:00.000Z.
 pub const BEGIN: i64 = 1_705_314_600_000;
@@ -184,7 +184,7 @@ impl Server {
         } else {
             response.into_body().collect().await.expect("a whole body").to_bytes()
         };
-        truth::checked(&method, &path, Answer { status, headers, body })
+        contract::checked(&method, &path, Answer { status, headers, body })
     }
 
     /// A request to add to.
@@ -339,7 +339,7 @@ pub async fn raw(address: SocketAddr, request: String) -> Answer {
     });
     let (status, headers) = (status.parse().expect("a status"), headers.collect());
     let answer = Answer { status, headers, body: Bytes::from(body.to_owned()) };
-    truth::checked(&method.parse().expect("a method"), &path, answer)
+    contract::checked(&method.parse().expect("a method"), &path, answer)
 }
 
 /// Every entry of the audit log, read from the database file.

@@ -4,9 +4,9 @@
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::contract::resolve;
 use crate::harness::{Identity, Server};
 use crate::openapi::operations;
-use crate::truth::resolve;
 
 /// Limits that are not enforced by a 400, each with the reason: operation, field.
 const OTHERWISE: [(&str, &str); 6] = [

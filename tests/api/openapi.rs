@@ -10,8 +10,8 @@ use orgkeys::api::http::document;
 use poem_openapi::OpenApi;
 use serde_json::{Map, Value, json};
 
+use crate::contract::{DOCUMENT, misfit, resolve};
 use crate::harness::Server;
-use crate::truth::{DOCUMENT, misfit, resolve};
 
 /// Every operation of the document with its method and path.
 pub fn operations() -> Vec<(&'static str, &'static str, &'static Value)> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Identity, Server, blocking, entries};
 use crate::outbox::{carry, due, owner_and_hook, tell};
-use crate::outbox_bound::{change, fill, number};
+use crate::outbox_limit::{change, fill, number};
 use crate::webhooks::Hook;
 
 const REFUSED: Outcome = Outcome::Refused { status: 500, retry_after: None };

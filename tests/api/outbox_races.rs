@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::harness::Server;
 use crate::outbox::{due, owner_and_hook, selected, tell};
-use crate::outbox_bound::change;
 use crate::outbox_down::details;
+use crate::outbox_limit::change;
 use crate::webhooks::Hook;
 
 const REFUSED: Outcome = Outcome::Refused { status: 500, retry_after: None };

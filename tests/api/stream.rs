@@ -12,8 +12,8 @@ use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::contract;
 use crate::harness::{Answer, Identity, Server, entries, with_body};
-use crate::truth;
 
 /// Far beyond everything here, so it is reached only when something is lost.
 pub const BOUND: Duration = Duration::from_mins(1);
@@ -45,7 +45,7 @@ impl Reader {
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let response = client.request(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        let head = truth::checked(&Method::GET, &path, Answer { status, headers, body: Bytes::new() });
+        let head = contract::checked(&Method::GET, &path, Answer { status, headers, body: Bytes::new() });
         assert_eq!(status, StatusCode::OK, "{query}");
         Self { body: response.into_body(), text: String::new(), messages: VecDeque::new(), headers: head.headers }
     }
@@ -83,7 +83,7 @@ impl Reader {
             let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
             let Some(data) = field("data: ") else { continue };
             let (id, name) = (field("id: ").expect("an id"), field("event: ").expect("a name"));
-            truth::check_message(&id, &name, &data);
+            contract::check_message(&id, &name, &data);
             let (id, data) = (id.parse().expect("a number"), serde_json::from_str(&data).expect("JSON"));
             return (id, name, data);
         }

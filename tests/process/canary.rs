@@ -1,6 +1,6 @@
 //! Secrets appear only in the response that shows them, whatever was done and however much is logged.
 
-mod people;
+mod operations;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -132,9 +132,9 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
         let answer = call(canary, server, Some(owner), &line, None);
         assert!(status == 0 || answer.status == status, "{line}: {answer:?}");
     }
-    people::people(canary, server, owner);
-    people::api_keys(canary, server, owner);
-    people::webhooks(canary, server, owner);
+    operations::users(canary, server, owner);
+    operations::api_keys(canary, server, owner);
+    operations::webhooks(canary, server, owner);
     let events = call(canary, server, Some(owner), "POST /systemevent", Some(&json!({ "take": 100 }))).json();
     let id = &events["events"][0]["id"];
     for method in ["POST", "DELETE"] {
@@ -250,7 +250,7 @@ fn whole_run(log_format: &str) {
     canary.secret("a token that was mislaid", &lost);
     canary.secret("the owner's token", &owner.token);
     everything(&mut canary, &server, &owner);
-    people::sessions(&mut canary, &home, &server);
+    operations::sessions(&mut canary, &home, &server);
     misplaced(&mut canary, &server, &owner, &lost);
     // With a valid token more of a request is read.
     misplaced(&mut canary, &server, &owner, &owner.token.clone());

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use serde_json::json;
 
+use super::end_to_end::{header, until};
 use super::nobody;
 use super::receiver::Receiver;
-use super::whole::{header, until};
 use crate::harness::Server;
-use crate::outbox_bound::number;
 use crate::outbox_down::details;
+use crate::outbox_limit::number;
 use crate::webhooks::Hook;
 
 const MANY: i64 = 300;

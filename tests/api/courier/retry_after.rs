@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::receiver::Receiver;
 use crate::harness::{Identity, Server};
-use crate::outbox_bound::{change, number};
+use crate::outbox_limit::{change, number};
 use crate::webhooks::Hook;
 
 const FOR_AN_HOUR: &str = "HTTP/1.1 429 X\r\nretry-after: 3600\r\n\r\n";

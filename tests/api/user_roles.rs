@@ -8,8 +8,8 @@ use orgkeys::domain::role::Role;
 use serde_json::json;
 
 use crate::harness::{Identity, Server, entries};
-use crate::people::{USERS, delete, guest, path, people, put};
 use crate::sessions::conn;
+use crate::users::{USERS, delete, guest, path, people, put};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_can_grant_change_or_revoke_a_role_above_their_own() {

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::harness::Server;
-use crate::people::{USERS, delete, guest, path, people, put};
+use crate::users::{USERS, delete, guest, path, people, put};
 
 const LIMIT: &str = "The organization has reached its limit of 4 users, including deleted ones: ask the server's administrator to \
    raise people_max";

@@ -40,7 +40,7 @@ pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
 }
 
 /// Passwords and invitations, valid and invalid.
-pub(super) fn people(canary: &mut Canary, server: &Server, owner: &Owner) {
+pub(super) fn users(canary: &mut Canary, server: &Server, owner: &Owner) {
     let email = format!("{}@example.org", now().millis());
     let new = json!({ "email": email, "firstName": "Eve", "lastName": "", "sendInvite": true });
     let made = server.call("POST", "/organization/users", Some(&owner.token), Some(&new)).json();

@@ -3,8 +3,8 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
+use super::end_to_end::until;
 use super::receiver::Receiver;
-use super::whole::until;
 use crate::harness::{Identity, Server};
 use crate::webhooks::Hook;
 

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::end_to_end::{header, until};
 use super::nobody;
 use super::receiver::Receiver;
-use super::whole::{header, until};
 use crate::harness::{Identity, Server};
-use crate::outbox_bound::number;
-use crate::outbox_kept::fill;
+use crate::outbox_limit::number;
+use crate::outbox_retention::fill;
 use crate::webhooks::Hook;
 
 const DELIVERED: &str = "SELECT count(*) FROM delivery WHERE state = 'delivered'";

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Identity, Server, blocking, entries};
 use crate::outbox::{due, owner_and_hook, settle};
-use crate::outbox_bound::change;
+use crate::outbox_limit::change;
 use crate::webhooks::Hook;
 
 const DAY: i64 = 86_400_000;
