@@ -184,7 +184,7 @@ async fn a_refusal_is_counted_even_if_the_client_has_disconnected() {
     client.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.expect("sent");
     wait_for(&server, 1).await;
     drop(client);
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     wait_for(&server, 0).await;
     let answered = "orgkeys_requests_total{operation=\"registerNode\",status=\"400\"} 1\n";
     while !String::from_utf8_lossy(&server.call(Method::GET, "/metrics", None).await.body).contains(answered) {
@@ -218,7 +218,7 @@ async fn a_refusal_lost_with_its_transaction_is_counted_when_the_client_retries(
         wait_for(&server, 2).await;
         calls.extend((1..200).map(|number| register(fresh(number))));
         wait_for(&server, 201).await;
-        holder.execute_batch("COMMIT").expect("let go");
+        holder.execute_batch("COMMIT").expect("committed");
         match replayed.await.expect("an answer").refusal() {
             (503, _) => lost += 1,
             // The writer was so slow that it batched the first two together.

@@ -129,7 +129,7 @@ fn out_of_file_descriptors_the_server_waits_idly_and_recovers() {
     let (began, before) = (Instant::now(), program.worked());
     let mut last = program.connect_silently();
     last.set_read_timeout(Some(Duration::from_secs(1))).expect("a bound");
-    assert!(!ask(&mut last), "answered although no descriptor is left");
+    assert!(!ask(&mut last), "answered without a free descriptor");
     let (worked, took) = (program.worked() - before, began.elapsed());
     assert!(u128::from(worked) * 10 < took.as_millis() / 2, "worked {worked} of {} hundredths", took.as_millis() / 10);
     drop(crowd);

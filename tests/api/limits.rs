@@ -105,7 +105,7 @@ async fn values_beyond_a_documented_limit_are_refused() {
         if media.is_object() {
             for (field, body) in bodies(&media["example"], &media["schema"], beyond) {
                 let refused = excused(field) || is_refused(&server, &owner, (&method, &path), Some(&body), field).await;
-                assert!(refused, "{name} takes {field} of {body}");
+                assert!(refused, "{name} accepts {field} of {body}");
                 fields += 1;
             }
         }
@@ -118,12 +118,12 @@ async fn values_beyond_a_documented_limit_are_refused() {
                 let text = value.as_str().map_or_else(|| value.to_string(), |text| text.replace('\u{1}', "%01"));
                 let asked = format!("{path}?{field}={text}");
                 let refused = is_refused(&server, &owner, (&method, &asked), None, field).await;
-                assert!(refused, "{name} takes {field}={text}");
+                assert!(refused, "{name} accepts {field}={text}");
                 parameters += 1;
             }
         }
     }
-    assert!(fields > 150 && parameters > 40, "only {fields} fields and {parameters} parameters were looked at");
+    assert!(fields > 150 && parameters > 40, "only {fields} fields and {parameters} parameters were checked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,9 +138,9 @@ async fn nullable_fields_accept_null() {
         for (field, body) in bodies(&media["example"], &media["schema"], null) {
             let refused =
                 !WANTING.contains(&field) && is_refused(&server, &owner, (&method, &path), Some(&body), field).await;
-            assert!(!refused, "{method} {path} does not take {body}");
+            assert!(!refused, "{method} {path} does not accept {body}");
             fields += 1;
         }
     }
-    assert!(fields > 30, "only {fields} were looked at");
+    assert!(fields > 30, "only {fields} were checked");
 }

@@ -103,7 +103,7 @@ async fn changes_that_wait_for_the_writer_are_counted() {
         tokio::task::yield_now().await;
     }
     expect(&server, &["orgkeys_writer_waiting 3"]).await;
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     for call in calls {
         call.await.expect("an answer");
     }

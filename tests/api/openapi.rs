@@ -156,7 +156,7 @@ fn request_and_response_examples_match_their_schemas() {
             count += 1;
         }
     }
-    assert!(count > operations().len(), "only {count} were looked at");
+    assert!(count > operations().len(), "only {count} were checked");
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().expect("schemas") {
         if let Some(example) = schema.get("example") {
             assert_eq!(misfit("", example, schema), None, "{name}");
@@ -256,7 +256,7 @@ fn every_input_has_a_limit() {
             fields += 1;
         }
     }
-    assert!(parameters > 20 && fields > 80, "only {parameters} parameters and {fields} fields were looked at");
+    assert!(parameters > 20 && fields > 80, "only {parameters} parameters and {fields} fields were checked");
 }
 
 #[test]

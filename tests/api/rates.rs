@@ -61,7 +61,7 @@ async fn many_access_tokens_give_a_user_at_most_twice_the_calls() {
     assert!((7..=7 + 2 * came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
     let expected = "This user has reached the limit of 2 calls per second across all their sessions and access tokens: slow down, or ask \
        the server's administrator to raise caller_rate";
-    assert_eq!(held.expect("one that was held").json()["message"], expected);
+    assert_eq!(held.expect("a limited call").json()["message"], expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +82,7 @@ async fn each_api_key_has_a_rate_limit_apart_from_its_creators() {
     }
     assert!((4..=4 + came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
     let expected = "This API key has reached the limit of 1 calls per second: slow down, or ask the server's administrator to raise caller_rate";
-    assert_eq!(held.expect("one that was held").json()["message"], expected);
+    assert_eq!(held.expect("a limited call").json()["message"], expected);
     assert_eq!(server.call_with_key(&second, Method::GET, "/node", None).await.status, StatusCode::OK);
     assert_eq!(profile(&server, &owner).await.status, StatusCode::OK);
 }
@@ -126,7 +126,7 @@ async fn the_users_and_api_keys_of_an_organization_share_its_rate_limit() {
         }
     }
     assert!((12..=12 + 3 * came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
-    let held = held.expect("one that was held");
+    let held = held.expect("a limited call");
     assert_eq!(held.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(held.headers["retry-after"], "1");
     let expected = "This organization has reached the limit of 3 calls per second across all its users and API keys: slow down, or ask the \

@@ -44,7 +44,7 @@ async fn every_operation_with_a_body_rejects_large_bodies_and_other_media_types(
         assert_eq!(text.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE".to_owned()), "{method} {path}");
         count += 1;
     }
-    assert!(count > 20, "only {count} were looked at");
+    assert!(count > 20, "only {count} were checked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +57,7 @@ async fn every_operation_with_a_body_rejects_one_that_arrives_too_slowly() {
     }
     let answers = asked.join_all().await;
     assert!(answers.iter().all(|answer| answer.refusal() == (408, "REQUEST_TIMEOUT".to_owned())), "{answers:?}");
-    assert!(answers.len() > 20, "only {} were looked at", answers.len());
+    assert!(answers.len() > 20, "only {} were checked", answers.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +75,7 @@ async fn every_authenticated_operation_is_rate_limited() {
         }
         count += 1;
     }
-    assert!(count > 40, "only {count} were looked at");
+    assert!(count > 40, "only {count} were checked");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,7 +189,7 @@ async fn a_key_of_another_organization_looks_unknown() {
     assert_eq!(told(&presented[0]), (401, "NOT_FOUND".to_owned(), Default::default()));
     assert_eq!(presented[0].headers["www-authenticate"], "Bearer");
     for answers in [asked, presented] {
-        assert!(answers.windows(2).all(|two| two[0] == two[1]), "they can be told apart: {answers:?}");
+        assert!(answers.windows(2).all(|two| two[0] == two[1]), "they can be distinguished: {answers:?}");
     }
     let own = present(&server, &format!("?organization={}", other.org), &[("x-api-key", &theirs.secret)]).await;
     assert_eq!(own.status, StatusCode::OK, "it is valid in its own organization");

@@ -160,7 +160,7 @@ fn a_request_whose_client_disconnected_is_logged_counted_and_recorded() {
     let holder = sqlite(&home.database);
     let client = waiting(&server, &owner, &holder);
     drop(client);
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     let counted = "orgkeys_requests_total{operation=\"getProfile\",status=\"200\"} 1\n";
     let began = Instant::now();
     while !metrics(&server).contains(counted) {
@@ -183,7 +183,7 @@ fn a_request_abandoned_by_a_shutdown_is_logged_and_recorded() {
     let mut given = String::new();
     let _ = client.read_to_string(&mut given);
     assert_eq!(given, "");
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     assert_eq!(server.ended().0, Some(0));
     assert_eq!(line(&home), Some(("none".to_owned(), 499)), "{}", home.log());
     assert!(home.done(&["audit", "export"]).contains("\"departed\""), "its entry is kept");

@@ -144,7 +144,7 @@ impl<'a> Comparison<'a> {
         for key in ["type", "format"] {
             self.unless(old[key] == new[key], place, &format!("has another {key}"));
         }
-        self.unless(old["x-alias"].is_null() || old["x-alias"] == new["x-alias"], place, "lost a spelling");
+        self.unless(old["x-alias"].is_null() || old["x-alias"] == new["x-alias"], place, "lost an alias");
         self.known_values(place, &old["enum"], &new["enum"], way);
         match way {
             Way::In => self.limits(place, old, new),
@@ -171,7 +171,7 @@ impl<'a> Comparison<'a> {
 
     /// What was accepted must still be accepted.
     fn limits(&mut self, place: &str, old: &Value, new: &Value) {
-        self.unless(old["nullable"] != true || new["nullable"] == true, place, "may not be null any more");
+        self.unless(old["nullable"] != true || new["nullable"] == true, place, "may no longer be null");
         for key in ["maxLength", "maximum", "maxItems", "maxProperties"] {
             let holds = new[key].as_f64().is_none_or(|new| old[key].as_f64().is_some_and(|old| old <= new));
             self.unless(holds, place, &format!("has a smaller {key}"));
@@ -185,7 +185,7 @@ impl<'a> Comparison<'a> {
             self.unless(holds, place, &format!("has another {key}"));
         }
         let closed = |schema: &Value| schema["additionalProperties"] == false;
-        self.unless(closed(old) || !closed(new), place, "takes no other fields any more");
+        self.unless(closed(old) || !closed(new), place, "no longer accepts other fields");
     }
 
     fn fields(&mut self, place: &str, old: &'a Value, new: &'a Value, way: Way) {

@@ -51,7 +51,7 @@ pub fn misfit(place: &str, value: &Value, schema: &'static Value) -> Option<Stri
     let schema = resolve(schema);
     let words = schema.as_object().expect("a schema").keys();
     let unknown: Vec<_> = words.filter(|word| !WORDS.contains(&word.as_str())).collect();
-    assert!(unknown.is_empty(), "{place}: nobody looks at {unknown:?}");
+    assert!(unknown.is_empty(), "{place}: unsupported keywords {unknown:?}");
     let among = schema["enum"].as_array().is_none_or(|known| known.contains(value));
     let fits = match (schema["type"].as_str().expect("a type"), value) {
         (_, Value::Null) => schema["nullable"] == true,
@@ -97,7 +97,7 @@ fn text_fits(text: &str, schema: &Value) -> bool {
     let format = match schema["format"].as_str() {
         None => true,
         Some("date-time") => pattern(MOMENT),
-        Some(format) => panic!("nobody looks at the format {format}"),
+        Some(format) => panic!("unsupported format {format}"),
     };
     format
         && schema["pattern"].as_str().is_none_or(pattern)
@@ -119,7 +119,7 @@ fn number_fits(number: i64, schema: &Value) -> bool {
         Some("uint16") => u16::try_from(number).is_ok(),
         Some("uint32") => u32::try_from(number).is_ok(),
         Some("int64") | None => true,
-        Some(format) => panic!("nobody looks at the format {format}"),
+        Some(format) => panic!("unsupported format {format}"),
     };
     format
         && schema["minimum"].as_i64().is_none_or(|least| number >= least)

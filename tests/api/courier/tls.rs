@@ -32,7 +32,7 @@ fn certificate(folder: &Path) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it runs").success()
 }
 
-/// Accepts one connection. Gives what was read after the handshake, if the handshake succeeded.
+/// Accepts one connection. Returns what was read after the handshake, if the handshake succeeded.
 async fn receiver(folder: &Path) -> (u16, JoinHandle<Option<String>>) {
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).expect("a key");
     let chain = certificates(&folder.join("cert.pem")).expect("a certificate");
