@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_override_variables_override_the_file_override_defaults() {
+    fn settings_come_from_flags_then_variables_then_file_then_defaults() {
         let config = file("max = 7\nreaders = 8\nlog = \"warn\"\n");
         let environment = environment(&[("ORGKEYS_MAX", "9"), ("ORGKEYS_READERS", "10")]);
         let flags = Flags::default().with("max", "11");

@@ -101,7 +101,7 @@ async fn signing_out_with_a_used_refresh_token_ends_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_a_user_ends_their_sessions_at_once() {
+async fn the_sessions_of_a_deleted_user_end_at_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;

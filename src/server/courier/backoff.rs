@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn backoff_honours_retry_after_up_to_a_day_and_is_finally_forgotten() {
+    fn backoff_honors_retry_after_up_to_a_day_and_is_finally_forgotten() {
         let (mut backoffs, attempt) = (Backoffs::default(), attempt(0));
         let now = Instant::now();
         backoffs.record(&attempt, &asks(20), now);
