@@ -49,7 +49,7 @@ fn last_two(system: &System) -> Vec<String> {
 }
 
 #[test]
-fn a_search_is_recorded_once_when_it_ends() {
+fn a_search_is_recorded_once_at_its_end() {
     let (_folder, system, caller, _) = site();
     let mut slices = 0;
     let found = system.app().search(&caller, &Rule::SeesEvents, |_, grant| {
@@ -62,7 +62,7 @@ fn a_search_is_recorded_once_when_it_ends() {
 }
 
 #[test]
-fn a_search_ends_with_the_right_to_it() {
+fn a_search_stops_when_its_token_is_revoked() {
     let (_folder, system, caller, token) = site();
     let mut slices = 0;
     let found = system.app().search(&caller, &Rule::SeesEvents, |_, _| {

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
+    fn settings_come_from_flags_then_variables_then_file_then_defaults() {
         let config = file("max = 7\nreaders = 8\nlog = \"warn\"\n");
         let environment = environment(&[("ORGKEYS_MAX", "9"), ("ORGKEYS_READERS", "10")]);
         let flags = Flags::default().with("max", "11");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_and_an_unknown_variable_a_warning_that_name_the_nearest() {
+    fn unknown_keys_fail_and_unknown_variables_warn_with_a_suggestion() {
         let config = file("signature_windw = 10\n");
         let error = resolve(&Flags::default(), &Texts::new(), Some(config.path())).expect_err("unknown");
         assert!(error.to_string().contains("did you mean signature_window?"), "{error}");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_by_two_of_its_names_is_an_error() {
+    fn a_setting_under_two_of_its_names_is_an_error() {
         let config = file("max = 7\norg_keys_max = 8\n");
         let error = resolve(&Flags::default(), &Texts::new(), Some(config.path())).expect_err("two of one");
         assert_eq!(error.to_string(), "org_keys_max and max are both set by file: set only one of them");
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_comes_from_its_file_is_masked_and_is_in_no_error() {
+    fn a_secret_is_read_from_its_file_and_never_printed() {
         let token = file("okp_verysecret\n");
         let path = token.path().display().to_string();
         let from_file = environment(&[("ORGKEYS_METRICS_TOKEN_FILE", &path)]);

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_password_is_right() {
+    fn only_the_right_password_verifies() {
         let stored = hash(&password(), &mut StdRng::seed_from_u64(7)).expect("a hash");
         assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::Right);
         for wrong in ["", "a cat on 3 roof", "A cat on 3 roofs", "a cat on 3 roofs "] {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_without_a_hash_takes_the_same_work_and_is_wrong() {
+    fn an_account_without_a_hash_takes_the_same_work_and_fails() {
         let nobodys = read(&NOBODYS).expect("a hash that is run");
         let now = Params::new(MEMORY, PASSES, LANES, Some(HASH)).expect("parameters");
         assert_eq!((&nobodys.params, nobodys.salt.len()), (&now, SALT));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_takes_less_work_is_weak() {
+    fn a_hash_with_lower_cost_is_weak() {
         for stored in [stored_as(MEMORY - 1, PASSES, LANES), stored_as(MEMORY, PASSES - 1, LANES)] {
             assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::RightButWeak, "{stored}");
             assert_eq!(verify(&SecretString::from("another"), Some(&stored)), PasswordMatch::Wrong, "{stored}");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_asks_for_too_much_is_never_run() {
+    fn a_hash_with_excessive_cost_is_never_computed() {
         assert!(read(&asking_for(MOST_MEMORY, MOST_PASSES, MOST_LANES)).is_some());
         let four_gib = 4 * 1_024 * 1_024 - 1;
         for (memory, passes, lanes) in [
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_of_ours_is_wrong() {
+    fn malformed_hashes_never_verify() {
         let stored = stored_as(64, 1, 1);
         assert_eq!(verify(&password(), Some(&stored)), PasswordMatch::RightButWeak);
         for (from, to) in [
@@ -250,14 +250,14 @@ mod tests {
 
     /// A test vector of the reference implementation (phc-winner-argon2, `src/test.c`): 8 bytes of salt and 256 KiB.
     #[test]
-    fn a_hash_of_the_reference_implementation_is_known() {
+    fn a_hash_of_the_reference_implementation_verifies() {
         let stored = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         assert_eq!(verify(&SecretString::from("password"), Some(stored)), PasswordMatch::RightButWeak);
     }
 
     /// RFC 9106, section 5.3.
     #[test]
-    fn the_published_vector_holds() {
+    fn the_published_test_vector_matches() {
         let data = AssociatedData::new(&[4; 12]).expect("data");
         let params = ParamsBuilder::new().m_cost(32).t_cost(3).p_cost(4).data(data).build().expect("parameters");
         let argon2 = Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).expect("a secret");

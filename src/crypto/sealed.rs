@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_opens_with_its_key_in_its_place_alone() {
+    fn a_sealed_secret_opens_only_with_its_key_and_owner() {
         let mut rng = StdRng::seed_from_u64(1);
         let (key, other) = (fresh(&mut rng), SealingKey::new(&fresh(&mut rng)).expect("a key"));
         let key = SealingKey::from_line(&line(&key)).expect("the same key");
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_holds_no_key_is_none() {
+    fn a_line_without_a_valid_key_is_rejected() {
         for text in
             ["", "\n", "AAAA", &"A".repeat(44), &BASE64_STANDARD.encode([0; 31]), &BASE64_STANDARD.encode([0; 33])]
         {

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_known_by_its_kind_its_shape_and_its_checksum() {
+    fn secrets_are_recognized_by_prefix_format_and_checksum() {
         for kind in SecretKind::ALL {
             let secret = kind.fresh(&mut StdRng::seed_from_u64(7));
             let text = secret.expose_secret();

@@ -28,14 +28,14 @@ mod tests {
 
     /// The example that the specification's own libraries use in their tests.
     #[test]
-    fn the_published_example_is_signed_as_published() {
+    fn the_signature_of_the_published_example_matches() {
         let secrets = [secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
         let signature = sign(&secrets, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     #[test]
-    fn two_secrets_give_two_signatures_in_their_order() {
+    fn two_secrets_give_two_signatures_in_order() {
         let (old, new) =
             (secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), secret("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
         let one = |secret: &SecretSlice<u8>| sign(std::slice::from_ref(secret), "delivery-1", 7, b"{}");

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_waits_are_those_of_the_schedule_and_up_to_a_tenth_more() {
+    fn waits_follow_the_schedule_plus_up_to_10_percent() {
         let mut rng = StdRng::seed_from_u64(1);
         let seconds = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
         for (attempts, least) in (0..).zip(seconds) {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_is_left_alone_for_as_long_as_it_asks_up_to_a_day() {
+    fn retry_after_can_extend_a_wait_up_to_a_day() {
         let mut rng = StdRng::seed_from_u64(1);
         let day = Duration::from_hours(24);
         for (asked, waits) in [(60, 60), (86_400, 86_400), (86_401, 86_400), (u64::MAX, 86_400)] {

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_increase_while_the_clock_stands_still_and_steps_back() {
+    fn ids_increase_even_if_the_clock_stands_still_or_steps_back() {
         let (ids, mut rng) = (Ids::default(), StdRng::seed_from_u64(1));
         let times = [1_700_000_000_000, 1_700_000_000_000, 1_600_000_000_000, 1_700_000_000_001];
         let made: Vec<OrgId> = times.map(|t| ids.next(Time::from_millis(t), &mut rng)).to_vec();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_read_only_as_it_was_printed() {
+    fn an_id_is_parsed_only_in_its_printed_form() {
         let id: NodeId = Ids::default().next(Time::from_millis(1), &mut StdRng::seed_from_u64(2));
         let text = id.to_string();
         assert_eq!(NodeId::parse(&text), Some(id));

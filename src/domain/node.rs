@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_a_timestamp_means_the_same_moment() {
+    fn every_timestamp_format_is_parsed_to_the_same_time() {
         for text in ["1705314600", "1705314600000", "2024-01-15T10:30:00Z", "2024-01-15T12:30:00.000+02:00"] {
             let signed = SignedAt::parse(text).expect(text);
             assert_eq!((signed.time.millis(), signed.text.as_str()), (1_705_314_600_000, text));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_node_says_has_limits_on_both_sides() {
+    fn fields_of_a_node_are_validated() {
         assert!(parse_ip(&"a".repeat(253)).is_ok() && parse_ip(&"a".repeat(254)).is_err());
         assert!(parse_ip("").is_err() && parse_ip("1|2").is_err() && parse_ip("1\n2").is_err());
         assert!(parse_status(&"s".repeat(32)).is_ok() && parse_status(&"s".repeat(33)).is_err());

@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_being_worked_on_is_not_told() {
+    fn a_panic_message_with_data_is_not_shown() {
         let shown = |work: fn()| text(&*catch_unwind(work).expect_err("it panics")).to_owned();
         assert_eq!(shown(|| panic!("on purpose")), "on purpose");
         for work in [

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_counted_in_bytes() {
+    fn password_length_is_counted_in_bytes() {
         for taken in ["zq fox 7 jam".to_owned(), "ä".repeat(6), "x".repeat(1_024), "ä".repeat(512)] {
             let password = parse("password", &taken).expect("taken");
             assert_eq!(password.expose_secret(), taken);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn any_characters_are_taken() {
+    fn a_password_may_contain_any_characters() {
         for taken in ["            ", "tab\tand\nline\0", "ключ от квартиры", "🔑🔒🗝"] {
             assert_eq!(parse("password", taken).expect("taken").expose_secret(), taken);
         }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_in_lower_case_in_order_and_long_enough() {
+    fn the_list_of_common_passwords_is_sorted_and_lower_case() {
         assert!(COMMON.is_sorted() && COMMON.len() > 1_000);
         for password in COMMON.iter() {
             assert!(BYTES.contains(&password.len()) && lower_cased(password).as_str() == *password, "{password}");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_cased_copy_never_grows() {
+    fn lower_casing_at_most_doubles_the_length() {
         for letter in (char::MIN..=char::MAX).map(String::from) {
             let lower = lower_cased(&letter);
             assert!(lower.len() <= 2 * letter.len(), "{letter}");

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_http_with_a_host_and_no_longer_than_2048() {
+    fn a_webhook_url_is_http_with_a_host_and_at_most_2048_characters() {
         let long = |length: usize| format!("https://a/{}", "b".repeat(length - 10));
         let good = ["https://a", "HTTP://a:80/b?c=d", "http://[::1]:1/", &long(2_048)];
         for url in good {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_a_set_and_unknown_ones_are_refused() {
+    fn context_and_event_numbers_form_a_set_and_unknown_ones_are_refused() {
         assert_eq!(parse_contexts(&[13, 0, 0]).expect("known").list(), [0, 13]);
         assert_eq!(parse_changes(&[2]).expect("known").mask(), 4);
         assert_eq!(parse_changes(&[]).expect("all"), Numbers::default());
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlap_is_a_day_unless_it_is_said_and_at_most_a_week() {
+    fn the_default_overlap_is_a_day_and_the_maximum_a_week() {
         let seconds = |text| parse_overlap(text).map(|overlap| overlap.as_secs()).ok();
         assert_eq!([None, Some(0), Some(604_800)].map(seconds), [Some(86_400), Some(0), Some(604_800)]);
         assert_eq!([Some(-1), Some(604_801), Some(i64::MAX)].map(seconds), [None; 3]);

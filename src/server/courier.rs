@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stays_as_it_is_is_said_once() {
+    fn only_webhooks_not_reported_before_count_as_news() {
         let [one, two] = [1, 2].map(|number| WebhookId::from(Uuid::from_u128(number)));
         let mut known = HashSet::new();
         for (now, expected) in [

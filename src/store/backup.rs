@@ -300,7 +300,7 @@ mod tests {
     use crate::store::open;
 
     #[test]
-    fn two_backups_at_once_are_one() {
+    fn a_second_concurrent_backup_is_refused() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (database, file) = (folder.path().join("orgkeys.db"), folder.path().join("copy.db"));
         open::prepare(&database).expect("made");
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_never_takes_the_database_for_its_draft() {
+    fn a_backup_never_uses_the_database_as_its_draft() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let database = folder.path().join("orgkeys.orgkeys-draft");
         open::prepare(&database).expect("made");

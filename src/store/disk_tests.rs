@@ -52,7 +52,7 @@ impl Drop for Disk {
 }
 
 #[test]
-fn what_revokes_stands_although_the_disk_is_full_when_the_changes_beside_it_are_committed() {
+fn revocations_survive_a_disk_that_fills_up_during_their_batch() {
     let folder = TempDir::new().expect("a folder");
     let Some(disk) = Disk::on(&folder) else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
@@ -81,7 +81,7 @@ fn what_revokes_stands_although_the_disk_is_full_when_the_changes_beside_it_are_
 }
 
 #[test]
-fn the_reserve_is_on_the_disk_given_to_revocations_and_filled_again() {
+fn the_reserve_occupies_disk_is_used_by_revocations_and_refilled() {
     let folder = TempDir::new().expect("a folder");
     let Some(disk) = Disk::on(&folder) else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
@@ -121,7 +121,7 @@ fn the_reserve_is_on_the_disk_given_to_revocations_and_filled_again() {
 }
 
 #[test]
-fn a_reserve_that_a_copy_left_without_room_of_its_own_is_given_it_again() {
+fn a_sparse_reserve_file_is_filled_again() {
     let subject = Subject::new();
     let database = subject.store.path().to_owned();
     subject.store.write(|tx| add_large(tx, 1)).wait().expect("written");
@@ -136,7 +136,7 @@ fn a_reserve_that_a_copy_left_without_room_of_its_own_is_given_it_again() {
 }
 
 #[test]
-fn a_reserve_that_is_not_wanted_any_more_is_given_back_where_it_alone_keeps_a_store_from_being_opened() {
+fn an_unwanted_reserve_is_released_to_open_a_store_on_a_full_disk() {
     let folder = TempDir::new().expect("a folder");
     let Some(disk) = Disk::on(&folder) else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
@@ -153,7 +153,7 @@ fn a_reserve_that_is_not_wanted_any_more_is_given_back_where_it_alone_keeps_a_st
 }
 
 #[test]
-fn a_disk_without_room_for_anything_is_named_when_a_store_cannot_be_opened() {
+fn opening_a_store_without_a_reserve_reports_the_full_disk() {
     let folder = TempDir::new().expect("a folder");
     let Some(disk) = Disk::on(&folder) else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");

@@ -112,7 +112,7 @@ fn ids(conn: &Connection, query: &ListQuery) -> (Vec<i64>, u32) {
 }
 
 #[test]
-fn a_listing_costs_the_same_however_long_the_log_is() {
+fn the_cost_of_a_listing_does_not_depend_on_the_log_length() {
     let (short, long) = (of_three_kinds(10_200), of_three_kinds(40_800));
     for (name, query) in queries() {
         let (less, more): (u64, u64) = (steps(&short, &query).iter().sum(), steps(&long, &query).iter().sum());
@@ -122,7 +122,7 @@ fn a_listing_costs_the_same_however_long_the_log_is() {
 }
 
 #[test]
-fn a_search_for_what_is_not_there_ends_and_no_slice_of_it_costs_more_than_another() {
+fn a_search_without_matches_ends_and_every_slice_is_bounded() {
     let log = of_three_kinds(20_000);
     let none = EventFilter::default;
     let nothing = [
@@ -162,7 +162,7 @@ fn a_search_for_what_is_not_there_ends_and_no_slice_of_it_costs_more_than_anothe
 }
 
 #[test]
-fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
+fn no_search_statement_sorts_or_scans_a_table() {
     let log = of_three_kinds(100);
     let mut lookups = 0;
     for (name, query) in queries() {
@@ -182,7 +182,7 @@ fn no_statement_of_a_search_sorts_or_goes_through_a_table() {
 /// Compares with a plain query on a log with thousands of entries at the same time, some entries out of order or of
 /// another organization, and users who are both actor and object.
 #[test]
-fn a_search_finds_all_that_fits_in_its_order_whatever_is_asked() {
+fn searches_return_all_matches_in_order_for_every_filter() {
     let columns = [
         "CASE WHEN n * 7919 % 5 < 2 THEN 'node' WHEN n % 5 = 3 THEN 'api_key' ELSE 'user' END",
         "CASE WHEN n * 7919 % 5 < 2 THEN 'n' || n % 3 ELSE 'u' || n % 2 END",

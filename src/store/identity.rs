@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_row_is_read_from_the_file_as_sqlite_reads_it() {
+    fn the_identity_row_is_read_from_the_file_as_sqlite_reads_it() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let path = folder.path().join("orgkeys.db");
         crate::store::open::prepare(&path).expect("made");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_holds_anything_else_is_no_identity() {
+    fn a_page_with_other_content_has_no_identity() {
         for page in [&[][..], &[13, 0, 0, 0, 2, 0, 0, 0, 0, 20], &[13, 0, 0, 0, 1, 0, 0, 0, 255, 255, 0], &[0; 4_096]] {
             assert_eq!(FileIdentity::of_page(page), None);
         }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_follows_the_file_that_has_all_that_came_before_and_nothing_that_came_after() {
+    fn a_log_belongs_to_a_file_between_its_base_and_its_mark() {
         let log = identity(2, 1, 5, 8);
         for (mark, follows) in [(4, false), (5, true), (8, true), (9, false)] {
             assert_eq!(log.follows(&identity(2, 1, 0, mark)), follows, "{mark}");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_begins_with_the_new_identity_follows_the_file_as_it_was() {
+    fn a_log_with_a_new_identity_belongs_to_the_file_before_it() {
         let log = identity(2, 1, 5, 6);
         assert!(log.follows(&identity(1, 0, 3, 5)));
         assert!(identity(2, 1, 5, 9).follows(&identity(1, 0, 3, 5)), "a reader kept it from reaching the file");

@@ -43,7 +43,7 @@ fn database(ended: u32, others: u32) -> Connection {
 }
 
 #[test]
-fn sessions_are_listed_at_the_same_cost_however_many_have_ended() {
+fn the_cost_of_listing_sessions_does_not_depend_on_ended_ones() {
     let steps = [100, 5_000].map(|ended| {
         let conn = database(ended, 1);
         let (steps, sessions) = counted(&conn, |tx| {
@@ -60,7 +60,7 @@ type List<'l> = &'l dyn Fn(&ReadTx<'_>, u32) -> (usize, i64);
 
 /// Reading the table for each counted or skipped row takes a fifth more steps, and far more time.
 #[test]
-fn what_is_counted_or_passed_over_is_read_from_an_index_alone() {
+fn counted_and_skipped_rows_are_read_only_from_an_index() {
     let conn = database(1, 10_000);
     let (org, webhook) = (OrgId::from_bytes([0; 16]), WebhookId::from_bytes([0; 16]));
     let none = Services::parse(0).expect("none");

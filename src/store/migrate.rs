@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_run_from_where_the_file_stands_and_all_or_none() {
+    fn upgrade_steps_start_at_the_files_version_and_are_atomic() {
         let conn = Connection::open_in_memory().expect("memory");
         let steps = ["CREATE TABLE two (a)", "CREATE TABLE three (a)"];
         conn.execute_batch("CREATE TABLE two (a); PRAGMA user_version = 2").expect("version 2");

@@ -71,7 +71,7 @@ mod tests {
     use crate::store::connection;
 
     #[test]
-    fn the_log_of_a_database_that_was_taken_away_is_not_played_into_a_new_one() {
+    fn the_log_of_a_removed_database_is_not_applied_to_a_new_one() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (path, moved) = (folder.path().join("orgkeys.db"), folder.path().join("moved.db"));
         prepare(&path).expect("made");

@@ -84,7 +84,7 @@ const PLANS: [(&str, &[&str]); 20] = [
 ];
 
 #[test]
-fn the_statements_that_run_most_often_have_the_plans_that_they_had() {
+fn the_most_frequent_statements_keep_their_query_plans() {
     let conn = Connection::open_in_memory().expect("a database");
     conn.execute_batch(migrate::SCHEMA).expect("the schema");
     // As on every connection of the store: a plan does not depend on the bound values.

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_object_that_differs_is_named() {
+    fn the_first_differing_schema_object_is_named() {
         for (change, expected) in [
             ("", None),
             ("ANALYZE", None),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_text_any_more_is_a_difference() {
+    fn invalid_utf8_in_the_schema_is_a_difference() {
         let conn = ours();
         conn.execute_batch(
             "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = CAST(x'ff' || sql AS TEXT) WHERE name = 'org'",

@@ -239,7 +239,7 @@ pub fn database() -> (tempfile::TempDir, Connection) {
 }
 
 #[test]
-fn every_rule_has_two_sides() {
+fn every_schema_rule_accepts_the_limit_and_refuses_beyond() {
     let (_folder, conn) = database();
     for (statement, good, bad) in LIMITS {
         let run = |value: &str| {
@@ -254,7 +254,7 @@ fn every_rule_has_two_sides() {
 }
 
 #[test]
-fn the_audit_log_is_only_added_to_and_other_rows_are_not_orphaned() {
+fn the_audit_log_is_append_only_and_rows_are_not_orphaned() {
     let (_folder, conn) = database();
     for (statement, refused) in NEVER {
         let error = conn.execute(statement, []).expect_err(statement);
@@ -269,7 +269,7 @@ fn the_audit_log_is_only_added_to_and_other_rows_are_not_orphaned() {
 }
 
 #[test]
-fn a_deleted_key_leaves_its_nodes_without_one() {
+fn deleting_a_key_clears_it_from_its_nodes() {
     let (_folder, conn) = database();
     conn.execute("DELETE FROM org_key", []).expect("deleted");
     let key: Option<Vec<u8>> = conn.query_row("SELECT key FROM node", [], |row| row.get(0)).expect("the node");
@@ -278,7 +278,7 @@ fn a_deleted_key_leaves_its_nodes_without_one() {
 
 /// The limit on nodes is checked with every new node, so nodes must not be counted each time.
 #[test]
-fn the_nodes_of_an_organization_are_counted_whatever_becomes_of_them() {
+fn the_node_counter_follows_every_change() {
     let (_folder, conn) = database();
     let another = NODE.replacen('%', "'i', 'r', '', '', '', 0, NULL, 0, NULL", 1);
     let refresh = "UPDATE node SET region = 'x', last_contact = 9";
@@ -297,7 +297,7 @@ fn the_nodes_of_an_organization_are_counted_whatever_becomes_of_them() {
 
 /// The limit on pending deliveries is checked with every event, so they must not be counted each time.
 #[test]
-fn what_is_on_its_way_to_a_webhook_is_counted_whatever_becomes_of_it() {
+fn the_pending_counter_of_a_webhook_follows_every_change() {
     let (_folder, conn) = database();
     conn.execute(&TRIM_POINT.replacen('%', "1, zeroblob(32)", 1), []).expect("an entry covers it");
     let insert = |id: &str, event: u8, state: &str, ended: &str| {
@@ -333,7 +333,7 @@ fn what_is_on_its_way_to_a_webhook_is_counted_whatever_becomes_of_it() {
 
 /// With every event the webhooks of its organization are read, so that must be an index lookup.
 #[test]
-fn the_outbox_is_read_by_its_indexes_alone() {
+fn the_outbox_is_read_only_through_its_indexes() {
     let (_folder, conn) = database();
     let plan = |sql: &str| {
         let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a plan");

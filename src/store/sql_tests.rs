@@ -40,7 +40,7 @@ pub(super) fn statements() -> BTreeSet<String> {
 }
 
 #[test]
-fn sqlite_takes_every_statement() {
+fn sqlite_accepts_every_statement() {
     let conn = Connection::open_in_memory().expect("a database");
     conn.execute_batch(migrate::SCHEMA).expect("the schema");
     for sql in statements() {
@@ -49,7 +49,7 @@ fn sqlite_takes_every_statement() {
 }
 
 #[test]
-fn postgresql_takes_every_statement() {
+fn postgresql_accepts_every_statement() {
     let Some(postgres) = Postgres::here() else { return };
     let is_of_sqlite = |sql: &String| OF_SQLITE.iter().any(|(what, _)| sql.contains(what));
     let portable = statements().into_iter().filter(|sql| !is_of_sqlite(sql));

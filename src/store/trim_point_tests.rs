@@ -4,7 +4,7 @@
 use super::schema_tests::{TRIM_POINT, database};
 
 #[test]
-fn an_anchor_lets_go_of_what_it_covers_and_of_nothing_else() {
+fn a_trim_point_permits_deleting_only_what_it_covers() {
     let (_folder, conn) = database();
     conn.execute(&TRIM_POINT.replacen('%', "1, zeroblob(32)", 1), []).expect("an entry covers it");
     for (statement, refused) in [
@@ -26,7 +26,7 @@ fn an_anchor_lets_go_of_what_it_covers_and_of_nothing_else() {
 }
 
 #[test]
-fn an_anchor_comes_before_the_entry_that_covers_it_so_no_chain_loses_its_last_one() {
+fn a_trim_point_stays_before_its_trim_entry_so_chains_keep_one_entry() {
     for moved in [false, true] {
         for (seq, taken) in [(2, true), (3, false), (1_000, false)] {
             let (_folder, conn) = database();

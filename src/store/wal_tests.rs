@@ -59,7 +59,7 @@ fn overlap(subject: &Subject, ended: &AtomicBool, turns: &AtomicU64, (send, rece
 }
 
 #[test]
-fn readers_that_always_overlap_do_not_keep_the_log_from_being_begun_anew() {
+fn overlapping_readers_do_not_prevent_the_log_from_restarting() {
     let subject = Subject::new();
     let (ended, turns) = (AtomicBool::new(false), AtomicU64::new(0));
     let ((to_one, one), (to_other, other)) = (channel(), channel());
@@ -78,7 +78,7 @@ fn readers_that_always_overlap_do_not_keep_the_log_from_being_begun_anew() {
 }
 
 #[test]
-fn a_log_that_another_process_held_up_is_short_again_when_that_has_ended() {
+fn a_log_blocked_by_another_process_shrinks_afterwards() {
     let subject = Subject::new();
     subject.store.write(|tx| add(tx, 2, None, 10)).wait().expect("written");
     let conn = super::connection::reading(subject.store.path()).expect("a reader");

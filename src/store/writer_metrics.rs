@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transaction_is_counted_by_the_power_of_two_that_holds_its_changes() {
+    fn transactions_are_counted_in_power_of_two_buckets() {
         let counters = WriterCounters::default();
         for changes in [1, 2, 3, 4, 5, 512, 513] {
             counters.committed(changes);

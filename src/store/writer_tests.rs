@@ -165,7 +165,7 @@ pub(super) fn add_large(tx: &WriteTx<'_>, number: u8) -> Result<OrgId, StoreErro
 }
 
 #[test]
-fn a_change_that_fails_or_panics_is_undone_alone() {
+fn only_the_change_that_fails_or_panics_is_undone() {
     let subject = Subject::new();
     subject.store.write(|tx| add(tx, 1, None, 10)).wait().expect("written");
     let before = subject.store.writer_metrics();
@@ -209,7 +209,7 @@ fn a_change_that_fails_or_panics_is_undone_alone() {
 }
 
 #[test]
-fn a_refusal_that_is_recorded_is_committed_and_one_that_fails_is_undone() {
+fn a_recorded_refusal_is_committed_and_a_failed_one_undone() {
     let subject = Subject::new();
     let recorded = subject.store.decide(Urgency::Ordinary, |tx| {
         add(tx, 1, None, 10)?;
@@ -224,7 +224,7 @@ fn a_refusal_that_is_recorded_is_committed_and_one_that_fails_is_undone() {
 }
 
 #[test]
-fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on_when_there_is_room() {
+fn a_file_that_fills_up_mid_batch_drops_it_and_recovers() {
     let subject = Subject::new();
     subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
     subject.leave_room_for(24);
@@ -262,7 +262,7 @@ fn a_file_that_fills_up_in_the_middle_of_a_batch_keeps_nothing_of_it_and_goes_on
 }
 
 #[test]
-fn what_revokes_does_not_go_down_with_the_ordinary_changes_of_its_batch() {
+fn revocations_survive_the_failure_of_ordinary_changes_in_their_batch() {
     let subject = Subject::new();
     subject.store.write(|tx| add_large(tx, 200)).wait().expect("written");
     subject.leave_room_for(24);
@@ -285,7 +285,7 @@ fn what_revokes_does_not_go_down_with_the_ordinary_changes_of_its_batch() {
 }
 
 #[test]
-fn even_the_reserve_has_an_end_and_what_does_not_fit_leaves_no_trace() {
+fn revocations_beyond_the_reserve_leave_no_trace() {
     let subject = Subject::new();
     subject.leave_room_for(1);
     let fits = (0..=255).take_while(|number| {
@@ -305,7 +305,7 @@ fn even_the_reserve_has_an_end_and_what_does_not_fit_leaves_no_trace() {
 }
 
 #[test]
-fn a_change_that_goes_on_after_its_transaction_was_lost_commits_nothing() {
+fn a_change_that_continues_after_losing_its_transaction_commits_nothing() {
     let subject = Subject::new();
     subject.leave_room_for(16);
     let outcome = subject.store.write(|tx| {
@@ -319,7 +319,7 @@ fn a_change_that_goes_on_after_its_transaction_was_lost_commits_nothing() {
 }
 
 #[test]
-fn a_full_queue_is_said_to_be_busy_and_empties() {
+fn a_full_queue_is_reported_as_busy_and_drains() {
     let subject = Subject::new();
     let (release, held) = subject.hold();
     let answers: Vec<_> = (0..writer::QUEUE).map(|_| subject.enqueue(Urgency::Ordinary, |_| Ok(id(0)))).collect();
@@ -335,7 +335,7 @@ fn a_full_queue_is_said_to_be_busy_and_empties() {
 }
 
 #[test]
-fn every_connection_has_its_pragmas_and_a_reader_cannot_write() {
+fn every_connection_has_its_pragmas_and_readers_cannot_write() {
     let check = |conn: &Connection, query_only: i64| {
         assert_eq!(pragma::<String>(conn, "journal_mode").expect("a mode"), "wal");
         for (name, value) in [
@@ -369,7 +369,7 @@ fn every_connection_has_its_pragmas_and_a_reader_cannot_write() {
 }
 
 #[test]
-fn every_file_is_its_owners_alone() {
+fn every_file_is_readable_by_its_owner_only() {
     let subject = Subject::new();
     subject.store.write(|tx| add(tx, 1, None, 10)).wait().expect("written");
     for suffix in ["", "-wal", "-shm", ".lock"] {

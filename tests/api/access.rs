@@ -1,4 +1,4 @@
-//! Who may do what: every operation of the document with every credential, in the own, another and no organization.
+//! Access control: every documented operation with every credential, in the caller's own, another and no organization.
 
 mod scene;
 
@@ -19,25 +19,25 @@ const CREDENTIALS: [&str; 9] =
 /// One for each credential.
 type Statuses = [u16; 9];
 
-/// Needs a credential, and every role may.
+/// Requires a credential, of any role.
 const MEMBERS: Statuses = [401, 401, 401, 401, 200, 200, 200, 200, 200];
-/// Needs ADMINISTRATOR.
+/// Requires ADMINISTRATOR.
 const ADMINISTRATORS: Statuses = [401, 401, 401, 401, 403, 403, 403, 200, 200];
-/// Needs WORKSPACES.
+/// Requires WORKSPACES.
 const WORKSPACES: Statuses = [401, 401, 401, 401, 403, 403, 200, 200, 200];
-/// Needs WORKSPACES, and makes something.
+/// Requires WORKSPACES, and creates something.
 const WORKSPACES_MAKE: Statuses = [401, 401, 401, 401, 403, 403, 201, 201, 201];
-/// Needs a credential, and nobody may: another or a missing organization.
+/// Requires a credential, and denies every caller: another or a missing organization.
 const NOBODY: Statuses = [401, 401, 401, 401, 403, 403, 403, 403, 403];
-/// Asks for no credential.
+/// Requires no credential.
 const EVERYBODY: Statuses = [200; 9];
 
-/// The columns of API keys.
+/// The columns for API keys.
 const API_KEYS: [&str; 4] =
     ["API key of an ADMINISTRATOR", "API key of a USER", "API key of a project", "disabled API key"];
 
-/// The operations that API keys may call, with their statuses in the own organization for each of the keys above. Every
-/// other operation lets no API key in.
+/// The operations that accept API keys, with the status for each key above in its own organization. Every other
+/// operation rejects API keys.
 const FOR_API_KEYS: &[(&str, [u16; 4])] = &[
     ("listNodes", [200, 200, 403, 401]),
     ("deleteNode", [200, 403, 403, 401]),
@@ -48,14 +48,14 @@ const FOR_API_KEYS: &[(&str, [u16; 4])] = &[
     ("streamEvents", [200, 200, 403, 401]),
     ("getOrganization", [200, 200, 403, 401]),
     ("verifyApiKey", [200, 200, 200, 401]),
-    // It looks at the key itself, and no organization was named.
+    // It checks the key itself, and the request names no organization.
     ("verifyPresentedApiKey", [401; 4]),
 ];
 
-/// No API key may.
+/// No API key is accepted.
 const NO_API_KEY: [u16; 4] = [403, 403, 403, 401];
 
-/// The operation, its statuses in the own organization, and in any other; `None` where the path names no organization.
+/// Operation, statuses in the caller's own organization, and in any other (`None` if the path names no organization).
 const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("getProfile", MEMBERS, None),
     ("loginUser", EVERYBODY, None),
@@ -72,7 +72,7 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("getUser", WORKSPACES, None),
     ("updateUser", ADMINISTRATORS, None),
     ("deleteUser", ADMINISTRATORS, None),
-    // Nobody below an ADMINISTRATOR deletes anybody, and nobody below the deleter activates them.
+    // Only an ADMINISTRATOR can delete a user, and only a role no lower than the deleter's can reactivate them.
     ("activateUser", ADMINISTRATORS, None),
     ("resendInvitation", WORKSPACES, None),
     ("getOrganization", MEMBERS, Some(NOBODY)),
@@ -126,12 +126,12 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("getMetrics", EVERYBODY, None),
 ];
 
-/// Whether an operation takes API keys, as the document says.
+/// Whether the document says that an operation accepts API keys.
 fn takes_api_keys(operation: &Value) -> bool {
     operation["security"].as_array().expect("security").iter().any(|scheme| scheme.get("apiKeyAuth").is_some())
 }
 
-/// The statuses of an operation for the columns of API keys.
+/// The expected statuses of an operation for the API key columns.
 fn for_api_keys(name: &str, operation: &Value, own: &Statuses) -> [u16; 4] {
     let row = FOR_API_KEYS.iter().find(|(row, _)| *row == name);
     assert_eq!(row.is_some(), takes_api_keys(operation), "{name}");
@@ -139,7 +139,7 @@ fn for_api_keys(name: &str, operation: &Value, own: &Statuses) -> [u16; 4] {
     row.map_or(if public { [own[0]; 4] } else { NO_API_KEY }, |(_, statuses)| *statuses)
 }
 
-/// All of an answer that may not tell one organization from another.
+/// The parts of a response that must not reveal which organizations exist.
 fn told(answer: &Answer) -> (StatusCode, HeaderMap, Vec<u8>) {
     let mut headers = answer.headers.clone();
     headers.remove("x-request-id");
@@ -148,7 +148,7 @@ fn told(answer: &Answer) -> (StatusCode, HeaderMap, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_answers_every_credential_as_the_table_says() {
+async fn every_operation_returns_the_status_in_the_table_for_every_credential() {
     let mut scene = Scene::new().await;
     let columns = scene.columns().await;
     let table: BTreeMap<_, _> = TABLE.iter().map(|(name, own, elsewhere)| (*name, (own, elsewhere))).collect();
@@ -182,7 +182,10 @@ async fn every_operation_answers_every_credential_as_the_table_says() {
                 judge(&case, &answer, &mut denied);
                 answers.push(told(&answer));
             }
-            assert!(answers.windows(2).all(|two| two[0] == two[1]), "{case} tells organizations apart: {answers:?}");
+            assert!(
+                answers.windows(2).all(|two| two[0] == two[1]),
+                "{case} reveals which organizations exist: {answers:?}"
+            );
         }
     }
     assert_eq!(rows, TABLE.len(), "the table has rows of operations that do not exist");
@@ -192,13 +195,13 @@ async fn every_operation_answers_every_credential_as_the_table_says() {
         assert_eq!((entry.org.as_str(), entry.outcome.as_str()), (scene.owner.org.as_str(), "refused"), "{entry:?}");
         entry.request_id.clone().expect("a request id")
     });
-    assert_eq!(recorded.collect::<BTreeSet<_>>(), denied, "each denial has its entry, and nothing else has");
+    assert_eq!(recorded.collect::<BTreeSet<_>>(), denied, "every denial is recorded, and nothing else is");
     let keys = format!("/organization/{}/key", scene.other.org);
     let untouched = scene.server.call_as(&scene.other, Method::GET, &keys, None).await.json();
     assert_eq!(untouched["data"][0]["nodeKeys"][0]["nodeId"], IP);
 }
 
-/// What holds for every refusal. The ids of denied requests are kept.
+/// Checks what holds for every refusal, and collects the ids of denied requests.
 fn judge(case: &str, answer: &Answer, denied: &mut BTreeSet<String>) {
     let challenge = answer.headers.get("www-authenticate").map(|value| value.to_str().expect("text"));
     assert_eq!(challenge, (answer.status == StatusCode::UNAUTHORIZED).then_some("Bearer"), "{case}");

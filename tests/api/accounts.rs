@@ -1,4 +1,4 @@
-//! One's own account: taken over by an invitation, and its password changed by who knows it.
+//! A user's own account: accepting an invitation, and changing the password.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Identity, Server, entries};
-use crate::people::guest;
+use crate::users::guest;
 
 const HOUR: i64 = 3_600_000;
 const PASSWORD: &str = "a cat on 3 roofs";
 
-/// Somebody who was invited, and the token.
+/// An invited user's id, and the invitation token.
 async fn invited(server: &Server, owner: &Identity, email: &str) -> (String, String) {
     let made = server.call_as(owner, Method::POST, "/organization/users", Some(&guest(email, 0))).await;
     assert_eq!((made.status, &made.json()["data"]["validated"]), (StatusCode::CREATED, &json!(false)));
@@ -40,7 +40,7 @@ async fn put(server: &Server, who: &Identity, body: Value) -> Answer {
     server.call_as(who, Method::PUT, &format!("/user/{}", who.user), Some(&body)).await
 }
 
-/// Whether somebody's password is this one, by what is stored of it.
+/// Whether the stored hash belongs to this password.
 fn has_password(server: &Server, user: &str, password: &str) -> bool {
     let id = user.strip_prefix("user-").expect("an id").replace('-', "");
     let file = Connection::open(&server.database).expect("the file");
@@ -49,7 +49,7 @@ fn has_password(server: &Server, user: &str, password: &str) -> bool {
     verify(&SecretString::from(password), hash.as_deref()) == PasswordMatch::Right
 }
 
-/// Makes a session of an access token, as a login does.
+/// Turns an access token into a session, as a login would create it.
 fn make_session(server: &Server, who: &Identity) {
     let id = who.token_id.strip_prefix("token-").expect("an id").replace('-', "");
     let file = Connection::open(&server.database).expect("the file");
@@ -57,7 +57,7 @@ fn make_session(server: &Server, who: &Identity) {
     assert_eq!(file.execute(sql, [id]), Ok(1));
 }
 
-/// Another access token of the same person.
+/// Another access token of the same user.
 async fn another_token(server: &Server, who: &Identity) -> Identity {
     let (system, user) = (Arc::clone(&server.system), who.user.clone());
     let made = crate::harness::blocking(move || {
@@ -73,7 +73,7 @@ async fn stands(server: &Server, who: &Identity) -> bool {
     server.call_as(who, Method::GET, "/user/profile", None).await.status == StatusCode::OK
 }
 
-/// All of an answer that may not tell one token from another.
+/// The parts of a response that must not reveal anything about a token.
 fn told(answer: &Answer) -> (StatusCode, HeaderMap, Vec<u8>) {
     let mut headers = answer.headers.clone();
     headers.remove("x-request-id");
@@ -82,7 +82,7 @@ fn told(answer: &Answer) -> (StatusCode, HeaderMap, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_another() {
+async fn an_invitation_works_once_within_72_hours_and_all_bad_tokens_look_alike() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (eve, first) = invited(&server, &owner, "eve@example.org").await;
@@ -101,7 +101,7 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
     server.call_as(&owner, Method::POST, &format!("/organization/users/{deleted}/activate"), None).await;
     server.pass(72 * HOUR - 1);
     let weak = take(&server, &second, "password1234").await;
-    assert_eq!(weak.refusal(), (400, "INVALID_FIELD".to_owned()), "and the invitation stands");
+    assert_eq!(weak.refusal(), (400, "INVALID_FIELD".to_owned()), "the invitation stays valid");
     let taken = take(&server, &second, PASSWORD).await;
     let expected = json!({ "success": true, "message": "Email verified successfully" });
     assert_eq!((taken.status, taken.json()), (StatusCode::OK, expected));
@@ -126,7 +126,7 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
         answers.push(told(&refused));
     }
     assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:?}");
-    assert_eq!(entries(&server.database).await.len(), recorded, "a stranger writes nothing");
+    assert_eq!(entries(&server.database).await.len(), recorded, "a rejected token writes nothing");
     assert!(has_password(&server, &eve, PASSWORD));
     let late = take(&server, &bobs, PASSWORD).await;
     assert_eq!(late.refusal(), (400, "INVALID_TOKEN".to_owned()), "72 hours later");
@@ -139,7 +139,7 @@ async fn an_invitation_is_taken_once_within_72_hours_and_by_nobody_who_has_anoth
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_16_who_take_an_invitation_at_once_one_has_the_account() {
+async fn of_16_concurrent_acceptances_of_an_invitation_one_succeeds() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (eve, token) = invited(&server, &owner, "eve@example.org").await;
@@ -153,16 +153,16 @@ async fn of_16_who_take_an_invitation_at_once_one_has_the_account() {
     for (number, call) in calls.into_iter().enumerate() {
         let answer = call.await.expect("an answer");
         if answer.status == StatusCode::OK {
-            assert_eq!(winner.replace(number), None, "two have it");
+            assert_eq!(winner.replace(number), None, "two calls succeeded");
         } else {
             assert_eq!(answer.refusal(), (400, "INVALID_TOKEN".to_owned()));
         }
     }
-    assert!(has_password(&server, &eve, &format!("cat number {}", winner.expect("one has it"))));
+    assert!(has_password(&server, &eve, &format!("cat number {}", winner.expect("one call succeeded"))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_password_needs_no_other_and_the_next_needs_the_one_that_there_is() {
+async fn changing_a_password_requires_the_current_one_once_it_is_set() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let user = server.member_of(&owner.org, Role::User).await;
@@ -199,7 +199,7 @@ async fn a_first_password_needs_no_other_and_the_next_needs_the_one_that_there_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_ends_the_other_sessions_and_no_access_token() {
+async fn a_new_password_ends_the_other_sessions_but_no_access_token() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let user = server.member_of(&owner.org, Role::User).await;
@@ -223,12 +223,16 @@ async fn a_new_password_ends_the_other_sessions_and_no_access_token() {
     let last = last.iter().rev().find(|entry| entry.action == "user.password").expect("an entry");
     assert_eq!(last.detail.as_deref(), Some(r#"{"sessionsEnded":1}"#));
     let next = json!({ "password": "another cat on 3 roofs", "currentPassword": PASSWORD });
-    assert_eq!(put(&server, &user, next).await.status, StatusCode::OK, "with an access token that is no session");
+    assert_eq!(
+        put(&server, &user, next).await.status,
+        StatusCode::OK,
+        "an access token that is not a session may do it too"
+    );
     stand([true, false, false, true]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_8_who_change_a_password_at_once_one_does() {
+async fn of_8_concurrent_password_changes_one_succeeds() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     put(&server, &owner, json!({ "password": PASSWORD })).await;
@@ -243,16 +247,16 @@ async fn of_8_who_change_a_password_at_once_one_does() {
     for (number, call) in calls.into_iter().enumerate() {
         let answer = call.await.expect("an answer");
         if answer.status == StatusCode::OK {
-            assert_eq!(winner.replace(number), None, "two did");
+            assert_eq!(winner.replace(number), None, "two calls succeeded");
         } else {
             assert_eq!(answer.refusal(), (400, "WRONG_PASSWORD".to_owned()));
         }
     }
-    assert!(has_password(&server, &owner.user, &format!("cat number {}", winner.expect("one did"))));
+    assert!(has_password(&server, &owner.user, &format!("cat number {}", winner.expect("one call succeeded"))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_changed_by_nobody_but_its_person() {
+async fn users_can_change_only_their_own_account() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let user = server.member_of(&owner.org, Role::User).await;
@@ -273,7 +277,7 @@ async fn an_account_is_changed_by_nobody_but_its_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_somebody_sets_themselves_ends_their_invitation() {
+async fn setting_a_password_invalidates_the_pending_invitation() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (eve, token) = invited(&server, &owner, "eve@example.org").await;
@@ -288,7 +292,7 @@ async fn a_password_that_somebody_sets_themselves_ends_their_invitation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_of_a_person_is_in_the_audit_log_or_in_the_database() {
+async fn passwords_and_invitation_tokens_are_stored_nowhere_in_plain_text() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, token) = invited(&server, &owner, "eve@example.org").await;

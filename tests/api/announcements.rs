@@ -1,4 +1,4 @@
-//! What the server says by itself: API keys whose end comes near, and nodes of which nothing is heard.
+//! Announcements by the server itself: API keys that are about to expire, and nodes that have fallen silent.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,13 +17,13 @@ use crate::harness::{BEGIN, Identity, Server, blocking, entries, new_api_key};
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// What the housekeeping does every minute.
+/// Runs the housekeeping of a minute.
 async fn keep_house(server: &Server) {
     let system = Arc::clone(&server.system);
     blocking(move || assert!(Jobs::new(system, 0).run_due(0).is_empty())).await;
 }
 
-/// What was announced so far: id and detail of each, in order.
+/// The id and detail of each announcement so far, in order.
 async fn announced(server: &Server, action: &str) -> Vec<(String, Value)> {
     let recorded = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
     recorded
@@ -41,7 +41,7 @@ fn time(millis: i64) -> String {
     Time::from_millis(millis).to_string()
 }
 
-/// Makes an API key that ends after so many milliseconds.
+/// Creates an API key that expires in so many milliseconds.
 async fn key_for(server: &Server, owner: &Identity, millis: i64) -> String {
     let mut body = new_api_key("service", 0, &[]);
     body["userApiKey"]["hasExpireTime"] = json!(true);
@@ -50,13 +50,13 @@ async fn key_for(server: &Server, owner: &Identity, millis: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_a_key_is_announced_once_for_each_lead_time() {
+async fn key_expiry_is_announced_once_per_lead_time() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     server.api_key(&owner, Role::User, &[]).await;
     let key = key_for(&server, &owner, 40 * DAY).await;
     let mut expected = Vec::new();
-    // (how long passes, what is said then)
+    // (how much time passes, the lead time that is announced then)
     for (millis, days) in
         [(10 * DAY - 1, 0), (1, 30), (23 * DAY - 1, 0), (1, 7), (6 * DAY - 1, 0), (1, 1), (DAY - 1, 0), (1, 0)]
     {
@@ -70,7 +70,7 @@ async fn the_end_of_a_key_is_announced_once_for_each_lead_time() {
         assert_eq!(announced(&server, "apikey.expiring").await, expected, "{days} days");
     }
     let shown = server.events(&owner).await;
-    assert_eq!(shown.len(), 1, "the last day's: {shown:?}");
+    assert_eq!(shown.len(), 1, "only that of the last day: {shown:?}");
     let fields = (&shown[0]["context"], &shown[0]["event"], &shown[0]["contextId"], &shown[0]["userId"]);
     assert_eq!(fields, (&json!("apikey"), &json!("updated"), &json!(key), &json!("system")));
     let database = server.database.clone();
@@ -78,7 +78,7 @@ async fn the_end_of_a_key_is_announced_once_for_each_lead_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_was_down_says_only_how_near_an_end_is_now_and_never_twice() {
+async fn after_downtime_only_the_current_lead_time_is_announced_and_never_twice() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let key = key_for(&server, &owner, 31 * DAY).await;
@@ -97,11 +97,11 @@ async fn a_server_that_was_down_says_only_how_near_an_end_is_now_and_never_twice
     let server = server.restart().await;
     keep_house(&server).await;
     expected.push((key, json!({ "days": 1, "ends": end })));
-    assert_eq!(announced(&server, "apikey.expiring").await, expected, "neither 7 days nor what has ended");
+    assert_eq!(announced(&server, "apikey.expiring").await, expected, "neither the 7 days nor the expired key");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_keys_whose_end_would_surprise_somebody_are_announced() {
+async fn expiry_is_not_announced_for_deleted_disabled_or_rotated_keys() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let path = keys_of(&owner);
@@ -135,15 +135,15 @@ async fn only_keys_whose_end_would_surprise_somebody_are_announced() {
     assert!(only_of(&disabled).await.is_empty());
     assert_eq!(only_of(&successor).await, [7]);
     put(&moved, 5, false).await;
-    assert_eq!(only_of(&moved).await, [7], "the end stayed");
+    assert_eq!(only_of(&moved).await, [7], "its expiry is unchanged");
     put(&moved, 20, false).await;
-    assert_eq!(only_of(&moved).await, [7, 30], "another end is announced anew");
+    assert_eq!(only_of(&moved).await, [7, 30], "a new expiry is announced again");
     put(&disabled, 5, false).await;
-    assert_eq!(only_of(&disabled).await, [7], "it is in use again");
+    assert_eq!(only_of(&disabled).await, [7], "it is enabled again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_ends_at_once_are_announced_in_bounded_runs() {
+async fn each_of_130_expiring_keys_is_announced_once() {
     let server = Server::with(|flags| flags.with("api_keys_max", "2000")).await;
     let owner = server.owner_of("acme").await;
     for _ in 0..130 {
@@ -153,11 +153,11 @@ async fn many_ends_at_once_are_announced_in_bounded_runs() {
     let mut ids: Vec<String> = announced(&server, "apikey.expiring").await.into_iter().map(|(id, _)| id).collect();
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), 130, "each once, in two changes");
+    assert_eq!(ids.len(), 130, "each key once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_full_file_keeps_from_being_announced_is_announced_when_there_is_room() {
+async fn announcements_that_fail_on_a_full_disk_are_made_once_there_is_room() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let key = key_for(&server, &owner, DAY).await;
@@ -173,7 +173,7 @@ async fn what_a_full_file_keeps_from_being_announced_is_announced_when_there_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silence_is_announced_once_and_a_node_that_is_heard_again_may_fall_silent_again() {
+async fn each_silence_of_a_node_is_announced_once() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -198,13 +198,17 @@ async fn a_silence_is_announced_once_and_a_node_that_is_heard_again_may_fall_sil
         server.pass(DAY);
         keep_house(&server).await;
     }
-    assert_eq!(announced(&server, "node.silent").await, [silence(BEGIN)], "one silence");
+    assert_eq!(announced(&server, "node.silent").await, [silence(BEGIN)], "one announcement per silence");
     let heard = server.now();
     assert_eq!(register(&server, "10.0.0.1").await, node);
     keep_house(&server).await;
     server.pass(10 * MINUTE);
     keep_house(&server).await;
-    assert_eq!(announced(&server, "node.silent").await, [silence(BEGIN), silence(heard)], "another silence");
+    assert_eq!(
+        announced(&server, "node.silent").await,
+        [silence(BEGIN), silence(heard)],
+        "a second silence is announced"
+    );
     let shown = server.events(&owner).await;
     let fields: Vec<_> = shown.iter().map(|event| (&event["context"], &event["event"], &event["userId"])).collect();
     let (node, updated) = (&json!("flashbacknode"), &json!("updated"));

@@ -1,4 +1,4 @@
-//! How many API keys there may be: 50 that live for a project, and as many as is set for an organization, whoever asks at once.
+//! Limits on API keys: 50 active keys per project, and a configured number per organization, also under concurrency.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ async fn create(server: &Server, who: &Identity, projects: &[&str]) -> Answer {
     server.call_as(who, Method::POST, &keys_of(who), Some(&new_api_key("a", 0, projects))).await
 }
 
-/// Makes a key that ends in a second.
+/// Creates a key that expires in a second.
 async fn create_short(server: &Server, who: &Identity, projects: &[&str]) -> i64 {
     let mut body = new_api_key("a", 0, projects);
     body["userApiKey"]["hasExpireTime"] = json!(true);
@@ -28,7 +28,7 @@ fn time(millis: i64) -> String {
     orgkeys::domain::time::Time::from_millis(millis).to_string()
 }
 
-/// The body of a change that leaves a key without an end.
+/// The body of an update that removes a key's expiry.
 fn endless(id: i64) -> Value {
     json!({ "id": id, "name": "a", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0 })
 }
@@ -44,7 +44,7 @@ fn full(message: &str) -> Value {
     })
 }
 
-/// How many of 32 creations at once succeed.
+/// How many of 32 concurrent creations succeed.
 async fn of_32_at_once(server: Server, owner: &Identity, projects: Vec<String>) -> (Server, usize) {
     let server = Arc::new(server);
     let calls: Vec<_> = (0..32)
@@ -69,7 +69,7 @@ async fn of_32_at_once(server: Server, owner: &Identity, projects: Vec<String>) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_32_creations_at_49_keys_of_a_project_one_is_the_50th() {
+async fn of_32_concurrent_creations_in_a_project_with_49_keys_one_succeeds() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (id, other) = (server.project(&owner, "a").await, server.project(&owner, "b").await);
@@ -85,7 +85,7 @@ async fn of_32_creations_at_49_keys_of_a_project_one_is_the_50th() {
     assert_eq!((refused.status.as_u16(), refused.json()), (400, full(OF_A_PROJECT)));
     let of_other = format!("/api/projects/{other}/api-keys");
     let none = server.call_as(&owner, Method::GET, &of_other, None).await.result();
-    assert_eq!(none, json!([]), "nothing is left of it");
+    assert_eq!(none, json!([]), "nothing was created");
     create(&server, &owner, &[&other]).await.result();
     create(&server, &owner, &[]).await.result();
     let newest = listed[0]["apiKeyId"].as_i64().expect("an id");
@@ -94,7 +94,7 @@ async fn of_32_creations_at_49_keys_of_a_project_one_is_the_50th() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_keeps_to_the_limit_of_a_project_too() {
+async fn an_update_cannot_exceed_the_limit_of_a_project() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (id, other) = (server.project(&owner, "a").await, server.project(&owner, "b").await);
@@ -102,7 +102,11 @@ async fn a_change_keeps_to_the_limit_of_a_project_too() {
     for _ in 0..49 {
         create(&server, &owner, &[&id]).await.result();
     }
-    assert_eq!(create(&server, &owner, &[&id]).await.status, StatusCode::BAD_REQUEST, "the short one still counts");
+    assert_eq!(
+        create(&server, &owner, &[&id]).await.status,
+        StatusCode::BAD_REQUEST,
+        "the key that is about to expire still counts"
+    );
     let elsewhere = create(&server, &owner, &[&other]).await.result()["id"].as_i64().expect("an id");
     let mut joins = endless(elsewhere);
     joins["listProjectsId"] = json!([other, id]);
@@ -111,7 +115,7 @@ async fn a_change_keeps_to_the_limit_of_a_project_too() {
     server.pass(1);
     change(&server, &owner, &joins).await.result();
     let extended = change(&server, &owner, &endless(short)).await;
-    assert_eq!(extended.json(), full(OF_A_PROJECT), "an ended one does not come back over the limit");
+    assert_eq!(extended.json(), full(OF_A_PROJECT), "an expired key cannot come back over the limit");
     change(&server, &owner, &joins).await.result();
     let mut renamed = endless(elsewhere);
     renamed["listProjectsId"] = json!([id]);
@@ -124,7 +128,7 @@ async fn a_change_keeps_to_the_limit_of_a_project_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_32_creations_at_once_an_organization_gets_what_its_limit_leaves() {
+async fn concurrent_creations_fill_an_organization_exactly_to_its_limit() {
     let server = Server::with(|flags| flags.with("api_keys_max", "10")).await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     for _ in 0..3 {
@@ -141,7 +145,7 @@ async fn of_32_creations_at_once_an_organization_gets_what_its_limit_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ended_and_rotated_keys_leave_room_and_disabled_ones_do_not() {
+async fn expired_and_rotated_keys_do_not_count_but_disabled_keys_do() {
     let server = Server::with(|flags| flags.with("api_keys_max", "2")).await;
     let owner = server.owner_of("acme").await;
     let first = create(&server, &owner, &[]).await.result()["id"].as_i64().expect("an id");
@@ -150,11 +154,11 @@ async fn ended_and_rotated_keys_leave_room_and_disabled_ones_do_not() {
     change(&server, &owner, &disabled).await.result();
     let short = create_short(&server, &owner, &[]).await;
     let over = async || create(&server, &owner, &[]).await.status == StatusCode::BAD_REQUEST;
-    assert!(over().await, "a disabled one counts");
+    assert!(over().await, "a disabled key counts");
     let rotate = json!({ "overlapSeconds": 3_600 });
     let path = format!("{}/{short}/rotate", keys_of(&owner));
     server.call_as(&owner, Method::POST, &path, Some(&rotate)).await.result();
-    assert!(over().await, "a successor takes the place of the one before");
+    assert!(over().await, "a successor replaces the rotated key in the count");
     server.pass(999);
     assert!(over().await);
     server.pass(1);
@@ -171,7 +175,7 @@ async fn ended_and_rotated_keys_leave_room_and_disabled_ones_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_keys_that_have_ended_there_are_never_many_more_than_may_live() {
+async fn expired_keys_beyond_the_limit_are_deleted_and_recorded() {
     let server = Server::with(|flags| flags.with("api_keys_max", "2")).await;
     let owner = server.owner_of("acme").await;
     let mut made = Vec::new();
@@ -182,8 +186,8 @@ async fn of_keys_that_have_ended_there_are_never_many_more_than_may_live() {
     let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
     let left: Vec<_> = listed.as_array().expect("a list").iter().map(|key| key["apiKeyId"].as_i64()).collect();
     assert!((1..=3).contains(&left.len()), "{left:?}");
-    assert_eq!(left[0], made.last().copied(), "the newest is there");
+    assert_eq!(left[0], made.last().copied(), "the newest is kept");
     let entries = crate::harness::entries(&server.database).await;
     let deleted = entries.iter().filter(|entry| entry.action == "api_key.delete").count();
-    assert_eq!(deleted, 6 - left.len(), "each that gave way is recorded");
+    assert_eq!(deleted, 6 - left.len(), "every deletion is recorded");
 }

@@ -1,4 +1,4 @@
-//! Who sees and changes which API keys: administrators all, the owners of projects those of their projects alone, others none.
+//! Who sees and changes which API keys: administrators all of them, project owners those of their projects, others none.
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
@@ -12,15 +12,15 @@ use crate::harness::{Answer, Identity, Server, entries, new_api_key};
 struct Scene {
     server: Server,
     owner: Identity,
-    /// Owns the first project alone.
+    /// Owns the first project only.
     lead: Identity,
     /// Owns both projects.
     head: Identity,
-    /// Is an editor of both.
+    /// Is an editor of both projects.
     editor: Identity,
     first: String,
     second: String,
-    /// Of the first project, of the second, of both, of the whole organization.
+    /// Keys of the first project, of the second, of both, and of the whole organization.
     keys: [i64; 4],
 }
 
@@ -53,7 +53,7 @@ impl Scene {
         ids.into_iter().rev().collect()
     }
 
-    /// Tries a change of a key that leaves it nearly as it was.
+    /// Sends an update that leaves a key almost unchanged.
     async fn change(&self, who: &Identity, path: &str, id: i64, more: &Value) -> Answer {
         let mut body =
             json!({ "id": id, "name": "b", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0 });
@@ -65,12 +65,12 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_sees_and_changes_what_the_table_says() {
+async fn each_caller_sees_and_changes_the_keys_in_the_table() {
     let scene = Scene::new().await;
     let admin = scene.server.member_of(&scene.owner.org, Role::Administrator).await;
     let stranger = scene.server.member_of(&scene.owner.org, Role::Workspaces).await;
     let [first, second, both, whole] = scene.keys;
-    // (who, sees in the organization, in the first project, in the second; nothing: refused)
+    // (caller, keys seen in the organization, in the first project, in the second; `None` is denied)
     let table = [
         (&scene.owner, vec![first, second, both, whole], Some(vec![first, both]), Some(vec![second, both])),
         (&admin, vec![first, second, both, whole], Some(vec![first, both]), Some(vec![second, both])),
@@ -99,7 +99,7 @@ async fn everybody_sees_and_changes_what_the_table_says() {
             }
             let missing = scene.change(who, &org, 77, &json!({})).await;
             assert_eq!(changed.refusal(), (404, "API_KEY_NOT_FOUND".to_owned()), "row {number}, key {key}");
-            assert_eq!(changed.body, missing.body, "one that is not seen is one that does not exist");
+            assert_eq!(changed.body, missing.body, "a hidden key looks like a missing one");
             for (method, path) in
                 [(Method::DELETE, format!("{org}/{key}")), (Method::POST, format!("{org}/{key}/rotate"))]
             {
@@ -119,7 +119,7 @@ async fn everybody_sees_and_changes_what_the_table_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_owner_of_a_project_gives_no_roles_and_no_other_projects() {
+async fn project_owners_cannot_change_roles_or_assign_projects_they_do_not_own() {
     let scene = Scene::new().await;
     let [first, second, both, whole] = scene.keys;
     let org = keys_of(&scene.owner);
@@ -142,7 +142,7 @@ async fn the_owner_of_a_project_gives_no_roles_and_no_other_projects() {
     }
     let recorded = entries(&scene.server.database).await.split_off(before);
     let actions: Vec<_> = recorded.iter().map(|entry| entry.action.as_str()).collect();
-    assert_eq!(actions, ["access.denied"; 10], "each denial has its entry, and nothing was changed");
+    assert_eq!(actions, ["access.denied"; 10], "every denial is recorded, and nothing was changed");
     let taken = [
         (&scene.lead, &of_first, first, json!({ "listProjectsId": [scene.first], "disabled": true, "note": "x" })),
         (&scene.head, &of_first, first, json!({ "listProjectsId": [scene.first, scene.second] })),
@@ -153,7 +153,11 @@ async fn the_owner_of_a_project_gives_no_roles_and_no_other_projects() {
         let answer = scene.change(who, path, key, &more).await;
         assert_eq!(answer.status, StatusCode::OK, "{more}: {answer:?}");
     }
-    assert_eq!(scene.listed(&scene.lead, &of_first).await, Vec::<i64>::new(), "a key of both is none of theirs alone");
+    assert_eq!(
+        scene.listed(&scene.lead, &of_first).await,
+        Vec::<i64>::new(),
+        "the key is in a project that the lead does not own"
+    );
     for (path, key, status) in [(&of_first, both, 404), (&of_first, whole, 404), (&of_second, first, 403)] {
         let answer = scene.change(&scene.lead, path, key, &json!({})).await;
         assert_eq!(answer.status.as_u16(), status, "{path} {key}: {answer:?}");
@@ -162,14 +166,14 @@ async fn the_owner_of_a_project_gives_no_roles_and_no_other_projects() {
     assert_eq!(
         answer.refusal(),
         (404, "API_KEY_NOT_FOUND".to_owned()),
-        "a key of the organization is none of a project"
+        "a key of the whole organization belongs to no project"
     );
     let answer = scene.change(&scene.editor, &of_first, first, &json!({})).await;
     assert_eq!(answer.refusal(), (403, "ACCESS_DENIED".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_changes_rotates_or_deletes_a_key_above_themselves() {
+async fn nobody_can_change_rotate_or_delete_a_key_above_their_role() {
     let scene = Scene::new().await;
     let (server, org) = (&scene.server, keys_of(&scene.owner));
     let (above, secret) = server.api_key(&scene.owner, Role::Workspaces, &[&scene.first]).await;
@@ -183,12 +187,16 @@ async fn nobody_changes_rotates_or_deletes_a_key_above_themselves() {
             server.call_as(who, Method::DELETE, &path, None).await.status.as_u16(),
         ]
     };
-    assert_eq!(calls(&scene.lead).await, [403; 4], "a USER below WORKSPACES, though the project is theirs");
+    assert_eq!(calls(&scene.lead).await, [403; 4], "a USER is below WORKSPACES, even as owner of the project");
     let path = format!("/api/projects/{}", scene.first);
     server.call_with_key(&secret, Method::GET, &path, None).await.result();
-    assert_eq!(calls(&scene.head).await, [200, 403, 201, 200], "at their own role all but its role");
+    assert_eq!(calls(&scene.head).await, [200, 403, 201, 200], "at the same role everything except changing the role");
     let deleted = server.call_as(&scene.lead, Method::DELETE, &path, None).await;
-    assert_eq!(deleted.refusal(), (403, "ACCESS_DENIED".to_owned()), "nor by way of the project: the successor lives");
+    assert_eq!(
+        deleted.refusal(),
+        (403, "ACCESS_DENIED".to_owned()),
+        "nor by deleting the project while the successor exists"
+    );
     let (own, _) = server.api_key(&scene.owner, Role::User, &[&scene.first]).await;
     let raised = scene.change(&scene.lead, &org, own, &json!({ "roleId": 254 })).await;
     assert_eq!(raised.refusal(), (403, "ACCESS_DENIED".to_owned()));
@@ -205,7 +213,7 @@ async fn nobody_changes_rotates_or_deletes_a_key_above_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_another_organization_are_out_of_reach() {
+async fn keys_and_projects_of_another_organization_cannot_be_used() {
     let scene = Scene::new().await;
     let (server, org) = (&scene.server, keys_of(&scene.owner));
     let other = server.owner_of("other").await;
@@ -232,7 +240,7 @@ async fn keys_of_another_organization_are_out_of_reach() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_was_changed_is_judged_anew_from_the_answer_on() {
+async fn changes_to_a_key_apply_from_the_next_request_on() {
     let scene = Scene::new().await;
     let (server, org) = (&scene.server, keys_of(&scene.owner));
     let (id, secret) = server.api_key(&scene.owner, Role::Administrator, &[]).await;
@@ -263,7 +271,7 @@ async fn a_key_that_was_changed_is_judged_anew_from_the_answer_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_log_names_a_key_that_acted() {
+async fn the_audit_log_names_the_api_key_that_acted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (id, secret) = server.api_key(&owner, Role::Administrator, &[]).await;
@@ -275,7 +283,7 @@ async fn the_audit_log_names_a_key_that_acted() {
     let who = [&event["userId"], &event["userName"], &event["userEmail"]];
     assert_eq!(who, [&json!(id.to_string()), &json!("service"), &json!("")]);
     let own = server.call_with_key(&secret, Method::POST, "/systemevent", Some(&json!({}))).await;
-    assert!(own.json()["total"].as_i64() > Some(1), "an ADMINISTRATOR key sees all");
+    assert!(own.json()["total"].as_i64() > Some(1), "an ADMINISTRATOR key sees all events");
     let stored: i64 = Connection::open(&server.database)
         .and_then(|conn| {
             conn.query_row("SELECT count(*) FROM audit WHERE actor_kind = 'api_key'", [], |row| row.get(0))

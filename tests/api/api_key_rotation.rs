@@ -1,4 +1,4 @@
-//! Rotation: a successor at once, the old key for as long as was asked and no longer.
+//! Rotation of API keys: the successor is valid at once, and the old key stays valid for the requested overlap.
 
 use hyper::Method;
 use orgkeys::domain::role::Role;
@@ -13,7 +13,7 @@ async fn rotate(server: &Server, who: &Identity, id: &Value, overlap: &Value) ->
     server.call_as(who, Method::POST, &path, Some(&json!({ "overlapSeconds": overlap }))).await
 }
 
-/// Makes a key that ends `end` milliseconds from now, if it ends.
+/// Creates a key that expires in `end` milliseconds, or never.
 async fn create(server: &Server, who: &Identity, projects: &[&str], end: Option<i64>) -> Value {
     let mut body = new_api_key("service", 2, projects);
     body["note"] = json!("of the service");
@@ -26,7 +26,7 @@ fn time(millis: i64) -> String {
     Time::from_millis(millis).to_string()
 }
 
-/// The code with which a call by the key is refused; empty when it is let in.
+/// The error code of a call with the key; empty if the key is accepted.
 async fn refusal(server: &Server, key: &Value) -> String {
     let secret = key["apiKey"].as_str().expect("a secret");
     let answer = server.call_with_key(secret, Method::GET, "/node", None).await;
@@ -34,7 +34,7 @@ async fn refusal(server: &Server, key: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_successor_has_all_of_the_key_but_its_secret_and_its_start() {
+async fn a_successor_copies_everything_but_the_secret_and_start_date() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (first, second) = (server.project(&owner, "a").await, server.project(&owner, "b").await);
@@ -63,7 +63,7 @@ async fn a_successor_has_all_of_the_key_but_its_secret_and_its_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_are_valid_during_the_overlap_and_then_the_successor_alone() {
+async fn both_keys_work_during_the_overlap_and_then_only_the_successor() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let endless = create(&server, &owner, &[], None).await;
@@ -72,7 +72,7 @@ async fn both_are_valid_during_the_overlap_and_then_the_successor_alone() {
     let endless_new = rotate(&server, &owner, &endless["id"], &json!(10)).await.result();
     let short_new = rotate(&server, &owner, &short["id"], &json!(10)).await.result();
     let instant_new = rotate(&server, &owner, &instant["id"], &json!(0)).await.result();
-    assert_eq!(refusal(&server, &instant).await, "API_KEY_EXPIRED", "without overlap it ends with the answer");
+    assert_eq!(refusal(&server, &instant).await, "API_KEY_EXPIRED", "without an overlap it expires at once");
     for (pass, old, short_valid) in [(0, "", ""), (4_999, "", ""), (1, "", "API_KEY_EXPIRED")] {
         server.pass(pass);
         assert_eq!(
@@ -80,7 +80,7 @@ async fn both_are_valid_during_the_overlap_and_then_the_successor_alone() {
             (old, "")
         );
         let both = (refusal(&server, &short).await, refusal(&server, &short_new).await);
-        assert_eq!(both, (short_valid.to_owned(), short_valid.to_owned()), "the end that it had stays the end");
+        assert_eq!(both, (short_valid.to_owned(), short_valid.to_owned()), "a rotation does not extend a key");
     }
     server.pass(4_999);
     assert_eq!(refusal(&server, &endless).await, "");
@@ -95,7 +95,7 @@ async fn both_are_valid_during_the_overlap_and_then_the_successor_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotated_key_is_not_rotated_again_and_keeps_its_dates() {
+async fn a_rotated_key_cannot_be_rotated_again_or_change_its_dates() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let project = server.project(&owner, "web").await;
@@ -134,15 +134,15 @@ async fn a_rotated_key_is_not_rotated_again_and_keeps_its_dates() {
     server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&rest)).await.result();
     rest["disabled"] = json!(true);
     server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&rest)).await.result();
-    assert_eq!(refusal(&server, &old).await, "API_KEY_DISABLED", "it may still be switched off");
+    assert_eq!(refusal(&server, &old).await, "API_KEY_DISABLED", "it can still be disabled");
     server.pass(10_000);
-    assert_eq!(rotate(&server, &owner, &old["id"], &json!(0)).await.refusal().0, 409, "after its end too");
+    assert_eq!(rotate(&server, &owner, &old["id"], &json!(0)).await.refusal().0, 409, "even after it has expired");
     rotate(&server, &owner, &new["id"], &json!(0)).await.result();
     server.call_as(&owner, Method::DELETE, &format!("{}/{}", keys_of(&owner), old["id"]), None).await.result();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_not_valid_now_is_not_rotated() {
+async fn only_a_currently_valid_key_can_be_rotated() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ended = create(&server, &owner, &[], Some(1_000)).await;
@@ -167,7 +167,7 @@ async fn a_key_that_is_not_valid_now_is_not_rotated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_overlap_lasts_0_seconds_to_30_days() {
+async fn an_overlap_can_be_0_seconds_to_30_days() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (id, _) = server.api_key(&owner, Role::User, &[]).await;
@@ -187,7 +187,7 @@ async fn an_overlap_lasts_0_seconds_to_30_days() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_16_rotations_at_once_one_succeeds() {
+async fn of_16_concurrent_rotations_one_succeeds() {
     let server = std::sync::Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (id, _) = server.api_key(&owner, Role::User, &[]).await;

@@ -1,4 +1,4 @@
-//! When an API key is valid: from its start on and before its end, to the millisecond.
+//! Validity of API keys, to the millisecond: the start date is inclusive, the expiry date exclusive.
 
 use hyper::Method;
 use orgkeys::domain::role::Role;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::api_keys::keys_of;
 use crate::harness::{Server, new_api_key};
 
-/// The body that makes a key with these dates.
+/// The body that creates a key with these dates.
 fn dated(start: &Value, end: &Value, ends: bool) -> Value {
     let mut body = new_api_key("service", 0, &[]);
     body["userApiKey"]["startDateTime"] = start.clone();
@@ -17,7 +17,7 @@ fn dated(start: &Value, end: &Value, ends: bool) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_valid_from_its_start_on_and_before_its_end() {
+async fn a_key_is_valid_from_its_start_until_just_before_its_expiry() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let body = dated(&json!("2024-01-15T10:30:01Z"), &json!("2024-01-15T10:30:02Z"), true);
@@ -35,12 +35,12 @@ async fn a_key_is_valid_from_its_start_on_and_before_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_is_right_or_refused_and_never_a_surprise() {
+async fn validity_dates_are_normalized_or_rejected() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let now = "2024-01-15T10:30:00.000Z";
     let last = "9999-12-31T23:59:59.999Z";
-    // (start, end, whether it ends, what is answered: start and end)
+    // (start, expiry, whether it expires, expected start and expiry)
     let good = [
         (Value::Null, Value::Null, false, (now, Value::Null)),
         (Value::Null, json!("1970-01-01T00:00:00Z"), false, (now, Value::Null)),
@@ -98,5 +98,5 @@ async fn a_window_is_right_or_refused_and_never_a_surprise() {
     }
     let past = dated(&Value::Null, &json!("2024-01-15T10:29:59Z"), true);
     let answer = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&past)).await;
-    assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "from now on into the past");
+    assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "a window that starts now and ends in the past");
 }

@@ -1,4 +1,4 @@
-//! API keys: made once with their secret, listed without it, and each field within its limits.
+//! API keys: created with a secret that is shown once, listed without it, and validated field by field.
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
@@ -22,7 +22,7 @@ pub fn keys_of(who: &Identity) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
+async fn a_key_is_created_listed_updated_and_deleted_in_the_documented_format() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (first, second) = (server.project(&owner, "Website").await, server.project(&owner, "Shop").await);
@@ -69,13 +69,13 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
     for path in [&keys_of(&owner), &of_second] {
         let changed = server.call_as(&owner, Method::PUT, path, Some(&change)).await;
         assert_eq!(status_and_body(&changed), (200, wrapped(200, "API key updated successfully", &result)), "{path}");
-        // From the second time on, what may be left out is.
+        // From the second pass on, optional fields are left out.
         for optional in ["listProjectsId", "disabled", "note"] {
             change.as_object_mut().expect("an object").remove(optional);
         }
     }
     let answer = server.call_as(&owner, Method::PUT, &of_first, Some(&change)).await;
-    assert_eq!(answer.refusal(), (404, "API_KEY_NOT_FOUND".to_owned()), "it does not name that project any more");
+    assert_eq!(answer.refusal(), (404, "API_KEY_NOT_FOUND".to_owned()), "the key no longer belongs to that project");
     let item = json!({
         "apiKeyId": 1, "apiKeyName": "Builds", "apiKey": mask, "startDate": "2024-01-16T00:00:00.000Z",
         "expireDate": null, "hasExpireTime": false, "projectsNameList": [{ "publicId": second, "name": "Shop" }],
@@ -87,11 +87,11 @@ async fn a_key_is_made_listed_changed_and_deleted_as_its_clients_know_it() {
     assert_eq!(status_and_body(&deleted), (200, wrapped(200, "API key deleted successfully", &json!(true))));
     assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([]));
     let (next, _) = server.api_key(&owner, Role::User, &[]).await;
-    assert_eq!(next, 2, "the number of a deleted key names no other");
+    assert_eq!(next, 2, "the id of a deleted key is never reused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_field_has_its_limits() {
+async fn every_field_is_validated() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let theirs = server.project(&other, "a").await;
@@ -102,7 +102,7 @@ async fn every_field_has_its_limits() {
     let (id, _) = server.api_key(&owner, Role::User, &[]).await;
     let good_change =
         json!({ "id": id, "name": "a", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0 });
-    // (where in a creation, where in a change, values that are taken, values that are not)
+    // (field when creating, field when updating, accepted values, rejected values)
     let table = [
         (
             "/userApiKey/apiName",
@@ -164,7 +164,11 @@ async fn every_field_has_its_limits() {
         let body = new_api_key("a", 0, &[&project]);
         server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&body)).await.json()
     };
-    assert_eq!(unknown(theirs.clone()).await, unknown("project-1".to_owned()).await, "none tells one from the other");
+    assert_eq!(
+        unknown(theirs.clone()).await,
+        unknown("project-1".to_owned()).await,
+        "a foreign project looks like a missing one"
+    );
     for field in ["id", "name", "startDate", "hasExpireTime", "roleId"] {
         let mut change = good_change.clone();
         change.as_object_mut().expect("an object").remove(field);
@@ -174,7 +178,7 @@ async fn every_field_has_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_caller_may_not_set_stays_as_it_is() {
+async fn read_only_fields_in_a_request_are_ignored() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let mut body = new_api_key("a", 0, &[]);
@@ -209,7 +213,7 @@ async fn what_a_caller_may_not_set_stays_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_secret_is_in_its_one_answer_and_nowhere_else() {
+async fn a_secret_is_returned_once_and_stored_nowhere() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (id, secret) = server.api_key(&owner, Role::User, &[]).await;
@@ -237,7 +241,7 @@ async fn the_secret_is_in_its_one_answer_and_nowhere_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_use_is_written_at_a_stop_and_shown_from_then_on() {
+async fn the_last_use_is_saved_at_shutdown_and_shown_after_a_restart() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, secret) = server.api_key(&owner, Role::User, &[]).await;
@@ -250,7 +254,7 @@ async fn the_last_use_is_written_at_a_stop_and_shown_from_then_on() {
     };
     let before = own(&server).await;
     let server = server.restart().await;
-    assert_eq!(own(&server).await, before, "writing it down is nothing that anybody did");
+    assert_eq!(own(&server).await, before, "saving the last use is not recorded as an action");
     let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
     assert_eq!(listed[1]["lastUsedAddress"], "127.0.0.1");
     let used = (&listed[1]["lastUsed"], &listed[0]["lastUsed"]);
@@ -258,7 +262,7 @@ async fn the_last_use_is_written_at_a_stop_and_shown_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_cut_by_skip_and_take_and_says_how_many_there_are() {
+async fn lists_are_paged_by_skip_and_take_and_state_the_total() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let project = server.project(&owner, "a").await;

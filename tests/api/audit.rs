@@ -1,4 +1,4 @@
-//! The audit log: what each operation leaves in it, in exactly which words.
+//! The audit log: the exact entry that each operation records.
 
 mod table;
 
@@ -20,7 +20,7 @@ use crate::sessions::{self, Person};
 
 const IP: &str = "203.0.113.7";
 
-/// An entry in the words of the table.
+/// An entry in the notation of the table.
 fn line(entry: &Entry) -> String {
     let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let (context, change) = (number(entry.context), number(entry.change));
@@ -30,7 +30,7 @@ fn line(entry: &Entry) -> String {
     format!("{} {context} {id} {change} {} {detail}{project}", entry.action, entry.outcome)
 }
 
-/// What the table's words stand for, as far as it is known yet.
+/// A server, and the values of the table's placeholders that are known so far.
 struct Scene {
     server: Server,
     owner: Identity,
@@ -69,7 +69,7 @@ impl Scene {
         Self { server, owner, user, email, pem, words }
     }
 
-    /// The text with what its words stand for; the longer words first, since a shorter one may be part of them.
+    /// The text with its placeholders filled in, longer ones first, since a shorter one may be part of them.
     fn filled(&self, text: &str) -> String {
         let mut words: Vec<_> = self.words.iter().collect();
         words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
@@ -87,7 +87,7 @@ impl Scene {
         }
     }
 
-    /// Learns what an answer made.
+    /// Learns the ids and tokens of a response.
     fn learn(&mut self, name: &str, answer: &Answer) {
         self.words.insert("NOW", Time::from_millis(self.server.now()).to_string());
         if let Some(made) = answer.headers.get("x-key-id") {
@@ -106,7 +106,7 @@ impl Scene {
         if name == "testWebhook"
             && let Some(sent) = text(&told["data"]["deliveryId"])
         {
-            // It arrives, so that it has ended.
+            // It is recorded as delivered, so that it can be replayed.
             let id = DeliveryId::parse(&sent).expect("an id");
             let tried = Tried { id, url: String::new(), attempts: 0, outcome: Outcome::Taken { status: 204 } };
             delivery::record_results(&self.server.system, vec![tried]).expect("settled");
@@ -127,7 +127,7 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_leaves_exactly_the_entry_of_the_table() {
+async fn every_operation_records_exactly_the_entry_in_the_table() {
     for (_, _, operation) in operations() {
         let id = operation["operationId"].as_str().expect("an id");
         let done = |status: u16| (200..300).contains(&status) || id == "verifyPresentedApiKey";
@@ -172,7 +172,7 @@ async fn every_operation_leaves_exactly_the_entry_of_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_done_without_a_request_is_the_systems_and_has_no_address() {
+async fn actions_without_a_request_are_recorded_as_the_system_without_an_address() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let recorded = entries(&server.database).await;

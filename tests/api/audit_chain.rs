@@ -1,4 +1,4 @@
-//! The audit log's chains: whatever is changed in the file is found, and named.
+//! The hash chains of the audit log: every change to the file is detected and located.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Identity, Server, entries};
 
-/// A database that no server uses any more, with 12 entries of one organization and some of others.
+/// The database of a stopped server, with 12 entries of one organization and some of others.
 struct Log {
     path: PathBuf,
     owner: Identity,
@@ -38,7 +38,7 @@ impl Log {
         Self { path, owner, _folder: folder }
     }
 
-    /// The file, past the triggers that keep the log append-only.
+    /// The file, with the triggers that keep the log append-only switched off.
     fn unguarded(&self) -> Connection {
         let conn = Connection::open(&self.path).expect("the file");
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).expect("set");
@@ -49,7 +49,7 @@ impl Log {
         audit::verify(&self.path, heads).map(|verified| verified.entries).map_err(|error| error.message)
     }
 
-    /// The same of an export.
+    /// The verdict on an export of the log.
     fn file_verdict(&self, heads: &[Head]) -> Result<u64, String> {
         let mut lines = Vec::new();
         audit::export(&self.path, &mut lines).expect("an export");
@@ -67,7 +67,7 @@ fn heads(path: &Path) -> Vec<Head> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_log_verifies_with_and_without_its_heads_and_as_a_file() {
+async fn an_intact_log_verifies_with_and_without_heads_and_as_an_export() {
     let log = Log::new().await;
     let all = entries(&log.path).await.len() as u64;
     let heads = heads(&log.path);
@@ -78,7 +78,7 @@ async fn a_whole_log_verifies_with_and_without_its_heads_and_as_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_any_column_is_found() {
+async fn a_change_to_any_column_is_detected() {
     let log = Log::new().await;
     let entry = log.entry(6).await;
     let cases: [(&str, Sql); 17] = [
@@ -113,7 +113,7 @@ async fn a_change_of_any_column_is_found() {
             _ => value,
         };
         assert_ne!(before, value, "{column}");
-        // A place that is free in the other chain too.
+        // A number that is free in the other chain too.
         let free = if column == "org" { ", seq = 99" } else { "" };
         let change = format!("UPDATE audit SET {column} = ?1{free} WHERE id = ?2");
         conn.execute(&change, params![value, entry.id]).expect(column);
@@ -128,7 +128,7 @@ async fn a_change_of_any_column_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_entry_is_found_where_it_was() {
+async fn a_missing_entry_is_detected_and_located() {
     let log = Log::new().await;
     let entry = log.entry(6).await;
     log.unguarded().execute("DELETE FROM audit WHERE id = ?1", [entry.id]).expect("deleted");
@@ -141,7 +141,7 @@ async fn a_missing_entry_is_found_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn entries_that_changed_places_are_found() {
+async fn swapped_entries_are_detected() {
     let log = Log::new().await;
     let (one, two) = (log.entry(6).await, log.entry(7).await);
     let conn = log.unguarded();
@@ -152,13 +152,13 @@ async fn entries_that_changed_places_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cut_tail_is_found_with_the_heads_alone() {
+async fn a_truncated_log_is_detected_only_with_its_heads() {
     let log = Log::new().await;
     let known = heads(&log.path);
     let last = log.entry(12).await;
     let conn = log.unguarded();
     conn.execute("DELETE FROM audit WHERE id = ?1", [last.id]).expect("deleted");
-    assert!(log.verdict(&[]).is_ok(), "what is left is a chain");
+    assert!(log.verdict(&[]).is_ok(), "the rest is a valid chain");
     for verdict in [log.verdict(&known), log.file_verdict(&known)] {
         let error = verdict.expect_err("a cut tail");
         assert!(
@@ -171,7 +171,7 @@ async fn a_cut_tail_is_found_with_the_heads_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
+async fn a_rewritten_chain_is_detected_only_with_its_heads() {
     let log = Log::new().await;
     let known = heads(&log.path);
     let conn = log.unguarded();
@@ -186,7 +186,7 @@ async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
         prev = hash;
     }
     assert_eq!(log.entry(6).await.address.as_deref(), Some("192.0.2.1"));
-    assert!(log.verdict(&[]).is_ok(), "it is a chain");
+    assert!(log.verdict(&[]).is_ok(), "it is a valid chain");
     for verdict in [log.verdict(&known), log.file_verdict(&known)] {
         let error = verdict.expect_err("written anew");
         assert!(error.contains(&format!("(number 12 of {})", log.owner.org)) && error.contains("rewritten"), "{error}");
@@ -194,7 +194,7 @@ async fn a_chain_that_was_written_anew_is_found_with_the_heads_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_was_edited_is_found() {
+async fn an_edited_export_is_detected() {
     let log = Log::new().await;
     let mut lines = Vec::new();
     audit::export(&log.path, &mut lines).expect("an export");
@@ -212,7 +212,7 @@ async fn an_export_that_was_edited_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_itself_refuses_to_change_or_delete_an_entry() {
+async fn the_database_rejects_changes_to_and_deletions_of_entries() {
     let log = Log::new().await;
     let conn = Connection::open(&log.path).expect("the file");
     conn.execute_batch("PRAGMA recursive_triggers = ON; PRAGMA foreign_keys = ON")

@@ -1,4 +1,4 @@
-//! The audit log, read by a machine: page after page, whole, with the hashes, and without feeding itself.
+//! The audit log, polled over HTTP: page by page, complete, with its hashes, and without recording every poll.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,7 @@ async fn length(server: &Server, reader: &Identity) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_are_what_an_export_is_and_pass_its_verification() {
+async fn pages_equal_an_export_byte_for_byte_and_verify() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let user = server.member_of(&owner.org, Role::User).await;
@@ -63,7 +63,7 @@ async fn pages_are_what_an_export_is_and_pass_its_verification() {
         .filter(|entry| entry.org == owner.org && entry.seq <= after)
         .map(|entry| serde_json::to_string(entry).expect("text") + "\n")
         .collect();
-    assert_eq!(lines, own, "a page's entries are an export's, to the byte");
+    assert_eq!(lines, own, "the entries of the pages equal those of an export, byte for byte");
     for needed in ["event.list", "access.denied", "audit.read", "org.create"] {
         assert!(lines.contains(&format!("\"action\":\"{needed}\"")), "{needed}");
     }
@@ -77,7 +77,7 @@ async fn pages_are_what_an_export_is_and_pass_its_verification() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_is_told_in_these_words() {
+async fn a_page_and_the_head_have_this_exact_format() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let first = entries(&server.database).await.into_iter().find(|entry| entry.org == owner.org).expect("an entry");
@@ -96,7 +96,7 @@ async fn a_page_is_told_in_these_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_has_two_sides_and_so_has_after() {
+async fn limit_and_after_are_validated() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     for (query, status) in [
@@ -117,7 +117,7 @@ async fn a_limit_has_two_sides_and_so_has_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_polls_sees_their_readings_but_does_not_feed_themselves() {
+async fn quiet_polls_are_not_recorded_until_there_is_a_new_entry() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut after = page(&server, &owner, "").await["next"].as_i64().expect("a number");
@@ -131,17 +131,21 @@ async fn a_reader_who_polls_sees_their_readings_but_does_not_feed_themselves() {
         assert_eq!((actions(&quiet).len(), &quiet["next"]), (0, &json!(after)), "{second}");
         assert_eq!(head(&server, &owner).await.json()["seq"], after);
     }
-    assert_eq!(length(&server, &owner).await, begun, "a minute of polling left nothing");
+    assert_eq!(length(&server, &owner).await, begun, "a minute of polling recorded nothing");
     server.events(&owner).await;
     let news = page(&server, &owner, &format!("?after={after}")).await;
     assert_eq!(actions(&news), ["event.list"]);
     let recorded = entries(&server.database).await.pop().expect("an entry");
     let expected = format!(r#"{{"after":{after},"count":1,"quietReads":121}}"#);
-    assert_eq!((recorded.action.as_str(), recorded.detail), ("audit.read", Some(expected)), "all are counted");
+    assert_eq!(
+        (recorded.action.as_str(), recorded.detail),
+        ("audit.read", Some(expected)),
+        "all quiet reads are counted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_reader_is_recorded_once_an_hour_and_two_readers_do_not_feed_each_other() {
+async fn quiet_polls_are_recorded_hourly_and_two_pollers_do_not_feed_each_other() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.member_of(&owner.org, Role::Administrator).await;
@@ -152,18 +156,18 @@ async fn a_quiet_reader_is_recorded_once_an_hour_and_two_readers_do_not_feed_eac
     assert_eq!(length(&server, &owner).await, begun);
     server.pass(1);
     page(&server, &owner, &format!("?after={after}")).await;
-    assert_eq!(length(&server, &owner).await, begun + 1, "an hour after the last one");
+    assert_eq!(length(&server, &owner).await, begun + 1, "an hour after the last recorded read");
     let shown = page(&server, &other, &format!("?after={after}")).await;
     assert_eq!((actions(&shown), length(&server, &owner).await), (vec!["audit.read"], begun + 2));
     for _ in 0..5 {
         for reader in [&owner, &other] {
             server.pass(1_000);
             let shown = page(&server, reader, &format!("?after={after}")).await;
-            assert_eq!(actions(&shown), ["audit.read", "audit.read"], "they see each other");
+            assert_eq!(actions(&shown), ["audit.read", "audit.read"], "each sees the other's reads");
         }
     }
     assert_eq!(length(&server, &owner).await, begun + 2);
-    // A refusal is news.
+    // A refusal is a new entry.
     let user = server.member_of(&owner.org, Role::User).await;
     let path = format!("/organization/{}/audit", owner.org);
     assert_eq!(server.call_as(&user, Method::GET, &path, None).await.status, StatusCode::FORBIDDEN);
@@ -172,7 +176,7 @@ async fn a_quiet_reader_is_recorded_once_an_hour_and_two_readers_do_not_feed_eac
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_reader_polled_before_a_clean_stop_is_recorded_by_it() {
+async fn a_clean_shutdown_records_the_quiet_polls_counted_so_far() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.member_of(&owner.org, Role::Administrator).await;
@@ -183,7 +187,7 @@ async fn what_a_reader_polled_before_a_clean_stop_is_recorded_by_it() {
     }
     let begun = length(&server, &owner).await;
     let server = server.restart().await;
-    assert_eq!(length(&server, &owner).await, begun + 1, "nothing of whoever polled nothing");
+    assert_eq!(length(&server, &owner).await, begun + 1, "no entry for a reader without quiet reads");
     let polled = entries(&server.database).await.into_iter().rfind(|entry| entry.org == owner.org).expect("an entry");
     assert_eq!((polled.action.as_str(), polled.change), ("audit.polled", None));
     let detail = polled.detail.expect("a detail");
@@ -192,11 +196,11 @@ async fn what_a_reader_polled_before_a_clean_stop_is_recorded_by_it() {
     assert_eq!(actions(&shown), ["audit.read", "audit.polled"]);
     let again = page(&server, &owner, &format!("?after={}", shown["next"])).await;
     let length = length(&server, &owner).await;
-    assert_eq!((actions(&again), length), (vec!["audit.read"], begun + 2), "it is a reading as well");
+    assert_eq!((actions(&again), length), (vec!["audit.read"], begun + 2), "this read is recorded as well");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_read_while_others_write_are_whole_and_in_order() {
+async fn pages_read_during_writes_are_complete_and_in_order() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;

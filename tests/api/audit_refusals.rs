@@ -1,4 +1,4 @@
-//! Refused signed calls: counted by the minute, organization and network, and recorded once.
+//! Refused signed calls: counted per minute, organization and network, and recorded once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub async fn flush(server: &Server) {
     blocking(move || refusals::flush(&system, false).expect("flushed")).await;
 }
 
-/// The details of the counted refusals of an organization, in a set order.
+/// The details of an organization's recorded refusal counts, in a fixed order.
 pub async fn counted(server: &Server, org: &str) -> Vec<Value> {
     let found = entries(&server.database).await.into_iter().filter(|entry| entry.action == "node.refused");
     let found: Vec<Entry> = found.filter(|entry| entry.org == org).collect();
@@ -51,12 +51,12 @@ pub async fn counted(server: &Server, org: &str) -> Vec<Value> {
     }
     let details = found.iter().map(|entry| entry.detail.clone().expect("a detail"));
     let details: BTreeSet<String> = details.collect();
-    assert_eq!(details.len(), found.len(), "no count is there twice");
+    assert_eq!(details.len(), found.len(), "no count is recorded twice");
     details.iter().map(|detail| serde_json::from_str(detail).expect("JSON")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_are_counted_by_the_minute_and_recorded_once_after_it_ended() {
+async fn refusals_are_counted_per_minute_and_recorded_once_it_has_ended() {
     let (server, owner, pem) = behind_a_proxy().await;
     for from in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"] {
         refused(&server, &owner.org, from).await;
@@ -89,7 +89,7 @@ async fn refusals_are_counted_by_the_minute_and_recorded_once_after_it_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clean_stop_records_the_counts_of_the_running_minute() {
+async fn a_clean_shutdown_records_the_counts_of_the_current_minute() {
     let (server, owner, _) = behind_a_proxy().await;
     let other = server.owner_of("other").await;
     refused(&server, &owner.org, "192.0.2.1").await;
@@ -105,7 +105,7 @@ async fn a_clean_stop_records_the_counts_of_the_running_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_an_organizations_networks_256_are_told_apart() {
+async fn refusals_are_counted_separately_for_256_networks_per_organization() {
     let (server, owner, _) = behind_a_proxy().await;
     let other = server.owner_of("other").await;
     for number in 0..259 {
@@ -125,7 +125,7 @@ async fn of_an_organizations_networks_256_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_that_belong_to_no_organization_leave_nothing() {
+async fn refusals_of_unknown_organizations_or_invalid_bodies_are_not_recorded() {
     let (server, owner, _) = behind_a_proxy().await;
     let before = entries(&server.database).await.len();
     refused(&server, "org-018d0b6a-5c80-7000-8000-000000000001", "192.0.2.1").await;
@@ -136,7 +136,7 @@ async fn refusals_that_belong_to_no_organization_leave_nothing() {
     assert_eq!(entries(&server.database).await.len(), before);
 }
 
-/// The codes of the counted refusals of an organization with their counts, after their minute has ended.
+/// The error codes and counts of an organization's refusals, after their minute has ended.
 async fn codes(server: &Server, org: &str) -> Vec<(Value, Value)> {
     server.pass(60_000);
     flush(server).await;
@@ -144,7 +144,7 @@ async fn codes(server: &Server, org: &str) -> Vec<(Value, Value)> {
     counted.map(|count| (count["errorCode"].clone(), count["count"].clone())).collect()
 }
 
-/// Waits until so many changes wait for the writer.
+/// Waits until so many changes are queued for the writer.
 async fn wait_for(server: &Server, waiting: u64) {
     while server.app.writer_metrics().waiting != waiting {
         tokio::task::yield_now().await;
@@ -152,7 +152,7 @@ async fn wait_for(server: &Server, waiting: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_key_was_deleted_while_it_waited_is_counted() {
+async fn a_call_refused_because_its_key_was_just_deleted_is_counted() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     for path in ["/register", "/unregister"] {
@@ -167,7 +167,7 @@ async fn a_call_whose_key_was_deleted_while_it_waited_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_whose_client_has_gone_is_counted() {
+async fn a_refusal_is_counted_even_if_the_client_has_disconnected() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -184,7 +184,7 @@ async fn a_refusal_whose_client_has_gone_is_counted() {
     client.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.expect("sent");
     wait_for(&server, 1).await;
     drop(client);
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     wait_for(&server, 0).await;
     let answered = "orgkeys_requests_total{operation=\"registerNode\",status=\"400\"} 1\n";
     while !String::from_utf8_lossy(&server.call(Method::GET, "/metrics", None).await.body).contains(answered) {
@@ -194,7 +194,7 @@ async fn a_refusal_whose_client_has_gone_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_that_was_lost_with_its_transaction_is_counted_when_it_is_answered() {
+async fn a_refusal_lost_with_its_transaction_is_counted_when_the_client_retries() {
     let server = Arc::new(Server::with(|flags| flags.with("disk_reserve", "256KiB")).await);
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -211,17 +211,17 @@ async fn a_refusal_that_was_lost_with_its_transaction_is_counted_when_it_is_answ
         let pages: u32 = holder.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("pages");
         server.room.store((u64::from(pages) + 20) * 4_096 + 256 * 1_024, Ordering::Relaxed);
         holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
-        // The first waits for the lock in a transaction of its own; all others are the next one, which does not fit.
+        // The first waits for the lock in its own transaction; all others form the next one, which does not fit.
         let mut calls = vec![register(fresh(0))];
         wait_for(&server, 1).await;
         let replayed = register(used.clone());
         wait_for(&server, 2).await;
         calls.extend((1..200).map(|number| register(fresh(number))));
         wait_for(&server, 201).await;
-        holder.execute_batch("COMMIT").expect("let go");
+        holder.execute_batch("COMMIT").expect("committed");
         match replayed.await.expect("an answer").refusal() {
             (503, _) => lost += 1,
-            // The writer was so slow that it took the first two together.
+            // The writer was so slow that it batched the first two together.
             answer => {
                 assert_eq!(answer, (400, "SIGNATURE_REPLAYED".to_owned()));
                 refused += 1;
@@ -242,14 +242,14 @@ async fn a_refusal_that_was_lost_with_its_transaction_is_counted_when_it_is_answ
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_that_cannot_be_recorded_stay_few_and_are_recorded_whole_in_changes_of_128() {
+async fn unrecorded_counts_stay_bounded_and_are_recorded_in_changes_of_128() {
     let flags = |flags: Flags| flags.with("trusted_proxy", "127.0.0.1").with("disk_reserve", "256KiB");
     let server = Server::with(flags).await;
     let owner = server.owner_of("acme").await;
     server.room.store(1, Ordering::Relaxed);
     let mut made = 0;
     for minute in 0..4 {
-        // More networks than are told apart, others in each minute.
+        // More networks than are counted separately, and different ones in each minute.
         for number in 0..(260 - 60 * minute) {
             refused(&server, &owner.org, &format!("10.{minute}.{}.{}", number / 256, number % 256)).await;
             made += 1;

@@ -1,4 +1,4 @@
-//! What the document promised in the last release is kept, unless the changelog says that it is broken.
+//! The document keeps what the last release promised, unless the changelog announces a breaking change.
 
 mod compare;
 mod mutations;
@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use self::compare::{Break, breaks};
 
-/// The breaks that no entry under "Breaking" in the changelog's first section names, in backquotes, by their operation or
-/// by a schema that they lie in.
+/// The breaking changes that the changelog's first section does not list under "Breaking", in backquotes, by their
+/// operation or by a schema that contains them.
 fn untold(breaks: Vec<Break>, changelog: &str) -> Vec<Break> {
     let section = changelog.split("\n## ").nth(1).unwrap_or_default();
     let told = section.split("\n### ").find_map(|part| part.strip_prefix("Breaking\n")).unwrap_or_default();
@@ -20,7 +20,7 @@ fn untold(breaks: Vec<Break>, changelog: &str) -> Vec<Break> {
     breaks.into_iter().filter(|of| !names(of)).collect()
 }
 
-/// The numbers in the name of a released document.
+/// The version in the name of a released document.
 fn version(path: &Path) -> Vec<u64> {
     let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
     name.split('.').map(|number| number.parse().unwrap_or_else(|_| panic!("{name} is no version"))).collect()
@@ -31,7 +31,7 @@ fn newest(released: impl Iterator<Item = PathBuf>) -> PathBuf {
 }
 
 #[test]
-fn what_the_last_release_promised_is_kept_or_told() {
+fn breaking_changes_since_the_last_release_are_in_the_changelog() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = fs::read_dir(root.join("openapi/released")).expect("a folder");
     let newest = newest(folder.map(|entry| entry.expect("an entry").path()));
@@ -40,17 +40,22 @@ fn what_the_last_release_promised_is_kept_or_told() {
     let current = serde_json::from_str(document::text()).expect("JSON");
     let untold = untold(breaks(&released, &current), &read(&root.join("CHANGELOG.md")));
     let list: Vec<_> = untold.iter().map(|of| format!("{} (in {})", of.what, of.within.join(", "))).collect();
-    assert!(list.is_empty(), "this breaks clients of {} and is not told:\n{}", newest.display(), list.join("\n"));
+    assert!(
+        list.is_empty(),
+        "this breaks clients of {}, and the changelog does not say so:\n{}",
+        newest.display(),
+        list.join("\n")
+    );
 }
 
 #[test]
-fn the_newest_release_is_that_of_the_highest_numbers() {
+fn the_newest_release_has_the_highest_version() {
     let released = ["0.9.0.json", "0.10.0.json", "0.2.11.json"].map(PathBuf::from);
     assert_eq!(newest(released.into_iter()), Path::new("0.10.0.json"));
 }
 
 #[test]
-fn a_break_is_told_by_its_operation_or_its_schema_under_breaking_in_the_first_section() {
+fn a_break_must_be_listed_under_breaking_in_the_changelogs_first_section() {
     let found = || vec![Break { what: String::new(), within: vec!["getThing".to_owned(), "Thing".to_owned()] }];
     let changelog = |first: &str| format!("# Changelog\n\n## Unreleased\n\n{first}\n## 0.1.0\n\n### Added\n\n- All.\n");
     for told in ["### Breaking\n\n- `getThing` is gone.\n", "### Added\n\n- It.\n\n### Breaking\n\n- No `Thing`.\n"] {

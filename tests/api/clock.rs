@@ -1,4 +1,4 @@
-//! A clock that is set back or leaps ahead: nothing is accepted twice, nothing comes back to life, and nobody is locked out for ever.
+//! A clock that is set back or jumps ahead: no signature is accepted twice, nothing expired becomes valid, nobody stays locked out.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ pub const TEN_YEARS: i64 = 3_652 * DAY;
 
 const IP: &str = "203.0.113.7";
 
-/// What housekeeping does of the clock.
+/// Runs the clock check of the housekeeping.
 pub async fn look(server: &Server) {
     let system = server.system.clone();
     blocking(move || clock::keep(&system).expect("kept")).await;
 }
 
-/// Sets the clock, at run time or across a restart.
+/// Moves the clock, at run time or across a restart.
 pub async fn set(server: Server, millis: i64, restart: bool) -> Server {
     look(&server).await;
     if !restart {
@@ -55,7 +55,7 @@ pub async fn key_status(server: &Server, key: &str) -> u16 {
     server.call_with_key(key, Method::GET, "/node", None).await.status.as_u16()
 }
 
-/// An API key that ends so long after now.
+/// An API key that expires in so many milliseconds.
 pub async fn ending_key(server: &Server, owner: &Identity, millis: i64) -> String {
     let end = Time::from_millis(server.now() + millis).to_string();
     let times = json!({ "apiName": "a", "hasExpireTime": true, "startDateTime": null, "expireDateTime": end });
@@ -70,7 +70,7 @@ async fn replay(server: &Server, body: &Value) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_expired_stays_so_when_the_clock_steps_back() {
+async fn expired_credentials_stay_expired_when_the_clock_is_set_back() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
@@ -86,13 +86,13 @@ async fn what_has_expired_stays_so_when_the_clock_steps_back() {
         let server = set(server, -HOUR, restart).await;
         assert_eq!((status(&server, &brief).await, key_status(&server, &key).await), (401, 401), "{restart}");
         assert_eq!(status(&server, &session.identity.token).await, 401, "{restart}");
-        assert_eq!(status(&server, &owner.token).await, 200, "what has no end goes on");
-        assert_eq!(person.session(&server).await.refresh.len(), session.refresh.len(), "and people sign in");
+        assert_eq!(status(&server, &owner.token).await, 200, "a token without an expiry stays valid");
+        assert_eq!(person.session(&server).await.refresh.len(), session.refresh.len(), "users can sign in");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_back_is_one_event_however_many_requests_come() {
+async fn setting_the_clock_back_is_recorded_once() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
@@ -115,12 +115,12 @@ async fn a_step_back_is_one_event_however_many_requests_come() {
         );
         server.pass(10 * MINUTE);
         let server = set(server, -5 * MINUTE, restart).await;
-        assert_eq!(server_entries(&server, "clock.backwards").await.len(), 2, "another step is another event");
+        assert_eq!(server_entries(&server, "clock.backwards").await.len(), 2, "a second step is recorded separately");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_of_correction_is_no_event_and_two_are() {
+async fn a_correction_of_up_to_one_second_is_not_recorded() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     for (step, events) in [(-1_000, 0), (-1_001, 1)] {
@@ -134,7 +134,7 @@ async fn a_second_of_correction_is_no_event_and_two_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_and_ids_and_times_go_on_rising_while_the_clock_jumps() {
+async fn ids_and_entry_numbers_keep_rising_while_the_clock_jumps() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut ids = Vec::new();
@@ -152,7 +152,7 @@ async fn numbers_and_ids_and_times_go_on_rising_while_the_clock_jumps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signature_counts_once_however_the_clock_jumps() {
+async fn a_used_signature_is_rejected_when_the_clock_is_set_back() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
@@ -160,7 +160,7 @@ async fn a_signature_counts_once_however_the_clock_jumps() {
         let signed_at = server.now() / 1_000;
         let used = registration(&owner.org, &pem, IP, signed_at);
         assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
-        // An hour on, enough other calls for it to be forgotten.
+        // An hour later, with enough other calls for it to be forgotten.
         server.pass(HOUR);
         for second in 0..3 {
             let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000 + second);
@@ -168,7 +168,7 @@ async fn a_signature_counts_once_however_the_clock_jumps() {
         }
         let server = set(server, -HOUR, restart).await;
         assert_eq!(replay(&server, &used).await, (400, "TIMESTAMP_TOO_OLD".to_owned()), "{restart}");
-        // What is younger than what is forgotten is taken again as soon as the clock is there.
+        // A signature newer than the forgotten ones is accepted again as soon as the clock has caught up.
         server.pass(31 * MINUTE);
         let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000);
         assert_eq!(server.call(Method::POST, "/register", Some(&fresh)).await.status, StatusCode::OK, "{restart}");
@@ -176,7 +176,7 @@ async fn a_signature_counts_once_however_the_clock_jumps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signature_is_remembered_while_the_clock_is_ten_years_ahead() {
+async fn a_used_signature_is_remembered_across_a_ten_year_jump() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
@@ -196,7 +196,7 @@ async fn a_signature_is_remembered_while_the_clock_is_ten_years_ahead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leap_of_ten_years_and_back_locks_nobody_out_and_lengthens_no_life() {
+async fn a_ten_year_jump_and_back_neither_expires_nor_extends_credentials() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
@@ -207,24 +207,24 @@ async fn a_leap_of_ten_years_and_back_locks_nobody_out_and_lengthens_no_life() {
         assert_eq!((status(&server, &brief).await, status(&server, &long).await), (401, 200));
         let server = set(server, TEN_YEARS, restart).await;
         assert_eq!(server_entries(&server, "clock.forwards").await.len(), 1);
-        assert_eq!(status(&server, &long).await, 401, "while the clock is ahead, what it says has ended has ended");
+        assert_eq!(status(&server, &long).await, 401, "while the clock is ahead, it decides what has expired");
         let ahead = person.session(&server).await;
         let token_ahead = token(&server, &owner, Ttl::For(Duration::from_hours(2))).await;
         let server = set(server, -TEN_YEARS, restart).await;
         assert_eq!(server_entries(&server, "clock.backwards").await.len(), 1, "{restart}");
-        assert_eq!(status(&server, &brief).await, 401, "what had ended before has ended");
-        assert_eq!(status(&server, &long).await, 200, "what had not stands");
+        assert_eq!(status(&server, &brief).await, 401, "what had expired before stays expired");
+        assert_eq!(status(&server, &long).await, 200, "what had not expired is valid again");
         assert_eq!((status(&server, &ahead.identity.token).await, status(&server, &token_ahead).await), (200, 200));
         server.pass(HOUR + 1_000);
-        assert_eq!(status(&server, &ahead.identity.token).await, 401, "an hour is an hour");
+        assert_eq!(status(&server, &ahead.identity.token).await, 401, "it lasts one hour");
         assert_eq!(status(&server, &token_ahead).await, 200);
         server.pass(HOUR);
-        assert_eq!(status(&server, &token_ahead).await, 401, "and two are two");
+        assert_eq!(status(&server, &token_ahead).await, 401, "it lasts two hours");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_stays_ahead_for_a_day_is_believed_until_an_administrator_accepts_another() {
+async fn a_clock_ahead_for_a_day_is_trusted_until_an_administrator_corrects_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let long = token(&server, &owner, Ttl::For(Duration::from_hours(100 * 24))).await;
@@ -235,22 +235,26 @@ async fn a_clock_that_stays_ahead_for_a_day_is_believed_until_an_administrator_a
         look(&server).await;
     }
     let server = set(server, -TEN_YEARS, true).await;
-    assert_eq!(status(&server, &long).await, 401, "the ten years are believed to have passed");
+    assert_eq!(status(&server, &long).await, 401, "the server assumes that ten years have passed");
     let body = registration(&owner.org, &pem, IP, server.now() / 1_000);
     assert_eq!(replay(&server, &body).await, (400, "TIMESTAMP_TOO_OLD".to_owned()));
     let system = server.system.clone();
     blocking(move || clock::accept(&system).expect("accepted")).await;
     let server = server.restart().await;
-    assert_eq!(status(&server, &long).await, 200, "it never came to its end");
+    assert_eq!(status(&server, &long).await, 200, "it has not expired");
     assert_eq!(server_entries(&server, "clock.accept").await.len(), 1);
-    assert_eq!(replay(&server, &body).await, (400, "TIMESTAMP_TOO_OLD".to_owned()), "used ones may be forgotten");
+    assert_eq!(
+        replay(&server, &body).await,
+        (400, "TIMESTAMP_TOO_OLD".to_owned()),
+        "used signatures may have been forgotten"
+    );
     server.pass(15 * MINUTE);
     let body = registration(&owner.org, &pem, IP, server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&body)).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_passwords_of_a_clock_ahead_do_not_lock_out_for_ten_years() {
+async fn failed_logins_during_a_clock_jump_block_for_only_15_minutes() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let person = sessions::person(&server, &owner.org, Role::User).await;
@@ -265,7 +269,7 @@ async fn wrong_passwords_of_a_clock_ahead_do_not_lock_out_for_ten_years() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_half_a_day_ahead_for_a_moment_keeps_no_node_out() {
+async fn a_brief_jump_of_half_a_day_blocks_no_node() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -278,7 +282,7 @@ async fn a_clock_that_was_half_a_day_ahead_for_a_moment_keeps_no_node_out() {
     assert_eq!(
         replay(&server, &used).await,
         (400, "TIMESTAMP_TOO_OLD".to_owned()),
-        "it is forgotten, and that is known"
+        "forgotten signatures are rejected by their age"
     );
     let fresh = registration(&owner.org, &pem, IP, server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&fresh)).await.status, StatusCode::OK);
@@ -286,7 +290,7 @@ async fn a_clock_that_was_half_a_day_ahead_for_a_moment_keeps_no_node_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_replays_at_once_while_the_clock_jumps_none_is_accepted() {
+async fn concurrent_replays_are_all_rejected_while_the_clock_jumps() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -305,7 +309,7 @@ async fn of_many_replays_at_once_while_the_clock_jumps_none_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_and_a_session_that_ended_and_a_key_that_was_deleted_stay_so() {
+async fn setting_the_clock_back_revives_no_session_invitation_or_credential() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;

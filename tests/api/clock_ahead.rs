@@ -1,4 +1,4 @@
-//! What was made while the clock ran ten years ahead does not last for ten years once it is right again.
+//! What was created while the clock was ten years ahead does not last ten years once the clock is right again.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 const TEN_YEARS: i64 = 3_652 * DAY;
 
-/// Sets the clock, and has housekeeping look at it.
+/// Moves the clock, and runs the clock check of the housekeeping.
 async fn set(server: &Server, millis: i64) {
     server.pass(millis);
     let system = Arc::clone(&server.system);
     blocking(move || clock::keep(&system).expect("kept")).await;
 }
 
-/// What housekeeping has announced so far: the detail of each.
+/// Runs the housekeeping. Returns the detail of each announcement so far.
 async fn announced(server: &Server, action: &str) -> Vec<String> {
     let system = Arc::clone(&server.system);
     blocking(move || assert!(Jobs::new(system, 0).run_due(0).is_empty())).await;
@@ -32,7 +32,7 @@ async fn announced(server: &Server, action: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_was_heard_of_while_the_clock_ran_ahead_can_fall_silent() {
+async fn a_node_seen_while_the_clock_was_ahead_can_still_fall_silent() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -45,11 +45,11 @@ async fn a_node_that_was_heard_of_while_the_clock_ran_ahead_can_fall_silent() {
     assert!(silences().await.is_empty());
     server.pass(1);
     let expected = json!({ "ip": "10.0.0.1", "lastContact": Time::from_millis(right).to_string() });
-    assert_eq!(silences().await, [expected.to_string()], "as if it had been heard of when the clock was set");
+    assert_eq!(silences().await, [expected.to_string()], "the last contact counts as the moment of the correction");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_was_rotated_while_the_clock_ran_ahead_signs_for_seven_days_at_most() {
+async fn a_secret_rotated_with_the_clock_ahead_signs_for_at_most_7_days() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     set(&server, TEN_YEARS).await;
@@ -75,7 +75,7 @@ async fn a_secret_that_was_rotated_while_the_clock_ran_ahead_signs_for_seven_day
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_accepted_stays_so_across_a_restart() {
+async fn an_accepted_clock_stays_accepted_after_a_restart() {
     for ahead in [12 * HOUR, TEN_YEARS] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
@@ -91,7 +91,7 @@ async fn a_clock_that_is_accepted_stays_so_across_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leap_of_the_clock_announces_no_silence_and_hides_none() {
+async fn a_clock_jump_neither_announces_nor_hides_a_silent_node() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -106,7 +106,7 @@ async fn a_leap_of_the_clock_announces_no_silence_and_hides_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silence_by_a_clock_that_was_believed_is_announced_anew_once_another_is_accepted() {
+async fn a_silence_is_announced_again_after_another_clock_is_accepted() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -115,19 +115,19 @@ async fn a_silence_by_a_clock_that_was_believed_is_announced_anew_once_another_i
         assert!(announced(&server, "node.silent").await.is_empty());
         set(&server, millis).await;
     }
-    assert_eq!(announced(&server, "node.silent").await.len(), 1, "it is believed");
+    assert_eq!(announced(&server, "node.silent").await.len(), 1, "the clock is trusted");
     set(&server, -TEN_YEARS).await;
     let system = Arc::clone(&server.system);
     blocking(move || clock::accept(&system).expect("accepted")).await;
-    assert_eq!(announced(&server, "node.silent").await.len(), 2, "nothing was heard for a day");
+    assert_eq!(announced(&server, "node.silent").await.len(), 2, "there was no contact for a day");
     assert_eq!(announced(&server, "node.silent").await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_a_key_that_came_near_by_a_leap_is_announced_again_when_it_does() {
+async fn key_expiry_announced_by_a_clock_jump_is_announced_again_when_due() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    // (when the key ends, which leads are yet to come)
+    // (days until the key expires, lead times that are announced)
     for (days, leads) in [(40, &[1, 30, 7, 1][..]), (20, &[30, 1, 7, 1])] {
         let end = Time::from_millis(server.now() + days * DAY).to_string();
         ending_key(&server, &owner, days * DAY).await;

@@ -1,4 +1,4 @@
-//! What `orgkeys doctor` says of a clock that is behind what the database has seen, or far ahead of it.
+//! What `orgkeys doctor` reports about a clock that is behind the database, or far ahead of it.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use orgkeys::domain::time::Time;
 use crate::clock::{HOUR, MINUTE, TEN_YEARS, look};
 use crate::harness::{Server, blocking};
 
-/// What is found of the clock of a stopped server, where it shows so much.
+/// The finding about the clock of a stopped server, at this time.
 async fn found(database: &Path, millis: i64) -> Finding {
     let database = database.to_owned();
     blocking(move || {
@@ -19,7 +19,7 @@ async fn found(database: &Path, millis: i64) -> Finding {
     .await
 }
 
-/// Expects that something must be done, that the sentence says what was found, and the remedy both ways out.
+/// Expects a problem with this message, and a remedy that names both ways out.
 fn acts(finding: &Finding, message: &str) {
     assert!(!finding.ok && finding.message.contains(message), "{finding:?}");
     let remedy = finding.remedy.as_deref().expect("a remedy");
@@ -29,7 +29,7 @@ fn acts(finding: &Finding, message: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_behind_is_well_and_more_is_not() {
+async fn a_clock_one_second_behind_is_fine_and_more_is_not() {
     let server = Server::start().await;
     let (database, now) = (server.database.clone(), server.now());
     let _folder = server.stop().await;
@@ -41,7 +41,7 @@ async fn a_second_behind_is_well_and_more_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_leapt_ten_years_ahead_is_found_until_it_is_set_right() {
+async fn a_ten_year_jump_is_reported_until_the_clock_is_corrected() {
     let server = Server::start().await;
     let database = server.database.clone();
     server.pass(TEN_YEARS);
@@ -57,7 +57,7 @@ async fn a_clock_that_leapt_ten_years_ahead_is_found_until_it_is_set_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_half_a_day_ahead_is_found_before_and_after_the_next_start() {
+async fn a_half_day_jump_is_reported_before_and_after_the_next_start() {
     let server = Server::start().await;
     let (database, right) = (server.database.clone(), server.now());
     server.pass(12 * HOUR);

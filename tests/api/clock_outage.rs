@@ -1,4 +1,4 @@
-//! A server that was down for longer than a day cannot know whether its clock is right: it goes by it, and still nothing comes back to life.
+//! After a day of downtime a server cannot tell whether its clock is right: it trusts it, and still nothing expired becomes valid.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::clock::{DAY, HOUR, MINUTE, TEN_YEARS, ending_key, key_status, look, s
 use crate::harness::{Server, blocking};
 use crate::sessions;
 
-/// Stops the server, and starts it again after three days.
+/// Stops the server, and starts it again three days later.
 async fn down(server: Server) -> Server {
     let stopped = server.stop().await;
     stopped.pass(3 * DAY);
@@ -21,7 +21,7 @@ async fn down(server: Server) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_expired_after_an_outage_stays_so_when_the_clock_steps_back() {
+async fn credentials_that_expired_after_downtime_stay_expired_when_the_clock_is_set_back() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
@@ -43,22 +43,22 @@ async fn what_expired_after_an_outage_stays_so_when_the_clock_steps_back() {
         assert_eq!(all(&server).await, [401; 3], "{restart}");
         let server = server.restart().await;
         assert_eq!(all(&server).await, [401; 3], "{restart}");
-        assert_eq!(status(&server, &owner.token).await, 200, "what has no end goes on");
+        assert_eq!(status(&server, &owner.token).await, 200, "a token without an expiry stays valid");
         let again = person.session(&server).await.identity.token;
-        assert_eq!(status(&server, &again).await, 200, "and people sign in");
+        assert_eq!(status(&server, &again).await, 200, "users can sign in");
         assert_eq!(server_entries(&server, "clock.backwards").await.len(), 2, "{restart}");
         assert_eq!(server_entries(&server, "clock.forwards").await.len(), 1, "{restart}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leap_within_the_first_day_after_an_outage_locks_nobody_out() {
+async fn a_clock_jump_on_the_day_after_downtime_expires_no_key_permanently() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
         let key = ending_key(&server, &owner, 4 * DAY).await;
         let server = set(down(server).await, TEN_YEARS, restart).await;
-        assert_eq!(key_status(&server, &key).await, 401, "while the clock is ahead, what it says has ended has ended");
+        assert_eq!(key_status(&server, &key).await, 401, "while the clock is ahead, it decides what has expired");
         let server = set(server, MINUTE - TEN_YEARS, restart).await;
         assert_eq!(key_status(&server, &key).await, 200, "{restart}");
         let server = server.restart().await;
@@ -67,7 +67,7 @@ async fn a_leap_within_the_first_day_after_an_outage_locks_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_ahead_after_an_outage_can_be_accepted_at_once() {
+async fn after_downtime_a_corrected_clock_can_be_accepted_at_once() {
     let server = down(Server::start().await).await;
     let owner = server.owner_of("acme").await;
     let key = ending_key(&server, &owner, 6 * HOUR).await;
@@ -79,13 +79,13 @@ async fn a_clock_that_was_ahead_after_an_outage_can_be_accepted_at_once() {
     blocking(move || clock::accept(&system).expect("accepted")).await;
     assert_eq!((key_status(&server, &key).await, status(&server, &ahead).await), (200, 200));
     server.pass(HOUR);
-    assert_eq!(status(&server, &ahead).await, 401, "an hour is an hour");
+    assert_eq!(status(&server, &ahead).await, 401, "it lasts one hour");
     let server = server.restart().await;
     assert_eq!(key_status(&server, &key).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_after_an_outage_is_told_from_a_leap_at_run_time() {
+async fn the_record_distinguishes_a_start_after_downtime_from_a_jump() {
     let server = Server::start().await;
     let begin = Time::from_millis(server.now());
     let server = down(server).await;

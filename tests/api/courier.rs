@@ -1,13 +1,13 @@
-//! One try of a delivery, against receivers that behave, misbehave and lie.
+//! A single delivery attempt, against receivers that behave, misbehave and lie.
 
-mod asked;
 mod down;
+mod end_to_end;
 mod hostile_urls;
-mod places;
 mod receiver;
-mod rounds;
+mod retry_after;
+mod running;
+mod slots;
 mod tls;
-mod whole;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -36,7 +36,7 @@ const SECRET: [u8; 32] = [7; 32];
 const OTHER: [u8; 32] = [9; 32];
 const BODY: &str = r#"{"event":"key.delete","seq":7}"#;
 
-/// A resolver with a list of answers, one for each time it is asked; the last one stays.
+/// A resolver that gives these answers in turn, and repeats the last one.
 pub struct Lying {
     answers: Mutex<Vec<Vec<IpAddr>>>,
     pub asked: AtomicUsize,
@@ -67,13 +67,13 @@ impl Clock for Still {
     }
 }
 
-/// A carrier for these networks, asking this resolver.
+/// A sender that may reach these networks and asks this resolver.
 pub fn sender(resolver: Arc<Lying>, opened: &[&str]) -> HttpSender {
     let opened = opened.iter().map(|net| net.parse().expect("a network")).collect();
     HttpSender::new(resolver, opened, Environment::new(Arc::new(Still), clock::system_seed))
 }
 
-/// A carrier that may reach this machine, and looks up nothing.
+/// A sender that may reach this machine and resolves no names.
 pub fn at_home() -> HttpSender {
     sender(Lying::new(&[&[]]), &["127.0.0.0/8"])
 }
@@ -91,7 +91,7 @@ pub fn attempt(number: u128, url: &str) -> Attempt {
     }
 }
 
-/// The address of nobody: it listened a moment ago.
+/// An address where nobody listens any more.
 async fn nobody() -> SocketAddr {
     let bound = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     bound.local_addr().expect("an address")
@@ -102,7 +102,7 @@ async fn outcome_of(answer: impl Into<Vec<u8>>) -> Outcome {
     at_home().send(&attempt(1, &receiver.url())).await
 }
 
-/// The headers of a request's head.
+/// The headers of a request.
 fn headers(head: &str) -> HeaderMap {
     let lines = head.lines().skip(1).filter_map(|line| line.split_once(": "));
     let header = |(name, value): (&str, &str)| {
@@ -147,11 +147,11 @@ async fn a_receiver_gets_one_plain_request() {
 }
 
 #[tokio::test]
-async fn a_third_partys_library_knows_a_delivery_by_either_secret() {
+async fn a_third_party_library_verifies_a_delivery_with_either_secret() {
     let receiver = Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
     let mut attempt = attempt(5, &receiver.url());
     attempt.secrets.push(SecretSlice::from(OTHER.to_vec()));
-    // The library knows the real time and takes nothing old.
+    // The library uses the real time and rejects old messages.
     let opened = vec!["127.0.0.0/8".parse().expect("a network")];
     let sender = HttpSender::new(Lying::new(&[&[]]), opened, clock::system());
     assert_eq!(sender.send(&attempt).await, Outcome::Taken { status: 204 });
@@ -166,7 +166,7 @@ async fn a_third_partys_library_knows_a_delivery_by_either_secret() {
 }
 
 #[tokio::test]
-async fn the_status_decides() {
+async fn the_response_status_decides_the_outcome() {
     for status in [200, 201, 202, 204, 299] {
         assert_eq!(outcome_of(format!("HTTP/1.1 {status} X\r\n\r\n")).await, Outcome::Taken { status });
     }
@@ -179,7 +179,7 @@ async fn the_status_decides() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_asks_to_be_left_alone_is_heard() {
+async fn retry_after_is_read_as_seconds_and_as_a_date() {
     let answer = outcome_of("HTTP/1.1 429 X\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n").await;
     assert_eq!(answer, Outcome::Refused { status: 429, retry_after: Some(Duration::from_mins(2)) });
     let answer = outcome_of("HTTP/1.1 503 X\r\nRetry-After: Mon, 15 Jan 2024 11:30:00 GMT\r\n\r\n").await;
@@ -187,7 +187,7 @@ async fn a_receiver_that_asks_to_be_left_alone_is_heard() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirects_are_not_followed() {
     let canary = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
     for status in [301, 302, 303, 307, 308] {
         let answer =
@@ -198,7 +198,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_failure_in_words_that_repeat_nothing_of_it() {
+async fn responses_that_are_not_http_fail_without_quoting_their_content() {
     let broken = "the receiver's response is not HTTP, or is too long";
     assert_eq!(why(&outcome_of("SSH-2.0-OpenSSH_9.9 c4n4ry\r\n").await), broken);
     assert_eq!(why(&outcome_of("HTTP/1.1 200 OK\r\nc4n4ry\u{0}: x\r\n\r\n").await), broken);
@@ -214,9 +214,9 @@ async fn what_is_not_http_is_a_failure_in_words_that_repeat_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn no_more_than_a_little_is_read_of_an_answer_without_end() {
-    // Heads without end, interim answers without end, a body without end: what is written is bounded by what is read and what
-    // the two systems hold between them.
+async fn endless_responses_are_read_only_in_part() {
+    // Endless headers, endless interim responses, an endless body: the receiver can write only as much as is read and as
+    // the socket buffers hold.
     let body =
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "3e8\r\n".to_owned() + &"x".repeat(1_000) + "\r\n");
     let heads = ("HTTP/1.1 200 OK\r\n", format!("x: {}\r\n", "y".repeat(100)));
@@ -227,13 +227,13 @@ async fn no_more_than_a_little_is_read_of_an_answer_without_end() {
         let outcome = at_home().send(&attempt(1, &receiver.url())).await;
         assert_eq!(matches!(outcome, Outcome::Taken { status: 200 }), taken, "{outcome:?}");
         assert!(began.elapsed() < Duration::from_secs(10));
-        // It ends because the connection does.
+        // It ends because the connection is closed.
         receiver.ended().await;
     }
 }
 
 #[tokio::test]
-async fn a_body_that_drips_delays_nothing_that_counts() {
+async fn a_slow_response_body_does_not_delay_the_outcome() {
     let receiver = Receiver::dripping("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n").await;
     let began = Instant::now();
     assert_eq!(at_home().send(&attempt(1, &receiver.url())).await, Outcome::Taken { status: 200 });
@@ -242,7 +242,7 @@ async fn a_body_that_drips_delays_nothing_that_counts() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_or_drips_its_head_is_given_up_after_15_seconds() {
+async fn a_receiver_that_hangs_or_drips_headers_is_abandoned_after_15_seconds() {
     let (silent, dripping) = (Receiver::silent().await, Receiver::dripping("HTTP/1.1 200 OK\r\nx: ").await);
     let sender = at_home();
     let began = Instant::now();
@@ -253,8 +253,8 @@ async fn a_receiver_that_hangs_or_drips_its_head_is_given_up_after_15_seconds() 
 }
 
 #[tokio::test]
-async fn a_proxy_of_the_environment_is_not_asked() {
-    // The variables are this process's own, and other tests run in it: the client's code has no place that reads them.
+async fn the_courier_reads_no_proxy_environment_variables() {
+    // The variables belong to the whole process, where other tests run too, so this checks that no source file reads them.
     let mut paths = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/courier")];
     let mut files = 0;
     while let Some(path) = paths.pop() {

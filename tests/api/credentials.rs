@@ -1,4 +1,4 @@
-//! What a request carries to show who calls: refused with the reason, and believed alone.
+//! Credentials of a request: a bad one is refused with the reason, and nothing else establishes who calls.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::access::token;
 use crate::harness::{Server, entries, with_body};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_credential_says_what_is_wrong_with_it() {
+async fn a_refused_credential_gets_a_specific_error_code() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (good, expiring) = (owner.token.clone(), token(&server, &owner, Ttl::For(Duration::from_mins(1))).await);
@@ -30,7 +30,7 @@ async fn a_bad_credential_says_what_is_wrong_with_it() {
         server.send(with_body(request, None)).await
     };
     server.pass(59_999);
-    assert_eq!(call(vec![bearer(&expiring)]).await.status, StatusCode::OK, "a millisecond before its end");
+    assert_eq!(call(vec![bearer(&expiring)]).await.status, StatusCode::OK, "a millisecond before it expires");
     server.pass(1);
     let cases = [
         (vec![], "NO_CREDENTIAL"),
@@ -50,15 +50,15 @@ async fn a_bad_credential_says_what_is_wrong_with_it() {
         let body = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(!body.contains(&good) && !body.contains(&expiring), "{body} repeats a token");
         if code == "TWO_CREDENTIALS" {
-            assert!(body.contains("Authorization"), "{body} names them");
+            assert!(body.contains("Authorization"), "{body} does not name the headers");
         }
     }
     let lower = vec![("authorization", format!("bearer {good}"))];
-    assert_eq!(call(lower).await.status, StatusCode::OK, "a scheme has no letter case");
+    assert_eq!(call(lower).await.status, StatusCode::OK, "the scheme is case-insensitive");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn identity_never_comes_from_what_a_request_says() {
+async fn ids_and_roles_stated_in_a_request_are_ignored() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let user = server.member_of(&owner.org, Role::User).await;

@@ -1,4 +1,4 @@
-//! What watches the server, in `deploy/`: the dashboard and the alerts ask for what is measured, and promtool takes both.
+//! The dashboard and the alerts in `deploy/` use only metrics that exist, and promtool accepts both.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +26,7 @@ fn named(text: &str) -> BTreeSet<String> {
     ours.map(str::to_owned).collect()
 }
 
-/// What a server measures that was asked for nothing but this.
+/// The metrics of a fresh server.
 async fn measured() -> String {
     let server = Server::start().await;
     metrics(&server).await;
@@ -34,7 +34,7 @@ async fn measured() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dashboard_and_alerts_ask_only_for_what_is_measured() {
+async fn dashboard_and_alerts_use_every_metric_and_no_unknown_one() {
     let text = measured().await;
     let samples: BTreeSet<&str> = text.lines().filter_map(|line| line.split(['{', ' ']).next()).collect();
     let mut asked = BTreeSet::new();
@@ -42,18 +42,18 @@ async fn dashboard_and_alerts_ask_only_for_what_is_measured() {
         let names = named(&read(file));
         assert!(names.len() > 9, "{file}: {names:?}");
         for name in &names {
-            assert!(samples.contains(name.as_str()), "{file} asks for {name}, which is not measured: {text}");
+            assert!(samples.contains(name.as_str()), "{file} uses {name}, which does not exist: {text}");
         }
         asked.extend(names);
     }
-    // And what is measured is shown: every family but its parts.
+    // And the reverse: every metric family is shown or alerted on.
     for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
         assert!(asked.iter().any(|name| name.starts_with(family)), "{family} is in neither");
     }
 }
 
 #[test]
-fn the_dashboard_is_one_that_grafana_imports() {
+fn the_dashboard_has_the_fields_that_a_grafana_import_needs() {
     let dashboard: Value = serde_json::from_str(&read("grafana-dashboard.json")).expect("JSON");
     assert_eq!((&dashboard["uid"], &dashboard["title"]), (&Value::from("orgkeys"), &Value::from("orgkeys")));
     assert!(dashboard["schemaVersion"].as_u64().expect("a version") >= 36);
@@ -88,17 +88,14 @@ fn every_alert_has_a_summary_a_remedy_and_a_test() {
         for part in ["severity: ", "summary: ", "remedy: "] {
             assert_eq!(alert.matches(part).count(), 1, "{name} needs one {part}");
         }
-        assert!(
-            tests.contains(&format!("alertname: {name}, exp_alerts: []")),
-            "{name}: nobody tests when it is silent"
-        );
-        assert!(tests.contains(&format!("alertname=\"{name}\"")), "{name}: nobody tests that it fires");
+        assert!(tests.contains(&format!("alertname: {name}, exp_alerts: []")), "{name}: no test that it stays silent");
+        assert!(tests.contains(&format!("alertname=\"{name}\"")), "{name}: no test that it fires");
         count += 1;
     }
     assert!(count >= 10, "{count}");
 }
 
-/// Every expression of the dashboard as a rule, which is what promtool reads; an interval stands for what Grafana puts there.
+/// Every expression of the dashboard as a recording rule for promtool, with an interval in place of Grafana's variable.
 fn dashboard_rules() -> Value {
     let dashboard: Value = serde_json::from_str(&read("grafana-dashboard.json")).expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels").iter();
@@ -112,7 +109,7 @@ fn dashboard_rules() -> Value {
     json!({ "groups": [{ "name": "dashboard", "rules": rules }] })
 }
 
-/// The lines for Prometheus in the page on operations.
+/// The Prometheus configuration in the operations guide.
 fn scraping() -> &'static str {
     let operations = include_str!("../../docs/operations.md");
     let mut blocks = operations.split("```yaml\n").filter_map(|rest| rest.split("```").next());
@@ -120,13 +117,13 @@ fn scraping() -> &'static str {
 }
 
 #[test]
-fn the_token_for_metrics_is_sent_to_nobody_in_the_clear() {
+fn the_documented_scrape_configuration_sends_the_token_over_https() {
     assert!(scraping().contains("scheme: https") && scraping().contains("authorization:"), "{}", scraping());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promtool_takes_the_alerts_their_tests_the_dashboard_the_metrics_and_the_documented_configuration() {
-    // Debian has it in the package prometheus.
+async fn promtool_accepts_the_alerts_dashboard_metrics_and_documented_configuration() {
+    // On Debian it is part of the package prometheus.
     if !has("promtool") {
         return;
     }

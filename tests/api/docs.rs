@@ -1,4 +1,4 @@
-//! The documentation page: small on the wire for whoever takes it compressed, and fetched again only when it has changed.
+//! The documentation page: sent compressed on request, and sent again only when it has changed.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -19,7 +19,7 @@ const PAGE: [&str; 6] = [
     "/openapi.json",
 ];
 
-/// A gzip stream as it was.
+/// The decompressed content of a gzip stream.
 fn plain(gzip: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).expect("gzip");
@@ -33,7 +33,7 @@ async fn get(server: &Server, path: &str, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_is_600_kb_at_most_for_who_takes_gzip_and_the_same_for_who_does_not() {
+async fn with_gzip_the_page_is_at_most_600_kb_and_decompresses_identically() {
     let server = Server::start().await;
     let mut sent = 0;
     for path in PAGE {
@@ -53,7 +53,7 @@ async fn the_page_is_600_kb_at_most_for_who_takes_gzip_and_the_same_for_who_does
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_content_has_a_tag_of_its_own_and_is_not_sent_again_to_who_has_it() {
+async fn each_file_has_its_own_etag_and_is_not_resent_if_unchanged() {
     let server = Server::start().await;
     let mut tags = HashSet::new();
     for path in PAGE {
@@ -67,6 +67,6 @@ async fn each_content_has_a_tag_of_its_own_and_is_not_sent_again_to_who_has_it()
         }
         let changed = get(&server, path, &[("if-none-match", "\"0.1.0\"")]).await;
         assert_eq!(changed.status, StatusCode::OK, "{path}");
-        assert!(tags.insert(tag), "{path} has the tag of another");
+        assert!(tags.insert(tag), "{path} has the ETag of another file");
     }
 }

@@ -1,4 +1,4 @@
-//! System events: the audit log as clients see it, and what each of them has read.
+//! System events: the audit log as clients see it, and each user's read marks.
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::id::OrgId;
@@ -12,7 +12,7 @@ async fn query(server: &Server, who: &Identity, wanted: &Value) -> Answer {
     server.call_as(who, Method::POST, "/systemevent", Some(wanted)).await
 }
 
-/// The page's `field` of every event, and the total.
+/// The total, and this field of each event on the page.
 async fn page(server: &Server, who: &Identity, wanted: &Value, field: &str) -> (Vec<Value>, i64) {
     let answer = query(server, who, wanted).await;
     assert_eq!(answer.status, StatusCode::OK, "{wanted}: {answer:?}");
@@ -31,7 +31,7 @@ async fn mark(server: &Server, who: &Identity, method: Method, query: &str, body
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_has_the_shape_that_clients_know() {
+async fn an_event_has_the_documented_format() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.mint(&owner).await;
@@ -82,14 +82,14 @@ async fn an_event_has_the_shape_that_clients_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_timestamps_it_is_the_last_day_and_with_them_both_ends_belong_to_it() {
+async fn the_default_time_range_is_one_day_and_given_bounds_are_inclusive() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let all = json!({ "context": 4 });
     server.pass(86_400_000);
     assert_eq!(page(&server, &owner, &all, "event").await.1, 1, "exactly a day ago");
     server.pass(1);
-    assert_eq!(page(&server, &owner, &all, "event").await.1, 0, "a millisecond more");
+    assert_eq!(page(&server, &owner, &all, "event").await.1, 0, "a millisecond longer ago");
     let cases = [
         (json!({ "from_timestamp": "2024-01-15T10:30:00.000Z" }), 1),
         (json!({ "from_timestamp": "2024-01-15T10:30:00.001Z" }), 0),
@@ -114,7 +114,7 @@ async fn without_timestamps_it_is_the_last_day_and_with_them_both_ends_belong_to
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_filter_keeps_what_fits() {
+async fn each_filter_returns_the_matching_events_and_rejects_bad_values() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let admin = server.member_of(&owner.org, Role::Administrator).await;
@@ -158,7 +158,7 @@ async fn every_filter_keeps_what_fits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_is_cut_by_skip_and_take() {
+async fn pages_follow_skip_and_take_newest_first() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     for _ in 0..100 {
@@ -197,7 +197,7 @@ async fn a_page_is_cut_by_skip_and_take() {
     }
 }
 
-/// A server whose owner's organization has so many more events about each object, a deletion of a conversation each, all made at once.
+/// Restarts the server with more events in the owner's organization: this many deletions of a conversation per object, all at one moment.
 async fn with_more(server: Server, owner: &Identity, objects: &[(&str, u32)]) -> Server {
     let (database, org) = (server.database.clone(), OrgId::parse(&owner.org).expect("an id"));
     let objects: Vec<_> = objects.iter().map(|(object, count)| ((*object).to_owned(), *count)).collect();
@@ -217,7 +217,7 @@ async fn with_more(server: Server, owner: &Identity, objects: &[(&str, u32)]) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_total_is_exact_as_far_as_pages_reach_and_ends_there() {
+async fn the_total_is_exact_up_to_10100_and_capped_there() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let server = with_more(server, &owner, &[("fewer", 10_099), ("as many", 10_100), ("more", 10_101)]).await;
@@ -235,13 +235,13 @@ async fn the_total_is_exact_as_far_as_pages_reach_and_ends_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lies_far_back_is_found_and_a_long_search_is_recorded_once() {
+async fn old_events_are_found_and_a_long_search_is_recorded_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, _) = server.mint(&owner).await;
     let server = with_more(server, &owner, &[("a", 12_000), ("b", 12_000)]).await;
     let before = entries(&server.database).await.len();
-    // By who acted there are few, and by what it is many; of those by either, none.
+    // Few match by user and many by object; no event matches both.
     for (wanted, total) in [
         (json!({ "userId": owner.user, "event": 0 }), 1),
         (json!({ "userId": "somebody", "event": 0 }), 0),
@@ -256,11 +256,11 @@ async fn what_lies_far_back_is_found_and_a_long_search_is_recorded_once() {
     assert_eq!(all.len(), 1);
     let after = entries(&server.database).await;
     let listed: Vec<_> = after[before..].iter().map(|entry| entry.action.as_str()).collect();
-    assert_eq!(listed, ["event.list"; 5], "each once, however long it took");
+    assert_eq!(listed, ["event.list"; 5], "one entry per search, however long it took");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn administrators_see_everything_and_others_what_they_did_themselves() {
+async fn administrators_see_all_events_of_their_organization_and_others_only_their_own() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
@@ -283,7 +283,7 @@ async fn administrators_see_everything_and_others_what_they_did_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn marks_are_each_users_own_and_show_in_request_and_answer() {
+async fn read_marks_belong_to_each_user_and_apply_to_filter_and_response() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let admin = server.member_of(&owner.org, Role::Administrator).await;
@@ -292,13 +292,17 @@ async fn marks_are_each_users_own_and_show_in_request_and_answer() {
     let done = mark(&server, &owner, Method::POST, "", Some(&json!({ "id": all[0] }))).await;
     assert_eq!((done.status, done.json()), (StatusCode::OK, json!({ "success": true })));
     assert_eq!(ids(&server, &owner, &unread).await, all[1..]);
-    assert_eq!(ids(&server, &admin, &unread).await, all, "another's marks do not count");
+    assert_eq!(ids(&server, &admin, &unread).await, all, "another user's marks do not count");
     let (shown, _) = page(&server, &owner, &json!({}), "showUnread").await;
     assert_eq!(shown.iter().filter(|unread| **unread == json!(false)).count(), 1);
     assert_eq!(shown[0], json!(false));
     let some = json!({ "ids": [all[1], all[2]], "id": all[0] });
     for _ in 0..2 {
-        assert_eq!(mark(&server, &owner, Method::POST, "", Some(&some)).await.status, StatusCode::OK, "twice is once");
+        assert_eq!(
+            mark(&server, &owner, Method::POST, "", Some(&some)).await.status,
+            StatusCode::OK,
+            "marking is idempotent"
+        );
         assert_eq!(ids(&server, &owner, &unread).await, all[3..]);
     }
     let query = format!("?ids={},%20{}", all[0], all[1]);
@@ -314,7 +318,7 @@ async fn marks_are_each_users_own_and_show_in_request_and_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_most_a_thousand_ids_are_marked_in_a_call_and_at_least_one() {
+async fn a_call_marks_1_to_1000_ids() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let many = |count: i64| json!({ "ids": (1..=count).collect::<Vec<_>>() });
@@ -350,7 +354,7 @@ async fn at_most_a_thousand_ids_are_marked_in_a_call_and_at_least_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_of_other_organizations_are_passed_over() {
+async fn marking_ignores_events_of_other_organizations() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let (own, others) = (ids(&server, &owner, &json!({})).await, ids(&server, &other, &json!({})).await);
@@ -358,16 +362,16 @@ async fn events_of_other_organizations_are_passed_over() {
     let unread = json!({ "showUnread": true });
     assert_eq!(mark(&server, &owner, Method::POST, "", Some(&both)).await.json(), json!({ "success": true }));
     let recorded = entries(&server.database).await.pop().expect("an entry").detail.expect("a detail");
-    assert_eq!(recorded, json!({ "read": true, "count": own.len() }).to_string(), "others were not marked");
+    assert_eq!(recorded, json!({ "read": true, "count": own.len() }).to_string(), "foreign events were not marked");
     assert_eq!(ids(&server, &owner, &unread).await, Vec::<i64>::new());
     assert_eq!(ids(&server, &other, &unread).await, others);
     assert_eq!(mark(&server, &other, Method::DELETE, "", Some(&both)).await.status, StatusCode::OK);
-    assert_eq!(ids(&server, &owner, &unread).await, Vec::<i64>::new(), "and cannot be taken back by another");
+    assert_eq!(ids(&server, &owner, &unread).await, Vec::<i64>::new(), "nor can another organization unmark them");
     let request =
         server.request(Method::POST, "/systemevent/read").header("authorization", format!("Bearer {}", owner.token));
     assert_eq!(
         server.send(with_body(request, Some(&json!({ "ids": others })))).await.status,
         StatusCode::OK,
-        "silently"
+        "foreign ids are ignored silently"
     );
 }

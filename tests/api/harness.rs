@@ -1,4 +1,4 @@
-//! A server to test, with a still clock and identities that call it.
+//! A server to test, with a clock that the test controls, and identities that call it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -32,13 +32,13 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::truth;
+use crate::contract;
 
 /// When every test begins: 2024-01-15T10:30:00.000Z.
 pub const BEGIN: i64 = 1_705_314_600_000;
 
-/// A clock that moves only when a test says so. It holds the server's folder, so that this is there for as long as anything that knows the time: a server ends the process when
-/// its database goes away.
+/// A clock that moves only when a test says so. It keeps the server's folder alive for as long as anything uses the clock:
+/// a server ends the process when its database disappears.
 pub struct StillClock {
     millis: AtomicI64,
     _folder: Arc<TempDir>,
@@ -56,7 +56,7 @@ pub struct Server {
     pub database: PathBuf,
     pub app: Arc<App>,
     pub system: Arc<System>,
-    /// Calls the courier, whose clock stands still.
+    /// Wakes the courier, whose clock stands still.
     pub courier: DeliveryNotifier,
     /// Bytes that the database file may have; 0 = no limit.
     pub room: Arc<AtomicU64>,
@@ -68,7 +68,7 @@ pub struct Server {
     folder: Arc<TempDir>,
 }
 
-/// What a server answered.
+/// A response of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: StatusCode,
@@ -76,7 +76,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Somebody with an access token, as a member of an organization.
+/// A member of an organization, with an access token.
 #[derive(Clone)]
 pub struct Identity {
     pub token: String,
@@ -91,7 +91,7 @@ impl Server {
         Self::with(|flags| flags).await
     }
 
-    /// A fresh server with settings of the test's own.
+    /// A fresh server with these settings.
     pub async fn with(set: impl FnOnce(Flags) -> Flags) -> Self {
         let folder = Arc::new(TempDir::new().expect("a folder"));
         let database = folder.path().join("orgkeys.db").display().to_string();
@@ -113,7 +113,7 @@ impl Server {
         let room = Arc::clone(&options.room.limit);
         let env = Environment::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
         let server = Running::start_on(settings, options, env).await.expect("the server starts");
-        // A test that opens no network for webhooks carries their deliveries out itself, or has none.
+        // A test that permits no network for webhooks records the results of deliveries itself, or has none.
         let server = if opened { server } else { server.without_courier() };
         let (address, system, courier, stop) =
             (server.address(), server.system(), server.delivery_notifier(), CancellationToken::new());
@@ -123,7 +123,7 @@ impl Server {
         Self { address, database, app, system, courier, room, clock, client, stop, running, flags, folder }
     }
 
-    /// Stops the server cleanly and gives what a new one needs.
+    /// Stops the server cleanly. Returns what a new one needs.
     pub async fn stop(self) -> Stopped {
         let Self { stop, running, flags, folder, clock, app, system, client, .. } = self;
         drop((app, system, client));
@@ -154,7 +154,7 @@ impl Server {
         self.member_of(&org.id.to_string(), Role::Owner).await
     }
 
-    /// A new member of an organization.
+    /// A new member of an organization, with this role.
     pub async fn member_of(&self, org: &str, role: Role) -> Identity {
         let (system, org) = (Arc::clone(&self.system), org.to_owned());
         blocking(move || {
@@ -167,7 +167,7 @@ impl Server {
         .await
     }
 
-    /// Ends a token, as the command line does.
+    /// Revokes a token, as the command line does.
     pub async fn revoke(&self, identity: &Identity) {
         let (system, id) = (Arc::clone(&self.system), identity.token_id.clone());
         blocking(move || admin::revoke_token(&system, &id).expect("revoked")).await;
@@ -178,16 +178,16 @@ impl Server {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.client.request(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        // A stream has no end: its head is the answer.
+        // A stream has no end, so only its head is returned.
         let body = if headers.get("content-type").is_some_and(|of| of == "text/event-stream") {
             Bytes::new()
         } else {
             response.into_body().collect().await.expect("a whole body").to_bytes()
         };
-        truth::checked(&method, &path, Answer { status, headers, body })
+        contract::checked(&method, &path, Answer { status, headers, body })
     }
 
-    /// A request to be added to.
+    /// A request to add to.
     pub fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
         Request::builder().method(method).uri(format!("http://{}{path}", self.address))
     }
@@ -209,14 +209,14 @@ impl Server {
         self.send(with_body(self.request(method, path).header("x-api-key", key), body)).await
     }
 
-    /// Makes a project in the identity's organization and gives its id.
+    /// Creates a project in the identity's organization. Returns its id.
     pub async fn project(&self, identity: &Identity, name: &str) -> String {
         let path = format!("/api/organizations/{}/projects", identity.org);
         let made = self.call_as(identity, Method::POST, &path, Some(&json!({ "name": name }))).await.result();
         made["publicId"].as_str().expect("an id").to_owned()
     }
 
-    /// Makes an API key that never ends and gives its id and its secret.
+    /// Creates an API key that never expires. Returns its id and its secret.
     pub async fn api_key(&self, identity: &Identity, role: Role, projects: &[&str]) -> (i64, String) {
         let body = new_api_key("service", role.number().into(), projects);
         let path = format!("/api/organizations/{}/api-keys", identity.org);
@@ -224,7 +224,7 @@ impl Server {
         (made["id"].as_i64().expect("an id"), made["apiKey"].as_str().expect("a secret").to_owned())
     }
 
-    /// Makes a key in the identity's organization and gives its id and its private key.
+    /// Creates a key in the identity's organization. Returns its id and its private key.
     pub async fn mint(&self, identity: &Identity) -> (String, String) {
         let answer = self.call_as(identity, Method::POST, &format!("/organization/{}/key", identity.org), None).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -232,13 +232,13 @@ impl Server {
         (id, String::from_utf8(answer.body.to_vec()).expect("text"))
     }
 
-    /// Registers a node, signed now.
+    /// Registers a node, with a signature of the current time.
     pub async fn register(&self, org: &str, pem: &str, ip: &str) -> Answer {
         let body = registration(org, pem, ip, self.now() / 1_000);
         self.call(Method::POST, "/register", Some(&body)).await
     }
 
-    /// Everything that the identity is shown of the audit log.
+    /// All events that the identity can see.
     pub async fn events(&self, identity: &Identity) -> Vec<Value> {
         let answer = self.call_as(identity, Method::POST, "/systemevent", Some(&json!({ "take": 100 }))).await;
         answer.json()["events"].as_array().expect("events").clone()
@@ -278,7 +278,7 @@ impl Answer {
         (self.status.as_u16(), code.as_str().unwrap_or_default().to_owned())
     }
 
-    /// What a call under `/api/` gave.
+    /// The result of a call under `/api/`.
     pub fn result(&self) -> Value {
         assert!(self.status.is_success(), "{self:?}");
         self.json()["result"].clone()
@@ -294,7 +294,7 @@ pub fn registration(org: &str, pem: &str, ip: &str, timestamp: i64) -> Value {
     })
 }
 
-/// The body that makes an API key that never ends.
+/// The body that creates an API key that never expires.
 pub fn new_api_key(name: &str, role: i64, projects: &[&str]) -> Value {
     json!({
         "listProjectsId": projects, "roleId": role,
@@ -317,14 +317,14 @@ pub fn with_body(request: hyper::http::request::Builder, body: Option<&Value>) -
     request.body(Full::new(bytes)).expect("a request")
 }
 
-/// Sends bytes as they are and reads the one answer, until the server closes.
+/// Sends raw bytes, and reads one response until the server closes the connection.
 pub async fn raw(address: SocketAddr, request: String) -> Answer {
     let mut words = request.split([' ', '?']).map(str::to_owned);
     let (method, path) = (words.next().expect("a method"), words.next().expect("a path"));
     let received = blocking(move || {
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
-        // A server that refuses early closes before it has everything: its answer is what counts.
+        // A server that refuses early closes before it has read everything; its response is what counts.
         let _ = stream.write_all(request.as_bytes());
         let mut received = Vec::new();
         let _ = stream.read_to_end(&mut received);
@@ -339,7 +339,7 @@ pub async fn raw(address: SocketAddr, request: String) -> Answer {
     });
     let (status, headers) = (status.parse().expect("a status"), headers.collect());
     let answer = Answer { status, headers, body: Bytes::from(body.to_owned()) };
-    truth::checked(&method.parse().expect("a method"), &path, answer)
+    contract::checked(&method.parse().expect("a method"), &path, answer)
 }
 
 /// Every entry of the audit log, read from the database file.
@@ -354,7 +354,7 @@ pub async fn entries(database: &Path) -> Vec<Entry> {
     serde_json::Deserializer::from_slice(&lines).into_iter().map(|entry| entry.expect("an entry")).collect()
 }
 
-/// Runs what blocks where it may.
+/// Runs blocking work on a thread for it.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("it runs")
 }

@@ -1,4 +1,4 @@
-//! The HTTP face: what is refused before an operation is asked, and in which words.
+//! The HTTP layer: what is refused before an operation runs, and in which format.
 
 use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Server, raw, with_body};
 use crate::openapi::operations;
 
-/// Stands in every input of these tests, and in no answer.
+/// Part of every bad input of these tests, and of no response.
 const CANARY: &str = "c4n4ry";
 
-/// A refusal in the envelope of its family, whose text repeats nothing of the input; gives the message.
+/// Checks that a refusal has the format of its family and repeats nothing of the input. Returns the message.
 fn refusal(answer: &Answer, wrapped: bool, status: u16, code: &str) -> String {
     assert_eq!(answer.status.as_u16(), status, "{answer:?}");
     assert!(answer.headers["content-type"].to_str().expect("text").contains("application/json"), "{answer:?}");
@@ -27,7 +27,7 @@ fn refusal(answer: &Answer, wrapped: bool, status: u16, code: &str) -> String {
         json!({ "success": false, "message": message, "errorCode": code })
     };
     if body.get("error_code").is_some() {
-        // Login, refresh and logout say it twice; their own test asks for it.
+        // Login, refresh and logout state the code twice; a test of their own requires it.
         expected["error_code"] = json!(code);
     }
     assert_eq!(body, expected);
@@ -35,7 +35,7 @@ fn refusal(answer: &Answer, wrapped: bool, status: u16, code: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_said_in_the_envelope_of_the_paths_family() {
+async fn unknown_paths_get_404_in_the_error_format_of_their_family() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let cases = [
@@ -64,7 +64,7 @@ async fn what_is_not_there_is_said_in_the_envelope_of_the_paths_family() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_method_that_a_path_does_not_take_is_told_those_that_it_takes() {
+async fn a_wrong_method_gets_405_and_the_allowed_methods() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut paths: Vec<(&str, Vec<String>)> =
@@ -95,7 +95,7 @@ async fn a_method_that_a_path_does_not_take_is_told_those_that_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_not_json_or_a_parameter_that_cannot_be_read_is_named_and_not_repeated() {
+async fn errors_in_bodies_and_parameters_name_the_field_and_not_the_value() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let bearer = format!("Bearer {}", owner.token);
@@ -142,7 +142,7 @@ async fn a_body_that_is_not_json_or_a_parameter_that_cannot_be_read_is_named_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_is_taken_only_as_application_json() {
+async fn a_body_must_be_sent_as_application_json() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let post = async |path: &str, content_type: Option<&str>| {
@@ -169,7 +169,7 @@ async fn a_body_is_taken_only_as_application_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_has_at_most_64_kib() {
+async fn a_body_may_have_at_most_64_kib() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let most = 64 * 1024;
@@ -207,7 +207,7 @@ async fn a_body_has_at_most_64_kib() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plain_request_id_is_kept_and_any_other_replaced() {
+async fn a_valid_request_id_is_kept_and_any_other_is_replaced() {
     let server = Server::start().await;
     let sixty_four = "a".repeat(64);
     let asked = async |id: Option<&str>| {
@@ -230,7 +230,7 @@ async fn a_plain_request_id_is_kept_and_any_other_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_known_is_ignored() {
+async fn unknown_fields_and_parameters_are_ignored() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -243,7 +243,7 @@ async fn what_is_not_known_is_ignored() {
     let request =
         server.request(Method::POST, "/systemevent").header("authorization", format!("Bearer {}", owner.token));
     let request = request.header("content-type", "application/json").body(deep.into()).expect("a request");
-    assert_eq!(server.send(request).await.status, StatusCode::OK, "however deep it is");
+    assert_eq!(server.send(request).await.status, StatusCode::OK, "however deeply nested");
     for (method, path, body) in [
         (Method::POST, "/systemevent?api-version=1.0", Some(&body)),
         (Method::GET, "/user/profile?api-version=1.0", None),
@@ -255,7 +255,7 @@ async fn what_is_not_known_is_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_root_tells_a_program_what_runs_and_sends_a_browser_to_the_docs() {
+async fn the_root_states_the_version_and_redirects_browsers_to_the_docs() {
     let server = Server::start().await;
     let get = async |path: &str, accept: &str| {
         server.send(with_body(server.request(Method::GET, path).header("accept", accept), None)).await
@@ -282,12 +282,12 @@ async fn the_root_tells_a_program_what_runs_and_sends_a_browser_to_the_docs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn head_answers_as_get_does_without_the_body() {
+async fn head_responds_like_get_without_the_body() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let get: Vec<String> = operations()
         .into_iter()
-        // A stream has no end to wait for.
+        // A stream has no end.
         .filter(|(method, path, _)| *method == "get" && !path.ends_with("/stream"))
         .map(|(_, path, _)| path.replace("{idOrg}", &owner.org).replace("{orgId}", &owner.org))
         .collect();
@@ -309,7 +309,7 @@ async fn head_answers_as_get_does_without_the_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fixed_word_in_a_path_is_no_organization_and_no_person() {
+async fn a_literal_path_segment_takes_precedence_over_an_id() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     for (path, methods) in [

@@ -1,4 +1,4 @@
-//! Who is let near: proxies and the addresses that they state, browsers of other origins, collectors of metrics, and callers in a hurry.
+//! Proxies and the addresses that they forward, browsers of other origins, metrics collectors, and rate limits.
 
 use hyper::{Method, StatusCode};
 use serde_json::json;
@@ -19,14 +19,14 @@ async fn profile_with(server: &Server, who: &Identity, headers: Headers<'_>) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stated_address_is_believed_from_trusted_proxies_alone() {
+async fn forwarded_addresses_are_accepted_only_from_trusted_proxies() {
     let stranger = Server::with(|flags| flags.with("trusted_proxy", "10.0.0.0/8")).await;
     let owner = stranger.owner_of("acme").await;
     profile_with(&stranger, &owner, &[("x-forwarded-for", "192.0.2.7")]).await;
     assert_eq!(last_address(&stranger).await.as_deref(), Some("127.0.0.1"));
     let server = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.0/8, 10.0.0.0/8")).await;
     let owner = server.owner_of("acme").await;
-    // The header's lines, and the client that they tell of: the last hop that is no trusted proxy.
+    // The header's lines, and the client: the last hop that is not a trusted proxy.
     let cases: [(&[&str], &str); 12] = [
         (&[], "127.0.0.1"),
         (&["192.0.2.7"], "192.0.2.7"),
@@ -47,11 +47,11 @@ async fn a_stated_address_is_believed_from_trusted_proxies_alone() {
         assert_eq!(last_address(&server).await.as_deref(), Some(client), "{lines:?}");
     }
     profile_with(&server, &owner, &[("x-real-ip", "192.0.2.7"), ("forwarded", "for=192.0.2.7")]).await;
-    assert_eq!(last_address(&server).await.as_deref(), Some("127.0.0.1"), "other headers are not believed");
+    assert_eq!(last_address(&server).await.as_deref(), Some("127.0.0.1"), "other headers are ignored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_other_origins_may_call_only_if_a_setting_names_them() {
+async fn only_the_configured_origins_get_cors_headers() {
     let (ours, theirs) = ("https://admin.example", "https://evil.example");
     let closed = Server::start().await;
     let open = Server::with(|flags| flags.with("cors_origins", "https://admin.example,http://localhost:5173")).await;
@@ -68,7 +68,7 @@ async fn pages_of_other_origins_may_call_only_if_a_setting_names_them() {
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
         assert!(!has_cors(&answer));
         let answer = profile_with(server, &owner, &[("origin", origin)]).await;
-        assert_eq!(answer.status, StatusCode::OK, "the browser keeps it from the page, not the server from its user");
+        assert_eq!(answer.status, StatusCode::OK, "it is the browser that hides the response from the page");
         assert!(!has_cors(&answer), "{origin}");
     }
     let owner = open.owner_of("b").await;
@@ -100,7 +100,7 @@ async fn pages_of_other_origins_may_call_only_if_a_setting_names_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_for_a_loopback_peer_that_no_proxy_sent_or_for_their_own_token() {
+async fn metrics_require_a_direct_loopback_connection_or_the_metrics_token() {
     let token = "a-secret-of-the-collector";
     let server = Server::with(|flags| flags.with("metrics_token", token).with("trusted_proxy", "127.0.0.1")).await;
     let without = Server::start().await;
@@ -143,7 +143,7 @@ async fn metrics_are_for_a_loopback_peer_that_no_proxy_sent_or_for_their_own_tok
     assert!(!text.contains(&owner.org) && !text.contains(&owner.user) && !text.contains(token), "{text}");
 }
 
-/// Refused calls from one network until it is told to wait, at most `most`; gives how many were refused before.
+/// Sends refused calls from one network until it must wait, at most `most`. Returns how many were refused before that.
 async fn exhaust(server: &Server, org: &str, from: &str, most: usize) -> (usize, Answer) {
     let body = json!({
         "ip": "203.0.113.7", "region": "eu", "timestamp": 1, "id_org": org, "status": "active", "version": "1",
@@ -160,7 +160,7 @@ async fn exhaust(server: &Server, org: &str, from: &str, most: usize) -> (usize,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_whose_signed_calls_are_refused_must_wait_and_good_nodes_never_do() {
+async fn only_refused_signed_calls_use_up_a_networks_rate_limit() {
     let set = |rate: &'static str| {
         Server::with(move |flags| {
             flags.with("refused_rate", rate).with("refused_burst", "5").with("trusted_proxy", "127.0.0.1")
@@ -176,13 +176,13 @@ async fn a_network_whose_signed_calls_are_refused_must_wait_and_good_nodes_never
         (server.send(with_body(request, Some(&body))).await, body)
     };
     for _ in 0..20 {
-        assert_eq!(good("192.0.2.1").await.0.status, StatusCode::OK, "what is accepted takes nothing from the bucket");
+        assert_eq!(good("192.0.2.1").await.0.status, StatusCode::OK, "accepted calls take nothing from the bucket");
     }
     let (before, answer) = exhaust(&server, &owner.org, "192.0.2.1", 1_000).await;
     assert!(before >= 5, "only {before} were refused before");
     assert_eq!(answer.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(answer.headers["retry-after"], "1");
-    // The bucket fills by the second, so a slow machine may need several tries to meet it empty.
+    // The bucket refills over time, so a slow machine may need several attempts to find it empty.
     let mut met = None;
     for _ in 0..100 {
         exhaust(&server, &owner.org, "192.0.2.1", 1_000).await;
@@ -195,7 +195,7 @@ async fn a_network_whose_signed_calls_are_refused_must_wait_and_good_nodes_never
     let unused = met.expect("an empty bucket");
     let request = server.request(Method::POST, "/register").header("x-forwarded-for", "192.0.2.2");
     let answer = server.send(with_body(request, Some(&unused))).await;
-    assert_eq!(answer.status, StatusCode::OK, "another network is not held, and the signature was not looked at");
+    assert_eq!(answer.status, StatusCode::OK, "another network is not limited, and the signature was not used up");
     let (before, _) = exhaust(&server, &owner.org, "2001:db8::1", 1_000).await;
     assert!(before >= 5);
     let off = set("0").await;
@@ -207,7 +207,7 @@ async fn a_network_whose_signed_calls_are_refused_must_wait_and_good_nodes_never
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credential_that_calls_too_often_must_wait_before_anything_is_recorded() {
+async fn calls_beyond_a_credentials_rate_limit_get_429_and_are_not_recorded() {
     let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
@@ -224,8 +224,8 @@ async fn a_credential_that_calls_too_often_must_wait_before_anything_is_recorded
     assert!(taken >= 4, "only {taken} calls were taken at once");
     assert_eq!(held.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(held.headers["retry-after"], "1");
-    assert_eq!(entries(&server.database).await.len(), before + taken, "what was held left nothing");
-    assert_eq!(profile_with(&server, &other, &[]).await.status, StatusCode::OK, "another credential is not held");
+    assert_eq!(entries(&server.database).await.len(), before + taken, "the limited call was not recorded");
+    assert_eq!(profile_with(&server, &other, &[]).await.status, StatusCode::OK, "another credential is not limited");
     for _ in 0..20 {
         assert_eq!(server.call(Method::GET, "/health", None).await.status, StatusCode::OK);
     }

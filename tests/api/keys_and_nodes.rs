@@ -1,4 +1,4 @@
-//! Keys and the nodes beside them: what ends with a key, what a node is after it left, and what its neighbours see.
+//! Keys and their nodes: what a deletion ends, a node that returns, and the separation of organizations.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ async fn nodes(server: &Server, who: &Identity) -> Vec<Value> {
     get(server, who, "/organization/ORG/nodes").await["data"].as_array().expect("nodes").clone()
 }
 
-/// Registers with fields of the test's own, signed now.
+/// Registers with these fields, signed at the current time.
 async fn register_as(server: &Server, org: &str, pem: &str, ip: &str, fields: &Value) -> Answer {
     let mut body = registration(org, pem, ip, server.now() / 1_000);
     for (name, value) in fields.as_object().expect("fields") {
@@ -35,7 +35,7 @@ async fn unregister(server: &Server, body: &Value) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_listed_newest_first_with_their_nodes_newest_first() {
+async fn keys_and_their_nodes_are_listed_newest_first() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut minted = Vec::new();
@@ -54,7 +54,7 @@ async fn keys_are_listed_newest_first_with_their_nodes_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_key_its_nodes_association_and_its_signatures_end() {
+async fn deleting_a_key_detaches_its_nodes_and_invalidates_its_signatures() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.mint(&owner).await;
@@ -80,33 +80,37 @@ async fn with_a_key_its_nodes_association_and_its_signatures_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_organizations_key_signs_for_it_alone() {
+async fn a_key_signs_only_for_its_own_organization() {
     let server = Server::start().await;
     let (one, two) = (server.owner_of("one").await, server.owner_of("two").await);
     let ((_, pem), (_, other_pem)) = (server.mint(&one).await, server.mint(&two).await);
     assert_eq!(server.register(&one.org, &other_pem, IP).await.refusal().1, "BAD_SIGNATURE");
     let first = server.register(&one.org, &pem, IP).await.json()["data"]["id"].clone();
     let second = server.register(&two.org, &other_pem, IP).await.json()["data"]["id"].clone();
-    assert_ne!(first, second, "an address is one node in each organization");
+    assert_ne!(first, second, "an address is a different node in each organization");
     let path = format!("/organization/{}/node/{IP}", one.org);
     assert_eq!(server.call_as(&one, Method::DELETE, &path, None).await.status, StatusCode::OK);
     assert_eq!((nodes(&server, &one).await.len(), nodes(&server, &two).await.len()), (0, 1));
     let theirs = format!("/organization/{}/node/{}", one.org, second.as_str().expect("an id"));
     let answer = server.call_as(&one, Method::DELETE, &theirs, None).await;
-    assert_eq!(answer.refusal(), (404, "NODE_NOT_FOUND".to_owned()), "not by its id in one's own organization either");
+    assert_eq!(
+        answer.refusal(),
+        (404, "NODE_NOT_FOUND".to_owned()),
+        "nor by its id under the caller's own organization"
+    );
     server.pass(1_000);
     assert_eq!(server.register(&two.org, &other_pem, IP).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_left_and_comes_back_is_a_new_one() {
+async fn a_node_that_unregisters_and_returns_gets_a_new_id() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
     let first = server.register(&owner.org, &pem, IP).await.json()["data"]["id"].clone();
     server.pass(1_000);
     let again = server.register(&owner.org, &pem, IP).await.json()["data"]["id"].clone();
-    assert_eq!(first, again, "a refresh is the same node");
+    assert_eq!(first, again, "a repeated registration is the same node");
     server.pass(1_000);
     let left = unregister(&server, &registration(&owner.org, &pem, IP, server.now() / 1_000)).await;
     let done = json!({ "success": true, "message": "Node unregistered successfully" });
@@ -121,7 +125,7 @@ async fn a_node_that_left_and_comes_back_is_a_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unregistering_without_a_region_means_the_stored_one() {
+async fn unregistering_without_a_region_uses_the_stored_region() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -133,13 +137,13 @@ async fn unregistering_without_a_region_means_the_stored_one() {
     let elsewhere = unregister(&server, &body("eu-1", "203.0.113.8")).await;
     assert_eq!(there.refusal(), (400, "BAD_SIGNATURE".to_owned()));
     let told = |answer: &Answer, ip: &str| String::from_utf8_lossy(&answer.body).replace(ip, "IP");
-    assert_eq!(told(&there, IP), told(&elsewhere, "203.0.113.8"), "a stranger cannot tell which nodes there are");
-    assert!(!told(&there, IP).contains("eu-1"), "nor where");
+    assert_eq!(told(&there, IP), told(&elsewhere, "203.0.113.8"), "a stranger cannot tell which nodes exist");
+    assert!(!told(&there, IP).contains("eu-1"), "nor in which region");
     assert_eq!(unregister(&server, &body("eu-1", IP)).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_are_found_by_any_of_their_services_and_paged() {
+async fn nodes_are_filtered_by_any_of_their_services_and_paged() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
@@ -183,7 +187,7 @@ async fn nodes_are_found_by_any_of_their_services_and_paged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_shows_what_it_said_last_and_when() {
+async fn a_node_shows_the_data_and_time_of_its_last_registration() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.mint(&owner).await;
@@ -201,7 +205,7 @@ async fn a_node_shows_what_it_said_last_and_when() {
     let mut refused = registration(&owner.org, &pem, IP, server.now() / 1_000);
     refused["region"] = json!("elsewhere");
     assert_eq!(server.call(Method::POST, "/register", Some(&refused)).await.refusal().0, 400);
-    assert_eq!(nodes(&server, &owner).await, [expected.clone()], "a refused call is no contact");
+    assert_eq!(nodes(&server, &owner).await, [expected.clone()], "a refused call does not count as contact");
     let (second, second_pem) = server.mint(&owner).await;
     let now = server.now() / 1_000;
     let body = json!({
@@ -224,11 +228,11 @@ async fn a_node_shows_what_it_said_last_and_when() {
     let keys = get(&server, &owner, "/organization/ORG/key").await;
     let beside: Vec<_> =
         keys["data"].as_array().expect("keys").iter().map(|key| key["nodeKeys"].as_array().map(Vec::len)).collect();
-    assert_eq!(beside, [Some(1), Some(0)], "it is beside the latest key alone");
+    assert_eq!(beside, [Some(1), Some(0)], "it is listed under its latest key only");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_node_is_activated_once_and_waits_for_its_next_call() {
+async fn a_deleted_node_is_reactivated_once_and_without_a_key() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.mint(&owner).await;
@@ -248,7 +252,10 @@ async fn a_deleted_node_is_activated_once_and_waits_for_its_next_call() {
     assert_eq!(call(Method::POST, &activate).await, expected(200, "Node activated successfully"));
     let found = nodes(&server, &owner).await;
     assert_eq!((&found[0]["id"], &found[0]["keyId"]), (&json!(id), &Value::Null));
-    assert_eq!(found[0]["lastUpdated"], "2024-01-15T10:30:00.000Z", "an administrator's call is no contact");
+    assert_eq!(
+        found[0]["lastUpdated"], "2024-01-15T10:30:00.000Z",
+        "an administrator's call does not count as contact"
+    );
     assert_eq!(server.register(&owner.org, &pem, IP).await.json()["data"]["keyId"], json!(key));
     for missing in ["203.0.113.8", "node-018d0b6a-5c80-7000-8000-000000000004", "node-1", "%20"] {
         let path = format!("/organization/{}/node/{missing}", owner.org);
@@ -258,7 +265,7 @@ async fn a_deleted_node_is_activated_once_and_waits_for_its_next_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_organization_may_be_left_out_where_there_is_exactly_one() {
+async fn the_organization_may_be_omitted_if_there_is_exactly_one() {
     let server = Server::start().await;
     let system = Arc::clone(&server.system);
     let only = blocking(move || admin::list_orgs(&system).expect("organizations")).await;

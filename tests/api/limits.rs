@@ -1,31 +1,31 @@
-//! Every limit that the document gives of an input is kept: what lies just beyond it is refused by its name. And null is as
-//! good as nothing where the document says so.
+//! Every limit in the document is enforced: a value just beyond it is refused, and the field is named. And null counts as
+//! absent where the document says so.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::contract::resolve;
 use crate::harness::{Identity, Server};
 use crate::openapi::operations;
-use crate::truth::resolve;
 
-/// Limits that are not kept by a 400, each with the reason: operation, field.
+/// Limits that are not enforced by a 400, each with the reason: operation, field.
 const OTHERWISE: [(&str, &str); 6] = [
-    // What cannot be an id names no organization.
+    // A malformed id names no organization.
     ("registerNode", "id_org"),
     ("unregisterNode", "id_org"),
-    // A number that no key can have names no key.
+    // An impossible number names no key.
     ("updateApiKey", "id"),
     ("updateProjectApiKey", "id"),
-    // The example invites: then no password is looked at.
+    // The example sends an invitation, so the password is not checked.
     ("createUser", "password"),
-    // A proxy is told yes or no, never that it asked wrongly.
+    // A proxy gets yes or no, never an error about the request.
     ("verifyPresentedApiKey", ""),
 ];
 
-/// Fields without which the example says that it wants another, or them.
+/// Fields that are required together with others in the example.
 const WANTING: [&str; 4] = ["sendInvite", "expireDate", "expireDateTime", "ids"];
 
-/// Values that lie just beyond what a schema takes.
+/// Values just beyond what a schema accepts.
 fn beyond(schema: &'static Value) -> Vec<Value> {
     let schema = resolve(schema);
     let size = |word: &str| schema[word].as_u64().and_then(|size| usize::try_from(size).ok());
@@ -43,7 +43,7 @@ fn beyond(schema: &'static Value) -> Vec<Value> {
     values
 }
 
-/// A value that a schema of things in a list takes.
+/// A value that the schema of a list's items accepts.
 fn within(schema: &'static Value) -> Value {
     let schema = resolve(schema);
     match schema["type"].as_str() {
@@ -53,7 +53,7 @@ fn within(schema: &'static Value) -> Value {
     }
 }
 
-/// Bodies that are as the example but for one field, each with the field's name; `values` gives those of a field.
+/// The example with one field replaced, for each value that `values` gives for a field; with the field's name.
 fn bodies(
     example: &Value,
     schema: &'static Value,
@@ -86,14 +86,14 @@ async fn is_refused(
     invalid && String::from_utf8_lossy(&answer.body).contains(field)
 }
 
-/// An operation with something in the place of each variable.
+/// An operation with a value for each variable of its path.
 fn filled(method: &str, path: &str) -> (Method, String) {
     let segments = path.split('/').map(|segment| if segment.starts_with('{') { "1" } else { segment });
     (method.to_uppercase().parse().expect("a method"), segments.collect::<Vec<_>>().join("/"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lies_beyond_a_limit_of_the_document_is_refused() {
+async fn values_beyond_a_documented_limit_are_refused() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (mut fields, mut parameters) = (0, 0);
@@ -105,7 +105,7 @@ async fn what_lies_beyond_a_limit_of_the_document_is_refused() {
         if media.is_object() {
             for (field, body) in bodies(&media["example"], &media["schema"], beyond) {
                 let refused = excused(field) || is_refused(&server, &owner, (&method, &path), Some(&body), field).await;
-                assert!(refused, "{name} takes {field} of {body}");
+                assert!(refused, "{name} accepts {field} of {body}");
                 fields += 1;
             }
         }
@@ -118,16 +118,16 @@ async fn what_lies_beyond_a_limit_of_the_document_is_refused() {
                 let text = value.as_str().map_or_else(|| value.to_string(), |text| text.replace('\u{1}', "%01"));
                 let asked = format!("{path}?{field}={text}");
                 let refused = is_refused(&server, &owner, (&method, &asked), None, field).await;
-                assert!(refused, "{name} takes {field}={text}");
+                assert!(refused, "{name} accepts {field}={text}");
                 parameters += 1;
             }
         }
     }
-    assert!(fields > 150 && parameters > 40, "only {fields} fields and {parameters} parameters were looked at");
+    assert!(fields > 150 && parameters > 40, "only {fields} fields and {parameters} parameters were checked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_be_null_is_not_refused_for_it() {
+async fn nullable_fields_accept_null() {
     let null = |schema: &'static Value| if schema["nullable"] == true { vec![Value::Null] } else { vec![] };
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
@@ -138,9 +138,9 @@ async fn what_may_be_null_is_not_refused_for_it() {
         for (field, body) in bodies(&media["example"], &media["schema"], null) {
             let refused =
                 !WANTING.contains(&field) && is_refused(&server, &owner, (&method, &path), Some(&body), field).await;
-            assert!(!refused, "{method} {path} does not take {body}");
+            assert!(!refused, "{method} {path} does not accept {body}");
             fields += 1;
         }
     }
-    assert!(fields > 30, "only {fields} were looked at");
+    assert!(fields > 30, "only {fields} were checked");
 }

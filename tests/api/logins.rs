@@ -1,4 +1,4 @@
-//! Signing in: what is taken, what is answered alike, and what becomes of old hashes.
+//! Signing in: accepted input, indistinguishable failures, and the upgrade of weak hashes.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
@@ -10,7 +10,7 @@ use crate::harness::{Server, entries};
 use crate::sessions::{PASSWORD, actions, change, conn, count, log_in, person};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
+async fn failed_logins_get_the_same_response_whatever_the_reason() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut people = Vec::new();
@@ -46,10 +46,10 @@ async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
     });
     assert_eq!((told[0].status, told[0].json()), (StatusCode::UNAUTHORIZED, expected));
     assert!(told.iter().all(|answer| *answer == told[0]), "{told:?}");
-    assert_eq!(count(&server, "SELECT count(*) FROM wrong_password"), 6, "each left the same on disk");
+    assert_eq!(count(&server, "SELECT count(*) FROM wrong_password"), 6, "each is recorded alike");
     for person in [deleted, new] {
         let answer = log_in(&server, "127.0.0.1", &person.email, PASSWORD).await;
-        assert_eq!(answer.refusal(), (401, "USER_INACTIVE".to_owned()), "said to who knows the password alone");
+        assert_eq!(answer.refusal(), (401, "USER_INACTIVE".to_owned()), "only for the right password");
         assert_eq!(answer.json()["error_code"], "USER_INACTIVE");
     }
     assert_eq!(actions(&server, before).await, Vec::<String>::new());
@@ -57,7 +57,7 @@ async fn whatever_is_wrong_with_who_signs_in_the_answer_is_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sent_to_sign_in_has_limits() {
+async fn login_fields_are_validated_and_device_names_truncated() {
     let server = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.1")).await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
@@ -73,7 +73,7 @@ async fn what_is_sent_to_sign_in_has_limits() {
         (body(&ada.email, &"a".repeat(1_024), json!("")), 401, "INVALID_CREDENTIALS"),
         (body(&ada.email, "a", json!("")), 401, "INVALID_CREDENTIALS"),
         (body(&ada.email, "\n", json!("")), 401, "INVALID_CREDENTIALS"),
-        // What only names a device is cut, not refused.
+        // The device name is truncated, not refused.
         (body(&ada.email, PASSWORD, json!(format!("{device}ö"))), 200, ""),
         (body(&ada.email, PASSWORD, json!("a\nb")), 200, ""),
         (body(&format!("{longest}a"), PASSWORD, json!("")), 400, "INVALID_FIELD"),
@@ -98,7 +98,7 @@ async fn what_is_sent_to_sign_in_has_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hash_of_less_work_is_replaced_by_who_knows_its_password() {
+async fn a_weak_hash_is_replaced_at_the_next_successful_login() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
@@ -120,5 +120,5 @@ async fn a_hash_of_less_work_is_replaced_by_who_knows_its_password() {
     let strong = stored();
     assert!(strong.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{strong}");
     ada.session(&server).await;
-    assert_eq!(stored(), strong, "and not again");
+    assert_eq!(stored(), strong, "it is upgraded only once");
 }

@@ -1,4 +1,4 @@
-//! What a collector of metrics reads: numbers that say how the server does, and never of whom.
+//! The metrics: they describe the server, and never name an organization.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use crate::webhooks::Hook;
 
 const DAY: i64 = 24 * 60 * 60_000;
 
-/// Everything that is measured.
+/// The text of `GET /metrics`.
 pub async fn metrics(server: &Server) -> String {
     let answer = server.call(Method::GET, "/metrics", None).await;
     assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
     String::from_utf8(answer.body.to_vec()).expect("text")
 }
 
-/// Expects each of these lines among what is measured.
+/// Expects each of these lines in the metrics.
 async fn expect(server: &Server, lines: &[&str]) {
     let text = metrics(server).await;
     for line in lines {
@@ -37,7 +37,7 @@ fn samples(text: &str, name: &str) -> Vec<(String, f64)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_outcome_is_there_from_the_start_so_that_its_first_shows_as_a_rise() {
+async fn every_outcome_counter_exists_from_the_start_with_zero() {
     let server = Server::start().await;
     let text = metrics(&server).await;
     let labels = |name: &str| samples(&text, name).into_iter().map(|(labels, value)| (labels, value.to_string()));
@@ -55,7 +55,7 @@ async fn every_outcome_is_there_from_the_start_so_that_its_first_shows_as_a_rise
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_and_their_times_are_counted_by_operation_and_status() {
+async fn requests_are_counted_by_operation_and_status_and_timed() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let keys = format!("/organization/{}/key", owner.org);
@@ -87,7 +87,7 @@ async fn requests_and_their_times_are_counted_by_operation_and_status() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_the_writer_is_counted() {
+async fn changes_that_wait_for_the_writer_are_counted() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     expect(&server, &["orgkeys_writer_waiting 0"]).await;
@@ -103,7 +103,7 @@ async fn what_waits_for_the_writer_is_counted() {
         tokio::task::yield_now().await;
     }
     expect(&server, &["orgkeys_writer_waiting 3"]).await;
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     for call in calls {
         call.await.expect("an answer");
     }
@@ -111,7 +111,7 @@ async fn what_waits_for_the_writer_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signed_calls_are_counted_by_what_became_of_them() {
+async fn signed_calls_are_counted_by_outcome() {
     let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "4")).await;
     let owner = server.owner_of("acme").await;
     expect(&server, &["orgkeys_signed_calls_total{call=\"register\",outcome=\"accepted\"} 0"]).await;
@@ -148,7 +148,7 @@ async fn signed_calls_are_counted_by_what_became_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn totals_are_of_all_organizations_together_and_name_none() {
+async fn totals_cover_all_organizations_and_name_none() {
     let server = Server::start().await;
     let (acme, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     for owner in [&acme, &other] {
@@ -156,7 +156,7 @@ async fn totals_are_of_all_organizations_together_and_name_none() {
         for ip in ["10.0.0.1", "10.0.0.2"] {
             assert_eq!(server.register(&owner.org, &pem, ip).await.status.as_u16(), 200);
         }
-        // Each end is the last moment within, or the first beyond.
+        // Each expiry is the last moment within a range, or the first beyond it.
         for millis in [DAY, DAY + 1, 7 * DAY, 30 * DAY, 30 * DAY + 1] {
             let mut body = new_api_key("service", 0, &[]);
             body["userApiKey"]["hasExpireTime"] = json!(true);
@@ -180,7 +180,7 @@ async fn totals_are_of_all_organizations_together_and_name_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_store_takes_and_has_is_measured() {
+async fn database_size_limits_and_batches_are_measured() {
     let server = Server::with(|flags| flags.with("database_max", "1GiB")).await;
     let text = metrics(&server).await;
     let value = |name: &str| {
@@ -199,7 +199,7 @@ async fn what_the_store_takes_and_has_is_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_on_its_way_to_webhooks_is_counted_and_the_oldest_has_an_age() {
+async fn pending_deliveries_are_counted_with_the_age_of_the_oldest() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let hook = async |url: &str| Hook::make(&server, &owner, &json!({ "url": url, "contexts": [1] })).await;
@@ -219,7 +219,7 @@ async fn what_is_on_its_way_to_webhooks_is_counted_and_the_oldest_has_an_age() {
     shows(2, 59, 0).await;
     server.pass(1);
     shows(2, 60, 0).await;
-    // A try that fails makes it no younger.
+    // A failed attempt does not reset the age.
     settle(&server, vec![(old.clone(), Outcome::Refused { status: 500, retry_after: None })]).await;
     shows(2, 60, 1).await;
     let switch = async |off: bool| {
@@ -232,7 +232,7 @@ async fn what_is_on_its_way_to_webhooks_is_counted_and_the_oldest_has_an_age() {
     shows(2, 70, 1).await;
     settle(&server, vec![(old, Outcome::Taken { status: 200 })]).await;
     shows(1, 10, 0).await;
-    // Whoever is switched off because nothing is taken any more has not become well by that.
+    // A webhook that was switched off because its receiver is gone still counts as failing.
     let last = first.tested(&server, &owner).await;
     settle(&server, vec![(last, Outcome::Gone)]).await;
     shows(1, 10, 1).await;

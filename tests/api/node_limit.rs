@@ -1,4 +1,4 @@
-//! How many nodes an organization may have: nobody gets past it, and no node that is known ever meets it.
+//! The limit of nodes per organization: it cannot be exceeded, and known nodes never meet it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::audit_refusals::{counted, flush};
 use crate::harness::{Answer, Identity, Server, blocking, registration};
 
-/// Puts nodes into an organization's registry beside the server, as if they had registered.
+/// Inserts nodes into an organization beside the server, as if they had registered.
 pub async fn seed(server: &Server, org: &str, count: u32) {
     let (database, org) = (server.database.clone(), OrgId::parse(org).expect("an id"));
     blocking(move || {
@@ -24,7 +24,7 @@ pub async fn seed(server: &Server, org: &str, count: u32) {
     .await;
 }
 
-/// How many nodes are stored of an organization, deleted ones too.
+/// How many nodes an organization has in the database, deleted ones included.
 async fn stored(server: &Server, org: &str) -> u32 {
     let (database, org) = (server.database.clone(), OrgId::parse(org).expect("an id"));
     blocking(move || {
@@ -35,7 +35,7 @@ async fn stored(server: &Server, org: &str) -> u32 {
     .await
 }
 
-/// A server whose organization has as many nodes as it may but for `room`, and a key.
+/// A server with a key and an organization that has room for `room` more nodes.
 async fn nearly_full(most: u32, room: u32) -> (Arc<Server>, Identity, String) {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
@@ -49,7 +49,7 @@ async fn register(server: &Server, body: &Value) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organization_has_10000_nodes_at_most_however_many_come_at_once() {
+async fn concurrent_registrations_cannot_exceed_10000_nodes() {
     let (server, owner, pem) = nearly_full(10_000, 3).await;
     let mut calls = JoinSet::new();
     for number in 0..32 {
@@ -72,7 +72,7 @@ async fn an_organization_has_10000_nodes_at_most_however_many_come_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_organization_goes_on_with_the_nodes_that_it_has() {
+async fn at_the_limit_known_nodes_still_register() {
     let server = Arc::new(Server::with(|flags| flags.with("nodes_max", "3")).await);
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -94,20 +94,24 @@ async fn a_full_organization_goes_on_with_the_nodes_that_it_has() {
     }
     let place = format!("/organization/{}/node/203.0.113.1", owner.org);
     assert_eq!(server.call_as(&owner, Method::DELETE, &place, None).await.status, StatusCode::OK);
-    assert_eq!(register(&server, &sent).await.refusal().1, "NODE_LIMIT_REACHED", "a deleted node keeps its place");
+    assert_eq!(register(&server, &sent).await.refusal().1, "NODE_LIMIT_REACHED", "a deleted node still counts");
     let departing = registration(&owner.org, &pem, "203.0.113.2", server.now() / 1_000 + 1);
     assert_eq!(server.call(Method::POST, "/unregister", Some(&departing)).await.status, StatusCode::OK);
-    assert_eq!(register(&server, &sent).await.status, StatusCode::OK, "the same call again: nothing of it was used up");
+    assert_eq!(
+        register(&server, &sent).await.status,
+        StatusCode::OK,
+        "the same call succeeds later: its signature was not used up"
+    );
     assert_eq!(register(&server, &sent).await.refusal().1, "SIGNATURE_REPLAYED");
     assert_eq!(
         register(&server, &departing).await.refusal().1,
         "SIGNATURE_REPLAYED",
-        "said before that there is no room"
+        "a replay is detected before the limit is checked"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_that_was_lowered_takes_no_node_away() {
+async fn lowering_the_limit_removes_no_node() {
     let server = Server::with(|flags| flags.with("nodes_max", "1")).await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -121,7 +125,7 @@ async fn a_limit_that_was_lowered_takes_no_node_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_limit_of_nodes_is_counted_like_any_refusal_but_its_network_is_not_held_for_it() {
+async fn node_limit_refusals_are_recorded_but_do_not_rate_limit_the_network() {
     let set = [("nodes_max", "1"), ("refused_rate", "1"), ("refused_burst", "3")];
     let server =
         Server::with(|flags| set.into_iter().fold(flags, |flags, (name, value)| flags.with(name, value))).await;
@@ -133,7 +137,11 @@ async fn the_limit_of_nodes_is_counted_like_any_refusal_but_its_network_is_not_h
         assert_eq!(refused.refusal(), (400, "NODE_LIMIT_REACHED".to_owned()), "never 429");
     }
     server.pass(60_000);
-    assert_eq!(server.register(&owner.org, &pem, "203.0.113.1").await.status, StatusCode::OK, "its neighbour");
+    assert_eq!(
+        server.register(&owner.org, &pem, "203.0.113.1").await.status,
+        StatusCode::OK,
+        "its known neighbour is not limited"
+    );
     flush(&server).await;
     let counted = counted(&server, &owner.org).await;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Nodes: what they sign, when it is taken, and that it is taken once.
+//! Signed calls of nodes: what is signed, when it is accepted, and that it is accepted once.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{Server, registration, sign};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_64_copies_of_a_registration_one_is_taken_and_none_later() {
+async fn of_64_concurrent_copies_of_a_registration_one_is_accepted() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -37,7 +37,7 @@ async fn of_64_copies_of_a_registration_one_is_taken_and_none_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_form_of_timestamp_is_taken_as_it_was_signed() {
+async fn every_timestamp_format_is_verified_as_it_was_signed() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -62,7 +62,7 @@ async fn every_form_of_timestamp_is_taken_as_it_was_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_window_has_two_sides() {
+async fn timestamps_up_to_300_seconds_off_are_accepted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -88,7 +88,7 @@ async fn the_window_has_two_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_says_what_is_wrong() {
+async fn a_refused_registration_says_what_is_wrong() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
@@ -119,11 +119,15 @@ async fn a_refusal_says_what_is_wrong() {
         let advice = answer.json()["errorMessage"].as_str().unwrap_or_default().to_owned();
         assert!(advice.contains(expected), "{advice} does not say {expected}");
     }
-    assert_eq!(server.call(Method::POST, "/register", Some(&good)).await.status, StatusCode::OK, "nothing was used up");
+    assert_eq!(
+        server.call(Method::POST, "/register", Some(&good)).await.status,
+        StatusCode::OK,
+        "no refusal uses up the signature"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_node_does_not_come_back_by_itself() {
+async fn a_deleted_node_stays_blocked_until_it_is_reactivated() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.mint(&owner).await;

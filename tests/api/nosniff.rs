@@ -1,4 +1,4 @@
-//! No browser guesses what an answer is: every one says so, whoever makes it.
+//! Every response carries `X-Content-Type-Options: nosniff`, whatever produces it.
 
 use hyper::{Method, StatusCode};
 
@@ -12,7 +12,7 @@ fn is_nosniff(answer: &Answer, of: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_says_so_where_it_succeeds_and_where_it_is_refused() {
+async fn every_operation_sends_nosniff_on_success_and_refusal() {
     let mut scene = Scene::new().await;
     let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
     let (mut asked, mut done) = (0, 0);
@@ -27,11 +27,11 @@ async fn every_operation_says_so_where_it_succeeds_and_where_it_is_refused() {
         is_nosniff(&scene.server.call(method, &path, None).await, name);
         asked += 1;
     }
-    assert!(asked > 50 && done > 40, "{asked} were asked, {done} were done");
+    assert!(asked > 50 && done > 40, "{asked} were called, {done} succeeded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_other_path_says_so() {
+async fn every_other_path_sends_nosniff() {
     let server = Server::with(|flags| flags.with("cors_origins", "https://app.example.org")).await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -76,7 +76,7 @@ async fn every_other_path_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_at_all_is_told_so_too() {
+async fn malformed_requests_get_nosniff_too() {
     let server = Server::start().await;
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000));
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a: b\r\n".repeat(200));

@@ -1,4 +1,4 @@
-//! The document: kept equal to the code, and whole enough for validators, generators and Swagger UI.
+//! The API document: equal to the code, and complete enough for validators, generators and Swagger UI.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -10,8 +10,8 @@ use orgkeys::api::http::document;
 use poem_openapi::OpenApi;
 use serde_json::{Map, Value, json};
 
+use crate::contract::{DOCUMENT, misfit, resolve};
 use crate::harness::Server;
-use crate::truth::{DOCUMENT, misfit, resolve};
 
 /// Every operation of the document with its method and path.
 pub fn operations() -> Vec<(&'static str, &'static str, &'static Value)> {
@@ -23,10 +23,10 @@ pub fn operations() -> Vec<(&'static str, &'static str, &'static Value)> {
     operations.collect()
 }
 
-/// The operations that write nothing to the database, not even an audit entry, so that a full disk cannot make them fail.
+/// The operations that write nothing, not even an audit entry, so that a full disk cannot make them fail.
 pub const WRITES_NOTHING: [&str; 5] = ["verifyApiKey", "verifyPresentedApiKey", "getServer", "getHealth", "getMetrics"];
 
-/// Every value below `value`, itself included, with its place.
+/// Visits `value` and every value below it, with its path.
 fn walk(place: &str, value: &'static Value, take: &mut impl FnMut(&str, &'static Value)) {
     take(place, value);
     match value {
@@ -60,7 +60,7 @@ async fn the_server_serves_the_document() {
 }
 
 #[test]
-fn every_path_and_operation_of_the_code_is_in_the_document() {
+fn the_document_has_exactly_the_operations_of_the_code() {
     let mut coded = BTreeSet::new();
     let mut count = 0;
     for path in Apis::meta().into_iter().flat_map(|api| api.paths) {
@@ -76,7 +76,7 @@ fn every_path_and_operation_of_the_code_is_in_the_document() {
 }
 
 #[test]
-fn every_operation_says_what_a_reader_needs() {
+fn every_operation_has_an_id_tag_description_and_security() {
     let mut ids = HashSet::new();
     let tags: Vec<_> = DOCUMENT["tags"].as_array().expect("tags").iter().map(|tag| &tag["name"]).collect();
     for (method, path, operation) in operations() {
@@ -90,7 +90,7 @@ fn every_operation_says_what_a_reader_needs() {
         for field in ["summary", "description"] {
             assert!(operation[field].as_str().is_some_and(|text| !text.is_empty()), "{name} has no {field}");
         }
-        assert!(operation["security"].is_array(), "{name} does not say who may");
+        assert!(operation["security"].is_array(), "{name} does not state its credentials");
         let variables = path.split('/').filter(|segment| segment.starts_with('{')).count();
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         assert_eq!(parameters.iter().filter(|parameter| parameter["in"] == "path").count(), variables, "{name}");
@@ -99,17 +99,17 @@ fn every_operation_says_what_a_reader_needs() {
 }
 
 #[test]
-fn every_operation_lists_the_ways_in_which_it_fails() {
+fn every_operation_lists_its_error_responses() {
     for (method, path, operation) in operations() {
         let answers = operation["responses"].as_object().expect("answers");
         let name = operation["operationId"].as_str().expect("an id");
-        // A proxy is told yes or no and nothing else.
+        // A proxy gets yes or no and nothing else.
         let mut wanted = if name == "verifyPresentedApiKey" { vec![] } else { vec!["500"] };
         if !WRITES_NOTHING.contains(&name) {
             wanted.push("503");
         }
         if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
-            // Whoever is somebody may have keys verified, as often as they like.
+            // Any valid credential may verify keys, without a rate limit.
             let free = path == "/api/api-keys/verify";
             wanted.extend(if free { &["401"][..] } else { &["401", "403", "429"] });
         }
@@ -121,9 +121,9 @@ fn every_operation_lists_the_ways_in_which_it_fails() {
         }
         assert_eq!(answers.contains_key("503"), !WRITES_NOTHING.contains(&name), "{method} {path}");
         assert!(answers.keys().all(|status| status.parse::<u16>().is_ok()), "{method} {path} has a range of statuses");
-        // A password or a refresh token is in the body.
+        // The credential is a password or a refresh token in the body.
         let in_body = ["loginUser", "refreshSession"].map(|id| operation["operationId"] == id).contains(&true);
-        // Whoever is on this machine may read the metrics without one.
+        // The metrics need no credential on this machine.
         let named = operation["security"] != json!([]) || in_body || path == "/metrics";
         assert!(named || !answers.contains_key("401"), "{method} {path} does not name the credential that it wants");
         for (status, answer) in answers {
@@ -138,7 +138,7 @@ fn every_operation_lists_the_ways_in_which_it_fails() {
 }
 
 #[test]
-fn what_goes_in_and_out_has_an_example_that_fits_its_schema() {
+fn request_and_response_examples_match_their_schemas() {
     let mut count = 0;
     for (method, path, operation) in operations() {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
@@ -156,7 +156,7 @@ fn what_goes_in_and_out_has_an_example_that_fits_its_schema() {
             count += 1;
         }
     }
-    assert!(count > operations().len(), "only {count} were looked at");
+    assert!(count > operations().len(), "only {count} were checked");
     for (name, schema) in DOCUMENT["components"]["schemas"].as_object().expect("schemas") {
         if let Some(example) = schema.get("example") {
             assert_eq!(misfit("", example, schema), None, "{name}");
@@ -165,7 +165,7 @@ fn what_goes_in_and_out_has_an_example_that_fits_its_schema() {
 }
 
 #[test]
-fn the_document_holds_nothing_that_readers_stumble_over() {
+fn the_document_avoids_what_generators_cannot_handle() {
     assert_eq!(DOCUMENT["openapi"], "3.0.3");
     let mut references = 0;
     walk("", &DOCUMENT, &mut |place, value| {
@@ -180,15 +180,18 @@ fn the_document_holds_nothing_that_readers_stumble_over() {
         }
         assert!(!value.is_null() || place.contains("/example/"), "{place} is null");
         for key in ["allOf", "anyOf", "oneOf"] {
-            assert!(value.get(key).is_none(), "{place} has {key}, which generators make nothing good of");
+            assert!(value.get(key).is_none(), "{place} has {key}, which generators handle badly");
         }
     });
     assert!(references > 50, "only {references} references were found");
     let schemas = DOCUMENT["components"]["schemas"].as_object().expect("schemas");
     for name in schemas.keys() {
-        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric()), "{name} is no name for generators");
+        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric()), "{name} is not a plain name, as generators need");
         let makes = name.strip_prefix("New");
-        assert!(makes.is_none_or(|other| !schemas.contains_key(other)), "in Go {name} is what makes the other schema");
+        assert!(
+            makes.is_none_or(|other| !schemas.contains_key(other)),
+            "in Go, {name} is the constructor of the other schema"
+        );
     }
     for (method, path, operation) in operations() {
         let names = operation["parameters"].as_array().into_iter().flatten().filter_map(|found| found["name"].as_str());
@@ -205,13 +208,13 @@ fn the_document_holds_nothing_that_readers_stumble_over() {
     assert_eq!((&scheme["type"], &scheme["scheme"]), (&"http".into(), &"bearer".into()));
 }
 
-/// Names of fields and parameters that have no limit of their own, each for a reason.
+/// Fields and parameters without a limit, each for a reason.
 const UNLIMITED: [&str; 1] = [
-    // What is longer is cut: clients send whatever a browser calls itself.
+    // Longer values are truncated: clients send whatever a browser calls itself.
     "deviceInfo",
 ];
 
-/// Whether a schema bounds what it takes; what is within lists and objects is looked at on its own.
+/// Whether a schema limits its values; the content of objects is checked separately.
 fn is_limited(schema: &Value) -> bool {
     let says = |word: &str| schema.get(word).is_some();
     match schema["type"].as_str() {
@@ -222,13 +225,13 @@ fn is_limited(schema: &Value) -> bool {
     }
 }
 
-/// As `resolve`, for what may be part of a copy.
+/// Like `resolve`, for a value that is not part of the document.
 fn resolved(schema: &Value) -> &Value {
     let reference = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     reference.map_or(schema, |pointer| DOCUMENT.pointer(pointer).expect("a schema"))
 }
 
-/// Every field of what is sent, with its schema.
+/// Every field of a request body, with its schema.
 fn sent(schema: &'static Value) -> Vec<(&'static str, &'static Value)> {
     let schema = resolve(schema);
     let own = schema["properties"].as_object().into_iter().flatten();
@@ -237,10 +240,10 @@ fn sent(schema: &'static Value) -> Vec<(&'static str, &'static Value)> {
 }
 
 #[test]
-fn everything_that_goes_in_has_a_limit() {
+fn every_input_has_a_limit() {
     let (mut parameters, mut fields) = (0, 0);
     for (method, path, operation) in operations() {
-        // What cannot be an id in a path names nothing, and a proxy is told yes or no: neither is ever called invalid.
+        // A malformed id in a path names nothing, and a proxy gets yes or no: neither is ever called invalid.
         let judged =
             |parameter: &&Value| parameter["in"] != "path" && operation["operationId"] != "verifyPresentedApiKey";
         for parameter in operation["parameters"].as_array().into_iter().flatten().filter(judged) {
@@ -253,11 +256,11 @@ fn everything_that_goes_in_has_a_limit() {
             fields += 1;
         }
     }
-    assert!(parameters > 20 && fields > 80, "only {parameters} parameters and {fields} fields were looked at");
+    assert!(parameters > 20 && fields > 80, "only {parameters} parameters and {fields} fields were checked");
 }
 
 #[test]
-fn an_input_without_a_limit_is_found() {
+fn an_unlimited_input_is_detected() {
     for (schema, limited) in [
         (json!({ "type": "string" }), false),
         (json!({ "type": "string", "maxLength": 1 }), true),
@@ -274,13 +277,13 @@ fn an_input_without_a_limit_is_found() {
 }
 
 #[test]
-fn each_schema_has_one_name_and_each_enumeration_has_one() {
-    /// A schema without its words for people.
+fn no_schema_is_duplicated_and_every_enum_is_named() {
+    /// A schema without its texts for people.
     fn bare(schema: &Value) -> Value {
         match schema {
             Value::Object(map) => {
                 let words = ["title", "description", "example"];
-                // A field may be called like one of the words, but then it is an object.
+                // A field may have the name of such a text, but then it is an object.
                 let rest =
                     map.iter().filter(|(key, value)| !words.contains(&key.as_str()) || value.get("type").is_some());
                 rest.map(|(key, value)| (key.clone(), bare(value))).collect()
@@ -298,6 +301,6 @@ fn each_schema_has_one_name_and_each_enumeration_has_one() {
         let named = place.strip_prefix("/components/schemas/").is_some_and(|name| !name.contains('/'));
         assert!(value["enum"].is_null() || named, "{place} is an enumeration without a name");
         let lone = value.as_object().is_none_or(|map| !map.contains_key("$ref") || map.len() == 1);
-        assert!(lone, "{place} says something beside a reference, which nobody reads");
+        assert!(lone, "{place} has keys beside a reference, which are ignored");
     });
 }

@@ -1,4 +1,4 @@
-//! Organization keys: made once, never kept, never more than the quota.
+//! Organization keys: the private half is returned once and never stored, and the quota holds.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::Server;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_key_is_a_pem_file_unless_json_is_asked_for() {
+async fn a_new_key_is_sent_as_pem_unless_json_is_requested() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let path = format!("/organization/{}/key", owner.org);
@@ -48,7 +48,7 @@ async fn a_new_key_is_a_pem_file_unless_json_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_quota_refuses_with_the_words_that_clients_know() {
+async fn a_full_quota_is_refused_with_the_documented_message() {
     let server = Server::with(|flags| flags.with("max", "1")).await;
     let owner = server.owner_of("acme").await;
     server.mint(&owner).await;
@@ -59,7 +59,7 @@ async fn the_quota_refuses_with_the_words_that_clients_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_64_parallel_calls_exactly_the_quota_succeeds_50_times() {
+async fn concurrent_creations_never_exceed_the_quota() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let path = format!("/organization/{}/key", owner.org);

@@ -1,4 +1,4 @@
-//! An organization: what it says of itself, to whom, and who may change it.
+//! An organization's own data: who sees it, and who may change it.
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::Server;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organization_says_of_itself_what_its_administrators_write() {
+async fn administrators_update_the_organization_and_members_read_it() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let administrator = server.member_of(&owner.org, Role::Administrator).await;
@@ -36,7 +36,7 @@ async fn an_organization_says_of_itself_what_its_administrators_write() {
     let part = json!({ "city": "", "state": null, "phone": "none" });
     (expected["city"], expected["phone"]) = (json!(""), json!("none"));
     let put = server.call_as(&owner, Method::PUT, &path, Some(&part)).await;
-    assert_eq!((put.status, &put.json()["data"]), (StatusCode::OK, &expected), "what is left out stays as it is");
+    assert_eq!((put.status, &put.json()["data"]), (StatusCode::OK, &expected), "omitted fields keep their values");
     let server = server.restart().await;
     assert_eq!(server.call_as(&user, Method::GET, &path, None).await.json()["data"], expected);
     let others = server.call_as(&other, Method::GET, &format!("/organization/{}", other.org), None).await.json();
@@ -44,7 +44,7 @@ async fn an_organization_says_of_itself_what_its_administrators_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_field_of_an_organization_has_its_limits() {
+async fn each_field_of_an_organization_is_validated() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let path = format!("/organization/{}", owner.org);

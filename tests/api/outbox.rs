@@ -1,4 +1,4 @@
-//! The outbox: which events are on their way to which webhooks, when they are tried, and what becomes of them.
+//! The outbox: which events are sent to which webhooks, when they are attempted, and how they end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::webhooks::Hook;
 
 const REFUSED: Outcome = Outcome::Refused { status: 500, retry_after: None };
 
-/// Tells what came of tries that began a moment ago.
+/// Records the outcomes of attempts that have just been made.
 pub async fn settle(server: &Server, outcomes: Vec<(String, Outcome)>) {
     for (text, outcome) in outcomes {
         let id = DeliveryId::parse(&text).expect("an id");
@@ -35,19 +35,19 @@ pub async fn settle(server: &Server, outcomes: Vec<(String, Outcome)>) {
     }
 }
 
-/// Tells what came of tries, all at once.
+/// Records the results of attempts, all at once.
 pub async fn tell(server: &Server, tries: Vec<Tried>) {
     let system = Arc::clone(&server.system);
     blocking(move || delivery::record_results(&system, tries).expect("settled")).await;
 }
 
-/// What is due now beside what is being tried, as far as there are places for so many more, and when the next is.
+/// The deliveries to attempt now, beside those in flight and for so many slots, and the time until the next one is due.
 pub async fn due(server: &Server, tried: &[InFlight], places: usize) -> (Vec<Attempt>, Option<i64>) {
     let (attempts, next, _) = selected(server, tried, places).await;
     (attempts, next)
 }
 
-/// The same, and what else a look at the outbox finds.
+/// The same, and everything that a look at the outbox finds.
 pub async fn selected(
     server: &Server,
     tried: &[InFlight],
@@ -67,7 +67,7 @@ pub async fn selected(
     (attempts, next.map(|next| next.millis() - server.now()), found)
 }
 
-/// Settles everything that is due, until nothing is.
+/// Attempts everything that is due with this outcome, until nothing is due.
 pub async fn carry(server: &Server, outcome: &Outcome) -> usize {
     let mut count = 0;
     loop {
@@ -112,7 +112,7 @@ pub async fn owner_and_hook(server: &Server) -> (Identity, Hook) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_sent_as_it_is_shown_with_its_place_in_the_chain() {
+async fn an_event_is_sent_as_listed_plus_its_position_in_the_chain() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     server.project(&owner, "a").await;
@@ -142,7 +142,7 @@ async fn an_event_is_sent_as_it_is_shown_with_its_place_in_the_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_gets_what_it_asks_for_of_its_own_organization_while_it_is_on() {
+async fn an_enabled_webhook_gets_the_matching_events_of_its_organization() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let hook = async |body: Value| Hook::make(&server, &owner, &body).await;
@@ -157,7 +157,7 @@ async fn a_webhook_gets_what_it_asks_for_of_its_own_organization_while_it_is_on(
     let path = format!("/organization/{}/key/{key}", owner.org);
     server.call_as(&owner, Method::DELETE, &path, None).await;
     server.call_as(&owner, Method::DELETE, &format!("/api/projects/{project}"), None).await;
-    // Reads and refusals are recorded, and sent to nobody.
+    // Reads and refusals are recorded but not sent.
     assert_eq!(server.call_as(&other, Method::DELETE, &path, None).await.status, StatusCode::FORBIDDEN);
     let test = off.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
     assert_eq!(test.status, StatusCode::OK);
@@ -174,11 +174,11 @@ async fn a_webhook_gets_what_it_asks_for_of_its_own_organization_while_it_is_on(
     assert_eq!(of(&keys).await, ["org_key.create", "org_key.delete"]);
     assert_eq!(of(&deletions).await, ["org_key.delete", "project.delete"]);
     assert_eq!(of(&both).await, ["org_key.delete", "project.delete", "webhook.test"]);
-    assert_eq!(of(&off).await, ["webhook.update"], "from its switching on, and no other's test");
+    assert_eq!(of(&off).await, ["webhook.update"], "only since it was enabled, and no other webhook's test");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_is_tried_ten_times_over_three_days_and_then_given_up() {
+async fn a_delivery_is_attempted_ten_times_over_three_days_and_then_fails() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let witness = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [8] })).await;
@@ -187,18 +187,18 @@ async fn a_delivery_is_tried_ten_times_over_three_days_and_then_given_up() {
     let id = due(&server, &[], 32).await.0[0].id;
     for (number, seconds) in [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400].into_iter().enumerate() {
         let (attempts, _) = due(&server, &[], 32).await;
-        assert_eq!((attempts.len(), attempts[0].id), (1, id), "the same id at every try");
+        assert_eq!((attempts.len(), attempts[0].id), (1, id), "the same id at every attempt");
         settle(&server, vec![(id.to_string(), REFUSED)]).await;
         let (attempts, next) = due(&server, &[], 32).await;
         let next = next.expect("another try");
         assert!(attempts.is_empty() && (seconds * 1_000..=seconds * 1_100).contains(&next), "{number}: {next}");
         server.pass(next - 1);
-        assert_eq!(due(&server, &[], 32).await.0.len(), 0, "not a millisecond sooner");
+        assert_eq!(due(&server, &[], 32).await.0.len(), 0, "not a millisecond early");
         server.pass(1);
     }
     settle(&server, vec![(id.to_string(), Outcome::Failed { why: "no answer within 15 s" })]).await;
     let (attempts, next) = due(&server, &[], 32).await;
-    assert_eq!((attempts.len(), next), (1, None), "only the event that says so");
+    assert_eq!((attempts.len(), next), (1, None), "only the event about the failure");
     let failed = body(&attempts[0]);
     assert_eq!((attempts[0].webhook.to_string(), &failed["action"]), (witness.id.clone(), &json!("webhook.failed")));
     let listed = hook.deliveries(&server, &owner, "?state=failed").await["data"][0].clone();
@@ -211,7 +211,7 @@ async fn a_delivery_is_tried_ten_times_over_three_days_and_then_given_up() {
         (&json!("updated"), &json!("orgsettings"), &json!("system"))
     );
     assert_eq!(hook.shown(&server, &owner).await["lastWhy"], "no answer within 15 s");
-    // The witness fails too: that is recorded, and nobody is told, else the two would tell each other for ever.
+    // The witness fails too: that is recorded but not sent, or two failing webhooks would notify each other for ever.
     let id = attempts[0].id.to_string();
     for _ in 0..10 {
         settle(&server, vec![(id.clone(), REFUSED)]).await;
@@ -224,7 +224,7 @@ async fn a_delivery_is_tried_ten_times_over_three_days_and_then_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
+async fn a_delivery_is_postponed_by_retry_after_up_to_a_day() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     for (asked, least, most) in [(60, 60_000, 60_000), (1, 5_000, 5_500), (1_000_000, 86_400_000, 86_400_000)] {
@@ -238,7 +238,7 @@ async fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_is_gone_switches_its_webhook_off_and_what_failed_can_be_replayed() {
+async fn a_410_disables_the_webhook_and_failed_deliveries_can_be_replayed() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let first = hook.tested(&server, &owner).await;
@@ -270,12 +270,12 @@ async fn a_receiver_that_is_gone_switches_its_webhook_off_and_what_failed_can_be
     let all = hook.call(&server, &owner, Method::POST, "/replay", since).await.json();
     assert_eq!(all["data"], json!({ "count": 2, "more": false }));
     let ids: BTreeSet<String> = due(&server, &[], 32).await.0.iter().map(|attempt| attempt.id.to_string()).collect();
-    assert!(ids.len() == 3 && ids.contains(&first), "under the same ids: {ids:?}");
+    assert!(ids.len() == 3 && ids.contains(&first), "with the same ids: {ids:?}");
     assert_eq!(actions(&server, &hook).await, ["webhook.test"; 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_secrets_sign_until_the_overlap_is_over() {
+async fn both_secrets_sign_until_the_overlap_ends() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let rotate = json!({ "overlapSeconds": 60 });
@@ -293,7 +293,7 @@ async fn two_secrets_sign_until_the_overlap_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_hangs_takes_four_places_and_no_more() {
+async fn a_hanging_receiver_takes_at_most_four_slots() {
     let server = Server::start().await;
     let (owner, hangs) = owner_and_hook(&server).await;
     for _ in 0..6 {
@@ -305,16 +305,16 @@ async fn a_receiver_that_hangs_takes_four_places_and_no_more() {
     let (first, _) = due(&server, &[], 100).await;
     let of = |attempts: &[Attempt], hook: &Hook| attempts.iter().filter(|a| a.webhook.to_string() == hook.id).count();
     assert_eq!((of(&first, &hangs), of(&first, &quick)), (4, 1));
-    assert_eq!(first.last().expect("the newest").id.to_string(), late, "the longest due first");
+    assert_eq!(first.last().expect("the newest").id.to_string(), late, "the one that is due longest first");
     let tried: Vec<_> = first.iter().map(Attempt::in_flight).collect();
     assert_eq!(due(&server, &tried, 100).await.0.len(), 0);
     let (more, next) = due(&server, &tried[..2], 9).await;
-    assert_eq!((more.len(), next), (1, None), "what found no room waits until a try ends");
+    assert_eq!((more.len(), next), (1, None), "what does not fit waits until an attempt ends");
     assert!(!tried[..2].contains(&more[0].in_flight()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_or_has_ended_is_settled_without_harm() {
+async fn results_for_deleted_or_ended_deliveries_are_ignored() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let (id, deleted) =
@@ -331,5 +331,5 @@ async fn what_was_deleted_or_has_ended_is_settled_without_harm() {
     let listed = hook.deliveries(&server, &owner, "?state=delivered&take=1").await["data"][0].clone();
     assert_eq!((&listed["id"], &listed["attempts"], &listed["lastStatus"]), (&json!(id), &json!(1), &json!(200)));
     assert_eq!(hook.shown(&server, &owner).await["disabled"], false);
-    assert_eq!(entries(&server.database).await.len(), before + 2, "the two looks alone");
+    assert_eq!(entries(&server.database).await.len(), before + 2, "only the two reads");
 }

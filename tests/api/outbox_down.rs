@@ -1,4 +1,4 @@
-//! A receiver that is down: what is due counts its failures, keeps its schedule and is given up in few words; what is well beside it goes out.
+//! A receiver that is down: its due deliveries share its failures, keep their schedule and are abandoned with few events; others continue.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::harness::{Identity, Server, blocking, entries};
 use crate::outbox::{carry, due, owner_and_hook, tell};
-use crate::outbox_bound::{change, fill, number};
+use crate::outbox_limit::{change, fill, number};
 use crate::webhooks::Hook;
 
 const REFUSED: Outcome = Outcome::Refused { status: 500, retry_after: None };
 const TAKEN: Outcome = Outcome::Taken { status: 204 };
 const HOUR: i64 = 3_600_000;
 
-/// The deliveries that are on their way, oldest first.
+/// The pending deliveries, oldest first.
 async fn pending(server: &Server, owner: &Identity, hook: &Hook) -> Vec<Value> {
     let mut listed = hook.deliveries(server, owner, "?state=pending&take=100").await["data"].clone();
     listed.as_array_mut().expect("a list").reverse();
@@ -29,7 +29,7 @@ pub async fn details(server: &Server, action: &str) -> Vec<Value> {
     of.map(|entry| serde_json::from_str(&entry.detail.expect("a detail")).expect("JSON")).collect()
 }
 
-/// So many deliveries that their receiver refused once and that are due again, one as another.
+/// A server with so many deliveries that were refused once and are due again.
 async fn refused(count: usize) -> (Server, Identity, Hook) {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
@@ -42,27 +42,27 @@ async fn refused(count: usize) -> (Server, Identity, Hook) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_due_again_counts_the_failure_of_a_receiver_that_is_down_as_its_own_try() {
+async fn due_retries_share_the_failure_of_a_receiver_that_is_down() {
     let (server, owner, hook) = refused(20).await;
     tell(&server, vec![due(&server, &[], 32).await.0[0].ended(TAKEN)]).await;
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, vec![tries[0].ended(REFUSED)]).await;
     let attempts = async || pending(&server, &owner, &hook).await.iter().filter(|sent| sent["attempts"] == 2).count();
-    assert_eq!(attempts().await, 1, "it may be that one alone");
+    assert_eq!(attempts().await, 1, "it may be the fault of that one delivery");
     tell(&server, vec![tries[1].ended(Outcome::Failed { why: "no answer within 15 s" })]).await;
     let all = pending(&server, &owner, &hook).await;
     assert_eq!(attempts().await, 19);
     assert_eq!(all.iter().filter(|sent| sent["lastWhy"] == "no answer within 15 s").count(), 18, "{all:?}");
     let waits: Vec<&str> = all.iter().map(|sent| sent["nextAttemptAt"].as_str().expect("a time")).collect();
     assert!(waits.iter().all(|at| ("2024-01-15T10:35:05.500Z"..="2024-01-15T10:35:35.500Z").contains(at)), "{waits:?}");
-    assert!(waits.iter().any(|at| *at != waits[0]), "not all at the same moment");
-    // It comes back, and gets everything.
+    assert!(waits.iter().any(|at| *at != waits[0]), "not all at the same time");
+    // The receiver recovers, and gets everything.
     server.pass(330_000);
     assert_eq!((carry(&server, &TAKEN).await, pending(&server, &owner, &hook).await.len()), (19, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_never_sent_counts_no_failure_of_another() {
+async fn a_delivery_that_was_never_sent_shares_no_failure() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     for _ in 0..20 {
@@ -71,7 +71,7 @@ async fn what_was_never_sent_counts_no_failure_of_another() {
     let mut sent = BTreeSet::new();
     while number(&server, "SELECT count(*) FROM delivery WHERE state = 'pending'").await > 0 {
         let (tries, _) = due(&server, &[], 32).await;
-        // One at a time, as the courier asks a receiver that is down.
+        // One at a time, as the courier probes a receiver that is down.
         if let Some(first) = tries.first() {
             sent.insert(first.id);
             tell(&server, vec![first.ended(REFUSED)]).await;
@@ -84,7 +84,7 @@ async fn what_was_never_sent_counts_no_failure_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_a_verdict_on_one_event_counts_for_no_other() {
+async fn only_408_429_and_5xx_count_for_other_deliveries() {
     for (status, counts) in [(408, true), (429, true), (500, true), (599, true)]
         .into_iter()
         .chain([302, 400, 401, 403, 404, 409, 413, 422, 499].map(|status| (status, false)))
@@ -100,7 +100,7 @@ async fn an_answer_that_is_a_verdict_on_one_event_counts_for_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_verdict_shows_that_the_receiver_is_up() {
+async fn a_4xx_response_shows_that_the_receiver_is_up() {
     let (server, owner, hook) = refused(6).await;
     let (tries, _) = due(&server, &[], 32).await;
     let verdict = Outcome::Refused { status: 422, retry_after: None };
@@ -112,7 +112,7 @@ async fn a_verdict_shows_that_the_receiver_is_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_count_a_failure_together_and_no_more() {
+async fn a_failure_is_shared_by_at_most_500_deliveries() {
     let server = Server::start().await;
     let (_, hook) = owner_and_hook(&server).await;
     fill(&server, &hook, 502, "pending").await;
@@ -121,16 +121,16 @@ async fn five_hundred_count_a_failure_together_and_no_more() {
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, vec![tries[0].ended(REFUSED), tries[1].ended(REFUSED)]).await;
     let twice = "SELECT count(*) FROM delivery WHERE state = 'pending' AND attempts = 2";
-    assert_eq!(number(&server, twice).await, 501, "all that is due");
+    assert_eq!(number(&server, twice).await, 501, "all that are due");
     fill(&server, &hook, 502, "pending").await;
     change(&server, "UPDATE delivery SET attempts = 1 WHERE attempts = 0").await;
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, vec![tries[0].ended(REFUSED)]).await;
-    assert_eq!(number(&server, twice).await, 501 + 501, "one tried and five hundred with it");
+    assert_eq!(number(&server, twice).await, 501 + 501, "the one attempted and five hundred with it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receivers_that_are_down_together_share_what_is_counted_at_once() {
+async fn receivers_that_are_down_together_share_a_limit_of_2000() {
     let server = Server::start().await;
     let (owner, first) = owner_and_hook(&server).await;
     let mut hooks = vec![first];
@@ -157,7 +157,7 @@ async fn receivers_that_are_down_together_share_what_is_counted_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_its_receiver_does_not_like_holds_up_no_other() {
+async fn a_message_that_is_always_refused_delays_no_other() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let poison = hook.tested(&server, &owner).await;
@@ -178,8 +178,8 @@ async fn a_message_that_its_receiver_does_not_like_holds_up_no_other() {
     }
     let taken = hook.deliveries(&server, &owner, "?state=delivered&take=100").await;
     let firsts = taken["data"].as_array().expect("a list").iter().filter(|sent| sent["attempts"] == 1).count();
-    assert!(firsts >= 5, "each at its own first try: {taken}");
-    // Two of them at once beside one that is taken: the receiver is up.
+    assert!(firsts >= 5, "each at its own first attempt: {taken}");
+    // Two failures at once beside a success: the receiver is up.
     for _ in 0..4 {
         hook.tested(&server, &owner).await;
     }
@@ -189,22 +189,22 @@ async fn a_message_that_its_receiver_does_not_like_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_that_was_counted_while_a_try_was_under_way_is_not_counted_twice() {
+async fn a_failure_counted_during_an_attempt_is_not_counted_twice() {
     let (server, owner, hook) = refused(4).await;
     let (tries, _) = due(&server, &[], 32).await;
     let first: Vec<_> = tries[..2].iter().map(|attempt| attempt.ended(REFUSED)).collect();
     tell(&server, first.clone()).await;
     tell(&server, vec![tries[2].ended(REFUSED)]).await;
-    // As after a settling of which nobody heard.
+    // As after a result whose confirmation was lost.
     tell(&server, first).await;
     let all = pending(&server, &owner, &hook).await;
     assert!(all.len() == 4 && all.iter().all(|sent| sent["attempts"] == 2), "{all:?}");
     tell(&server, vec![tries[3].ended(TAKEN)]).await;
-    assert_eq!(pending(&server, &owner, &hook).await.len(), 3, "what was taken was taken");
+    assert_eq!(pending(&server, &owner, &hook).await.len(), 3, "a success counts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_given_up_together_is_said_once() {
+async fn deliveries_that_fail_together_are_reported_once() {
     let (server, owner, hook) = refused(20).await;
     for round in 1..10 {
         assert_eq!(details(&server, "webhook.failed").await, Vec::<Value>::new(), "{round}");
@@ -217,7 +217,7 @@ async fn what_is_given_up_together_is_said_once() {
     assert_eq!(hook.deliveries(&server, &owner, "?state=failed").await["total"], 20);
 }
 
-/// Everything fails until nothing is on its way.
+/// Fails every attempt until nothing is pending.
 async fn fail_all(server: &Server) {
     for _ in 0..5_000 {
         let (tries, next) = due(server, &[], 1_000).await;
@@ -231,7 +231,7 @@ async fn fail_all(server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_dead_webhooks_say_of_one_event_little_more_than_that_each_failed() {
+async fn ten_dead_webhooks_cause_few_failure_events() {
     let server = Server::start().await;
     let (owner, first) = owner_and_hook(&server).await;
     for number in 1..10 {
@@ -243,8 +243,11 @@ async fn ten_dead_webhooks_say_of_one_event_little_more_than_that_each_failed() 
     let recorded = details(&server, "webhook.failed").await;
     assert!((10..=20).contains(&recorded.len()), "{}", recorded.len());
     assert_eq!(recorded.iter().filter(|detail| detail["count"] != 1 || detail["deliveryId"].is_null()).count(), 0);
-    assert!(number(&server, "SELECT count(*) FROM delivery WHERE state = 'failed'").await >= 100, "all was tried");
-    // One that took something meanwhile says so again.
+    assert!(
+        number(&server, "SELECT count(*) FROM delivery WHERE state = 'failed'").await >= 100,
+        "everything was attempted"
+    );
+    // A webhook that has had a success in between reports its failure again.
     first.tested(&server, &owner).await;
     let (tries, _) = due(&server, &[], 32).await;
     tell(&server, tries.iter().map(|attempt| attempt.ended(TAKEN)).collect()).await;

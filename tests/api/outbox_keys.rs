@@ -1,4 +1,4 @@
-//! The outbox without its key: deliveries wait on disk, and nothing is lost or sent unsigned.
+//! The outbox without its key file: deliveries wait in the database, and none is lost or sent unsigned.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ fn another_key() -> String {
     format!("{}\n", BASE64_STANDARD.encode([7; 32]))
 }
 
-/// The secrets of each delivery that is due, as receivers know them.
+/// The secrets of each due delivery, in the form that receivers get.
 async fn secrets(server: &Server) -> Vec<Vec<String>> {
     let shown = |secret: &[u8]| format!("whsec_{}", BASE64_STANDARD.encode(secret));
     let (attempts, _) = due(server, &[], 100).await;
@@ -30,7 +30,7 @@ async fn secrets(server: &Server) -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deliveries_wait_while_the_key_is_missing_or_wrong_and_go_out_when_it_is_back() {
+async fn deliveries_wait_while_the_key_file_is_missing_or_wrong() {
     let mut server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [0] })).await;
@@ -52,7 +52,7 @@ async fn deliveries_wait_while_the_key_is_missing_or_wrong_and_go_out_when_it_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_key_is_left_behind_by_rotating_and_the_secret_before_then_signs_no_more() {
+async fn after_a_lost_key_file_rotation_resumes_delivery_with_the_new_secret_only() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [0] })).await;
@@ -67,7 +67,7 @@ async fn a_lost_key_is_left_behind_by_rotating_and_the_secret_before_then_signs_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sealed_secret_that_was_moved_or_changed_in_the_file_keeps_its_own_webhook_waiting_alone() {
+async fn a_tampered_sealed_secret_stops_only_its_own_webhook() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let hook = async || Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [0] })).await;
@@ -76,7 +76,7 @@ async fn a_sealed_secret_that_was_moved_or_changed_in_the_file_keeps_its_own_web
     blocking(move || {
         let conn = Connection::open(database).expect("opened beside the server");
         let ids = "SELECT id FROM webhook ORDER BY id LIMIT 1 OFFSET";
-        // Joined bytes are text to SQLite unless they are said to be bytes.
+        // SQLite takes the concatenation of blobs for text unless it is cast.
         let changed = "CAST(substr(secret, 1, 20) || zeroblob(48) AS BLOB)";
         let moved = "(SELECT secret FROM webhook ORDER BY id LIMIT 1)";
         for (secret, place) in [(changed, 1), (moved, 2)] {
@@ -90,7 +90,7 @@ async fn a_sealed_secret_that_was_moved_or_changed_in_the_file_keeps_its_own_web
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_failed_deliveries_are_replayed_at_a_time() {
+async fn a_replay_covers_at_most_1000_deliveries() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [1] })).await;

@@ -1,4 +1,4 @@
-//! What changes while a try is under way: what a receiver says of itself is not believed of another, and nothing ends unsaid.
+//! Changes during an attempt: a result counts only for the receiver that it came from, and every ending is reported.
 
 use hyper::Method;
 use orgkeys::domain::delivery::Outcome;
@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::harness::Server;
 use crate::outbox::{due, owner_and_hook, selected, tell};
-use crate::outbox_bound::change;
 use crate::outbox_down::details;
+use crate::outbox_limit::change;
 use crate::webhooks::Hook;
 
 const REFUSED: Outcome = Outcome::Refused { status: 500, retry_after: None };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_old_url_says_is_not_believed_of_the_new_one() {
+async fn results_of_the_old_url_do_not_count_for_the_new_one() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     for _ in 0..4 {
@@ -24,11 +24,15 @@ async fn what_the_old_url_says_is_not_believed_of_the_new_one() {
     hook.call(&server, &owner, Method::PUT, "", json!({ "url": "https://new.example", "contexts": [0] })).await;
     tell(&server, vec![tries[0].ended(Outcome::Gone), tries[1].ended(REFUSED)]).await;
     let shown = hook.shown(&server, &owner).await;
-    assert_eq!((&shown["disabled"], &shown["lastStatus"]), (&json!(false), &json!(500)), "what came before");
+    assert_eq!(
+        (&shown["disabled"], &shown["lastStatus"]),
+        (&json!(false), &json!(500)),
+        "the result of the old receiver"
+    );
     let (again, _) = due(&server, &[], 32).await;
     assert!(again.iter().all(|attempt| attempt.url == "https://new.example" && attempt.attempts == 0), "{again:?}");
     assert!([0, 1].iter().all(|number| again.iter().any(|attempt| attempt.id == tries[*number].id)));
-    // What it took it took, and a first failure of the new one stands alone.
+    // A success of the old receiver counts, and a first failure of the new one stands alone.
     tell(&server, vec![tries[2].ended(Outcome::Taken { status: 200 })]).await;
     assert_eq!(
         hook.deliveries(&server, &owner, "?state=delivered&take=1").await["data"][0]["id"],
@@ -39,7 +43,7 @@ async fn what_the_old_url_says_is_not_believed_of_the_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_url_begins_without_the_failures_of_the_old_one() {
+async fn a_new_url_starts_without_the_failures_of_the_old_one() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let failed = hook.tested(&server, &owner).await;
@@ -52,11 +56,11 @@ async fn a_new_url_begins_without_the_failures_of_the_old_one() {
     let first = tries.iter().find(|attempt| attempt.id.to_string() != failed).expect("another");
     tell(&server, vec![first.ended(REFUSED)]).await;
     let (left, _) = due(&server, &[], 32).await;
-    assert_eq!((left.len(), left[0].attempts), (1, 0), "the third, and nothing was counted for it");
+    assert_eq!((left.len(), left[0].attempts), (1, 0), "the third, which shares no failure");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_is_gone_after_its_webhook_was_switched_off_ends_that_delivery_and_says_so() {
+async fn a_410_after_the_webhook_was_disabled_fails_that_delivery_and_reports_it() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     hook.tested(&server, &owner).await;
@@ -73,7 +77,7 @@ async fn a_receiver_that_is_gone_after_its_webhook_was_switched_off_ends_that_de
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_whose_secret_cannot_be_opened_takes_no_place() {
+async fn a_webhook_whose_secret_cannot_be_unsealed_takes_no_slot() {
     let server = Server::start().await;
     let (owner, broken) = owner_and_hook(&server).await;
     broken.tested(&server, &owner).await;

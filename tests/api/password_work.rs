@@ -1,4 +1,4 @@
-//! Work with passwords: two at once on the whole server, whoever leaves, and not too many who wait.
+//! Password hashing: two at once on the whole server, even if clients disconnect, and a bounded queue.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,10 +12,10 @@ use orgkeys::engine::error::ErrorKind;
 use crate::harness::Server;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_are_at_work_at_once_and_never_a_third() {
+async fn exactly_two_password_checks_run_at_once() {
     let server = Server::start().await;
     let (gate, now, most) = (PasswordWork::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    // Each waits for another one, so fewer than two at once would never end.
+    // Each waits for a partner, so the test would never end with fewer than two at once.
     let pair = Arc::new(Barrier::new(2));
     let calls: Vec<_> = (0..50)
         .map(|_| {
@@ -37,7 +37,7 @@ async fn two_are_at_work_at_once_and_never_a_third() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_makes_no_room_before_its_work_is_done() {
+async fn a_disconnected_client_frees_its_slot_only_when_its_work_ends() {
     let server = Server::start().await;
     let (gate, story) = (PasswordWork::default(), Arc::new(Mutex::new(Vec::new())));
     let (started, starts) = mpsc::channel();
@@ -75,7 +75,7 @@ async fn a_client_that_leaves_makes_no_room_before_its_work_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_finds_256_waiting_is_told_to_come_again() {
+async fn the_257th_waiting_password_check_gets_503() {
     let server = Server::start().await;
     let gate = PasswordWork::default();
     let (release, held) = mpsc::channel::<()>();
@@ -96,6 +96,6 @@ async fn who_finds_256_waiting_is_told_to_come_again() {
     assert_eq!((refused.kind, refused.code), (ErrorKind::Unavailable, "SERVER_BUSY"));
     assert!(refused.retry_after.is_some());
     calls.pop();
-    assert!(call().as_mut().poll(&mut context).is_pending(), "one that waited has left");
+    assert!(call().as_mut().poll(&mut context).is_pending(), "a waiting call was cancelled");
     drop((calls, release));
 }

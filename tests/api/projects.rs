@@ -1,4 +1,4 @@
-//! Projects: who sees and changes them, who belongs to them, and what goes with them.
+//! Projects: who sees and changes them, their members, and what a deletion removes.
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
@@ -24,7 +24,7 @@ fn status_and_body(answer: &Answer) -> (u16, Value) {
     (answer.status.as_u16(), answer.json())
 }
 
-/// Deletes a person, as an administrator does.
+/// Marks a user as deleted in the database.
 pub fn delete_person(server: &Server, who: &Identity) {
     let conn = Connection::open(&server.database).expect("the file");
     let id = who.user["user-".len()..].replace('-', "").to_uppercase();
@@ -38,7 +38,7 @@ async fn put_member(server: &Server, who: &Identity, project: &str, user: &str, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_is_made_seen_renamed_and_deleted() {
+async fn a_project_is_created_read_renamed_and_deleted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let projects = format!("/api/organizations/{}/projects", owner.org);
@@ -78,7 +78,7 @@ async fn a_project_is_made_seen_renamed_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_has_1_to_100_characters() {
+async fn a_project_name_has_1_to_100_characters() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let id = server.project(&owner, "a").await;
@@ -116,7 +116,7 @@ async fn an_organization_has_at_most_1000_projects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_see_their_project_its_owners_change_it_and_nobody_else_does() {
+async fn members_see_a_project_and_its_owners_and_administrators_change_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let maker = server.member_of(&owner.org, Role::Workspaces).await;
@@ -130,7 +130,7 @@ async fn members_see_their_project_its_owners_change_it_and_nobody_else_does() {
     assert_eq!(status_and_body(&put), (200, wrapped(200, "Project member saved successfully", &expected)));
     put_member(&server, &second, &id, &editor.user, "EDITOR").await.result();
     let path = format!("/api/projects/{id}");
-    // (who, sees it, changes it)
+    // (caller, sees it, changes it)
     let table = [
         (&maker, true, true),
         (&second, true, true),
@@ -152,7 +152,7 @@ async fn members_see_their_project_its_owners_change_it_and_nobody_else_does() {
             assert_eq!(answer.status.as_u16(), allowed(may), "{method} {path}: {answer:?}");
         }
         let list = server.call_as(who, Method::GET, &format!("/api/organizations/{}/projects", owner.org), None).await;
-        assert_eq!(list.result().as_array().map(Vec::len), Some(usize::from(sees)), "the list shows what they see");
+        assert_eq!(list.result().as_array().map(Vec::len), Some(usize::from(sees)), "the list shows the same");
         if !changes {
             for path in [&path, &member] {
                 let answer = server.call_as(who, Method::DELETE, path, None).await;
@@ -174,7 +174,7 @@ async fn members_see_their_project_its_owners_change_it_and_nobody_else_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_are_standing_people_of_the_organization() {
+async fn only_active_users_of_the_organization_can_be_members() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let deleted = server.member_of(&owner.org, Role::User).await;
@@ -197,7 +197,7 @@ async fn members_are_standing_people_of_the_organization() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_whose_only_owner_was_deleted_is_still_managed() {
+async fn administrators_manage_a_project_whose_only_owner_was_deleted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let maker = server.member_of(&owner.org, Role::Workspaces).await;
@@ -209,16 +209,16 @@ async fn a_project_whose_only_owner_was_deleted_is_still_managed() {
     assert_eq!(server.call_as(&maker, Method::GET, &path, None).await.refusal().0, 401);
     assert_eq!(server.call_as(&owner, Method::GET, &path, None).await.result()["members"], json!([]));
     let key = server.call_with_key(&key, Method::GET, &path, None).await;
-    assert_eq!(key.result()["members"], json!([]), "its API keys live on");
+    assert_eq!(key.result()["members"], json!([]), "its API keys stay valid");
     put_member(&server, &owner, &id, &heir.user, "OWNER").await.result();
     server.call_as(&heir, Method::PUT, &path, Some(&json!({ "name": "b" }))).await.result();
     let member = format!("{path}/members/{}", maker.user);
     server.call_as(&heir, Method::DELETE, &member, None).await.result();
-    assert_eq!(server.call_as(&heir, Method::DELETE, &member, None).await.refusal().0, 404, "once");
+    assert_eq!(server.call_as(&heir, Method::DELETE, &member, None).await.refusal().0, 404, "it was removed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_of_another_organization_is_one_that_does_not_exist() {
+async fn a_project_of_another_organization_looks_missing() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let theirs = server.project(&other, "a").await;
@@ -250,7 +250,7 @@ async fn a_project_of_another_organization_is_one_that_does_not_exist() {
             }
         }
     }
-    assert_eq!(entries(&server.database).await.len(), before, "what does not exist leaves no entry");
+    assert_eq!(entries(&server.database).await.len(), before, "a missing project leaves no entry");
     for project in [&theirs, &missing] {
         let answer = server.call_with_key(&whole_key, Method::GET, &format!("/api/projects/{project}"), None).await;
         assert_eq!(answer.refusal(), (403, "API_KEY_NOT_ALLOWED".to_owned()));
@@ -260,7 +260,7 @@ async fn a_project_of_another_organization_is_one_that_does_not_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_key_of_projects_reads_these_alone() {
+async fn an_api_key_of_projects_reads_only_those() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let (first, second) = (server.project(&owner, "a").await, server.project(&owner, "b").await);
@@ -278,7 +278,7 @@ async fn an_api_key_of_projects_reads_these_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_project_takes_the_keys_that_were_for_it_alone() {
+async fn deleting_a_project_deletes_the_keys_that_belong_only_to_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (first, second) = (server.project(&owner, "a").await, server.project(&owner, "b").await);
@@ -304,7 +304,7 @@ async fn a_deleted_project_takes_the_keys_that_were_for_it_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_found_by_their_project() {
+async fn events_can_be_filtered_by_project() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (first, second) = (server.project(&owner, "a").await, server.project(&owner, "b").await);

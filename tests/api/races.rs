@@ -1,4 +1,4 @@
-//! Rights and keys that end while a request waits to be written: the request fails.
+//! Permissions and keys that are revoked while a request waits to be written: the request fails.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::harness::{Answer, Server, entries, registration};
 use crate::sessions::{PASSWORD, log_in, person};
 
-/// Holds the database's write lock while `call` is sent; once it waits for the writer, runs `change` and lets go.
+/// Holds the database's write lock while `call` is sent. Once it waits for the writer, runs `change` and releases the lock.
 pub async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
     server: &Server,
     call: impl FnOnce() -> C,
@@ -29,7 +29,7 @@ pub async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_deleted_after_the_signature_was_checked_registers_nothing() {
+async fn a_key_deleted_after_the_signature_check_registers_nothing() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -48,7 +48,7 @@ async fn a_key_that_is_deleted_after_the_signature_was_checked_registers_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_revoked_while_its_call_waits_changes_nothing() {
+async fn a_token_revoked_while_its_call_waits_changes_nothing() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (key, _) = server.mint(&owner).await;
@@ -71,7 +71,7 @@ async fn a_token_that_is_revoked_while_its_call_waits_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_taken_away_while_its_call_waits_is_denied_and_recorded() {
+async fn a_call_whose_role_is_revoked_while_it_waits_is_denied_and_recorded() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (key, _) = server.mint(&owner).await;
@@ -89,7 +89,7 @@ async fn a_role_that_is_taken_away_while_its_call_waits_is_denied_and_recorded()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_whose_account_changes_after_the_password_was_right_begins_no_session() {
+async fn a_login_fails_if_the_account_changes_after_the_password_check() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     for (sql, code) in [
@@ -106,7 +106,7 @@ async fn a_login_whose_account_changes_after_the_password_was_right_begins_no_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_ends_while_its_refresh_waits_is_not_renewed() {
+async fn a_session_revoked_while_its_refresh_waits_is_not_renewed() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let session = person(&server, &owner.org, Role::User).await.session(&server).await;

@@ -1,4 +1,4 @@
-//! How often somebody may call: each person, each API key, each organization, and nobody at the cost of another.
+//! Rate limits per user, per API key and per organization: nobody uses up the share of another.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Answer, Identity, Server, blocking, registration};
 
-/// Another access token of the same person.
+/// Another access token of the same user.
 async fn another(server: &Server, person: &Identity) -> Identity {
     let (system, mut person) = (Arc::clone(&server.system), person.clone());
     blocking(move || {
@@ -25,7 +25,7 @@ async fn another(server: &Server, person: &Identity) -> Identity {
     .await
 }
 
-/// How many came back of a bucket that gets one a second, at most, while something took so long.
+/// The most calls that a bucket of one per second has got back since then.
 fn came_back(since: Instant) -> usize {
     usize::try_from(since.elapsed().as_secs()).expect("a number") + 1
 }
@@ -35,14 +35,14 @@ async fn profile(server: &Server, person: &Identity) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_access_tokens_give_a_person_twice_the_calls_of_one_and_no_more() {
+async fn many_access_tokens_give_a_user_at_most_twice_the_calls() {
     let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
     let ada = server.owner_of("acme").await;
     let mut tokens = vec![ada.clone()];
     for _ in 0..11 {
         tokens.push(another(&server, &ada).await);
     }
-    // Whoever has stolen one token and uses up its calls leaves the person enough to end it.
+    // A thief who uses up the calls of a stolen token leaves the user enough to revoke it.
     let (began, mut taken, mut held) = (Instant::now(), 0, None);
     let stolen = &tokens[0];
     for _ in 0..12 {
@@ -61,11 +61,11 @@ async fn many_access_tokens_give_a_person_twice_the_calls_of_one_and_no_more() {
     assert!((7..=7 + 2 * came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
     let expected = "This user has reached the limit of 2 calls per second across all their sessions and access tokens: slow down, or ask \
        the server's administrator to raise caller_rate";
-    assert_eq!(held.expect("one that was held").json()["message"], expected);
+    assert_eq!(held.expect("a limited call").json()["message"], expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_api_key_has_its_own_calls_beside_the_persons_who_made_it() {
+async fn each_api_key_has_a_rate_limit_apart_from_its_creators() {
     let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
     let owner = server.owner_of("acme").await;
     let (_, first) = server.api_key(&owner, Role::User, &[]).await;
@@ -82,13 +82,13 @@ async fn each_api_key_has_its_own_calls_beside_the_persons_who_made_it() {
     }
     assert!((4..=4 + came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
     let expected = "This API key has reached the limit of 1 calls per second: slow down, or ask the server's administrator to raise caller_rate";
-    assert_eq!(held.expect("one that was held").json()["message"], expected);
+    assert_eq!(held.expect("a limited call").json()["message"], expected);
     assert_eq!(server.call_with_key(&second, Method::GET, "/node", None).await.status, StatusCode::OK);
     assert_eq!(profile(&server, &owner).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_changes_a_thousand_rows_costs_as_many_as_fifty() {
+async fn a_call_that_changes_1000_rows_costs_more_than_30_calls() {
     let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
     let few = server.owner_of("few").await;
     let many = server.owner_of("many").await;
@@ -105,13 +105,13 @@ async fn a_call_that_changes_a_thousand_rows_costs_as_many_as_fifty() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_people_and_api_keys_of_an_organization_share_its_calls() {
+async fn the_users_and_api_keys_of_an_organization_share_its_rate_limit() {
     let server = Server::with(|flags| flags.with("org_rate", "3")).await;
     let owner = server.owner_of("acme").await;
     let (_, key) = server.api_key(&owner, Role::User, &[]).await;
     let member = server.member_of(&owner.org, Role::User).await;
     let began = Instant::now();
-    // The key was made by one call.
+    // Creating the key was one call.
     let (mut taken, mut held) = (1, None);
     for round in 0..48 {
         let answer = match round % 3 {
@@ -126,7 +126,7 @@ async fn the_people_and_api_keys_of_an_organization_share_its_calls() {
         }
     }
     assert!((12..=12 + 3 * came_back(began)).contains(&taken), "{taken} calls in {:?}", began.elapsed());
-    let held = held.expect("one that was held");
+    let held = held.expect("a limited call");
     assert_eq!(held.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(held.headers["retry-after"], "1");
     let expected = "This organization has reached the limit of 3 calls per second across all its users and API keys: slow down, or ask the \
@@ -135,7 +135,7 @@ async fn the_people_and_api_keys_of_an_organization_share_its_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organization_that_spends_all_that_it_may_keeps_nobody_else_from_anything() {
+async fn an_organization_at_its_rate_limit_does_not_limit_others() {
     let rates = [("caller_rate", "2"), ("org_rate", "5"), ("signed_rate", "1")];
     let server =
         Server::with(|flags| rates.into_iter().fold(flags, |flags, (name, rate)| flags.with(name, rate))).await;
@@ -163,10 +163,10 @@ async fn an_organization_that_spends_all_that_it_may_keeps_nobody_else_from_anyt
         assert_eq!(node.status, StatusCode::OK, "node {number}: {node:?}");
     }
     let held: usize = spending.join_all().await.into_iter().sum();
-    assert!(held > 100, "the greedy were held {held} times only");
+    assert!(held > 100, "the greedy organization was limited only {held} times");
 }
 
-/// Registers one node after the other until one must wait; gives how many did not, and the call that must.
+/// Registers nodes until a call is limited. Returns how many succeeded, and the limited call.
 async fn until_held(server: &Server, org: &str, pem: &str, region: &str) -> (usize, Value, Answer) {
     for number in 0..1_000 {
         let (ip, now) = (format!("{region}-{number}"), server.now() / 1_000);
@@ -180,7 +180,7 @@ async fn until_held(server: &Server, org: &str, pem: &str, region: &str) -> (usi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organizations_signed_calls_have_a_rate_and_what_must_wait_can_be_sent_again() {
+async fn signed_calls_are_rate_limited_and_a_limited_call_can_be_resent() {
     let server = Server::with(|flags| flags.with("signed_rate", "2")).await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
@@ -193,7 +193,7 @@ async fn an_organizations_signed_calls_have_a_rate_and_what_must_wait_can_be_sen
     let advice = answer.json()["errorMessage"].as_str().expect("advice").to_owned();
     assert!(advice.contains("2 accepted signed calls per second") && advice.contains("raise signed_rate"), "{advice}");
     assert_eq!(server.register(&other.org, &other_pem, "b").await.status, StatusCode::OK, "another organization");
-    // Leaving is a signed call too.
+    // Unregistering is a signed call too.
     server.pass(1_000);
     let mut left = StatusCode::OK;
     for number in 0..1_000 {
@@ -215,7 +215,7 @@ async fn an_organizations_signed_calls_have_a_rate_and_what_must_wait_can_be_sen
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_strangers_nor_replays_use_up_an_organizations_signed_calls() {
+async fn refused_signed_calls_use_up_none_of_an_organizations_rate() {
     let server = Server::with(|flags| flags.with("signed_rate", "1").with("nodes_max", "80")).await;
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;
@@ -241,14 +241,14 @@ async fn neither_strangers_nor_replays_use_up_an_organizations_signed_calls() {
 }
 
 #[test]
-fn by_default_all_nodes_of_an_organization_may_register_at_once_or_every_minute() {
+fn default_rates_let_all_nodes_register_at_once_or_every_minute() {
     let settings = resolve(&Flags::default(), &Texts::new(), None).expect("settings").settings;
     let limits = limits(&settings);
     assert_eq!((limits.nodes, limits.signed_rate, limits.signed_burst()), (10_000, 200, 12_000));
     assert!(limits.signed_rate * 60 >= limits.nodes && limits.signed_burst() >= limits.nodes);
 }
 
-/// A server as it is when nothing is set.
+/// A server with the default rates.
 async fn untouched() -> Server {
     Server::with(|flags| {
         let rates = FIELDS.iter().filter(|field| field.name.ends_with("_rate"));
@@ -258,7 +258,7 @@ async fn untouched() -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_that_comes_back_at_once_after_an_outage_meets_no_limit() {
+async fn by_default_512_nodes_can_register_at_once() {
     let server = Arc::new(untouched().await);
     let owner = server.owner_of("acme").await;
     let (_, pem) = server.mint(&owner).await;

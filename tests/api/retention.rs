@@ -1,4 +1,4 @@
-//! How long the audit log is kept: what is removed is said in the chain, what stays is whole, and nothing else can be removed.
+//! Retention of the audit log: removals are recorded in the chain, the rest verifies, and nothing else can be removed.
 
 mod long;
 
@@ -16,24 +16,24 @@ use crate::harness::{BEGIN, Identity, Server, blocking, entries};
 
 const DAY: i64 = 86_400_000;
 
-/// What goes of the chain of the organization that the first start makes.
+/// The entries that are removed from the chain of the first start's organization.
 const OF_THE_FIRST: usize = 3;
 
-/// Lets time pass, or sets the clock back, and has housekeeping look at it.
+/// Moves the clock, and runs the clock check of the housekeeping.
 async fn pass(server: &Server, millis: i64) {
     server.pass(millis);
     let system = server.system.clone();
     blocking(move || clock::keep(&system).expect("kept")).await;
 }
 
-/// Lets days pass, as a server that runs sees them.
+/// Lets days pass, with the clock check of a running server.
 pub async fn days(server: &Server, count: i64) {
     for _ in 0..count {
         pass(server, DAY).await;
     }
 }
 
-/// Housekeeping with so many days to keep; gives how many entries were removed.
+/// Runs the retention of this many days. Returns how many entries were removed.
 pub async fn remove_old(server: &Server, days: u32) -> usize {
     let system = server.system.clone();
     blocking(move || Retention::new(days).remove_old(&system).expect("kept")).await
@@ -69,7 +69,7 @@ fn conn(server: &Server) -> Connection {
     conn
 }
 
-/// A server with an organization whose chain has entries of two days, eight days apart, and of now.
+/// A server with an organization whose chain has entries from two days, eight days apart.
 async fn old() -> (Server, Identity, Vec<Head>) {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
@@ -81,7 +81,7 @@ async fn old() -> (Server, Identity, Vec<Head>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_goes_as_a_whole_when_it_is_past_and_the_chain_says_so() {
+async fn whole_days_are_removed_and_the_chain_records_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     server.events(&owner).await;
@@ -90,7 +90,7 @@ async fn a_day_goes_as_a_whole_when_it_is_past_and_the_chain_says_so() {
     days(&server, 7).await;
     server.events(&owner).await;
     assert_eq!(remove_old(&server, 7).await, 0, "the day of 7 days ago is kept whole");
-    // 13 hours and 30 minutes to midnight.
+    // It is 13 hours and 30 minutes to midnight.
     server.pass(DAY - BEGIN % DAY - 1);
     assert_eq!(remove_old(&server, 7).await, 0);
     server.pass(1);
@@ -102,15 +102,15 @@ async fn a_day_goes_as_a_whole_when_it_is_past_and_the_chain_says_so() {
     assert_eq!((after.len(), after[0].seq, last.seq), (2, 5, 6));
     assert_eq!((last.action.as_str(), last.actor_id.as_str()), ("audit.trim", "system"));
     assert_eq!((last.detail.as_ref(), &after[0].prev_hash), (Some(&expected), &before[3].hash));
-    assert_eq!(remove_old(&server, 7).await, 0, "once");
+    assert_eq!(remove_old(&server, 7).await, 0, "it is trimmed once");
     let (whole, file) = (verdict(&server, Vec::new()).await, file_verdict(&server, Vec::new()).await);
     assert_eq!(whole.expect("whole").entries, file.expect("whole").entries);
     server.events(&owner).await;
-    assert_eq!(chain_of(&server, &owner.org).await.last().expect("an entry").seq, 7, "and it goes on");
+    assert_eq!(chain_of(&server, &owner.org).await.last().expect("an entry").seq, 7, "the chain continues");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kept_head_that_was_removed_is_no_alarm_and_a_wrong_one_is() {
+async fn heads_removed_by_retention_are_reported_and_wrong_heads_fail() {
     let (server, owner, known) = old().await;
     let all = chain_of(&server, &owner.org).await;
     assert!(remove_old(&server, 7).await > 0);
@@ -123,7 +123,7 @@ async fn a_kept_head_that_was_removed_is_no_alarm_and_a_wrong_one_is() {
         }
     }
     assert_eq!(verdict(&server, vec![earlier.clone()]).await.expect("whole").removed, [earlier]);
-    // The hash of the last removed entry is still known.
+    // The hash of the last removed entry is still stored.
     let last = Head { org: owner.org.clone(), seq: 4, hash: all[2].hash.clone() };
     let error = verdict(&server, vec![last]).await.expect_err("another hash");
     assert!(error.contains("differs from the given head"), "{error}");
@@ -132,7 +132,7 @@ async fn a_kept_head_that_was_removed_is_no_alarm_and_a_wrong_one_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_but_what_the_chain_let_go_of_can_be_deleted() {
+async fn only_entries_before_the_trim_point_can_be_deleted() {
     let (server, owner, _) = old().await;
     remove_old(&server, 7).await;
     let conn = conn(&server);
@@ -159,9 +159,9 @@ async fn nothing_but_what_the_chain_let_go_of_can_be_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_moved() {
+async fn an_entry_deleted_by_hand_is_detected_despite_a_moved_trim_point() {
     for (forgery, expected) in [
-        // The first entry goes, and the trim point to it.
+        // The first entry is deleted, and the trim point moved to it.
         (
             "UPDATE trim_point SET seq = 5, hash = (SELECT hash FROM audit WHERE org = ?1 AND seq = 5) WHERE chain = ?1;",
             "entries are missing",
@@ -186,7 +186,7 @@ async fn an_entry_that_was_deleted_by_hand_is_missed_although_the_anchor_was_mov
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_anchor_that_says_something_else_than_the_chain_is_named() {
+async fn a_trim_point_that_contradicts_the_chain_is_reported() {
     for forgery in ["UPDATE trim_point SET seq = 3 WHERE chain = ?1", "DELETE FROM trim_point WHERE chain = ?1"] {
         let (server, owner, _) = old().await;
         remove_old(&server, 7).await;
@@ -199,7 +199,7 @@ async fn an_anchor_that_says_something_else_than_the_chain_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_lists_and_marks_end_where_the_chain_begins() {
+async fn pages_lists_and_read_marks_start_after_the_trim_point() {
     let (server, owner, _) = old().await;
     let listed = json!({ "from_timestamp": "2024-01-01T00:00:00Z" });
     let list = async || server.call_as(&owner, Method::POST, "/systemevent", Some(&listed)).await.json();
@@ -210,7 +210,7 @@ async fn pages_lists_and_marks_end_where_the_chain_begins() {
     let answer = server.call_as(&owner, Method::POST, "/systemevent/read", Some(&marked)).await;
     assert_eq!((ids.len(), answer.status), (3, StatusCode::OK));
     assert!(remove_old(&server, 7).await > 0);
-    assert_eq!(list().await["total"], 0, "all three were of the removed day");
+    assert_eq!(list().await["total"], 0, "all three were from the removed day");
     let marks: i64 = conn(&server).query_row("SELECT count(*) FROM read_mark", [], |row| row.get(0)).expect("a count");
     assert_eq!(marks, 0);
     let path = format!("/organization/{}/audit?limit=1", owner.org);
@@ -223,7 +223,7 @@ async fn pages_lists_and_marks_end_where_the_chain_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_never_ends_and_a_quiet_one_says_so_once() {
+async fn a_trimmed_chain_is_never_empty_and_an_idle_one_records_it_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut lengths = Vec::new();
@@ -243,7 +243,7 @@ async fn a_chain_never_ends_and_a_quiet_one_says_so_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_servers_own_chain_is_kept_as_long_as_the_others() {
+async fn the_servers_own_chain_is_trimmed_like_the_others() {
     let server = Server::start().await;
     pass(&server, -3_600_000).await;
     assert_eq!(chain_of(&server, "server").await.len(), 1);
@@ -258,7 +258,7 @@ async fn the_servers_own_chain_is_kept_as_long_as_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_leaps_ten_years_ahead_removes_nothing() {
+async fn a_ten_year_clock_jump_removes_nothing() {
     let (server, owner, _) = old().await;
     let before = chain_of(&server, &owner.org).await.len();
     server.pass(3_652 * DAY);
@@ -266,10 +266,10 @@ async fn a_clock_that_leaps_ten_years_ahead_removes_nothing() {
     pass(&server, 0).await;
     assert_eq!(remove_old(&server, 30).await, 0);
     let server = server.restart().await;
-    assert_eq!(remove_old(&server, 30).await, 0, "nor after a restart");
+    assert_eq!(remove_old(&server, 30).await, 0, "not even after a restart");
     server.pass(-3_652 * DAY);
     assert_eq!(remove_old(&server, 30).await, 0);
-    // What was recorded meanwhile states a time to come; it does not keep what is older for ten years.
+    // Entries recorded meanwhile have a time in the future; they do not hold up the removal of older ones for ten years.
     assert!(remove_old(&server, 7).await > 0);
     let after = chain_of(&server, &owner.org).await;
     assert!(after[0].seq == 5 && after.len() >= before - 4, "{after:?}");
@@ -277,7 +277,7 @@ async fn a_clock_that_leaps_ten_years_ahead_removes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_does_not_go_on_from_what_was_removed() {
+async fn a_stream_cannot_resume_from_a_removed_event() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let removed = chain_of(&server, &owner.org).await.last().expect("an entry").id;

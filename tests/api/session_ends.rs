@@ -1,4 +1,4 @@
-//! How sessions end: by reuse, by time, with their person, on a full disk, and by a restore.
+//! How sessions end: by reuse of a refresh token, by time, with their user, on a full disk, and by a restore.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::harness::{Server, blocking, entries};
 use crate::sessions::{DAY, PASSWORD, Session, actions, change, conn, count, log_in, ok, person, refused, revoked};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_that_is_used_again_ends_its_session_and_no_other() {
+async fn reusing_a_refresh_token_ends_only_its_session() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
@@ -25,7 +25,7 @@ async fn a_refresh_token_that_is_used_again_ends_its_session_and_no_other() {
     let before = entries(&server.database).await.len();
     let answer = first.refreshed(&server).await;
     assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
-    assert_eq!(third.status(&server).await, revoked(), "the newest tokens of the session end");
+    assert_eq!(third.status(&server).await, revoked(), "the newest tokens of the session are revoked");
     assert_eq!(other.status(&server).await, ok());
     for session in [&first, &second, &third] {
         let answer = session.refreshed(&server).await;
@@ -36,11 +36,15 @@ async fn a_refresh_token_that_is_used_again_ends_its_session_and_no_other() {
     let reuse = recorded.iter().find(|entry| entry.action == "session.reuse").expect("an entry");
     assert_eq!((reuse.actor_id.as_str(), reuse.change), (ada.identity.user.as_str(), Some(1)));
     assert_eq!(reuse.detail, Some(json!({ "tokenId": first.identity.token_id }).to_string()));
-    assert_eq!(recorded.iter().filter(|entry| entry.action == "session.reuse").count(), 1, "it ended once");
+    assert_eq!(
+        recorded.iter().filter(|entry| entry.action == "session.reuse").count(),
+        1,
+        "the reuse is recorded once"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_32_who_use_a_refresh_token_at_once_one_wins_and_the_others_end_the_session() {
+async fn of_32_concurrent_refreshes_one_succeeds_and_the_session_ends() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let session = person(&server, &owner.org, Role::User).await.session(&server).await;
@@ -60,12 +64,12 @@ async fn of_32_who_use_a_refresh_token_at_once_one_wins_and_the_others_end_the_s
         }
     }
     assert_eq!(winners.len(), 1);
-    assert_eq!(winners[0].status(&server).await, revoked(), "one of them was a thief");
+    assert_eq!(winners[0].status(&server).await, revoked(), "one of them may be a thief");
     assert_eq!(winners[0].refreshed(&server).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn access_ends_after_an_hour_and_a_session_30_days_after_its_last_refresh() {
+async fn access_tokens_last_an_hour_and_sessions_30_days_after_a_refresh() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
@@ -85,7 +89,7 @@ async fn access_ends_after_an_hour_and_a_session_30_days_after_its_last_refresh(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_with_a_used_refresh_token_ends_the_session_too() {
+async fn signing_out_with_a_used_refresh_token_ends_the_session() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let first = person(&server, &owner.org, Role::User).await.session(&server).await;
@@ -97,7 +101,7 @@ async fn signing_out_with_a_used_refresh_token_ends_the_session_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sessions_of_a_person_who_is_deleted_end_at_once() {
+async fn the_sessions_of_a_deleted_user_end_at_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
@@ -111,7 +115,7 @@ async fn the_sessions_of_a_person_who_is_deleted_end_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_go_on_after_a_restart() {
+async fn sessions_survive_a_restart() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let session = person(&server, &owner.org, Role::User).await.session(&server).await;
@@ -122,11 +126,11 @@ async fn sessions_go_on_after_a_restart() {
     assert_eq!(session.status(&server).await, (401, "INVALID_TOKEN".to_owned()));
     assert_eq!(session.refreshed(&server).await.json(), refused());
     let server = server.restart().await;
-    assert_eq!(next.status(&server).await, revoked(), "the reuse held too");
+    assert_eq!(next.status(&server).await, revoked(), "the reuse revoked the session");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_that_ended_30_days_ago_are_forgotten_at_a_login() {
+async fn sessions_that_ended_30_days_ago_are_deleted_at_a_login() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
@@ -143,27 +147,27 @@ async fn sessions_that_ended_30_days_ago_are_forgotten_at_a_login() {
     assert_eq!(counts(), (4, 5));
     server.pass(1);
     ada.session(&server).await;
-    assert_eq!(counts(), (4, 5), "the one that was signed out gave way to a new one");
+    assert_eq!(counts(), (4, 5), "the signed-out session was deleted at the login");
     server.pass(30 * DAY - 2);
     renewed = renewed.renewed(&server).await;
     assert_eq!(counts(), (4, 6));
     server.pass(2);
     ada.session(&server).await;
-    assert_eq!(counts(), (4, 6), "and so did the one that was never renewed");
+    assert_eq!(counts(), (4, 6), "the session that was never renewed was deleted too");
     renewed = renewed.renewed(&server).await;
-    assert_eq!(counts(), (4, 6), "a refresh token that was used 30 days ago has ended by itself");
+    assert_eq!(counts(), (4, 6), "a refresh token used 30 days ago was deleted");
     assert_eq!(renewed.status(&server).await, ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_sessions_the_one_that_was_not_renewed_for_longest_gives_way() {
+async fn beyond_1000_sessions_the_least_recently_renewed_one_is_revoked() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
     let (first, second) = (ada.session(&server).await, ada.session(&server).await);
     server.pass(1_000);
     let first = first.renewed(&server).await;
-    // The others are copies of the first, under other names.
+    // The others are copies of the first, with other ids.
     let copies = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 997)
         INSERT INTO token (id, person, digest, created_at, expires_at, refresh_until)
         SELECT randomblob(16), person, randomblob(32), created_at, expires_at, refresh_until
@@ -181,7 +185,7 @@ async fn of_a_thousand_sessions_the_one_that_was_not_renewed_for_longest_gives_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_full_disk_nobody_signs_in_but_sessions_end() {
+async fn on_a_full_disk_logins_fail_but_sessions_can_be_ended() {
     let server = Server::with(|flags| flags.with("disk_reserve", "256KiB")).await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
@@ -191,9 +195,13 @@ async fn on_a_full_disk_nobody_signs_in_but_sessions_end() {
     server.room.store(pages * 4_096 + 256 * 1_024, Ordering::Relaxed);
     let full = (503, "STORAGE_FULL".to_owned());
     for password in [PASSWORD, "another password"] {
-        assert_eq!(log_in(&server, "127.0.0.1", &ada.email, password).await.refusal(), full, "alike");
+        assert_eq!(
+            log_in(&server, "127.0.0.1", &ada.email, password).await.refusal(),
+            full,
+            "the same for right and wrong"
+        );
     }
-    // Wrong ones are counted in memory meanwhile, the one above too.
+    // Failed logins are counted in memory meanwhile, including the one above.
     for _ in 1..10 {
         assert_eq!(log_in(&server, "127.0.0.1", &ada.email, "another password").await.refusal(), full);
     }
@@ -238,7 +246,7 @@ async fn a_restore_ends_every_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_is_renewed_no_faster_than_a_credential_may_call() {
+async fn refreshes_are_rate_limited_like_other_calls() {
     let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;

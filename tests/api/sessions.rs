@@ -1,4 +1,4 @@
-//! Sessions: begun by a password, renewed by a refresh token that counts once, and ended.
+//! Sessions: started with a password, renewed with single-use refresh tokens, and ended.
 
 use std::sync::LazyLock;
 
@@ -27,7 +27,7 @@ pub struct Person {
     pub email: String,
 }
 
-/// A new member of an organization who signs in with [`PASSWORD`].
+/// A new member of an organization, who signs in with [`PASSWORD`].
 pub async fn person(server: &Server, org: &str, role: Role) -> Person {
     let identity = server.member_of(org, role).await;
     let id = UserId::parse(&identity.user).expect("an id");
@@ -41,7 +41,7 @@ pub fn conn(server: &Server) -> Connection {
     Connection::open(&server.database).expect("the file")
 }
 
-/// Changes rows of the database; all of them, whatever the condition, must be one.
+/// Changes exactly one row of the database.
 pub fn change(server: &Server, sql: &str) {
     assert_eq!(conn(server).execute(sql, []), Ok(1), "{sql}");
 }
@@ -58,7 +58,7 @@ pub async fn log_in(server: &Server, from: &str, email: &str, password: &str) ->
 }
 
 impl Person {
-    /// Signs in and gives the session.
+    /// Signs in and returns the session.
     pub async fn session(&self, server: &Server) -> Session {
         let answer = log_in(server, "127.0.0.1", &self.email, PASSWORD).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -66,7 +66,7 @@ impl Person {
     }
 }
 
-/// What a client holds of a session.
+/// What a client stores of a session.
 #[derive(Clone)]
 pub struct Session {
     pub identity: Identity,
@@ -84,7 +84,7 @@ impl Session {
         server.call(Method::POST, "/user/refresh", Some(&json!({ "refreshToken": self.refresh }))).await
     }
 
-    /// Renews it, which must work.
+    /// Renews the session, which must succeed.
     pub async fn renewed(&self, server: &Server) -> Self {
         let answer = self.refreshed(server).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -96,7 +96,7 @@ impl Session {
         server.call(Method::POST, "/user/logout", Some(&json!({ "refreshToken": self.refresh }))).await
     }
 
-    /// What its access token is answered.
+    /// The result of a call with its access token.
     pub async fn status(&self, server: &Server) -> (u16, String) {
         let answer = server.call_as(&self.identity, Method::GET, "/user/profile", None).await;
         if answer.status == StatusCode::OK { (200, String::new()) } else { answer.refusal() }
@@ -118,13 +118,13 @@ pub fn refused() -> Value {
     })
 }
 
-/// The actions of the entries that a user left since the `before`th.
+/// The actions of the entries since the `before`th.
 pub async fn actions(server: &Server, before: usize) -> Vec<String> {
     entries(&server.database).await.split_off(before).into_iter().map(|entry| entry.action).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn login_refresh_and_logout_answer_as_the_contract_writes_it() {
+async fn login_refresh_and_logout_responses_have_the_documented_format() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::Workspaces).await;
@@ -161,7 +161,11 @@ async fn login_refresh_and_logout_answer_as_the_contract_writes_it() {
         (StatusCode::OK, &expected, &"no-store".parse().expect("a value"))
     );
     assert!(next != access && next_refresh != refresh, "{body}");
-    assert_eq!(first.status(&server).await, (401, "INVALID_TOKEN".to_owned()), "the access token before ends at once");
+    assert_eq!(
+        first.status(&server).await,
+        (401, "INVALID_TOKEN".to_owned()),
+        "the previous access token ends at once"
+    );
     let second = Session::of(&ada.identity, &body);
     assert_eq!(second.status(&server).await, ok());
 
@@ -174,13 +178,13 @@ async fn login_refresh_and_logout_answer_as_the_contract_writes_it() {
     let unknown = clock_secret();
     for token in [&second.refresh, &unknown, "", "okr_1", access] {
         let answer = server.call(Method::POST, "/user/logout", Some(&json!({ "refreshToken": token }))).await;
-        assert_eq!((answer.status, answer.json()), (StatusCode::OK, done.clone()), "signing out twice is no failure");
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, done.clone()), "signing out twice is not an error");
         let answer = server.call(Method::POST, "/user/refresh", Some(&json!({ "refreshToken": token }))).await;
         assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
     }
 }
 
-/// A well-formed refresh token that no server has given.
+/// A well-formed refresh token that no server has issued.
 fn clock_secret() -> String {
     use secrecy::ExposeSecret;
     let secret = orgkeys::crypto::secret::SecretKind::RefreshToken.fresh(&mut clock::system().rng());
@@ -188,7 +192,7 @@ fn clock_secret() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_is_taken_under_both_names() {
+async fn a_refresh_token_is_accepted_under_both_names() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut session = person(&server, &owner.org, Role::User).await.session(&server).await;
@@ -213,7 +217,7 @@ async fn a_refresh_token_is_taken_under_both_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn login_refresh_and_logout_say_their_code_twice_whatever_fails() {
+async fn login_refresh_and_logout_errors_carry_both_spellings_of_the_code() {
     let server = Server::start().await;
     let bad = async |method: Method, path: &str, content_type: &str| {
         let request = server.request(method, path).header("content-type", content_type);
@@ -235,7 +239,7 @@ async fn login_refresh_and_logout_say_their_code_twice_whatever_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_see_and_end_their_own_sessions_and_tokens_alone() {
+async fn users_see_and_end_only_their_own_sessions_and_tokens() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (ada, eve) = (person(&server, &owner.org, Role::User).await, person(&server, &owner.org, Role::Owner).await);
@@ -245,7 +249,11 @@ async fn people_see_and_end_their_own_sessions_and_tokens_alone() {
     let signed_out = ada.session(&server).await;
     signed_out.logged_out(&server).await;
     let listed = async |identity: &Identity| server.call_as(identity, Method::GET, "/token", None).await;
-    assert_eq!(listed(&ada.identity).await.json()["tokens"].as_array().map(Vec::len), Some(4), "one ends in a minute");
+    assert_eq!(
+        listed(&ada.identity).await.json()["tokens"].as_array().map(Vec::len),
+        Some(4),
+        "one expires in a minute"
+    );
     server.pass(60_000);
     let item = |session: &Session, used: Value, current: bool| {
         json!({
@@ -280,7 +288,7 @@ async fn people_see_and_end_their_own_sessions_and_tokens_alone() {
         assert_eq!((answer.status, answer.json()), (StatusCode::NOT_FOUND, missing.clone()), "{id}");
     }
     for (who, id) in [(&eve.identity, &phone.identity.token_id), (&owner, &phone.identity.token_id)] {
-        assert_eq!(end(who, id).await.status, StatusCode::NOT_FOUND, "another's, for owners too");
+        assert_eq!(end(who, id).await.status, StatusCode::NOT_FOUND, "another user's token, even for owners");
     }
     assert_eq!(phone.status(&server).await, ok());
     let done = json!({ "success": true, "message": "Token revoked successfully" });

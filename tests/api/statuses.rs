@@ -1,4 +1,4 @@
-//! What may happen to any operation does happen to it: each failure that the document promises of many can be had of each.
+//! Errors that the document promises for many operations: each occurs for every operation that documents it.
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use crate::access::{Column, Credential, Scene, filled};
 use crate::harness::{Answer, Identity, Server, blocking, raw};
 use crate::openapi::{WRITES_NOTHING, operations};
 
-/// Every operation that documents a status, with something in the place of each variable.
+/// Every operation that documents a status, with a value for each variable of its path.
 fn with_status(status: &str) -> impl Iterator<Item = (Method, String, &'static Value)> {
     let documented =
         operations().into_iter().filter(move |(.., operation)| operation["responses"].get(status).is_some());
@@ -31,7 +31,7 @@ async fn send(server: &Server, who: &Identity, (method, path): (Method, &str), m
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_that_takes_a_body_takes_64_kib_of_json_at_most() {
+async fn every_operation_with_a_body_rejects_large_bodies_and_other_media_types() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut count = 0;
@@ -44,30 +44,30 @@ async fn every_operation_that_takes_a_body_takes_64_kib_of_json_at_most() {
         assert_eq!(text.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE".to_owned()), "{method} {path}");
         count += 1;
     }
-    assert!(count > 20, "only {count} were looked at");
+    assert!(count > 20, "only {count} were checked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_that_takes_a_body_takes_one_that_arrives_in_time() {
+async fn every_operation_with_a_body_rejects_one_that_arrives_too_slowly() {
     let server = Server::with(|flags| flags.with("request_timeout", "300ms")).await;
     let mut asked = JoinSet::new();
     for (method, path, _) in with_status("408") {
-        // The second half never comes.
+        // The second half is never sent.
         asked.spawn(raw(server.address, format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{")));
     }
     let answers = asked.join_all().await;
     assert!(answers.iter().all(|answer| answer.refusal() == (408, "REQUEST_TIMEOUT".to_owned())), "{answers:?}");
-    assert!(answers.len() > 20, "only {} were looked at", answers.len());
+    assert!(answers.len() > 20, "only {} were checked", answers.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_that_asks_who_calls_limits_how_often() {
+async fn every_authenticated_operation_is_rate_limited() {
     let server = Server::with(|flags| flags.with("caller_rate", "1")).await;
     let owner = server.owner_of("acme").await;
     let limited = with_status("429").filter(|(.., operation)| operation["security"] != json!([]));
     let mut count = 0;
     for (method, path, _) in limited {
-        // What the credential had left, and what came back meanwhile, is used up first.
+        // The calls that the credential had left, and those regained meanwhile, are used up first.
         let mut answers = Vec::new();
         while answers.last() != Some(&StatusCode::TOO_MANY_REQUESTS) {
             assert!(answers.len() < 50, "{method} {path}: {answers:?}");
@@ -75,11 +75,11 @@ async fn every_operation_that_asks_who_calls_limits_how_often() {
         }
         count += 1;
     }
-    assert!(count > 40, "only {count} were looked at");
+    assert!(count > 40, "only {count} were checked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_is_refused_too_often_can_neither_register_nor_unregister() {
+async fn a_network_refused_too_often_can_neither_register_nor_unregister() {
     let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "2")).await;
     let body = json!({
         "ip": "1", "region": "1", "timestamp": 1, "status": "", "version": "", "signature": format!("{}==", "A".repeat(342)),
@@ -94,7 +94,7 @@ async fn a_network_that_is_refused_too_often_can_neither_register_nor_unregister
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_that_writes_says_that_there_is_no_room() {
+async fn every_operation_that_writes_reports_a_full_disk() {
     let mut scene = Scene::new().await;
     let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
     for (method, path, operation) in operations() {
@@ -103,10 +103,10 @@ async fn every_operation_that_writes_says_that_there_is_no_room() {
             continue;
         }
         let mut refused = false;
-        // What is written less of than by whoever filled the file may fit once more.
+        // An operation that writes less than `fill` may still fit once or twice.
         for _ in 0..50 {
             scene.server.room.store(0, Ordering::Relaxed);
-            // Where a page of an index of theirs alone is full, whoever fills the file finds no room at once: it gets another.
+            // If a page of an index that only `fill` writes is full, it finds no room at once: it gets another page.
             let keys = format!("/organization/{}/key", scene.other.org);
             scene.server.call_as(&scene.other, Method::DELETE, &keys, None).await;
             let (ids, body) = scene.ready(name, &column).await;
@@ -118,12 +118,12 @@ async fn every_operation_that_writes_says_that_there_is_no_room() {
                 break;
             }
         }
-        assert!(refused, "{name} always finds room");
+        assert!(refused, "{name} never runs out of room");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_that_writes_says_that_the_server_is_at_fault() {
+async fn every_operation_that_writes_reports_an_internal_error() {
     let mut scene = Scene::new().await;
     let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
     let path_of_database = scene.server.database.clone();
@@ -148,7 +148,7 @@ async fn every_operation_that_writes_says_that_the_server_is_at_fault() {
     }
 }
 
-/// Gives the file not a page more, and uses up what is left of those that it has.
+/// Lets the file grow by no page, and uses up the room left in its pages.
 async fn fill(server: &Server, other: &Identity) {
     server.room.store(4_096, Ordering::Relaxed);
     let keys = format!("/organization/{}/key", other.org);

@@ -1,4 +1,4 @@
-//! The live stream: what is said on it, in which order, to whom, and from where it goes on.
+//! The event stream: its content, its order, who receives it, and where it resumes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::contract;
 use crate::harness::{Answer, Identity, Server, entries, with_body};
-use crate::truth;
 
-/// Far beyond everything here: reached only when something is lost.
+/// Far beyond everything here, so it is reached only when something is lost.
 pub const BOUND: Duration = Duration::from_mins(1);
 
-/// One reader.
+/// A client of the stream.
 pub struct Reader {
     body: Incoming,
     text: String,
@@ -27,7 +27,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Follows with a header that has the credential.
+    /// Opens a stream with a header that has the credential.
     pub async fn open(
         server: &Server,
         (name, value): (&str, &str),
@@ -45,24 +45,24 @@ impl Reader {
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let response = client.request(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        let head = truth::checked(&Method::GET, &path, Answer { status, headers, body: Bytes::new() });
+        let head = contract::checked(&Method::GET, &path, Answer { status, headers, body: Bytes::new() });
         assert_eq!(status, StatusCode::OK, "{query}");
         Self { body: response.into_body(), text: String::new(), messages: VecDeque::new(), headers: head.headers }
     }
 
-    /// Follows as somebody.
+    /// Opens a stream as a user.
     pub async fn of(server: &Server, who: &Identity, query: &str) -> Self {
         let bearer = format!("Bearer {}", who.token);
         Self::open(server, ("authorization", &bearer), &who.org, query, None).await
     }
 
-    /// Goes on as somebody.
+    /// Resumes a stream as a user.
     pub async fn again(server: &Server, who: &Identity, last: i64) -> Self {
         let bearer = format!("Bearer {}", who.token);
         Self::open(server, ("authorization", &bearer), &who.org, "", Some(&last.to_string())).await
     }
 
-    /// The next message as it is written; nothing once the server has ended it.
+    /// The next message as sent; `None` once the server has ended the stream.
     pub async fn message(&mut self) -> Option<String> {
         while self.messages.is_empty() {
             let frame = timeout(BOUND, self.body.frame()).await.expect("in time")?;
@@ -76,20 +76,20 @@ impl Reader {
         self.messages.pop_front()
     }
 
-    /// The next event, with its id and its name; comments and what has no data are passed over.
+    /// The next event, with its id and name; comments and messages without data are skipped.
     pub async fn event(&mut self) -> (i64, String, Value) {
         loop {
             let message = self.message().await.expect("the stream goes on");
             let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
             let Some(data) = field("data: ") else { continue };
             let (id, name) = (field("id: ").expect("an id"), field("event: ").expect("a name"));
-            truth::check_message(&id, &name, &data);
+            contract::check_message(&id, &name, &data);
             let (id, data) = (id.parse().expect("a number"), serde_json::from_str(&data).expect("JSON"));
             return (id, name, data);
         }
     }
 
-    /// So many events: what each is about.
+    /// The next `count` events, with their ids.
     pub async fn events(&mut self, count: usize) -> Vec<(i64, Value)> {
         let mut events = Vec::with_capacity(count);
         while events.len() < count {
@@ -99,7 +99,7 @@ impl Reader {
         events
     }
 
-    /// The data of the last message, after which there is nothing.
+    /// The data of the last message, after which nothing follows.
     pub async fn end(&mut self) -> Value {
         let data = loop {
             let (_, name, data) = self.event().await;
@@ -112,21 +112,21 @@ impl Reader {
     }
 }
 
-/// Changes the organization, which is one event.
+/// Changes the organization, which causes one event.
 pub async fn happen(server: &Server, who: &Identity, what: &str) {
     let path = format!("/organization/{}", who.org);
     let answer = server.call_as(who, Method::PUT, &path, Some(&json!({ "city": what }))).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
 }
 
-/// The ids of the changes of an organization, as the audit log has them.
+/// The event ids of an organization's changes, from the audit log.
 pub async fn changes(server: &Server, org: &str) -> Vec<i64> {
     let all = entries(&server.database).await;
     all.into_iter().filter(|entry| entry.org == org && entry.action == "org.update").map(|entry| entry.id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_readers_see_two_thousand_events_each_once_and_in_order() {
+async fn fifty_clients_receive_2000_events_once_each_and_in_order() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
@@ -158,8 +158,8 @@ async fn fifty_readers_see_two_thousand_events_each_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_begins_with_where_it_begins_and_shows_events_as_they_are_listed() {
-    // No comment comes between, however busy the machine is.
+async fn a_stream_starts_with_its_position_and_sends_events_as_listed() {
+    // No comment comes in between, however busy the machine is.
     let server = Server::with(|flags| flags.with("stream_comment", "24h")).await;
     let owner = server.owner_of("acme").await;
     let mut reader = Reader::of(&server, &owner, "").await;
@@ -181,13 +181,13 @@ async fn a_stream_begins_with_where_it_begins_and_shows_events_as_they_are_liste
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_comes_back_again_and_again_while_things_happen_misses_nothing() {
+async fn a_client_that_keeps_reconnecting_misses_no_event() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut first = Reader::of(&server, &owner, "?context=4").await;
     let message = first.message().await.expect("the beginning");
     let mut last: i64 = message.rsplit_once("id: ").expect("an id").1.parse().expect("a number");
-    // Gone before anything happened.
+    // It disconnects before anything happens.
     drop(first);
     let writing = async {
         let writers = (0..4).map(|_| async {
@@ -214,7 +214,7 @@ async fn whoever_comes_back_again_and_again_while_things_happen_misses_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_header_wins_over_the_parameter_and_an_empty_one_is_none() {
+async fn last_event_id_takes_precedence_over_after_and_empty_values_are_ignored() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     happen(&server, &owner, "a").await;
@@ -236,7 +236,7 @@ async fn the_header_wins_over_the_parameter_and_an_empty_one_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_id_of_an_event_is_refused_and_not_repeated() {
+async fn an_invalid_event_id_is_refused_and_not_quoted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let last = entries(&server.database).await.len();
@@ -262,13 +262,13 @@ async fn what_is_no_id_of_an_event_is_refused_and_not_repeated() {
         let answer = server.send(with_body(request, None)).await;
         assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()));
     }
-    // Nothing was recorded of all that, so the last entry is still the last, and it is taken.
+    // None of that was recorded, so the last entry is still the last, and it is accepted.
     let answer = server.call_as(&owner, Method::GET, &format!("{path}?after={last}"), None).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_filter_keeps_what_fits_and_a_wrong_one_is_refused() {
+async fn stream_filters_pass_matching_events_and_invalid_filters_are_refused() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let admin = server.member_of(&owner.org, Role::Administrator).await;
@@ -276,7 +276,7 @@ async fn each_filter_keeps_what_fits_and_a_wrong_one_is_refused() {
     let (key, pem) = server.mint(&owner).await;
     assert_eq!(server.register(&owner.org, &pem, "203.0.113.7").await.status, StatusCode::OK);
     happen(&server, &owner, "last").await;
-    // Each keeps exactly these of what has happened since the organization was there, and the last change after them.
+    // Each filter passes exactly these of the events since the organization was created, and the last change after them.
     let cases = [
         (format!("contextId={key}"), vec!["orgkey created"]),
         (format!("workspaceId={project}"), vec!["workspace created"]),
@@ -310,7 +310,7 @@ async fn each_filter_keeps_what_fits_and_a_wrong_one_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn below_administrator_people_and_api_keys_see_only_what_they_did_themselves() {
+async fn below_administrator_callers_receive_only_their_own_events() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
@@ -334,7 +334,7 @@ async fn below_administrator_people_and_api_keys_see_only_what_they_did_themselv
     assert_eq!(told(strong_reader.event().await), "\"user\" by \"Eve Lovelace\"");
     assert_eq!(told(strong_reader.event().await), "\"flashbacknode\" by \"service\"");
     assert_eq!(told(own.event().await), "\"user\" by \"Eve Lovelace\"");
-    // Neither of the others was told anything before its end.
+    // The other two received nothing before the end.
     server.stop().await;
     for reader in [&mut weak_reader, &mut not_theirs, &mut own] {
         let (_, name, _) = reader.event().await;

@@ -1,4 +1,4 @@
-//! How a live stream ends: by its credential, by a stop, by its reader, and never by being quiet.
+//! How an event stream ends: with its credential, at a shutdown, or by a slow client, but never for lack of events.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn open(server: &Server) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
+async fn a_stream_ends_with_its_credential_and_says_where_to_resume() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut streams = Vec::new();
@@ -46,7 +46,7 @@ async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
     happen(&server, &owner, "before").await;
     let mut before = 0;
     for stream in streams.iter_mut().chain([&mut ending, &mut good]) {
-        // Some are shown a token that was made after them first.
+        // Some first receive the event of a token that was created after theirs.
         let mut about = json!("user");
         while about != "org" {
             let (id, _, event) = stream.event().await;
@@ -76,7 +76,7 @@ async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
     let end = ending.end().await;
     assert_eq!(end["reason"], "credential");
     assert_eq!(end["message"], "The access token has expired: sign in again, or use another token");
-    // Nobody is shown what happened after their credential ended, and who still may is shown all of it.
+    // Nobody receives events after their credential ended, and everybody else receives all of them.
     let mut last = String::new();
     while last != "updated org" {
         let (_, name, event) = good.event().await;
@@ -85,7 +85,7 @@ async fn a_stream_ends_with_its_credential_and_says_from_where_to_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_ends_by_itself_ends_its_stream_although_nothing_happens() {
+async fn an_expiring_token_ends_its_stream_even_without_events() {
     let server = Server::with(|flags| flags.with("stream_comment", "24h")).await;
     let owner = server.owner_of("acme").await;
     let short = token(&server, &owner, Ttl::For(Duration::from_millis(200))).await;
@@ -97,7 +97,7 @@ async fn a_token_that_ends_by_itself_ends_its_stream_although_nothing_happens() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_refreshed_keeps_its_streams() {
+async fn refreshing_a_session_keeps_its_streams_open() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let person = sessions::person(&server, &owner.org, Role::Administrator).await;
@@ -115,7 +115,7 @@ async fn a_session_that_is_refreshed_keeps_its_streams() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_streams_at_once_and_waits_for_none() {
+async fn a_shutdown_ends_streams_at_once() {
     let server = Server::with(|flags| flags.with("stop_timeout", "50s")).await;
     let owner = server.owner_of("acme").await;
     let mut readers = Vec::new();
@@ -141,7 +141,7 @@ async fn a_stop_ends_streams_at_once_and_waits_for_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_stream_says_that_it_is_there_and_outlives_every_timeout_of_a_connection() {
+async fn an_idle_stream_sends_comments_and_outlives_connection_timeouts() {
     let server = Server::with(|flags| {
         flags.with("stream_comment", "100ms").with("idle_timeout", "100ms").with("header_timeout", "100ms")
     })
@@ -158,7 +158,7 @@ async fn a_quiet_stream_says_that_it_is_there_and_outlives_every_timeout_of_a_co
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_twenty_first_stream_of_a_credential_waits_until_one_has_ended() {
+async fn the_21st_stream_of_a_credential_is_refused_until_one_closes() {
     let server = Server::with(|flags| flags.with("stream_comment", "20ms")).await;
     let owner = server.owner_of("acme").await;
     let path = format!("/organization/{}/events/stream", owner.org);
@@ -170,22 +170,22 @@ async fn the_twenty_first_stream_of_a_credential_waits_until_one_has_ended() {
     let answer = server.call_as(&owner, Method::GET, &path, None).await;
     assert_eq!(answer.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(answer.headers["retry-after"], "10");
-    // Another credential of the same person has its own.
+    // Another credential of the same user has its own limit.
     let more = token(&server, &owner, Ttl::Never).await;
     drop(Reader::open(&server, ("authorization", &format!("Bearer {more}")), &owner.org, "", None).await);
     drop(readers.pop());
-    // Whoever closes is noticed when the next comments are written.
+    // A closed connection is noticed when the next comment is written.
     let freed = async { while server.call_as(&owner, Method::GET, &path, None).await.status != StatusCode::OK {} };
-    timeout(BOUND, freed).await.expect("a place is free");
+    timeout(BOUND, freed).await.expect("a stream was released");
     drop(readers);
     let ended = async || while open(&server).await != "0" {};
-    timeout(BOUND, ended()).await.expect("all places are free");
-    // Whoever asks for the head alone holds no place.
+    timeout(BOUND, ended()).await.expect("all streams were released");
+    // A HEAD request holds no stream.
     assert_eq!(server.call_as(&owner, Method::HEAD, &path, None).await.status, StatusCode::OK);
-    timeout(BOUND, ended()).await.expect("all places are free");
+    timeout(BOUND, ended()).await.expect("all streams were released");
 }
 
-/// Records so many events that no buffer of the system holds them.
+/// Records more events than any socket buffer holds.
 async fn fill(database: std::path::PathBuf, org: OrgId) {
     blocking(move || {
         let store = Store::open(&Options { path: database, readers: 1, room: Room::new(0, 0) }).expect("a store");
@@ -214,7 +214,7 @@ async fn fill(database: std::path::PathBuf, org: OrgId) {
     .await;
 }
 
-/// A server with this `request_timeout` and an organization of which so much is recorded.
+/// A server with this `request_timeout`, and an organization with that many events.
 async fn much(request_timeout: &str) -> (Server, Identity) {
     let server = Server::with(|flags| flags.with("request_timeout", request_timeout)).await;
     let owner = server.owner_of("acme").await;
@@ -225,11 +225,11 @@ async fn much(request_timeout: &str) -> (Server, Identity) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_pauses_for_long_is_told_that_it_is_slow_and_goes_on_without_a_gap() {
+async fn a_slow_client_is_disconnected_with_a_reason_and_resumes_without_a_gap() {
     let (server, owner) = much("10s").await;
     let mut reader = Reader::of(&server, &owner, "?after=0&context=4&event=1").await;
     let (mut last, ..) = reader.event().await;
-    // Longer than a reader may take nothing in, shorter than until it is cut off.
+    // Longer than a client may stop reading, shorter than until it is disconnected.
     sleep(Duration::from_secs(7)).await;
     let (mut ids, mut ends) = (vec![last], 0);
     while ids.len() < 400 {
@@ -244,12 +244,12 @@ async fn a_reader_that_pauses_for_long_is_told_that_it_is_slow_and_goes_on_witho
             ids.push(id);
         }
     }
-    assert!(ends > 0, "nobody said that it was slow");
+    assert!(ends > 0, "no stream ended because of a slow client");
     assert_eq!(ids, changes(&server, &owner.org).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_takes_nothing_in_is_cut_off_and_one_that_does_is_told_everything() {
+async fn a_client_that_stops_reading_loses_its_stream_and_others_do_not() {
     let (server, owner) = much("3s").await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
@@ -267,8 +267,8 @@ async fn a_reader_that_takes_nothing_in_is_cut_off_and_one_that_does_is_told_eve
     let mut good = Reader::of(&server, &owner, "?after=0&context=4&event=1").await;
     assert_eq!(good.events(400).await.len(), 400);
     let cut = async { while open(&server).await != "1" {} };
-    timeout(BOUND, cut).await.expect("it is cut off");
-    // The good one goes on.
+    timeout(BOUND, cut).await.expect("it is disconnected");
+    // The other client continues.
     happen(&server, &owner, "a").await;
     assert_eq!(good.event().await.1, "updated");
 }

@@ -1,4 +1,4 @@
-//! What HTTP/1.1 asks of a request's head is held (RFC 9112, sections 2.2 and 3.2), and nothing else is taken for a head.
+//! The rules of RFC 9112 (2.2 and 3.2) for a request's head are enforced, and nothing else is taken for a head.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ async fn taken(server: &Server, request: &str) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_names_one_host() {
+async fn a_request_must_have_exactly_one_host() {
     let server = Server::start().await;
     let close = "Connection: close\r\n\r\n";
     for path in ["/health", "/api/nowhere", "/nowhere", "/docs", "/metrics", "/api/api-keys/verify"] {
@@ -41,13 +41,13 @@ async fn a_request_names_one_host() {
     }
     let absolute = format!("GET http://a/health HTTP/1.1\r\nhOST: a\r\n{close}").into_bytes();
     assert_eq!(statuses(server.address, vec![absolute]).await, [200]);
-    // HTTP/1.0 knows no Host; health checks use it.
+    // HTTP/1.0 has no Host; health checks use it.
     taken(&server, "GET /health HTTP/1.0\r\n\r\n").await;
     refused(&server, "GET /health HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "more than one Host").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_line_of_a_head_ends_in_cr_and_lf() {
+async fn each_line_of_a_head_must_end_in_cr_lf() {
     let server = Server::start().await;
     let good = "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     taken(&server, good).await;
@@ -63,7 +63,7 @@ async fn each_line_of_a_head_ends_in_cr_and_lf() {
     refused(&server, "GET /health HTTP/1.0\n\n", "CR LF").await;
 }
 
-/// Sends pieces one after the other and gives the statuses of all answers, until the server closes.
+/// Sends pieces one after the other. Returns the statuses of all responses until the server closes the connection.
 async fn statuses(address: SocketAddr, pieces: Vec<Vec<u8>>) -> Vec<u16> {
     blocking(move || {
         let mut stream = TcpStream::connect(address).expect("a connection");
@@ -83,15 +83,15 @@ async fn statuses(address: SocketAddr, pieces: Vec<Vec<u8>>) -> Vec<u16> {
     .await
 }
 
-/// A call without a credential, with a body.
+/// A request without a credential, with a body.
 fn post(headers: &str, body: &str) -> String {
     format!("POST /systemevent HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{headers}\r\n{body}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_is_judged_wherever_it_begins_and_a_body_never() {
+async fn heads_are_checked_wherever_they_start_and_bodies_never() {
     let server = Server::start().await;
-    // Its lines end in LF alone.
+    // Its lines end in LF only.
     let body = "{\n\n\"take\": 1\n}\n\n";
     let length = post(&format!("Content-Length: {}\r\n", body.len()), body);
     let (first, second) = body.split_at(7);

@@ -1,4 +1,4 @@
-//! API keys verified: by services that ask, and by proxies that pass on what a client presented.
+//! API key verification: by services that ask, and by proxies that forward what a client presented.
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
@@ -26,7 +26,7 @@ async fn project(server: &Server, owner: &Identity, name: &str) -> String {
     made.json()["result"]["publicId"].as_str().expect("an id").to_owned()
 }
 
-/// Makes a key; `with` goes over the default body.
+/// Creates a key; `window` overrides fields of the default body.
 async fn key(server: &Server, owner: &Identity, role: Role, projects: &[&str], window: Value) -> Key {
     let mut user_api_key = json!({ "apiName": "a service", "hasExpireTime": false });
     user_api_key.as_object_mut().expect("an object").extend(window.as_object().expect("an object").clone());
@@ -43,7 +43,7 @@ async fn delete(server: &Server, owner: &Identity, key: &Key) {
     assert_eq!(server.call_as(owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
 }
 
-/// Asks about a key as a service does.
+/// Asks about a key, as a service does.
 async fn ask(server: &Server, caller: &Identity, body: Value) -> Answer {
     server.call_as(caller, Method::POST, VERIFY, Some(&body)).await
 }
@@ -59,7 +59,7 @@ async fn verdict(server: &Server, caller: &Identity, body: Value) -> String {
     code
 }
 
-/// Presents headers at the door of an organization, as a proxy does.
+/// Presents headers to an organization's verification endpoint, as a proxy does.
 async fn present(server: &Server, query: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = server.request(Method::GET, &format!("{VERIFY}{query}"));
     for (name, value) in headers {
@@ -68,7 +68,7 @@ async fn present(server: &Server, query: &str, headers: &[(&str, &str)]) -> Answ
     server.send(with_body(request, None)).await
 }
 
-/// The status, the code and the four headers of an answer to a proxy.
+/// The status, the code and the four headers of a response to a proxy.
 fn told(answer: &Answer) -> (u16, String, [String; 4]) {
     assert_eq!(answer.headers["cache-control"], "no-store");
     let header = |name: &str| {
@@ -81,7 +81,7 @@ fn told(answer: &Answer) -> (u16, String, [String; 4]) {
     (answer.status.as_u16(), code, HEADERS.map(header))
 }
 
-/// All of an answer but what differs between any two.
+/// The response without the headers that always differ.
 fn same(answer: &Answer) -> Answer {
     let mut answer = answer.clone();
     answer.headers.remove("x-request-id");
@@ -90,7 +90,7 @@ fn same(answer: &Answer) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_judged_by_its_time_its_project_and_its_role() {
+async fn verification_checks_validity_dates_project_and_role() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (web, shop) = (project(&server, &owner, "web").await, project(&server, &owner, "shop").await);
@@ -104,17 +104,17 @@ async fn a_key_is_judged_by_its_time_its_project_and_its_role() {
         verdict(&server, &owner, body).await
     };
     server.pass(59_999);
-    assert_eq!(ask(json!({})).await, "NOT_YET_VALID", "a millisecond before its start");
+    assert_eq!(ask(json!({})).await, "NOT_YET_VALID", "a millisecond before it starts");
     server.pass(1);
-    assert_eq!(ask(json!({})).await, "VALID", "at its start");
+    assert_eq!(ask(json!({})).await, "VALID", "when it starts");
     assert_eq!(ask(json!({ "projectId": web, "role": 1 })).await, "VALID");
     assert_eq!(ask(json!({ "projectId": shop })).await, "WRONG_PROJECT");
     assert_eq!(ask(json!({ "projectId": "project-1" })).await, "WRONG_PROJECT");
     assert_eq!(ask(json!({ "role": 2 })).await, "INSUFFICIENT_ROLE");
     server.pass(60 * 60_000 + 59_999);
-    assert_eq!(ask(json!({})).await, "VALID", "a millisecond before its end");
+    assert_eq!(ask(json!({})).await, "VALID", "a millisecond before it expires");
     server.pass(1);
-    assert_eq!(ask(json!({})).await, "EXPIRED", "at its end");
+    assert_eq!(ask(json!({})).await, "EXPIRED", "when it expires");
     let whole = key(&server, &owner, Role::Administrator, &[], json!({})).await;
     let other = server.owner_of("other").await;
     let theirs = project(&server, &other, "theirs").await;
@@ -126,7 +126,7 @@ async fn a_key_is_judged_by_its_time_its_project_and_its_role() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_is_told_everything_about_a_key_of_its_own_organization() {
+async fn a_service_gets_all_details_of_a_key_of_its_organization() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let web = project(&server, &owner, "web").await;
@@ -143,7 +143,7 @@ async fn a_service_is_told_everything_about_a_key_of_its_own_organization() {
         "resultInfo": "VALID", "statusCode": 200,
     });
     assert_eq!(answer.json(), expected);
-    // A service may show its own key instead of a person's token.
+    // A service may authenticate with its own key instead of a user's token.
     let request = server.request(Method::POST, VERIFY).header("x-api-key", &good.secret);
     let by_key = server.send(with_body(request, Some(&json!({ "apiKey": good.secret })))).await;
     assert_eq!(by_key.json(), expected);
@@ -169,7 +169,7 @@ async fn a_service_is_told_everything_about_a_key_of_its_own_organization() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_organizations_key_is_one_that_never_was() {
+async fn a_key_of_another_organization_looks_unknown() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let theirs = key(&server, &other, Role::Administrator, &[], json!({})).await;
@@ -189,14 +189,14 @@ async fn another_organizations_key_is_one_that_never_was() {
     assert_eq!(told(&presented[0]), (401, "NOT_FOUND".to_owned(), Default::default()));
     assert_eq!(presented[0].headers["www-authenticate"], "Bearer");
     for answers in [asked, presented] {
-        assert!(answers.windows(2).all(|two| two[0] == two[1]), "they can be told apart: {answers:?}");
+        assert!(answers.windows(2).all(|two| two[0] == two[1]), "they can be distinguished: {answers:?}");
     }
     let own = present(&server, &format!("?organization={}", other.org), &[("x-api-key", &theirs.secret)]).await;
-    assert_eq!(own.status, StatusCode::OK, "its own door it opens");
+    assert_eq!(own.status, StatusCode::OK, "it is valid in its own organization");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_is_told_yes_or_no_and_every_header() {
+async fn a_proxy_gets_yes_or_no_and_always_every_header() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (web, shop) = (project(&server, &owner, "web").await, project(&server, &owner, "shop").await);
@@ -216,7 +216,7 @@ async fn a_proxy_is_told_yes_or_no_and_every_header() {
     let cases: Vec<(String, Vec<(&str, &str)>, _)> = vec![
         (door.clone(), vec![key], both.clone()),
         (door.clone(), vec![("authorization", &bearer)], both.clone()),
-        // What belongs to the application behind is not ours to judge.
+        // The Authorization header may belong to the application behind the proxy.
         (door.clone(), vec![key, basic], both.clone()),
         (door.clone(), vec![key, ("authorization", &token)], both.clone()),
         (door.clone(), vec![key, basic, basic], both.clone()),
@@ -244,7 +244,7 @@ async fn a_proxy_is_told_yes_or_no_and_every_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_announces_its_clients_body_is_not_waited_for() {
+async fn a_proxy_that_announces_a_body_is_answered_without_waiting_for_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let key = key(&server, &owner, Role::User, &[], json!({})).await;
@@ -261,7 +261,7 @@ async fn a_proxy_that_announces_its_clients_body_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_key_is_refused_from_the_moment_its_deletion_is_acknowledged() {
+async fn a_deleted_key_is_refused_as_soon_as_its_deletion_is_acknowledged() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let door = format!("?organization={}", owner.org);
@@ -271,7 +271,7 @@ async fn a_deleted_key_is_refused_from_the_moment_its_deletion_is_acknowledged()
         let verifications = futures_util::future::join_all((0..64).map(|_| present(&server, &door, &headers)));
         let deletion = async {
             delete(&server, &owner, &expiring_with).await;
-            // Begun after the answer to the deletion, so none of them may say VALID.
+            // Sent after the response to the deletion, so none of them may be VALID.
             futures_util::future::join_all((0..8).map(|_| present(&server, &door, &headers))).await
         };
         let (before, after) = futures_util::future::join(verifications, deletion).await;
@@ -281,7 +281,7 @@ async fn a_deleted_key_is_refused_from_the_moment_its_deletion_is_acknowledged()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn verification_outlives_a_restart_and_is_counted_but_not_recorded() {
+async fn verification_works_after_a_restart_and_is_counted_but_not_recorded() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let good = key(&server, &owner, Role::User, &[], json!({})).await;

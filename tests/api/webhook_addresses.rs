@@ -1,4 +1,4 @@
-//! Addresses in a webhook's URL: those that may never be reached are refused when it is made or changed, and it is said why.
+//! Addresses in a webhook's URL: forbidden ones are refused on creation and update, with the reason.
 
 use hyper::{Method, StatusCode};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::harness::Server;
 use crate::webhooks::Hook;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_may_not_be_reached_is_refused_at_once_and_a_name_is_not() {
+async fn forbidden_addresses_are_refused_at_once_but_names_are_accepted() {
     let server = Server::with(|flags| flags.with("webhook_allow", "10.1.0.0/16,127.0.0.1/32")).await;
     let owner = server.owner_of("acme").await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example" })).await;
@@ -56,7 +56,7 @@ async fn an_address_that_may_not_be_reached_is_refused_at_once_and_a_name_is_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_manage_webhooks_does_not_learn_what_is_open() {
+async fn without_permission_the_response_does_not_depend_on_the_address() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     for url in ["https://10.0.0.1", "https://a.example"] {

@@ -1,4 +1,4 @@
-//! Webhooks as administrators see them: made, shown without their secret, changed, rotated, and kept within limits.
+//! Webhooks as administrators see them: created, shown without their secret, updated, rotated and limited.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::join_all;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, BEGIN, Identity, Server, entries};
 
-/// A webhook and its secret, where that was shown.
+/// A webhook, and its secret if it was shown.
 #[derive(Clone, Debug)]
 pub struct Hook {
     pub id: String,
@@ -44,7 +44,7 @@ impl Hook {
         self.call(server, owner, Method::GET, "", Value::Null).await.json()["data"].clone()
     }
 
-    /// Sends a test event and gives the delivery's id.
+    /// Sends a test event. Returns the id of the delivery.
     pub async fn tested(&self, server: &Server, owner: &Identity) -> String {
         let tested = self.call(server, owner, Method::POST, "/test", Value::Null).await;
         assert_eq!(tested.status, StatusCode::OK, "{tested:?}");
@@ -59,7 +59,7 @@ impl Hook {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_shows_its_secret_once_and_itself_always() {
+async fn a_webhook_shows_its_secret_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let body =
@@ -106,7 +106,7 @@ async fn a_webhook_shows_its_secret_once_and_itself_always() {
     let deleted = one.call(&server, &owner, Method::DELETE, "", Value::Null).await;
     assert_eq!(deleted.json(), json!({ "success": true, "message": "Webhook deleted successfully" }));
     assert_eq!(Hook::all(&server, &owner).await.len(), 1);
-    // Neither URL nor secret is recorded, and neither is in the file in the clear but for the URL's row.
+    // Neither the URL nor the secret is recorded in the audit log.
     let recorded = serde_json::to_string(&entries(&server.database).await).expect("JSON");
     for word in ["a.example", "k=v", "whsec", &secret] {
         assert!(!recorded.contains(word), "{word} is recorded");
@@ -114,7 +114,7 @@ async fn a_webhook_shows_its_secret_once_and_itself_always() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_a_webhook_is_refused_and_named() {
+async fn invalid_webhook_requests_are_refused_and_the_field_is_named() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let url = |length: usize| format!("https://a.example/{}", "b".repeat(length - 18));
@@ -170,7 +170,7 @@ async fn what_cannot_be_a_webhook_is_refused_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organization_has_ten_webhooks_however_many_are_made_at_once() {
+async fn concurrent_creations_cannot_exceed_10_webhooks() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let (path, body) = (Hook::path(&owner, ""), json!({ "url": "https://a.example" }));
@@ -189,7 +189,7 @@ async fn an_organization_has_ten_webhooks_however_many_are_made_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_organizations_webhook_does_not_exist() {
+async fn a_webhook_of_another_organization_looks_missing() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let administrator = server.member_of(&owner.org, Role::Administrator).await;
@@ -214,7 +214,7 @@ async fn another_organizations_webhook_does_not_exist() {
             assert_eq!(answer.refusal(), (404, "WEBHOOK_NOT_FOUND".to_owned()), "{method} {rest}");
         }
     }
-    // A delivery of another webhook is none of this one's.
+    // A delivery of another webhook does not belong to this one.
     let own = Hook::make(&server, &owner, &json!({ "url": "https://a.example" })).await;
     let answer = own.call(&server, &owner, Method::POST, &format!("/deliveries/{delivery}/replay"), Value::Null).await;
     assert_eq!(answer.refusal(), (404, "DELIVERY_NOT_FOUND".to_owned()));
@@ -222,7 +222,7 @@ async fn another_organizations_webhook_does_not_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_not_rotated_again_while_two_sign() {
+async fn a_secret_cannot_be_rotated_with_overlap_while_two_secrets_sign() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example" })).await;
@@ -244,7 +244,7 @@ async fn a_secret_is_not_rotated_again_while_two_sign() {
     assert_eq!(again["data"]["previousSecretUntil"], Value::Null);
     rotate(json!({ "overlapSeconds": 604_800 })).await;
     let cut_off = rotate(json!({ "overlapSeconds": 0 })).await.json();
-    assert_eq!(cut_off["data"]["previousSecretUntil"], Value::Null, "a secret that leaked ends at once");
+    assert_eq!(cut_off["data"]["previousSecretUntil"], Value::Null, "a leaked secret can be ended at once");
     let week = rotate(json!({ "overlapSeconds": 604_800 })).await.json();
     assert_eq!(week["data"]["previousSecretUntil"], "2024-01-23T10:30:00.000Z");
     assert_eq!(server.now() - BEGIN, 86_400_000);

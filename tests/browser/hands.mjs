@@ -1,4 +1,4 @@
-// What is the page used with? A mouse, a keyboard alone, or a thumb: each presses, writes and chooses, in its own way.
+// Ways to use the page: a mouse, a keyboard only, or touch. Each can press, write and choose.
 import assert from "node:assert/strict";
 
 export class Mouse {
@@ -13,7 +13,7 @@ export class Mouse {
     }
 }
 
-/** Nothing but Tab, Enter, arrows and letters. */
+/** Uses only Tab, Enter, arrows and letters. */
 export class Keyboard {
     constructor(page) {
         this.page = page;
@@ -46,7 +46,7 @@ export class Keyboard {
             const { top, bottom } = it.getBoundingClientRect();
             return { drawn: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2, there: bottom > 0 && top < innerHeight };
         });
-        assert.deepEqual(shown, { drawn: true, there: true }, `whether the focus shows on ${target}`);
+        assert.deepEqual(shown, { drawn: true, there: true }, `the focus must be visible on ${target}`);
     }
 }
 

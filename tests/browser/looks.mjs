@@ -1,30 +1,30 @@
-// Can everybody read and use it? What must hold of the page whatever is open on it, on every screen.
+// Accessibility checks that must pass whatever is open on the page, on every screen size.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
 
-/** Swagger UI's own faults: names that are missing or differ in what it draws, which settings and styles cannot give. */
+/** Swagger UI's own violations: missing or differing names in its markup, which settings and styles cannot fix. */
 const THEIRS = [
     'button-name: <button type="button" class="close-modal">',
     'label-content-name-mismatch: <button type="submit" class="btn modal-btn auth authorize button"',
     'select-name: <select class=""><option value="">--</option>',
     'label: <textarea class="body-param__text"',
-    // Chromium and Firefox give what scrolls a place in the order of Tab by themselves.
+    // Chromium and Firefox make scrollable elements focusable by themselves.
     'scrollable-region-focusable: <pre class="',
 ];
 
-/** In CSS pixels: the smallest text, and the smallest target (WCAG 2.2, 2.5.8). */
+/** The minimum size of text and of targets (WCAG 2.2, 2.5.8), in CSS pixels. */
 const SMALLEST = { text: 12, target: 24 };
 
-/** What is too wide or too small on the page as it is now. */
+/** What is too wide or too small on the page in its current state. */
 export async function sizes(page) {
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     const small = await page.evaluate(tooSmall, SMALLEST);
     return sideways > 0 ? [`the page scrolls sideways by ${sideways}`, ...small] : small;
 }
 
-/** What axe finds serious or critical, but for what is theirs. */
+/** The violations that axe rates serious or critical, except Swagger UI's own. */
 export async function barriers(page) {
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => axe.run());
@@ -43,12 +43,12 @@ function tooSmall({ text, target }) {
     while (words.nextNode()) {
         const it = words.currentNode.parentElement;
         const size = parseFloat(getComputedStyle(it).fontSize);
-        if (words.currentNode.data.trim() && shows(it) && size < text) found.add(`${named(it)} is written ${size} high`);
+        if (words.currentNode.data.trim() && shows(it) && size < text) found.add(`${named(it)} has text of ${size} px`);
     }
     for (const it of document.querySelectorAll("button, select, input, textarea, summary, a[download]")) {
         const { width, height } = it.getBoundingClientRect();
         const small = Math.min(width, height) < target;
-        if (small && shows(it)) found.add(`${named(it)} is ${Math.round(width)} x ${Math.round(height)}`);
+        if (small && shows(it)) found.add(`${named(it)} is ${Math.round(width)} x ${Math.round(height)} px`);
     }
     return [...found];
 }

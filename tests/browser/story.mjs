@@ -1,4 +1,4 @@
-// What does somebody do on /docs? They authorize, mint a key and keep it, list the keys, delete them, and read of it all.
+// The scenario on /docs: authorize, create a key and download it, list the keys, delete them, and read the events.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createPublicKey } from "node:crypto";
@@ -15,7 +15,7 @@ const TELLINGS = [
     { name: "phone", hands: Thumb, screen: PHONE },
 ];
 
-/** A page of /docs with the hands that use it. */
+/** A page of /docs, and the way in which it is used. */
 class Docs {
     constructor(page, hands, picture, amiss) {
         Object.assign(this, { page, hands, picture, amiss });
@@ -33,7 +33,7 @@ class Docs {
         await box.waitFor({ state: "detached" });
     }
 
-    /** Opens an operation, fills in what it takes, and executes it. */
+    /** Opens an operation, fills in its fields, and executes it. */
     async execute(operation, { fields = {}, body, mediaType } = {}) {
         const block = this.page.locator(`[id$="-${operation}"]`);
         await this.hands.press(block.locator(".opblock-summary-control"));
@@ -96,11 +96,11 @@ async function tell(browser, { name, hands: Hands, screen }) {
         await picture("start");
         await story(new Docs(page, new Hands(page), picture, amiss), token, `${name}.pem`);
         amiss.push(...(await barriers(page)));
-        assert.deepEqual([...new Set(amiss)], [], "what must not happen on the page");
-        console.log(`by ${name}: told in ${Math.round((Date.now() - since) / 1000)} s`);
+        assert.deepEqual([...new Set(amiss)], [], "problems on the page");
+        console.log(`${name}: the scenario passed in ${Math.round((Date.now() - since) / 1000)} s`);
     } catch (error) {
         await page.screenshot({ path: `${name}-failed.png` });
-        throw new Error(`by ${name}, ${amiss.join("; ")}`, { cause: error });
+        throw new Error(`${name} failed: ${amiss.join("; ")}`, { cause: error });
     } finally {
         await context.close();
         await stop();
@@ -108,7 +108,7 @@ async function tell(browser, { name, hands: Hands, screen }) {
 }
 
 const wanted = process.argv.slice(2);
-for (const name of wanted) assert.ok(TELLINGS.some((telling) => telling.name === name), `nobody tells it by ${name}`);
+for (const name of wanted) assert.ok(TELLINGS.some((telling) => telling.name === name), `there is no scenario named ${name}`);
 const browser = await browse();
 try {
     for (const telling of TELLINGS) if (!wanted.length || wanted.includes(telling.name)) await tell(browser, telling);

@@ -1,4 +1,4 @@
-// What is the story told to? A server of its own, and a browser that is watched.
+// The environment of the scenario: a server of its own, and a monitored browser.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 
 const { PROGRAM, CHROMIUM, NO_NAMES } = process.env;
 
-/** A fresh server, whose owner has the token. */
+/** A fresh server, and its owner's token. */
 export async function serve() {
     const home = mkdtempSync(join(tmpdir(), "orgkeys-"));
     const token = execFileSync(PROGRAM, ["token", "generate"], { encoding: "utf8" }).trim();
@@ -37,7 +37,7 @@ export async function browse() {
     return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", ...names] });
 }
 
-/** All that must not happen on a page, as it happens. */
+/** Collects everything that must not happen on a page. */
 export async function watch(context, origin) {
     const problems = [];
     await context.addInitScript(() => {
@@ -46,7 +46,7 @@ export async function watch(context, origin) {
         });
     });
     const ours = (url) => url.startsWith("data:") || url.replace(/^blob:/, "").startsWith(`${origin}/`);
-    context.on("request", (request) => ours(request.url()) || problems.push(`left the host: ${request.url()}`));
+    context.on("request", (request) => ours(request.url()) || problems.push(`request to another host: ${request.url()}`));
     context.on("requestfailed", (request) => {
         problems.push(`failed: ${request.url()}, ${request.failure()?.errorText}`);
     });

@@ -1,4 +1,4 @@
-//! Does every link between the pages of the documentation lead somewhere? To a file that is there, and to a heading in it.
+//! Every link in the documentation leads to an existing file, and to a heading in it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,13 +9,13 @@ use super::files;
 const PAGES: [&str; 6] =
     ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "openapi/README.md"];
 
-/// Every page: those above, and all of `docs/`.
+/// Every page: those above and all of `docs/`.
 fn pages(root: &Path) -> Vec<PathBuf> {
     let docs = files(&root.join("docs")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
     PAGES.iter().map(|page| root.join(page)).chain(docs).collect()
 }
 
-/// The lines of a page outside of its blocks of code, with their numbers.
+/// The lines of a page outside of its code blocks, with their numbers.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fence: Option<&str> = None;
     (1..).zip(text.lines()).filter(move |(_, line)| {
@@ -35,12 +35,12 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// A line without what stands between backquotes.
+/// A line without its inline code.
 fn without_code(line: &str) -> String {
     line.split('`').step_by(2).collect::<Vec<_>>().join("``")
 }
 
-/// Where a line's links lead: `[text](target)` and `[text]: target`.
+/// The targets of a line's links: `[text](target)` and `[text]: target`.
 fn targets(line: &str) -> Vec<String> {
     let line = without_code(line);
     let first = |rest: &str| rest.split([')', ' ']).next().unwrap_or_default().to_owned();
@@ -53,7 +53,7 @@ fn targets(line: &str) -> Vec<String> {
     found
 }
 
-/// The anchors of a page's headings, as GitHub makes them: a heading that comes again is numbered.
+/// The anchors of a page's headings, as GitHub makes them: repeated headings are numbered.
 fn anchors(text: &str) -> Vec<String> {
     let mut times: HashMap<String, usize> = HashMap::new();
     let headings = prose(text).filter_map(|(_, line)| {
@@ -71,7 +71,7 @@ fn anchors(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong with a link on a page; nothing if it leads somewhere, or to another place than this repository.
+/// What is wrong with a link on a page; `None` if it is fine, or leads out of this repository.
 fn problem(page: &Path, target: &str) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -87,7 +87,7 @@ fn problem(page: &Path, target: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_of_the_documentation_leads_somewhere() {
+fn every_link_in_the_documentation_has_a_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut seen, mut broken) = (0, Vec::new());
     for page in pages(root) {
@@ -105,7 +105,7 @@ fn every_link_of_the_documentation_leads_somewhere() {
 }
 
 #[test]
-fn links_are_found_outside_of_code_and_headings_get_the_anchors_of_github() {
+fn links_outside_code_are_found_and_headings_get_github_anchors() {
     let text = "# One `two`, three\n```sh\n# [no](a.md)\n```\n## The same\n[a](b.md#c \"d\") `[no](e.md)` [f](g.md)\n## The same\n[h]: i.md\n";
     let found: Vec<String> = prose(text).flat_map(|(_, line)| targets(line)).collect();
     assert_eq!(found, ["b.md#c", "g.md", "i.md"]);
@@ -113,7 +113,7 @@ fn links_are_found_outside_of_code_and_headings_get_the_anchors_of_github() {
 }
 
 #[test]
-fn a_link_to_no_file_and_one_to_no_heading_are_found() {
+fn links_to_missing_files_and_headings_are_reported() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/README.md");
     assert_eq!(problem(&page, "https://example.org/nothing"), None);
     assert_eq!(problem(&page, "../Cargo.toml"), None);

@@ -1,21 +1,21 @@
-//! Which files of a floor import each other in a loop? None: whoever reads one can stop at what it imports.
+//! No files of a layer import each other in a loop, so that whoever reads one can stop at its imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{FLOORS, files, source};
+use super::{LAYERS, files, source};
 
 /// The path of a module below the crate, such as `["store", "user"]`.
 type Module = Vec<String>;
 
-/// The module that a file below `src` holds.
+/// The module in a file below `src`.
 fn module(relative: &Path) -> Module {
     let mut path: Module = relative.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
     path.pop_if(|last| last == "mod");
     path
 }
 
-/// Every path that a text names from `crate`, `super` or `self` on, groups in braces taken apart.
+/// Every path in a text that starts with `crate`, `super` or `self`, with brace groups expanded.
 fn paths(text: &str) -> Vec<Module> {
     let words = words(text);
     let starts = (0..words.len()).filter(|start| matches!(&*words[*start], "crate" | "super" | "self"));
@@ -26,7 +26,7 @@ fn paths(text: &str) -> Vec<Module> {
         .collect()
 }
 
-/// The paths of the tree that begins at `at`, and where it ends.
+/// The paths of the tree that starts at `at`, and where it ends.
 fn tree(words: &[String], mut at: usize) -> (Vec<Module>, usize) {
     let mut path = Vec::new();
     loop {
@@ -54,7 +54,7 @@ fn tree(words: &[String], mut at: usize) -> (Vec<Module>, usize) {
     }
 }
 
-/// The words of a program's text, without its comments.
+/// The tokens of source text, without its comments.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
@@ -79,7 +79,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// The module that a path from within `own` leads to: as far as there are modules by its names.
+/// The module that a path used within `own` leads to, as far as its names are modules.
 fn target(own: &Module, path: &Module, modules: &BTreeSet<Module>) -> Option<Module> {
     let mut at: Module = match path[0].as_str() {
         "crate" => Vec::new(),
@@ -103,15 +103,15 @@ fn target(own: &Module, path: &Module, modules: &BTreeSet<Module>) -> Option<Mod
     modules.contains(&at).then_some(at)
 }
 
-/// The files of a floor, each with those that it imports; a folder's own parent module apart.
-fn imports(floor: &str) -> BTreeMap<Module, BTreeSet<Module>> {
+/// The files of a layer, each with its imports, except a file's own parent modules.
+fn imports(layer: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     let source = source();
     let texts: BTreeMap<Module, String> = files(&source)
         .into_iter()
         .map(|path| {
             (module(path.strip_prefix(&source).expect("below src")), std::fs::read_to_string(&path).expect("text"))
         })
-        .filter(|(module, _)| module[0] == floor && !module.last().is_some_and(|name| name.ends_with("tests")))
+        .filter(|(module, _)| module[0] == layer && !module.last().is_some_and(|name| name.ends_with("tests")))
         .collect();
     let modules = texts.keys().cloned().collect();
     let imported = |own: &Module, text: &str| {
@@ -122,8 +122,8 @@ fn imports(floor: &str) -> BTreeMap<Module, BTreeSet<Module>> {
     texts.iter().map(|(own, text)| (own.clone(), imported(own, text))).collect()
 }
 
-/// Files that import each other in a loop: what is left once those that import none of the others are taken away, and those
-/// that none of the others import.
+/// Files that import each other in a loop: what is left after repeatedly removing those that import no others and those
+/// that no others import.
 fn looped(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
     loop {
         let imported: BTreeSet<Module> = graph.values().flatten().cloned().collect();
@@ -150,13 +150,13 @@ fn looped(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
 }
 
 #[test]
-fn no_two_files_of_a_floor_import_each_other_in_a_loop() {
-    let found: Vec<String> = FLOORS.iter().flat_map(|(floor, _)| looped(imports(floor))).collect();
-    assert!(found.is_empty(), "files of one floor import each other in a loop:\n{}", found.join("\n"));
+fn no_files_of_a_layer_import_each_other_in_a_loop() {
+    let found: Vec<String> = LAYERS.iter().flat_map(|(layer, _)| looped(imports(layer))).collect();
+    assert!(found.is_empty(), "files of one layer import each other in a loop:\n{}", found.join("\n"));
 }
 
 #[test]
-fn a_loop_is_found_and_a_chain_is_none() {
+fn a_loop_is_reported_and_a_chain_is_not() {
     let graph = |edges: &[(&str, &str)]| {
         let mut graph = BTreeMap::<Module, BTreeSet<Module>>::new();
         for (from, to) in edges {
@@ -170,7 +170,7 @@ fn a_loop_is_found_and_a_chain_is_none() {
 }
 
 #[test]
-fn paths_are_found_in_groups_and_in_the_middle_of_a_line() {
+fn paths_are_found_in_brace_groups_and_mid_line() {
     let text = "use super::{a, b::{self, C}};\nfn f() { crate::store::user::find() } // super::not";
     let found: Vec<String> = paths(text).iter().map(|path| path.join("::")).collect();
     assert_eq!(found, ["super::a", "super::b::self", "super::b::C", "crate::store::user::find"]);

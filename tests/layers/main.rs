@@ -1,4 +1,4 @@
-//! What holds between files: imports run one way, a floor names only floors below it, and links lead somewhere.
+//! Rules between files: imports run one way, a layer names only layers below it, and documentation links have targets.
 
 mod links;
 mod loops;
@@ -6,8 +6,8 @@ mod loops;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the top; `domain` and `crypto` stand beside each other on the ground.
-const FLOORS: [(&str, u8); 9] = [
+/// From the top; `domain` and `crypto` are both at the bottom.
+const LAYERS: [(&str, u8); 9] = [
     ("cli", 7),
     ("server", 6),
     ("config", 6),
@@ -28,28 +28,28 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-fn floor(module: &str) -> Option<u8> {
-    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+fn layer(module: &str) -> Option<u8> {
+    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
 }
 
 /// The crate's own modules that a text names.
 fn named(text: &str) -> Vec<&str> {
     let names = text.split("crate::").skip(1);
     let names = names.filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next());
-    names.filter(|name| floor(name).is_some()).collect()
+    names.filter(|name| layer(name).is_some()).collect()
 }
 
 #[test]
-fn a_floor_names_only_floors_below_it() {
+fn a_layer_names_only_layers_below_it() {
     let source = source();
     let mut imports = 0;
     for path in files(&source) {
         let relative = path.strip_prefix(&source).expect("below src");
         let module = relative.iter().next().and_then(|name| name.to_str()).expect("a name").trim_end_matches(".rs");
-        let Some(own) = floor(module) else { continue };
+        let Some(own) = layer(module) else { continue };
         let text = fs::read_to_string(&path).expect("text");
         for name in named(&text) {
-            let below = floor(name).is_some_and(|other| other < own || name == module);
+            let below = layer(name).is_some_and(|other| other < own || name == module);
             let beside = matches!((module, name), ("crypto", "domain") | ("server", "config"));
             assert!(below || beside, "{} names {name}, which is not below it", relative.display());
             imports += 1;
@@ -59,32 +59,32 @@ fn a_floor_names_only_floors_below_it() {
 }
 
 #[test]
-fn the_lower_floors_know_nothing_of_http_or_async() {
+fn the_lower_layers_do_not_mention_http_or_async() {
     let source = source();
     for module in ["actions", "engine", "store", "domain", "crypto"] {
         for path in files(&source.join(module)) {
             let text = fs::read_to_string(&path).expect("text");
             for word in ["poem", "hyper", "async fn", "tokio", "StatusCode"] {
-                assert!(!text.contains(word), "{} speaks of {word}", path.display());
+                assert!(!text.contains(word), "{} mentions {word}", path.display());
             }
         }
     }
 }
 
 #[test]
-fn only_the_store_speaks_sql() {
+fn only_the_store_contains_sql() {
     let source = source();
     for module in ["actions", "engine", "api", "server", "cli", "domain", "crypto"] {
         for path in files(&source.join(module)) {
             let text = fs::read_to_string(&path).expect("text");
             for word in ["rusqlite", "SELECT ", "INSERT INTO", "DELETE FROM"] {
-                assert!(!text.contains(word), "{} speaks SQL: {word}", path.display());
+                assert!(!text.contains(word), "{} contains SQL: {word}", path.display());
             }
         }
     }
 }
 
-/// Whether a text has this word, not as a part of another.
+/// Whether a text contains this word, not only as part of another.
 fn has_word(text: &str, word: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
@@ -94,14 +94,14 @@ fn has_word(text: &str, word: &str) -> bool {
 }
 
 #[test]
-fn nothing_that_answers_requests_can_act_without_a_rule() {
+fn the_api_layer_cannot_act_without_a_rule() {
     for path in files(&source().join("api")) {
         let text = fs::read_to_string(&path).expect("text");
-        assert!(!has_word(&text, "System"), "{} speaks of System, which acts without a rule", path.display());
+        assert!(!has_word(&text, "System"), "{} mentions System, which acts without a rule", path.display());
     }
 }
 
-/// Where something is looked up before there is a caller: the functions that may, by file.
+/// The functions that may look something up before the caller is known, by file.
 const PRE_AUTH: [(&str, &[&str]); 5] = [
     ("actions/invitation.rs", &["check"]),
     ("actions/login_throttle.rs", &["wait"]),
@@ -110,7 +110,7 @@ const PRE_AUTH: [(&str, &[&str]); 5] = [
     ("engine/authenticate.rs", &["person"]),
 ];
 
-/// The functions of a file that hold `what`, in order and once each.
+/// The functions of a file that contain `what`, sorted and without repetitions.
 fn functions_with(text: &str, what: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut current = String::new();
@@ -130,11 +130,11 @@ fn functions_with(text: &str, what: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_these_look_something_up_before_there_is_a_caller() {
+fn only_listed_functions_read_before_the_caller_is_known() {
     let source = source();
     let mut found = Vec::new();
-    for floor in ["actions", "engine", "api", "server", "cli"] {
-        for path in files(&source.join(floor)) {
+    for layer in ["actions", "engine", "api", "server", "cli"] {
+        for path in files(&source.join(layer)) {
             let functions = functions_with(&fs::read_to_string(&path).expect("text"), ".pre_auth(");
             if !functions.is_empty() {
                 found.push((path.strip_prefix(&source).expect("below src").display().to_string(), functions));

@@ -1,4 +1,4 @@
-//! The audit log on the command line: verified, exported, and what is wrong with it named.
+//! The audit log on the command line: verified and exported, with damage located.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Home, keys, objects, past_triggers};
 
 #[test]
-fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
+fn audit_commands_work_beside_a_running_server_and_detect_edits() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     server.call_as(&owner, "GET", "/user/profile");
@@ -59,7 +59,7 @@ fn the_audit_log_is_verified_and_exported_beside_a_running_server() {
 }
 
 #[test]
-fn a_changed_entry_in_the_database_is_named() {
+fn audit_verify_names_a_changed_entry() {
     let home = Home::new();
     drop(home.first_start());
     let change = "UPDATE audit SET actor_id = 'somebody' WHERE id = 2";

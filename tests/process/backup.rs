@@ -1,4 +1,4 @@
-//! Backups: whole beside a server that writes, noticed by it, and never laid over what is no backup.
+//! Backups: consistent beside a server that writes, noticed by it, and never written over anything but a backup.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ fn count(home: &Home, file: &str, sql: &str) -> i64 {
     sqlite(&home.path(file)).query_row(sql, [], |row| row.get(0)).expect("a count")
 }
 
-/// Tells the writers to stop, also when the test fails.
+/// Tells the writers to stop, even when the test fails.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -28,7 +28,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Calls that write, until `stop`; gives how many were acknowledged.
+/// Makes calls that write until `stop`. Returns how many were acknowledged.
 fn write(address: SocketAddr, owner: &Owner, stop: &AtomicBool) -> usize {
     let mut acknowledged = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -40,7 +40,7 @@ fn write(address: SocketAddr, owner: &Owner, stop: &AtomicBool) -> usize {
 }
 
 #[test]
-fn a_backup_beside_a_server_that_writes_is_whole_and_is_what_it_says() {
+fn a_backup_during_writes_is_consistent_and_matches_its_output() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let (before, stop) = (now(), AtomicBool::new(false));
@@ -69,10 +69,10 @@ fn a_backup_beside_a_server_that_writes_is_whole_and_is_what_it_says() {
         drop(stopping);
         let acknowledged: usize = writers.into_iter().map(|writer| writer.join().expect("a writer")).sum();
         let all = count(&home, "orgkeys.db", "SELECT count(*) FROM audit WHERE action = 'user.profile'");
-        assert_eq!(usize::try_from(all).expect("a count"), acknowledged, "each call has its entry");
+        assert_eq!(usize::try_from(all).expect("a count"), acknowledged, "every call has its entry");
     });
     assert_ne!(heads.first(), heads.last(), "nothing was written meanwhile");
-    // The heads that were printed prove that the log was not written anew since.
+    // The printed heads prove that the log was not rewritten since.
     let lines: String = heads.iter().flat_map(|head| [head.to_string(), "\n".to_owned()]).collect();
     home.write("heads", lines);
     home.done(&["audit", "verify", "--head", "heads"]);
@@ -82,7 +82,7 @@ fn a_backup_beside_a_server_that_writes_is_whole_and_is_what_it_says() {
 }
 
 #[test]
-fn without_json_a_backup_says_the_same_in_lines() {
+fn without_json_a_backup_prints_the_same_as_lines() {
     let home = Home::new();
     drop(home.first_start());
     let output = home.done(&["backup", "copy.db"]);
@@ -93,7 +93,7 @@ fn without_json_a_backup_says_the_same_in_lines() {
 }
 
 #[test]
-fn a_server_notices_a_backup_once() {
+fn a_server_records_a_backup_once() {
     let home = Home::new();
     let (server, _) = home.first_start();
     let metric = |server: &Server| {
@@ -116,20 +116,20 @@ fn a_server_notices_a_backup_once() {
     assert_eq!((metric(&server), entries()), (at.millis() / 1_000, 1), "after a restart");
     backup(&home, "copy.db");
     metric(&server);
-    assert_eq!(entries(), 2, "another backup, in the place of the first");
+    assert_eq!(entries(), 2, "another backup, over the first");
     let export = home.done(&["audit", "export"]);
     let entry: Value =
         serde_json::from_str(export.lines().find(|line| line.contains("server.backup")).expect("a line"))
             .expect("JSON");
     let detail: Value = serde_json::from_str(entry["detail"].as_str().expect("a detail")).expect("JSON");
     assert_eq!((&entry["org"], detail), (&json!("server"), json!({ "at": made["at"], "heads": made["heads"] })));
-    // A marker that cannot be read is no backup, and stops nothing.
+    // An unreadable marker counts as no backup, and stops nothing.
     home.write("orgkeys.db.backup", "{");
     assert_eq!((metric(&server), entries()), (0, 2));
 }
 
 #[test]
-fn a_backup_is_not_laid_over_the_database_or_a_file_that_is_none() {
+fn a_backup_never_overwrites_anything_but_a_backup() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     fs::create_dir(home.path("folder")).expect("a folder");
@@ -166,10 +166,10 @@ fn a_backup_is_not_laid_over_the_database_or_a_file_that_is_none() {
 }
 
 #[test]
-fn a_backup_that_cannot_be_noted_beside_the_database_is_a_backup_all_the_same() {
+fn a_backup_succeeds_even_if_its_marker_cannot_be_written() {
     let home = Home::new();
     let (server, _) = home.first_start();
-    // Nothing can be renamed over a folder: the marker fails where it would on a full disk, and for root too.
+    // Nothing can be renamed over a folder: writing the marker fails as on a full disk, even for root.
     fs::create_dir(home.path("orgkeys.db.backup")).expect("a folder");
     let ran = home.run(&["backup", "copy.db", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -180,6 +180,6 @@ fn a_backup_that_cannot_be_noted_beside_the_database_is_a_backup_all_the_same() 
     assert!(!home.files().iter().any(|name| name.contains(".new") || name.contains("draft")), "{:?}", home.files());
     assert_eq!(server.call("GET", "/ready", None, None).status, 200);
     fs::remove_dir(home.path("orgkeys.db.backup")).expect("removed");
-    assert_eq!(home.run(&["backup", "copy.db"]).stderr, "", "and the next one is noted again");
+    assert_eq!(home.run(&["backup", "copy.db"]).stderr, "", "the next one is noted again");
     assert!(home.path("orgkeys.db.backup").is_file());
 }

@@ -1,4 +1,4 @@
-/* A disk that breaks: while the file BROKEN_WHILE is there, the calls that BROKEN_CALL names ("sync" or "write") fail with
+/* A failing disk: while the file BROKEN_WHILE exists, the calls that BROKEN_CALL names ("sync" or "write") fail with
    EIO on every write-ahead log. Preloaded into the program, so that a commit fails as on a broken disk. */
 #define _GNU_SOURCE
 #include <errno.h>

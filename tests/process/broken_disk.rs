@@ -1,4 +1,4 @@
-//! A disk that fails during a commit ends the server at once, and nothing that was acknowledged is lost.
+//! A disk that fails during a commit: the server exits at once, and no acknowledged change is lost.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::harness::{Home, call, objects, run};
 
-/// What `sysexits.h` has for an error of input or output.
+/// The exit code of `sysexits.h` for an I/O error.
 const EX_IOERR: i32 = 74;
 
-/// Compiles the library that breaks the disk of the program that it is preloaded into.
+/// Compiles the library that breaks the disk of the program into which it is preloaded.
 fn library(home: &Home) -> PathBuf {
     let (source, library) =
         (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/broken_disk.c"), home.path("broken_disk.so"));
@@ -20,7 +20,7 @@ fn library(home: &Home) -> PathBuf {
 }
 
 #[test]
-fn a_disk_that_fails_during_a_commit_ends_the_server_at_once_and_loses_nothing_that_was_acknowledged() {
+fn a_disk_failure_during_a_commit_ends_the_server_without_losing_acknowledged_changes() {
     for broken in ["sync", "write"] {
         let home = Home::new();
         let (broken_while, mut serve) = (home.path("broken"), home.serve(&["--log-format", "json"]));
@@ -40,7 +40,7 @@ fn a_disk_that_fails_during_a_commit_ends_the_server_at_once_and_loses_nothing_t
         let (code, printed) = server.ended();
         for caller in callers {
             let answer = caller.join().expect("it called");
-            assert!(answer.is_err(), "{broken}: nobody knows whether it is on disk, yet: {answer:?}");
+            assert!(answer.is_err(), "{broken}: the commit is uncertain, yet it was answered: {answer:?}");
         }
         assert_eq!((code, printed.as_str()), (Some(EX_IOERR), ""), "{broken}: {}", home.log());
         let last = objects(&home.log()).pop().expect("a line");
@@ -48,7 +48,11 @@ fn a_disk_that_fails_during_a_commit_ends_the_server_at_once_and_loses_nothing_t
         for part in ["could not be written to disk", "No acknowledged change is lost", "restart the server"] {
             assert!(message.contains(part), "{broken}: {last}");
         }
-        assert!(home.files().contains(&"orgkeys.db-wal".to_owned()), "{broken}: it wrote on: {:?}", home.files());
+        assert!(
+            home.files().contains(&"orgkeys.db-wal".to_owned()),
+            "{broken}: it continued to write: {:?}",
+            home.files()
+        );
 
         std::fs::remove_file(broken_while).expect("mended");
         let server = home.start();
@@ -59,7 +63,7 @@ fn a_disk_that_fails_during_a_commit_ends_the_server_at_once_and_loses_nothing_t
 }
 
 #[test]
-fn a_disk_that_fails_during_a_command_ends_it_with_the_same_words() {
+fn a_disk_failure_during_a_command_is_reported_like_the_servers() {
     let home = Home::new();
     drop(home.first_start());
     home.write("broken", "");

@@ -1,6 +1,6 @@
-//! Secrets: each is in the one answer that shows it, and nowhere else, whatever was done and however much is logged.
+//! Secrets appear only in the response that shows them, whatever was done and however much is logged.
 
-mod people;
+mod operations;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Home, Owner, Server, ask, now, registration, run};
 
-/// Everything that must be found nowhere, by what it is; and all that was seen, by where.
+/// The secrets to look for, by what they are, and everything that was observed, by where.
 #[derive(Default)]
 struct Canary {
     secrets: BTreeMap<String, Vec<u8>>,
@@ -26,7 +26,7 @@ impl Canary {
         self.secrets.insert(format!("{what} ({})", self.secrets.len()), secret.as_ref().to_vec());
     }
 
-    /// The private parts of a key, as text and as bytes. The first lines hold the modulus, which is public.
+    /// The private parts of a key, as text and as bytes. The first lines hold the public modulus.
     fn private_key(&mut self, pem: &str) {
         for line in pem.lines().filter(|line| line.len() == 64).skip(6) {
             self.secret("a line of a private key", line);
@@ -61,7 +61,7 @@ impl Canary {
     }
 
     fn look(&self) {
-        // Each byte as a character of its own: the standard library searches text fast, also in a test's build.
+        // Each byte as a character of its own: the standard library searches text fast, even in a debug build.
         let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
         let secrets: Vec<_> = self.secrets.iter().map(|(what, secret)| (what, text(secret))).collect();
         for (place, contents) in &self.places {
@@ -76,7 +76,7 @@ impl Canary {
     }
 }
 
-/// Calls and looks at the answer.
+/// Calls, and records the response as observed.
 fn call(canary: &mut Canary, server: &Server, owner: Option<&Owner>, line: &str, body: Option<&Value>) -> Answer {
     let (method, path) = line.split_once(' ').expect("method and path");
     let answer = server.call(method, path, owner.map(|owner| owner.token.as_str()), body);
@@ -84,7 +84,7 @@ fn call(canary: &mut Canary, server: &Server, owner: Option<&Owner>, line: &str,
     answer
 }
 
-/// Every operation once, well and badly; what shows a secret is not looked at.
+/// Every operation once, with success and failure; responses that show a secret are not recorded.
 fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
     let org = &owner.org;
     let (key, pem) = server.mint(owner);
@@ -132,9 +132,9 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
         let answer = call(canary, server, Some(owner), &line, None);
         assert!(status == 0 || answer.status == status, "{line}: {answer:?}");
     }
-    people::people(canary, server, owner);
-    people::api_keys(canary, server, owner);
-    people::webhooks(canary, server, owner);
+    operations::users(canary, server, owner);
+    operations::api_keys(canary, server, owner);
+    operations::webhooks(canary, server, owner);
     let events = call(canary, server, Some(owner), "POST /systemevent", Some(&json!({ "take": 100 }))).json();
     let id = &events["events"][0]["id"];
     for method in ["POST", "DELETE"] {
@@ -143,7 +143,7 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
     }
 }
 
-/// Secrets where none belongs: in paths, in parameters, in fields of another type, in headers of another form.
+/// Secrets where none belongs: in paths, parameters, fields of other types and headers of other formats.
 fn misplaced(canary: &mut Canary, server: &Server, owner: &Owner, lost: &str) {
     let org = &owner.org;
     for line in [
@@ -235,7 +235,7 @@ fn misplaced(canary: &mut Canary, server: &Server, owner: &Owner, lost: &str) {
     canary.answered("a method", &ask(server.address, &method).expect("an answer"));
 }
 
-/// A run of the whole program with nothing left unlogged.
+/// A run of the whole program with everything logged.
 fn whole_run(log_format: &str) {
     let (home, mut canary) = (Home::new(), Canary::default());
     let metrics_token = home.done(&["token", "generate"]).trim().to_owned();
@@ -250,9 +250,9 @@ fn whole_run(log_format: &str) {
     canary.secret("a token that was mislaid", &lost);
     canary.secret("the owner's token", &owner.token);
     everything(&mut canary, &server, &owner);
-    people::sessions(&mut canary, &home, &server);
+    operations::sessions(&mut canary, &home, &server);
     misplaced(&mut canary, &server, &owner, &lost);
-    // A token that stands opens doors behind which more is read of a request.
+    // With a valid token more of a request is read.
     misplaced(&mut canary, &server, &owner, &owner.token.clone());
     canary.saw("backup", home.done(&["backup", "copy.db"]));
     canary.saw_files(&home, "while it runs");
@@ -294,17 +294,17 @@ fn whole_run(log_format: &str) {
 }
 
 #[test]
-fn no_secret_is_anywhere_but_in_the_one_answer_that_shows_it_with_a_json_log() {
+fn secrets_appear_only_in_their_one_response_with_a_json_log() {
     whole_run("json");
 }
 
 #[test]
-fn no_secret_is_anywhere_but_in_the_one_answer_that_shows_it_with_a_text_log() {
+fn secrets_appear_only_in_their_one_response_with_a_text_log() {
     whole_run("text");
 }
 
 #[test]
-fn the_search_finds_what_is_there() {
+fn the_search_finds_a_known_secret() {
     let mut canary = Canary::default();
     canary.secret("a secret", "0123456789abcdef");
     canary.saw("a place", "x0123456789abcdefx");

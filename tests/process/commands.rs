@@ -1,4 +1,4 @@
-//! Every command for its output, its exit code and what it says when it is used wrongly.
+//! Every command: its output, its exit code, and its error messages.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::harness::{Home, Server, keys, objects, run};
 use crate::missing::has;
 
 #[test]
-fn an_administrator_who_is_locked_out_makes_organization_user_and_token() {
+fn the_command_line_creates_organization_user_and_token() {
     let home = Home::new();
     drop(home.first_start());
     let org = home.done(&["org", "create", "--name", "acme", "--json"]);
@@ -46,7 +46,7 @@ fn an_administrator_who_is_locked_out_makes_organization_user_and_token() {
 }
 
 #[test]
-fn somebody_who_forgot_their_password_gets_an_invitation_to_set_another() {
+fn reset_password_issues_an_invitation_to_set_a_new_one() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let profile = server.call_as(&owner, "GET", "/user/profile").json();
@@ -66,19 +66,23 @@ fn somebody_who_forgot_their_password_gets_an_invitation_to_set_another() {
     assert_eq!((ran.code, ran.stderr.contains("see `orgkeys user list`")), (Some(1), true), "{ran:?}");
     let server = home.start();
     let profile = server.call_as(&owner, "GET", "/user/profile").json();
-    assert_eq!(profile["data"]["validated"], true, "an access token that is no session stays");
+    assert_eq!(profile["data"]["validated"], true, "an access token that is not a session stays valid");
     let take = |token: &serde_json::Value| {
         let body = json!({ "token": token, "password": "another cat on 3 roofs" });
         server.call("POST", "/user/verify-email", None, Some(&body))
     };
-    assert_eq!(take(&reset["token"]).refusal(), (400, "INVALID_TOKEN".to_owned()), "the second ended the first");
+    assert_eq!(
+        take(&reset["token"]).refusal(),
+        (400, "INVALID_TOKEN".to_owned()),
+        "the second invitation replaces the first"
+    );
     assert_eq!(take(&json!(token)).status, 200);
     let old = json!({ "password": "a third cat, on 3 roofs", "currentPassword": "a cat on 3 roofs" });
     assert_eq!(put(&server, old).refusal(), (400, "WRONG_PASSWORD".to_owned()));
 }
 
 #[test]
-fn without_json_each_thing_is_a_line_with_its_id_first() {
+fn without_json_each_object_is_one_line_starting_with_its_id() {
     let home = Home::new();
     drop(home.first_start());
     let org = home.done(&["org", "create", "--name", "acme"]);
@@ -104,7 +108,7 @@ fn without_json_each_thing_is_a_line_with_its_id_first() {
 }
 
 #[test]
-fn commands_that_cannot_do_what_they_are_asked_exit_1_and_say_what_to_do() {
+fn failing_commands_exit_1_and_name_a_remedy() {
     let home = Home::new();
     for words in
         [&["org", "list"][..], &["user", "list"], &["token", "list"], &["audit", "verify"], &["backup", "x.db"]]
@@ -140,7 +144,7 @@ fn commands_that_cannot_do_what_they_are_asked_exit_1_and_say_what_to_do() {
 }
 
 #[test]
-fn a_command_line_that_cannot_be_read_exits_2() {
+fn an_invalid_command_line_exits_2() {
     let home = Home::new();
     for words in [&["serve", "--listn", "x"][..], &["serf"], &["org", "create"], &["token", "create"], &[]] {
         let ran = home.run(words);
@@ -226,13 +230,13 @@ fn an_unknown_key_is_an_error_and_an_unknown_variable_a_warning() {
 }
 
 #[test]
-fn healthcheck_says_0_while_the_server_answers_and_1_after() {
+fn healthcheck_exits_0_while_the_server_answers_and_1_afterwards() {
     let home = Home::new();
     let (server, _) = home.first_start();
     let address = server.address.to_string();
-    // It gives up within a second, which a busy machine may need now and then.
+    // It gives up within a second, which may be too short on a busy machine.
     assert!((0..5).any(|_| home.run(&["healthcheck", "--listen", &address]).code == Some(0)));
-    // The same settings as the server's: any address of this machine is asked on loopback.
+    // With the server's own setting, where any address of this machine means loopback.
     let any = format!("0.0.0.0:{}", server.address.port());
     assert!((0..5).any(|_| run(home.orgkeys(&["healthcheck"]).env("ORGKEYS_LISTEN", &any)).code == Some(0)));
     assert_eq!(server.stop().0, Some(0));
@@ -242,7 +246,7 @@ fn healthcheck_says_0_while_the_server_answers_and_1_after() {
 }
 
 #[test]
-fn healthcheck_trusts_the_servers_own_certificate_and_no_other() {
+fn healthcheck_trusts_only_the_servers_own_certificate() {
     if !has("openssl") {
         return;
     }
@@ -274,7 +278,7 @@ fn healthcheck_trusts_the_servers_own_certificate_and_no_other() {
     assert_eq!((ran.code, ran.stderr.contains("do not match")), (Some(1), true), "{ran:?}");
 }
 
-/// A certificate for localhost, signed by itself, in `<name>.crt` and `<name>.key`.
+/// A self-signed certificate for localhost, in `<name>.crt` and `<name>.key`.
 pub fn certificate(home: &Home, name: &str) {
     let (key, cert) = (format!("{name}.key"), format!("{name}.crt"));
     let mut openssl = std::process::Command::new("openssl");
@@ -285,7 +289,7 @@ pub fn certificate(home: &Home, name: &str) {
 }
 
 #[test]
-fn completions_and_the_document_are_printed() {
+fn completions_and_the_api_document_are_printed() {
     let home = Home::new();
     let bash = home.done(&["completions", "bash"]);
     assert!(bash.contains("complete -F _orgkeys") && bash.contains("healthcheck"), "{bash}");
@@ -297,7 +301,7 @@ fn completions_and_the_document_are_printed() {
 }
 
 #[test]
-fn what_sign_prints_is_accepted_as_it_is() {
+fn the_output_of_sign_is_accepted_unchanged() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     home.write("key.pem", server.mint(&owner).1);
@@ -326,7 +330,7 @@ fn what_sign_prints_is_accepted_as_it_is() {
 }
 
 #[test]
-fn a_path_of_any_characters_is_a_database() {
+fn a_database_path_may_contain_any_characters() {
     let home = Home::new();
     for name in ["a b?c#d%20é&mode=ro.db", "-.db", "file:x.db"] {
         let path = home.path(name).display().to_string();

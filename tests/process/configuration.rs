@@ -1,4 +1,4 @@
-//! The page about the settings: its tables are what the code says of them, and its example is what the program prints.
+//! The configuration page: its tables match the code, and its example matches the program's output.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,16 +10,16 @@ use crate::harness::Home;
 
 const PAGE: &str = "docs/configuration.md";
 
-/// What stands around the tables.
+/// The markers around the tables.
 const TABLES: [&str; 2] = ["<!-- The settings, as the code has them. -->\n", "<!-- The end of the settings. -->\n"];
 
-/// What stands around the settings file of the example.
+/// The fences around the example settings file.
 const EXAMPLE: [&str; 2] = ["```toml\n", "```\n"];
 
-/// What stands around the settings that it sets, as the program shows them.
+/// The fences around the output of the program for it.
 const SHOWN: [&str; 2] = ["```console\n", "```\n"];
 
-/// Where the part between two marks is.
+/// The range between two markers.
 fn part(page: &str, [begin, end]: [&str; 2]) -> std::ops::Range<usize> {
     let from = page.find(begin).unwrap_or_else(|| panic!("{PAGE} has no {begin}")) + begin.len();
     from..from + page[from..].find(end).unwrap_or_else(|| panic!("{PAGE} has no {end}"))
@@ -48,7 +48,7 @@ fn row(field: &Field) -> String {
     format!("| {} | {default} | {} | {} |", names.join("<br>"), field.values(), meaning.trim_end())
 }
 
-/// What `orgkeys config` shows of the settings that this file sets.
+/// What `orgkeys config` prints about the settings in this file.
 fn shown(file: &str) -> String {
     let home = Home::new();
     let token = home.write("metrics.token", "a token that nobody guesses\n");

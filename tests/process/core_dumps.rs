@@ -1,4 +1,4 @@
-//! However the program ends, it leaves no image of its memory, which holds keys, passwords and tokens.
+//! However the program ends, it leaves no core dump: its memory holds keys, passwords and tokens.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -11,10 +11,10 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 
 use crate::harness::Home;
 
-/// Somebody without any right: `nobody`.
+/// An unprivileged user: `nobody`.
 const NOBODY: u32 = 65_534;
 
-/// The same command, started where core dumps are wanted.
+/// The same command, started where core dumps are permitted.
 fn with_cores(command: &Command) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg("ulimit -c unlimited 2>/dev/null; exec \"$0\" \"$@\"");
@@ -23,7 +23,7 @@ fn with_cores(command: &Command) -> Command {
     shell
 }
 
-/// What the system says of a process's limit on core dumps: soft and hard.
+/// The soft and hard limit of a process on core dumps.
 fn limits(process: u32) -> Option<String> {
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
     let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size"))?;
@@ -44,7 +44,7 @@ fn settled(child: &Child) -> bool {
 }
 
 #[test]
-fn a_server_that_crashes_leaves_no_image_of_its_memory() {
+fn a_crashing_server_leaves_no_core_dump() {
     for signal in [Signal::ABORT, Signal::ILL] {
         let home = Home::new();
         let server = home.start_with(&mut with_cores(&home.serve(&[])));
@@ -57,9 +57,9 @@ fn a_server_that_crashes_leaves_no_image_of_its_memory() {
 }
 
 #[test]
-fn a_command_that_crashes_leaves_no_image_of_its_memory() {
+fn a_crashing_command_leaves_no_core_dump() {
     let home = Home::new();
-    // It waits for whoever writes into the pipe, which nobody does.
+    // It waits for a writer to open the pipe, which never happens.
     assert!(Command::new("mkfifo").arg(home.path("pipe")).status().expect("it runs").success());
     let mut command = with_cores(&home.orgkeys(&["audit", "verify", "--file", "pipe"]));
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("spawned");
@@ -70,9 +70,9 @@ fn a_command_that_crashes_leaves_no_image_of_its_memory() {
     assert!(!status.core_dumped(), "{status}");
 }
 
-/// Of a process that may not be dumped, what its memory shows is root's, whoever runs it. It serves all the same.
+/// The memory of a process that cannot be dumped belongs to root, whoever runs it.
 #[test]
-fn a_server_that_is_not_roots_cannot_be_dumped_and_serves_as_ever() {
+fn a_server_of_an_unprivileged_user_cannot_be_dumped_and_still_works() {
     let home = Home::new();
     let mut serve = home.serve(&[]);
     let user = if getuid().is_root() {
@@ -80,7 +80,7 @@ fn a_server_that_is_not_roots_cannot_be_dumped_and_serves_as_ever() {
         chown(folder, Some(NOBODY), Some(NOBODY)).expect("given");
         serve.uid(NOBODY).gid(NOBODY);
         if !may_run(serve.get_program().as_ref()) {
-            println!("skipped: nobody else may run the program where it was built");
+            println!("skipped: another user cannot run the program where it was built");
             return;
         }
         NOBODY
@@ -90,7 +90,7 @@ fn a_server_that_is_not_roots_cannot_be_dumped_and_serves_as_ever() {
     let server = home.start_with(&mut serve);
     let process = format!("/proc/{}", server.pid().as_raw_nonzero());
     let owner = |path: String| fs::metadata(path).expect("it is there").uid();
-    assert_eq!(owner(format!("{process}/environ")), 0, "its memory is root's");
+    assert_eq!(owner(format!("{process}/environ")), 0, "its memory belongs to root");
     assert_ne!(user, 0);
     let owner = server.owner();
     server.mint(&owner);

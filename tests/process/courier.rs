@@ -1,4 +1,4 @@
-//! The courier and power cuts: every event arrives however often the server is killed, and a repeat is known by its id.
+//! The courier and power cuts: every event arrives despite kills of the server, and repeats have the same id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,13 +15,13 @@ use crate::harness::{Home, Server, call, sqlite};
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How often the server is killed.
+/// How many times the server is killed.
 const ROUNDS: usize = 6;
 
-/// What a receiver read: the delivery's id and the body.
+/// A delivery as received: its id and its body.
 pub type Received = (String, Vec<u8>);
 
-/// A receiver that tells of each delivery before it takes it, so that the server can be killed in between.
+/// A receiver that reports each delivery before it responds, so that the server can be killed in between.
 pub fn receiver() -> (SocketAddr, Receiver<Received>) {
     let bound = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = bound.local_addr().expect("an address");
@@ -35,7 +35,7 @@ pub fn receiver() -> (SocketAddr, Receiver<Received>) {
     (address, told)
 }
 
-/// Takes one delivery; one that breaks off is none.
+/// Reads one delivery; an interrupted one does not count.
 fn take(mut stream: &TcpStream, tell: &Sender<Received>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut id, mut length) = (None, 0);
@@ -61,15 +61,15 @@ fn start(home: &Home) -> Server {
     home.start_with(&mut home.serve(&["--webhook-allow", "127.0.0.0/8"]))
 }
 
-/// Takes note of a delivery: the same id always comes with the same body.
+/// Notes a delivery, and checks that the same id always comes with the same body.
 fn note(received: &mut BTreeMap<String, (Vec<u8>, usize)>, (id, body): Received) {
     let known = received.entry(id).or_insert_with(|| (body.clone(), 0));
-    assert_eq!(known.0, body, "a repeat is the same");
+    assert_eq!(known.0, body, "a repeat has the same body");
     known.1 += 1;
 }
 
 #[test]
-fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
+fn every_event_arrives_even_if_the_server_is_killed_repeatedly() {
     let (home, (address, told)) = (Home::new(), receiver());
     let mut server = start(&home);
     let owner = server.owner();
@@ -78,7 +78,7 @@ fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
     assert_eq!(server.call("POST", &hooks, Some(&owner.token), Some(&hook)).status, 201);
     let projects = format!("/api/organizations/{}/projects", owner.org);
     let (mut received, mut acknowledged) = (BTreeMap::new(), 0);
-    // The instants are random: the server is killed when it has carried so many more.
+    // At random moments: the server is killed after this many more deliveries.
     for (_, instant) in (0..ROUNDS).zip(system_seed()) {
         let (path, token, at) = (projects.clone(), owner.token.clone(), server.address);
         let client = thread::spawn(move || {
@@ -87,7 +87,7 @@ fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
             answers.map_while(Result::ok).filter(|answer| answer.status == 201).count()
         });
         for _ in 0..=instant % 64 {
-            note(&mut received, told.recv_timeout(PATIENCE).expect("the courier goes on"));
+            note(&mut received, told.recv_timeout(PATIENCE).expect("the courier continues"));
         }
         server.kill();
         acknowledged += client.join().expect("a client");
@@ -101,11 +101,11 @@ fn every_event_arrives_however_often_the_server_is_killed_in_the_middle() {
     };
     assert!(events.len() >= acknowledged && acknowledged > ROUNDS, "{acknowledged} of {}", events.len());
     while received.len() < events.len() {
-        note(&mut received, told.recv_timeout(PATIENCE).expect("what is missing comes yet"));
+        note(&mut received, told.recv_timeout(PATIENCE).expect("the missing deliveries arrive"));
     }
     let id = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON")["id"].as_i64().expect("an id");
     let arrived: BTreeSet<i64> = received.values().map(|(body, _)| id(body)).collect();
-    assert_eq!((&arrived, received.len()), (&events, events.len()), "each under one id alone");
+    assert_eq!((&arrived, received.len()), (&events, events.len()), "each event has one id");
     let repeats: usize = received.values().map(|(_, times)| times - 1).sum();
-    assert!(repeats <= ROUNDS * 4, "{repeats} repeats: only what was under way when the server was killed");
+    assert!(repeats <= ROUNDS * 4, "{repeats} repeats: only deliveries in flight at a kill may repeat");
 }

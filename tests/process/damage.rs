@@ -1,4 +1,4 @@
-//! Files that cannot be vouched for are refused with the remedy, and not a byte of them is changed.
+//! Damaged, foreign and newer files are refused with a remedy, and not a byte of them is changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,13 +9,13 @@ use rusqlite::Connection;
 
 use crate::harness::{Home, Ran, sqlite};
 
-/// Every file of a folder with its bytes; not the lock, which is not part of the database, and not the log.
+/// The files of a folder with their contents, except the lock, which is not part of the database, and the server's log.
 fn contents(home: &Home) -> BTreeMap<String, Vec<u8>> {
     let files = home.files().into_iter().filter(|name| name != "orgkeys.db.lock" && name != "stderr.log");
     files.map(|name| (name.clone(), fs::read(home.path(&name)).expect("bytes"))).collect()
 }
 
-/// The server and the verification both refuse what is in `home` and leave it as it is; `remedy` is what they advise.
+/// Checks that the commands refuse the database in `home`, advise `remedy`, and change nothing.
 fn refused(home: &Home, what: &str, remedy: &str) {
     let before = contents(home);
     for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["audit", "verify"], &["backup", "copy.db"]] {
@@ -32,11 +32,11 @@ fn refused(home: &Home, what: &str, remedy: &str) {
     }
 }
 
-/// A database of ours that was closed cleanly.
+/// A database of orgkeys that was closed cleanly.
 fn sound() -> Home {
     let home = Home::new();
     open::prepare(&home.database).expect("a database");
-    // A server leaves its files in this mode.
+    // The mode in which a server leaves its files.
     let mode: String =
         sqlite(&home.database).query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).expect("WAL");
     assert_eq!((mode.as_str(), home.files()), ("wal", vec!["orgkeys.db".to_owned()]));
@@ -70,7 +70,7 @@ fn a_damaged_file_is_refused_and_not_changed() {
 }
 
 #[test]
-fn a_schema_that_does_not_parse_is_refused_and_not_changed() {
+fn an_unparsable_schema_is_refused_and_not_changed() {
     let home = sound();
     let conn = sqlite(&home.database);
     conn.execute_batch(
@@ -82,7 +82,7 @@ fn a_schema_that_does_not_parse_is_refused_and_not_changed() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_is_refused_and_not_changed() {
+fn a_file_of_a_newer_orgkeys_is_refused_and_not_changed() {
     let home = sound();
     let conn = sqlite(&home.database);
     conn.pragma_update(None, "user_version", orgkeys::store::migrate::VERSION + 1).expect("newer");
@@ -91,12 +91,12 @@ fn a_file_of_a_newer_version_is_refused_and_not_changed() {
 }
 
 #[test]
-fn a_newer_version_that_is_still_in_the_write_ahead_log_is_refused_too() {
+fn a_newer_schema_version_in_the_write_ahead_log_is_refused_too() {
     let home = sound();
     let conn = sqlite(&home.database);
     conn.pragma_update(None, "wal_autocheckpoint", 0).expect("set");
     conn.pragma_update(None, "user_version", orgkeys::store::migrate::VERSION + 1).expect("newer");
-    // What a killed process leaves: the log beside the file, and nobody who has it open.
+    // As a killed process leaves it: the log beside the file, and no process that has it open.
     let other = Home::new();
     for suffix in ["", "-wal"] {
         fs::copy(files::beside(&home.database, suffix), files::beside(&other.database, suffix)).expect("copied");
@@ -127,14 +127,14 @@ fn a_database_of_another_program_is_refused_and_not_changed() {
 }
 
 #[test]
-fn a_database_that_another_program_has_open_is_refused_and_not_changed() {
+fn a_foreign_database_that_is_open_is_refused_and_not_changed() {
     let home = Home::new();
     let conn: Connection = sqlite(&home.database);
     conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).expect("WAL");
     conn.execute_batch("CREATE TABLE org (id); INSERT INTO org VALUES (1)").expect("a table");
     assert!(home.path("orgkeys.db-wal").exists());
     refused(&home, "foreign and open", "choose another file with --database");
-    conn.execute_batch("INSERT INTO org VALUES (2)").expect("it goes on");
+    conn.execute_batch("INSERT INTO org VALUES (2)").expect("the other program continues");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn verifying_a_backup_does_not_change_it() {
 }
 
 #[test]
-fn beside_a_server_another_server_and_offline_commands_are_refused() {
+fn beside_a_running_server_another_server_and_offline_commands_are_refused() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     home.done(&["backup", "copy.db"]);

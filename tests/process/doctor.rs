@@ -1,4 +1,4 @@
-//! What `orgkeys doctor` says of each thing that can be wrong, made to happen, and of a server that is well.
+//! What `orgkeys doctor` reports about each possible problem, and about a healthy server.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::harness::{Home, now, objects, past_triggers, run, sqlite};
 
-/// A stopped server's database with a backup: all is well.
+/// A stopped server's database, with a backup and no problems.
 fn healthy() -> Home {
     let home = Home::new();
     let (server, _) = home.first_start();
@@ -27,7 +27,7 @@ fn healthy() -> Home {
     home
 }
 
-/// What the doctor finds; its exit status must say the same.
+/// The doctor's findings; its exit code must match them.
 pub fn examined(home: &Home, words: &[&str]) -> Vec<Value> {
     let ran = home.run(&[&["doctor", "--json"], words].concat());
     let found = objects(&ran.stdout);
@@ -40,7 +40,7 @@ pub fn examined(home: &Home, words: &[&str]) -> Vec<Value> {
     found
 }
 
-/// Expects that exactly this is not well, and that the sentence and the remedy say so.
+/// Expects exactly this problem, with this message and this remedy.
 pub fn finds(home: &Home, words: &[&str], check: &str, message: &str, remedy: &str) {
     let found = examined(home, words);
     let ill: Vec<&Value> = found.iter().filter(|finding| finding["ok"] == false).collect();
@@ -56,7 +56,7 @@ fn chmod(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_healthy_database_is_well_beside_its_server_and_without_it() {
+fn a_healthy_database_passes_with_and_without_its_server() {
     let home = healthy();
     let before = fs::read(&home.database).expect("bytes");
     let checks: Vec<Value> = examined(&home, &[]).into_iter().map(|finding| finding["check"].clone()).collect();
@@ -77,7 +77,7 @@ fn a_healthy_database_is_well_beside_its_server_and_without_it() {
             "settings"
         ]
     );
-    assert!(fs::read(&home.database).expect("bytes") == before, "it was changed");
+    assert!(fs::read(&home.database).expect("bytes") == before, "the doctor changed the database");
     let _server = home.start();
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     let text = home.done(&["doctor"]);
@@ -89,7 +89,7 @@ fn a_healthy_database_is_well_beside_its_server_and_without_it() {
 }
 
 #[test]
-fn nobody_can_look_at_what_is_not_there_or_is_set_wrongly() {
+fn a_missing_database_or_an_invalid_setting_exits_2() {
     let home = Home::new();
     for words in [&["doctor"][..], &["doctor", "--readers", "0"]] {
         let ran = home.run(words);
@@ -100,7 +100,7 @@ fn nobody_can_look_at_what_is_not_there_or_is_set_wrongly() {
 }
 
 #[test]
-fn room_log_modes_and_backups_are_looked_at() {
+fn disk_space_log_file_modes_and_backups_are_checked() {
     let home = healthy();
     finds(&home, &["--disk-reserve", "1000000GiB"], "disk", "only revocations are accepted", "Free disk space");
     let most = ["--disk-reserve", "4KiB", "--database-max", "64KiB"];
@@ -136,7 +136,7 @@ fn room_log_modes_and_backups_are_looked_at() {
 }
 
 #[test]
-fn a_damaged_a_foreign_and_a_newer_file_are_told_apart() {
+fn damaged_foreign_and_newer_files_are_distinguished() {
     let home = healthy();
     let conn = sqlite(&home.database);
     conn.execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE org SET is_business = 7").expect("changed");
@@ -160,7 +160,7 @@ fn a_damaged_a_foreign_and_a_newer_file_are_told_apart() {
 }
 
 #[test]
-fn a_clock_behind_the_database_is_found_and_can_be_accepted() {
+fn a_clock_behind_the_database_is_reported_and_can_be_accepted() {
     struct Ahead(Time);
     impl Clock for Ahead {
         fn now(&self) -> Time {
@@ -182,7 +182,7 @@ fn a_clock_behind_the_database_is_found_and_can_be_accepted() {
 }
 
 #[test]
-fn a_certificate_is_looked_at_in_time() {
+fn an_unusable_or_expiring_certificate_is_reported() {
     let home = healthy();
     let certificate = |days: &str| {
         let words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", days];
@@ -196,7 +196,7 @@ fn a_certificate_is_looked_at_in_time() {
     assert_eq!(well["ok"], true, "{well}");
     chmod(&home.path("key.pem"), 0o644);
     finds(&home, &tls, "modes", "key.pem is accessible to other users: its mode is 0644", "chmod 0640 key.pem");
-    // Its end has four digits of a year, as all have from 2050 on.
+    // Its expiry has a four-digit year, as in all certificates from 2050 on.
     certificate("36500");
     let well = examined(&home, &tls).into_iter().find(|finding| finding["check"] == "tls").expect("looked at");
     assert!(well["message"].as_str().expect("text").starts_with("The certificate is valid until 21"), "{well}");
@@ -216,7 +216,7 @@ fn a_certificate_is_looked_at_in_time() {
 }
 
 #[test]
-fn settings_that_open_the_server_are_found() {
+fn insecure_settings_are_reported() {
     let home = healthy();
     finds(&home, &["--listen", "0.0.0.0:3000"], "settings", "unencrypted: 0.0.0.0:3000", "TLS proxy");
     finds(
@@ -243,7 +243,7 @@ fn home_command(home: &Home, program: &str) -> Command {
 }
 
 #[test]
-fn an_organization_with_nearly_as_many_nodes_as_it_may_is_named() {
+fn an_organization_near_its_node_limit_is_reported() {
     let home = healthy();
     let seed = "INSERT INTO node (id, org, ip, region, provider, status, version, services, last_contact)
         WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 8)

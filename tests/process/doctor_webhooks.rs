@@ -1,4 +1,4 @@
-//! What `orgkeys doctor` says of webhooks and of the key file that their secrets are sealed under, made to happen.
+//! What `orgkeys doctor` reports about webhooks, and about the key file that seals their secrets.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::doctor::{examined, finds};
 use crate::harness::{Home, now, sqlite};
 
-/// A stopped server's database with a backup and a webhook; gives the webhook's id and its organization's.
+/// A stopped server's database with a backup and a webhook. Returns the ids of the webhook and its organization.
 fn with_webhook() -> (Home, String, String) {
     let home = Home::new();
     let (server, owner) = home.first_start();
@@ -31,7 +31,7 @@ fn is_well(home: &Home, words: &[&str]) {
     assert!(found.iter().all(|finding| finding["ok"] == true), "{found:?}");
 }
 
-/// A delivery of the only webhook, made and ended so long ago.
+/// A delivery of the only webhook, with its age and the time since it ended.
 fn deliver(home: &Home, state: &str, made: Duration, ended: Option<Duration>) {
     let at = |ago: Duration| now().minus(ago).millis();
     let ended = ended.map_or_else(|| "NULL".to_owned(), |ago| at(ago).to_string());
@@ -46,7 +46,7 @@ fn deliver(home: &Home, state: &str, made: Duration, ended: Option<Duration>) {
 }
 
 #[test]
-fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
+fn a_failing_webhook_is_reported_without_its_url() {
     let (home, id, org) = with_webhook();
     let minutes = Duration::from_mins;
     is_well(&home, &[]);
@@ -83,7 +83,7 @@ fn a_webhook_that_fails_is_named_and_where_it_goes_is_not() {
 }
 
 #[test]
-fn of_many_webhooks_that_fail_twenty_are_named() {
+fn of_many_failing_webhooks_twenty_are_listed() {
     let (home, ..) = with_webhook();
     change(
         &home,
@@ -99,7 +99,7 @@ fn of_many_webhooks_that_fail_twenty_are_named() {
 }
 
 #[test]
-fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
+fn a_missing_wrong_or_readable_key_file_is_reported() {
     let (home, ..) = with_webhook();
     let key = home.path("orgkeys.db.key");
     let right = fs::read(&key).expect("a key");
@@ -135,8 +135,8 @@ fn a_key_file_that_is_missing_wrong_or_open_is_found_where_it_is_set() {
         "right is accessible to other users: its mode is 0604",
         "chmod 0600 right",
     );
-    // Nothing is sealed, so nothing is missed.
+    // Without sealed secrets the key file is not needed.
     change(&home, "DELETE FROM webhook");
     is_well(&home, &["--quick"]);
-    assert!(!key.exists(), "looking makes nothing");
+    assert!(!key.exists(), "the doctor creates nothing");
 }

@@ -1,4 +1,4 @@
-//! The first start: interrupted anywhere, it goes on, and ends with one owner's token that works.
+//! The first start: interrupted anywhere, it is completed by the next one, and ends with one working owner's token.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 
 use crate::harness::{Home, Server, integrity, mode, now, run, shown, spawn};
 
-/// Status of a profile asked for with a token.
+/// The status of a profile request with this token.
 fn profile(server: &Server, token: &str) -> u16 {
     server.call("GET", "/user/profile", Some(token), None).status
 }
@@ -33,14 +33,14 @@ fn organization_without_a_shown_token(database: &Path) -> String {
 }
 
 #[test]
-fn the_token_is_printed_once_to_standard_output_alone_and_the_files_are_private() {
+fn the_token_is_printed_once_on_stdout_and_the_files_are_private() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     assert_eq!(profile(&server, &owner.token), 200);
     for file in ["orgkeys.db", "orgkeys.db-wal", "orgkeys.db-shm", "orgkeys.db.lock", "orgkeys.db.key"] {
         assert_eq!(mode(&home.path(file)), 0o600, "{file}");
     }
-    // Three lines to paste, each with the token; the token stands once more above them.
+    // Three lines to paste, each with the token, which is also printed above them.
     assert_eq!(server.shown.matches(&owner.token).count(), 4, "{}", server.shown);
     assert!(server.shown.contains(&format!("http://{}/user/profile", server.address)), "{}", server.shown);
     assert_eq!(server.stop(), (Some(0), String::new()));
@@ -50,9 +50,9 @@ fn the_token_is_printed_once_to_standard_output_alone_and_the_files_are_private(
 }
 
 #[test]
-fn a_start_goes_on_after_one_that_was_killed_while_it_made_the_file() {
+fn a_start_recovers_from_a_kill_while_the_file_was_created() {
     let home = Home::new();
-    // Half a draft with its journal: made by the statements that make a whole one, and cut.
+    // Half a draft with its journal: made by the statements that create a complete one, and truncated.
     let whole = home.path("whole.db");
     open::prepare(&whole).expect("a database");
     let bytes = fs::read(&whole).expect("bytes");
@@ -76,7 +76,7 @@ fn a_start_goes_on_after_one_that_was_killed_while_it_made_the_file() {
 }
 
 #[test]
-fn a_start_goes_on_after_one_that_was_killed_before_it_made_the_organization() {
+fn a_start_recovers_from_a_kill_before_the_organization_was_created() {
     let home = Home::new();
     open::prepare(&home.database).expect("a database");
     let (server, owner) = home.first_start();
@@ -84,7 +84,7 @@ fn a_start_goes_on_after_one_that_was_killed_before_it_made_the_organization() {
 }
 
 #[test]
-fn a_token_that_was_perhaps_never_shown_is_replaced_and_dead() {
+fn a_token_that_may_not_have_been_shown_is_replaced_and_revoked() {
     let home = Home::new();
     let lost = organization_without_a_shown_token(&home.database);
     let server = home.start();
@@ -100,7 +100,7 @@ fn a_token_that_was_perhaps_never_shown_is_replaced_and_dead() {
 }
 
 #[test]
-fn a_bootstrap_token_takes_the_place_of_one_that_was_perhaps_never_shown() {
+fn a_bootstrap_token_replaces_one_that_may_not_have_been_shown() {
     let home = Home::new();
     let lost = organization_without_a_shown_token(&home.database);
     let token = home.done(&["token", "generate"]).trim().to_owned();
@@ -108,7 +108,7 @@ fn a_bootstrap_token_takes_the_place_of_one_that_was_perhaps_never_shown() {
     assert_eq!((profile(&server, &token), profile(&server, &lost)), (200, 401));
     assert!(server.shown.ends_with("its owner's access token is the bootstrap token\n"), "{}", server.shown);
     assert_eq!(server.stop().0, Some(0));
-    // Nothing is left to be shown, with the setting or without it.
+    // Nothing is left to show, with or without the setting.
     let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));
     assert_eq!((server.shown.as_str(), profile(&server, &token)), ("", 200));
     assert_eq!(server.stop().0, Some(0));
@@ -118,7 +118,7 @@ fn a_bootstrap_token_takes_the_place_of_one_that_was_perhaps_never_shown() {
 }
 
 #[test]
-fn twenty_first_starts_that_are_killed_at_random_moments_end_with_a_working_token() {
+fn twenty_first_starts_killed_at_random_end_with_a_working_token() {
     let seed = std::env::var("ORGKEYS_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| now().millis().unsigned_abs());
     eprintln!("ORGKEYS_TEST_SEED={seed}");
@@ -135,7 +135,7 @@ fn twenty_first_starts_that_are_killed_at_random_moments_end_with_a_working_toke
         killed.kill().expect("killed");
         killed.wait().expect("waited");
         let notice: String = lines.iter().map(|line| line + "\n").collect();
-        // A token of which the end was cut off was not shown.
+        // A truncated token does not count as shown.
         let first = shown(&notice, "access token").filter(|token| token.len() == 40);
         let server = home.start();
         let token = match shown(&server.shown, "access token") {
@@ -162,7 +162,7 @@ fn twenty_first_starts_that_are_killed_at_random_moments_end_with_a_working_toke
 }
 
 #[test]
-fn a_bootstrap_token_works_is_never_printed_and_later_starts_ignore_it() {
+fn a_bootstrap_token_is_never_printed_and_ignored_by_later_starts() {
     for twin in [false, true] {
         let home = Home::new();
         let token = home.done(&["token", "generate"]).trim().to_owned();
@@ -192,7 +192,7 @@ fn a_bootstrap_token_works_is_never_printed_and_later_starts_ignore_it() {
             assert_eq!(server.stop().0, Some(0));
             assert_eq!(home.log()[before..].matches("the bootstrap settings are ignored").count(), 1, "{format}");
         }
-        // Without an end of its own, and valid also when the setting is gone.
+        // It does not expire, and stays valid without the setting.
         assert_eq!(profile(&home.start(), &token), 200);
         assert!(home.done(&["token", "list", "--json"]).contains("\"expiresAt\":null"));
         assert!(!home.log().contains(&token));
@@ -200,7 +200,7 @@ fn a_bootstrap_token_works_is_never_printed_and_later_starts_ignore_it() {
 }
 
 #[test]
-fn a_malformed_bootstrap_token_is_refused_with_the_remedy_and_the_next_start_goes_on() {
+fn a_malformed_bootstrap_token_is_refused_and_the_next_start_works() {
     let home = Home::new();
     let token = home.done(&["token", "generate"]).trim().to_owned();
     for malformed in ["hunter2-hunter2", &token[..39], &format!("{token}x"), &token.replace("okp_", "okr_")] {

@@ -1,4 +1,4 @@
-//! A disk that another program has filled to the last byte: the server starts, revokes, and says what is wrong.
+//! A disk filled to the last byte by another program: the server starts, accepts revocations, and says what is wrong.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,7 +13,7 @@ use crate::harness::{Home, Owner, Server, registration};
 struct Disk(PathBuf);
 
 impl Disk {
-    /// `None` where this process may not mount.
+    /// `None` if this process may not mount.
     fn of(home: &Home) -> Option<Self> {
         let folder = home.path("disk");
         fs::create_dir(&folder).expect("a folder");
@@ -50,7 +50,7 @@ fn is_full(server: &Server, owner: &Owner, pem: &str, at: i64) {
 }
 
 #[test]
-fn a_server_starts_on_a_full_disk_and_takes_every_revocation() {
+fn a_server_starts_on_a_full_disk_and_accepts_every_revocation() {
     let home = Home::new();
     let Some(disk) = Disk::of(&home) else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
@@ -75,7 +75,7 @@ fn a_server_starts_on_a_full_disk_and_takes_every_revocation() {
     let server = start(&home);
     assert_eq!(deletes_all_keys(&server, &owner), 200);
     assert_eq!(server.stop().0, Some(0));
-    // A command that revokes does so too.
+    // A command that revokes works too.
     home.done(&[&["token", "revoke", &id][..], &DATABASE[..2]].concat());
     fs::remove_file(disk.0.join("filler")).expect("removed");
     let server = start(&home);
@@ -86,7 +86,7 @@ fn a_server_starts_on_a_full_disk_and_takes_every_revocation() {
 }
 
 #[test]
-fn without_a_reserve_a_full_disk_is_named_by_every_command_that_would_write() {
+fn without_a_reserve_commands_that_write_report_the_full_disk() {
     let home = Home::new();
     let Some(disk) = Disk::of(&home) else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");

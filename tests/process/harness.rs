@@ -1,4 +1,4 @@
-//! The program as its users run it: spawned, asked over a socket, signalled, and run for its output.
+//! The program as users run it: started, called over a socket, signalled, and run for its output.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A folder of a test's own with a database in it, or soon.
+/// A test's own folder, in which the database is or will be.
 pub struct Home {
     folder: TempDir,
     pub database: PathBuf,
@@ -30,11 +30,11 @@ pub struct Server {
     child: Child,
     lines: Receiver<String>,
     pub address: SocketAddr,
-    /// What it printed before it listened.
+    /// Its output before it listened.
     pub shown: String,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -42,7 +42,7 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// What a server answered.
+/// A response of the server.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -50,7 +50,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// An organization's owner, as the first start shows them.
+/// An organization's owner, as printed by the first start.
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub org: String,
@@ -68,7 +68,7 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// Writes a file and gives its path.
+    /// Writes a file and returns its path.
     pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         fs::write(self.path(name), contents).expect("written");
         self.path(name)
@@ -83,7 +83,7 @@ impl Home {
         names
     }
 
-    /// The program, in this folder and without settings from outside; it takes `--database` by itself where `words` say so.
+    /// The program, in this folder and with an empty environment; `words` state `--database` where it is needed.
     pub fn orgkeys(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orgkeys"));
         command.current_dir(self.folder.path()).env_clear().args(words);
@@ -95,7 +95,7 @@ impl Home {
         run(&mut self.orgkeys(words))
     }
 
-    /// Runs the program, expects success and gives its standard output.
+    /// Runs the program, expects success and returns its standard output.
     pub fn done(&self, words: &[&str]) -> String {
         let ran = self.run(words);
         assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
@@ -161,7 +161,7 @@ impl Server {
         }
     }
 
-    /// The owner whom the first start showed.
+    /// The owner that the first start printed.
     pub fn owner(&self) -> Owner {
         let (org, token) = (shown(&self.shown, "organization"), shown(&self.shown, "access token"));
         Owner { org: org.expect("an organization"), token: token.expect("a token") }
@@ -175,19 +175,19 @@ impl Server {
         kill_process(self.pid(), signal).expect("signalled");
     }
 
-    /// Ends it as a power cut would.
+    /// Kills it, as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("waited");
     }
 
-    /// Asks it to stop; gives its exit code and what it printed since it listened.
+    /// Asks it to stop. Returns its exit code and its output since it listened.
     pub fn stop(self) -> (Option<i32>, String) {
         self.signal(Signal::TERM);
         self.ended()
     }
 
-    /// Waits for its end; gives its exit code and what it printed since it listened.
+    /// Waits until it exits. Returns its exit code and its output since it listened.
     pub fn ended(mut self) -> (Option<i32>, String) {
         let mut printed = String::new();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
@@ -196,7 +196,7 @@ impl Server {
         (self.child.wait().expect("waited").code(), printed)
     }
 
-    /// Waits for its end by a signal that was sent to it.
+    /// Waits until it ends by a signal that was sent to it.
     pub fn crashed(mut self) -> ExitStatus {
         self.child.wait().expect("waited")
     }
@@ -209,14 +209,14 @@ impl Server {
         self.call(method, path, Some(&owner.token), None)
     }
 
-    /// Makes a key; gives its id and its private key.
+    /// Creates a key. Returns its id and its private key.
     pub fn mint(&self, owner: &Owner) -> (String, String) {
         let answer = self.call_as(owner, "POST", &format!("/organization/{}/key", owner.org));
         assert_eq!(answer.status, 200, "{answer:?}");
         (answer.header("x-key-id").expect("an id"), String::from_utf8(answer.body).expect("text"))
     }
 
-    /// The first event that a stream shows which goes on after `last`.
+    /// The first event of a stream that resumes after `last`.
     pub fn followed(&self, owner: &Owner, last: i64) -> String {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
@@ -251,7 +251,7 @@ impl Answer {
     }
 }
 
-/// Starts a command; its standard error goes to the end of `log`, its standard output comes line by line.
+/// Starts a command. Its standard error is appended to `log`, its standard output arrives line by line.
 pub fn spawn(command: &mut Command, log: &Path) -> (Child, Receiver<String>) {
     let log = OpenOptions::new().create(true).append(true).open(log).expect("a log");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("spawned");
@@ -278,7 +278,7 @@ pub fn keys(object: &Value) -> Vec<&str> {
     object.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-/// A line of the notice of a first start.
+/// The value of a line in the notice of a first start.
 pub fn shown(notice: &str, name: &str) -> Option<String> {
     let line = notice.lines().find_map(|line| line.trim().strip_prefix(name))?;
     line.starts_with(' ').then(|| line.trim().to_owned())
@@ -304,7 +304,7 @@ pub fn call(
     )
 }
 
-/// Sends bytes as they are and takes in one whole answer, which must end with the connection.
+/// Sends raw bytes and reads one complete response, which must end with the connection.
 pub fn ask(address: SocketAddr, request: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -312,12 +312,12 @@ pub fn ask(address: SocketAddr, request: &str) -> io::Result<Answer> {
     answer(stream)
 }
 
-/// Takes in one whole answer and the end of the connection.
+/// Reads one complete response and the end of the connection.
 pub fn answer(stream: TcpStream) -> io::Result<Answer> {
     answer_of(stream)
 }
 
-/// The same, of anything that can be read.
+/// The same, from any reader.
 pub fn answer_of(mut stream: impl Read) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
@@ -330,7 +330,7 @@ pub fn answer_of(mut stream: impl Read) -> io::Result<Answer> {
     if length.is_some_and(|length| length != answer.body.len()) { Err(cut()) } else { Ok(answer) }
 }
 
-/// The present moment, as the server sees it.
+/// The current time, as the server sees it.
 pub fn now() -> Time {
     clock::system().now()
 }
@@ -350,21 +350,21 @@ pub fn mode(path: &Path) -> u32 {
     File::open(path).expect("a file").metadata().expect("metadata").permissions().mode() & 0o777
 }
 
-/// Opens a database file as SQLite does, without the program.
+/// Opens a database file with SQLite, without the program.
 pub fn sqlite(path: &Path) -> rusqlite::Connection {
     let conn = rusqlite::Connection::open(path).expect("a database");
     conn.busy_timeout(PATIENCE).expect("a timeout");
     conn
 }
 
-/// The same past the triggers, as whoever has the file can do without changing its schema.
+/// The same without triggers, as anybody with access to the file can do without changing its schema.
 pub fn past_triggers(path: &Path) -> rusqlite::Connection {
     let conn = sqlite(path);
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).expect("set");
     conn
 }
 
-/// What SQLite says of every page, index and constraint.
+/// SQLite's verdict on every page, index and constraint.
 pub fn integrity(path: &Path) -> String {
     sqlite(path).query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a verdict")
 }

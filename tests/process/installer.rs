@@ -1,4 +1,4 @@
-//! A node's installer and a person's terminal: real shell lines, with printf, openssl, base64 and curl.
+//! A node's installer and a user's terminal: real shell commands, with printf, openssl, base64 and curl.
 
 use std::process::Command;
 
@@ -8,12 +8,12 @@ use crate::commands::certificate;
 use crate::harness::{Home, Ran, mode, run};
 use crate::missing::has;
 
-/// What the installer's lines need.
+/// Whether the programs of the installer's commands are there.
 fn tools() -> bool {
     ["openssl", "base64", "curl"].into_iter().all(has)
 }
 
-/// Runs lines of shell in a home's folder, with the settings that an installer has.
+/// Runs shell commands in a home's folder, with an installer's variables.
 fn shell(home: &Home, lines: &str, settings: &[(&str, &str)]) -> Ran {
     let mut sh = Command::new("sh");
     sh.current_dir(home.path("")).args(["-e", "-c", lines]).envs(settings.iter().copied());
@@ -23,7 +23,7 @@ fn shell(home: &Home, lines: &str, settings: &[(&str, &str)]) -> Ran {
 const SIGN: &str = r#"signature=$(printf %s "$ip|$region|$ts" | openssl dgst -sha256 -sign key.pem | base64 -w0)"#;
 
 #[test]
-fn the_installers_own_lines_register_a_node_with_every_form_of_time() {
+fn an_installers_shell_commands_register_a_node_with_every_timestamp_format() {
     if !tools() {
         return;
     }
@@ -32,7 +32,7 @@ fn the_installers_own_lines_register_a_node_with_every_form_of_time() {
     let (key, pem) = server.mint(&owner);
     home.write("key.pem", pem);
     let url = format!("http://{}", server.address);
-    // (the time, how it is written into the body, the provider's member, the provider in the answer)
+    // (the command for the time, its form in the body, the provider member, the provider in the response)
     let forms = [
         ("date +%s", "$ts", r#","provider":"AWS""#, "AWS"),
         ("date +%s", "$ts", "", ""),
@@ -64,7 +64,7 @@ fn the_installers_own_lines_register_a_node_with_every_form_of_time() {
         });
         assert_eq!(answer, expected, "{lines}");
     }
-    // A newline at the end, the usual mistake: the refusal shows the line that would have been right.
+    // With a newline at the end, the usual mistake: the refusal shows the right command.
     let lines = format!(
         "ts=$(date +%s)\n{}\ncurl -sS \"$url/register\" -H 'Content-Type: application/json' -d \"{{\\\"ip\\\":\\\"$ip\\\",\\\"region\\\":\\\"$region\\\",\\\"timestamp\\\":$ts,\\\"signature\\\":\\\"$signature\\\",\\\"status\\\":\\\"a\\\",\\\"version\\\":\\\"1\\\"}}\"",
         SIGN.replace("printf %s", "echo")
@@ -77,7 +77,7 @@ fn the_installers_own_lines_register_a_node_with_every_form_of_time() {
 }
 
 #[test]
-fn the_lines_of_the_first_start_work_when_they_are_pasted() {
+fn the_commands_printed_by_the_first_start_work_when_pasted() {
     if !tools() {
         return;
     }
@@ -94,19 +94,19 @@ fn the_lines_of_the_first_start_work_when_they_are_pasted() {
     assert_eq!((checked.code, checked.stdout.trim()), (Some(0), "RSA key ok"), "{checked:?}");
     let keys: Value = serde_json::from_str(&shell(&home, pasted[2], &[]).stdout).expect("JSON");
     assert_eq!(keys["data"].as_array().map(Vec::len), Some(1));
-    // What `sign` prints goes through a pipe into curl.
+    // The output of `sign` is piped into curl.
     let sign = format!("{} sign --key key.pem --ip 203.0.113.7 --region eu-1", env!("CARGO_BIN_EXE_orgkeys"));
     let pipe =
         format!("{sign} | curl -sS http://{}/register -H 'Content-Type: application/json' -d @-", server.address);
     let ran = shell(&home, &pipe, &[]);
     let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     assert_eq!((&answer["success"], &answer["data"]["provider"]), (&json!(true), &json!("")));
-    // The line that revokes the token is shown too.
+    // The command that revokes the token has a test of its own.
     assert_eq!(server.stop().0, Some(0));
 }
 
 #[test]
-fn the_shown_line_revokes_the_first_token() {
+fn the_printed_command_revokes_the_first_token() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let line = server.shown.lines().find_map(|line| line.split_once("run: orgkeys ")).expect("a line").1.to_owned();
@@ -117,7 +117,7 @@ fn the_shown_line_revokes_the_first_token() {
 }
 
 #[test]
-fn with_a_certificate_curl_speaks_https_and_trusts_that_alone() {
+fn with_tls_curl_connects_and_trusts_only_the_servers_certificate() {
     if !tools() {
         return;
     }

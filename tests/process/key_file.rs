@@ -1,4 +1,4 @@
-//! The key file: made once, for its owner alone; without it, or with another, the server runs and webhooks wait.
+//! The key file: created once, readable by its owner only. If it is missing or wrong, the server runs and webhooks wait.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +27,7 @@ fn rotate(server: &Server, owner: &Owner) -> Answer {
     server.call("POST", &format!("{}/{id}/rotate-secret", hooks(owner)), Some(&owner.token), Some(&body))
 }
 
-/// Webhooks cannot be made nor rotated, and everything else goes on.
+/// Webhooks can be neither created nor rotated, and everything else works.
 fn waits(server: &Server, owner: &Owner) {
     let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore the file and restart the server; if it is lost, `orgkeys doctor` says what to do";
     let expected = json!({ "success": false, "message": message, "errorCode": "KEY_FILE_MISSING" });
@@ -39,13 +39,13 @@ fn waits(server: &Server, owner: &Owner) {
 }
 
 #[test]
-fn the_key_file_is_made_once_and_never_again_while_something_is_sealed_under_it() {
+fn the_key_file_is_not_recreated_while_secrets_are_sealed_with_it() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let key = fs::read(home.path("orgkeys.db.key")).expect("a key file");
     assert_eq!((key.len(), mode(&home.path("orgkeys.db.key"))), (45, 0o600));
     server.kill();
-    // Nothing is sealed yet, and a start was killed while it made the file.
+    // Nothing is sealed yet, and a start was killed while it created the file.
     fs::rename(home.path("orgkeys.db.key"), home.path("aside")).expect("taken away");
     home.write("orgkeys.db.key.new", "half");
     let server = home.start();
@@ -58,7 +58,7 @@ fn the_key_file_is_made_once_and_never_again_while_something_is_sealed_under_it(
     fs::remove_file(home.path("orgkeys.db.key")).expect("taken away");
     let server = home.start();
     waits(&server, &owner);
-    assert!(!home.path("orgkeys.db.key").exists(), "a new key would not open what is sealed");
+    assert!(!home.path("orgkeys.db.key").exists(), "a new key would not unseal the secrets");
     assert!(
         home.log().contains("the key file has a problem, and webhooks may be paused: it does not exist"),
         "{}",
@@ -71,7 +71,7 @@ fn the_key_file_is_made_once_and_never_again_while_something_is_sealed_under_it(
 }
 
 #[test]
-fn a_wrong_key_file_is_noticed_and_rotating_leaves_it_behind() {
+fn a_wrong_key_file_is_logged_and_rotation_recovers_from_it() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     assert_eq!(create(&server, &owner).status, 201);
@@ -88,7 +88,7 @@ fn a_wrong_key_file_is_noticed_and_rotating_leaves_it_behind() {
 }
 
 #[test]
-fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
+fn an_unusable_key_file_pauses_only_webhooks() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     assert_eq!(create(&server, &owner).status, 201);
@@ -105,7 +105,7 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
         assert!(home.log().contains(expected), "{path}: {}", home.log());
         server.stop();
     }
-    assert!(!home.log().contains("verysecret"), "what a file holds is not logged");
+    assert!(!home.log().contains("verysecret"), "the contents of the file are not logged");
 
     let fresh = Home::new();
     let server = fresh.start_with(&mut fresh.serve(&["--key-file", "none/key"]));
@@ -118,7 +118,7 @@ fn a_key_file_that_cannot_be_read_or_made_keeps_webhooks_waiting_alone() {
 }
 
 #[test]
-fn a_key_file_that_is_lost_for_ever_is_left_behind_as_the_doctor_says() {
+fn the_doctors_remedy_recovers_from_a_lost_key_file() {
     let (home, (address, told)) = (Home::new(), receiver());
     let start = || home.start_with(&mut home.serve(&["--webhook-allow", "127.0.0.0/8"]));
     let server = start();
@@ -132,7 +132,7 @@ fn a_key_file_that_is_lost_for_ever_is_left_behind_as_the_doctor_says() {
     };
     let first = test(&server);
     assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, first);
-    // An overlap that still runs when the key is lost.
+    // An overlap that is still running when the key is lost.
     let overlap = json!({ "overlapSeconds": 3_600 });
     let rotated = server.call("POST", &format!("{path}/rotate-secret"), Some(&owner.token), Some(&overlap));
     assert_eq!(rotated.status, 200);
@@ -159,16 +159,16 @@ fn a_key_file_that_is_lost_for_ever_is_left_behind_as_the_doctor_says() {
     assert_eq!(
         (rotated.status, &rotated.json()["data"]["previousSecretUntil"]),
         (200, &Value::Null),
-        "it signs no more"
+        "the previous secret no longer signs"
     );
-    assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, waiting, "what waited goes out");
+    assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, waiting, "the waiting delivery is sent");
     let found = examined(&home, &["--quick"]);
     assert!(found.iter().any(|finding| finding["check"] == "key_file" && finding["ok"] == true), "{found:?}");
     server.stop();
 }
 
 #[test]
-fn a_backup_holds_no_key_and_its_webhooks_work_with_the_key_file_beside_it() {
+fn a_backup_holds_no_key_and_is_restored_with_the_existing_key_file() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     assert_eq!(create(&server, &owner).status, 201);

@@ -1,4 +1,4 @@
-//! Power cuts: what was acknowledged is there, what was deleted stays deleted, and the log is whole.
+//! Power cuts: acknowledged changes survive, deleted things stay deleted, and the audit log is intact.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -21,19 +21,19 @@ use crate::harness::{Answer, Home, Owner, Server, call, integrity, now, sqlite};
 const CYCLES: usize = 25;
 const CLIENTS: usize = 8;
 
-/// What a thing must be after everything that was said of it.
+/// The expected state of a thing after everything that was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     There,
     /// Deleted by an administrator.
     Deleted,
-    /// Unregistered, or a key that was deleted.
+    /// Unregistered, or a deleted key.
     Gone,
-    /// Asked for, but the answer never came.
+    /// Requested, but no response arrived.
     Open,
 }
 
-/// What one client knows.
+/// What one client knows about the server.
 #[derive(Default)]
 struct Client {
     name: usize,
@@ -41,7 +41,7 @@ struct Client {
     keys: BTreeMap<String, Fate>,
     /// Registrations that were accepted.
     used: Vec<Value>,
-    /// Changes that were acknowledged, by the word of the audit log.
+    /// The numbers of acknowledged changes, by action.
     acknowledged: BTreeMap<&'static str, i64>,
     unanswered: BTreeMap<&'static str, i64>,
     made: usize,
@@ -72,7 +72,7 @@ impl Site {
 }
 
 impl Client {
-    /// Writes until the server is gone or it is time to stop.
+    /// Writes until the server is gone or the test stops it.
     fn work(&mut self, site: &Site, address: SocketAddr, stop: &AtomicBool, rng: &mut StdRng) {
         while !stop.load(Ordering::Relaxed) {
             let went_on = if self.name == 0 { self.keys(site, address) } else { self.nodes(site, address, rng) };
@@ -82,7 +82,7 @@ impl Client {
         }
     }
 
-    /// Makes a key, and deletes every second one.
+    /// Creates a key, and deletes every second one.
     fn keys(&mut self, site: &Site, address: SocketAddr) -> bool {
         let path = format!("/organization/{}/key", site.owner.org);
         let Some(answer) = self.send(site, address, "org_key.create", "POST", &path, None) else { return false };
@@ -115,7 +115,7 @@ impl Client {
                 ("node.delete", "DELETE", path, None, Fate::Deleted)
             }
             1 => {
-                // The same millisecond would be the same signature.
+                // The same millisecond would give the same signature.
                 let body = site.signed_at(&ip, registered_at + 1);
                 ("node.unregister", "POST", "/unregister".to_owned(), Some(body), Fate::Gone)
             }
@@ -147,7 +147,7 @@ impl Client {
 }
 
 #[test]
-fn what_was_acknowledged_survives_25_kills_under_8_writing_clients() {
+fn acknowledged_changes_survive_25_kills_under_8_writing_clients() {
     let seed = std::env::var("ORGKEYS_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| now().millis().unsigned_abs());
     eprintln!("ORGKEYS_TEST_SEED={seed}");
@@ -203,9 +203,9 @@ fn load(site: &Arc<Site>, server: Server, clients: Vec<Client>, moment: Duration
     running.into_iter().map(|client| client.join().expect("a client")).collect()
 }
 
-/// Keeps the number of keys small: each one is a candidate for every signature.
+/// Keeps the number of keys small: each one is tried for every signature.
 fn delete_keys(server: &Server, site: &Site, client: &mut Client) {
-    // The first key is the nodes' own.
+    // The first key signs for the nodes.
     for (id, fate) in client.keys.iter_mut().skip(1).filter(|(_, fate)| **fate == Fate::There) {
         let answer = server.call_as(&site.owner, "DELETE", &format!("/organization/{}/key/{id}", site.owner.org));
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -214,7 +214,7 @@ fn delete_keys(server: &Server, site: &Site, client: &mut Client) {
     }
 }
 
-/// Compares what the server has with what the clients know.
+/// Compares the server's state with what the clients know.
 fn check(home: &Home, server: &Server, site: &Site, clients: &mut [Client], when: &str) {
     assert_eq!(integrity(&home.database), "ok", "{when}");
     audit::verify(&home.database, &[]).unwrap_or_else(|error| panic!("{when}: {error}"));
@@ -227,7 +227,7 @@ fn check(home: &Home, server: &Server, site: &Site, clients: &mut [Client], when
         for (id, fate) in &mut client.keys {
             settle(fate, keys.contains(id), &format!("{when}: key {id}"));
         }
-        // The last one acknowledged is the one that a lost tail would lose.
+        // A lost tail would lose the last acknowledged one.
         for (body, path) in client.used.last().into_iter().flat_map(|body| [(body, "/register"), (body, "/unregister")])
         {
             let answer = server.call("POST", path, None, Some(body));
@@ -252,13 +252,13 @@ fn check(home: &Home, server: &Server, site: &Site, clients: &mut [Client], when
     assert_eq!(orphans, 0, "{when}: nodes without their entry, or entries without their node");
 }
 
-/// A thing is as it must be; one whose answer never came is from now on as it is.
+/// Checks the state of a thing; one without a response keeps the state found.
 fn settle(fate: &mut Fate, is_there: bool, what: &str) {
     match *fate {
         Fate::There => assert!(is_there, "{what} was acknowledged and is not there"),
         Fate::Deleted | Fate::Gone => assert!(!is_there, "{what} was deleted and is there again"),
         Fate::Open if is_there => *fate = Fate::There,
-        // Deleted or unregistered: either way it must not come back.
+        // Deleted or unregistered: in both cases it must not come back.
         Fate::Open => *fate = Fate::Gone,
     }
 }

@@ -1,4 +1,4 @@
-//! The program as a process: killed, stopped, damaged, backed up, and asked from a shell.
+//! The program as a process: killed, stopped, damaged, backed up, and called from a shell.
 
 #[path = "../shared/missing.rs"]
 mod missing;
@@ -15,20 +15,20 @@ mod damage;
 mod doctor;
 mod doctor_webhooks;
 mod first_start;
-mod foreign_log;
+mod foreign_wal;
 mod full_disk;
 mod harness;
 mod installer;
 mod key_file;
 mod kill9;
-mod links;
 mod memory;
-mod moved;
+mod moved_database;
 mod nginx;
 mod outbox;
 mod restore;
 mod retention;
-mod stop;
-mod unit;
-mod unseen;
+mod shutdown;
+mod silent_damage;
+mod symlinks;
+mod systemd_unit;
 mod webhooks;

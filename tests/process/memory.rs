@@ -1,4 +1,4 @@
-//! Secrets in memory: a moment after the answer that needed one, the process holds none of it any more.
+//! Secrets in memory: shortly after the response that needed a secret, the process no longer holds it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,14 +17,14 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Home, Owner, Server, run};
 use crate::missing::has;
 
-/// How long a secret may stay after its answer.
+/// How long a secret may stay in memory after its response.
 const SOON: Duration = Duration::from_secs(3);
 
-/// What must not be found, by what it is. Every byte is without its highest bit, as all that is searched.
+/// The secrets that must not be found, by what they are. The highest bit of every byte is cleared, as in the searched memory.
 #[derive(Default)]
 struct Canaries(BTreeMap<String, String>);
 
-/// Bytes as text that can be searched fast.
+/// Bytes as text that can be searched quickly.
 fn searchable(bytes: &[u8]) -> String {
     String::from_utf8(bytes.iter().map(|byte| byte & 0x7f).collect()).expect("ASCII")
 }
@@ -35,7 +35,7 @@ impl Canaries {
         self.0.insert(what.to_owned(), searchable(secret.as_ref()));
     }
 
-    /// The secret parts of a key: as text in each of the lines behind the modulus, which is public, and as numbers.
+    /// The secret parts of a key: as text, each line after the public modulus, and as numbers.
     fn add_key(&mut self, what: &str, pem: &str) {
         for (line, number) in pem.lines().filter(|line| line.len() == 64).zip(1..).skip(6) {
             self.add(&format!("{what}, line {number}"), line);
@@ -47,21 +47,21 @@ impl Canaries {
             ("prime 2", key.primes()[1].to_be_bytes()),
         ];
         for (name, bytes) in numbers {
-            // In the middle, as the file has them and as a computation does.
+            // The middle part, in the byte order of the file and in that of a computation.
             let middle = &bytes[bytes.len() / 2 - 12..][..24];
             self.add(&format!("{what}, {name}"), middle);
             self.add(&format!("{what}, {name} as limbs"), middle.iter().rev().copied().collect::<Vec<_>>());
         }
     }
 
-    /// What is found in the memory of a process, by what it is and where.
+    /// The secrets found in the memory of a process, and where.
     fn found_in(&self, process: u32) -> Option<Vec<String>> {
         let memory = File::open(format!("/proc/{process}/mem")).ok()?;
         let maps = fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
         let mut found = Vec::new();
         for line in maps.lines() {
             let (range, rest) = line.split_once(' ')?;
-            // What cannot be written to holds what the file of the program holds.
+            // Mappings that are not writable hold the contents of the program file.
             if !rest.starts_with("rw") {
                 continue;
             }
@@ -76,7 +76,7 @@ impl Canaries {
     }
 }
 
-/// The pages of a mapping that were written to, in their order: most of what is reserved never was.
+/// The pages of a mapping that were written to, in order: most reserved memory never was.
 fn written(memory: &File, begin: u64, end: u64) -> Vec<u8> {
     const ZEROS: [u8; 4_096] = [0; 4_096];
     let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 20]);
@@ -144,7 +144,7 @@ impl Line {
     }
 }
 
-/// The calls of a test, on connections that all stay open on the client's side.
+/// The calls of a test, on connections that stay open on the client's side.
 struct Calls {
     address: SocketAddr,
     tls: bool,
@@ -171,7 +171,7 @@ impl Calls {
         self.canaries.add(&format!("{} ({})", what, self.name), secret);
     }
 
-    /// A fresh password, and the same as it stands in JSON with escapes.
+    /// A fresh password, and the same with JSON escapes.
     fn password(&mut self, what: &str) -> (String, String) {
         let password = format!("pw-{}-{what}-\u{1F600}-{}-k9Zq", self.name, std::process::id());
         let escaped = password.replace('\u{1F600}', "\\ud83d\\ude00");
@@ -260,7 +260,7 @@ fn certificate(home: &Home) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
-/// Whether this process may read the memory of another one, as the server forbids it to all but root.
+/// Whether this process may read the memory of another: the server permits it only to root.
 fn may_look(server: &Server) -> bool {
     let allowed = Canaries::default().found_in(server.pid().as_raw_nonzero().get().cast_unsigned()).is_some();
     if !allowed {
@@ -312,7 +312,7 @@ fn nothing_stays(tls: bool) {
     assert!(canaries.0.len() >= 20);
     let answered = Instant::now();
     loop {
-        // A look takes as long as it takes; what counts is when it began.
+        // A search takes time; what counts is when it started.
         let waited = answered.elapsed();
         let found = canaries.found_in(process).expect("its memory");
         if found.is_empty() {
@@ -324,19 +324,19 @@ fn nothing_stays(tls: bool) {
 }
 
 #[test]
-fn no_secret_of_a_request_or_an_answer_stays_in_memory() {
+fn no_secret_of_a_request_or_response_stays_in_memory() {
     nothing_stays(false);
 }
 
 #[test]
-fn no_secret_of_a_request_or_an_answer_stays_in_memory_with_tls() {
+fn no_secret_of_a_request_or_response_stays_in_memory_with_tls() {
     if has("openssl") {
         nothing_stays(true);
     }
 }
 
 #[test]
-fn the_search_finds_what_is_there() {
+fn the_search_finds_a_known_secret() {
     let secret = format!("a secret of {}", std::process::id()).repeat(2);
     let mut canaries = Canaries::default();
     canaries.add("a secret", &secret);

@@ -1,4 +1,4 @@
-//! An application behind a real nginx that asks orgkeys about every request, with the lines of deploy/nginx-auth.conf.
+//! An application behind a real nginx that asks orgkeys about every request, configured by deploy/nginx-auth.conf.
 
 use std::fs;
 use std::io::Write;
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Home, Owner, Server, answer_of};
 use crate::missing::has;
 
-/// A proxy, and a static file behind it.
+/// A proxy with a static file behind it.
 struct Nginx {
     child: Child,
     socket: PathBuf,
 }
 
-/// The lines that users copy, for this organization and these addresses.
+/// The configuration that users copy, for this organization and these addresses.
 fn lines(home: &Home, server: &Server, org: &str) -> String {
     let lines = include_str!("../../deploy/nginx-auth.conf");
     let (front, back) = (home.path("front.sock"), home.path("back.sock"));
@@ -29,7 +29,7 @@ fn lines(home: &Home, server: &Server, org: &str) -> String {
 }
 
 impl Nginx {
-    /// Starts it; `None` when it is not installed.
+    /// Starts nginx; `None` if it is not installed.
     fn start(home: &Home, server: &Server, org: &str) -> Option<Self> {
         if !has("nginx") {
             return None;
@@ -71,7 +71,7 @@ impl Nginx {
         }
     }
 
-    /// Asks for the application's file with these headers.
+    /// Requests the application's file with these headers.
     fn get(&self, headers: &[(&str, &str)]) -> Answer {
         let mut stream = UnixStream::connect(&self.socket).expect("a connection");
         let mut request = "GET /secret.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".to_owned();
@@ -97,7 +97,7 @@ fn made(server: &Server, owner: &Owner, path: &str, body: &Value) -> Value {
     answer.json()["result"].clone()
 }
 
-/// Makes an API key; gives its id and its secret.
+/// Creates an API key. Returns its id and its secret.
 fn key(server: &Server, owner: &Owner, projects: &[&str], role: u8) -> (i64, String) {
     let path = format!("/api/organizations/{}/api-keys", owner.org);
     let key = json!({ "apiName": "a service", "hasExpireTime": false });
@@ -106,7 +106,7 @@ fn key(server: &Server, owner: &Owner, projects: &[&str], role: u8) -> (i64, Str
     (made["id"].as_i64().expect("an id"), made["apiKey"].as_str().expect("a key").to_owned())
 }
 
-/// What the application saw of the caller.
+/// What the application received about the caller.
 fn forwarded(answer: &Answer) -> [String; 5] {
     ["organization", "key", "role", "projects", "secret"]
         .map(|name| answer.header(&format!("x-seen-{name}")).unwrap_or_else(|| panic!("no {name}: {answer:?}")))
@@ -135,7 +135,7 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
         let answer = nginx.get(headers);
         assert_eq!((answer.status, answer.body.as_slice()), (200, &b"the application"[..]), "{headers:?}");
         assert_eq!(forwarded(&answer)[..4], own, "{headers:?}");
-        assert_eq!(forwarded(&answer)[4], "[]", "the application sees no key");
+        assert_eq!(forwarded(&answer)[4], "[]", "the application does not receive the key");
     }
     let whole = nginx.get(&[("X-Api-Key", deleted.as_str()), forged]);
     assert_eq!(
@@ -155,7 +155,7 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
         &[("X-Api-Key", secret.as_str()), ("X-Api-Key", never)],
     ] {
         let answer = nginx.get(headers);
-        // nginx refuses two Authorization headers by itself.
+        // nginx itself refuses two Authorization headers.
         let two = headers.iter().filter(|(name, _)| *name == "Authorization").count() > 1;
         assert!(answer.status == 401 || (two && answer.status == 400), "{headers:?}: {answer:?}");
         assert!(!String::from_utf8_lossy(&answer.body).contains("the application"));

@@ -1,4 +1,4 @@
-//! The outbox and power cuts: an event that was acknowledged is on its way, and nothing is on its way without its event.
+//! The outbox and power cuts: every acknowledged event has its delivery, and every delivery its event.
 
 use std::thread;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{Home, call, integrity, sqlite};
 
 #[test]
-fn a_delivery_is_there_exactly_when_its_event_is_however_the_server_ends() {
+fn after_a_kill_every_event_has_its_delivery_and_vice_versa() {
     let home = Home::new();
     let (mut server, owner) = home.first_start();
     let body = json!({ "url": "https://a.example", "contexts": [0] });
@@ -50,7 +50,7 @@ fn a_delivery_is_there_exactly_when_its_event_is_however_the_server_ends() {
             rows.map(|row| row.expect("an id")).collect::<Vec<Vec<u8>>>()
         };
         let now = ids(&conn);
-        assert!(now.starts_with(&known), "what was on its way keeps its id, and new ids come after");
+        assert!(now.starts_with(&known), "pending deliveries keep their ids, and new ids come after");
         known = now;
         drop(conn);
         server = home.start();

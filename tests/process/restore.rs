@@ -1,4 +1,4 @@
-//! The way back: only from what is whole, with the old database kept aside, and with what it undid said and recorded.
+//! Restores: only from an intact backup, with the old database set aside, and with a report and a record of what was undone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Home, Owner, Ran, Server, integrity, mode, now, past_triggers, registration, sqlite};
 
-/// A server that was backed up to `copy.db` after one node and one key, and then went on with a second node.
+/// A server that was backed up to `copy.db` after one node and one key, and then registered a second node.
 struct Site {
     home: Home,
     owner: Owner,
@@ -61,7 +61,7 @@ fn last_of_the_server(home: &Home) -> (Value, Value) {
 }
 
 #[test]
-fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
+fn a_restore_installs_the_backup_and_sets_the_old_database_aside() {
     let Site { home, owner, pem, used } = site();
     let (old_heads, new_heads) = (heads(&home, "orgkeys.db"), heads(&home, "copy.db"));
     assert_ne!(old_heads, new_heads);
@@ -90,7 +90,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     assert_eq!(integrity(&home.database), "ok");
     let detail = json!({ "oldHeads": old_heads, "newHeads": new_heads, "tokensEnded": 1 });
     assert_eq!(last_of_the_server(&home), (json!("server.restore"), detail));
-    // The heads that were kept are in the restored log, and the old ones are not.
+    // The printed heads are in the restored log, and the old ones are not.
     home.write("new", new_heads[0].to_string());
     home.write("old", old_heads[0].to_string());
     home.done(&["audit", "verify", "--head", "new"]);
@@ -105,7 +105,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
     let owner = Owner { token: token.lines().next().expect("a token").to_owned(), ..owner };
     assert_eq!(nodes(&server, &owner), ["203.0.113.1"]);
     for (body, path) in used.iter().flat_map(|body| [(body, "/register"), (body, "/unregister")]) {
-        // Also the one whose use the backup has forgotten.
+        // Including the one whose use is not in the backup.
         let answer = server.call("POST", path, None, Some(body));
         assert_eq!(answer.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()), "{path} {body}");
     }
@@ -120,7 +120,7 @@ fn a_restore_brings_the_backup_back_and_keeps_the_old_database_aside() {
 }
 
 #[test]
-fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
+fn keep_tokens_keeps_them_valid_and_the_output_says_what_to_review() {
     let Site { home, owner, .. } = site();
     let output = home.done(&["restore", "copy.db", "--keep-tokens"]);
     for words in [
@@ -141,18 +141,18 @@ fn keep_tokens_lets_them_go_on_and_the_words_say_what_to_review() {
         "{output}"
     );
     let replaced = home.files().iter().filter(|name| name.starts_with("orgkeys.db.before-")).count();
-    assert_eq!(replaced, 2, "each restore keeps what it replaced: {:?}", home.files());
+    assert_eq!(replaced, 2, "each restore keeps the database that it replaced: {:?}", home.files());
 }
 
 #[test]
-fn what_a_killed_server_left_beside_the_database_goes_with_it() {
+fn a_restore_sets_the_log_of_a_killed_server_aside_too() {
     let Site { home, owner, .. } = site();
     let server = home.start();
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     server.kill();
     assert!(home.path("orgkeys.db-wal").metadata().expect("a log").len() > 0);
     let old_heads = heads(&home, "orgkeys.db");
-    // A start puts the log away; a server that is killed again leaves another.
+    // A start checkpoints the log; a server that is killed again leaves another.
     let server = home.start();
     server.call_as(&owner, "GET", "/user/profile");
     server.kill();
@@ -166,7 +166,7 @@ fn what_a_killed_server_left_beside_the_database_goes_with_it() {
 }
 
 #[test]
-fn a_restore_works_where_the_database_is_lost_or_damaged() {
+fn a_restore_works_if_the_database_is_lost_or_damaged() {
     let Site { home, .. } = site();
     fs::remove_file(&home.database).expect("removed");
     let restored: Value = serde_json::from_str(&home.done(&["restore", "copy.db", "--json"])).expect("JSON");
@@ -189,10 +189,10 @@ fn ids(home: &Home) -> Vec<i64> {
 }
 
 #[test]
-fn what_is_recorded_after_a_restore_has_ids_that_nobody_has_seen() {
+fn entries_after_a_restore_get_ids_that_were_never_used() {
     let Site { home, owner, .. } = site();
     let last_id = *ids(&home).last().expect("an entry");
-    // At first the old database knows what was seen; then there is none, and then one that cannot be read.
+    // First with the old database, which knows the ids, then without one, and then with unreadable or shorter ones.
     home.done(&["restore", "copy.db", "--keep-tokens"]);
     let restored = ids(&home);
     let (new, old) = restored.split_last().expect("an entry");
@@ -200,13 +200,13 @@ fn what_is_recorded_after_a_restore_has_ids_that_nobody_has_seen() {
     let server = home.start();
     let (key, _) = server.mint(&owner);
     assert_eq!(ids(&home).last(), Some(&(last_id + 2)));
-    // Whoever followed the old log goes on, and is shown what is new.
+    // A client that followed the old log resumes, and receives the new event.
     let shown = server.followed(&owner, last_id);
     assert!(shown.contains(&format!("\"id\":{},", last_id + 2)) && shown.contains(&key), "{shown}");
     drop(server);
     let other = Home::new();
     assert_eq!(other.first_start().0.stop().0, Some(0));
-    // One that is short of the backup was not the one that went on.
+    // A database shorter than the backup cannot be its continuation.
     let short = fs::read(&other.database).expect("bytes");
     for left in [None, Some(b"SQLite format 3\0 and nothing else".to_vec()), Some(short)] {
         match &left {
@@ -225,7 +225,7 @@ fn what_is_recorded_after_a_restore_has_ids_that_nobody_has_seen() {
 }
 
 #[test]
-fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken() {
+fn without_the_old_database_signed_calls_are_refused_for_15_minutes() {
     let Site { home, owner, pem, .. } = site();
     fs::remove_file(&home.database).expect("removed");
     let before = now();
@@ -250,8 +250,8 @@ fn without_the_old_database_everybody_is_told_until_when_no_signature_is_taken()
 }
 
 #[test]
-fn a_database_that_does_not_continue_the_backup_says_nothing_about_used_signatures() {
-    // On a standby machine there is a fresh database, or an older state of the same one.
+fn used_signatures_are_unknown_unless_the_database_continues_the_backup() {
+    // A standby machine has a fresh database, or an older state of the same one.
     let Site { home, owner, used, .. } = site();
     home.done(&["backup", "later.db"]);
     let fresh = Home::new();
@@ -272,12 +272,12 @@ fn a_database_that_does_not_continue_the_backup_says_nothing_about_used_signatur
 }
 
 #[test]
-fn what_root_restores_belongs_to_the_owner_of_the_folder() {
+fn files_restored_by_root_belong_to_the_owner_of_the_folder() {
     let Site { home, .. } = site();
     let folder = home.path("service");
     fs::create_dir(&folder).expect("made");
     if std::os::unix::fs::chown(&folder, Some(65_534), Some(65_534)).is_err() {
-        eprintln!("not tested without root: whose a restored database is");
+        eprintln!("skipped: only root can restore for another owner");
         return;
     }
     let database = folder.join("orgkeys.db");
@@ -290,7 +290,7 @@ fn what_root_restores_belongs_to_the_owner_of_the_folder() {
 }
 
 #[test]
-fn a_backup_that_is_not_whole_is_refused_and_the_database_is_left_as_it_was() {
+fn an_unusable_backup_is_refused_and_the_database_is_unchanged() {
     let Site { home, .. } = site();
     let copy = fs::read(home.path("copy.db")).expect("bytes");
     let with_sql = |name: &str, sql: &str| {
@@ -305,7 +305,7 @@ fn a_backup_that_is_not_whole_is_refused_and_the_database_is_left_as_it_was() {
     home.write("magic.db", [b"X", &copy[1..]].concat());
     home.write("short.db", &copy[..copy.len() - 4_096]);
     home.write("empty.db", "");
-    // A page of an index that does not fit its table.
+    // A page of an index that contradicts its table.
     let rows = "SELECT rootpage FROM sqlite_schema WHERE name = 'audit_by_time'";
     let page: usize =
         sqlite(&home.path("copy.db")).query_row(rows, [], |row| row.get::<_, u32>(0)).expect("a page") as usize;
@@ -334,7 +334,7 @@ fn a_backup_that_is_not_whole_is_refused_and_the_database_is_left_as_it_was() {
 }
 
 #[test]
-fn beside_a_server_nothing_is_restored() {
+fn a_restore_beside_a_running_server_is_refused() {
     let Site { home, owner, .. } = site();
     let server = home.start();
     let ran = home.run(&["restore", "copy.db"]);
@@ -349,7 +349,7 @@ fn beside_a_server_nothing_is_restored() {
 }
 
 #[test]
-fn a_database_that_is_served_is_not_replaced_though_somebody_removed_its_lock_file() {
+fn a_database_in_use_is_not_replaced_even_without_its_lock_file() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     home.done(&["backup", "copy.db"]);

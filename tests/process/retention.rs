@@ -26,8 +26,8 @@ impl Clock for Moved {
     }
 }
 
-/// A database whose organization came to be twelve days ago and whose audit log is kept for a week; with what
-/// `audit head --json` printed before.
+/// A database whose organization was created twelve days ago and whose audit log is kept for a week, and the earlier
+/// output of `audit head --json`.
 fn trimmed() -> (Home, String) {
     let home = Home::new();
     let moved = Arc::new(Moved(AtomicI64::new(now().millis() - 12 * DAY)));
@@ -53,7 +53,7 @@ fn trimmed() -> (Home, String) {
 }
 
 #[test]
-fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
+fn a_trimmed_log_verifies_and_lists_heads_it_could_not_compare() {
     let (home, before) = trimmed();
     assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact: "));
     let entry = objects(&home.done(&["audit", "export"]))[0].clone();
@@ -77,7 +77,7 @@ fn a_trimmed_log_is_whole_and_says_what_it_could_not_compare() {
 }
 
 #[test]
-fn a_trimmed_log_is_backed_up_and_restored_and_goes_on() {
+fn a_trimmed_log_can_be_backed_up_and_restored() {
     let (home, _) = trimmed();
     home.done(&["backup", "copy.db"]);
     home.done(&["restore", "copy.db"]);
@@ -92,7 +92,7 @@ fn a_trimmed_log_is_backed_up_and_restored_and_goes_on() {
 }
 
 #[test]
-fn the_clock_is_accepted_on_the_command_line() {
+fn clock_accept_resets_the_recorded_time() {
     let home = Home::new();
     drop(home.first_start());
     sqlite(&home.database).execute("UPDATE server SET high_water = 4102444800000", []).expect("ahead");
@@ -104,7 +104,7 @@ fn the_clock_is_accepted_on_the_command_line() {
 }
 
 #[test]
-fn a_restore_does_not_set_time_back() {
+fn a_restore_keeps_the_later_recorded_time() {
     let (home, _) = trimmed();
     home.done(&["backup", "copy.db"]);
     let later = now().millis() + 3_600_000;
@@ -117,7 +117,7 @@ fn a_restore_does_not_set_time_back() {
 }
 
 #[test]
-fn the_days_are_0_or_a_week_at_least() {
+fn audit_days_must_be_0_or_7_to_36500() {
     let home = Home::new();
     for (days, fits) in [("0", true), ("6", false), ("7", true), ("36500", true), ("36501", false)] {
         let ran = home.run(&["config", "--audit-days", days]);

@@ -1,4 +1,4 @@
-//! Deliveries as others' libraries see them: Python's and JavaScript's know ours by its signature, and nothing else.
+//! Deliveries and third-party libraries: Python's and JavaScript's accept their signatures, and no others.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,7 +16,7 @@ const SECRET: [u8; 32] = [7; 32];
 const ID: &str = "delivery-018d0c4e-0000-7000-8000-000000000000";
 const BODY: &str = r#"{"event":"key.delete","name":"Zoë","seq":7}"#;
 
-/// A library's exit status; nothing, and a line about it, when it is not installed here.
+/// A library's exit code; `None`, with a note, if it is not installed.
 fn verify(language: &str, signature: &str, timestamp: i64, body: &str) -> Option<i32> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (venv, node) = (root.join("target/ci/venv/bin/python3"), root.join("target/ci/node"));
@@ -31,7 +31,7 @@ fn verify(language: &str, signature: &str, timestamp: i64, body: &str) -> Option
     command.current_dir(if node.exists() { &node } else { root });
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let status = spawned.ok().map(|mut child| {
-        // It may have ended without reading.
+        // It may have exited without reading.
         let _ = child.stdin.take().expect("its input").write_all(body.as_bytes());
         child.wait().expect("it ends").code().expect("a status")
     });
@@ -45,7 +45,7 @@ fn verify(language: &str, signature: &str, timestamp: i64, body: &str) -> Option
 }
 
 #[test]
-fn the_libraries_of_python_and_javascript_know_a_delivery_by_either_secret() {
+fn python_and_javascript_libraries_verify_a_delivery_with_either_secret() {
     let timestamp = now().millis() / 1_000;
     let sign = |secrets: &[[u8; 32]], timestamp: i64| {
         let secrets: Vec<_> = secrets.iter().map(|secret| SecretSlice::from(secret.to_vec())).collect();

@@ -1,4 +1,4 @@
-"""Drops the requests by which an identity would end itself: what follows would prove nothing."""
+"""Drops requests by which an identity would delete itself: what follows would prove nothing."""
 
 import os
 

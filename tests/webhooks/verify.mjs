@@ -1,6 +1,6 @@
 // Verifies one delivery with the npm library standardwebhooks 1.1.1, found from the working directory:
-// node verify.mjs SECRET ID TIMESTAMP SIGNATURE < BODY. Prints "verified" and exits 0, or exits 1 when the library does not
-// know the signature. 3: the library is not there.
+// node verify.mjs SECRET ID TIMESTAMP SIGNATURE < BODY. Prints "verified" and exits 0, or exits 1 if the library
+// rejects the signature, 3 if the library is not installed.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

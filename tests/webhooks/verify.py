@@ -1,6 +1,6 @@
 """Verifies one delivery with the PyPI library standardwebhooks 1.1.0: verify.py SECRET ID TIMESTAMP SIGNATURE < BODY.
 
-Prints "verified" and exits 0, or exits 1 when the library does not know the signature. 3: the library is not there.
+Prints "verified" and exits 0, or exits 1 if the library rejects the signature, 3 if the library is not installed.
 """
 
 import sys

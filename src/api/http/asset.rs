@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_taken_by_who_names_it_and_not_by_who_refuses_it() {
+    fn gzip_is_sent_only_to_clients_that_accept_it() {
         for taken in ["gzip", "GZIP", "br, gzip;q=0.5", "deflate,gzip, br", "*", "br;q=1, *;q=0.1"] {
             assert!(is_taken(taken), "{taken}");
         }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn two_contents_have_two_tags_and_what_is_compressed_is_what_was_there() {
+    fn each_content_has_its_own_etag_and_decompresses_unchanged() {
         let [one, two] = ["one", "two"].map(|text| Asset::text("text/plain", text).expect("compressed"));
         assert_ne!(one.tag, two.tag);
         assert_eq!((&plain(&one.gzip)[..], &plain(&two.gzip)[..]), (&b"one"[..], &b"two"[..]));

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_a_secret_is_known_from_the_document() {
+    fn operations_that_receive_secrets_are_derived_from_the_document() {
         let expected =
             ["createUser", "loginUser", "logoutUser", "refreshSession", "updateAccount", "verifyEmail"].into();
         assert_eq!(sent_secrets(), expected);

@@ -314,7 +314,7 @@ mod tests {
     const SHARED: [u16; 7] = [401, 408, 413, 415, 429, 500, 503];
 
     #[test]
-    fn each_operation_says_what_its_own_statuses_mean_and_no_others() {
+    fn each_operation_describes_exactly_its_own_statuses() {
         for operation in Apis::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations) {
             let name = operation.operation_id.unwrap_or_default();
             let (description, meanings) = described(&operation);

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_is_no_utf8_is_made_readable_and_any_other_is_left_alone() {
+    fn only_paths_that_are_not_utf8_are_rewritten() {
         let made = |text: &str| readable(&text.parse().expect("an address")).map(|uri| uri.to_string());
         assert_eq!(made("/organization/%FF%2Fa/key?x=%FF").as_deref(), Some("/organization/%EF%BF%BD%2Fa/key?x=%FF"));
         assert_eq!(made("/organization/%C3%A4/key?x=%FF"), None);

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_of_all_kinds_together_leave_threads_and_readers_to_everybody_else() {
+    fn scans_are_limited_per_kind_and_in_total() {
         let events = ScanLimit::default();
         let [streams, pages] = [events.of_another_kind(), events.of_another_kind()];
         let now = |scan_limit: &ScanLimit| scan_limit.begin(None).now_or_never().map(|permit| permit.expect("a look"));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn many_of_one_organization_keep_no_other_waiting() {
+    fn scans_of_one_organization_do_not_block_others() {
         let scan_limit = ScanLimit::default();
         let [one, other] = [1, 2].map(|byte| Some(OrgId::from_bytes([byte; 16])));
         let first = scan_limit.begin(one).now_or_never().expect("at once").expect("a look");

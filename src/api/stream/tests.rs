@@ -41,7 +41,7 @@ fn caller(number: u16) -> Caller {
 }
 
 #[test]
-fn a_thousand_streams_are_open_at_most_and_twenty_of_one_credential() {
+fn at_most_1000_streams_are_open_and_20_per_credential() {
     let stream_quota = Arc::new(StreamQuota::new(metrics()));
     let mut held: Vec<_> = (0..980).map(|number| stream_quota.take(&caller(number)).expect("a place")).collect();
     held.extend((0..19).map(|_| stream_quota.take(&caller(0)).expect("a place")));
@@ -56,7 +56,7 @@ fn a_thousand_streams_are_open_at_most_and_twenty_of_one_credential() {
 }
 
 #[test]
-fn an_organization_has_two_hundred_streams_at_most() {
+fn an_organization_has_at_most_200_streams() {
     let stream_quota = Arc::new(StreamQuota::new(metrics()));
     let of_one = |number: u16| {
         let Identity::User { token, user, .. } = caller(number).identity else { unreachable!("a user") };
@@ -121,7 +121,7 @@ impl Site {
 }
 
 #[tokio::test]
-async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
+async fn a_slow_client_gets_the_resume_position_and_nothing_more() {
     let site = Site::new(0, Duration::from_secs(15), Duration::ZERO);
     let mut pieces = pin!(site.pieces().await);
     let first = pieces.next().await.expect("the beginning").expect("in order");
@@ -136,7 +136,7 @@ async fn a_reader_that_asks_too_late_is_told_where_to_go_on_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn who_looks_through_what_shows_nothing_waits_for_a_turn_and_says_meanwhile_that_it_is_there() {
+async fn a_stream_waiting_for_its_search_turn_sends_comments() {
     let site = Site::new(25_000, Duration::ZERO, Duration::from_hours(1));
     let mut pieces = pin!(site.pieces().await);
     let turn = site.api.shared.searches.turn().await;
@@ -154,7 +154,7 @@ async fn who_looks_through_what_shows_nothing_waits_for_a_turn_and_says_meanwhil
 }
 
 #[tokio::test]
-async fn nobody_else_searches_before_the_pause_after_a_search_is_over() {
+async fn one_search_runs_at_a_time_with_a_pause_after_it() {
     let searches = Searches::new();
     let turn = searches.turn().await;
     assert!(searches.turn().now_or_never().is_none(), "two at once");

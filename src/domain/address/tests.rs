@@ -11,7 +11,7 @@ fn reach(address: &str, nets: &[&str]) -> Result<(), &'static str> {
 }
 
 #[test]
-fn a_plain_url_is_taken_apart() {
+fn a_plain_url_is_parsed_into_its_parts() {
     let target = Target::parse("https://Hooks.Example.org/a/b?c=d").expect("a target");
     assert_eq!((target.name(), target.port(), target.is_https()), ("hooks.example.org", 443, true));
     assert_eq!((target.authority(), target.path()), ("hooks.example.org", "/a/b?c=d"));
@@ -23,7 +23,7 @@ fn a_plain_url_is_taken_apart() {
 }
 
 #[test]
-fn what_has_no_plain_meaning_is_refused() {
+fn ambiguous_and_invalid_urls_are_refused() {
     for url in [
         "",
         "example.org",
@@ -77,7 +77,7 @@ fn what_has_no_plain_meaning_is_refused() {
 }
 
 #[test]
-fn odd_spellings_of_an_address_are_that_address() {
+fn unusual_notations_of_an_address_are_recognized() {
     for host in [
         "127.0.0.1",
         "2130706433",
@@ -101,7 +101,7 @@ fn odd_spellings_of_an_address_are_that_address() {
 }
 
 #[test]
-fn what_leads_out_of_the_house_may_be_reached() {
+fn public_addresses_may_be_reached() {
     for address in [
         "1.1.1.1",
         "8.8.8.8",
@@ -120,7 +120,7 @@ fn what_leads_out_of_the_house_may_be_reached() {
 }
 
 #[test]
-fn what_leads_into_the_house_or_nowhere_may_not() {
+fn internal_and_reserved_addresses_may_not_be_reached() {
     for address in [
         "0.0.0.0",
         "0.1.2.3",
@@ -181,7 +181,7 @@ fn what_leads_into_the_house_or_nowhere_may_not() {
 }
 
 #[test]
-fn a_network_is_opened_by_its_name_and_no_other_spelling() {
+fn permitting_a_network_does_not_permit_its_embedded_ipv6_forms() {
     assert_eq!(reach("127.0.0.1", &["127.0.0.0/8"]), Ok(()));
     assert_eq!(reach("192.168.1.5", &["10.0.0.0/8", "192.168.1.5/32"]), Ok(()));
     assert_eq!(reach("fd00::5", &["fd00::/8"]), Ok(()));
@@ -194,7 +194,7 @@ fn a_network_is_opened_by_its_name_and_no_other_spelling() {
 }
 
 #[test]
-fn metadata_services_are_never_opened_in_any_spelling() {
+fn metadata_services_are_never_permitted_in_any_notation() {
     for address in [
         "169.254.169.254",
         "169.254.170.2",
@@ -229,7 +229,7 @@ fn metadata_services_are_never_opened_in_any_spelling() {
 }
 
 #[test]
-fn in_the_clear_only_opened_networks_are_reached() {
+fn plain_http_reaches_only_permitted_networks() {
     let (http, https) = (Target::parse("http://a.example/"), Target::parse("https://a.example/"));
     let (http, https) = (http.expect("a target"), https.expect("a target"));
     let (public, home) = ("8.8.8.8".parse().expect("an address"), "10.0.0.1".parse().expect("an address"));

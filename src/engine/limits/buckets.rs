@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_holds_its_burst_and_fills_by_its_rate_but_never_beyond() {
+    fn a_bucket_refills_at_its_rate_up_to_its_burst() {
         let (buckets, now) = (Buckets::new(200, 12_000).expect("a limit"), Instant::now());
         assert_eq!(taken(&buckets, 1, now), 12_000);
         assert_eq!(buckets.take(1, now), 5 * MILLISECOND);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_takes_nothing_and_a_refusal_takes_nothing() {
+    fn checks_and_refusals_take_nothing_from_a_bucket() {
         let (buckets, now) = (Buckets::new(10, 2).expect("a limit"), Instant::now());
         for _ in 0..10 {
             assert_eq!(buckets.wait(&1, now), Duration::ZERO);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_charged_comes_back_at_the_same_rate() {
+    fn charges_are_refilled_at_the_same_rate() {
         let (buckets, now) = (Buckets::new(10, 2).expect("a limit"), Instant::now());
         buckets.charge(1, 50, now);
         assert_eq!(buckets.wait(&1, now), 4_900 * MILLISECOND);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn full_buckets_are_thrown_away_and_the_others_kept() {
+    fn full_buckets_are_discarded_and_others_kept() {
         let (buckets, now) = (Buckets::new(1, 60).expect("a limit"), Instant::now());
         assert_eq!(taken(&buckets, 0, now), 60);
         for key in 1..u32::try_from(MANY).expect("a number") {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_of_nothing_is_no_limit_and_the_greatest_is_one_that_works() {
+    fn rate_0_means_no_limit_and_the_maximum_rate_works() {
         assert!(Buckets::<u32>::new(0, 5).is_none());
         let buckets = Buckets::new(u32::MAX, u32::MAX).expect("a limit");
         assert_eq!(buckets.take(1, Instant::now()), Duration::ZERO);

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_keeps_failing_rests_twice_as_long_each_time_up_to_30_seconds() {
+    fn backoff_doubles_with_each_failure_up_to_30_seconds() {
         let (mut backoffs, attempt) = (Backoffs::default(), attempt(0));
         let mut now = Instant::now();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_rests_as_long_as_it_asks_up_to_a_day_and_is_forgotten_in_the_end() {
+    fn backoff_honors_retry_after_up_to_a_day_and_is_finally_forgotten() {
         let (mut backoffs, attempt) = (Backoffs::default(), attempt(0));
         let now = Instant::now();
         backoffs.record(&attempt, &asks(20), now);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_under_way_with_it_neither_ends_nor_hides_a_rest_that_was_asked_for() {
+    fn results_of_parallel_attempts_do_not_end_a_requested_pause() {
         let (mut backoffs, attempt) = (Backoffs::default(), attempt(0));
         let now = Instant::now();
         for outcome in [FAILED, asks(60), TAKEN, FAILED] {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_was_roused_begins_anew_and_hears_nothing_of_before() {
+    fn a_resumed_webhook_ignores_results_of_earlier_attempts() {
         let (mut backoffs, before, after) = (Backoffs::default(), attempt(1), attempt(2));
         let (now, webhook) = (Instant::now(), before.webhook);
         backoffs.record(&before, &asks(3_600), now);

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_knows_its_own_addresses() {
+    fn own_addresses_are_recognized() {
         assert!(is_own(Ipv4Addr::LOCALHOST.into()));
         assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
     }

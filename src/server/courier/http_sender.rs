@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_wish() {
+    fn invalid_retry_after_values_are_ignored() {
         for value in
             ["", "-1", "1.5", "soon", "+5", "0x10", "Mon, 99 Jan 2024 10:35:00 GMT", "Thu, 01 Jan 1960 00:00:00 GMT"]
         {

@@ -154,7 +154,7 @@ mod tests {
     const BARE: &str = "\r\nGET / HTTP/1.1\r\nHost: a\n\r\n";
 
     #[test]
-    fn heads_and_bodies_are_told_apart_however_they_come() {
+    fn heads_and_bodies_are_separated_at_any_read_size() {
         let chunked = "5;x=\"y\"\r\n\n\r\n\r\n\r\nA\r\n0\r\n\r\nGET /\r\n000\r\nTrailer: a\r\n\r\n";
         // Each head with the body that follows it.
         let requests = [
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_that_cannot_be_so_large_has_no_end() {
+    fn an_impossibly_large_chunk_size_never_ends() {
         let mut frames = Frames::new();
         frames.measure(b"GET / HTTP/1.1\r\n\r\n");
         frames.head_ended(None);

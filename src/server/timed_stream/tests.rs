@@ -37,7 +37,7 @@ async fn serve(stream: DuplexStream, deadlines: Timeouts, last: bool) -> hyper::
 }
 
 #[tokio::test]
-async fn a_connection_whose_request_never_had_to_be_waited_for_ends_when_it_is_idle_too_long() {
+async fn a_connection_with_an_immediate_request_is_closed_when_idle() {
     let (mut client, server) = duplex(4_096);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
     // On a separate task, which only its own timer wakes.
@@ -49,7 +49,7 @@ async fn a_connection_whose_request_never_had_to_be_waited_for_ends_when_it_is_i
 }
 
 #[tokio::test]
-async fn a_client_that_takes_its_answer_in_slowly_but_steadily_is_not_idle() {
+async fn a_client_that_reads_slowly_but_steadily_is_not_idle() {
     let (mut client, server) = duplex(64);
     let serving = tokio::spawn(serve(server, IDLE, false));
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
@@ -85,7 +85,7 @@ async fn serve_in_pieces(stream: DuplexStream, deadlines: Timeouts, pieces: usiz
 }
 
 #[tokio::test]
-async fn an_answer_that_pauses_is_not_idle_and_its_connection_is_once_it_has_ended() {
+async fn a_response_that_pauses_is_not_idle_until_it_has_ended() {
     let (mut client, server) = duplex(4_096);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
     let serving = tokio::spawn(serve_in_pieces(server, IDLE, 3, IDLE.idle * 3, 4));
@@ -97,7 +97,7 @@ async fn an_answer_that_pauses_is_not_idle_and_its_connection_is_once_it_has_end
 }
 
 #[tokio::test]
-async fn an_answer_without_end_that_nobody_takes_in_is_ended() {
+async fn an_endless_response_that_nobody_reads_is_aborted() {
     let (mut client, server) = duplex(64);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
     let deadlines = Timeouts { request: Duration::from_millis(50), idle: NEVER, ..IDLE };
@@ -106,7 +106,7 @@ async fn an_answer_without_end_that_nobody_takes_in_is_ended() {
 }
 
 #[tokio::test]
-async fn the_rest_of_a_refused_request_is_thrown_away_until_its_client_has_closed() {
+async fn the_rest_of_a_refused_request_is_discarded_until_the_client_closes() {
     let (mut client, server) = duplex(64);
     let serving = tokio::spawn(serve(server, IDLE, true));
     client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").await.expect("written");
@@ -119,7 +119,7 @@ async fn the_rest_of_a_refused_request_is_thrown_away_until_its_client_has_close
 }
 
 #[tokio::test]
-async fn a_refused_client_that_goes_on_sending_is_not_listened_to_for_ever() {
+async fn a_refused_client_that_keeps_sending_is_disconnected() {
     let (mut client, server) = duplex(4_096);
     let deadlines = Timeouts { request: Duration::from_millis(50), ..IDLE };
     let serving = tokio::spawn(serve(server, deadlines, true));

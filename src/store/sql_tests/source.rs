@@ -247,7 +247,7 @@ fn read(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
 }
 
 #[test]
-fn a_statement_is_read_in_each_of_its_forms() {
+fn a_statement_is_extracted_in_each_of_its_forms() {
     let (statements, unseen) = read(
         r#"
         const COLUMNS: &str = "id, \
@@ -265,7 +265,7 @@ fn a_statement_is_read_in_each_of_its_forms() {
 }
 
 #[test]
-fn what_cannot_be_read_does_not_pass() {
+fn unresolvable_statements_are_reported() {
     for (text, expected) in [
         (r#"fn f() { tx.row(&format!("SELECT 1 FROM org WHERE {x}"), [], get) }"#, "{x} cannot be resolved"),
         (r#"fn f() { let x = "a".to_owned() + b; tx.row(&format!("SELECT 1 FROM {x}"), [], get) }"#, "x is assembled"),

@@ -1,4 +1,4 @@
-//! What the operations act on, and everybody who calls them.
+//! The resources that the operations act on, and their callers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::webhooks::Hook;
 
 pub const IP: &str = "203.0.113.7";
 
-/// What is put in the place of a path's variables.
+/// Values for the variables of a path.
 pub type Ids = Vec<(&'static str, String)>;
 
-/// What the operations act on, renewed where one of them took it away.
+/// The resources that the operations act on, recreated after an operation has removed one.
 pub struct Scene {
     pub server: Server,
     pub owner: Identity,
@@ -28,9 +28,9 @@ pub struct Scene {
     /// Organization, key, node and user of the other organization.
     pub others: [String; 4],
     pem: String,
-    /// Who has a password.
+    /// A user with a password.
     person: Person,
-    /// A project of the own organization, and a key of it.
+    /// A project of the caller's organization, and one of its keys.
     project: String,
     project_key: (i64, String),
 }
@@ -43,7 +43,7 @@ pub enum Credential {
     ApiKey(String),
 }
 
-/// A column of the table: a credential, and whose it is. Those that are nobody's stand for the owner.
+/// A column of the table: a credential and its user. Credentials that belong to nobody stand for the owner.
 pub struct Column {
     pub credential: Credential,
     user: String,
@@ -69,7 +69,7 @@ impl Scene {
         Self { server, owner, other, others, pem, person, project, project_key }
     }
 
-    /// Every column of the table, and then those of API keys.
+    /// All columns of the table, those of API keys last.
     pub async fn columns(&self) -> Vec<Column> {
         let (server, owner) = (&self.server, &self.owner);
         let mut roles = Vec::new();
@@ -98,7 +98,7 @@ impl Scene {
         nobodys.map(owners).chain(members).chain(keys.into_iter().map(owners)).collect()
     }
 
-    /// Makes sure of what the operation needs; gives the ids to put into its path in the own organization, and its body.
+    /// Prepares what the operation needs. Returns the ids for its path in the caller's own organization, and its body.
     pub async fn ready(&mut self, operation: &str, column: &Column) -> (Ids, Option<Value>) {
         let org = self.owner.org.clone();
         let mut ids: Ids = ["{idOrg}", "{orgId}", "{organizationId}"].map(|name| (name, org.clone())).into();
@@ -131,7 +131,7 @@ impl Scene {
         (ids, body)
     }
 
-    /// The ids of another organization, to be put before those of the own one.
+    /// The ids of another organization, to put before those of the caller's own.
     pub fn elsewhere(&self, org: &str) -> Ids {
         let mut ids: Ids = ["{idOrg}", "{orgId}", "{organizationId}"].map(|name| (name, org.to_owned())).into();
         let [_, key, node, user] = self.others.clone();
@@ -139,7 +139,7 @@ impl Scene {
         ids
     }
 
-    /// A node that stands, or is deleted where it is to be activated; gives the body of a signed call.
+    /// Prepares an active node, or a deleted one for `activateNode`. Returns the body of a signed call.
     async fn node(&mut self, operation: &str) -> Option<Value> {
         let (server, owner) = (&self.server, &self.owner);
         if !matches!(operation, "registerNode" | "unregisterNode" | "deleteNode" | "activateNode") {
@@ -173,7 +173,7 @@ impl Scene {
         }
     }
 
-    /// The project and the API key that an operation is about, and its body.
+    /// The project and the API key that an operation acts on, and its body.
     async fn project(&self, operation: &str) -> (Ids, Option<Value>) {
         let (server, owner) = (&self.server, &self.owner);
         let id = match operation {
@@ -206,7 +206,7 @@ impl Scene {
         (ids, body)
     }
 
-    /// The webhook and the delivery that an operation is about, and its body.
+    /// The webhook and the delivery that an operation acts on, and its body.
     async fn webhook(&self, operation: &str) -> (Ids, Option<Value>) {
         if !operation.contains("Webhook") {
             return (Vec::new(), None);
@@ -233,7 +233,7 @@ impl Scene {
         (ids, body)
     }
 
-    /// The person whom an operation is about, and its body.
+    /// The user that an operation acts on, and its body.
     async fn person(&self, operation: &str, caller: &str) -> (String, Option<Value>) {
         let (server, owner) = (&self.server, &self.owner);
         let new = json!({
@@ -268,7 +268,7 @@ impl Scene {
         }
     }
 
-    /// Calls as somebody.
+    /// Calls with a credential.
     pub async fn call(&self, method: &str, path: &str, credential: &Credential, body: Option<&Value>) -> Answer {
         let method = method.to_uppercase().parse().expect("a method");
         let request = self.server.request(method, path);
@@ -281,19 +281,19 @@ impl Scene {
     }
 }
 
-/// The path with the first id of each name.
+/// The path with the first id given for each variable.
 pub fn filled(path: &str, ids: &[(&'static str, String)]) -> String {
     let path = ids.iter().fold(path.to_owned(), |path, (name, id)| path.replace(name, id));
     assert!(!path.contains('{'), "{path} has a variable that this test does not know");
     path
 }
 
-/// The body that leaves an API key nearly as it was.
+/// The body of an update that leaves an API key almost unchanged.
 fn changed(id: i64, role: i64) -> Value {
     json!({ "id": id, "name": "b", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": role })
 }
 
-/// Another access token of somebody.
+/// Another access token of the same user.
 pub async fn token(server: &Server, identity: &Identity, ttl: Ttl) -> String {
     let (system, user) = (Arc::clone(&server.system), identity.user.clone());
     let made = blocking(move || admin::create_token(&system, &user, ttl).expect("a token")).await;

@@ -1,8 +1,8 @@
-//! What each operation leaves in the audit log.
+//! The audit entry that each operation records.
 
-/// The operation, who calls it, the path, the body, the status, and the one entry that it leaves (none if empty):
-/// action, context, context id, change, outcome, detail, and the project if it has one. Capitals stand for ids and for
-/// bodies with signatures or tokens.
+/// Operation, caller, path, body, status, and the one entry that it records (none if empty): action, context,
+/// context id, change, outcome, detail, and the project if it has one. Capitals stand for ids, and for bodies with
+/// signatures or tokens.
 pub const TABLE: &[(&str, &str, &str, &str, u16, &str)] = &[
     ("getProfile", "OWNER", "/user/profile", "", 200, "user.profile 3 OWNER - done -"),
     ("getProfile", "", "/user/profile", "", 401, ""),

@@ -1,18 +1,18 @@
-//! What of a document breaks the clients that an older one made? Everything that they could send is still taken, and
-//! everything that they read is still there.
+//! Finds what in a document breaks clients of an older one: all that they could send must still be accepted, and all
+//! that they read must still be there.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-/// One thing that breaks clients, and the operation and the schemas in which it lies.
+/// A breaking change, and the operation and schemas that contain it.
 #[derive(Debug)]
 pub struct Break {
     pub what: String,
     pub within: Vec<String>,
 }
 
-/// Everything of `new` that breaks clients of `old`.
+/// Everything in `new` that breaks clients of `old`.
 pub fn breaks(old: &Value, new: &Value) -> Vec<Break> {
     let mut found = Vec::new();
     for (path, item) in entries(&old["paths"]) {
@@ -27,20 +27,20 @@ pub fn breaks(old: &Value, new: &Value) -> Vec<Break> {
     found
 }
 
-/// Who uses a schema: what the server takes may grow, and what it gives may not lose anything.
+/// The direction of a schema: a request schema may accept more, a response schema may not lose anything.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Way {
     In,
     Out,
 }
 
-/// One operation of both documents.
+/// The comparison of one operation in both documents.
 struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
-    /// The operation and the schemas on the way to what is looked at.
+    /// The operation and the schemas on the way to the current place.
     within: Vec<String>,
-    /// Pairs of references that were looked at: a schema may hold itself.
+    /// Pairs of references that were compared: a schema may contain itself.
     compared: HashSet<(String, String, Way)>,
     found: Vec<Break>,
 }
@@ -57,7 +57,7 @@ impl<'a> Comparison<'a> {
             return self.unless(false, place, "is gone");
         }
         self.unless(old["operationId"] == new["operationId"], place, "has another operationId");
-        // Generated clients have a class or a module for each.
+        // Generated clients have a class or a module per tag.
         self.unless(old["tags"] == new["tags"], place, "has another tag");
         let (before, now) = (alternatives(self.old, old), alternatives(self.new, new));
         let enough = |had: &HashSet<&str>| now.iter().any(|asked| asked.is_subset(had));
@@ -98,7 +98,7 @@ impl<'a> Comparison<'a> {
         self.unless(old["required"] == true || new["required"] != true, place, "became required");
     }
 
-    /// Which refusals there are may change; what stands in them may not.
+    /// The set of error statuses may change; the content of an error may not.
     fn answers(&mut self, place: &str, old: &'a Value, new: &'a Value) {
         for (status, answer) in entries(old) {
             let (place, other) = (format!("{place}: {status}"), &new[status]);
@@ -144,7 +144,7 @@ impl<'a> Comparison<'a> {
         for key in ["type", "format"] {
             self.unless(old[key] == new[key], place, &format!("has another {key}"));
         }
-        self.unless(old["x-alias"].is_null() || old["x-alias"] == new["x-alias"], place, "lost a spelling");
+        self.unless(old["x-alias"].is_null() || old["x-alias"] == new["x-alias"], place, "lost an alias");
         self.known_values(place, &old["enum"], &new["enum"], way);
         match way {
             Way::In => self.limits(place, old, new),
@@ -169,9 +169,9 @@ impl<'a> Comparison<'a> {
         self.unless(!won || way == Way::In, place, "has a new value in its enum");
     }
 
-    /// What was taken is still taken.
+    /// What was accepted must still be accepted.
     fn limits(&mut self, place: &str, old: &Value, new: &Value) {
-        self.unless(old["nullable"] != true || new["nullable"] == true, place, "may not be null any more");
+        self.unless(old["nullable"] != true || new["nullable"] == true, place, "may no longer be null");
         for key in ["maxLength", "maximum", "maxItems", "maxProperties"] {
             let holds = new[key].as_f64().is_none_or(|new| old[key].as_f64().is_some_and(|old| old <= new));
             self.unless(holds, place, &format!("has a smaller {key}"));
@@ -185,7 +185,7 @@ impl<'a> Comparison<'a> {
             self.unless(holds, place, &format!("has another {key}"));
         }
         let closed = |schema: &Value| schema["additionalProperties"] == false;
-        self.unless(closed(old) || !closed(new), place, "takes no other fields any more");
+        self.unless(closed(old) || !closed(new), place, "no longer accepts other fields");
     }
 
     fn fields(&mut self, place: &str, old: &'a Value, new: &'a Value, way: Way) {
@@ -206,7 +206,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The sets of credentials of which each alone is enough.
+/// The sets of credentials, each of which is sufficient.
 fn alternatives<'a>(document: &'a Value, operation: &'a Value) -> Vec<HashSet<&'a str>> {
     let own = operation.get("security").unwrap_or(&document["security"]);
     let sets: Vec<_> = items(own).map(|set| entries(set).map(|(name, _)| name).collect()).collect();

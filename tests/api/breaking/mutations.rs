@@ -1,10 +1,10 @@
-//! Every way in which a document can break its clients is found, and what helps them passes.
+//! Every kind of breaking change is detected, and compatible changes pass.
 
 use serde_json::{Value, json};
 
 use super::compare::breaks;
 
-/// A change at a place of the document: a value that is set, or nothing for one that goes.
+/// A change at a place of the document: its new value, or `None` to remove it.
 type Change<'a> = (&'a str, Option<Value>);
 
 const GET: &str = "/paths/~1things/get";
@@ -73,7 +73,7 @@ fn changed((pointer, value): &Change<'_>) -> Value {
     document
 }
 
-/// Sees that each change breaks as it should, at the place and in the way that it should.
+/// Checks that each change is reported as breaking, at the expected place and for the expected reason.
 fn caught(changes: Vec<(String, Option<Value>, &str)>) {
     for (pointer, value, wanted) in changes {
         let change = (&*pointer, value);
@@ -83,12 +83,12 @@ fn caught(changes: Vec<(String, Option<Value>, &str)>) {
 }
 
 #[test]
-fn a_document_breaks_nothing_of_itself() {
+fn a_document_is_compatible_with_itself() {
     assert_eq!(breaks(&small(), &small()).len(), 0);
 }
 
 #[test]
-fn an_operation_that_goes_or_asks_for_more_breaks() {
+fn removing_an_operation_or_requiring_more_is_breaking() {
     let required = json!({ "name": "more", "in": "query", "required": true, "schema": { "type": "string" } });
     let bearer = Some(json!([{ "bearer": [] }]));
     caught(vec![
@@ -111,34 +111,34 @@ fn an_operation_that_goes_or_asks_for_more_breaks() {
 }
 
 #[test]
-fn a_request_that_is_taken_less_often_breaks() {
+fn accepting_fewer_requests_is_breaking() {
     caught(vec![
         (BODY.to_owned(), None, "the body is gone"),
         (format!("{BODY}/required"), Some(json!(true)), "the body became required"),
         (format!("{BODY}/content/application~1json"), None, "application/json is gone"),
         (format!("{IN}/required/-"), Some(json!("count")), ".count became required"),
         (format!("{IN}/properties/count"), None, ".count is gone"),
-        (format!("{IN}/properties/count/nullable"), None, ".count may not be null any more"),
+        (format!("{IN}/properties/count/nullable"), None, ".count may no longer be null"),
         (format!("{IN}/properties/count/minimum"), Some(json!(1)), "has a larger minimum"),
         (format!("{IN}/properties/count/maximum"), Some(json!(8)), "has a smaller maximum"),
         (format!("{IN}/properties/count/exclusiveMaximum"), Some(json!(true)), "has another exclusiveMaximum"),
         (format!("{IN}/properties/count/format"), Some(json!("int64")), "has another format"),
         (format!("{IN}/properties/name/type"), Some(json!("integer")), "has another type"),
-        (format!("{IN}/properties/name/x-alias"), None, ".name lost a spelling"),
+        (format!("{IN}/properties/name/x-alias"), None, ".name lost an alias"),
         (format!("{IN}/properties/name/minLength"), Some(json!(2)), "has a larger minLength"),
         (format!("{IN}/properties/name/pattern"), Some(json!("^b")), "has another pattern"),
         (format!("{IN}/properties/name/enum"), Some(json!(["a"])), "has another enum"),
         (format!("{IN}/properties/tags/maxItems"), Some(json!(8)), "has a smaller maxItems"),
         (format!("{IN}/properties/tags/minItems"), Some(json!(1)), "has a larger minItems"),
         (format!("{IN}/properties/tags/items/maxLength"), Some(json!(8)), "has a smaller maxLength"),
-        (format!("{IN}/additionalProperties"), Some(json!(false)), "takes no other fields any more"),
+        (format!("{IN}/additionalProperties"), Some(json!(false)), "no longer accepts other fields"),
         ("/components/schemas/Kind/enum/0".to_owned(), None, ".kind lost a value of its enum"),
         ("/components/schemas/Kind/enum".to_owned(), None, ".kind has another enum"),
     ]);
 }
 
 #[test]
-fn an_answer_that_says_less_or_other_things_breaks() {
+fn removing_or_changing_parts_of_a_response_is_breaking() {
     caught(vec![
         (format!("{GET}/responses/200"), None, "200 is gone"),
         (format!("{GET}/responses/200/content/application~1json"), None, "application/json is gone"),
@@ -158,7 +158,7 @@ fn an_answer_that_says_less_or_other_things_breaks() {
 }
 
 #[test]
-fn what_helps_or_only_explains_passes() {
+fn additions_and_descriptions_are_compatible() {
     let operation = json!({ "operationId": "getMore", "responses": {} });
     let optional = json!({ "name": "more", "in": "query", "schema": { "type": "string" } });
     let changes: Vec<Change<'_>> = vec![

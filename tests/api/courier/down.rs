@@ -1,4 +1,4 @@
-//! A receiver that stays down, the whole way: the real courier walks all its deliveries through the schedule and gives them up in time.
+//! A receiver that stays down, with the real courier: all its deliveries follow the schedule and fail on time.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use serde_json::json;
 
+use super::end_to_end::{header, until};
 use super::nobody;
 use super::receiver::Receiver;
-use super::whole::{header, until};
 use crate::harness::Server;
-use crate::outbox_bound::number;
 use crate::outbox_down::details;
+use crate::outbox_limit::number;
 use crate::webhooks::Hook;
 
 const MANY: i64 = 300;
 const MINUTE: i64 = 60_000;
 
-/// The schedule, in minutes, with all its jitter.
+/// The length of the schedule in minutes, with the maximum jitter.
 const WHOLE: i64 = (5 + 30 + 120 + 300 + 600 + 840 + 1_200 + 1_440) * 11 / 10 + 1;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_hundred_deliveries_to_nobody_have_all_ended_after_their_schedule() {
+async fn deliveries_to_a_dead_receiver_all_fail_at_the_end_of_their_schedule() {
     let server = Server::with(|flags| flags.with("webhook_allow", "127.0.0.0/8")).await;
     let owner = server.owner_of("acme").await;
     let url = format!("http://{}/", nobody().await);
-    // Only what it is tested with, and not that it was made.
+    // It gets only its test deliveries, not the event of its own creation.
     let hook = Hook::make(&server, &owner, &json!({ "url": url, "contexts": [1], "disabled": true })).await;
     hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
     for _ in 0..MANY {
@@ -39,14 +39,14 @@ async fn three_hundred_deliveries_to_nobody_have_all_ended_after_their_schedule(
             server.courier.hurry();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Ten minutes after the next is due: nobody looks more often, and nothing is later than that.
+        // Ten minutes after the next is due: the courier looks no more often, and nothing is later than that.
         let next = number(&server, "SELECT coalesce(min(due_at), 0) FROM delivery WHERE state = 'pending'").await;
         server.pass((next - server.now()).max(0) + 10 * MINUTE);
     }
     let took = (server.now() - start) / MINUTE;
-    // Each of the nine waits may be met ten minutes late.
+    // Each of the nine waits may end ten minutes late.
     assert!(took <= WHOLE + 10 * 10, "{took} minutes of {WHOLE}");
-    assert!(took >= WHOLE * 10 / 11 - 1, "{took} minutes: none was given up early");
+    assert!(took >= WHOLE * 10 / 11 - 1, "{took} minutes: none failed early");
     let tried = "SELECT count(*) FROM delivery WHERE state = 'failed' AND attempts = 10";
     assert_eq!(number(&server, tried).await, MANY);
     let recorded = details(&server, "webhook.failed").await;
@@ -56,7 +56,7 @@ async fn three_hundred_deliveries_to_nobody_have_all_ended_after_their_schedule(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_receiver_likes_arrives_in_the_middle_of_much_that_it_refuses() {
+async fn an_accepted_event_is_delivered_among_120_refused_ones() {
     for answer in ["HTTP/1.1 422 X\r\n\r\n", "HTTP/1.1 500 X\r\n\r\n"] {
         let server = Server::with(|flags| flags.with("webhook_allow", "127.0.0.0/8")).await;
         let owner = server.owner_of("acme").await;
@@ -72,7 +72,7 @@ async fn what_a_receiver_likes_arrives_in_the_middle_of_much_that_it_refuses() {
         for _ in 0..60 {
             server.project(&owner, "a").await;
         }
-        until(&server, "it is taken", async || {
+        until(&server, "it is delivered", async || {
             hook.deliveries(&server, &owner, "?state=delivered").await["total"] == 1
         })
         .await;

@@ -1,4 +1,4 @@
-//! URLs that want to be delivered to where they must not: a listener on this machine sees none of them.
+//! URLs that try to reach forbidden addresses: a listener on this machine sees none of them.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use super::{Lying, attempt, sender, why};
 
 /// `{}` is the port of the canary, which listens on 127.0.0.1 and [`::1`].
 const URLS: [&str; 98] = [
-    // Plainly this machine.
+    // This machine, written plainly.
     "http://127.0.0.1:{}/",
     "https://127.0.0.1:{}/",
     "http://localhost:{}/",
@@ -25,7 +25,7 @@ const URLS: [&str; 98] = [
     "https://0.0.0.0:{}/",
     "http://0:{}/",
     "http://0.0:{}/",
-    // Numbers in other clothes.
+    // Numbers in other notations.
     "http://2130706433:{}/",
     "https://2130706433:{}/",
     "http://0x7f000001:{}/",
@@ -47,13 +47,13 @@ const URLS: [&str; 98] = [
     "http://127。0。0。1:{}/",
     "http://①②⑦.⓪.⓪.①:{}/",
     "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ:{}/",
-    // Numbers too large, which some readers wrap around.
+    // Numbers that are too large, which some parsers wrap around.
     "http://4294967296:{}/",
     "http://6425673729:{}/",
     "http://127.0.0.257:{}/",
     "http://383.0.0.1:{}/",
     "http://0x17f000001:{}/",
-    // IPv6 and what stands in for IPv4.
+    // IPv6, and the forms that embed IPv4.
     "http://[::1]:{}/",
     "https://[::1]:{}/",
     "http://[0:0:0:0:0:0:0:1]:{}/",
@@ -77,7 +77,7 @@ const URLS: [&str; 98] = [
     "http://::1:{}/",
     "http://[::1:{}/",
     "http://[[::1]]:{}/",
-    // Who is the host here?
+    // Ambiguous hosts.
     "http://example.org@127.0.0.1:{}/",
     "http://example.org:80@127.0.0.1:{}/",
     "http://127.0.0.1:{}@example.org/",
@@ -106,7 +106,7 @@ const URLS: [&str; 98] = [
     "http://127.0.0.1 :{}/",
     "http://127.0.0.1\u{ad}:{}/",
     "http://127.0.0.1\u{200b}:{}/",
-    // Other ways of asking.
+    // Other schemes.
     "ftp://127.0.0.1:{}/",
     "gopher://127.0.0.1:{}/_POST",
     "file://127.0.0.1:{}/etc/passwd",
@@ -126,14 +126,14 @@ async fn canaries() -> (Receiver, Option<Receiver>) {
 }
 
 #[tokio::test]
-async fn no_url_leads_to_this_machine() {
+async fn no_url_reaches_this_machine() {
     let (canary, canary6) = canaries().await;
-    // Whatever is a name leads home, as a hostile name server would have it.
+    // Every name resolves to this machine, as a hostile name server would have it.
     let liar = Lying::new(&[&["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0"]]);
     let sender = sender(liar, &[]);
     for (number, url) in URLS.iter().enumerate() {
         let plain = url.replace("{}", &canary.address.port().to_string());
-        // In the clear the scheme alone would be refused, whatever the address; the canary sees a handshake too.
+        // Plain HTTP would be refused for its scheme alone, whatever the address; the canary sees an HTTPS handshake too.
         for url in [plain.replacen("http:", "https:", 1), plain] {
             let outcome = sender.send(&attempt(number as u128, &url)).await;
             assert!(matches!(outcome, Outcome::Failed { .. }), "{url:?}: {outcome:?}");
@@ -143,11 +143,11 @@ async fn no_url_leads_to_this_machine() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_opened_in_the_clear_too_opens_no_other() {
+async fn permitting_other_networks_does_not_permit_this_machine() {
     let (canary, canary6) = canaries().await;
     let port = canary.address.port();
     let liar = Lying::new(&[&["127.0.0.1", "::1", "::ffff:127.0.0.1"]]);
-    // Documentation's network stands for one of the administrator's own, and all that is written as IPv6 but ::1 and its like.
+    // The documentation network stands for one of the administrator's; the others are IPv6 forms of IPv4, except that of ::1.
     let opened = ["192.0.2.0/24", "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "::7f00:0/104"];
     let sender = sender(liar, &opened);
     for host in [
@@ -171,8 +171,8 @@ async fn a_network_that_is_opened_in_the_clear_too_opens_no_other() {
 }
 
 #[tokio::test]
-async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
-    // 127.0.0.2 plays the public address: it alone is opened, and listens on the canary's port.
+async fn the_connection_goes_to_the_address_that_was_checked() {
+    // 127.0.0.2 plays the public address: only it is permitted, and it listens on the canary's port.
     let canary = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
     let port = canary.address.port();
     let public = Receiver::answering_at(&format!("127.0.0.2:{port}"), "HTTP/1.1 200 OK\r\n\r\n").await;
@@ -180,19 +180,19 @@ async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let sender = sender(liar.clone(), &["127.0.0.2/32"]);
     let attempt = attempt(1, &format!("http://rebind.example:{port}/"));
     assert_eq!(sender.send(&attempt).await, Outcome::Taken { status: 200 });
-    assert_eq!(liar.asked.load(Ordering::SeqCst), 1, "a try asks once");
-    assert!(matches!(sender.send(&attempt).await, Outcome::Failed { .. }), "now the name leads home");
+    assert_eq!(liar.asked.load(Ordering::SeqCst), 1, "an attempt resolves once");
+    assert!(matches!(sender.send(&attempt).await, Outcome::Failed { .. }), "now the name resolves to this machine");
     for _ in 0..2 {
         assert_eq!(sender.send(&attempt).await, Outcome::Taken { status: 200 });
     }
     assert_eq!((public.connections(), canary.connections()), (3, 0));
     drop(public);
-    assert!(matches!(sender.send(&attempt).await, Outcome::Failed { .. }), "no other address takes its place");
+    assert!(matches!(sender.send(&attempt).await, Outcome::Failed { .. }), "no other address is used instead");
     assert_eq!((liar.asked.load(Ordering::SeqCst), canary.connections()), (5, 0));
 }
 
 #[tokio::test]
-async fn metadata_services_are_not_reached_though_everything_is_opened() {
+async fn metadata_services_stay_blocked_even_if_every_network_is_permitted() {
     let liar = Lying::new(&[&["169.254.169.254", "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]]);
     let sender = sender(liar, &["0.0.0.0/0", "::/0"]);
     for url in [
@@ -223,7 +223,7 @@ async fn metadata_services_are_not_reached_though_everything_is_opened() {
 }
 
 #[tokio::test]
-async fn in_the_clear_nothing_leaves_the_opened_networks() {
+async fn plain_http_is_limited_to_the_permitted_networks() {
     let liar = Lying::new(&[&["8.8.8.8"]]);
     let outcome = sender(liar, &["127.0.0.0/8"]).send(&attempt(1, "http://example.org/")).await;
     let why = "http:// is permitted only to networks in webhook_allow; use https://";

@@ -1,4 +1,4 @@
-//! Receivers of webhooks, each with a manner of its own.
+//! Webhook receivers, each with a behaviour of its own.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,17 +10,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// What it does once it has read the request.
+/// What the receiver does once it has read the request.
 enum Manner {
-    /// Writes these bytes and hangs up.
+    /// Writes these bytes and closes the connection.
     Answer(Vec<u8>),
-    /// Writes the first if the request has this word, else the second, and hangs up.
+    /// Writes the first if the request contains this word, else the second, and closes the connection.
     Choose(&'static str, [Vec<u8>; 2]),
-    /// Writes the first, and then the second again and again.
+    /// Writes the first, and then the second over and over.
     Endless(Vec<u8>, Vec<u8>),
-    /// Writes these bytes, and then one a while.
+    /// Writes these bytes, and then a byte every 100 ms.
     Drip(Vec<u8>),
-    /// Nothing.
+    /// Does nothing.
     Silent,
 }
 
@@ -33,7 +33,7 @@ struct Record {
     ended: Notify,
 }
 
-/// A receiver on a port of its own. It ends with the test.
+/// A receiver on a port of its own, which stops with the test.
 pub struct Receiver {
     pub address: SocketAddr,
     record: Arc<Record>,
@@ -49,7 +49,7 @@ impl Receiver {
         Self::start(address, Manner::Answer(answer.into())).await
     }
 
-    /// Takes what has this word in it, and answers all else so.
+    /// Accepts requests that contain this word, and gives this response to all others.
     pub async fn liking(word: &'static str, other: &str) -> Self {
         Self::start("127.0.0.1:0", Manner::Choose(word, [b"HTTP/1.1 204 No Content\r\n\r\n".into(), other.into()]))
             .await
@@ -91,7 +91,7 @@ impl Receiver {
         format!("http://{}", self.address)
     }
 
-    /// How often it was connected to.
+    /// How many connections were accepted.
     pub fn connections(&self) -> usize {
         self.record.connections.load(Ordering::SeqCst)
     }
@@ -101,7 +101,7 @@ impl Receiver {
         self.record.open.load(Ordering::SeqCst)
     }
 
-    /// How many were open at once.
+    /// The largest number of connections that were open at once.
     pub fn most(&self) -> usize {
         self.record.most.load(Ordering::SeqCst)
     }
@@ -111,7 +111,7 @@ impl Receiver {
         self.record.requests.lock().expect("not poisoned").clone()
     }
 
-    /// Waits until the other side has ended a connection.
+    /// Waits until the client has ended a connection.
     pub async fn ended(&self) {
         tokio::time::timeout(Duration::from_secs(30), self.record.ended.notified()).await.expect("the connection ends");
     }
@@ -149,7 +149,7 @@ async fn serve(mut stream: TcpStream, manner: &Manner, record: &Record) {
     }
 }
 
-/// A whole request; nothing if the other side ended before.
+/// A whole request, or nothing if the client disconnected first.
 async fn read(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {

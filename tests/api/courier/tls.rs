@@ -1,4 +1,4 @@
-//! Receivers that are spoken to in TLS: who they are is proven before they see anything.
+//! Receivers over TLS: their certificate is verified before they see anything.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use super::{BODY, Lying, attempt, sender};
 use crate::missing::has;
 
-/// A certificate for `hooks.test` that vouches for itself; `false` without openssl.
+/// A self-signed certificate for `hooks.test`; `false` without openssl.
 fn certificate(folder: &Path) -> bool {
     if !has("openssl") {
         return false;
@@ -32,7 +32,7 @@ fn certificate(folder: &Path) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it runs").success()
 }
 
-/// Takes one connection; gives what it read of it after the handshake, if there was one.
+/// Accepts one connection. Returns what was read after the handshake, if the handshake succeeded.
 async fn receiver(folder: &Path) -> (u16, JoinHandle<Option<String>>) {
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).expect("a key");
     let chain = certificates(&folder.join("cert.pem")).expect("a certificate");
@@ -57,7 +57,7 @@ async fn received(serving: JoinHandle<Option<String>>) -> String {
 }
 
 #[tokio::test]
-async fn a_receiver_with_an_unknown_certificate_is_refused_and_sees_nothing() {
+async fn a_receiver_with_an_untrusted_certificate_gets_no_data() {
     let folder = TempDir::new().expect("a folder");
     if !certificate(folder.path()) {
         return;
@@ -70,7 +70,7 @@ async fn a_receiver_with_an_unknown_certificate_is_refused_and_sees_nothing() {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_counts_for_its_own_name_alone() {
+async fn a_trusted_certificate_is_valid_only_for_its_own_name() {
     let folder = TempDir::new().expect("a folder");
     if !certificate(folder.path()) {
         return;

@@ -1,11 +1,11 @@
-//! What the ids, secrets and hashes of a world are called in examples: the same each time, and a reader sees that they are made up.
+//! Replaces the ids, secrets and hashes of a server by fixed names, so that examples are reproducible and recognizably made up.
 
 use serde_json::Value;
 
-/// The words before the `-` of an id.
+/// The prefixes of ids.
 const KINDS: [&str; 8] = ["delivery", "key", "node", "org", "project", "token", "user", "webhook"];
 
-/// What secrets begin with, and what stands for the rest.
+/// The prefixes of secrets, and what replaces the rest.
 const SECRETS: [(&str, &str); 5] = [
     ("oka_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
     ("oki_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
@@ -14,21 +14,21 @@ const SECRETS: [(&str, &str); 5] = [
     ("whsec_", "RXhhbXBsZUV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW"),
 ];
 
-/// A private key, as a PEM file has it.
+/// A private key in PEM format.
 pub const PRIVATE_KEY: &str = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA...\n-----END RSA PRIVATE KEY-----\n";
 
-/// What was made anew, and is not worth to be read.
+/// Freshly generated values that are not worth reading.
 const PEMS: [(&str, &str); 2] = [
     ("privateKey", PRIVATE_KEY),
     ("publicKey", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG...\n-----END PUBLIC KEY-----\n"),
 ];
 
-/// The words of a world, each with what it is called.
+/// The values of a server, each with its replacement.
 #[derive(Default)]
 pub struct Names(Vec<(String, String)>);
 
 impl Names {
-    /// What a word of the world is called; a new one gets the next name of its kind.
+    /// The replacement of a value; a new one gets the next name of its kind.
     pub fn pretty(&mut self, word: &str) -> String {
         if let Some((_, pretty)) = self.0.iter().find(|(known, _)| known == word) {
             return pretty.clone();
@@ -80,9 +80,9 @@ impl Names {
         }
     }
 
-    /// The text of an example, as this world knows it.
+    /// The text of an example with the server's own values.
     pub fn real(&self, example: &str) -> String {
-        // The last first: a name may begin as an earlier one does.
+        // Newest first: a later name may begin with an earlier one.
         self.0.iter().rev().fold(example.to_owned(), |text, (word, pretty)| text.replace(pretty, word))
     }
 }

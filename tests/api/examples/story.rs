@@ -1,12 +1,12 @@
-//! The story: what Ada, who owns the organization, her colleague Grace, a node and a service ask, in the order in which they ask it.
+//! The scenario: the requests of Ada, who owns the organization, her colleague Grace, a node and a service, in order.
 
 use serde_json::{Value, json};
 
 pub const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
 pub const ADAS_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE1";
-/// Of Bob, who is a USER and may do little.
+/// Bob's, who is a USER with few permissions.
 pub const BOBS_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE2";
-/// The key whose private half everybody knows.
+/// The key whose private half is public.
 pub const KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000001";
 
 const GRACES_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE4";
@@ -21,13 +21,13 @@ const WEBHOOK: &str = "webhook-018d0b6a-5c80-7000-8000-000000000001";
 const DELIVERY: &str = "delivery-018d0b6a-5c80-7000-8000-000000000001";
 /// The address of the node.
 const IP: &str = "203.0.113.7";
-/// When a minute of the story has passed, in Unix seconds.
+/// The start of the scenario, in Unix seconds.
 const BEGIN: i64 = 1_705_314_600;
 
-/// What ends the ids that nothing has.
+/// The end of ids that belong to nothing.
 const NOBODY: &str = "000000000999";
 
-/// One call: of an operation, with parameters by name and perhaps a body, as somebody or nobody.
+/// One request: an operation, its parameters by name, an optional body, and the caller's credential.
 #[derive(Clone)]
 pub struct Step {
     pub operation: String,
@@ -37,7 +37,7 @@ pub struct Step {
     pub shows: Shows,
 }
 
-/// What a call is an example of.
+/// What a request is an example of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shows {
     Success,
@@ -45,7 +45,7 @@ pub enum Shows {
     Nothing,
 }
 
-/// A call as Ada.
+/// A request by Ada.
 fn ada(operation: &str, parameters: Value) -> Step {
     Step { operation: operation.to_owned(), credential: ADAS_TOKEN, parameters, body: None, shows: Shows::Success }
 }
@@ -67,7 +67,7 @@ impl Step {
         Self { shows: Shows::Nothing, ..self }
     }
 
-    /// The same of an organization that there is not.
+    /// The same request for an organization that does not exist.
     pub fn of_nobody(mut self) -> Self {
         for (_, value) in self.parameters.as_object_mut().into_iter().flatten().filter(|(_, value)| **value == ORG) {
             *value = json!(ORG.replace("000000000001", NOBODY));
@@ -75,7 +75,7 @@ impl Step {
         self
     }
 
-    /// The same of a thing that there is not: what the path names last.
+    /// The same request for a missing object: the last one that the path names.
     pub fn of_nothing(mut self) -> Self {
         if let Some((_, value)) = self.parameters.as_object_mut().into_iter().flatten().last() {
             let start = value.as_str().and_then(|id| Some(id.rsplit_once('-')?.0));
@@ -85,7 +85,7 @@ impl Step {
     }
 }
 
-/// The story in chapters, with the signatures that `sign` makes; a minute passes between them.
+/// The scenario in chapters, signed by `sign`; a minute passes between them.
 pub fn chapters(sign: impl Fn(&str) -> String) -> [Vec<Step>; 6] {
     [people(), keys(&sign), nodes(&sign), projects(), webhooks(), watching()]
 }
@@ -162,7 +162,7 @@ fn people() -> Vec<Step> {
     steps
 }
 
-/// What a node sends of itself, signed at a moment; `more` is what it says beside that.
+/// The body of a node's call, signed at this time; `more` holds further fields.
 fn signed(sign: &impl Fn(&str) -> String, timestamp: i64, more: &Value) -> Value {
     let signature = sign(&format!("{IP}|eu-central-1|{timestamp}"));
     let mut body = json!({
@@ -273,7 +273,7 @@ fn webhooks() -> Vec<Step> {
     ]
 }
 
-/// What is seen once the webhook has taken its test event.
+/// Requests after the webhook has received its test event.
 fn watching() -> Vec<Step> {
     let hook = || json!({ "orgId": ORG, "webhookId": WEBHOOK });
     vec![
@@ -310,16 +310,16 @@ fn watching() -> Vec<Step> {
     ]
 }
 
-/// An operation as Ada asked it before, by what was seen of it.
+/// Repeats an operation as Ada, with the parameters and body of its example.
 pub fn again(operation: &str, example: &Value) -> Step {
     let (parameters, body) = (example.get("parameters").cloned(), example.get("request").cloned());
     Step { body, ..ada(operation, parameters.unwrap_or_else(|| json!({}))) }
 }
 
-/// A project and a key that is for it alone and so may do little: what they are called.
+/// The name of an API key that is limited to one project and so has few permissions.
 pub const LESSER_KEY: &str = "oka_EXAMPLEexampleEXAMPLEexampleEXAMPLE3";
 
-/// What makes them.
+/// Creates that project and key.
 pub fn lesser_key() -> [Step; 2] {
     let project = "project-018d0b6a-5c80-7000-8000-000000000002";
     let key = json!({ "apiName": "Deploys", "hasExpireTime": false });
@@ -331,7 +331,7 @@ pub fn lesser_key() -> [Step; 2] {
     ]
 }
 
-/// Calls that are refused alike whatever is asked for, in the two shapes that refusals have.
+/// Requests that every operation refuses alike, in both formats of errors.
 pub fn refused() -> [(&'static str, Step); 4] {
     let (org, organization) = (json!({ "orgId": ORG }), json!({ "organizationId": ORG }));
     let large = json!({ "name": "x".repeat(65_536) });

@@ -12,7 +12,7 @@ use super::{chain_of, days, file_verdict, verdict};
 use crate::harness::{BEGIN, Server, blocking, entries};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_chain_goes_in_steps_with_room_for_others_between() {
+async fn a_long_chain_is_removed_in_bounded_steps_while_others_write() {
     const LONG: i64 = 200_000;
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
@@ -26,17 +26,17 @@ async fn a_long_chain_goes_in_steps_with_room_for_others_between() {
     let (system, retention) = (server.system.clone(), Arc::new(Retention::new(7)));
     let writes = system.app().writer_metrics().writes;
     let (first, second) = (system.clone(), Arc::clone(&retention));
-    // One step is for the chain of the first organization, which got other tokens at the second start.
+    // One step is for the chain of the first organization, which got more tokens at the second start.
     let first_chain = beginning - 3 - usize::try_from(LONG).expect("a number");
     let most = usize::try_from(ENTRIES_PER_CHANGE * (STEPS - 1)).expect("a number") + first_chain;
     assert_eq!(blocking(move || second.remove_old(&first).expect("kept")).await, most, "one run is bounded");
-    // One change for each of the two chains says so in it; the others remove no more than they may at once.
+    // In each of the two chains one change records the removal; the others remove no more than their limit.
     assert_eq!(system.app().writer_metrics().writes - writes, u64::from(STEPS) + 2);
     let half = verdict(&server, Vec::new()).await.expect("whole while it goes");
     assert!(half.entries > 150_000);
     let going = tokio::task::spawn_blocking(move || {
         let runs = (0..4).map(|_| retention.remove_old(&system).expect("kept")).collect::<Vec<_>>();
-        // All that was made at the beginning.
+        // All entries of the first day.
         let all = usize::try_from(LONG).expect("a number") + 3 + first_chain;
         assert_eq!(runs.iter().sum::<usize>() + most, all, "{runs:?}");
     });

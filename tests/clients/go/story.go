@@ -1,4 +1,4 @@
-// One whole story, told with the generated client alone: a person signs in, mints a key, and a node proves itself with it.
+// The scenario, with the generated client only: a user signs in and creates a key, and a node registers with it.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 
 const password = "five quiet owls"
 
-// must gives the answer of a call that must have succeeded.
+// must returns the response of a call that must have succeeded.
 func must[T any](answer T, _ *http.Response, err error) T {
 	if err != nil {
 		panic(err)
@@ -30,11 +30,11 @@ func must[T any](answer T, _ *http.Response, err error) T {
 	return answer
 }
 
-// refusal gives the typed error of a call that must have failed.
+// refusal returns the typed error of a call that must have failed.
 func refusal[E any, T any](_ T, _ *http.Response, err error) E {
 	var failed *orgkeys.GenericOpenAPIError
 	if !errors.As(err, &failed) {
-		panic(fmt.Sprintf("a refusal was expected, not %v", err))
+		panic(fmt.Sprintf("expected a refusal, got %v", err))
 	}
 	return failed.Model().(E)
 }
@@ -45,7 +45,7 @@ func check(holds bool, what string) {
 	}
 }
 
-// registration is what a node sends, signed with a key of its organization.
+// registration is a node's request, signed with a key of its organization.
 func registration(privateKey, org string) orgkeys.NodeRegistration {
 	block, _ := pem.Decode([]byte(privateKey))
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
@@ -70,7 +70,7 @@ func main() {
 	}
 	anybody, owner := context.Background(), as(os.Getenv("TOKEN"))
 
-	// A person is added, and signs in.
+	// A user is added and signs in.
 	profile := must(server.PeopleAPI.GetProfile(owner).Execute())
 	org := profile.Data.OrgId
 	person := orgkeys.NewOrganizationUserInput("ada@example.org", "Ada", "Lovelace")
@@ -81,7 +81,7 @@ func main() {
 	session := must(server.SessionsAPI.LoginUser(anybody).Credentials(credentials).Execute())
 	ada := as(session.AccessToken)
 
-	// They mint a key, and a node proves itself with it.
+	// The user creates a key, and a node registers with it.
 	minted := must(server.OrganizationKeysAPI.CreateOrganizationKey(ada, org).Format(orgkeys.JSON).Execute()).Data
 	signed := registration(minted.PrivateKey, org)
 	node := must(server.NodesAPI.RegisterNode(anybody).NodeRegistration(signed).Execute()).Data
@@ -91,14 +91,14 @@ func main() {
 	keys := must(server.OrganizationKeysAPI.ListOrganizationKeys(ada, org).Execute())
 	check(keys.Data[0].NodeKeys[0].NodeId == "203.0.113.7", "the key names its node")
 
-	// A service gets an API key, and has it verified.
+	// A service gets an API key and has it verified.
 	asked := orgkeys.NewNewApiKeyRequest([]string{}, 0, *orgkeys.NewUserApiKey("a service", false))
 	made := must(server.APIKeysAPI.CreateApiKey(ada, org).NewApiKeyRequest(*asked).Execute()).Result
 	question := server.APIKeysAPI.VerifyApiKey(ada).VerifyApiKey(*orgkeys.NewVerifyApiKey(made.ApiKey))
 	verdict := must(question.Execute()).Result
 	check(verdict.Valid && verdict.Code == "VALID" && verdict.ExpireDate.Get() == nil, "the key is valid")
 
-	// What was done is in the log.
+	// The audit log has the events.
 	wanted := orgkeys.NewSystemEventQuery()
 	wanted.SetTake(100)
 	events := must(server.SystemEventsAPI.ListSystemEvents(ada).SystemEventQuery(*wanted).Execute()).Events
@@ -118,10 +118,10 @@ func main() {
 	missing := refusal[orgkeys.WrappedFailure](server.APIKeysAPI.DeleteApiKey(ada, org, "999999").Execute())
 	check(missing.StatusCode == 404 && missing.ResultInfo == "API_KEY_NOT_FOUND", missing.ResultInfo)
 
-	// What was made is deleted.
+	// Everything is deleted again.
 	must(server.APIKeysAPI.DeleteApiKey(ada, org, fmt.Sprint(made.Id)).Execute())
 	check(must(question.Execute()).Result.Code == "NOT_FOUND", "a deleted key is refused")
 	done := must(server.OrganizationKeysAPI.DeleteOrganizationKeys(ada, org).Execute())
 	check(done.Message == "Successfully deleted 1 organization key(s)", done.Message)
-	fmt.Println("go: the whole story was told")
+	fmt.Println("go: the scenario passed")
 }

@@ -1,4 +1,4 @@
-// One whole story, told with the generated client alone: a person signs in, mints a key, and a node proves itself with it.
+// The scenario, with the generated client only: a user signs in and creates a key, and a node registers with it.
 
 import java.security.KeyFactory;
 import java.security.PrivateKey;
@@ -88,14 +88,14 @@ class Story {
     public static void main(String[] none) throws Exception {
         ApiClient anybody = as(null), owner = as(System.getenv("TOKEN"));
 
-        // A person is added, and signs in.
+        // A user is added and signs in.
         var org = new PeopleApi(owner).getProfile().getData().getOrgId();
         var person = new OrganizationUserInput().email("ada@example.org").firstName("Ada").lastName("Lovelace");
         new PeopleApi(owner).createUser(person.password(PASSWORD).orgRole(254L));
         var credentials = new Credentials().email("ADA@example.org").password(PASSWORD);
         var ada = as(new SessionsApi(anybody).loginUser(credentials).getAccessToken());
 
-        // They mint a key, and a node proves itself with it.
+        // The user creates a key, and a node registers with it.
         var orgKeys = new OrganizationKeysApi(ada);
         var minted = orgKeys.createOrganizationKey(org, KeyFormat.JSON).getData();
         var signed = registration(minted.getPrivateKey(), org);
@@ -106,7 +106,7 @@ class Story {
         var keys = orgKeys.listOrganizationKeys(org).getData();
         check(keys.get(0).getNodeKeys().get(0).getNodeId().equals("203.0.113.7"), keys);
 
-        // A service gets an API key, and has it verified.
+        // A service gets an API key and has it verified.
         var apiKeys = new ApiKeysApi(ada);
         var terms = new UserApiKey().apiName("a service").hasExpireTime(false);
         var asked = new NewApiKeyRequest().listProjectsId(List.of()).roleId(0L).userApiKey(terms);
@@ -116,7 +116,7 @@ class Story {
         check(verdict.getValid() && verdict.getCode().equals("VALID") && verdict.getExpireDate() == null, verdict);
         check(verdict.getApiKeyId().equals(made.getId()), verdict);
 
-        // What was done is in the log.
+        // The audit log has the events.
         var events = new SystemEventsApi(ada).listSystemEvents(new SystemEventQuery().take(100)).getEvents();
         var seen = events.stream().map(event -> event.getContext() + " " + event.getEvent()).collect(Collectors.toSet());
         check(seen.containsAll(List.of("user created", "orgkey created", "flashbacknode created", "apikey created")), seen);
@@ -132,12 +132,12 @@ class Story {
         check(missing.getStatusCode() == 404 && missing.getResultInfo().equals("API_KEY_NOT_FOUND"), missing);
         check(missing.getResult() == null, missing);
 
-        // What was made is deleted.
+        // Everything is deleted again.
         apiKeys.deleteApiKey(org, made.getId().toString());
         verdict = apiKeys.verifyApiKey(question).getResult();
         check(!verdict.getValid() && verdict.getCode().equals("NOT_FOUND"), verdict);
         var done = orgKeys.deleteOrganizationKeys(org);
         check(done.getMessage().equals("Successfully deleted 1 organization key(s)"), done);
-        System.out.println("java: the whole story was told");
+        System.out.println("java: the scenario passed");
     }
 }

@@ -1,4 +1,4 @@
-"""One whole story, told with the generated client alone: a person signs in, mints a key, and a node proves itself with it."""
+"""The scenario, with the generated client only: a user signs in and creates a key, and a node registers with it."""
 
 import base64
 import os
@@ -49,7 +49,7 @@ def expect(kind, answer):
 anybody = Client(base_url=URL)
 owner = AuthenticatedClient(base_url=URL, token=os.environ["TOKEN"])
 
-# A person is added, and signs in.
+# A user is added and signs in.
 org = expect(ProfileAnswer, get_profile.sync(client=owner)).data.org_id
 person = OrganizationUserInput(
     email="ada@example.org", first_name="Ada", last_name="Lovelace", password=PASSWORD, org_role=254
@@ -59,7 +59,7 @@ credentials = Credentials(email="ADA@example.org", password=PASSWORD)
 session = expect(LoginAnswer, login_user.sync(client=anybody, body=credentials))
 ada = AuthenticatedClient(base_url=URL, token=session.access_token)
 
-# They mint a key, and a node proves itself with it.
+# The user creates a key, and a node registers with it.
 minted = expect(NewOrgKeyAnswer, create_organization_key.sync(org, client=ada, format_=KeyFormat.JSON)).data
 private_key = serialization.load_pem_private_key(minted.private_key.encode(), password=None)
 
@@ -82,7 +82,7 @@ assert (nodes.total, nodes.data[0].id) == (1, node.id)
 keys = expect(OrganizationKeyList, list_organization_keys.sync(org, client=ada)).data
 assert [beside.node_id for beside in keys[0].node_keys] == ["203.0.113.7"]
 
-# A service gets an API key, and has it verified.
+# A service gets an API key and has it verified.
 asked = NewApiKeyRequest(
     list_projects_id=[], role_id=0, user_api_key=UserApiKey(api_name="a service", has_expire_time=False)
 )
@@ -91,7 +91,7 @@ question = VerifyApiKey(api_key=made.api_key)
 verdict = expect(ApiKeyVerificationAnswer, verify_api_key.sync(client=ada, body=question)).result
 assert (verdict.valid, verdict.code, verdict.api_key_id, verdict.expire_date) == (True, "VALID", made.id, None)
 
-# What was done is in the log.
+# The audit log has the events.
 events = expect(SystemEventPage, list_system_events.sync(client=ada, body=SystemEventQuery(take=100))).events
 kinds = {(event.context, event.event) for event in events}
 assert {("user", "created"), ("orgkey", "created"), ("flashbacknode", "created"), ("apikey", "created")} <= kinds
@@ -106,10 +106,10 @@ assert refused.error_code == "INVALID_CREDENTIALS"
 missing = expect(WrappedFailure, delete_api_key.sync(org, "999999", client=ada))
 assert (missing.status_code, missing.result_info, missing.result) == (404, "API_KEY_NOT_FOUND", None)
 
-# What was made is deleted.
+# Everything is deleted again.
 delete_api_key.sync(org, str(made.id), client=ada)
 verdict = expect(ApiKeyVerificationAnswer, verify_api_key.sync(client=ada, body=question)).result
 assert (verdict.valid, verdict.code) == (False, "NOT_FOUND")
 done = expect(Done, delete_organization_keys.sync(org, client=ada))
 assert done.message == "Successfully deleted 1 organization key(s)"
-print("python: the whole story was told")
+print("python: the scenario passed")

@@ -1,4 +1,4 @@
-// One whole story, told through the generated types: a person signs in, mints a key, and a node proves itself with it.
+// The scenario, with the generated types: a user signs in and creates a key, and a node registers with it.
 
 import assert from "node:assert/strict";
 import { sign } from "node:crypto";
@@ -23,14 +23,14 @@ function error<E>(answer: { error?: E }): E {
   return answer.error!;
 }
 
-// A person is added, and signs in.
+// A user is added and signs in.
 const org = data(await owner.GET("/user/profile")).data.orgId;
 const body = { email: "ada@example.org", firstName: "Ada", lastName: "Lovelace", password, orgRole: 254 };
 data(await owner.POST("/organization/users", { body }));
 const session = data(await anybody.POST("/user/login", { body: { email: "ADA@example.org", password } }));
 const ada = as(session.accessToken);
 
-// They mint a key, and a node proves itself with it.
+// The user creates a key, and a node registers with it.
 const idOrg = { path: { idOrg: org } };
 const made = await ada.POST("/organization/{idOrg}/key", { params: { ...idOrg, query: { format: "json" } } });
 const minted = data(made);
@@ -51,7 +51,7 @@ assert.deepEqual([nodes.total, nodes.data[0].id], [1, node.id]);
 const keys = data(await ada.GET("/organization/{idOrg}/key", { params: idOrg })).data;
 assert.deepEqual(keys[0].nodeKeys, [{ keyId, nodeId: "203.0.113.7" }]);
 
-// A service gets an API key, and has it verified.
+// A service gets an API key and has it verified.
 const organizationId = { path: { organizationId: org } };
 const { id: apiKeyId, apiKey } = data(
   await ada.POST("/api/organizations/{organizationId}/api-keys", {
@@ -63,7 +63,7 @@ const verify = async () => data(await ada.POST("/api/api-keys/verify", { body: {
 const verdict = await verify();
 assert.deepEqual([verdict.valid, verdict.code, verdict.apiKeyId, verdict.expireDate], [true, "VALID", apiKeyId, null]);
 
-// What was done is in the log.
+// The audit log has the events.
 const { events } = data(await ada.POST("/systemevent", { body: { take: 100 } }));
 const kinds = new Set(events.map((event) => `${event.context} ${event.event}`));
 for (const wanted of ["user created", "orgkey created", "flashbacknode created", "apikey created"]) {
@@ -81,9 +81,9 @@ const apiKeyOf = (id: number) => ({ params: { path: { organizationId: org, id: S
 const missing = error(await ada.DELETE("/api/organizations/{organizationId}/api-keys/{id}", apiKeyOf(999999)));
 assert.deepEqual([missing.statusCode, missing.resultInfo, missing.result], [404, "API_KEY_NOT_FOUND", null]);
 
-// What was made is deleted.
+// Everything is deleted again.
 data(await ada.DELETE("/api/organizations/{organizationId}/api-keys/{id}", apiKeyOf(apiKeyId)));
 assert.equal((await verify()).code, "NOT_FOUND");
 const done = data(await ada.DELETE("/organization/{idOrg}/key", { params: idOrg }));
 assert.equal(done.message, "Successfully deleted 1 organization key(s)");
-console.log("typescript: the whole story was told");
+console.log("typescript: the scenario passed");

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_are_described_by_the_name_that_they_are_written_with() {
+    fn counters_are_described_under_their_sample_name() {
         let open = "# HELP a_requests Requests.\n# TYPE a_requests counter\na_requests_total 1\n\
             # HELP a_seconds Time.\n# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds 2\n# EOF\n";
         let classic_text = "# HELP a_requests_total Requests.\n# TYPE a_requests_total counter\na_requests_total 1\n\

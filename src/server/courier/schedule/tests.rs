@@ -39,7 +39,7 @@ fn begin(schedule: &mut Schedule, candidates: &[Candidate], now: Instant) -> Vec
 }
 
 #[test]
-fn each_delivery_is_chosen_once_the_longest_due_first() {
+fn each_delivery_is_chosen_once_longest_due_first() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let candidates = [candidate(1, 1, 5..7), candidate(2, 2, 3..5)];
     let now = Instant::now();
@@ -48,7 +48,7 @@ fn each_delivery_is_chosen_once_the_longest_due_first() {
 }
 
 #[test]
-fn what_is_not_due_yet_says_when_to_look_again() {
+fn a_delivery_that_is_not_due_sets_the_next_check() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let now = Instant::now();
     let choice = schedule.choose(&[candidate(1, 1, 5..9), candidate(1, 2, 7..9)], at(5), now);
@@ -56,7 +56,7 @@ fn what_is_not_due_yet_says_when_to_look_again() {
 }
 
 #[test]
-fn receivers_that_hang_on_all_places_but_one_keep_nobody_waiting() {
+fn hanging_receivers_never_take_the_last_slots() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let now = Instant::now();
     // Each belongs to a different organization, and all are due longer than the good one.
@@ -73,7 +73,7 @@ fn receivers_that_hang_on_all_places_but_one_keep_nobody_waiting() {
 }
 
 #[test]
-fn a_webhook_that_failed_is_left_alone_and_then_asked_by_one_try_whether_it_is_back() {
+fn a_failed_webhook_pauses_and_is_then_probed_by_one_attempt() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let (now, dead) = (Instant::now(), candidate(1, 1, 0..10_000));
     let candidates = std::slice::from_ref(&dead);
@@ -96,7 +96,7 @@ fn a_webhook_that_failed_is_left_alone_and_then_asked_by_one_try_whether_it_is_b
 }
 
 #[test]
-fn a_webhook_of_which_somebody_did_something_is_left_alone_no_longer() {
+fn a_new_backoff_epoch_ends_the_pause() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let (now, mut hook) = (Instant::now(), candidate(1, 1, 0..1));
     schedule.end(&attempt(&hook, delivery(0)), &FAILED, now);
@@ -106,7 +106,7 @@ fn a_webhook_of_which_somebody_did_something_is_left_alone_no_longer() {
 }
 
 #[test]
-fn a_receiver_that_answers_what_it_thinks_of_each_event_is_not_left_alone() {
+fn a_4xx_response_causes_no_pause() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let (now, hook) = (Instant::now(), candidate(1, 1, 0..1));
     for _ in 0..40 {
@@ -116,7 +116,7 @@ fn a_receiver_that_answers_what_it_thinks_of_each_event_is_not_left_alone() {
 }
 
 #[test]
-fn webhooks_that_failed_take_half_of_the_places_at_most() {
+fn failed_webhooks_take_at_most_half_of_the_slots() {
     let mut schedule = Schedule::new(MAX_IN_FLIGHT);
     let now = Instant::now();
     let dead: Vec<_> = (0..20).map(|number| candidate(number, number, number..number + 1)).collect();
@@ -134,7 +134,7 @@ fn webhooks_that_failed_take_half_of_the_places_at_most() {
 }
 
 #[test]
-fn however_often_it_is_notified_a_look_is_followed_by_a_pause() {
+fn each_check_is_followed_by_a_proportional_pause() {
     for (took, pause) in [(0, 20), (1, 20), (10, 90), (100, 900), (10_000, 5_000)] {
         let pause = Duration::from_millis(pause);
         assert_eq!(Schedule::pause(Duration::from_millis(took)), pause);

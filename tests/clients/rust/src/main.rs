@@ -1,4 +1,4 @@
-//! One whole story, told with the generated client alone: a person signs in, mints a key, and a node proves itself with it.
+//! The scenario, with the generated client only: a user signs in and creates a key, and a node registers with it.
 
 use std::env;
 use std::io::Write;
@@ -11,7 +11,7 @@ progenitor::generate_api!(spec = "openapi/orgkeys.json");
 
 const PASSWORD: &str = "five quiet owls";
 
-/// What the server refused, in its own type.
+/// A refusal, in its generated type.
 fn refusal<T: std::fmt::Debug, E: std::fmt::Debug + Clone>(answer: Result<ResponseValue<T>, Error<E>>) -> E {
     match answer {
         Err(Error::ErrorResponse(refused)) => refused.into_inner(),
@@ -28,7 +28,7 @@ fn client(token: Option<&str>) -> Client {
     Client::new_with_client(&env::var("URL").expect("URL"), http)
 }
 
-/// The request of a node, signed by the server's own program.
+/// A node's request, signed by the orgkeys program.
 fn registration(private_key: &str, org: &str) -> NodeRegistration {
     let mut sign = Command::new(env::var("PROGRAM").expect("PROGRAM"))
         .args(["sign", "--key", "/dev/stdin", "--ip", "203.0.113.7", "--region", "eu-central-1", "--org", org])
@@ -44,7 +44,7 @@ fn registration(private_key: &str, org: &str) -> NodeRegistration {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (anybody, owner) = (client(None), client(Some(&env::var("TOKEN")?)));
 
-    // A person is added, and signs in.
+    // A user is added and signs in.
     let org = owner.get_profile().await?.into_inner().data.org_id;
     let person = OrganizationUserInput {
         email: "ada@example.org".parse()?,
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let session = anybody.login_user(&credentials).await?.into_inner();
     let ada = client(Some(&session.access_token));
 
-    // They mint a key, and a node proves itself with it.
+    // The user creates a key, and a node registers with it.
     let minted = ada.create_organization_key(&org, Some(KeyFormat::Json)).await?.into_inner().data;
     let signed = registration(&minted.private_key, &org);
     let node = anybody.register_node(&signed).await?.into_inner().data;
@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keys = ada.list_organization_keys(&org).await?.into_inner().data;
     assert_eq!(keys[0].node_keys[0].node_id, "203.0.113.7");
 
-    // A service gets an API key, and has it verified.
+    // A service gets an API key and has it verified.
     let asked = NewApiKeyRequest {
         list_projects_id: Vec::new(),
         role_id: 0,
@@ -87,7 +87,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let verdict = ada.verify_api_key(&question).await?.into_inner().result;
     assert_eq!((verdict.valid, verdict.code.as_str(), verdict.expire_date), (true, "VALID", None));
 
-    // What was done is in the log.
+    // The audit log has the events.
     let wanted: SystemEventQuery = serde_json::from_value(serde_json::json!({ "take": 100 }))?;
     let events = ada.list_system_events(&wanted).await?.into_inner().events;
     for context in ["user", "orgkey", "flashbacknode", "apikey"] {
@@ -103,11 +103,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let missing = refusal(ada.delete_api_key(&org, "999999").await);
     assert_eq!((missing.status_code, missing.result_info.as_str()), (404, "API_KEY_NOT_FOUND"));
 
-    // What was made is deleted.
+    // Everything is deleted again.
     ada.delete_api_key(&org, &made.id.to_string()).await?;
     assert_eq!(ada.verify_api_key(&question).await?.into_inner().result.code, "NOT_FOUND");
     let done = ada.delete_organization_keys(&org).await?.into_inner();
     assert_eq!(done.message, "Successfully deleted 1 organization key(s)");
-    println!("rust: the whole story was told");
+    println!("rust: the scenario passed");
     Ok(())
 }

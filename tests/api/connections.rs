@@ -1,4 +1,4 @@
-//! Many clients at once, against the program itself: what they cost in memory, and what it does without descriptors.
+//! Many connections to the real program: memory use, and behaviour when file descriptors run out.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 const GOOD: &[u8] = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// How long anything here may take.
+/// The longest that anything here may take.
 const BOUND: Duration = Duration::from_secs(30);
 
-/// The program, serving; it is killed at the end.
+/// The running program, which is killed at the end.
 struct Program {
     child: Child,
     address: SocketAddr,
@@ -43,7 +43,7 @@ impl Program {
         Self { child, address, _folder: folder }
     }
 
-    /// A connection that has had one answer and stays open.
+    /// A connection that was used for one request and stays open.
     fn connect(&self) -> TcpStream {
         let mut stream = self.connect_silently();
         assert!(ask(&mut stream), "it answers");
@@ -56,7 +56,7 @@ impl Program {
         stream
     }
 
-    /// What it holds in memory, in MiB.
+    /// Its resident memory, in MiB.
     fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
@@ -64,7 +64,7 @@ impl Program {
         kib / 1_024
     }
 
-    /// The time that it was on a processor, in hundredths of a second.
+    /// Its processor time, in hundredths of a second.
     fn worked(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its statistics");
         let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
@@ -93,7 +93,7 @@ fn ask(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn two_thousand_idle_connections_cost_less_than_120_mib_and_a_good_client_is_served() {
+fn with_2000_idle_connections_memory_stays_below_120_mib_and_clients_are_served() {
     raise_descriptor_limit();
     if getrlimit(Resource::Nofile).current.is_some_and(|limit| limit < 2_300) || !Path::new("/proc/self/stat").exists()
     {
@@ -108,7 +108,7 @@ fn two_thousand_idle_connections_cost_less_than_120_mib_and_a_good_client_is_ser
         half.write_all(&GOOD[..20]).expect("half a head");
         idle.push(half);
     }
-    // Accepted in their order: when this one is answered, all of them are inside.
+    // Connections are accepted in order: when this one is answered, all of them have been accepted.
     let mut good = program.connect();
     let full = program.memory();
     assert!(full < 120, "{full} MiB with 2,000 idle connections, {empty} MiB without");
@@ -119,9 +119,9 @@ fn two_thousand_idle_connections_cost_less_than_120_mib_and_a_good_client_is_ser
 }
 
 #[test]
-fn without_descriptors_it_waits_instead_of_spinning_and_goes_on_when_there_are_some() {
+fn out_of_file_descriptors_the_server_waits_idly_and_recovers() {
     if !Path::new("/proc/self/stat").exists() {
-        println!("skipped: without /proc nobody can say how much a process worked");
+        println!("skipped: the processor time of a process is read from /proc");
         return;
     }
     let program = Program::start("64", &["--header-timeout", "10m"]);
@@ -129,7 +129,7 @@ fn without_descriptors_it_waits_instead_of_spinning_and_goes_on_when_there_are_s
     let (began, before) = (Instant::now(), program.worked());
     let mut last = program.connect_silently();
     last.set_read_timeout(Some(Duration::from_secs(1))).expect("a bound");
-    assert!(!ask(&mut last), "answered although no descriptor is left");
+    assert!(!ask(&mut last), "answered without a free descriptor");
     let (worked, took) = (program.worked() - before, began.elapsed());
     assert!(u128::from(worked) * 10 < took.as_millis() / 2, "worked {worked} of {} hundredths", took.as_millis() / 10);
     drop(crowd);

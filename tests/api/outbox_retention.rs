@@ -1,4 +1,4 @@
-//! What is kept of deliveries and for how long: what has ended, what was on its way to somebody who is gone, and what goes with its event.
+//! Retention of deliveries: ended ones, pending ones of deleted or dead receivers, and those whose event is removed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 
 use crate::harness::{Identity, Server, blocking, entries};
 use crate::outbox::{due, owner_and_hook, settle};
-use crate::outbox_bound::change;
+use crate::outbox_limit::change;
 use crate::webhooks::Hook;
 
 const DAY: i64 = 86_400_000;
 
-/// What the housekeeping does every minute; gives how many writes that took.
+/// Runs the minutely housekeeping of deliveries. Returns how many writes it took.
 async fn keep_house(server: &Server) -> u64 {
     let (system, writes) = (Arc::clone(&server.system), server.app.writer_metrics().writes);
     blocking(move || forget::remove_ended(&system).expect("kept")).await;
     server.app.writer_metrics().writes - writes
 }
 
-/// Lets days pass, as a server that runs sees them.
+/// Lets days pass, with the clock check of a running server.
 async fn days(server: &Server, count: i64) {
     for _ in 0..count {
         server.pass(DAY);
@@ -42,7 +42,7 @@ async fn number(server: &Server, sql: &'static str) -> i64 {
     .await
 }
 
-/// Writes so many deliveries of the newest event to every webhook, beside the server.
+/// Inserts so many deliveries of the newest event to every webhook, beside the server.
 pub async fn fill(server: &Server, count: u32, state: &'static str) {
     let (database, now) = (server.database.clone(), server.now());
     blocking(move || {
@@ -65,34 +65,37 @@ async fn total(server: &Server, owner: &Identity, hook: &Hook, query: &str) -> i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ended_is_forgotten_after_thirty_days_and_beyond_a_thousand_though_nothing_is_sent() {
+async fn the_last_1000_delivered_are_kept_for_30_days() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let first = total(&server, &owner, &hook, "").await;
-    assert_eq!(first, 1, "its own making");
+    assert_eq!(first, 1, "the event of its creation");
     fill(&server, 999, "delivered").await;
     assert_eq!(keep_house(&server).await, 0, "exactly a thousand");
     server.pass(1);
     let id = hook.tested(&server, &owner).await;
     settle(&server, vec![(id.clone(), Outcome::Taken { status: 200 })]).await;
-    assert_eq!(total(&server, &owner, &hook, "").await, 1_001, "no write pays for what is forgotten");
+    assert_eq!(total(&server, &owner, &hook, "").await, 1_001, "recording a result deletes nothing");
     hook.tested(&server, &owner).await;
     assert_eq!(keep_house(&server).await, 1);
     assert_eq!(total(&server, &owner, &hook, "?state=delivered").await, 1_000);
     let listed = hook.deliveries(&server, &owner, "?state=delivered&take=1000").await["data"].clone();
-    assert!(listed.as_array().expect("a list").iter().any(|delivery| delivery["id"] == id), "one of the oldest goes");
+    assert!(
+        listed.as_array().expect("a list").iter().any(|delivery| delivery["id"] == id),
+        "one of the oldest is deleted"
+    );
 
     days(&server, 30).await;
     assert_eq!(keep_house(&server).await, 2, "999 in two steps");
     assert_eq!(total(&server, &owner, &hook, "?state=delivered").await, 1, "exactly thirty days old");
     server.pass(1);
     keep_house(&server).await;
-    assert_eq!(total(&server, &owner, &hook, "").await, 1, "what is on its way stays, however old");
+    assert_eq!(total(&server, &owner, &hook, "").await, 1, "pending deliveries stay, however old");
     assert_eq!(total(&server, &owner, &hook, "?state=pending").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_can_be_replayed_though_much_was_delivered_since() {
+async fn failed_deliveries_can_be_replayed_after_many_successes() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let id = hook.tested(&server, &owner).await;
@@ -117,7 +120,7 @@ async fn what_failed_can_be_replayed_though_much_was_delivered_since() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_much_that_failed_is_kept_as_may_be_on_its_way_and_no_longer_than_thirty_days() {
+async fn failed_deliveries_are_kept_up_to_the_pending_limit_for_30_days() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     fill(&server, MOST_PENDING + 1, "failed").await;
@@ -132,7 +135,7 @@ async fn as_much_that_failed_is_kept_as_may_be_on_its_way_and_no_longer_than_thi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_leaps_ahead_forgets_nothing() {
+async fn a_clock_jump_deletes_no_deliveries() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     server.pass(3_652 * DAY);
@@ -141,19 +144,19 @@ async fn a_clock_that_leaps_ahead_forgets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_forgets_so_much_and_the_next_one_goes_on() {
+async fn a_cleanup_run_is_bounded_and_the_next_one_continues() {
     let server = Server::start().await;
     let (_, _) = owner_and_hook(&server).await;
     let most = DELIVERIES_PER_CHANGE * STEPS;
     fill(&server, most + 1_499, "delivered").await;
     assert_eq!(keep_house(&server).await, u64::from(STEPS));
     assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, 1_500);
-    assert_eq!(keep_house(&server).await, 2, "500, and a look whether there is more");
+    assert_eq!(keep_house(&server).await, 2, "500, and a check for more");
     assert_eq!(number(&server, "SELECT count(*) FROM delivery").await, 1_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_webhook_is_gone_at_once_and_what_was_sent_to_it_goes_in_steps() {
+async fn a_deleted_webhook_is_gone_at_once_and_its_deliveries_in_steps() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let other = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
@@ -163,7 +166,7 @@ async fn a_deleted_webhook_is_gone_at_once_and_what_was_sent_to_it_goes_in_steps
     let total_before = total(&server, &owner, &other, "").await;
     let deleted = hook.call(&server, &owner, Method::DELETE, "", Value::Null).await;
     assert_eq!(deleted.status, 200);
-    assert!(number(&server, "SELECT count(*) FROM delivery").await > 2_400, "its deletion keeps nobody waiting");
+    assert!(number(&server, "SELECT count(*) FROM delivery").await > 2_400, "the deletion does not wait for them");
     assert_eq!(hook.call(&server, &owner, Method::GET, "/deliveries", Value::Null).await.status, 404);
     let (after, _) = due(&server, &[], 100).await;
     assert!(!after.is_empty() && after.iter().all(|attempt| attempt.webhook.to_string() == other.id));
@@ -175,7 +178,7 @@ async fn a_deleted_webhook_is_gone_at_once_and_what_was_sent_to_it_goes_in_steps
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_on_its_way_to_a_receiver_that_is_gone_is_given_up_in_steps_also_after_a_crash() {
+async fn deliveries_to_a_gone_receiver_are_failed_in_steps_even_after_a_crash() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let id = hook.tested(&server, &owner).await;
@@ -183,14 +186,14 @@ async fn what_is_on_its_way_to_a_receiver_that_is_gone_is_given_up_in_steps_also
     let writes = server.app.writer_metrics().writes;
     settle(&server, vec![(id, Outcome::Gone)]).await;
     assert_eq!(due(&server, &[], 32).await.0.len(), 0);
-    assert_eq!(server.app.writer_metrics().writes - writes, 4, "what came of the try, 500, 500 and the rest");
+    assert_eq!(server.app.writer_metrics().writes - writes, 4, "the result, 500, 500 and the rest");
     assert_eq!(total(&server, &owner, &hook, "?state=failed").await, 1_201);
     assert_eq!(server.events(&owner).await.remove(0)["jsonData"], r#"{"failed":1201,"why":"gone"}"#);
-    // As a server that was killed in between left it.
+    // As left by a server that was killed in between.
     fill(&server, 2, "pending").await;
     keep_house(&server).await;
     assert_eq!(total(&server, &owner, &hook, "?state=pending").await, 0);
-    // What an administrator has switched off waits.
+    // Deliveries of a webhook that an administrator has disabled wait.
     hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
     hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": true })).await;
     let waits = total(&server, &owner, &hook, "?state=pending").await;
@@ -198,7 +201,7 @@ async fn what_is_on_its_way_to_a_receiver_that_is_gone_is_given_up_in_steps_also
     assert_eq!((waits, total(&server, &owner, &hook, "?state=pending").await), (1, 1));
 }
 
-/// Makes two webhooks, of which the first is switched off with deliveries on their way, and lets eight days pass.
+/// Creates two webhooks, disables the first with deliveries pending, and lets eight days pass.
 async fn old() -> (Server, Identity, Hook, Hook) {
     let server = Server::start().await;
     let (owner, off) = owner_and_hook(&server).await;
@@ -213,14 +216,14 @@ async fn old() -> (Server, Identity, Hook, Hook) {
     (server, owner, off, witness)
 }
 
-/// Housekeeping that keeps seven days of the audit log; gives how many writes that took.
+/// Runs the retention of seven days of audit log. Returns how many writes it took.
 async fn retain(server: &Server) -> u64 {
     let (system, writes) = (Arc::clone(&server.system), server.app.writer_metrics().writes);
     blocking(move || Retention::new(7).remove_old(&system).expect("kept")).await;
     server.app.writer_metrics().writes - writes
 }
 
-/// The details of all events that say that deliveries were given up, and the actions of the chain.
+/// The details of all events about abandoned deliveries, and the actions in the chain.
 async fn given_up(server: &Server, owner: &Identity) -> (Vec<Value>, Vec<String>) {
     let chain = entries(&server.database).await.into_iter().filter(|entry| entry.org == owner.org);
     let chain: Vec<_> = chain.collect();
@@ -230,18 +233,18 @@ async fn given_up(server: &Server, owner: &Identity) -> (Vec<Value>, Vec<String>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event() {
+async fn pending_deliveries_are_reported_as_failed_before_retention_removes_their_event() {
     let (server, owner, off, witness) = old().await;
     let waits = total(&server, &owner, &off, "?state=pending").await;
-    assert_eq!(waits, 3, "the other webhook's making, and two projects");
+    assert_eq!(waits, 3, "the creation of the other webhook, and two projects");
     retain(&server).await;
     let (details, actions) = given_up(&server, &owner).await;
-    assert_eq!(details, [json!({ "count": 3 })], "one for the webhook");
+    assert_eq!(details, [json!({ "count": 3 })], "one event for the webhook");
     assert_eq!(actions[actions.len() - 2..], ["webhook.failed", "audit.trim"]);
     assert_eq!(total(&server, &owner, &off, "").await, 0);
     let told = due(&server, &[], 100).await.0;
-    assert_eq!((told.len(), told[0].webhook.to_string()), (1, witness.id.clone()), "the other webhook hears of it");
-    // Now that does not arrive either: nobody hears of it, else two that fail would tell each other for ever.
+    assert_eq!((told.len(), told[0].webhook.to_string()), (1, witness.id.clone()), "the other webhook is notified");
+    // If that does not arrive either, no event follows, or two failing webhooks would notify each other for ever.
     off.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
     let others = due(&server, &[told[0].in_flight()], 100).await.0.into_iter().map(|attempt| attempt.id.to_string());
     settle(&server, others.map(|id| (id, Outcome::Taken { status: 200 })).collect()).await;
@@ -254,7 +257,7 @@ async fn what_is_on_its_way_is_given_up_aloud_before_retention_removes_its_event
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_retention_has_let_go_of_cannot_be_replayed() {
+async fn deliveries_of_trimmed_events_cannot_be_replayed() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let old = hook.tested(&server, &owner).await;
@@ -264,7 +267,7 @@ async fn what_retention_has_let_go_of_cannot_be_replayed() {
     let young = hook.tested(&server, &owner).await;
     settle(&server, vec![(young.clone(), Outcome::Gone)]).await;
     hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;
-    // As a server that was killed between letting go and removing left it.
+    // As left by a server that was killed between trimming and removing.
     let killed = "CREATE TRIGGER killed BEFORE DELETE ON audit WHEN OLD.action = 'webhook.test'
         BEGIN SELECT RAISE(ABORT, 'killed'); END";
     change(&server, killed).await;
@@ -280,24 +283,24 @@ async fn what_retention_has_let_go_of_cannot_be_replayed() {
     assert_eq!(again.iter().map(|attempt| attempt.id.to_string()).collect::<Vec<_>>(), [young]);
     change(&server, "DROP TRIGGER killed").await;
     retain(&server).await;
-    assert_eq!(given_up(&server, &owner).await.0, Vec::<Value>::new(), "nothing on its way was lost");
+    assert_eq!(given_up(&server, &owner).await.0, Vec::<Value>::new(), "no pending delivery was lost");
     assert_eq!(total(&server, &owner, &hook, "").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_deliveries_of_events_that_go_are_removed_in_steps_of_their_own() {
+async fn deliveries_of_removed_events_are_deleted_in_separate_steps() {
     let (server, owner, off, _) = old().await;
     let plain = {
         let (server, ..) = old().await;
         retain(&server).await
     };
     fill_old(&server, 1_200).await;
-    assert_eq!(retain(&server).await - plain, 2, "500 and 500 more than the few that go with their events");
+    assert_eq!(retain(&server).await - plain, 2, "500 and 500 more than the few that are removed with their events");
     assert_eq!(total(&server, &owner, &off, "").await, 0);
     assert_eq!(number(&server, "SELECT count(*) FROM delivery WHERE event NOT IN (SELECT id FROM audit)").await, 0);
 }
 
-/// Writes so many deliveries of the oldest event that is sent to the first webhook.
+/// Inserts so many deliveries of the oldest event that is sent to the first webhook.
 async fn fill_old(server: &Server, count: u32) {
     let database = server.database.clone();
     blocking(move || {

@@ -1,4 +1,4 @@
-//! Does the document tell the truth? Every answer that a test gets is held against it, and whatever it does not say is a fault.
+//! Checks every response that a test receives against the API document: whatever the document does not describe is a fault.
 
 mod coverage;
 mod schema;
@@ -16,7 +16,7 @@ use self::coverage::{note, note_fields};
 pub use self::schema::{DOCUMENT, misfit, resolve};
 use crate::harness::Answer;
 
-/// Headers that any answer may have: those of HTTP itself, of browsers, and of every request.
+/// Headers that any response may have: those of HTTP itself, of browsers, and of every request.
 const COMMON_HEADERS: [&str; 11] = [
     "allow",
     "connection",
@@ -38,7 +38,7 @@ struct Operation {
     document: &'static Value,
 }
 
-/// Every operation by its path, where a fixed word comes before a variable: there the router takes the word.
+/// Every operation by its path, literal segments before variables, as the router prefers them.
 static OPERATIONS: LazyLock<Vec<(&'static str, Vec<Operation>)>> = LazyLock::new(|| {
     let operations = |path: &'static str, item: &'static Value| {
         let methods = item.as_object().expect("operations").iter();
@@ -58,7 +58,7 @@ static OPERATIONS: LazyLock<Vec<(&'static str, Vec<Operation>)>> = LazyLock::new
     places.into_values().collect()
 });
 
-/// Fails unless the document says that this request may be answered like this.
+/// Fails unless the document permits this response to this request.
 pub fn checked(method: &Method, path: &str, answer: Answer) -> Answer {
     let sniffed: Vec<_> = answer.headers.get_all("x-content-type-options").iter().collect();
     assert_eq!(sniffed, ["nosniff"], "{method} {path}: {answer:?}");
@@ -68,7 +68,7 @@ pub fn checked(method: &Method, path: &str, answer: Answer) -> Answer {
     answer
 }
 
-/// As [`checked`], for a message on a stream, whose data is an event unless it is the last.
+/// Like [`checked`], for a message on a stream, whose data is an event unless it is the last message.
 pub fn check_message(id: &str, event: &str, data: &str) {
     let stream = "/paths/~1organization~1{orgId}~1events~1stream/get/responses/200/content/text~1event-stream/schema";
     fits(&json!({ "id": id, "event": event, "data": data }), DOCUMENT.pointer(stream).expect("the stream's schema"))
@@ -79,7 +79,7 @@ pub fn check_message(id: &str, event: &str, data: &str) {
     }
 }
 
-/// What is wrong with a value, or nothing, and then its fields were seen.
+/// Checks a value, and notes which of its fields occurred.
 fn fits(value: &Value, schema: &'static Value) -> Result<(), String> {
     misfit("", value, schema).map_or(Ok(()), Err)?;
     note_fields(value, schema);
@@ -108,7 +108,7 @@ fn variable(segment: &str) -> bool {
     segment.starts_with('{')
 }
 
-/// The methods that the document has for a path.
+/// The documented operations of a path.
 fn methods(path: &str) -> &'static [Operation] {
     let given: Vec<_> = path.split('/').collect();
     let fits = |known: &str| {
@@ -119,19 +119,19 @@ fn methods(path: &str) -> &'static [Operation] {
     OPERATIONS.iter().find(|(known, _)| fits(known)).map_or(&[], |(_, operations)| operations)
 }
 
-/// HEAD is GET without the body.
+/// HEAD counts as GET without the body.
 fn operation(method: &Method, path: &str) -> Option<&'static Operation> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     methods(path).iter().find(|operation| operation.method == *method)
 }
 
-/// What is no operation, and how it is answered.
+/// Responses of paths that are not operations.
 fn beside(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
     let refused = |code: &str| answer.refusal().1 == code;
     let known = match (answer.status.as_u16(), path) {
-        // For people: the document itself, and the pages that show it.
+        // For people: the document itself, and the pages that display it.
         (200 | 303 | 304 | 404, path) if path == "/openapi.json" || path.starts_with("/docs") => true,
-        // A browser asks whether it may ask.
+        // A CORS preflight request.
         (204, _) if method == Method::OPTIONS => answer.headers.contains_key("access-control-allow-methods"),
         (404, path) => methods(path).is_empty() && (method == Method::HEAD || refused("NO_SUCH_PATH")),
         (405, _) => answer.headers.contains_key("allow") && (method == Method::HEAD || refused("METHOD_NOT_ALLOWED")),
@@ -140,13 +140,13 @@ fn beside(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
     if known || is_early(answer) { Ok(()) } else { Err("neither an operation nor known beside them".to_owned()) }
 }
 
-/// What is said of a body that comes where none is taken; where one is, the document says it too.
+/// Errors about a body where none is expected; where one is, the document has them too.
 fn is_of_a_body(answer: &Answer) -> bool {
     matches!(answer.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE)
 }
 
-/// What any request may be told before it is known what it asks for: it did not arrive in time, it is too large (also
-/// where no body is taken), or its head cannot be read, which hyper says without a body, or is none that HTTP allows.
+/// What any request may get before it is clear what it asks for: it arrived too slowly, it is too large (even where no
+/// body is expected), or its head is unreadable (hyper answers without a body) or not valid HTTP.
 fn is_early(answer: &Answer) -> bool {
     match answer.status.as_u16() {
         400 if !answer.body.is_empty() => answer.refusal().1 == "INVALID_REQUEST",
@@ -189,7 +189,7 @@ fn body(method: &Method, response: &'static Value, answer: &Answer) -> Result<()
         "application/json" => {
             serde_json::from_slice(&answer.body).map_err(|error| format!("a body that is {error}"))?
         }
-        // What comes on a stream is looked at where it is read.
+        // Messages on a stream are checked where they are read.
         "text/event-stream" => return Ok(()),
         _ => str::from_utf8(&answer.body).map_err(|error| error.to_string())?.into(),
     };

@@ -1,4 +1,4 @@
-//! Does a value fit its schema? In OpenAPI 3.0's own dialect, as far as the document speaks it; a word beyond that is a fault.
+//! Validates a value against a schema, in the part of OpenAPI 3.0's dialect that the document uses; any other keyword is a fault.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(document::text()).expect("JSON"));
 
-/// The one way in which the server writes moments.
+/// The one format in which the server writes times.
 const MOMENT: &str = r"^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{3}Z$";
 
-/// What an object of the schema language may say here; a word that is not looked at must not be there.
+/// The supported keywords; the document must not use any other.
 const WORDS: [&str; 19] = [
     "type",
     "format",
@@ -35,7 +35,7 @@ const WORDS: [&str; 19] = [
     "required",
 ];
 
-/// Follows a `$ref`, if it is one.
+/// Follows a `$ref`, if there is one.
 pub fn resolve(value: &'static Value) -> &'static Value {
     match value["$ref"].as_str() {
         None => value,
@@ -46,12 +46,12 @@ pub fn resolve(value: &'static Value) -> &'static Value {
     }
 }
 
-/// What of `value` does not fit `schema`.
+/// How `value` violates `schema`.
 pub fn misfit(place: &str, value: &Value, schema: &'static Value) -> Option<String> {
     let schema = resolve(schema);
     let words = schema.as_object().expect("a schema").keys();
     let unknown: Vec<_> = words.filter(|word| !WORDS.contains(&word.as_str())).collect();
-    assert!(unknown.is_empty(), "{place}: nobody looks at {unknown:?}");
+    assert!(unknown.is_empty(), "{place}: unsupported keywords {unknown:?}");
     let among = schema["enum"].as_array().is_none_or(|known| known.contains(value));
     let fits = match (schema["type"].as_str().expect("a type"), value) {
         (_, Value::Null) => schema["nullable"] == true,
@@ -85,7 +85,7 @@ pub fn misfit(place: &str, value: &Value, schema: &'static Value) -> Option<Stri
     (!fits).then(|| format!("{place} is {value}, but the schema is {schema}"))
 }
 
-/// The schema of a field, by its name or by the other spelling that it has.
+/// The schema of a field, by its name or its other spelling.
 fn field_of(schema: &'static Value, name: &str) -> Option<&'static Value> {
     let properties = schema["properties"].as_object()?;
     properties.get(name).or_else(|| properties.values().find(|property| property["x-alias"] == name))
@@ -97,7 +97,7 @@ fn text_fits(text: &str, schema: &Value) -> bool {
     let format = match schema["format"].as_str() {
         None => true,
         Some("date-time") => pattern(MOMENT),
-        Some(format) => panic!("nobody looks at the format {format}"),
+        Some(format) => panic!("unsupported format {format}"),
     };
     format
         && schema["pattern"].as_str().is_none_or(pattern)
@@ -105,7 +105,7 @@ fn text_fits(text: &str, schema: &Value) -> bool {
         && schema["maxLength"].as_u64().is_none_or(|most| length <= most)
 }
 
-/// A pattern, made once: streams bring many thousands of events.
+/// A compiled pattern, cached: streams bring many thousands of events.
 fn regex(pattern: &str) -> Regex {
     static MADE: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
     let mut made = MADE.lock().expect("the patterns");
@@ -119,7 +119,7 @@ fn number_fits(number: i64, schema: &Value) -> bool {
         Some("uint16") => u16::try_from(number).is_ok(),
         Some("uint32") => u32::try_from(number).is_ok(),
         Some("int64") | None => true,
-        Some(format) => panic!("nobody looks at the format {format}"),
+        Some(format) => panic!("unsupported format {format}"),
     };
     format
         && schema["minimum"].as_i64().is_none_or(|least| number >= least)

@@ -1,4 +1,4 @@
-//! Clients that are slow, endless or too many: each is ended by the server, and a good one is served meanwhile.
+//! Slow, endless and excess clients: the server ends their connections, and serves good clients meanwhile.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use tokio::time::{interval, timeout};
 
 use crate::harness::{Server, with_body};
 
-/// Far beyond every deadline of these servers: reached only when one is lost.
+/// Far beyond every deadline of these servers, so it is reached only when one is missed.
 const BOUND: Duration = Duration::from_secs(25);
 
-/// How an attacker paces what it sends.
+/// The pace at which an attacker sends.
 const PACE: Duration = Duration::from_millis(20);
 
 const GOOD: &str = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -36,7 +36,7 @@ async fn connected(address: SocketAddr, first: &str) -> TcpStream {
     stream
 }
 
-/// Everything that a connection gives until the server ends it, by closing or by a reset.
+/// Everything received on a connection until the server ends it, by closing or resetting it.
 async fn until_ended(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let (mut all, mut piece) = (Vec::new(), [0; 4_096]);
     loop {
@@ -52,7 +52,7 @@ async fn until_ended(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String
     String::from_utf8(all).expect("text")
 }
 
-/// A good client. The machine may be too busy for 300 ms, but not again and again.
+/// Whether a good client is served. The machine may be too busy for 300 ms, but not over and over.
 async fn is_served(address: SocketAddr) -> bool {
     for _ in 0..50 {
         let Ok(mut stream) = TcpStream::connect(address).await else { continue };
@@ -64,7 +64,7 @@ async fn is_served(address: SocketAddr) -> bool {
     false
 }
 
-/// One answer of a connection that stays open: its status line and its body.
+/// One response on a connection that stays open: its status line and its body.
 async fn answer(stream: &mut (impl AsyncBufRead + Unpin)) -> (String, Value) {
     let (mut head, mut length) = (Vec::<String>::new(), 0);
     loop {
@@ -84,7 +84,7 @@ async fn answer(stream: &mut (impl AsyncBufRead + Unpin)) -> (String, Value) {
     (head.swap_remove(0), serde_json::from_slice(&body).expect("JSON"))
 }
 
-/// Whether an answer is this refusal, whole, and the last one of its connection.
+/// Checks that a response is this refusal, complete, and the last one on its connection.
 fn assert_refused(answer: &str, status: &str, body: &Value) {
     let (head, rest) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
     assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
@@ -102,7 +102,7 @@ fn too_slow() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_stops_in_the_middle_is_ended_and_a_good_one_served() {
+async fn a_client_that_stalls_mid_request_is_disconnected() {
     let server = impatient().await;
     let post = "POST /register HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
     let halves = ["", "GET /hea", "GET /health HTTP/1.1\r\nHost: a\r\nAcc"];
@@ -128,7 +128,7 @@ async fn a_client_that_stops_in_the_middle_is_ended_and_a_good_one_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_sends_a_byte_at_a_time_wins_no_time() {
+async fn a_client_that_sends_byte_by_byte_gains_no_time() {
     let server = impatient().await;
     let cases = [
         ("GET /health HTTP/1.1\r\nX: ", "a", ""),
@@ -151,17 +151,17 @@ async fn a_client_that_sends_a_byte_at_a_time_wins_no_time() {
             assert_refused(&answer, status, &too_slow());
         }
         drop(incoming);
-        timeout(BOUND, dripping).await.expect("nobody listens any more").expect("it runs");
+        timeout(BOUND, dripping).await.expect("the connection was closed").expect("it runs");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_without_end_or_of_a_gibibyte_is_refused_before_it_is_there() {
+async fn an_endless_or_gigabyte_body_is_refused_before_it_arrives() {
     let server = Server::start().await;
     for expect in ["", "Expect: 100-continue\r\n"] {
         let first = format!("POST /register HTTP/1.1\r\nHost: a\r\n{expect}Content-Length: 1073741824\r\n\r\n");
         let mut stream = connected(server.address, &first).await;
-        // Nothing of the body is sent, and the server would wait 30 s for it: this is an answer to the head.
+        // None of the body is sent, and the server would wait 30 s for it: this is a response to the head alone.
         assert_refused(&until_ended(&mut stream).await, "413", &too_large());
     }
     for first in [
@@ -175,12 +175,12 @@ async fn a_body_without_end_or_of_a_gibibyte_is_refused_before_it_is_there() {
         });
         assert_refused(&until_ended(&mut incoming).await, "413", &too_large());
         assert!(is_served(server.address).await);
-        timeout(BOUND, flooding).await.expect("nobody listens any more").expect("it runs");
+        timeout(BOUND, flooding).await.expect("the connection was closed").expect("it runs");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_of_a_mebibyte_is_refused() {
+async fn a_request_head_of_a_mebibyte_is_refused() {
     let server = Server::start().await;
     let (mut incoming, mut outgoing) = connected(server.address, "GET /health HTTP/1.1\r\nX: ").await.into_split();
     let sending = tokio::spawn(async move { outgoing.write_all(&vec![b'x'; 1024 * 1024]).await });
@@ -191,7 +191,7 @@ async fn a_head_of_a_mebibyte_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_thousand_brackets_are_no_json_and_harm_nobody() {
+async fn deeply_nested_json_is_refused_without_harm() {
     let server = Server::start().await;
     for body in ["[".repeat(60_000), "{\"ip\":".repeat(10_000)] {
         let request = with_body(server.request(Method::POST, "/register"), Some(&Value::Null)).map(|_| body.into());
@@ -203,21 +203,21 @@ async fn sixty_thousand_brackets_are_no_json_and_harm_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_never_reads_its_answers_is_ended() {
+async fn a_client_that_stops_reading_is_disconnected() {
     let server = impatient().await;
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
     let mut stream = socket.connect(server.address).await.expect("connected");
-    // More than a megabyte each: the system's buffers take some of them, and then nothing moves.
+    // Each response is over a megabyte: the socket buffers hold some of them, and then nothing moves.
     let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n";
     let asking = async { while stream.write_all(request).await.is_ok() {} };
     let (in_time, good) = tokio::join!(timeout(BOUND, asking), is_served(server.address));
-    in_time.expect("the server ends it");
+    in_time.expect("the server ends the connection");
     assert!(good);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_come_together_are_answered_in_their_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let server = Server::start().await;
     let paths = ["/health", "/", "/ready", "/nowhere"].repeat(10);
     let all: Vec<_> = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
@@ -236,8 +236,8 @@ async fn requests_that_come_together_are_answered_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_may_rest_between_requests_but_not_for_ever() {
-    // Resting longer than a head may take is no fault, since no head has begun.
+async fn a_connection_may_be_idle_until_the_idle_timeout() {
+    // A pause longer than header_timeout is allowed, since no head has begun.
     let server = Server::with(|flags| flags.with("header_timeout", "50ms")).await;
     let mut stream = None;
     for _ in 0..50 {
@@ -262,7 +262,7 @@ async fn a_connection_may_rest_between_requests_but_not_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_connection_too_many_waits_for_a_place() {
+async fn a_connection_beyond_the_limit_waits_until_one_closes() {
     let server = Server::with(|flags| flags.with("max_connections", "2")).await;
     let mut inside = Vec::new();
     for _ in 0..2 {
@@ -272,7 +272,7 @@ async fn one_connection_too_many_waits_for_a_place() {
     }
     let mut waiting = BufReader::new(connected(server.address, GOOD).await);
     let early = timeout(PACE * 10, waiting.fill_buf()).await;
-    assert!(early.is_err(), "answered although there is no place: {early:?}");
+    assert!(early.is_err(), "answered beyond the limit: {early:?}");
     drop(inside.pop());
     assert_eq!(answer(&mut waiting).await.0, "HTTP/1.1 200 OK");
     inside[0].write_all(GOOD.as_bytes()).await.expect("still open");
@@ -280,16 +280,16 @@ async fn one_connection_too_many_waits_for_a_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_has_closed_its_side_is_answered_and_then_ended_at_once() {
+async fn a_half_closed_connection_is_answered_and_then_closed_at_once() {
     let server = Server::start().await;
     for (sent, answers) in [(GOOD, 1), (&GOOD.repeat(3), 3), (LAST, 1), ("", 0), ("GET /hea", 0)] {
         let mut stream = connected(server.address, sent).await;
         stream.shutdown().await.expect("closed");
-        // An idle connection would be left open for 75 s, a half head for 10 s.
+        // An idle connection would stay open for 75 s, one with half a head for 10 s.
         let given = timeout(Duration::from_secs(5), until_ended(&mut stream)).await.expect("ended at once");
         assert_eq!(given.matches("HTTP/1.1 200 OK\r\n").count(), answers, "{sent:?}: {given:?}");
     }
-    // One that rests after its answer, and closes its side then.
+    // A connection that is idle after its response, and whose client closes its side then.
     let mut stream = BufReader::new(connected(server.address, GOOD).await);
     assert_eq!(answer(&mut stream).await.0, "HTTP/1.1 200 OK");
     stream.get_mut().shutdown().await.expect("closed");

@@ -1,4 +1,4 @@
-//! The outbox of a full file: an event and its deliveries are written together, or neither is.
+//! The outbox on a full disk: an event and its deliveries are written together or not at all.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ async fn number(server: &Server, sql: &'static str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_event_is_without_its_deliveries_when_the_file_is_full() {
+async fn on_a_full_disk_no_event_is_recorded_without_its_deliveries() {
     let server = Arc::new(Server::with(|flags| flags.with("disk_reserve", "256KiB")).await);
     let owner = server.owner_of("acme").await;
     for _ in 0..3 {

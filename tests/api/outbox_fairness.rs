@@ -1,4 +1,4 @@
-//! The outbox beside others and beside a clock that was wrong: nobody's deliveries wait for what is not theirs.
+//! Fair shares of the outbox, also with a clock that was wrong: no delivery waits for those of others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::outbox::{due, owner_and_hook, selected, settle};
 use crate::webhooks::Hook;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_many_webhooks_of_one_organization_leave_places_to_others() {
+async fn an_organization_with_many_webhooks_leaves_slots_to_others() {
     let server = Server::start().await;
     let (busy, quiet) = (server.owner_of("busy").await, server.owner_of("quiet").await);
     for number in 0..10 {
@@ -29,11 +29,11 @@ async fn the_many_webhooks_of_one_organization_leave_places_to_others() {
     assert_eq!(first.len(), 9);
     assert!(first.iter().any(|attempt| attempt.id.to_string() == late));
     let tried: Vec<_> = first.iter().map(Attempt::in_flight).collect();
-    assert_eq!(due(&server, &tried, 32).await.0.len(), 0, "nor more while those are being tried");
+    assert_eq!(due(&server, &tried, 32).await.0.len(), 0, "and no more while those are in flight");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
+async fn deliveries_created_while_the_clock_was_ahead_are_sent() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let ahead = 12 * 3_600_000;
@@ -44,7 +44,7 @@ async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
         .await;
     server.pass(-ahead);
     let system = Arc::clone(&server.system);
-    // Twice: at the first it is seen that the clock stepped back.
+    // Twice: the first run notices that the clock stepped back.
     for _ in 0..2 {
         let system = Arc::clone(&system);
         blocking(move || orgkeys::actions::clock::keep(&system).expect("kept")).await;
@@ -52,13 +52,13 @@ async fn what_was_put_on_its_way_while_the_clock_ran_ahead_goes_out() {
     let of = |attempts: &[Attempt], id: &str| attempts.iter().any(|attempt| attempt.id.to_string() == id);
     let (attempts, next) = due(&server, &[], 100).await;
     assert!(of(&attempts, &fresh) && !of(&attempts, &id));
-    assert_eq!(next, Some(20 * 3_600_000), "as long as was asked for, and no longer");
+    assert_eq!(next, Some(20 * 3_600_000), "as long as requested, and no longer");
     server.pass(20 * 3_600_000);
     assert!(of(&due(&server, &[], 100).await.0, &id));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_most_ten_thousand_deliveries_are_passed_over() {
+async fn skip_is_limited_to_10000_deliveries() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     for (skip, status) in [(10_000, 200), (10_001, 400)] {
@@ -68,7 +68,7 @@ async fn at_most_ten_thousand_deliveries_are_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn organizations_with_slow_receivers_leave_places_to_others_and_take_turns() {
+async fn organizations_with_slow_receivers_share_slots_fairly() {
     let server = Server::start().await;
     let waiting = async |name: &str, hooks: usize, each: usize| {
         let owner = server.owner_of(name).await;
@@ -88,16 +88,16 @@ async fn organizations_with_slow_receivers_leave_places_to_others_and_take_turns
         attempts.iter().filter(|attempt| hooks.iter().any(|hook| hook.id == attempt.webhook.to_string())).count()
     };
     let (first, _) = due(&server, &[], 32).await;
-    assert_eq!(busy.iter().map(|hooks| of(&first, hooks)).collect::<Vec<_>>(), [6; 4], "as many of each");
+    assert_eq!(busy.iter().map(|hooks| of(&first, hooks)).collect::<Vec<_>>(), [6; 4], "the same share for each");
     let mut tried: Vec<_> = first.iter().map(Attempt::in_flight).collect();
-    assert_eq!(due(&server, &tried, 8).await.0.len(), 0, "the last places are not for them");
+    assert_eq!(due(&server, &tried, 8).await.0.len(), 0, "the last slots are not for them");
     server.pass(60_000);
     let quiet = waiting("quiet", 1, 3).await;
     let (next, _) = due(&server, &tried, 8).await;
-    assert_eq!((next.len(), of(&next, &quiet)), (1, 1), "though all others have been due for longer");
+    assert_eq!((next.len(), of(&next, &quiet)), (1, 1), "although all others have been due for longer");
     tried.push(next[0].in_flight());
     assert_eq!(due(&server, &tried, 7).await.0.len(), 0);
-    // Three of the first have ended: whoever has fewest under way comes first.
+    // Three of the first have ended: the organization with the fewest in flight comes first.
     settle(&server, first[..3].iter().map(|ended| (ended.id.to_string(), Outcome::Taken { status: 200 })).collect())
         .await;
     let (next, _) = due(&server, &tried[3..], 10).await;
@@ -105,7 +105,7 @@ async fn organizations_with_slow_receivers_leave_places_to_others_and_take_turns
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_try_holds_a_place_of_its_organization_though_its_webhook_was_deleted() {
+async fn an_attempt_of_a_deleted_webhook_still_counts_for_its_organization() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut tried = Vec::new();
@@ -119,12 +119,12 @@ async fn a_try_holds_a_place_of_its_organization_though_its_webhook_was_deleted(
     let left = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [1] })).await;
     left.tested(&server, &owner).await;
     let (attempts, _, found) = selected(&server, &tried, 32).await;
-    assert_eq!((attempts.len(), found.ended.len()), (0, 8), "and is for nothing");
+    assert_eq!((attempts.len(), found.ended.len()), (0, 8), "and the attempts count as orphaned");
     assert_eq!(due(&server, &tried[1..], 32).await.0.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tries_go_on_while_the_clock_was_set_back() {
+async fn attempts_continue_when_the_clock_is_set_back() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let early = hook.tested(&server, &owner).await;
@@ -134,7 +134,7 @@ async fn tries_go_on_while_the_clock_was_set_back() {
     let late = hook.tested(&server, &owner).await;
     let now_due = async || due(&server, &[], 32).await;
     let ids = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.id.to_string()).collect::<Vec<_>>();
-    assert_eq!(ids(&now_due().await.0), [late.as_str()], "what comes now goes out now");
+    assert_eq!(ids(&now_due().await.0), [late.as_str()], "a new delivery is sent at once");
     let keep = async || {
         let system = Arc::clone(&server.system);
         blocking(move || orgkeys::actions::clock::keep(&system).expect("kept")).await;
@@ -143,7 +143,7 @@ async fn tries_go_on_while_the_clock_was_set_back() {
         keep().await;
     }
     server.pass(5_500);
-    assert_eq!(now_due().await.0.len(), 2, "what waited does not wait for the hour");
+    assert_eq!(now_due().await.0.len(), 2, "a waiting delivery is not delayed by the hour");
     for (attempts, least) in [(1, 5_000), (2, 300_000), (3, 1_800_000)] {
         for id in [&early, &late] {
             settle(&server, vec![(id.clone(), refused.clone())]).await;
@@ -151,7 +151,7 @@ async fn tries_go_on_while_the_clock_was_set_back() {
         keep().await;
         let (tries, next) = now_due().await;
         let next = next.expect("another try");
-        assert!(tries.is_empty() && next <= 18_000_000 / 10 * 11, "nor at once again: {attempts} {next}");
+        assert!(tries.is_empty() && next <= 18_000_000 / 10 * 11, "nor retried at once: {attempts} {next}");
         assert!(next >= least, "{attempts}: {next}");
         server.pass(18_000_000 / 10 * 11);
         assert_eq!(now_due().await.0.len(), 2);
@@ -159,7 +159,7 @@ async fn tries_go_on_while_the_clock_was_set_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn steps_back_of_the_clock_use_up_no_tries() {
+async fn setting_the_clock_back_uses_up_no_attempts() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let id = hook.tested(&server, &owner).await;
@@ -178,7 +178,7 @@ async fn steps_back_of_the_clock_use_up_no_tries() {
         }
         assert_eq!(due(&server, &[], 32).await.0.len(), 0, "{round}");
     }
-    assert_eq!(due(&server, &[], 32).await.1, Some(next), "as long as before");
+    assert_eq!(due(&server, &[], 32).await.1, Some(next), "the wait is unchanged");
     server.pass(next);
     assert_eq!(due(&server, &[], 32).await.0[0].attempts, 2);
 }

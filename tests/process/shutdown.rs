@@ -1,4 +1,4 @@
-//! A stop: what has begun is finished, the write-ahead log is put away, and nobody who waits can hold it up.
+//! Shutdown: requests that have begun are finished, the log is checkpointed, and no client can delay it for long.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::harness::{Answer, Home, Owner, Server, answer, integrity, sqlite};
 
-/// A request whose last byte is still to be sent; the server has said that it reads the body.
+/// A request without its last byte, after the server has asked for the body.
 fn half_a_request(server: &Server, owner: &Owner) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).expect("connected");
     let token = &owner.token;
@@ -27,7 +27,7 @@ fn half_a_request(server: &Server, owner: &Owner) -> TcpStream {
 }
 
 #[test]
-fn both_signals_stop_it_with_exit_code_0_and_the_log_is_put_away() {
+fn both_signals_stop_the_server_with_exit_code_0_and_a_checkpoint() {
     for signal in [Signal::TERM, Signal::INT] {
         let home = Home::new();
         let (server, owner) = home.first_start();
@@ -46,15 +46,15 @@ fn both_signals_stop_it_with_exit_code_0_and_the_log_is_put_away() {
 }
 
 #[test]
-fn a_request_that_has_begun_is_answered() {
+fn a_request_that_has_begun_is_answered_during_shutdown() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let mut stream = half_a_request(&server, &owner);
     server.signal(Signal::TERM);
-    // Refused connections show that the stop has begun.
+    // Refused connections show that the shutdown has begun.
     let began = Instant::now();
     while TcpStream::connect(server.address).is_ok() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it still accepts");
+        assert!(began.elapsed() < Duration::from_secs(30), "it still accepts connections");
     }
     stream.write_all(b"}").expect("sent");
     let Answer { status, body, .. } = answer(stream).expect("an answer");
@@ -64,9 +64,9 @@ fn a_request_that_has_begun_is_answered() {
 }
 
 #[test]
-fn idle_connections_do_not_hold_a_stop_up() {
+fn idle_connections_do_not_delay_shutdown() {
     let home = Home::new();
-    // With the usual 10 s for what has begun: idle ones are not waited for at all.
+    // With the usual 10 s for requests that have begun; idle connections are not waited for.
     let (server, _) = home.first_start();
     let idle: Vec<TcpStream> = (0..20)
         .map(|_| {
@@ -84,7 +84,7 @@ fn idle_connections_do_not_hold_a_stop_up() {
 }
 
 #[test]
-fn connections_that_sent_nothing_or_half_a_request_end_with_the_time_for_a_stop() {
+fn stalled_connections_are_closed_after_stop_timeout() {
     let home = Home::new();
     let server = home.start_with(&mut home.serve(&["--stop-timeout", "300ms"]));
     let owner = server.owner();
@@ -102,7 +102,7 @@ fn connections_that_sent_nothing_or_half_a_request_end_with_the_time_for_a_stop(
 }
 
 #[test]
-fn counts_of_refused_calls_are_recorded_at_a_clean_stop() {
+fn refusal_counts_are_recorded_at_a_clean_shutdown() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let (_, pem) = server.mint(&owner);
@@ -115,7 +115,7 @@ fn counts_of_refused_calls_are_recorded_at_a_clean_stop() {
     assert_eq!(server.stop().0, Some(0));
     let export = home.done(&["audit", "export"]);
     let entries = export.lines().filter(|line| line.contains("node.refused"));
-    // One entry for each minute; three calls may lie in two.
+    // One entry per minute; three calls may span two.
     let counts = entries.map(|line| {
         let entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let detail: serde_json::Value = serde_json::from_str(entry["detail"].as_str().expect("text")).expect("JSON");
@@ -125,7 +125,7 @@ fn counts_of_refused_calls_are_recorded_at_a_clean_stop() {
     assert_eq!(counts.sum::<u64>(), 3);
 }
 
-/// Sends a call that the audit log keeps, and comes back once its entry waits for the writer, which `holder` keeps waiting.
+/// Sends a recorded call, and returns once its entry waits for the writer, which `holder` blocks.
 fn waiting(server: &Server, owner: &Owner, holder: &rusqlite::Connection) -> TcpStream {
     holder.execute_batch("BEGIN IMMEDIATE").expect("the lock");
     let mut stream = TcpStream::connect(server.address).expect("connected");
@@ -145,7 +145,7 @@ fn metrics(server: &Server) -> String {
     String::from_utf8(server.call("GET", "/metrics", None, None).body).expect("text")
 }
 
-/// The log line of the departed request: its operation and status.
+/// The log line of the abandoned request: its operation and status.
 fn line(home: &Home) -> Option<(String, u64)> {
     let log = home.log();
     let line = log.lines().find(|line| line.contains("\"departed\""))?;
@@ -154,13 +154,13 @@ fn line(home: &Home) -> Option<(String, u64)> {
 }
 
 #[test]
-fn a_request_whose_client_has_gone_has_its_line_and_its_count_and_its_entry() {
+fn a_request_whose_client_disconnected_is_logged_counted_and_recorded() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let holder = sqlite(&home.database);
     let client = waiting(&server, &owner, &holder);
     drop(client);
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     let counted = "orgkeys_requests_total{operation=\"getProfile\",status=\"200\"} 1\n";
     let began = Instant::now();
     while !metrics(&server).contains(counted) {
@@ -173,7 +173,7 @@ fn a_request_whose_client_has_gone_has_its_line_and_its_count_and_its_entry() {
 }
 
 #[test]
-fn a_request_that_a_stop_did_not_wait_for_has_its_line() {
+fn a_request_abandoned_by_a_shutdown_is_logged_and_recorded() {
     let home = Home::new();
     let server = home.start_with(&mut home.serve(&["--stop-timeout", "100ms"]));
     let owner = server.owner();
@@ -183,7 +183,7 @@ fn a_request_that_a_stop_did_not_wait_for_has_its_line() {
     let mut given = String::new();
     let _ = client.read_to_string(&mut given);
     assert_eq!(given, "");
-    holder.execute_batch("COMMIT").expect("let go");
+    holder.execute_batch("COMMIT").expect("committed");
     assert_eq!(server.ended().0, Some(0));
     assert_eq!(line(&home), Some(("none".to_owned(), 499)), "{}", home.log());
     assert!(home.done(&["audit", "export"]).contains("\"departed\""), "its entry is kept");

@@ -1,4 +1,4 @@
-//! What no sequence of calls on people may bring about: 2,000 random ones, beside a model of what each call may do.
+//! Invariants of the user operations: 2,000 random sequences of calls, checked against a model.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,20 +27,20 @@ use tempfile::TempDir;
 const SEQUENCES: u64 = 2_000;
 const STEPS: usize = 12;
 
-/// Why nobody below the one who deleted a person activates them, in the model.
+/// The model's reason when the caller is below the role of whoever deleted the user.
 const DELETED_FROM_ABOVE: &str = "DELETED_FROM_ABOVE";
 
-/// Sequences under way at once: the writer commits what they change together.
+/// Sequences that run at once, so that the writer batches their changes.
 const THREADS: usize = 32;
 
-/// Somebody, as the model knows them.
+/// A user in the model.
 #[derive(Clone, Debug)]
 struct Person {
     id: UserId,
     org: OrgId,
     role: Role,
     validated: bool,
-    /// The role of whoever deleted them.
+    /// The role of whoever deleted the user.
     deleted: Option<Role>,
     token: Option<Token>,
 }
@@ -49,11 +49,11 @@ struct Person {
 struct Token {
     caller: Caller,
     secret: SecretString,
-    /// Whether its person was deleted while it stood: it never stands again.
+    /// Whether the user was deleted since the token was created: it never works again.
     ended: bool,
 }
 
-/// All of a person that the calls may change, as it is stored.
+/// Everything about a user that the calls may change, as stored.
 type Row = (UserId, OrgId, Role, bool, Option<Role>);
 
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +82,7 @@ impl Call {
     }
 }
 
-/// Two organizations, and what the model knows of their people.
+/// Two organizations, and the model of their users.
 struct World<'a> {
     system: &'a System,
     file: &'a Connection,
@@ -110,7 +110,7 @@ impl<'a> World<'a> {
         self.people.push(Person { id, org, role, validated, deleted: None, token: None });
     }
 
-    /// A caller who is this person; a deleted one only has the token from before.
+    /// The caller for a user; a deleted user has only the token from before.
     fn signed_in(&mut self, index: usize) -> Option<Token> {
         let person = &mut self.people[index];
         if person.token.as_ref().is_none_or(|token| token.ended) && person.deleted.is_none() {
@@ -123,7 +123,7 @@ impl<'a> World<'a> {
         person.token.clone()
     }
 
-    /// What is stored of the two organizations.
+    /// The stored users of both organizations.
     fn rows(&self) -> Vec<Row> {
         let sql = "SELECT id, org, role, validated, deleted_by FROM person WHERE org IN (?1, ?2) ORDER BY id";
         let mut query = self.file.prepare_cached(sql).expect("a query");
@@ -141,7 +141,7 @@ impl<'a> World<'a> {
         rows.expect("rows").collect::<Result<_, _>>().expect("rows")
     }
 
-    /// The same, as the model has it.
+    /// The same, according to the model.
     fn modelled(&self) -> Vec<Row> {
         let mut rows: Vec<_> =
             self.people.iter().map(|user| (user.id, user.org, user.role, user.validated, user.deleted)).collect();
@@ -159,7 +159,7 @@ impl<'a> World<'a> {
         person.role == Role::Owner && !self.people.iter().any(|other| another(&other))
     }
 
-    /// What the call must answer: nothing, or the code of its refusal.
+    /// The expected result of a call: success, or the code of its refusal.
     fn verdict(&self, actor: &Person, token: &Token, call: Call, target: Option<&Person>) -> Result<(), &'static str> {
         if actor.deleted.is_some() || token.ended {
             return Err("TOKEN_REVOKED");
@@ -199,7 +199,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Makes the call; gives the person whom it made.
+    /// Makes the call. Returns the user that it created.
     fn make(&self, caller: &Caller, call: Call, target: Option<UserId>) -> Result<Option<UserId>, &'static str> {
         let app = self.system.app();
         let change = |role, name: Option<&str>| UserPatch { name: name.map(str::to_owned), last_name: None, role };
@@ -223,7 +223,7 @@ impl<'a> World<'a> {
         done.map(|()| None).map_err(|error| error.code)
     }
 
-    /// What a call that was made means for the model.
+    /// Applies a successful call to the model.
     fn follow(&mut self, (org, by): (OrgId, Role), call: Call, target: Option<usize>, made: Option<UserId>) {
         if let (Call::Create(role, invited), Some(id)) = (call, made) {
             self.add(id, org, role, !invited);
@@ -242,13 +242,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What holds after every call, whatever the model says.
+    /// Checks the invariants that hold after every call, whatever the model says.
     fn judge(&self, story: &str, actor: &Person, before: &[Row]) {
         let after = self.rows();
         for row in after.iter().filter(|row| !before.contains(row)) {
             let was = before.iter().find(|was| was.0 == row.0).map_or(Role::User, |was| was.2);
             assert_eq!(row.1, actor.org, "{story}: another organization was touched");
-            assert!(was <= actor.role && row.2 <= actor.role, "{story}: {actor:?} reached above themselves: {row:?}");
+            assert!(was <= actor.role && row.2 <= actor.role, "{story}: {actor:?} acted above their role: {row:?}");
         }
         assert!(before.iter().all(|was| after.iter().any(|row| row.0 == was.0)), "{story}: a person vanished");
         for org in self.orgs {
@@ -272,7 +272,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Runs one sequence; every answer that was given is put into `answers`.
+/// Runs one sequence, and adds every result to `answers`.
 fn run(world: &mut World<'_>, seed: u64, answers: &Mutex<BTreeSet<&'static str>>) {
     let mut rng = StdRng::seed_from_u64(seed);
     let nobody = UserId::from_bytes([7; 16]);
@@ -286,7 +286,7 @@ fn run(world: &mut World<'_>, seed: u64, answers: &Mutex<BTreeSet<&'static str>>
         let verdict = world.verdict(&person, &token, call, target.map(|index| &world.people[index]));
         let (before, id) = (world.rows(), target.map_or(nobody, |index| world.people[index].id));
         let made = world.make(&token.caller, call, Some(id));
-        // The refusal has the code of every rule denial.
+        // The API reports it like every other denial.
         let expected = verdict.map_err(|code| if code == DELETED_FROM_ABOVE { "ACCESS_DENIED" } else { code });
         assert_eq!(made.map(drop), expected, "{story}");
         answers.lock().expect("the answers").insert(verdict.err().unwrap_or("done"));
@@ -305,7 +305,7 @@ fn open(path: &Path) -> System {
 }
 
 #[test]
-fn in_2000_random_sequences_nobody_rises_the_last_owner_stays_and_the_deleted_are_out() {
+fn random_sequences_of_user_calls_match_the_model_and_its_invariants() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("orgkeys.db");
     let system = open(&path);
@@ -338,5 +338,5 @@ fn in_2000_random_sequences_nobody_rises_the_last_owner_stays_and_the_deleted_ar
         "USER_NOT_FOUND",
         "done",
     ];
-    assert_eq!(answers.into_inner().expect("the answers"), BTreeSet::from(refusals), "not everything was met");
+    assert_eq!(answers.into_inner().expect("the answers"), BTreeSet::from(refusals), "not every result occurred");
 }

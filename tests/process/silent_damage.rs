@@ -1,4 +1,4 @@
-//! Damage that no query meets: bits of the schema's text that flipped, and rows that must be there and are not.
+//! Damage that no query meets: flipped bits in the schema, and required rows that are missing.
 
 use std::fs;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Home, Ran, objects, past_triggers, sqlite};
 
-/// Bytes of a page.
+/// The size of a page.
 const PAGE: usize = 4_096;
 
-/// A stopped server's database, whose log was taken in.
+/// A stopped server's database, with its log checkpointed.
 fn stopped() -> Home {
     let home = Home::new();
     let (server, owner) = home.first_start();
@@ -19,7 +19,7 @@ fn stopped() -> Home {
     home
 }
 
-/// What SQLite reads as the schema, and what each page of the file but the schema's holds; `None` if it cannot be read.
+/// The schema as SQLite reads it from these bytes; `None` if it cannot be read.
 fn meaning(home: &Home, bytes: &[u8]) -> Option<Vec<String>> {
     let path = home.write("read.db", bytes);
     let conn = sqlite(&path);
@@ -31,7 +31,7 @@ fn meaning(home: &Home, bytes: &[u8]) -> Option<Vec<String>> {
     rows.ok()?.collect::<rusqlite::Result<_>>().ok()
 }
 
-/// The pages that hold the schema: those of the table whose root is page 1.
+/// The pages of the schema table, whose root is page 1.
 fn schema_pages(home: &Home) -> Vec<usize> {
     let conn = sqlite(&home.database);
     let sql = "SELECT pageno FROM dbstat WHERE name = 'sqlite_schema' ORDER BY pageno";
@@ -39,7 +39,7 @@ fn schema_pages(home: &Home) -> Vec<usize> {
         let pages = statement.query_map([], |row| row.get::<_, u32>(0)).expect("rows");
         return pages.map(|page| page.expect("a page") as usize).collect();
     }
-    // The root is an inner page: 2-byte offsets of cells that begin with the number of a page; its last child is in its head.
+    // The root is an interior page: 2-byte offsets of cells that start with a page number; its last child is in its header.
     let bytes = fs::read(&home.database).expect("bytes");
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("4 bytes")) as usize;
     assert_eq!(bytes[100], 5, "an inner page of a table");
@@ -48,7 +48,7 @@ fn schema_pages(home: &Home) -> Vec<usize> {
     (0..cells).map(|cell| number(offset(cell))).chain([number(108), 1]).collect()
 }
 
-/// Whatever reads the file says that it is damaged.
+/// Every command reports the file as damaged.
 fn said_to_be_damaged(home: &Home, place: &str) {
     for words in [&["org", "list"][..], &["audit", "verify"], &["doctor", "--quick"], &["backup", "copy.db"]] {
         let Ran { code, stdout, stderr } = home.run(words);
@@ -58,12 +58,12 @@ fn said_to_be_damaged(home: &Home, place: &str) {
 }
 
 #[test]
-fn a_bit_that_flipped_in_the_text_of_the_schema_is_found_by_the_start_and_by_the_doctor() {
+fn flipped_bits_in_the_schema_are_detected() {
     let home = stopped();
     let sound = fs::read(&home.database).expect("bytes");
     let (pages, meant) = (schema_pages(&home), meaning(&home, &sound).expect("a schema"));
     let (mut refused, mut same) = (0, 0);
-    // A stride that is prime to the size of a page meets heads, cells and free bytes of each.
+    // A stride that is coprime to the page size hits the headers, cells and free bytes of each page.
     for at in (0..pages.len() * PAGE).step_by(61) {
         let place = (pages[at / PAGE] - 1) * PAGE + at % PAGE;
         let mut bytes = sound.clone();
@@ -85,7 +85,7 @@ fn a_bit_that_flipped_in_the_text_of_the_schema_is_found_by_the_start_and_by_the
 }
 
 #[test]
-fn an_index_or_a_trigger_that_is_gone_is_named_by_the_start_the_doctor_and_a_restore() {
+fn start_doctor_and_restore_name_a_missing_or_foreign_schema_object() {
     for (change, expected) in [
         ("DROP TRIGGER audit_is_never_deleted", "the trigger audit_is_never_deleted of its schema is missing"),
         ("DROP INDEX node_by_org", "the index node_by_org of its schema is missing"),
@@ -105,14 +105,14 @@ fn an_index_or_a_trigger_that_is_gone_is_named_by_the_start_the_doctor_and_a_res
 }
 
 #[test]
-fn whoever_analyzes_the_database_by_hand_damages_nothing() {
+fn running_analyze_by_hand_does_no_damage() {
     let home = stopped();
     sqlite(&home.database).execute_batch("ANALYZE").expect("analyzed");
     let server = home.start();
     assert_eq!(server.call("GET", "/ready", None, None).status, 200);
 }
 
-/// What the start, the verification and the doctor say of a database after `change`, which no trigger and no key refused.
+/// What the start says about a database after `change`, made without triggers and foreign keys; verification and doctor fail too.
 fn said_after(change: &str) -> String {
     let home = stopped();
     let conn = past_triggers(&home.database);
@@ -134,7 +134,7 @@ fn said_after(change: &str) -> String {
 }
 
 #[test]
-fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round() {
+fn a_missing_chain_or_organization_is_detected() {
     for (change, expected) in [
         ("DELETE FROM audit", "the audit log has no entry of org-"),
         ("DELETE FROM audit; DELETE FROM sqlite_sequence", "the audit log has no entry of org-"),
@@ -155,7 +155,7 @@ fn a_chain_that_is_gone_is_found_beside_its_organization_and_the_other_way_round
 }
 
 #[test]
-fn rows_that_do_not_fit_together_are_found_by_the_doctor() {
+fn inconsistent_rows_are_reported_by_the_doctor() {
     for (change, expected) in [
         ("UPDATE token SET person = zeroblob(16)", "a row of token refers to a row of person that does not exist"),
         ("UPDATE webhook SET pending = 3", "the stored count of pending deliveries of webhook-"),

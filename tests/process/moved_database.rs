@@ -1,4 +1,4 @@
-//! A database that is moved, removed or overwritten under a running server ends it, and nothing that was acknowledged is lost.
+//! A database that is moved, removed or overwritten under a running server ends it, without loss of acknowledged changes.
 
 use std::fs;
 
@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::harness::{Answer, Home, Owner, Server, objects, sqlite};
 
-/// What `sysexits.h` has for an error of input or output.
+/// The exit code of `sysexits.h` for an I/O error.
 const EX_IOERR: i32 = 74;
 
-/// A server that has acknowledged a project by this name.
+/// A server that has acknowledged a project with this name.
 fn with_project(home: &Home, name: &str) -> (Server, Owner) {
     let server = home.start_with(&mut home.serve(&["--log-format", "json"]));
     let owner = server.owner();
@@ -22,7 +22,7 @@ fn project(server: &Server, owner: &Owner, name: &str) -> std::io::Result<Answer
     crate::harness::call(server.address, "POST", &path, Some(&owner.token), Some(&json!({ "name": name })))
 }
 
-/// The server ends by itself, says why, and answers nobody with success meanwhile.
+/// The server exits by itself, says why, and acknowledges nothing meanwhile.
 fn ends(home: &Home, server: Server, owner: &Owner, expected: &str, case: &str) {
     if let Ok(answer) = project(&server, owner, "too late") {
         assert!(answer.status >= 500, "{case}: acknowledged: {answer:?}");
@@ -33,14 +33,14 @@ fn ends(home: &Home, server: Server, owner: &Owner, expected: &str, case: &str) 
     assert!(last["message"].as_str().is_some_and(|message| message.contains(expected)), "{case}: {last}");
 }
 
-/// The names of the projects that a server has.
+/// The projects of a server, as JSON.
 fn projects(home: &Home, owner: &Owner) -> String {
     let server = home.start();
     server.call_as(owner, "GET", &format!("/api/organizations/{}/projects", owner.org)).json().to_string()
 }
 
 #[test]
-fn a_server_whose_database_is_moved_or_replaced_ends_before_it_acknowledges_what_would_be_lost() {
+fn a_server_whose_database_is_moved_or_replaced_exits_without_acknowledging_changes() {
     let other = Home::new();
     let (server, _) = with_project(&other, "of another");
     server.stop();
@@ -69,7 +69,7 @@ fn a_server_whose_database_is_moved_or_replaced_ends_before_it_acknowledges_what
         ends(&home, server, &owner, "was moved, removed or overwritten while the server was running", case);
         if case == "overwritten" {
             let (now, put) = (fs::read(&home.database).expect("a file"), fs::read(&other.database).expect("a file"));
-            assert!(now == put, "nothing was moved into it");
+            assert!(now == put, "nothing was written into it");
         }
         fs::rename(aside, &home.database).expect("put back");
         if log.exists() {
@@ -82,7 +82,7 @@ fn a_server_whose_database_is_moved_or_replaced_ends_before_it_acknowledges_what
 }
 
 #[test]
-fn a_server_whose_folder_gave_way_to_a_file_ends() {
+fn a_server_whose_folder_is_replaced_by_a_file_exits() {
     let home = Home::new();
     fs::create_dir(home.path("data")).expect("a folder");
     let server = home.start_with(home.serve(&["--log-format", "json"]).args(["--database", "data/keys.db"]));
@@ -94,13 +94,13 @@ fn a_server_whose_folder_gave_way_to_a_file_ends() {
 }
 
 #[test]
-fn a_server_whose_log_is_removed_or_exchanged_puts_it_back_and_ends() {
+fn a_server_whose_log_is_removed_or_replaced_restores_it_and_exits() {
     for case in ["orgkeys.db-wal", "orgkeys.db-shm", "beside a reader", "exchanged"] {
         let home = Home::new();
         let (server, owner) = with_project(&home, "kept");
         let (older, log) = (home.path("older"), home.path("orgkeys.db-wal"));
         fs::copy(&log, &older).expect("copied");
-        // A snapshot that keeps the log from moving into the database.
+        // A snapshot that blocks checkpoints.
         let reader = sqlite(&home.database);
         if case == "beside a reader" {
             reader.execute_batch("BEGIN; SELECT * FROM org").expect("a snapshot");
@@ -120,7 +120,7 @@ fn a_server_whose_log_is_removed_or_exchanged_puts_it_back_and_ends() {
 }
 
 #[test]
-fn a_server_whose_log_is_overwritten_or_cut_ends_and_moves_nothing_of_it() {
+fn a_server_whose_log_is_overwritten_or_truncated_exits_without_a_checkpoint() {
     let other = Home::new();
     let (another, _) = with_project(&other, "of another");
     for case in ["cut", "zeros", "another"] {
@@ -130,7 +130,7 @@ fn a_server_whose_log_is_overwritten_or_cut_ends_and_moves_nothing_of_it() {
         let before = fs::read(&home.database).expect("the file");
         let write = |path: &std::path::Path, bytes: &[u8]| {
             use std::io::Write;
-            // Not made anew, as `fs::write` would: its length stays.
+            // Not recreated, as `fs::write` would: its length stays.
             fs::OpenOptions::new().write(true).open(path).expect("the file").write_all(bytes).expect("written");
         };
         match case {
@@ -151,11 +151,11 @@ fn a_server_whose_log_is_overwritten_or_cut_ends_and_moves_nothing_of_it() {
 }
 
 #[test]
-fn another_program_that_reads_the_database_harms_nothing() {
+fn another_program_that_reads_or_checkpoints_does_no_harm() {
     let home = Home::new();
     let (server, owner) = with_project(&home, "kept");
     for number in 0..3 {
-        // What closes the last connection to a database removes its log: SQLite's locks must say that there is another.
+        // Closing the last connection to a database removes its log: SQLite's locks must show that there is another connection.
         let reader = sqlite(&home.database);
         let count: i64 = reader.query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).expect("a number");
         assert!(count > 0);
@@ -163,7 +163,7 @@ fn another_program_that_reads_the_database_harms_nothing() {
         assert_eq!(project(&server, &owner, &format!("after {number}")).expect("answered").status, 201);
     }
     assert!(home.files().contains(&"orgkeys.db-wal".to_owned()), "{:?}", home.files());
-    // One that moves the log itself is no reason to end either.
+    // Nor does a checkpoint by another program end the server.
     sqlite(&home.database).execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("moved");
     for _ in 0..3 {
         assert_eq!(project(&server, &owner, "after that").expect("answered").status, 201);

@@ -1,4 +1,4 @@
-//! How much may be on its way to a webhook: up to the bound all of it waits, and beyond it the webhook is switched off and says so.
+//! The limit of pending deliveries per webhook: at the limit everything waits, beyond it the webhook is disabled and says so.
 
 use futures_util::future::join_all;
 use hyper::Method;
@@ -28,7 +28,7 @@ pub async fn number(server: &Server, sql: &str) -> i64 {
     .await
 }
 
-/// Writes so many deliveries of a webhook, of the last event.
+/// Inserts so many deliveries of the last event to a webhook.
 pub async fn fill(server: &Server, hook: &Hook, count: i64, state: &str) {
     let (now, id) = (server.now(), hook.id.replace("webhook-", "").replace('-', ""));
     let ended = if state == "pending" { "NULL".to_owned() } else { now.to_string() };
@@ -43,7 +43,7 @@ pub async fn fill(server: &Server, hook: &Hook, count: i64, state: &str) {
     .await;
 }
 
-/// Whether each webhook's count is true.
+/// Whether the pending counter of every webhook is right.
 async fn is_counted(server: &Server) -> bool {
     let wrong = "SELECT count(*) FROM webhook WHERE pending <>
         (SELECT count(*) FROM delivery WHERE webhook = webhook.id AND state = 'pending')";
@@ -55,7 +55,7 @@ async fn refusal(server: &Server, owner: &Identity, hook: &Hook, rest: &str, bod
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_ten_thousand_on_their_way_switch_a_webhook_off() {
+async fn more_than_10000_pending_deliveries_disable_a_webhook() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let witness = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [8] })).await;
@@ -64,7 +64,7 @@ async fn more_than_ten_thousand_on_their_way_switch_a_webhook_off() {
     let ended = hook.deliveries(&server, &owner, "").await["data"][0]["id"].as_str().expect("an id").to_owned();
     fill(&server, &hook, MOST - 1, "pending").await;
     server.project(&owner, "a").await;
-    assert_eq!(hook.deliveries(&server, &owner, "?state=pending&take=1").await["total"], MOST, "as many as may be");
+    assert_eq!(hook.deliveries(&server, &owner, "?state=pending&take=1").await["total"], MOST, "exactly at the limit");
     let full = (409, "WEBHOOK_FULL".to_owned());
     let since = json!({ "since": "2024-01-15T10:00:00Z" });
     assert_eq!(refusal(&server, &owner, &hook, "/test", Value::Null).await, full);
@@ -77,7 +77,7 @@ async fn more_than_ten_thousand_on_their_way_switch_a_webhook_off() {
     assert_eq!((&shown["disabled"], &shown["disabledWhy"]), (&json!(true), &json!("overfull")));
     assert_eq!(details(&server, "webhook.disabled").await, [json!({ "failed": MOST, "why": "overfull" })]);
     let (tries, _) = due(&server, &[], 32).await;
-    assert_eq!((tries.len(), tries[0].webhook.to_string()), (1, witness.id), "another hears of it");
+    assert_eq!((tries.len(), tries[0].webhook.to_string()), (1, witness.id), "another webhook is notified");
     assert_eq!(hook.deliveries(&server, &owner, "?state=failed&take=1").await["total"], MOST + 1);
     assert!(String::from_utf8_lossy(&tries[0].body).contains("webhook.disabled"));
     server.project(&owner, "c").await;
@@ -92,7 +92,7 @@ async fn more_than_ten_thousand_on_their_way_switch_a_webhook_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_come_together_at_the_bound_switch_it_off_once() {
+async fn concurrent_events_at_the_limit_disable_a_webhook_once() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     change(&server, "DELETE FROM delivery").await;
@@ -104,12 +104,12 @@ async fn events_that_come_together_at_the_bound_switch_it_off_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_fills_the_way_and_no_more() {
+async fn a_replay_stops_at_the_limit_of_pending_deliveries() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     fill(&server, &hook, 20, "failed").await;
     fill(&server, &hook, MOST - 10, "pending").await;
-    // The replay is an event of its own.
+    // The replay itself is an event.
     hook.call(&server, &owner, Method::PUT, "", json!({ "contexts": [0] })).await;
     let since = json!({ "since": "2024-01-15T10:00:00Z" });
     let replayed = hook.call(&server, &owner, Method::POST, "/replay", since.clone()).await.json();
@@ -119,14 +119,14 @@ async fn a_replay_fills_the_way_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_event_switches_off_all_that_are_full_once_each() {
+async fn one_event_disables_every_full_webhook_once() {
     let server = Server::start().await;
     let (owner, first) = owner_and_hook(&server).await;
     let mut hooks = vec![first];
     for _ in 0..2 {
         hooks.push(Hook::make(&server, &owner, &json!({ "url": "https://b.example" })).await);
     }
-    // One more is full only with the event itself, and so switched off by the next, which says that another was.
+    // This one fills up with the event itself, and is disabled by the next, which reports that another was disabled.
     let last = Hook::make(&server, &owner, &json!({ "url": "https://c.example" })).await;
     change(&server, "DELETE FROM delivery").await;
     for hook in &hooks {

@@ -1,4 +1,4 @@
-//! What is shipped for systemd: the settings lie where the unit and everybody who looks after the server find them.
+//! The systemd unit and its settings file: at the places where the doctor and the documentation expect them.
 
 use serde_json::json;
 
@@ -7,10 +7,10 @@ use crate::harness::{Home, objects};
 const SETTINGS: &str = include_str!("../../deploy/orgkeys.toml");
 const UNIT: &str = include_str!("../../deploy/orgkeys.service");
 
-/// Where the unit has its settings.
+/// The path of the unit's settings.
 const INSTALLED: &str = "/etc/orgkeys/orgkeys.toml";
 
-/// What the shipped settings are, where the lines that are commented out are taken in too, or not.
+/// The shipped settings, with or without the lines that are commented out.
 fn settings(all: bool) -> Vec<serde_json::Value> {
     let home = Home::new();
     let lines = SETTINGS.lines().map(|line| match line.strip_prefix('#') {
@@ -23,7 +23,7 @@ fn settings(all: bool) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn the_shipped_settings_are_taken_with_and_without_what_they_suggest() {
+fn the_shipped_settings_are_valid_with_and_without_the_commented_lines() {
     let names = |all| settings(all).into_iter().map(|setting| setting["name"].clone()).collect::<Vec<_>>();
     assert_eq!(names(false), ["database"]);
     assert_eq!(names(true), ["database", "listen", "tls_cert", "tls_key", "trusted_proxy"]);
@@ -31,15 +31,15 @@ fn the_shipped_settings_are_taken_with_and_without_what_they_suggest() {
 }
 
 #[test]
-fn the_unit_has_no_settings_that_the_doctor_would_not_see() {
+fn the_unit_sets_nothing_that_the_doctor_does_not_see() {
     let line = |name: &str| UNIT.lines().filter(|line| line.starts_with(name)).collect::<Vec<_>>();
     assert_eq!(line("ExecStart="), [format!("ExecStart=/usr/local/bin/orgkeys serve --config {INSTALLED}")]);
     assert_eq!(
         line("Environment="),
         ["Environment=ORGKEYS_BOOTSTRAP_TOKEN_FILE=%d/bootstrap-token"],
-        "for a first start"
+        "for the first start only"
     );
-    assert_eq!(line("LimitCORE="), ["LimitCORE=0"], "no image of its memory");
+    assert_eq!(line("LimitCORE="), ["LimitCORE=0"], "no core dumps");
     assert!(!UNIT.contains("ORGKEYS_TLS"));
     assert_eq!(line("StateDirectory="), ["StateDirectory=orgkeys"], "which is /var/lib/orgkeys");
     assert!(UNIT.contains(&format!("install -m 0644 deploy/orgkeys.toml {INSTALLED}")));

@@ -1,4 +1,4 @@
-//! What was answered in any test? Written down for `tests/documented`, which asks whether all that is documented was.
+//! Records what occurred in any test, for `tests/documented`, which checks that everything documented did.
 
 use std::collections::HashSet;
 use std::env;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::schema::resolve;
 
-/// Notes of each field whether it was null, left out or given.
+/// Notes whether each field was null, absent or given.
 pub fn note_fields(value: &Value, schema: &'static Value) {
     let schema = resolve(schema);
     match value {
@@ -30,7 +30,7 @@ pub fn note_fields(value: &Value, schema: &'static Value) {
     }
 }
 
-/// Writes down what was seen for the first time, for `tests/documented`.
+/// Records what occurs for the first time, for `tests/documented`.
 pub fn note(what: &str) {
     static SEEN: LazyLock<Option<Mutex<HashSet<String>>>> =
         LazyLock::new(|| env::var_os("ORGKEYS_SEEN").map(|_| Mutex::default()));

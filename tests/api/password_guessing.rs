@@ -1,4 +1,4 @@
-//! Guessing passwords: how many reach the hash, whom that locks out, and for how long.
+//! Password guessing: how many guesses are checked, whom the limits block, and for how long.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const DAY: i64 = 24 * 60 * MINUTE;
 /// Where the attacker calls from.
 const ATTACKER: &str = "198.51.100.66";
 
-/// Where the person usually signs in.
+/// Where the user usually signs in.
 const HOME: &str = "192.0.2.1";
 
 async fn behind_a_proxy() -> (Server, Identity, Person) {
@@ -42,7 +42,7 @@ async fn signs_in(server: &Server, from: &str, person: &Person) -> u16 {
     log_in(server, from, &person.email, PASSWORD).await.status.as_u16()
 }
 
-/// Puts wrong passwords on disk as if they had been tried now, each from a network of its own.
+/// Inserts failed logins at the current time, each from a network of its own.
 fn tried(server: &Server, email: &str, networks: std::ops::Range<u32>) {
     let (conn, account) = (conn(server), Sha256::digest(email.to_lowercase()));
     for network in networks {
@@ -61,7 +61,7 @@ fn retry_after(answer: &Answer) -> &str {
     answer.headers["retry-after"].to_str().expect("text")
 }
 
-/// All of an answer but what differs between any two.
+/// The response without the headers that always differ.
 fn told(mut answer: Answer) -> Answer {
     for header in ["x-request-id", "date"] {
         answer.headers.remove(header);
@@ -70,7 +70,7 @@ fn told(mut answer: Answer) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_guesses_ten_reach_the_hash_and_the_owner_still_gets_in() {
+async fn of_1000_guesses_10_are_checked_and_the_user_still_signs_in() {
     let (server, _, ada) = behind_a_proxy().await;
     let server = Arc::new(server);
     assert_eq!(signs_in(&server, HOME, &ada).await, 200);
@@ -90,29 +90,29 @@ async fn of_a_thousand_guesses_ten_reach_the_hash_and_the_owner_still_gets_in() 
         }
     }
     assert_eq!((wrong, limited, on_disk(&server)), (10, 990, 10));
-    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 429, "the right one is not looked at any more");
+    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 429, "even the right password is not checked any more");
     assert_eq!(signs_in(&server, HOME, &ada).await, 200);
     let recorded = entries(&server.database).await.split_off(before);
-    assert_eq!(recorded.len(), 1, "only the login is recorded by itself");
+    assert_eq!(recorded.len(), 1, "only the successful login has an entry of its own");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_guesses_count_for_an_account_and_a_network() {
+async fn ten_guesses_block_an_account_for_one_network() {
     let (server, owner, ada) = behind_a_proxy().await;
     let bob = person(&server, &owner.org, Role::User).await;
     for number in 0..9 {
         let email = if number % 2 == 0 { ada.email.clone() } else { ada.email.to_uppercase() };
         assert_eq!(guess(&server, ATTACKER, &email).await, 401);
     }
-    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 200, "nine are not too many");
-    assert_eq!(guess(&server, ATTACKER, &ada.email).await, 401, "and a right one in between takes none of them back");
-    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 429, "a network that is known has no more");
+    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 200, "nine are below the limit");
+    assert_eq!(guess(&server, ATTACKER, &ada.email).await, 401, "a successful login resets nothing");
+    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 429, "a known network has the same limit");
     assert_eq!(signs_in(&server, "198.51.100.67", &ada).await, 200);
     assert_eq!(signs_in(&server, ATTACKER, &bob).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_of_the_newer_kind_is_a_64th() {
+async fn an_ipv6_network_is_a_64_prefix() {
     let (server, _, ada) = behind_a_proxy().await;
     for number in 0..10 {
         assert_eq!(guess(&server, &format!("2001:db8::{number:x}:1"), &ada.email).await, 401);
@@ -122,7 +122,7 @@ async fn a_network_of_the_newer_kind_is_a_64th() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_guesses_count_for_an_account_but_not_where_its_owner_signs_in() {
+async fn a_hundred_guesses_block_an_account_except_from_its_known_networks() {
     let (server, _, ada) = behind_a_proxy().await;
     assert_eq!(signs_in(&server, HOME, &ada).await, 200);
     tried(&server, &ada.email, 0..99);
@@ -132,14 +132,14 @@ async fn a_hundred_guesses_count_for_an_account_but_not_where_its_owner_signs_in
         assert_eq!(signs_in(&server, elsewhere, &ada).await, 429);
     }
     for _ in 0..10 {
-        assert_eq!(guess(&server, HOME, &ada.email).await, 401, "judged by its own ten");
+        assert_eq!(guess(&server, HOME, &ada.email).await, 401, "a known network has its own limit of ten");
     }
     assert_eq!(signs_in(&server, HOME, &ada).await, 429);
-    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 200, "another that is known has ten of its own");
+    assert_eq!(signs_in(&server, ATTACKER, &ada).await, 200, "another known network has its own limit");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thirty_guesses_count_for_a_network_but_not_for_who_signs_in_there() {
+async fn thirty_guesses_block_a_network_except_for_accounts_that_use_it() {
     let (server, owner, ada) = behind_a_proxy().await;
     let bob = person(&server, &owner.org, Role::User).await;
     assert_eq!(signs_in(&server, HOME, &ada).await, 200);
@@ -155,7 +155,7 @@ async fn thirty_guesses_count_for_a_network_but_not_for_who_signs_in_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guess_counts_for_15_minutes_also_across_a_restart() {
+async fn a_guess_counts_for_15_minutes_even_across_a_restart() {
     let (mut server, _, ada) = behind_a_proxy().await;
     assert_eq!(guess(&server, ATTACKER, &ada.email).await, 401);
     server.pass(60_500);
@@ -174,14 +174,14 @@ async fn a_guess_counts_for_15_minutes_also_across_a_restart() {
     server.pass(839_499);
     assert_eq!(retry_after(&log_in(&server, ATTACKER, &ada.email, PASSWORD).await), "1");
     server.pass(1);
-    assert_eq!(guess(&server, ATTACKER, &ada.email).await, 401, "the first fell out, so there is room for one");
+    assert_eq!(guess(&server, ATTACKER, &ada.email).await, 401, "the first has expired, so one more is checked");
     assert_eq!(retry_after(&log_in(&server, ATTACKER, &ada.email, PASSWORD).await), "61", "60.5 s");
     server.pass(60_500);
     assert_eq!(signs_in(&server, ATTACKER, &ada).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guesses_that_count_no_more_are_forgotten() {
+async fn expired_guesses_are_deleted() {
     let (server, _, ada) = behind_a_proxy().await;
     tried(&server, &ada.email, 0..6);
     server.pass(15 * MINUTE - 1);
@@ -202,7 +202,7 @@ async fn a_network_is_known_for_30_days_after_the_last_login() {
     assert_eq!(signs_in(&server, HOME, &ada).await, 200);
     server.pass(30 * DAY - 1);
     tried(&server, &ada.email, 0..100);
-    assert_eq!(guess(&server, HOME, &ada.email).await, 401, "a guess is no login");
+    assert_eq!(guess(&server, HOME, &ada.email).await, 401, "a failed login does not extend it");
     server.pass(1);
     assert_eq!(signs_in(&server, HOME, &ada).await, 429);
     server.pass(15 * MINUTE);
@@ -215,7 +215,7 @@ async fn a_network_is_known_for_30_days_after_the_last_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_nobody_has_is_answered_like_one_that_somebody_has() {
+async fn unknown_and_known_email_addresses_get_the_same_responses() {
     let (server, _, ada) = behind_a_proxy().await;
     let mut sides = Vec::new();
     for (email, from) in [(ada.email.as_str(), ATTACKER), ("nobody@example.org", "198.51.100.67")] {
@@ -231,7 +231,7 @@ async fn an_address_that_nobody_has_is_answered_like_one_that_somebody_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_passwords_of_members_are_recorded_by_the_minute_and_others_never() {
+async fn failed_logins_of_members_are_recorded_per_minute_and_others_never() {
     let (server, owner, ada) = behind_a_proxy().await;
     let other = server.owner_of("other").await;
     let eve = person(&server, &other.org, Role::User).await;
@@ -273,7 +273,7 @@ async fn wrong_passwords_of_members_are_recorded_by_the_minute_and_others_never(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_logins_at_once_are_all_answered_and_others_meanwhile() {
+async fn two_hundred_concurrent_logins_succeed_while_other_calls_are_answered() {
     let (server, owner, ada) = behind_a_proxy().await;
     let (server, answered) = (Arc::new(server), Arc::new(AtomicUsize::new(0)));
     let logins: Vec<_> = (0..200)
@@ -301,7 +301,7 @@ async fn two_hundred_logins_at_once_are_all_answered_and_others_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_passwords_are_looked_at_at_once_and_256_wait_also_for_clients_that_left() {
+async fn two_passwords_are_checked_at_once_and_256_wait_even_if_clients_disconnect() {
     let server = Server::start().await;
     let (work, gate) = (PasswordWork::default(), watch::Sender::new(false));
     let counts: [Arc<AtomicUsize>; 3] = Default::default();
@@ -320,7 +320,7 @@ async fn two_passwords_are_looked_at_at_once_and_256_wait_also_for_clients_that_
         })
     };
     let counted = || counts.each_ref().map(|count| count.load(Ordering::SeqCst));
-    // Asked once each, so that all have their places before there is one more.
+    // Each is polled once, so that all have their places before one more is tried.
     let mut unwoken = Context::from_waker(Waker::noop());
     let mut calls: Vec<_> = (0..258).map(|_| call()).collect();
     assert!(calls.iter_mut().all(|call| call.as_mut().poll(&mut unwoken).is_pending()));
@@ -328,7 +328,7 @@ async fn two_passwords_are_looked_at_at_once_and_256_wait_also_for_clients_that_
     while counted()[0] < 2 {
         tokio::task::yield_now().await;
     }
-    // The clients of these two leave; what they began goes on and keeps its turns.
+    // The clients of these two disconnect; their work continues and keeps its slots.
     drop(calls.drain(..2));
     assert_eq!(counted(), [2, 2, 0]);
     gate.send_replace(true);

@@ -1,4 +1,4 @@
-//! The whole way: an event that somebody causes over HTTP arrives at their receiver, signed, and is known to have.
+//! End to end: an event caused over HTTP arrives at the receiver, signed, and is recorded as delivered.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ async fn server() -> Server {
     Server::with(|flags| flags.with("webhook_allow", "127.0.0.0/8")).await
 }
 
-/// Makes a webhook; gives its path and its secret.
+/// Creates a webhook. Returns its path and its secret.
 async fn webhook(server: &Server, owner: &Identity, url: &str) -> (String, String) {
     let path = format!("/organization/{}/webhooks", owner.org);
     let made = server.call_as(owner, Method::POST, &path, Some(&json!({ "url": url }))).await.json();
@@ -38,13 +38,13 @@ pub(super) fn header<'a>(request: &'a str, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_test_event_arrives_and_a_third_partys_library_knows_it_by_the_secret_that_was_shown() {
+async fn a_test_event_arrives_and_a_third_party_library_verifies_it() {
     let (server, receiver) = (server().await, Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await);
-    // The library knows the real time and takes nothing old.
+    // The library uses the real time and rejects old messages.
     server.pass(clock::system().wall_clock().millis() - server.now());
     let owner = server.owner_of("acme").await;
     let (path, secret) = webhook(&server, &owner, &receiver.url()).await;
-    // Making the webhook may itself be an event that it is told.
+    // The creation of the webhook may itself be an event that is sent to it.
     server.call_as(&owner, Method::POST, &format!("{path}/test"), None).await;
     let is_test = |request: &String| request.contains("webhook.test");
     until(&server, "it arrives", async || receiver.requests().iter().any(is_test)).await;
@@ -58,7 +58,7 @@ async fn a_test_event_arrives_and_a_third_partys_library_knows_it_by_the_secret_
     assert_eq!(header(&request, "webhook-timestamp"), (server.now() / 1_000).to_string());
     let id = header(&request, "webhook-id");
     let deliveries = format!("{path}/deliveries?state=delivered");
-    until(&server, "it is known", async || {
+    until(&server, "it is recorded", async || {
         let list = server.call_as(&owner, Method::GET, &deliveries, None).await.json();
         list["data"].as_array().expect("deliveries").iter().any(|delivery| delivery["id"] == id)
     })
@@ -67,16 +67,16 @@ async fn a_test_event_arrives_and_a_third_partys_library_knows_it_by_the_secret_
 }
 
 #[tokio::test]
-async fn a_delivery_that_a_stop_cut_off_comes_again_under_the_same_id() {
+async fn a_delivery_interrupted_by_a_shutdown_is_resent_with_the_same_id() {
     let (server, hanging) = (server().await, Receiver::silent().await);
     let owner = server.owner_of("acme").await;
     let (path, _) = webhook(&server, &owner, &hanging.url()).await;
     server.call_as(&owner, Method::POST, &format!("{path}/test"), None).await;
     let tries =
         || hanging.requests().into_iter().filter(|request| request.contains("webhook.test")).collect::<Vec<_>>();
-    until(&server, "it is tried", async || tries().len() == 1).await;
+    until(&server, "it is sent", async || tries().len() == 1).await;
     let server = server.restart().await;
-    until(&server, "it is tried again", async || tries().len() == 2).await;
+    until(&server, "it is sent again", async || tries().len() == 2).await;
     let tries = tries();
     assert_eq!(header(&tries[0], "webhook-id"), header(&tries[1], "webhook-id"));
     server.stop().await;

@@ -1,4 +1,4 @@
-//! A database that is named through a link: what lies beside it lies beside the real file, and the link stays a link.
+//! A database behind a symbolic link: its other files are kept beside the real file, and the link stays a link.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{Home, integrity, mode};
 
-/// A folder `real` for the database, and a link beside it that leads there.
+/// A folder `real` for the database, and a link to the database beside that folder.
 fn linked() -> Home {
     let home = Home::new();
     fs::create_dir(home.path("real")).expect("a folder");
@@ -30,7 +30,7 @@ fn is_link(path: &Path) -> bool {
 }
 
 #[test]
-fn a_server_a_backup_and_a_restore_through_a_link_go_by_the_real_file() {
+fn server_backup_and_restore_follow_a_link_to_the_real_file() {
     let home = linked();
     let server = home.start_with(&mut home.serve(&["--database", "real/orgkeys.db"]));
     let owner = server.owner();
@@ -38,7 +38,7 @@ fn a_server_a_backup_and_a_restore_through_a_link_go_by_the_real_file() {
     let server = home.start_with(&mut home.serve(&["--database", "link.db"]));
     let made: Value =
         serde_json::from_str(&home.done(&["backup", "copy.db", "--json", "--database", "link.db"])).expect("JSON");
-    // The server looks for the marker beside its database, by whatever name it was started.
+    // The server looks for the marker beside the real database, whatever name it was started with.
     let metrics = String::from_utf8(server.call("GET", "/metrics", None, None).body).expect("text");
     assert!(!metrics.contains("orgkeys_backup_timestamp_seconds 0\n"), "the backup was not noticed");
     let marker = fs::read(home.path("real/orgkeys.db.backup")).expect("a marker");
@@ -51,7 +51,7 @@ fn a_server_a_backup_and_a_restore_through_a_link_go_by_the_real_file() {
             "{name}: {ran:?}"
         );
     }
-    // Verified with its last changes, which are in the log beside the real file.
+    // The last changes are in the log beside the real file, and are verified too.
     let verified = home.done(&["audit", "verify", "--database", "link.db"]);
     assert_eq!(verified, home.done(&["audit", "verify", "--database", "real/orgkeys.db"]));
     server.kill();
@@ -83,7 +83,7 @@ fn a_server_a_backup_and_a_restore_through_a_link_go_by_the_real_file() {
 }
 
 #[test]
-fn a_link_to_a_database_in_use_is_no_backup() {
+fn a_link_to_a_database_in_use_is_not_accepted_as_a_backup() {
     let home = linked();
     let server = home.start_with(&mut home.serve(&["--database", "real/orgkeys.db"]));
     let ran = home.run(&["restore", "link.db", "--database", "other.db"]);
@@ -94,7 +94,7 @@ fn a_link_to_a_database_in_use_is_no_backup() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_refused_and_stays() {
+fn a_dangling_link_is_refused_and_kept() {
     let home = linked();
     let (server, _) = home.first_start();
     home.done(&["backup", "copy.db"]);
@@ -117,11 +117,11 @@ fn a_link_that_leads_nowhere_is_refused_and_stays() {
 }
 
 #[test]
-fn a_database_that_is_yet_to_be_made_in_a_linked_folder_is_made_there() {
+fn a_new_database_in_a_linked_folder_is_created_there() {
     let home = linked();
     symlink("real", home.path("folder")).expect("a link");
     let server = home.start_with(&mut home.serve(&["--database", "folder/orgkeys.db"]));
-    // Later links lead elsewhere; the server stays with its file.
+    // The link is changed later; the server keeps its file.
     fs::remove_file(home.path("folder")).expect("removed");
     fs::create_dir(home.path("folder")).expect("a folder");
     home.done(&["backup", "copy.db", "--database", "link.db"]);

@@ -1,4 +1,4 @@
-//! Roles of people: nobody acts above their own, and the last OWNER of an organization stays.
+//! Roles: nobody can act above their own, and an organization always keeps an OWNER.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,11 +8,11 @@ use orgkeys::domain::role::Role;
 use serde_json::json;
 
 use crate::harness::{Identity, Server, entries};
-use crate::people::{USERS, delete, guest, path, people, put};
 use crate::sessions::conn;
+use crate::users::{USERS, delete, guest, path, people, put};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_gives_changes_or_takes_away_a_role_above_their_own() {
+async fn nobody_can_grant_change_or_revoke_a_role_above_their_own() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let administrator = server.member_of(&owner.org, Role::Administrator).await;
@@ -50,7 +50,7 @@ async fn nobody_gives_changes_or_takes_away_a_role_above_their_own() {
     let mut with_password = guest("bob@example.org", 254);
     (with_password["sendInvite"], with_password["password"]) = (json!(false), json!("a cat on 3 roofs"));
     let refused = server.call_as(&workspaces, Method::POST, USERS, Some(&with_password)).await;
-    assert_eq!(refused.refusal(), (403, "ACCESS_DENIED".to_owned()), "before a password is hashed");
+    assert_eq!(refused.refusal(), (403, "ACCESS_DENIED".to_owned()), "denied before the password is hashed");
     assert_eq!(people(&server, &owner).await, before, "nothing was changed");
     let up_to_their_own = server.call_as(&workspaces, Method::POST, USERS, Some(&guest("bob@example.org", 2))).await;
     assert_eq!(up_to_their_own.status, StatusCode::CREATED);
@@ -59,7 +59,7 @@ async fn nobody_gives_changes_or_takes_away_a_role_above_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_takes_effect_at_once() {
+async fn a_role_change_takes_effect_at_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let user = server.member_of(&owner.org, Role::User).await;
@@ -74,7 +74,7 @@ async fn a_role_takes_effect_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_owner_stays() {
+async fn the_last_owner_cannot_be_demoted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let demote = Some(json!({ "orgRole": 254 }));
@@ -89,23 +89,23 @@ async fn the_last_owner_stays() {
     };
     alone("there is no other").await;
     server.owner_of("other").await;
-    alone("another organization's is none").await;
+    alone("an owner of another organization does not count").await;
     server.member_of(&owner.org, Role::Administrator).await;
-    alone("an administrator is none").await;
+    alone("an administrator does not count").await;
     let invited = server.call_as(&owner, Method::POST, USERS, Some(&guest("eve@example.org", 255))).await.json();
-    alone("one who has not taken the account over is none").await;
+    alone("an owner who has not accepted the invitation does not count").await;
     let itself = server.call_as(&owner, Method::PUT, &role, Some(&json!({ "orgRole": 255 }))).await;
-    assert_eq!(itself.status, StatusCode::OK, "the role that they have");
+    assert_eq!(itself.status, StatusCode::OK, "setting the role that they have");
     let second = server.member_of(&owner.org, Role::Owner).await;
     delete(&server, &owner, &second.user).await;
-    alone("a deleted one is none").await;
+    alone("a deleted owner does not count").await;
     let body = json!({ "token": invited["invitationToken"], "password": "a cat on 3 roofs" });
     assert_eq!(server.call(Method::POST, "/user/verify-email", Some(&body)).await.status, StatusCode::OK);
     assert_eq!(server.call_as(&owner, Method::PUT, &role, demote.as_ref()).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_owners_who_leave_or_depose_each_other_at_once_one_stays() {
+async fn of_two_owners_who_remove_each_other_concurrently_one_stays() {
     let server = Arc::new(Server::start().await);
     for way in ["step back", "depose", "delete"] {
         let one = server.owner_of("acme").await;
@@ -135,7 +135,7 @@ async fn of_two_owners_who_leave_or_depose_each_other_at_once_one_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invitation_does_not_lead_to_a_role_that_came_after_it() {
+async fn raising_an_invited_users_role_invalidates_the_invitation() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let inviter = server.member_of(&owner.org, Role::Workspaces).await;
@@ -144,18 +144,22 @@ async fn an_invitation_does_not_lead_to_a_role_that_came_after_it() {
     let take = json!({ "token": made["invitationToken"], "password": "a cat on 3 roofs" });
     assert_eq!(put(&server, &owner, &eve, json!({ "orgRole": 254 })).await.status, StatusCode::OK);
     let taken = server.call(Method::POST, "/user/verify-email", Some(&take)).await;
-    assert_eq!(taken.refusal(), (400, "INVALID_TOKEN".to_owned()), "the inviter knows the token");
+    assert_eq!(
+        taken.refusal(),
+        (400, "INVALID_TOKEN".to_owned()),
+        "a higher role invalidates a token that the inviter knows"
+    );
     let again = format!("{}/resend-invitation", path(&eve));
     assert_eq!(server.call_as(&inviter, Method::POST, &again, None).await.refusal().0, 403);
     let renewed = server.call_as(&owner, Method::POST, &again, None).await.json();
     assert_eq!(put(&server, &owner, &eve, json!({ "orgRole": 1 })).await.status, StatusCode::OK);
     let take = json!({ "token": renewed["invitationToken"], "password": "a cat on 3 roofs" });
     let taken = server.call(Method::POST, "/user/verify-email", Some(&take)).await;
-    assert_eq!(taken.status, StatusCode::OK, "a lesser role takes nothing away from an invitation");
+    assert_eq!(taken.status, StatusCode::OK, "a lower role leaves the invitation valid");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn denials_do_not_use_up_the_reserve_of_a_full_disk() {
+async fn denials_do_not_use_the_disk_reserve() {
     let server = Server::with(|flags| flags.with("disk_reserve", "256KiB")).await;
     let owner = server.owner_of("acme").await;
     let administrator = server.member_of(&owner.org, Role::Administrator).await;
@@ -165,7 +169,7 @@ async fn denials_do_not_use_up_the_reserve_of_a_full_disk() {
     let pages: i64 = conn(&server).query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a number");
     server.room.store(pages.unsigned_abs() * 4_096 + 256 * 1_024, Ordering::Relaxed);
     let refused = server.call_as(&administrator, Method::DELETE, &path_of_owner, None).await;
-    assert_eq!(refused.refusal(), (503, "STORAGE_FULL".to_owned()), "an owner is above an administrator");
+    assert_eq!(refused.refusal(), (503, "STORAGE_FULL".to_owned()), "the denial cannot be recorded");
     assert_eq!(entries(&server.database).await.len(), before);
     assert_eq!(server.call_as(&administrator, Method::DELETE, &path(&user.user), None).await.status, StatusCode::OK);
     server.room.store(0, Ordering::Relaxed);
@@ -174,7 +178,7 @@ async fn denials_do_not_use_up_the_reserve_of_a_full_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_below_the_one_who_deleted_a_person_activates_them() {
+async fn only_a_role_as_high_as_the_deleters_can_reactivate_a_user() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let administrator = server.member_of(&owner.org, Role::Administrator).await;
@@ -195,11 +199,11 @@ async fn nobody_below_the_one_who_deleted_a_person_activates_them() {
     };
     delete(&server, &administrator, &deleted).await;
     refused(&workspaces, "an ADMINISTRATOR or an OWNER").await;
-    assert_eq!(activate(&administrator).await.status, StatusCode::OK, "an equal may");
+    assert_eq!(activate(&administrator).await.status, StatusCode::OK, "the same role may");
     delete(&server, &owner, &deleted).await;
     refused(&workspaces, "an OWNER").await;
     refused(&administrator, "an OWNER").await;
-    // What the deleter is now does not matter, only what they were then.
+    // What counts is the deleter's role at the time, not now.
     server.member_of(&owner.org, Role::Owner).await;
     assert_eq!(put(&server, &owner, &owner.user, json!({ "orgRole": 254 })).await.status, StatusCode::OK);
     refused(&owner, "an OWNER").await;
@@ -210,6 +214,6 @@ async fn nobody_below_the_one_who_deleted_a_person_activates_them() {
     assert_eq!(
         activate(&second).await.status,
         StatusCode::OK,
-        "whoever is above may, and the mark went with each activation"
+        "a higher role may, and each reactivation clears the stored role"
     );
 }

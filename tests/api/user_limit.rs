@@ -1,4 +1,4 @@
-//! How many people an organization may have, however many are added at once, and in no other way.
+//! The limit of users per organization, also under concurrent additions.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::harness::Server;
-use crate::people::{USERS, delete, guest, path, people, put};
+use crate::users::{USERS, delete, guest, path, people, put};
 
 const LIMIT: &str = "The organization has reached its limit of 4 users, including deleted ones: ask the server's administrator to \
    raise people_max";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organization_has_no_more_people_than_people_max_however_many_are_added_at_once() {
+async fn concurrent_additions_cannot_exceed_people_max() {
     let server = Arc::new(Server::with(|flags| flags.with("people_max", "4")).await);
     let owner = server.owner_of("acme").await;
     let mut calls = JoinSet::new();
@@ -37,11 +37,11 @@ async fn an_organization_has_no_more_people_than_people_max_however_many_are_add
     assert_eq!((added, people(&server, &owner).await.len()), (3, 4), "the owner is the fourth");
     let other = server.owner_of("other").await;
     let elsewhere = server.call_as(&other, Method::POST, USERS, Some(&guest("eve@example.net", 0))).await;
-    assert_eq!(elsewhere.status, StatusCode::CREATED, "another organization has its own places");
+    assert_eq!(elsewhere.status, StatusCode::CREATED, "another organization has its own limit");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleted_people_keep_their_places_and_a_full_organization_goes_on_with_the_people_that_it_has() {
+async fn deleted_users_count_and_existing_users_can_be_reactivated_and_updated() {
     let server = Server::with(|flags| flags.with("people_max", "2")).await;
     let owner = server.owner_of("acme").await;
     let guest_id = server.member_of(&owner.org, Role::User).await.user;

@@ -1,4 +1,4 @@
-//! People of an organization: added, listed, changed, deleted and brought back.
+//! Users of an organization: added, listed, updated, deleted and reactivated.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::openapi::operations;
 
 pub const USERS: &str = "/organization/users";
 
-/// The body that adds somebody who is invited.
+/// The body that adds a user by invitation.
 pub fn guest(email: &str, role: u8) -> Value {
     json!({ "email": email, "firstName": "Eve", "lastName": "Hall", "orgRole": role, "sendInvite": true })
 }
 
-/// The path of a person.
+/// The path of a user.
 pub fn path(user: &str) -> String {
     format!("{USERS}/{user}")
 }
 
-/// Changes a person.
+/// Updates a user.
 pub async fn put(server: &Server, caller: &Identity, user: &str, body: Value) -> Answer {
     server.call_as(caller, Method::PUT, &path(user), Some(&body)).await
 }
 
-/// Deletes a person.
+/// Deletes a user.
 pub async fn delete(server: &Server, caller: &Identity, user: &str) -> Answer {
     server.call_as(caller, Method::DELETE, &path(user), None).await
 }
@@ -35,13 +35,13 @@ async fn activate(server: &Server, caller: &Identity, user: &str) -> Answer {
     server.call_as(caller, Method::POST, &format!("{}/activate", path(user)), None).await
 }
 
-/// Everybody of the caller's organization, newest first.
+/// All users of the caller's organization, newest first.
 pub async fn people(server: &Server, caller: &Identity) -> Vec<Value> {
     let answer = server.call_as(caller, Method::GET, USERS, None).await;
     answer.json()["data"].as_array().unwrap_or_else(|| panic!("{answer:?}")).clone()
 }
 
-/// All of an answer that may not tell one thing from another.
+/// The parts of a response that must not distinguish one user from another.
 fn told(answer: &Answer) -> (StatusCode, HeaderMap, Vec<u8>) {
     let mut headers = answer.headers.clone();
     headers.remove("x-request-id");
@@ -50,7 +50,7 @@ fn told(answer: &Answer) -> (StatusCode, HeaderMap, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_added_listed_changed_deleted_and_activated_as_clients_know_it() {
+async fn a_user_is_added_updated_deleted_and_reactivated_in_the_documented_format() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let new = json!({
@@ -94,7 +94,7 @@ async fn a_person_is_added_listed_changed_deleted_and_activated_as_clients_know_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_has_1_to_1000_people_and_the_total_counts_all() {
+async fn a_page_has_1_to_1000_users_and_the_total_counts_all() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut ids = vec![owner.user.clone()];
@@ -117,7 +117,7 @@ async fn a_page_has_1_to_1000_people_and_the_total_counts_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_field_has_its_limits() {
+async fn each_field_of_a_user_is_validated() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let long = |count: usize| "é".repeat(count);
@@ -180,7 +180,7 @@ async fn each_field_has_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_email_address_is_taken_once_on_the_server_in_any_letter_case() {
+async fn an_email_address_is_unique_on_the_server_in_any_letter_case() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let made = server.call_as(&owner, Method::POST, USERS, Some(&guest("eve@example.org", 0))).await;
@@ -216,7 +216,7 @@ async fn an_email_address_is_taken_once_on_the_server_in_any_letter_case() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_person_is_out_at_once_and_does_not_come_back_with_an_old_token() {
+async fn deleting_a_user_revokes_their_tokens_for_good() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let user = server.member_of(&owner.org, Role::Administrator).await;
@@ -251,7 +251,7 @@ async fn a_deleted_person_is_out_at_once_and_does_not_come_back_with_an_old_toke
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_of_another_organization_are_as_missing_as_those_that_never_were() {
+async fn users_of_another_organization_look_missing() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let invited = server.call_as(&other, Method::POST, USERS, Some(&guest("eve@example.org", 0))).await.json();
@@ -288,7 +288,7 @@ async fn people_of_another_organization_are_as_missing_as_those_that_never_were(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_body_may_not_set_it_does_not_change() {
+async fn read_only_fields_of_users_and_organizations_are_ignored() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let administrator = server.member_of(&owner.org, Role::Administrator).await;

@@ -1,4 +1,4 @@
-//! A stream that has nothing to show: what its reader is told meanwhile, and from where it goes on.
+//! A stream without events to send: its client still learns where to resume.
 
 use hyper::Method;
 use orgkeys::domain::role::Role;
@@ -8,7 +8,7 @@ use crate::harness::{Identity, Server};
 use crate::retention::{chain_of, days, remove_old};
 use crate::stream::{BOUND, Reader, happen};
 
-/// Reads until the reader is told to go on from the entry `id`; gives all that it was told to go on from.
+/// Reads until the resume position is `id`. Returns all positions received.
 async fn told(reader: &mut Reader, id: i64) -> Vec<i64> {
     let mut told = Vec::new();
     let telling = async {
@@ -22,7 +22,7 @@ async fn told(reader: &mut Reader, id: i64) -> Vec<i64> {
             );
         }
     };
-    timeout(BOUND, telling).await.unwrap_or_else(|_| panic!("never told to go on from {id}"));
+    timeout(BOUND, telling).await.unwrap_or_else(|_| panic!("the position {id} was never sent"));
     told
 }
 
@@ -31,7 +31,7 @@ async fn ids(server: &Server, who: &Identity) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_stream_goes_on_although_retention_has_removed_all_that_its_reader_was_shown() {
+async fn an_idle_stream_can_resume_after_retention_removed_older_events() {
     let server = Server::with(|flags| flags.with("stream_comment", "20ms")).await;
     let owner = server.owner_of("acme").await;
     let mut reader = Reader::of(&server, &owner, "?context=10&event=2").await;
@@ -51,7 +51,7 @@ async fn a_quiet_stream_goes_on_although_retention_has_removed_all_that_its_read
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_is_told_of_their_organizations_entries_and_of_nobody_elses() {
+async fn resume_positions_are_only_entries_of_the_clients_organization() {
     let server = Server::with(|flags| flags.with("stream_comment", "20ms")).await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;

@@ -1,4 +1,4 @@
-//! People, sessions, API keys and webhooks whose secrets are looked for.
+//! The operations on users, sessions, API keys and webhooks that involve secrets.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use orgkeys::crypto::password;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Canary, call};
 use crate::harness::{Home, Owner, Server, now, sqlite};
 
-/// A person signs in, well and badly, renews the session and ends it.
+/// A user signs in with a right and a wrong password, renews the session and ends it.
 pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
     let (right, wrong) = ("a password that is right by all", "a password that is not right");
     let hash = password::hash(&SecretString::from(right), &mut clock::system().rng()).expect("a hash");
@@ -39,8 +39,8 @@ pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
     }
 }
 
-/// Passwords and invitations, good and bad.
-pub(super) fn people(canary: &mut Canary, server: &Server, owner: &Owner) {
+/// Passwords and invitations, valid and invalid.
+pub(super) fn users(canary: &mut Canary, server: &Server, owner: &Owner) {
     let email = format!("{}@example.org", now().millis());
     let new = json!({ "email": email, "firstName": "Eve", "lastName": "", "sendInvite": true });
     let made = server.call("POST", "/organization/users", Some(&owner.token), Some(&new)).json();
@@ -70,7 +70,7 @@ pub(super) fn people(canary: &mut Canary, server: &Server, owner: &Owner) {
     }
 }
 
-/// Webhooks: made, rotated, seen, tested, changed and deleted. Their secrets are needed again, so they are on disk, but sealed.
+/// Webhooks: created, rotated, read, tested, updated and deleted. Their secrets are needed later, so they are on disk, but sealed.
 pub(super) fn webhooks(canary: &mut Canary, server: &Server, owner: &Owner) {
     let hooks = format!("/organization/{}/webhooks", owner.org);
     let new = json!({ "url": "https://a.example" });
@@ -101,7 +101,7 @@ pub(super) fn webhooks(canary: &mut Canary, server: &Server, owner: &Owner) {
     }
 }
 
-/// API keys: made, rotated, verified in both ways, used, changed and deleted.
+/// API keys: created, rotated, verified in both ways, used and deleted.
 pub(super) fn api_keys(canary: &mut Canary, server: &Server, owner: &Owner) {
     let keys = format!("/api/organizations/{}/api-keys", owner.org);
     let key = json!({ "apiName": "a service", "hasExpireTime": false });

@@ -1,4 +1,4 @@
-//! A full disk: changes are refused, what revokes still works, nothing is lost, and it goes on by itself when there is room.
+//! A full disk: changes are refused, revocations still succeed, nothing is lost, and the server recovers once there is room.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::harness::{Identity, Server, blocking, registration};
 /// The size of a page of the database.
 const PAGE: u64 = 4_096;
 
-/// An owner with two keys, a node beside the second, and somebody who will have to leave.
+/// An owner with two keys, a node registered with the second, and a member who will be deleted.
 struct Acme {
     owner: Identity,
     keys: Vec<String>,
@@ -47,7 +47,7 @@ impl Acme {
         nodes.iter().map(|node| node["ip"].as_str().expect("an address").to_owned()).collect()
     }
 
-    /// Everything that changes or is recorded is refused, whole and with a time to come again.
+    /// Everything that changes or records something is refused as a whole, with a time to retry.
     async fn is_refused(&self, server: &Server, ip: &str) {
         let advice = "The disk is full: nothing was changed. Deleting still works; free disk space and try again";
         let body = json!({ "success": false, "message": advice, "errorCode": "STORAGE_FULL" });
@@ -76,14 +76,14 @@ impl Acme {
         }
     }
 
-    /// A person, a key and a node can still be taken out of use.
+    /// A user, a key and a node can still be revoked.
     async fn revokes(&self, server: &Server) {
         let person = format!("/organization/users/{}", self.leaving.user);
         let answer = server.call_as(&self.owner, Method::DELETE, &person, None).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         let answer = server.call_as(&self.leaving, Method::GET, "/user/profile", None).await;
         assert_eq!(answer.refusal(), (401, "TOKEN_REVOKED".to_owned()));
-        // Another time, so another signature than at its registration.
+        // At a different time, so that the signature differs from that of the registration.
         let unregistration = registration(&self.owner.org, &self.pem, "first", server.now() / 1_000 - 1);
         let answer = server.call(Method::POST, "/unregister", Some(&unregistration)).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -99,7 +99,7 @@ impl Acme {
     }
 }
 
-/// Checks every chain, and that each node has its entry and each entry its node.
+/// Verifies every chain, and that nodes and their entries match one to one.
 async fn verify(server: &Server, acme: &Acme, nodes: &[String]) {
     let (database, org) = (server.database.clone(), acme.owner.org.clone());
     let mut nodes: Vec<_> = nodes.to_vec();
@@ -125,7 +125,7 @@ async fn verify(server: &Server, acme: &Acme, nodes: &[String]) {
     .await;
 }
 
-/// Pages of the database, those in its log included.
+/// The pages of the database, including those in its log.
 async fn pages(server: &Server) -> u64 {
     let database = server.database.clone();
     blocking(move || {
@@ -136,7 +136,7 @@ async fn pages(server: &Server) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_file_refuses_changes_takes_what_revokes_and_goes_on_when_there_is_room() {
+async fn a_full_file_refuses_changes_accepts_revocations_and_recovers() {
     let server = Arc::new(Server::with(|flags| flags.with("disk_reserve", "256KiB")).await);
     let acme = Arc::new(Acme::on(&server).await);
     server.room.store((pages(&server).await + 40) * PAGE + 256 * 1_024, Ordering::Relaxed);
@@ -162,7 +162,7 @@ async fn a_full_file_refuses_changes_takes_what_revokes_and_goes_on_when_there_i
         }
     }
     assert!(acknowledged.len() > 10 && refused >= 64, "{} taken, {refused} refused", acknowledged.len());
-    // A batch that did not fit may have left some room: none is left when the limit is where the file ends.
+    // A batch that did not fit may have left some room: the limit is set to the current end of the file.
     server.room.store(pages(&server).await * PAGE + 256 * 1_024, Ordering::Relaxed);
     acme.is_refused(&server, "one-too-many").await;
     verify(&server, &acme, &acknowledged).await;
@@ -203,7 +203,7 @@ impl Disk {
         self.0.path().join(name)
     }
 
-    /// Takes all but `left` bytes, in a file of another program.
+    /// Fills the disk but for `left` bytes, with a file of another program.
     fn fill(&self, left: u64) {
         let disk = rustix::fs::statvfs(self.0.path()).expect("the disk's figures");
         let mut bytes = (disk.f_bavail * disk.f_frsize).saturating_sub(left);
@@ -224,7 +224,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: a test that failed may still have files open there.
+        // Lazily: a failed test may still have open files there.
         let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }
@@ -234,7 +234,7 @@ fn text(path: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_refuses_changes_takes_what_revokes_and_goes_on_when_there_is_room() {
+async fn a_full_disk_refuses_changes_accepts_revocations_and_recovers() {
     let Some(disk) = Disk::of("size=8m") else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
         return;
@@ -243,13 +243,13 @@ async fn a_full_disk_refuses_changes_takes_what_revokes_and_goes_on_when_there_i
     let server = Server::with(|flags| flags.with("database", database).with("disk_reserve", "1MiB")).await;
     let acme = Acme::on(&server).await;
 
-    // Another program takes every byte that it can get; the reserve is a file of ours, so it cannot get that.
+    // Another program takes all free bytes; the reserve is a file of the server, so it stays.
     disk.fill(0);
     acme.is_refused(&server, "one-too-many").await;
     acme.revokes(&server).await;
     verify(&server, &acme, &[]).await;
 
-    // It takes what the revocations left of the part that they were given, too.
+    // It also takes what the revocations have left of the released part.
     disk.fill(0);
     acme.is_refused(&server, "still-too-many").await;
     let revocations = 124;
@@ -268,7 +268,7 @@ async fn a_full_disk_refuses_changes_takes_what_revokes_and_goes_on_when_there_i
     verify(&server, &acme, &["later".to_owned()]).await;
     let deletions = json!({ "context": 10, "event": 2, "take": 1 });
     let answer = server.call_as(&acme.owner, Method::POST, "/systemevent", Some(&deletions)).await;
-    assert_eq!(answer.json()["total"], 1 + revocations, "each deletion that was acknowledged, and no other");
+    assert_eq!(answer.json()["total"], 1 + revocations, "exactly the acknowledged deletions");
     let stopped = server.stop().await;
     drop((stopped, disk));
 }

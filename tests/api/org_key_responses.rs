@@ -1,4 +1,4 @@
-//! The three answers that this server grew from, exactly as its clients know them.
+//! The three responses of organization keys that existing clients rely on, word for word.
 
 use hyper::{Method, StatusCode};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::Server;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_listed_with_the_node_beside_it() {
+async fn a_key_is_listed_with_its_nodes() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.mint(&owner).await;
@@ -30,7 +30,7 @@ async fn a_key_is_listed_with_the_node_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_all_keys_says_how_many() {
+async fn deleting_all_keys_states_how_many() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     for _ in 0..3 {
@@ -45,7 +45,7 @@ async fn deleting_all_keys_says_how_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_one_key_says_so_and_a_missing_one_is_not_found() {
+async fn deleting_one_key_confirms_it_and_a_missing_key_gets_404() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, _) = server.mint(&owner).await;

@@ -1,4 +1,4 @@
-//! Each kind of fault is found, and what is right is left alone.
+//! Each kind of fault is detected, and correct responses pass.
 
 use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::openapi::operations;
 
 const KEYS: &str = "/api/organizations/org-1/api-keys";
 
-/// An answer with headers of `name: value`.
+/// A response with these headers.
 fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Answer {
     let headers = headers.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
     let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -20,7 +20,7 @@ fn json_answer(status: u16, body: &Value) -> Answer {
     answer(status, &[("content-type", "application/json; charset=utf-8")], body)
 }
 
-/// An answer of this schema, as the document shows it.
+/// A response of this schema: the document's example.
 fn example(schema: &str) -> Value {
     let reference = format!("#/components/schemas/{schema}");
     let answers = operations().into_iter().filter_map(|(_, _, operation)| operation["responses"].as_object());
@@ -33,7 +33,7 @@ fn fault(method: &Method, path: &str, answer: &Answer) -> String {
 }
 
 #[test]
-fn an_answer_that_the_document_gives_is_no_fault() {
+fn documented_responses_pass() {
     let secret = example("ApiKeyAnswer");
     let headers = [("content-type", "application/json"), ("cache-control", "no-store"), ("x-request-id", "1")];
     for (method, path, answer) in [
@@ -52,7 +52,7 @@ fn an_answer_that_the_document_gives_is_no_fault() {
 }
 
 #[test]
-fn whatever_the_document_does_not_say_of_an_answer_is_a_fault() {
+fn undocumented_parts_of_a_response_are_faults() {
     let (get, post) = (Method::GET, Method::POST);
     let profile = example("ProfileAnswer");
     assert_eq!(fault(&get, "/user/profile", &json_answer(201, &profile)), "the status 201");
@@ -63,7 +63,7 @@ fn whatever_the_document_does_not_say_of_an_answer_is_a_fault() {
     let refused = json!({ "success": false, "errorCode": "METHOD_NOT_ALLOWED" });
     assert_eq!(fault(&Method::PATCH, "/user/profile", &json_answer(405, &refused)), nowhere, "without Allow");
     let refused = json!({ "success": false, "errorCode": "NO_SUCH_PATH" });
-    assert_eq!(fault(&get, "/user/profile", &json_answer(404, &refused)), "the status 404", "there is such a path");
+    assert_eq!(fault(&get, "/user/profile", &json_answer(404, &refused)), "the status 404", "the path exists");
     let html = answer(200, &[("content-type", "text/html")], &profile);
     assert_eq!(fault(&get, "/user/profile", &html), "the media type \"text/html\"");
     assert_eq!(fault(&get, "/user/profile", &answer(200, &[], &profile)), "the media type \"\"");
@@ -78,7 +78,7 @@ fn whatever_the_document_does_not_say_of_an_answer_is_a_fault() {
     assert_eq!(fault(&get, "/", &answer(302, &[("location", "/docs")], &json!("more"))), "a body");
     assert!(
         fault(&get, KEYS, &json_answer(403, &example("Failure"))).contains("/errors is missing"),
-        "another family's"
+        "the format of the other family"
     );
     let mut wrong = profile;
     wrong["data"]["orgRole"] = json!("USER");
@@ -86,11 +86,11 @@ fn whatever_the_document_does_not_say_of_an_answer_is_a_fault() {
 }
 
 #[test]
-fn a_fixed_word_of_a_path_comes_before_a_variable() {
+fn a_literal_path_segment_comes_before_a_variable() {
     let id = |method: Method, path| operation(&method, path).map(|operation| operation.document["operationId"].clone());
     assert_eq!(id(Method::GET, "/organization/users"), Some(json!("listUsers")));
     assert_eq!(id(Method::GET, "/organization/org-1"), Some(json!("getOrganization")));
-    assert_eq!(id(Method::PUT, "/organization/users"), None, "the router takes the word");
+    assert_eq!(id(Method::PUT, "/organization/users"), None, "the router prefers the literal");
     assert_eq!(id(Method::GET, "/organization/users/key"), Some(json!("getUser")));
     assert_eq!(id(Method::GET, "/organization/org-1/key"), Some(json!("listOrganizationKeys")));
     assert_eq!(id(Method::GET, "/organization/org-1/nodes"), Some(json!("listNodes")));
@@ -99,7 +99,7 @@ fn a_fixed_word_of_a_path_comes_before_a_variable() {
 }
 
 #[test]
-fn each_word_of_a_schema_counts() {
+fn every_schema_keyword_is_checked() {
     let text = |more: &Value| {
         let mut schema = json!({ "type": "string" });
         schema.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
@@ -147,8 +147,8 @@ fn each_word_of_a_schema_counts() {
 }
 
 #[test]
-#[should_panic(expected = "nobody looks at")]
-fn a_word_that_nobody_looks_at_is_not_passed_over() {
+#[should_panic(expected = "unsupported keywords")]
+fn an_unsupported_schema_keyword_panics() {
     let schema = Box::leak(Box::new(json!({ "type": "integer", "multipleOf": 2 })));
     misfit("", &json!(1), schema);
 }

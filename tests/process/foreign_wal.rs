@@ -1,4 +1,4 @@
-//! Commands that read change nothing, and a write-ahead log is believed only where it belongs to the database beside it.
+//! Read-only commands change nothing, and a write-ahead log is used only if it belongs to the database beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::harness::{Home, Ran, run};
 
-/// Each command that only reads; `{copy}` is a file that a backup may make.
+/// Each command that only reads; `{copy}` is a file for a backup.
 const READING: [&[&str]; 6] = [
     &["doctor"],
     &["doctor", "--quick"],
@@ -25,7 +25,7 @@ const WRITING: [&[&str]; 5] = [
     &["clock", "accept"],
 ];
 
-/// The bytes of the database, its log and the index of the log.
+/// The contents of the database, its log and the log's index.
 fn bytes(database: &Path) -> [Option<Vec<u8>>; 3] {
     ["", "-wal", "-shm"].map(|suffix| fs::read(beside(database, suffix)).ok())
 }
@@ -40,7 +40,7 @@ fn run_on(home: &Home, database: &Path, words: &[&str]) -> Ran {
     run(home.orgkeys(&words).args(["--database", &database.display().to_string()]))
 }
 
-/// A database whose server was stopped after an entry that only its log holds if the server is `killed`.
+/// The database of a stopped server. If it was `killed`, its last entry is in the log only.
 fn left(killed: bool) -> Home {
     let home = Home::new();
     let (server, owner) = home.first_start();
@@ -55,12 +55,12 @@ fn left(killed: bool) -> Home {
     home
 }
 
-/// Runs each command that reads on `database`; none may change a byte, and all must see four entries.
+/// Runs each read-only command on `database`; none may change a byte, and all must see four entries.
 fn read_everything(home: &Home, database: &Path) {
     let before = bytes(database);
     for words in READING {
         let ran = run_on(home, database, words);
-        // The doctor may miss a backup; nothing else may be wrong.
+        // The doctor may report the missing backup, but nothing else.
         let is_well = if words[0] == "doctor" { ran.stdout.contains("intact: 4 entries") } else { ran.code == Some(0) };
         assert!(is_well, "{words:?}: {ran:?}");
         assert!(bytes(database) == before, "{words:?} changed the database at {}", database.display());
@@ -68,27 +68,27 @@ fn read_everything(home: &Home, database: &Path) {
 }
 
 #[test]
-fn commands_that_read_change_no_byte_after_a_clean_stop_and_after_a_kill() {
+fn read_only_commands_change_no_byte_after_a_shutdown_or_a_kill() {
     for killed in [false, true] {
         let home = left(killed);
         read_everything(&home, &home.database);
         if killed {
-            // A copy is often made without the index of the log.
+            // Copies are often made without the index of the log.
             fs::remove_file(home.path("orgkeys.db-shm")).expect("removed");
             read_everything(&home, &home.database);
         }
-        // What they left is what a server goes on with.
+        // A server continues with what they left.
         let server = home.start();
         assert_eq!(server.stop().0, Some(0));
         assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
     }
 }
 
-/// A folder that is mounted again, read-only, until this is dropped.
+/// A folder that is mounted read-only at another place until this is dropped.
 struct ReadOnly(PathBuf);
 
 impl ReadOnly {
-    /// `None` where this process may not mount.
+    /// `None` if this process may not mount.
     fn of(folder: &Path, at: &Path) -> Option<Self> {
         fs::create_dir(at).expect("a folder");
         let mount = |words: &[&str]| {
@@ -108,7 +108,7 @@ impl Drop for ReadOnly {
 }
 
 #[test]
-fn commands_that_read_do_so_on_a_read_only_disk_a_copy_of_a_live_database_too() {
+fn read_only_commands_work_on_a_read_only_disk() {
     let (mounts, live) = (Home::new(), Home::new());
     let (server, owner) = live.first_start();
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
@@ -127,7 +127,7 @@ fn commands_that_read_do_so_on_a_read_only_disk_a_copy_of_a_live_database_too() 
     }
 }
 
-/// Each command refuses the log beside `home`'s database, names both and changes nothing.
+/// Checks that each command refuses the log beside the database, names both and changes nothing.
 fn is_refused(home: &Home, what: &str) {
     let before = bytes(&home.database);
     for words in READING.into_iter().chain(WRITING) {
@@ -142,7 +142,7 @@ fn is_refused(home: &Home, what: &str) {
 }
 
 #[test]
-fn the_log_of_another_database_is_refused_and_the_way_out_works() {
+fn the_log_of_another_database_is_refused_and_the_remedy_works() {
     let (stopped, killed) = (left(false), left(true));
     let whole = stopped.done(&["audit", "head"]);
     fs::copy(killed.path("orgkeys.db-wal"), stopped.path("orgkeys.db-wal")).expect("copied");
@@ -153,7 +153,7 @@ fn the_log_of_another_database_is_refused_and_the_way_out_works() {
 }
 
 #[test]
-fn a_backup_or_a_copy_put_in_place_beside_a_later_log_is_refused() {
+fn a_backup_or_copy_beside_a_later_log_is_refused() {
     let home = left(false);
     fs::copy(&home.database, home.path("stopped.db")).expect("copied");
     let server = home.start();
@@ -165,7 +165,7 @@ fn a_backup_or_a_copy_put_in_place_beside_a_later_log_is_refused() {
         fs::copy(home.path(earlier), &database).expect("put in place");
         is_refused(&home, earlier);
     }
-    // A restore does the same as it should be done: the log goes aside with the database that it does not fit.
+    // A restore does it properly: the log is set aside with the database to which it belongs.
     home.done(&["restore", "backup.db"]);
     let aside = home.files().into_iter().find(|name| name.contains(".before-") && name.ends_with("-wal"));
     assert!(fs::read(home.path(&aside.expect("a log"))).expect("bytes") == later);
@@ -185,7 +185,7 @@ fn an_earlier_log_of_the_same_database_is_refused() {
 }
 
 #[test]
-fn a_database_with_a_second_name_is_refused_until_one_is_removed() {
+fn a_database_with_two_hard_links_is_refused_until_one_is_removed() {
     let home = left(false);
     fs::create_dir(home.path("other")).expect("a folder");
     fs::hard_link(&home.database, home.path("other/orgkeys.db")).expect("a second name");
@@ -204,7 +204,7 @@ fn a_database_with_a_second_name_is_refused_until_one_is_removed() {
     assert_eq!(home.start().stop().0, Some(0));
 }
 
-/// A killed server's home, whose log makes the database longer.
+/// The home of a killed server whose log extends the database.
 fn grown() -> Home {
     let home = Home::new();
     let (server, owner) = home.first_start();
@@ -216,7 +216,7 @@ fn grown() -> Home {
 }
 
 #[test]
-fn a_longer_backup_put_in_place_beside_a_small_log_is_refused_and_stays_as_it_is() {
+fn a_backup_beside_the_log_of_another_database_is_refused() {
     let home = grown();
     home.done(&["backup", "backup.db"]);
     let small = left(true);
@@ -228,11 +228,11 @@ fn a_longer_backup_put_in_place_beside_a_small_log_is_refused_and_stays_as_it_is
 }
 
 #[test]
-fn a_checkpoint_that_was_cut_off_before_the_file_was_longer_is_finished_by_the_next_start() {
+fn an_interrupted_checkpoint_is_finished_by_the_next_start() {
     const PAGE: usize = 4_096;
     let home = grown();
     let log = fs::read(home.path("orgkeys.db-wal")).expect("a log");
-    // The first page as the log has it last: it tells of pages that the file does not have yet.
+    // The first page in its last version from the log: it announces pages that the file does not have yet.
     let mut frames = log[32..].chunks_exact(24 + PAGE);
     let first = frames.rfind(|frame| frame[..4] == [0, 0, 0, 1]).expect("the first page");
     let mut file = fs::read(&home.database).expect("bytes");
@@ -248,7 +248,7 @@ fn a_checkpoint_that_was_cut_off_before_the_file_was_longer_is_finished_by_the_n
 }
 
 #[test]
-fn a_log_is_its_files_own_although_a_reader_kept_the_start_from_moving_it() {
+fn a_log_that_a_reader_kept_from_checkpointing_is_still_accepted() {
     let home = left(false);
     let reader = crate::harness::sqlite(&home.database);
     reader.execute_batch("BEGIN; SELECT count(*) FROM org").expect("a snapshot");
@@ -262,7 +262,7 @@ fn a_log_is_its_files_own_although_a_reader_kept_the_start_from_moving_it() {
 }
 
 #[test]
-fn a_database_that_is_mounted_by_another_name_cannot_be_served_or_read_beside_its_server() {
+fn a_bind_mounted_database_is_refused_beside_its_running_server() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     fs::create_dir(home.path("other")).expect("a folder");
@@ -284,7 +284,7 @@ fn a_database_that_is_mounted_by_another_name_cannot_be_served_or_read_beside_it
 }
 
 #[test]
-fn what_somebody_put_in_the_place_of_a_lock_or_the_reserve_is_neither_followed_nor_written_to() {
+fn links_and_pipes_in_place_of_lock_or_reserve_are_not_followed() {
     for name in ["orgkeys.db.lock", "orgkeys.db.reserve"] {
         for kind in ["link", "second name", "pipe"] {
             let home = left(false);
@@ -299,7 +299,7 @@ fn what_somebody_put_in_the_place_of_a_lock_or_the_reserve_is_neither_followed_n
             if name.ends_with("lock") {
                 assert!(ran.code == Some(1) && ran.stderr.contains("find out who put it there"), "{kind}: {ran:?}");
             } else {
-                // Without a reserve it runs, and says so.
+                // Without a reserve the command works, and warns.
                 assert_eq!(ran.code, Some(0), "{kind}: {ran:?}");
             }
             assert_eq!(fs::read_to_string(&victim).expect("text"), "precious", "{name}: {kind}");
@@ -308,16 +308,16 @@ fn what_somebody_put_in_the_place_of_a_lock_or_the_reserve_is_neither_followed_n
 }
 
 #[test]
-fn a_start_waits_for_a_command_that_reads() {
+fn a_start_waits_for_a_read_only_command() {
     let home = left(false);
     let lock = fs::File::open(&home.database).expect("the database");
-    lock.lock_shared().expect("as a command that reads");
+    lock.lock_shared().expect("as a read-only command");
     let (mut child, lines) = crate::harness::spawn(&mut home.serve(&[]), &home.path("stderr.log"));
-    // It is up as far as its first look at the lock when a second reader still gets in and a writer does not.
-    assert!(lines.try_recv().is_err(), "it listens although somebody reads");
+    // It waits for the lock, and another read-only command still gets in.
+    assert!(lines.try_recv().is_err(), "it listens although a command is reading");
     assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
     drop(lock);
-    let line = lines.recv_timeout(std::time::Duration::from_mins(1)).expect("it goes on");
+    let line = lines.recv_timeout(std::time::Duration::from_mins(1)).expect("the server starts");
     assert!(line.starts_with("listening on "), "{line}");
     child.kill().expect("killed");
     child.wait().expect("waited");
