@@ -43,7 +43,7 @@ fn show(server: &Server, scheme: &str) {
     match server.first_start() {
         Start::Existing => {}
         Start::Given(org) => {
-            println!("first start: organization {org}; its owner's access token is the bootstrap token")
+            println!("first start: organization {org}; its owner's access token is the bootstrap token");
         }
         Start::Show { org, token, id } => {
             let (token, url) = (token.expose_secret(), format!("{scheme}://{}", reachable(server.address())));
