@@ -1,0 +1,27 @@
+replace 'cargo install --locked --path .' ':' "the release program is in the PATH; building it again takes minutes"
+replace 'orgkeys serve' serve "in the background"
+replace http://127.0.0.1:3000 "http://$SERVER" "the server listens on a free port"
+run_commands
+
+expect '"orgRoleDescription":"OWNER"' 1
+expect '"nodeKeys":\[.*"nodeId":"203\.0\.113\.7"' 1
+expect '"nodeKeys":\[.*"nodeId":"203\.0\.113\.8"' 1
+expect '"message":"Email verified successfully"' 1
+expect '"valid":true,"code":"VALID"' 1
+expect '^orgkeys\.backup holds the database' 1
+expect '^Restored drill/orgkeys\.db from orgkeys\.backup\.$' 1
+expect '^The audit log is intact: ' 2
+[ "$(stat -c %a orgkeys/key.pem)" = 600 ] || fail "others may read key.pem"
+
+# The lines that the first start prints for pasting, and the documentation page that it names.
+grep -E '^(curl|\(umask)' first-start >to-paste
+[ "$(wc -l <to-paste)" = 3 ] || fail "the first start does not print three lines to paste"
+mkdir pasted
+(cd pasted && bash -e ../to-paste >printed)
+openssl rsa -in pasted/key.pem -check -noout >checked 2>&1 || fail "the printed lines leave no private key in key.pem"
+! grep -F '"success":false' pasted/printed || fail "a printed line was refused"
+curl -sSf "http://$SERVER/docs" | grep -q swagger-ui || fail "the page /docs is not there"
+
+# The server stops cleanly, and the audit log is whole afterwards.
+stop
+(cd orgkeys && orgkeys audit verify >verified)
