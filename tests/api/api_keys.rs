@@ -248,7 +248,8 @@ async fn the_last_use_is_saved_at_shutdown_and_shown_after_a_restart() {
     let (_, unused) = server.api_key(&owner, Role::User, &[]).await;
     server.pass(1_500);
     server.call_with_key(&secret, Method::GET, "/node", None).await;
-    server.call_with_key(&format!("{}x", &unused[..39]), Method::GET, "/node", None).await;
+    let other = if unused.ends_with('x') { 'y' } else { 'x' };
+    server.call_with_key(&format!("{}{other}", &unused[..39]), Method::GET, "/node", None).await;
     let own = async |server: &Server| {
         entries(&server.database).await.into_iter().filter(|entry| entry.org == owner.org).count()
     };
