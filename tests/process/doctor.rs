@@ -208,7 +208,7 @@ fn an_unusable_or_expiring_certificate_is_reported() {
         let ran = run(home_command(&home, "openssl").args(words.split(' ')));
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
-    finds(&home, &tls, "tls", "The certificate cert.pem expired at 2", "Renew it");
+    finds(&home, &tls, "tls", "The certificate cert.pem expired at 2", "Renew the certificate");
     certificate("13");
     finds(&home, &tls, "tls", "expires within 14 days: at 2", "the server reloads it automatically");
     home.write("cert.pem", "no certificate");
