@@ -74,7 +74,7 @@ pub fn list(app: &App, caller: &Caller, place: Place, skip: u32, take: u32) -> P
         Place::Org(org) => (Rule::SeesApiKeys(org), None),
         Place::Project(project) => (Rule::SeesApiKeysOf(project), project),
     };
-    app.read(caller, &rule, |tx, grant| {
+    app.scan(caller, &rule, |tx, grant| {
         let wanted = ApiKeyFilter { org: grant.org, project, owner: own_only(grant)?, skip, take };
         let (keys, total) = store::api_key::list(tx, wanted)?;
         let projects = store::project::list(tx, grant.org, None)?;

@@ -95,7 +95,7 @@ pub fn activate(app: &App, caller: &Caller, org: Option<OrgId>, node: String) ->
 }
 
 fn list_as(app: &App, caller: &Caller, rule: &Rule, page: NodePage) -> Pending<(Vec<Node>, i64)> {
-    app.read(caller, rule, |tx, grant| {
+    app.scan(caller, rule, |tx, grant| {
         let found = store::node::list(tx, grant.org, page.services, page.skip, page.take)?;
         let event = Event::NodesListed { org: grant.org, count: found.0.len() };
         Ok((found, event))

@@ -47,7 +47,7 @@ pub struct UserPatch {
 
 /// Returns the users of the caller's organization, newest first, including deleted ones, and their total number.
 pub fn list(app: &App, caller: &Caller, page: UserPage) -> Pending<(Vec<User>, i64)> {
-    app.read(caller, &Rule::SeesPeople, |tx, grant| {
+    app.scan(caller, &Rule::SeesPeople, |tx, grant| {
         let found = store::user::page(tx, grant.org, page.skip, page.take)?;
         let event = Event::UsersListed { org: grant.org, count: found.0.len() };
         Ok((found, event))

@@ -13,7 +13,7 @@ use self::wire::{AccountChange, InvitationTaken, ParsedAccount, ProfileAnswer, R
 use super::Group;
 use super::http::auth::Auth;
 use super::http::body::Body;
-use super::http::bridge::{act, blocking};
+use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::observe::From;
@@ -47,7 +47,7 @@ impl AccountApi {
     /// - 403: The credential is an API key, which has no profile (`API_KEY_NOT_ALLOWED`).
     #[oai(path = "/user/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, auth: Auth) -> Result<Json<ProfileAnswer>, ApiError<{ status::FORBIDDEN }>> {
-        let (user, org) = act(&self.app, move |app| account::profile(app, &auth.0)).await?;
+        let (user, org) = account::profile(&self.app, &auth.0).await?;
         Ok(Json(wire::profile(user, &org)))
     }
 
@@ -68,7 +68,7 @@ impl AccountApi {
         id: Path<String>,
     ) -> Result<Json<UserAnswer>, GetFail> {
         let id = UserId::parse(&id);
-        let user = act(&self.app, move |app| account::get(app, &auth.0, id)).await?;
+        let user = account::get(&self.app, &auth.0, id).await?;
         Ok(Json(people::answer("User retrieved successfully", user)))
     }
 
@@ -103,7 +103,7 @@ impl AccountApi {
                 self.passwords.run(&self.app, move |app| account::renew(app, &proving, stored, current.as_ref(), &new));
             renewed = Some(work.await?);
         }
-        act(&self.app, move |app| account::update(app, &caller, id, names, renewed)).await?;
+        account::update(&self.app, &caller, id, names, renewed).await?;
         Ok(Json(Done::because("User updated successfully")))
     }
 
@@ -129,7 +129,7 @@ impl AccountApi {
         body: Body<RoleChange>,
     ) -> Result<Json<RoleAnswer>, RoleFail> {
         let (id, role) = (UserId::parse(&id), body.0.parse()?);
-        let (user, previous) = act(&self.app, move |app| user::set_role(app, &auth.0, id, role)).await?;
+        let (user, previous) = user::set_role(&self.app, &auth.0, id, role).await?;
         Ok(Json(wire::role(user, previous, role)))
     }
 

@@ -144,7 +144,7 @@ impl ApiKeyApi {
         body: Body<CreateRequest>,
     ) -> Result<SecretResponse, CreateFail> {
         let (org, request) = (OrgId::parse(&org), body.0.parse()?);
-        let (key, secret) = act(&self.0, move |app| api_key::create(app, &auth.0, org, request)).await?;
+        let (key, secret) = api_key::create(&self.0, &auth.0, org, request).await?;
         let result = made(&key, secret.expose_secret());
         let answer = ApiKeyAnswer::new(201, "API key created successfully", result);
         Ok(SecretResponse::Made(Json(answer), "no-store".to_owned()))
@@ -226,7 +226,7 @@ impl ApiKeyApi {
         id: Path<String>,
     ) -> Result<Json<DeletedAnswer>, DeleteFail> {
         let (org, id) = (OrgId::parse(&org), ApiKeyId::parse(&id));
-        act(&self.0, move |app| api_key::delete(app, &auth.0, org, id)).await?;
+        api_key::delete(&self.0, &auth.0, org, id).await?;
         Ok(Json(DeletedAnswer::because("API key deleted successfully")))
     }
 
@@ -261,7 +261,7 @@ impl ApiKeyApi {
         body: Body<RotateRequest>,
     ) -> Result<SecretResponse, ChangeFail> {
         let (org, id, overlap) = (OrgId::parse(&org), ApiKeyId::parse(&id), body.0.parse()?);
-        let (key, secret) = act(&self.0, move |app| api_key::rotate(app, &auth.0, org, id, overlap)).await?;
+        let (key, secret) = api_key::rotate(&self.0, &auth.0, org, id, overlap).await?;
         let result = made(&key, secret.expose_secret());
         let answer = ApiKeyAnswer::new(201, "API key rotated successfully", result);
         Ok(SecretResponse::Made(Json(answer), "no-store".to_owned()))
@@ -285,7 +285,7 @@ impl ApiKeyApi {
 
     async fn changed(&self, caller: Caller, place: Place, body: ChangeRequest) -> Result<Json<ApiKeyAnswer>, Error> {
         let change = body.parse()?;
-        let key = act(&self.0, move |app| api_key::update(app, &caller, place, change)).await?;
+        let key = api_key::update(&self.0, &caller, place, change).await?;
         Ok(Json(ApiKeyAnswer::new(200, "API key updated successfully", made(&key, &key.mask))))
     }
 }

@@ -180,7 +180,7 @@ impl AuditApi {
         org: Path<String>,
     ) -> Result<Json<AuditHead>, HeadFail> {
         let org = OrgId::parse(&org);
-        let Head { org, seq, hash } = act(&self.app, move |app| page::head(app, &auth.0, org)).await?;
+        let Head { org, seq, hash } = page::head(&self.app, &auth.0, org).await?;
         Ok(Json(AuditHead { org, seq, hash }))
     }
 }

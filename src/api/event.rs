@@ -225,7 +225,7 @@ impl EventApi {
         read: bool,
     ) -> Result<Json<Marked>, EventFail> {
         let ids = parse_ids(query.as_deref(), body.unwrap_or_default())?;
-        act(&self.app, move |app| event::mark(app, &caller, ids, read)).await?;
+        event::mark(&self.app, &caller, ids, read).await?;
         Ok(Json(Marked { success: true }))
     }
 }

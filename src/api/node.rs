@@ -12,7 +12,7 @@ use self::wire::{NodeAnswer, NodeList, Registration, Unregistration, info};
 use super::Group;
 use super::http::auth::AuthOrKey;
 use super::http::body::Body;
-use super::http::bridge::{act, at_the_door};
+use super::http::bridge::act;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::observe::From;
@@ -54,7 +54,7 @@ impl NodeApi {
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse().map_err(advised)?;
-        let node = at_the_door(node::register(&self.0, &from.0, &call, profile)).await.map_err(advised)?;
+        let node = node::register(&self.0, &from.0, &call, profile).await.map_err(advised)?;
         Ok(Json(NodeAnswer { success: true, message: "Node registered successfully".to_owned(), data: info(node) }))
     }
 
@@ -74,7 +74,7 @@ impl NodeApi {
     #[oai(path = "/unregister", method = "post", operation_id = "unregisterNode")]
     async fn unregister(&self, from: From, body: Body<Unregistration, true>) -> Result<Json<Done>, UnregisterFail> {
         let call = body.0.parse().map_err(advised)?;
-        act(&self.0, move |app| node::unregister(app, &from.0, &call)).await.map_err(advised)?;
+        node::unregister(&self.0, &from.0, &call).await.map_err(advised)?;
         Ok(Json(Done::because("Node unregistered successfully")))
     }
 
@@ -132,7 +132,7 @@ impl NodeApi {
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
         let org = OrgId::parse(&org);
-        act(&self.0, move |app| node::delete(app, &auth.0, org, node.0)).await?;
+        node::delete(&self.0, &auth.0, org, node.0).await?;
         Ok(Json(Done::because("Node deleted successfully")))
     }
 
@@ -160,7 +160,7 @@ impl NodeApi {
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
         let org = OrgId::parse(&org);
-        act(&self.0, move |app| node::activate(app, &auth.0, org, node.0)).await?;
+        node::activate(&self.0, &auth.0, org, node.0).await?;
         Ok(Json(Done::because("Node activated successfully")))
     }
 

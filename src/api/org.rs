@@ -10,7 +10,6 @@ use serde::Deserialize;
 use super::Group;
 use super::http::auth::{Auth, AuthOrKey};
 use super::http::body::Body;
-use super::http::bridge::act;
 use super::http::error::{ApiError, status};
 use super::http::timestamp::Timestamp;
 use crate::actions::org;
@@ -137,7 +136,7 @@ impl OrgApi {
         org: Path<String>,
     ) -> Result<Json<OrganizationAnswer>, ApiError<{ status::FORBIDDEN }>> {
         let id = OrgId::parse(&org);
-        let org = act(&self.0, move |app| org::get(app, &auth.0, id)).await?;
+        let org = org::get(&self.0, &auth.0, id).await?;
         Ok(Json(answer("Organization retrieved successfully", org)))
     }
 
@@ -161,7 +160,7 @@ impl OrgApi {
         body: Body<OrganizationChange>,
     ) -> Result<Json<OrganizationAnswer>, UpdateFail> {
         let (id, change) = (OrgId::parse(&org), body.0.parse()?);
-        let org = act(&self.0, move |app| org::update(app, &auth.0, id, |org| change.of(org))).await?;
+        let org = org::update(&self.0, &auth.0, id, |org| change.of(org)).await?;
         Ok(Json(answer("Organization updated successfully", org)))
     }
 }

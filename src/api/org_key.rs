@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::Group;
 use super::http::auth::Auth;
-use super::http::bridge::{act, blocking};
+use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::timestamp::Timestamp;
@@ -210,7 +210,7 @@ impl OrgKeyApi {
         org: Path<String>,
     ) -> Result<Json<OrgKeyList>, ListFail> {
         let org = OrgId::parse(&org);
-        let (keys, nodes) = act(&self.app, move |app| org_key::list(app, &auth.0, org)).await?;
+        let (keys, nodes) = org_key::list(&self.app, &auth.0, org).await?;
         let mut beside = HashMap::<OrgKeyId, Vec<NodeKey>>::new();
         for node in nodes {
             beside.entry(node.key).or_default().push(NodeKey { key_id: node.key.to_string(), node_id: node.ip });
@@ -238,7 +238,7 @@ impl OrgKeyApi {
         org: Path<String>,
     ) -> Result<Json<Done>, ListFail> {
         let org = OrgId::parse(&org);
-        let count = act(&self.app, move |app| org_key::delete_all(app, &auth.0, org)).await?;
+        let count = org_key::delete_all(&self.app, &auth.0, org).await?;
         Ok(Json(Done::because(format!("Successfully deleted {count} organization key(s)"))))
     }
 
@@ -265,7 +265,7 @@ impl OrgKeyApi {
         key: Path<String>,
     ) -> Result<Json<Done>, DeleteFail> {
         let (org, key) = (OrgId::parse(&org), OrgKeyId::parse(&key));
-        act(&self.app, move |app| org_key::delete(app, &auth.0, org, key)).await?;
+        org_key::delete(&self.app, &auth.0, org, key).await?;
         Ok(Json(Done::because("Organization key deleted successfully")))
     }
 }

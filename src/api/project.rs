@@ -14,7 +14,6 @@ use self::wire::{
 use super::Group;
 use super::http::auth::{Auth, AuthOrKey};
 use super::http::body::Body;
-use super::http::bridge::act;
 use super::http::envelope::DeletedAnswer;
 use super::http::error::{ApiError, status};
 use crate::actions::project as action;
@@ -57,7 +56,7 @@ impl ProjectApi {
         org: Path<String>,
     ) -> Result<Json<ProjectListAnswer>, ListFail> {
         let org = OrgId::parse(&org);
-        let projects = act(&self.0, move |app| action::list(app, &auth.0, org)).await?;
+        let projects = action::list(&self.0, &auth.0, org).await?;
         let result = projects.into_iter().map(project).collect();
         Ok(Json(ProjectListAnswer::new(200, "Projects retrieved successfully", result)))
     }
@@ -82,7 +81,7 @@ impl ProjectApi {
         body: Body<ProjectRequest>,
     ) -> Result<CreateResponse, CreateFail> {
         let (org, name) = (OrgId::parse(&org), body.0.parse()?);
-        let made = act(&self.0, move |app| action::create(app, &auth.0, org, name)).await?;
+        let made = action::create(&self.0, &auth.0, org, name).await?;
         Ok(CreateResponse::Made(Json(ProjectAnswer::new(201, "Project created successfully", whole(made)))))
     }
 
@@ -106,7 +105,7 @@ impl ProjectApi {
         id: Path<String>,
     ) -> Result<Json<ProjectAnswer>, OneFail> {
         let id = ProjectId::parse(&id);
-        let found = act(&self.0, move |app| action::read(app, &auth.0, id)).await?;
+        let found = action::read(&self.0, &auth.0, id).await?;
         Ok(Json(ProjectAnswer::new(200, "Project retrieved successfully", whole(found))))
     }
 
@@ -129,7 +128,7 @@ impl ProjectApi {
         body: Body<ProjectRequest>,
     ) -> Result<Json<ProjectAnswer>, ChangeFail> {
         let (id, name) = (ProjectId::parse(&id), body.0.parse()?);
-        let changed = act(&self.0, move |app| action::rename(app, &auth.0, id, name)).await?;
+        let changed = action::rename(&self.0, &auth.0, id, name).await?;
         Ok(Json(ProjectAnswer::new(200, "Project updated successfully", whole(changed))))
     }
 
@@ -154,7 +153,7 @@ impl ProjectApi {
         id: Path<String>,
     ) -> Result<Json<DeletedAnswer>, OneFail> {
         let id = ProjectId::parse(&id);
-        act(&self.0, move |app| action::delete(app, &auth.0, id)).await?;
+        action::delete(&self.0, &auth.0, id).await?;
         Ok(Json(DeletedAnswer::because("Project deleted successfully")))
     }
 
@@ -183,7 +182,7 @@ impl ProjectApi {
         body: Body<MemberRequest>,
     ) -> Result<Json<MemberAnswer>, ChangeFail> {
         let (id, user, role) = (ProjectId::parse(&id), UserId::parse(&user), body.0.role());
-        let put = act(&self.0, move |app| action::put_member(app, &auth.0, id, user, role)).await?;
+        let put = action::put_member(&self.0, &auth.0, id, user, role).await?;
         Ok(Json(MemberAnswer::new(200, "Project member saved successfully", member(&put))))
     }
 
@@ -209,7 +208,7 @@ impl ProjectApi {
         user: Path<String>,
     ) -> Result<Json<DeletedAnswer>, OneFail> {
         let (id, user) = (ProjectId::parse(&id), UserId::parse(&user));
-        act(&self.0, move |app| action::remove_member(app, &auth.0, id, user)).await?;
+        action::remove_member(&self.0, &auth.0, id, user).await?;
         Ok(Json(DeletedAnswer::because("Project member removed successfully")))
     }
 }

@@ -12,7 +12,7 @@ use self::wire::{Credentials, LoginAnswer, LoginResponse, RefreshAnswer, Refresh
 use super::Group;
 use super::http::auth::Auth;
 use super::http::body::Body;
-use super::http::bridge::{act, blocking};
+use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::observe::From;
@@ -79,7 +79,7 @@ impl SessionApi {
     #[oai(path = "/user/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(&self, from: From, body: Body<RefreshToken>) -> Result<RefreshResponse, RefreshFail> {
         let token = body.0.parse()?;
-        let tokens = act(&self.app, move |app| session::refresh(app, &from.0, &token)).await??;
+        let tokens = session::refresh(&self.app, &from.0, &token).await??;
         Ok(RefreshResponse::Renewed(Json(RefreshAnswer::of(&tokens)), NO_STORE.to_owned()))
     }
 
@@ -113,7 +113,7 @@ impl SessionApi {
     #[oai(path = "/token", method = "get", operation_id = "listTokens")]
     async fn list(&self, auth: Auth) -> Result<Json<TokenList>, ListFail> {
         let caller = auth.0.clone();
-        let tokens = act(&self.app, move |app| session::list(app, &auth.0)).await?;
+        let tokens = session::list(&self.app, &auth.0).await?;
         Ok(Json(TokenList::of(tokens, &caller)))
     }
 
@@ -135,7 +135,7 @@ impl SessionApi {
         token: Path<String>,
     ) -> Result<Json<Done>, EndFail> {
         let token = TokenId::parse(&token);
-        act(&self.app, move |app| session::end(app, &auth.0, token)).await?;
+        session::end(&self.app, &auth.0, token).await?;
         Ok(Json(Done::because("Token revoked successfully")))
     }
 }

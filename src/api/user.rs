@@ -114,7 +114,7 @@ impl UserApi {
             blocking(&self.app, move |app| user::check_new(app, &caller, &wanted)).await?;
             hash = Some(self.passwords.run(&self.app, move |app| password::hash(app, &chosen)).await?);
         }
-        let (user, secret) = act(&self.app, move |app| user::create(app, &auth.0, new, hash)).await?;
+        let (user, secret) = user::create(&self.app, &auth.0, new, hash).await?;
         let answer = NewUserAnswer {
             success: true,
             message: "User created successfully".to_owned(),
@@ -141,7 +141,7 @@ impl UserApi {
         user: Path<String>,
     ) -> Result<Json<UserItem>, GetFail> {
         let id = UserId::parse(&user);
-        let user = act(&self.app, move |app| user::get(app, &auth.0, id)).await?;
+        let user = user::get(&self.app, &auth.0, id).await?;
         Ok(Json(wire::item(user)))
     }
 
@@ -168,7 +168,7 @@ impl UserApi {
         body: Body<UserChange>,
     ) -> Result<Json<UserAnswer>, UpdateFail> {
         let (id, change) = (UserId::parse(&user), body.0.parse()?);
-        let user = act(&self.app, move |app| user::update(app, &auth.0, id, change)).await?;
+        let user = user::update(&self.app, &auth.0, id, change).await?;
         Ok(Json(wire::answer("User updated successfully", user)))
     }
 
@@ -192,7 +192,7 @@ impl UserApi {
         user: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
         let id = UserId::parse(&user);
-        act(&self.app, move |app| user::delete(app, &auth.0, id)).await?;
+        user::delete(&self.app, &auth.0, id).await?;
         Ok(Json(Done::because("User deleted successfully")))
     }
 
@@ -216,7 +216,7 @@ impl UserApi {
         user: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
         let id = UserId::parse(&user);
-        act(&self.app, move |app| user::activate(app, &auth.0, id)).await?;
+        user::activate(&self.app, &auth.0, id).await?;
         Ok(Json(Done::because("User activated successfully")))
     }
 
@@ -242,7 +242,7 @@ impl UserApi {
         user: Path<String>,
     ) -> Result<InvitationResponse, ManageFail> {
         let id = UserId::parse(&user);
-        let secret = act(&self.app, move |app| user::resend_invitation(app, &auth.0, id)).await?;
+        let secret = user::resend_invitation(&self.app, &auth.0, id).await?;
         let (message, invitation_token) =
             ("Invitation renewed successfully".to_owned(), secret.expose_secret().to_owned());
         let answer = RenewedInvitation { success: true, message, invitation_token };

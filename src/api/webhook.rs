@@ -91,7 +91,7 @@ impl WebhookApi {
         body: Body<WebhookRequest>,
     ) -> Result<CreateResponse, CreateFail> {
         let (org, terms) = (OrgId::parse(&org), body.0.parse()?);
-        let (webhook, secret) = act(&self.app, move |app| action::create(app, &auth.0, org, terms)).await?;
+        let (webhook, secret) = action::create(&self.app, &auth.0, org, terms).await?;
         let answer = WebhookSecretAnswer::new("Webhook created successfully", webhook, &secret);
         Ok(CreateResponse::Made(Json(answer), "no-store".to_owned()))
     }
@@ -114,7 +114,7 @@ impl WebhookApi {
         org: Path<String>,
     ) -> Result<Json<WebhookListAnswer>, ListFail> {
         let org = OrgId::parse(&org);
-        let webhooks = act(&self.app, move |app| action::list(app, &auth.0, org)).await?;
+        let webhooks = action::list(&self.app, &auth.0, org).await?;
         Ok(Json(WebhookListAnswer::new(webhooks)))
     }
 
@@ -140,7 +140,7 @@ impl WebhookApi {
         id: Path<String>,
     ) -> Result<Json<WebhookAnswer>, OneFail> {
         let (org, id) = (OrgId::parse(&org), WebhookId::parse(&id));
-        let webhook = act(&self.app, move |app| action::read(app, &auth.0, org, id)).await?;
+        let webhook = action::read(&self.app, &auth.0, org, id).await?;
         Ok(Json(WebhookAnswer::new("Webhook retrieved successfully", webhook)))
     }
 
@@ -170,7 +170,7 @@ impl WebhookApi {
         body: Body<ChangeRequest>,
     ) -> Result<Json<WebhookAnswer>, ChangeFail> {
         let (org, id, change) = (OrgId::parse(&org), WebhookId::parse(&id), body.0.parse()?);
-        let webhook = act(&self.app, move |app| action::update(app, &auth.0, org, id, change)).await?;
+        let webhook = action::update(&self.app, &auth.0, org, id, change).await?;
         Ok(Json(WebhookAnswer::new("Webhook updated successfully", webhook)))
     }
 
@@ -196,7 +196,7 @@ impl WebhookApi {
         id: Path<String>,
     ) -> Result<Json<Done>, OneFail> {
         let (org, id) = (OrgId::parse(&org), WebhookId::parse(&id));
-        act(&self.app, move |app| action::delete(app, &auth.0, org, id)).await?;
+        action::delete(&self.app, &auth.0, org, id).await?;
         Ok(Json(Done::because("Webhook deleted successfully")))
     }
 
@@ -233,7 +233,7 @@ impl WebhookApi {
         body: OptionalBody<RotateRequest>,
     ) -> Result<RotateResponse, SendManyFail> {
         let (org, id, overlap) = (OrgId::parse(&org), WebhookId::parse(&id), body.0.unwrap_or_default().parse()?);
-        let (webhook, secret) = act(&self.app, move |app| action::rotate(app, &auth.0, org, id, overlap)).await?;
+        let (webhook, secret) = action::rotate(&self.app, &auth.0, org, id, overlap).await?;
         let answer = WebhookSecretAnswer::new("Webhook secret rotated successfully", webhook, &secret);
         Ok(RotateResponse::Made(Json(answer), "no-store".to_owned()))
     }
@@ -262,7 +262,7 @@ impl WebhookApi {
         id: Path<String>,
     ) -> Result<Json<TestedAnswer>, SendFail> {
         let (org, id) = (OrgId::parse(&org), WebhookId::parse(&id));
-        let delivery = act(&self.app, move |app| action::test(app, &auth.0, org, id)).await?;
+        let delivery = action::test(&self.app, &auth.0, org, id).await?;
         Ok(Json(TestedAnswer::new(delivery)))
     }
 
@@ -347,7 +347,7 @@ impl WebhookApi {
     ) -> Result<Json<Done>, SendFail> {
         let place = (OrgId::parse(&org), WebhookId::parse(&id));
         let delivery = DeliveryId::parse(&delivery);
-        act(&self.app, move |app| action::replay(app, &auth.0, place, delivery)).await?;
+        action::replay(&self.app, &auth.0, place, delivery).await?;
         Ok(Json(Done::because("The delivery is pending again")))
     }
 
@@ -382,7 +382,7 @@ impl WebhookApi {
         body: Body<ReplayRequest>,
     ) -> Result<Json<ReplayedAnswer>, SendManyFail> {
         let (place, since) = ((OrgId::parse(&org), WebhookId::parse(&id)), body.0.parse()?);
-        let (count, more) = act(&self.app, move |app| action::replay_failed(app, &auth.0, place, since)).await?;
+        let (count, more) = action::replay_failed(&self.app, &auth.0, place, since).await?;
         Ok(Json(ReplayedAnswer::new(count, more)))
     }
 }

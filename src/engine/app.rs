@@ -21,6 +21,15 @@ use crate::store::index::Index;
 use crate::store::login_attempt::{AccountDigest, Network};
 use crate::store::{self, ReadTx, Rejection, Storage, Store, Urgency, WriteTx, WriterMetrics};
 
+/// How long a read takes, which determines its connection.
+#[derive(Clone, Copy)]
+enum Length {
+    /// No longer than it takes to write the response: for any thread.
+    Short,
+    /// Longer, such as a search: for a blocking thread, because it may also have to wait for a connection.
+    Long,
+}
+
 /// What was read, or why it was denied.
 type Decided<T> = Result<Result<T, Denial>, Error>;
 
@@ -66,29 +75,41 @@ impl App {
     }
 
     /// Reads from a snapshot in which `caller` has the right of `rule`, and records the read before it returns the
-    /// result.
+    /// result. Only for what the response contains, because it runs on the thread that calls it, which may be an async
+    /// one.
     pub(crate) fn read<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static>(
         &self,
         caller: &Caller,
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, E), Error>,
     ) -> Pending<T> {
-        let read = self.decided(caller, rule, |tx, grant| Ok((grant.clone(), work(tx, grant)?)));
+        let read = self.decided(Length::Short, caller, rule, |tx, grant| Ok((grant.clone(), work(tx, grant)?)));
         self.answered(caller, rule, read, |value, _| value)
     }
 
-    /// As [`App::read`], for a read that continues with [`App::consult`]. Also returns the id of its audit entry.
+    /// As [`App::read`], for a read of more than the response contains. It may block.
+    pub(crate) fn scan<T: Send + 'static, E: IntoIterator<Item = Event> + Send + 'static>(
+        &self,
+        caller: &Caller,
+        rule: &Rule,
+        work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, E), Error>,
+    ) -> Pending<T> {
+        let read = self.decided(Length::Long, caller, rule, |tx, grant| Ok((grant.clone(), work(tx, grant)?)));
+        self.answered(caller, rule, read, |value, _| value)
+    }
+
+    /// As [`App::scan`], for a read that continues with [`App::consult`]. Also returns the id of its audit entry.
     pub(crate) fn begin<T: Send + 'static>(
         &self,
         caller: &Caller,
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<(T, Event), Error>,
     ) -> Pending<(T, i64)> {
-        let read = self.decided(caller, rule, |tx, grant| Ok((grant.clone(), work(tx, grant)?)));
+        let read = self.decided(Length::Long, caller, rule, |tx, grant| Ok((grant.clone(), work(tx, grant)?)));
         self.answered(caller, rule, read, |value, id| (value, id))
     }
 
-    /// As [`App::read`], for a read that would hold a snapshot for too long. Calls `work` until it returns a result,
+    /// As [`App::scan`], for a read that would hold a snapshot for too long. Calls `work` until it returns a result,
     /// each time on a new snapshot in which the right is checked again. The read is recorded once.
     pub(crate) fn search<T: Send + 'static>(
         &self,
@@ -97,7 +118,9 @@ impl App {
         mut work: impl FnMut(&ReadTx<'_>, &Grant) -> Result<Option<(T, Event)>, Error>,
     ) -> Pending<T> {
         loop {
-            let slice = self.decided(caller, rule, |tx, grant| Ok(work(tx, grant)?.map(|done| (grant.clone(), done))));
+            let slice = self.decided(Length::Long, caller, rule, |tx, grant| {
+                Ok(work(tx, grant)?.map(|done| (grant.clone(), done)))
+            });
             if let Some(read) = slice.map(Result::transpose).transpose() {
                 return self.answered(caller, rule, read, |value, _| value);
             }
@@ -126,14 +149,14 @@ impl App {
     }
 
     /// Reads in preparation of a recorded change, or continues a read that was recorded when it began. Only a denial is
-    /// recorded.
+    /// recorded. It may block.
     pub(crate) fn consult<T>(
         &self,
         caller: &Caller,
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.decided(caller, rule, work)?.map_err(|denial| {
+        self.decided(Length::Long, caller, rule, work)?.map_err(|denial| {
             let (caller, rule, env) = (caller.clone(), rule.clone(), self.env.clone());
             let now = env.now();
             self.store
@@ -161,7 +184,7 @@ impl App {
         rule: Rule,
         work: impl FnOnce(&WriteTx<'_>, &Grant) -> Result<(T, E), Error> + Send + 'static,
     ) -> Pending<T> {
-        match self.decided(caller, &rule, |_, _| Ok(())) {
+        match self.decided(Length::Short, caller, &rule, |_, _| Ok(())) {
             Ok(Ok(())) => {
                 let work = recorded(caller.clone(), self.env.clone(), rule, work);
                 Pending::coming(self.store.decide(Urgency::Revoking, work))
@@ -174,19 +197,24 @@ impl App {
     /// Checks the right on a snapshot, and reads from it if the right is granted.
     fn decided<T>(
         &self,
+        length: Length,
         caller: &Caller,
         rule: &Rule,
         work: impl FnOnce(&ReadTx<'_>, &Grant) -> Result<T, Error>,
     ) -> Decided<T> {
         let now = self.env.now();
-        self.store.read(|tx| match access::decide(tx, caller, rule, now) {
+        let decide = |tx: &ReadTx<'_>| match access::decide(tx, caller, rule, now) {
             Ok(grant) => match work(tx, &grant) {
                 // A denial by `work` is treated like any other.
                 Err(error) if error.kind == ErrorKind::Denied => Ok(Err(Denial::Forbidden(grant.org, Box::new(error)))),
                 done => done.map(Ok),
             },
             Err(denial) => Ok(Err(denial)),
-        })
+        };
+        match length {
+            Length::Short => self.store.look_up(decide),
+            Length::Long => self.store.read(decide),
+        }
     }
 
     /// Records a denial and returns it.

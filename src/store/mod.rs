@@ -27,6 +27,7 @@ pub mod key_file;
 mod list_tests;
 pub mod lock;
 pub mod login_attempt;
+mod lookups;
 pub mod migrate;
 pub mod node;
 pub mod open;
@@ -67,8 +68,8 @@ mod writer_metrics;
 mod writer_tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -78,6 +79,7 @@ use commit_notifier::CommitNotifier;
 pub use error::StoreError;
 use index::Index;
 use lock::{InUse, Lock};
+use lookups::LookupConnections;
 pub use reply::{Reply, ReplyFuture};
 use reserve::Reserve;
 pub use space::{Urgency, on_disk};
@@ -121,8 +123,7 @@ impl Room {
 /// An open database. The process that opened it holds its lock.
 pub struct Store {
     readers: r2d2::Pool<SqliteConnectionManager>,
-    /// For lookups that must not wait for slower reads.
-    door: Mutex<Connection>,
+    lookups: LookupConnections,
     // Dropped after the read connections: the last connection to close removes the write-ahead log.
     writer: Writer,
     path: PathBuf,
@@ -175,7 +176,7 @@ impl Store {
         let index = Arc::new(Index::load(&ReadGuard::begin(&conn)?.0)?);
         let notifier = Arc::new(CommitNotifier::default());
         let writer = Writer::start(conn, (Arc::clone(&index), Arc::clone(&notifier)), in_use.file(), options)?;
-        let door = connection::reading(&options.path)?;
+        let lookups = LookupConnections::open(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(connection::reading_flags())
             .with_init(connection::prepare_reader);
@@ -185,21 +186,23 @@ impl Store {
             .connection_timeout(Duration::from_secs(5))
             .build(manager)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
-        let (door, path, room) = (Mutex::new(door), options.path.clone(), options.room.clone());
-        Ok(Self { readers, door, writer, path, room, index, notifier, upgraded_from, _in_use: in_use, _lock: lock })
+        let (path, room) = (options.path.clone(), options.room.clone());
+        Ok(Self { readers, lookups, writer, path, room, index, notifier, upgraded_from, _in_use: in_use, _lock: lock })
     }
 
-    /// Runs `work` on one snapshot.
+    /// Runs `work` on one snapshot. Waits up to 5 seconds for a connection.
     pub fn read<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let conn = self.readers.get().map_err(|_| StoreError::Busy)?;
         work(&ReadGuard::begin(&conn)?.0)
     }
 
-    /// Looks up a few rows by key in one snapshot, on a connection that serves nothing slower: short enough for a
-    /// thread that must not block.
+    /// Runs short `work` on one snapshot, on a connection that serves nothing slower, so that it may be called on an
+    /// async thread.
     pub fn look_up<T, E: From<StoreError>>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
-        let conn = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&ReadGuard::begin(&conn)?.0)
+        match self.lookups.take() {
+            Some(lookup) => lookup.read(work),
+            None => self.read(work),
+        }
     }
 
     /// Returns the index of valid credentials.

@@ -30,7 +30,7 @@ pub struct ChainPage {
 
 /// Returns at most `limit` entries of the chain of an organization, from the one after number `after`.
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, after: i64, limit: u32) -> Pending<ChainPage> {
-    app.read(caller, &Rule::SeesAudit(org), |tx, grant| {
+    app.scan(caller, &Rule::SeesAudit(org), |tx, grant| {
         let org = grant.org;
         let entries = store::audit::page(tx, org, after, limit)?;
         let page = ChainPage {

@@ -24,7 +24,7 @@ pub fn deliveries(
     state: Option<State>,
     (skip, take): (u32, u32),
 ) -> Pending<(Vec<Delivery>, i64)> {
-    app.read(caller, &Rule::SeesWebhooks(org), move |tx, grant| {
+    app.scan(caller, &Rule::SeesWebhooks(org), move |tx, grant| {
         let webhook = find(tx, grant, id)?.id;
         let (deliveries, total) = store::delivery::list(tx, webhook, state, skip, take)?;
         let event = Event::DeliveriesListed { webhook, count: deliveries.len() };

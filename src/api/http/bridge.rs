@@ -1,4 +1,4 @@
-//! Runs actions, which may block, from async tasks.
+//! Runs actions that take long, or block, beside the async tasks.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -7,19 +7,15 @@ use crate::engine::app::App;
 use crate::engine::error::Error;
 use crate::engine::pending::Pending;
 
-/// Runs an action. It reads and computes on a blocking thread, and releases the thread while its result is being
-/// committed.
+/// Runs an action that reads more than its response contains, such as a search. It reads on a blocking thread, and
+/// releases the thread while its result is being committed.
+///
+/// All other actions are awaited where they are called: moving to another thread and back costs more than they do.
 pub async fn act<T: Send + 'static>(
     app: &Arc<App>,
     work: impl FnOnce(&App) -> Pending<T> + Send + 'static,
 ) -> Result<T, Error> {
     blocking(app, move |app| Ok(work(app))).await?.await
-}
-
-/// Awaits an action that only looked up a few rows and computed for about ten microseconds. It runs on the current
-/// thread, since moving to another and back costs more.
-pub async fn at_the_door<T>(pending: Pending<T>) -> Result<T, Error> {
-    pending.await
 }
 
 /// Runs work that returns its result directly, on a blocking thread.
