@@ -5,22 +5,22 @@ use clap::Subcommand;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{Context, Database, Failure};
+use super::{CommandContext, CommandError, Database};
 use crate::actions::admin::{self, Ttl};
 use crate::actions::bootstrap::TOKEN_TTL;
 use crate::crypto::secret;
 use crate::domain::id::OrgId;
-use crate::domain::org;
+use crate::domain::org::Org;
 use crate::domain::role::Role;
 use crate::domain::time::{Time, parse_duration};
-use crate::domain::user as nouns;
+use crate::domain::user::{Token, User};
 use crate::server::clock;
 
 /// Ten years, in seconds.
 const LONGEST_TTL: u64 = 3_650 * 86_400;
 
 #[derive(Subcommand)]
-pub enum Org {
+pub enum OrgCommand {
     /// Create an organization
     Create {
         #[command(flatten)]
@@ -37,7 +37,7 @@ pub enum Org {
 }
 
 #[derive(Subcommand)]
-pub enum User {
+pub enum UserCommand {
     /// Create a user
     Create {
         #[command(flatten)]
@@ -77,7 +77,7 @@ pub enum User {
 }
 
 #[derive(Subcommand)]
-pub enum Token {
+pub enum TokenCommand {
     /// Create an access token, which is shown only once
     Create {
         #[command(flatten)]
@@ -108,8 +108,8 @@ pub enum Token {
     Generate,
 }
 
-impl Org {
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+impl OrgCommand {
+    pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
             Self::Create { database, name } => {
                 print_org(context, &admin::create_org(&context.open(&database)?, &name)?);
@@ -124,8 +124,8 @@ impl Org {
     }
 }
 
-impl User {
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+impl UserCommand {
+    pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
             Self::Create { database, org, email, role, name, last_name } => {
                 let role = Role::parse(&role).ok_or(
@@ -158,8 +158,8 @@ impl User {
     }
 }
 
-impl Token {
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+impl TokenCommand {
+    pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
             Self::Create { database, user, ttl } => {
                 let (secret, token) =
@@ -192,7 +192,7 @@ impl Token {
     }
 }
 
-fn parse_ttl(text: Option<&str>) -> Result<Ttl, Failure> {
+fn parse_ttl(text: Option<&str>) -> Result<Ttl, CommandError> {
     match text {
         None => Ok(Ttl::For(TOKEN_TTL)),
         Some("never") => Ok(Ttl::Never),
@@ -203,12 +203,12 @@ fn parse_ttl(text: Option<&str>) -> Result<Ttl, Failure> {
     }
 }
 
-fn print_org(context: &Context, org: &org::Org) {
+fn print_org(context: &CommandContext, org: &Org) {
     let json = json!({ "id": org.id.to_string(), "name": org.name, "createdAt": org.created_at.to_string() });
     context.print(&json, || format!("{}  {}", org.id, org.name));
 }
 
-fn print_user(context: &Context, user: &nouns::User) {
+fn print_user(context: &CommandContext, user: &User) {
     let json = json!({
         "id": user.id.to_string(), "email": user.email, "name": user.name, "lastName": user.last_name,
         "orgId": user.org.to_string(), "orgRole": user.role.number(), "orgRoleDescription": user.role.name(),
@@ -216,7 +216,7 @@ fn print_user(context: &Context, user: &nouns::User) {
     context.print(&json, || format!("{}  {}  {:<13}  {}", user.id, user.org, user.role.name(), user.email));
 }
 
-fn print_token(context: &Context, token: &nouns::Token) {
+fn print_token(context: &CommandContext, token: &Token) {
     let text = |time: Option<Time>| time.map(|time| time.to_string());
     let json = json!({
         "id": token.id.to_string(), "userId": token.user.to_string(), "createdAt": token.created_at.to_string(),

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Context, Database, Failure};
+use super::{CommandContext, CommandError, Database};
 use crate::actions::audit;
 use crate::domain::event::Head;
 
 #[derive(Subcommand)]
-pub enum Audit {
+pub enum AuditCommand {
     /// Verify every hash chain and report the first broken entry
     Verify {
         #[command(flatten)]
@@ -36,8 +36,8 @@ pub enum Audit {
     },
 }
 
-impl Audit {
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+impl AuditCommand {
+    pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
             Self::Verify { database, file, head } => {
                 let heads = head.as_deref().map(read_heads).transpose()?.unwrap_or_default();
@@ -73,7 +73,7 @@ impl Audit {
 }
 
 /// Reads the output of `audit head`, with or without `--json`.
-fn read_heads(path: &Path) -> Result<Vec<Head>, Failure> {
+fn read_heads(path: &Path) -> Result<Vec<Head>, CommandError> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let heads: Option<Vec<Head>> = text.lines().filter(|line| !line.trim().is_empty()).map(read_head).collect();
     Ok(heads.ok_or_else(|| format!("{} is not output of `orgkeys audit head`", path.display()))?)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Context, Database, Failure};
+use super::{CommandContext, CommandError, Database};
 use crate::actions::backup;
 use crate::server::{clock, store_options};
 
@@ -28,7 +28,7 @@ pub struct Restore {
 }
 
 impl Backup {
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+    pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         let settings = context.settings(&self.database)?;
         let (made, unnoted) = backup::make(&settings.database, &self.file, &clock::system())?;
         if let Some(error) = unnoted {
@@ -48,7 +48,7 @@ impl Backup {
 }
 
 impl Restore {
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+    pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         let settings = context.settings(&self.database)?;
         let restored = backup::restore(&self.file, &store_options(&settings), &clock::system(), self.keep_tokens)?;
         let aside = restored.aside.as_ref().map(|path| path.display().to_string());

@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Context, Database, Failure};
+use super::{CommandContext, CommandError, Database};
 use crate::actions::clock;
 
 #[derive(Subcommand)]
-pub enum Clock {
+pub enum ClockCommand {
     /// Trust the current system clock, even if the database has recorded a later time
     Accept {
         #[command(flatten)]
@@ -15,8 +15,8 @@ pub enum Clock {
     },
 }
 
-impl Clock {
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+impl ClockCommand {
+    pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         let Self::Accept { database } = self;
         let system = context.open(&database)?;
         let before = clock::accept(&system)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Context, Failure, say};
+use super::{CommandContext, CommandError, say};
 use crate::actions::doctor::{self, Finding, Patient};
 use crate::config::Flags;
 use crate::server::clock;
@@ -28,7 +28,7 @@ pub struct Doctor {
 
 impl Doctor {
     /// Prints every finding. Exits with 0 if all checks pass, 1 if any needs attention, 2 if the checks could not run.
-    pub fn run(&self, context: &Context) -> ExitCode {
+    pub fn run(&self, context: &CommandContext) -> ExitCode {
         match self.examine(context) {
             Ok(found) => {
                 let ill = found.iter().filter(|finding| !finding.ok).count();
@@ -44,14 +44,14 @@ impl Doctor {
                 }
                 if ill == 0 { ExitCode::SUCCESS } else { ExitCode::from(ACT) }
             }
-            Err(Failure(problem)) => {
+            Err(CommandError(problem)) => {
                 eprintln!("orgkeys: {problem}");
                 ExitCode::from(BLIND)
             }
         }
     }
 
-    fn examine(&self, context: &Context) -> Result<Vec<Finding>, Failure> {
+    fn examine(&self, context: &CommandContext) -> Result<Vec<Finding>, CommandError> {
         let settings = context.resolve(&self.flags)?.settings;
         let now = clock::system().now();
         let patient = Patient {

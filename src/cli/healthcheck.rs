@@ -10,23 +10,24 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verif
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
-use super::Failure;
+use super::CommandError;
 use crate::config::Settings;
 use crate::server::tls;
 
 /// The timeout of each step (connect, read, write), so that the command exits within about a second.
 const PATIENCE: Duration = Duration::from_millis(450);
 
-pub fn run(settings: &Settings) -> Result<(), Failure> {
+pub fn run(settings: &Settings) -> Result<(), CommandError> {
     let address = local(settings.listen);
-    let fail = |problem: &dyn std::fmt::Display| Failure(format!("the server at {address} is not healthy: {problem}"));
+    let fail =
+        |problem: &dyn std::fmt::Display| CommandError(format!("the server at {address} is not healthy: {problem}"));
     let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| fail(&error))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let status = match &settings.tls_cert {
         None => ask(stream),
         Some(cert) => {
-            let client = client(tls::certificates(cert).map_err(Failure)?)?;
+            let client = client(tls::certificates(cert).map_err(CommandError)?)?;
             ask(StreamOwned::new(client, stream))
         }
     };
@@ -54,7 +55,7 @@ fn local(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn client(chain: Vec<CertificateDer<'static>>) -> Result<ClientConnection, Failure> {
+fn client(chain: Vec<CertificateDer<'static>>) -> Result<ClientConnection, CommandError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let ours = Arc::new(Ours { chain, provider: Arc::clone(&provider) });
     let config = ClientConfig::builder_with_provider(provider)

@@ -58,23 +58,23 @@ enum Command {
     },
     /// Create and list organizations (stop the server first)
     #[command(subcommand)]
-    Org(admin::Org),
+    Org(admin::OrgCommand),
     /// Create and list users (stop the server first)
     #[command(subcommand)]
-    User(admin::User),
+    User(admin::UserCommand),
     /// Create, list and revoke access tokens (stop the server first)
     #[command(subcommand)]
-    Token(admin::Token),
+    Token(admin::TokenCommand),
     /// Verify and export the audit log; the server may be running
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Audit(audit::AuditCommand),
     /// Back up the database to a file; the server may be running
     Backup(backup::Backup),
     /// Replace the database with a backup (stop the server first)
     Restore(backup::Restore),
     /// Recover from a wrong system clock (stop the server first)
     #[command(subcommand)]
-    Clock(clock::Clock),
+    Clock(clock::ClockCommand),
     /// Check the installation and say what to fix; the server may be running. Exits with 0 if all is well, 1 if
     /// anything needs attention, 2 if the checks could not run
     Doctor(doctor::Doctor),
@@ -99,16 +99,16 @@ struct Database {
 
 /// Why a command failed, and what to do.
 #[derive(Debug)]
-struct Failure(String);
+struct CommandError(String);
 
-impl<E: fmt::Display> From<E> for Failure {
+impl<E: fmt::Display> From<E> for CommandError {
     fn from(error: E) -> Self {
         Self(error.to_string())
     }
 }
 
 /// What every command needs: the sources of the settings and the output format.
-struct Context {
+struct CommandContext {
     config: Option<PathBuf>,
     environment: Texts,
     json: bool,
@@ -127,17 +127,17 @@ pub fn main() -> ExitCode {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let config = cli.config.or_else(|| environment.get("ORGKEYS_CONFIG").map(PathBuf::from));
-    let context = Context { config, environment, json: cli.json };
+    let context = CommandContext { config, environment, json: cli.json };
     match run(cli.command, &context) {
         Ok(code) => code,
-        Err(Failure(problem)) => {
+        Err(CommandError(problem)) => {
             eprintln!("orgkeys: {problem}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
+fn run(command: Command, context: &CommandContext) -> Result<ExitCode, CommandError> {
     match command {
         Command::Serve { flags } => serve::run(context.resolve(&flags)?)?,
         Command::Healthcheck { flags } => healthcheck::run(&context.resolve(&flags)?.settings)?,
@@ -163,7 +163,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Context {
+impl CommandContext {
     fn resolve(&self, flags: &Flags) -> Result<Resolved, ConfigError> {
         let resolved = resolve(flags, &self.environment, self.config.as_deref())?;
         for warning in &resolved.warnings {
@@ -183,12 +183,12 @@ impl Context {
 
     /// Opens the database for a command that needs it exclusively. The file must exist, so that a typo does not create
     /// one.
-    fn open(&self, database: &Database) -> Result<System, Failure> {
+    fn open(&self, database: &Database) -> Result<System, CommandError> {
         let settings = self.settings(database)?;
         let database = files::real(&settings.database)?;
         if !database.try_exists()? {
             let path = database.display();
-            return Err(Failure(format!(
+            return Err(CommandError(format!(
                 "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
             )));
         }

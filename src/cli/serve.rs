@@ -6,12 +6,12 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, log};
+use super::{CommandError, log};
 use crate::actions::bootstrap::{Start, TOKEN_TTL};
 use crate::config::Resolved;
 use crate::server::{Server, clock};
 
-pub fn run(resolved: Resolved) -> Result<(), Failure> {
+pub fn run(resolved: Resolved) -> Result<(), CommandError> {
     log::start(&resolved.settings);
     // Blocking threads read and compute. Few operations hold one while a change is being committed (denials, new keys),
     // so six are enough.

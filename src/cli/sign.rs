@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::Failure;
+use super::CommandError;
 use crate::crypto::signed_request::{self, Messages};
 use crate::domain::node::{SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version};
 use crate::domain::text::InvalidField;
@@ -43,7 +43,7 @@ pub struct Sign {
 }
 
 impl Sign {
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), CommandError> {
         let pem = fs::read_to_string(&self.key).map_err(|error| format!("{}: {error}", self.key.display()))?;
         let now = (clock::system().now().millis() / 1_000).to_string();
         let at = SignedAt::parse(self.timestamp.as_deref().unwrap_or(&now))?;
