@@ -9,7 +9,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
-use self::wire::{ApiKeyAnswer, ApiKeyListAnswer, ChangeRequest, CreateRequest, RotateRequest, made, page};
+use self::wire::{ApiKeyAnswer, ApiKeyChangeRequest, ApiKeyListAnswer, ApiKeyRotateRequest, CreateRequest, made, page};
 use super::Group;
 use super::http::auth::Auth;
 use super::http::body::Body;
@@ -173,7 +173,7 @@ impl ApiKeyApi {
         /// Id of the organization.
         #[oai(name = "organizationId")]
         org: Path<String>,
-        body: Body<ChangeRequest>,
+        body: Body<ApiKeyChangeRequest>,
     ) -> Result<Json<ApiKeyAnswer>, ChangeFail> {
         Ok(self.changed(auth.0, Place::Org(OrgId::parse(&org)), body.0).await?)
     }
@@ -200,7 +200,7 @@ impl ApiKeyApi {
         /// Id of the project.
         #[oai(name = "projectId")]
         project: Path<String>,
-        body: Body<ChangeRequest>,
+        body: Body<ApiKeyChangeRequest>,
     ) -> Result<Json<ApiKeyAnswer>, ChangeFail> {
         Ok(self.changed(auth.0, Place::Project(ProjectId::parse(&project)), body.0).await?)
     }
@@ -258,7 +258,7 @@ impl ApiKeyApi {
         org: Path<String>,
         /// Id of the key.
         id: Path<String>,
-        body: Body<RotateRequest>,
+        body: Body<ApiKeyRotateRequest>,
     ) -> Result<SecretResponse, ChangeFail> {
         let (org, id, overlap) = (OrgId::parse(&org), ApiKeyId::parse(&id), body.0.parse()?);
         let (key, secret) = api_key::rotate(&self.0, &auth.0, org, id, overlap).await?;
@@ -283,7 +283,12 @@ impl ApiKeyApi {
         Ok(ListResponse::Found(Json(answer), total))
     }
 
-    async fn changed(&self, caller: Caller, place: Place, body: ChangeRequest) -> Result<Json<ApiKeyAnswer>, Error> {
+    async fn changed(
+        &self,
+        caller: Caller,
+        place: Place,
+        body: ApiKeyChangeRequest,
+    ) -> Result<Json<ApiKeyAnswer>, Error> {
         let change = body.parse()?;
         let key = api_key::update(&self.0, &caller, place, change).await?;
         Ok(Json(ApiKeyAnswer::new(200, "API key updated successfully", made(&key, &key.mask))))

@@ -24,7 +24,7 @@ use crate::engine::app::App;
 pub struct ProjectApi(pub Arc<App>);
 
 #[derive(ApiResponse)]
-enum CreateResponse {
+enum NewProjectResponse {
     /// The new project.
     #[oai(status = 201)]
     Made(Json<ProjectAnswer>),
@@ -79,10 +79,10 @@ impl ProjectApi {
         #[oai(name = "organizationId")]
         org: Path<String>,
         body: Body<ProjectRequest>,
-    ) -> Result<CreateResponse, CreateFail> {
+    ) -> Result<NewProjectResponse, CreateFail> {
         let (org, name) = (OrgId::parse(&org), body.0.parse()?);
         let made = action::create(&self.0, &auth.0, org, name).await?;
-        Ok(CreateResponse::Made(Json(ProjectAnswer::new(201, "Project created successfully", whole(made)))))
+        Ok(NewProjectResponse::Made(Json(ProjectAnswer::new(201, "Project created successfully", whole(made)))))
     }
 
     /// Get a project

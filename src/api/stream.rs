@@ -64,9 +64,9 @@ struct Shared {
 }
 
 /// A body of Server-Sent Events.
-struct Lines(Body);
+struct ServerSentEvents(Body);
 
-impl Payload for Lines {
+impl Payload for ServerSentEvents {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn schema_ref() -> MetaSchemaRef {
@@ -78,7 +78,7 @@ impl Payload for Lines {
     }
 }
 
-impl IntoResponse for Lines {
+impl IntoResponse for ServerSentEvents {
     fn into_response(self) -> Response {
         Response::builder().content_type(Self::CONTENT_TYPE).body(self.0)
     }
@@ -89,7 +89,7 @@ enum StreamResponse {
     /// Server-Sent Events.
     #[oai(status = 200)]
     Opened(
-        Lines,
+        ServerSentEvents,
         /// Always `no-store`.
         #[oai(header = "Cache-Control")]
         String,
@@ -184,7 +184,7 @@ impl StreamApi {
         let live =
             EventStream::new(Arc::clone(&self.app), Arc::clone(&self.shared), slot, follower, after.unwrap_or(opened));
         let body = Body::from_bytes_stream(live.pieces());
-        Ok(StreamResponse::Opened(Lines(body), "no-store".to_owned(), "no".to_owned()))
+        Ok(StreamResponse::Opened(ServerSentEvents(body), "no-store".to_owned(), "no".to_owned()))
     }
 }
 

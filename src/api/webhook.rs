@@ -10,7 +10,10 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use self::delivery::{DeliveryListAnswer, DeliveryState, ReplayRequest, ReplayedAnswer, TestedAnswer};
-use self::wire::{ChangeRequest, RotateRequest, WebhookAnswer, WebhookListAnswer, WebhookRequest, WebhookSecretAnswer};
+use self::wire::{
+    RotateWebhookSecretRequest, WebhookAnswer, WebhookChangeRequest, WebhookListAnswer, WebhookRequest,
+    WebhookSecretAnswer,
+};
 use super::Group;
 use super::http::auth::Auth;
 use super::http::body::{Body, OptionalBody};
@@ -31,7 +34,7 @@ pub struct WebhookApi {
 }
 
 #[derive(ApiResponse)]
-enum CreateResponse {
+enum NewWebhookResponse {
     /// The new webhook with its secret.
     #[oai(status = 201)]
     Made(
@@ -89,11 +92,11 @@ impl WebhookApi {
         #[oai(name = "orgId")]
         org: Path<String>,
         body: Body<WebhookRequest>,
-    ) -> Result<CreateResponse, CreateFail> {
+    ) -> Result<NewWebhookResponse, CreateFail> {
         let (org, terms) = (OrgId::parse(&org), body.0.parse()?);
         let (webhook, secret) = action::create(&self.app, &auth.0, org, terms).await?;
         let answer = WebhookSecretAnswer::new("Webhook created successfully", webhook, &secret);
-        Ok(CreateResponse::Made(Json(answer), "no-store".to_owned()))
+        Ok(NewWebhookResponse::Made(Json(answer), "no-store".to_owned()))
     }
 
     /// List webhooks
@@ -167,7 +170,7 @@ impl WebhookApi {
         /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
-        body: Body<ChangeRequest>,
+        body: Body<WebhookChangeRequest>,
     ) -> Result<Json<WebhookAnswer>, ChangeFail> {
         let (org, id, change) = (OrgId::parse(&org), WebhookId::parse(&id), body.0.parse()?);
         let webhook = action::update(&self.app, &auth.0, org, id, change).await?;
@@ -230,7 +233,7 @@ impl WebhookApi {
         /// Id of the webhook.
         #[oai(name = "webhookId")]
         id: Path<String>,
-        body: OptionalBody<RotateRequest>,
+        body: OptionalBody<RotateWebhookSecretRequest>,
     ) -> Result<RotateResponse, SendManyFail> {
         let (org, id, overlap) = (OrgId::parse(&org), WebhookId::parse(&id), body.0.unwrap_or_default().parse()?);
         let (webhook, secret) = action::rotate(&self.app, &auth.0, org, id, overlap).await?;

@@ -54,9 +54,9 @@ struct UserApiKey {
 
 /// The new settings of an API key.
 #[derive(Object, Deserialize)]
-#[oai(rename = "ApiKeyChangeRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ChangeRequest {
+pub(super) struct ApiKeyChangeRequest {
     /// Id of the key.
     #[oai(validator(minimum(value = "1"), maximum(value = "2147483647")))]
     id: i64,
@@ -86,9 +86,9 @@ pub(super) struct ChangeRequest {
 
 /// How to rotate an API key.
 #[derive(Object, Deserialize)]
-#[oai(rename = "ApiKeyRotateRequest", rename_all = "camelCase")]
+#[oai(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RotateRequest {
+pub(super) struct ApiKeyRotateRequest {
     /// Seconds for which both keys are valid: 0 to 2592000 (30 days).
     #[oai(validator(minimum(value = "0"), maximum(value = "2592000")))]
     overlap_seconds: i64,
@@ -184,7 +184,7 @@ impl CreateRequest {
     }
 }
 
-impl ChangeRequest {
+impl ApiKeyChangeRequest {
     pub(super) fn parse(self) -> Result<ApiKeyPatch, InvalidField> {
         let start = parse_time("startDate", &self.start_date)?;
         let end = end("expireDate", self.has_expire_time, self.expire_date.as_deref())?;
@@ -200,7 +200,7 @@ impl ChangeRequest {
     }
 }
 
-impl RotateRequest {
+impl ApiKeyRotateRequest {
     pub(super) fn parse(self) -> Result<Duration, InvalidField> {
         parse_overlap(self.overlap_seconds)
     }

@@ -13,7 +13,7 @@ use crate::actions::signed_call::SignedCall;
 use crate::api::http::timestamp::Timestamp;
 use crate::crypto::signed_request;
 use crate::domain::node::{
-    Node, Profile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version,
+    Node, NodeProfile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version,
 };
 use crate::domain::text::InvalidField;
 
@@ -148,8 +148,8 @@ pub(super) struct NodeList {
 }
 
 impl Registration {
-    pub(super) fn parse(self) -> Result<(SignedCall, Profile), InvalidField> {
-        let profile = Profile {
+    pub(super) fn parse(self) -> Result<(SignedCall, NodeProfile), InvalidField> {
+        let profile = NodeProfile {
             ip: parse_ip(&self.ip)?,
             region: parse_region(&self.region)?,
             provider: parse_provider(self.provider.as_deref())?,

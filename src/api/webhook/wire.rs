@@ -39,8 +39,8 @@ pub(super) struct WebhookRequest {
 
 /// Changes to a webhook. Fields that are left out stay as they are.
 #[derive(Object, Deserialize)]
-#[oai(rename = "WebhookChangeRequest", skip_serializing_if_is_none)]
-pub(super) struct ChangeRequest {
+#[oai(skip_serializing_if_is_none)]
+pub(super) struct WebhookChangeRequest {
     /// Target URL: `https`, or `http` to a network in the server's setting `webhook_allow`. Private addresses are
     /// allowed only in these networks. Up to 2,048 characters.
     #[oai(validator(min_length = 1, max_length = 2048))]
@@ -60,9 +60,9 @@ pub(super) struct ChangeRequest {
 
 /// The overlap of two webhook secrets.
 #[derive(Default, Object, Deserialize)]
-#[oai(rename = "RotateWebhookSecretRequest", rename_all = "camelCase", skip_serializing_if_is_none)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RotateRequest {
+pub(super) struct RotateWebhookSecretRequest {
     /// Seconds for which deliveries are signed with the previous secret as well: 0 to 604800 (7 days). Default 86400
     /// (one day).
     #[oai(validator(minimum(value = "0"), maximum(value = "604800")))]
@@ -165,7 +165,7 @@ impl WebhookRequest {
     }
 }
 
-impl ChangeRequest {
+impl WebhookChangeRequest {
     pub(super) fn parse(self) -> Result<WebhookPatch, InvalidField> {
         Ok(WebhookPatch {
             url: self.url.as_deref().map(parse_url).transpose()?,
@@ -177,7 +177,7 @@ impl ChangeRequest {
     }
 }
 
-impl RotateRequest {
+impl RotateWebhookSecretRequest {
     pub(super) fn parse(self) -> Result<Duration, InvalidField> {
         parse_overlap(self.overlap_seconds)
     }
