@@ -9,7 +9,7 @@ use orgkeys::crypto::{rsa, signed_request::Signature};
 use orgkeys::domain::audit::{Actor, Draft};
 use orgkeys::domain::event::{Change, Context, Event};
 use orgkeys::domain::id::{Ids, NodeId, OrgId, OrgKeyId};
-use orgkeys::domain::node::{Node, Profile, Services};
+use orgkeys::domain::node::{Node, NodeProfile, Services};
 use orgkeys::domain::org::{About, Org};
 use orgkeys::domain::org_key::OrgKey;
 use orgkeys::server::clock;
@@ -87,8 +87,8 @@ fn writer_alone(time: Duration) -> f64 {
     f64::from(number.into_inner()) / started.elapsed().as_secs_f64()
 }
 
-fn profile(node: u32) -> Profile {
-    Profile {
+fn profile(node: u32) -> NodeProfile {
+    NodeProfile {
         ip: Ipv4Addr::from(0x0a00_0000 + node % NODES).to_string(),
         region: REGION.to_owned(),
         provider: "AWS".to_owned(),

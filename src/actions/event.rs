@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::crypto::chain;
-use crate::domain::event::{Change, Context, Event, EventFilter, Published, SystemEvent};
+use crate::domain::event::{Change, Context, Event, EventFilter, EventView, Published};
 use crate::domain::id::UserId;
 use crate::domain::role::Role;
 use crate::domain::time::Time;
@@ -104,9 +104,9 @@ fn list_query(grant: &Grant, query: EventQuery) -> Result<Option<ListQuery>, Err
 
 /// Converts an event to the form that clients see.
 #[must_use]
-pub fn system_event(shown: Shown) -> SystemEvent {
+pub fn system_event(shown: Shown) -> EventView {
     let word = |words: &[&'static str], number: u8| words.get(usize::from(number)).copied().unwrap_or_default();
-    SystemEvent {
+    EventView {
         id: shown.id,
         timestamp: shown.at.to_string(),
         context_id: shown.context_id,

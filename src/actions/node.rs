@@ -6,7 +6,7 @@ pub mod silence;
 use super::signed_call::{self, Purpose, SignedCall};
 use crate::domain::event::Event;
 use crate::domain::id::{NodeId, OrgId};
-use crate::domain::node::{Node, Profile, Services};
+use crate::domain::node::{Node, NodeProfile, Services};
 use crate::engine::app::App;
 use crate::engine::caller::{Caller, Origin};
 use crate::engine::error::{Error, ErrorKind};
@@ -26,7 +26,7 @@ pub struct NodePage {
 }
 
 /// Adds a node to the registry, or refreshes it, and associates it with the key that verified the signature.
-pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: Profile) -> Pending<Node> {
+pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProfile) -> Pending<Node> {
     let (env, most) = (app.env.clone(), app.limits.nodes);
     signed_call::run(app, origin, call, Purpose::Register, move |tx, grant, signature| {
         let (org, key) = (grant.org, signature.key);

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub use audit_record::AuditRecord;
 pub use filter::EventFilter;
 pub use kind::{Change, Context};
-pub use shown::{Published, SystemEvent};
+pub use shown::{EventView, Published};
 
 use super::api_key::ApiKeyStatus;
 use super::id::{ApiKeyId, DeliveryId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId, WebhookId};

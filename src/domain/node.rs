@@ -29,7 +29,7 @@ pub struct Node {
     /// The organization that it belongs to.
     pub org: OrgId,
     /// What the node reports about itself.
-    pub profile: Profile,
+    pub profile: NodeProfile,
     /// The key that verified its last registration, as long as that key exists.
     pub key: Option<OrgKeyId>,
     /// When its last signed call was accepted.
@@ -40,7 +40,7 @@ pub struct Node {
 
 /// What a node reports about itself when it registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Profile {
+pub struct NodeProfile {
     /// Its address, as signed: 1 to 253 printable characters, not parsed; unique within the organization.
     pub ip: String,
     /// Its region, as signed.

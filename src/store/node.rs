@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use super::parameters::with_last;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::{NodeId, OrgId, OrgKeyId};
-use crate::domain::node::{Node, Profile, Services};
+use crate::domain::node::{Node, NodeProfile, Services};
 use crate::domain::time::Time;
 
 const COLUMNS: &str = "id, org, ip, region, provider, status, version, services, key, last_contact, deleted_at";
@@ -50,7 +50,13 @@ pub fn insert(tx: &WriteTx<'_>, node: &Node, most: u32) -> Result<bool, StoreErr
 }
 
 /// Stores a node's new profile, and the key that verified it.
-pub fn refresh(tx: &WriteTx<'_>, id: NodeId, profile: &Profile, key: OrgKeyId, now: Time) -> Result<(), StoreError> {
+pub fn refresh(
+    tx: &WriteTx<'_>,
+    id: NodeId,
+    profile: &NodeProfile,
+    key: OrgKeyId,
+    now: Time,
+) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE node SET region = ?2, provider = ?3, status = ?4, version = ?5, services = ?6, key = ?7,
              last_contact = ?8, silent_at = NULL WHERE id = ?1",
@@ -128,7 +134,7 @@ fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
     Ok(Node {
         id: NodeId::from_bytes(row.get(0)?),
         org: OrgId::from_bytes(row.get(1)?),
-        profile: Profile {
+        profile: NodeProfile {
             ip: row.get(2)?,
             region: row.get(3)?,
             provider: row.get(4)?,

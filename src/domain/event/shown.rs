@@ -6,7 +6,7 @@ use serde::Serialize;
 /// An event as clients see it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SystemEvent {
+pub struct EventView {
     /// The event's id.
     pub id: i64,
     /// When it happened, as RFC 3339.
@@ -38,7 +38,7 @@ pub struct SystemEvent {
 pub struct Published {
     /// The event.
     #[serde(flatten)]
-    pub event: SystemEvent,
+    pub event: EventView,
     /// A noun and a verb, such as `org_key.create`.
     pub action: String,
     /// The position in the organization's chain, from 1.
