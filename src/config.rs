@@ -18,7 +18,7 @@ use crate::domain::user;
 
 pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
 pub use value::{Bytes, LogFormat};
-use value::{Range, Value};
+use value::{Range, SettingValue};
 
 /// The longest that a timeout may be. A deadline beyond the range of the clock would end the connection.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -79,7 +79,7 @@ macro_rules! settings {
                 details: concat!($($details),*).trim_ascii(),
                 default: $default,
                 secret: settings!(@secret $($secret)?),
-                form: <$type as Value>::FORM,
+                form: <$type as SettingValue>::FORM,
                 range: settings!(@range $($range)?),
             },)+)+
         ];

@@ -15,7 +15,7 @@ pub const TICK: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A periodic job.
-struct Job {
+struct PeriodicJob {
     /// The name of the job in the log when it fails.
     name: &'static str,
     /// How often it runs; `None` for one that only a clean stop needs.
@@ -34,56 +34,56 @@ enum Trigger {
     Stop,
 }
 
-const JOBS: [Job; 10] = [
-    Job {
+const JOBS: [PeriodicJob; 10] = [
+    PeriodicJob {
         name: "writing the last uses of API keys",
         period: Some(TICK),
         at_stop: true,
         run: |jobs, _| api_key::flush_uses(&jobs.system),
     },
-    Job {
+    PeriodicJob {
         name: "recording counts of refused calls",
         period: Some(MINUTE),
         at_stop: true,
         run: |jobs, trigger| refusals::flush(&jobs.system, trigger == Trigger::Stop),
     },
-    Job {
+    PeriodicJob {
         name: "recording counts of audit log reads",
         period: None,
         at_stop: true,
         run: |jobs, _| audit::page::flush(&jobs.system),
     },
-    Job {
+    PeriodicJob {
         name: "recording a new backup",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| backup::notice(&jobs.system).map(drop),
     },
-    Job {
+    PeriodicJob {
         name: "announcing API keys that expire soon",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| api_key::ending::announce(&jobs.system),
     },
-    Job {
+    PeriodicJob {
         name: "announcing silent nodes",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| node::silence::announce(&jobs.system),
     },
-    Job {
+    PeriodicJob {
         name: "removing old webhook deliveries",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| delivery::forget::remove_ended(&jobs.system),
     },
-    Job {
+    PeriodicJob {
         name: "removing expired entries of the audit log",
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| jobs.retention.remove_old(&jobs.system).map(drop),
     },
-    Job {
+    PeriodicJob {
         name: "releasing the memory of password hashes",
         period: Some(MINUTE),
         at_stop: false,
@@ -93,7 +93,7 @@ const JOBS: [Job; 10] = [
         },
     },
     // The last job at a stop, so that the high-water mark is the time of the stop.
-    Job {
+    PeriodicJob {
         name: "writing the high-water mark of the clock",
         period: Some(TICK),
         at_stop: true,
@@ -129,7 +129,7 @@ impl Jobs {
         self.run(|job| job.at_stop, Trigger::Stop)
     }
 
-    fn run(&self, wanted: impl Fn(&Job) -> bool, trigger: Trigger) -> Vec<JobFailure> {
+    fn run(&self, wanted: impl Fn(&PeriodicJob) -> bool, trigger: Trigger) -> Vec<JobFailure> {
         let jobs = JOBS.iter().filter(|job| wanted(job));
         jobs.filter_map(|job| (job.run)(self, trigger).err().map(|error| (job.name, error))).collect()
     }

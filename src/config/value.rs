@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use crate::domain::time::parse_duration;
 
 /// A type that a setting's text can be parsed into. The error is a phrase that follows the setting's name.
-pub trait Value: Sized {
+pub trait SettingValue: Sized {
     /// The kind of value, as a phrase for the documentation.
     const FORM: &'static str;
 
@@ -61,7 +61,7 @@ fn short(span: Duration) -> String {
 }
 
 /// Reads a text as a value in a range.
-pub fn read<T: Value>(text: &str, range: Range) -> Result<T, String> {
+pub fn read<T: SettingValue>(text: &str, range: Range) -> Result<T, String> {
     let value = T::parse(text)?;
     if value.is_in(range) { Ok(value) } else { Err(format!("must be {range}")) }
 }
@@ -81,7 +81,7 @@ pub enum LogFormat {
     Json,
 }
 
-impl Value for PathBuf {
+impl SettingValue for PathBuf {
     const FORM: &'static str = "file";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -89,7 +89,7 @@ impl Value for PathBuf {
     }
 }
 
-impl Value for String {
+impl SettingValue for String {
     const FORM: &'static str = "text";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -97,7 +97,7 @@ impl Value for String {
     }
 }
 
-impl Value for SocketAddr {
+impl SettingValue for SocketAddr {
     const FORM: &'static str = "address and port";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -105,7 +105,7 @@ impl Value for SocketAddr {
     }
 }
 
-impl Value for u32 {
+impl SettingValue for u32 {
     const FORM: &'static str = "whole number";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -121,7 +121,7 @@ impl Value for u32 {
     }
 }
 
-impl Value for Bytes {
+impl SettingValue for Bytes {
     const FORM: &'static str = "size";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -138,7 +138,7 @@ impl Value for Bytes {
     }
 }
 
-impl Value for Duration {
+impl SettingValue for Duration {
     const FORM: &'static str = "duration";
 
     /// A plain number is seconds.
@@ -156,7 +156,7 @@ impl Value for Duration {
     }
 }
 
-impl Value for tracing::Level {
+impl SettingValue for tracing::Level {
     const FORM: &'static str = "`error`, `warn`, `info`, `debug` or `trace`";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -164,7 +164,7 @@ impl Value for tracing::Level {
     }
 }
 
-impl Value for LogFormat {
+impl SettingValue for LogFormat {
     const FORM: &'static str = "`auto`, `text` or `json`";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -177,7 +177,7 @@ impl Value for LogFormat {
     }
 }
 
-impl Value for SecretString {
+impl SettingValue for SecretString {
     const FORM: &'static str = "secret";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -185,7 +185,7 @@ impl Value for SecretString {
     }
 }
 
-impl Value for IpNet {
+impl SettingValue for IpNet {
     const FORM: &'static str = "network";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -194,7 +194,7 @@ impl Value for IpNet {
     }
 }
 
-impl<T: Value> Value for Option<T> {
+impl<T: SettingValue> SettingValue for Option<T> {
     const FORM: &'static str = T::FORM;
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -202,7 +202,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl<T: Value> Value for Vec<T> {
+impl<T: SettingValue> SettingValue for Vec<T> {
     const FORM: &'static str = "list";
 
     fn parse(text: &str) -> Result<Self, String> {
