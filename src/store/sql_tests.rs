@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use self::postgres::Postgres;
-use self::source::Sources;
+use self::source::SourceFiles;
 use super::{event, migrate};
 
 /// Statements about SQLite's file itself, by what they read: PostgreSQL is not given them.
@@ -30,7 +30,7 @@ const REFUSED: [(&str, &str); 4] = [
 
 /// Every statement of the store: those in its sources, and those assembled for a search.
 pub(super) fn statements() -> BTreeSet<String> {
-    let sources = Sources::of_store();
+    let sources = SourceFiles::of_store();
     let mut statements = sources.statements().expect("statements that can be read");
     assert!(statements.len() > 200, "only {} statements: the test looks in the wrong place", statements.len());
     statements.extend(event::texts());

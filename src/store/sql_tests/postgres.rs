@@ -46,7 +46,7 @@ const NOBODY: u32 = 65_534;
 
 /// A statement that PostgreSQL refuses.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct RefusedStatement {
     pub(super) sql: String,
     pub(super) why: String,
 }
@@ -76,7 +76,7 @@ impl Postgres {
     }
 
     /// Returns the statements that it refuses, on tables created by `schema`.
-    pub(super) fn refused(&self, schema: &str, statements: &[String]) -> Vec<Refused> {
+    pub(super) fn refused(&self, schema: &str, statements: &[String]) -> Vec<RefusedStatement> {
         let [of_schema, of_statements] = [&SCHEMA[..], &STATEMENTS[..]]
             .map(|rules| rules.iter().map(|(from, to)| (pattern(from), *to)).collect::<Vec<_>>());
         let mut script = one_line(&translated(schema, &of_schema)).replace("; ", ";\n") + "\n";
@@ -89,11 +89,11 @@ impl Postgres {
         let error =
             pattern(r"(?:ERROR|FATAL|PANIC): +(.*)(?:\n(?:DETAIL|HINT):.*)*\nSTATEMENT: +(?:PREPARE s(\d+) AS )?(.*)");
         let statement = |number: &str| statements[number.parse::<usize>().expect("a number")].clone();
-        let mut refused: Vec<Refused> = error
+        let mut refused: Vec<RefusedStatement> = error
             .captures_iter(&errors)
             .map(|captures| {
                 let sql = captures.get(2).map_or_else(|| captures[3].to_owned(), |number| statement(number.as_str()));
-                Refused { sql, why: captures[1].to_owned() }
+                RefusedStatement { sql, why: captures[1].to_owned() }
             })
             .collect();
         let prepared = pattern(r#"name = "s(\d+)".*\n.*parameter_types = "\{(.*)\}""#);
@@ -101,9 +101,10 @@ impl Postgres {
         for answer in prepared.captures_iter(&answers) {
             taken += 1;
             let others = answer[2].split(',').filter(|name| !name.is_empty() && !TYPES.contains(name));
-            refused.extend(
-                others.map(|name| Refused { sql: statement(&answer[1]), why: format!("a parameter of type {name}") }),
-            );
+            refused.extend(others.map(|name| RefusedStatement {
+                sql: statement(&answer[1]),
+                why: format!("a parameter of type {name}"),
+            }));
         }
         let prepared_or_not = taken + pattern(r"STATEMENT: +PREPARE s\d+ AS ").find_iter(&errors).count();
         assert_eq!(prepared_or_not, statements.len(), "not every statement was prepared:\n{errors}");

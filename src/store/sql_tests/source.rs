@@ -66,16 +66,16 @@ struct Literal {
 }
 
 /// A source file without its tests: its code with literals and comments blanked, and the literals.
-struct Source {
+struct SourceFile {
     name: String,
     code: String,
     literals: Vec<Literal>,
 }
 
 /// The sources of the store.
-pub(super) struct Sources(Vec<Source>);
+pub(super) struct SourceFiles(Vec<SourceFile>);
 
-impl Source {
+impl SourceFile {
     fn read(name: String, text: &str) -> Self {
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         let (mut code, mut literals, mut end) = (String::new(), Vec::new(), 0);
@@ -122,14 +122,14 @@ impl Source {
     }
 }
 
-impl Sources {
+impl SourceFiles {
     pub(super) fn of_store() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
         let is_test = |path: &PathBuf| path.iter().any(|part| part.to_string_lossy().contains("tests"));
         let relative = |path: PathBuf| path.strip_prefix(&root).expect("below it").to_owned();
         let paths: Vec<PathBuf> = files(&root).into_iter().map(relative).filter(|path| !is_test(path)).collect();
         let read = |path: PathBuf| {
-            Source::read(path.display().to_string(), &fs::read_to_string(root.join(path)).expect("text"))
+            SourceFile::read(path.display().to_string(), &fs::read_to_string(root.join(path)).expect("text"))
         };
         Self(paths.into_iter().map(read).collect())
     }
@@ -150,7 +150,7 @@ impl Sources {
     }
 
     /// Returns the texts that a literal can become when its placeholders are replaced.
-    fn forms(&self, source: &Source, literal: &Literal) -> Result<Vec<String>, String> {
+    fn forms(&self, source: &SourceFile, literal: &Literal) -> Result<Vec<String>, String> {
         let mut forms = vec![literal.text.clone()];
         for name in PLACEHOLDER.captures_iter(&literal.text).map(|found| found[1].to_owned()) {
             let mut values = Vec::new();
@@ -196,7 +196,7 @@ impl Sources {
     }
 }
 
-impl Source {
+impl SourceFile {
     /// Returns whether a name that is run at `at` has known texts.
     fn knows(&self, name: &str, at: usize) -> bool {
         let are_statements = |name: &str| {
@@ -240,7 +240,7 @@ fn unnumbered(text: &str) -> String {
 
 /// Returns the statements of a file, and what is not covered in it.
 fn read(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
-    let sources = Sources(vec![Source::read("a.rs".to_owned(), text)]);
+    let sources = SourceFiles(vec![SourceFile::read("a.rs".to_owned(), text)]);
     let statements = sources.statements()?;
     let unseen = sources.unseen(&statements);
     Ok((statements.into_iter().collect(), unseen))
