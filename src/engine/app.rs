@@ -187,7 +187,7 @@ impl App {
         match self.decided(Length::Short, caller, &rule, |_, _| Ok(())) {
             Ok(Ok(())) => {
                 let work = recorded(caller.clone(), self.env.clone(), rule, work);
-                Pending::coming(self.store.decide(Urgency::Revoking, work))
+                Pending::coming(self.store.decide(Urgency::MayUseReserve, work))
             }
             Ok(Err(denial)) => self.denied(caller, &rule, denial),
             Err(error) => Pending::refused(error),

@@ -73,7 +73,7 @@ impl System {
             let events = work(tx)?;
             append_all(tx, &env, &Caller::system(), None, events, now).map(drop)
         };
-        self.app.store.revoke(write).wait()
+        self.app.store.write_reserved(write).wait()
     }
 
     /// Makes changes on behalf of the server in organizations, and records them in their chains. This is safe without a

@@ -67,7 +67,7 @@ fn revocations_survive_a_disk_that_fills_up_during_their_batch() {
         while filler.write_all(&[b'x'; 4_096]).is_ok() {}
         add_large(tx, 1)
     });
-    let revoking = subject.enqueue(Urgency::Revoking, |tx| add_large(tx, 2));
+    let revoking = subject.enqueue(Urgency::MayUseReserve, |tx| add_large(tx, 2));
     drop(release);
     held.wait().expect("released");
     assert_eq!(revoking.wait().expect("it has the disk first"), id(2));
@@ -96,7 +96,7 @@ fn the_reserve_occupies_disk_is_used_by_revocations_and_refilled() {
     assert_eq!((disk.free(), space::on_disk(&database)), (0, Some(RESERVE)));
     assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
     for number in 2..5 {
-        subject.store.revoke(move |tx| add_large(tx, number)).wait().expect("there is a reserve");
+        subject.store.write_reserved(move |tx| add_large(tx, number)).wait().expect("there is a reserve");
     }
     assert!(reserve::held(&database) < RESERVE);
     assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
@@ -106,7 +106,7 @@ fn the_reserve_occupies_disk_is_used_by_revocations_and_refilled() {
     let _ = subject.store.write(|_| Ok::<_, StoreError>(())).wait();
     drop(disk.fill_up());
     assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
-    subject.store.revoke(|tx| add_large(tx, 10)).wait().expect("there is a reserve");
+    subject.store.write_reserved(|tx| add_large(tx, 10)).wait().expect("there is a reserve");
     let subject = subject.reopened();
 
     fs::remove_file(disk.0.join("filler")).expect("removed");

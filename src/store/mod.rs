@@ -227,16 +227,17 @@ impl Store {
         self.writer.write(Urgency::Ordinary, work)
     }
 
-    /// The same as [`Store::write`] for a revocation: it may use the reserve of a full disk.
-    pub fn revoke<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Reply<T, E>
+    /// The same as [`Store::write`] for a change that may use the reserve of a full disk, such as a revocation.
+    pub fn write_reserved<T, E>(&self, work: impl FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static) -> Reply<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.writer.write(Urgency::Revoking, work)
+        self.writer.write(Urgency::MayUseReserve, work)
     }
 
-    /// As [`Store::write`] or [`Store::revoke`], for what may be refused within the transaction, which then commits what says so.
+    /// As [`Store::write`] or [`Store::write_reserved`], for what may be refused within the transaction, which then
+    /// commits what says so.
     pub fn decide<T, E>(
         &self,
         urgency: Urgency,

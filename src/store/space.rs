@@ -18,8 +18,8 @@ const NEEDED_TO_OPEN: u64 = 4 << 20;
 pub enum Urgency {
     /// It may not.
     Ordinary,
-    /// It revokes, and may.
-    Revoking,
+    /// It may: a revocation, or what the server must record about an upgrade or the clock.
+    MayUseReserve,
 }
 
 /// The space available to this batch.
@@ -28,8 +28,8 @@ pub(super) struct Space {
     beyond_reserve: bool,
     /// The maximum number of pages of the file for ordinary changes.
     ordinary: u64,
-    /// The maximum number of pages for revocations.
-    revoking: u64,
+    /// The maximum number of pages for changes that may use the reserve.
+    with_reserve: u64,
     /// The limit that is currently set in SQLite.
     set: Cell<u64>,
 }
@@ -41,14 +41,14 @@ impl Space {
     pub(super) fn look(conn: &Connection, options: &Options, page_size: u32) -> Result<Self, StoreError> {
         let room: &Room = &options.room;
         let on_disk = on_disk(&options.path).is_none_or(|bytes| bytes > room.reserve);
-        let (ordinary, revoking, in_file) = match room.limit() {
+        let (ordinary, with_reserve, in_file) = match room.limit() {
             0 => (Self::ALL, Self::ALL, true),
             limit => {
                 let ordinary = limit.saturating_sub(room.reserve) / u64::from(page_size);
                 (ordinary, limit / u64::from(page_size), used(conn)? + ONE_CHANGE <= ordinary)
             }
         };
-        Ok(Self { beyond_reserve: on_disk && in_file, ordinary, revoking, set: Cell::new(0) })
+        Ok(Self { beyond_reserve: on_disk && in_file, ordinary, with_reserve, set: Cell::new(0) })
     }
 
     /// Returns whether more than the reserve is left.
@@ -57,11 +57,11 @@ impl Space {
     }
 
     pub(super) fn admits(&self, conn: &Connection, urgency: Urgency) -> Result<bool, StoreError> {
-        let pages = if urgency == Urgency::Revoking { self.revoking } else { self.ordinary };
+        let pages = if urgency == Urgency::MayUseReserve { self.with_reserve } else { self.ordinary };
         if self.set.replace(pages) != pages {
             conn.query_row(&format!("PRAGMA max_page_count = {}", pages.max(1)), [], |_| Ok(()))?;
         }
-        Ok(urgency == Urgency::Revoking || self.beyond_reserve)
+        Ok(urgency == Urgency::MayUseReserve || self.beyond_reserve)
     }
 }
 

@@ -97,7 +97,7 @@ impl Subject {
     /// is one batch.
     pub(super) fn hold(&self) -> (Sender<()>, Answer) {
         let ((begun, wait), (release, held)) = (channel(), channel());
-        let answer = self.enqueue(Urgency::Revoking, move |_| {
+        let answer = self.enqueue(Urgency::MayUseReserve, move |_| {
             begun.send(()).expect("somebody waits");
             let _ = held.recv();
             Ok(id(0))
@@ -185,7 +185,7 @@ fn only_the_change_that_fails_or_panics_is_undone() {
         // The table refuses the second one, after the first has moved the chain.
         subject.enqueue(Urgency::Ordinary, move |tx| add(tx, 6, None, 10).and(add(tx, 6, None, 10))),
         subject.enqueue(Urgency::Ordinary, move |tx| add(tx, 7, Some(chain), 10)),
-        subject.enqueue(Urgency::Revoking, move |tx| add(tx, 8, None, 10)),
+        subject.enqueue(Urgency::MayUseReserve, move |tx| add(tx, 8, None, 10)),
     ];
     drop(release);
     held.wait().expect("released");
@@ -251,7 +251,7 @@ fn a_file_that_fills_up_mid_batch_drops_it_and_recovers() {
     // With less space left than a change needs, no ordinary change is started, and revocations use the reserve.
     subject.leave_room_for(15);
     assert!(matches!(subject.store.write(|tx| add_large(tx, 201)).wait(), Err(StoreError::Full)));
-    subject.store.revoke(|tx| add_large(tx, 202)).wait().expect("from the reserve");
+    subject.store.write_reserved(|tx| add_large(tx, 202)).wait().expect("from the reserve");
     subject.leave_room_for(16);
     subject.store.write(|tx| add_large(tx, 203)).wait().expect("there is room for one change");
     subject.options.room.limit.store(0, Ordering::Relaxed);
@@ -269,7 +269,7 @@ fn revocations_survive_the_failure_of_ordinary_changes_in_their_batch() {
     let (release, held) = subject.hold();
     let answers: Vec<_> = (0..64)
         .map(|number| {
-            let urgency = if number % 8 == 0 { Urgency::Revoking } else { Urgency::Ordinary };
+            let urgency = if number % 8 == 0 { Urgency::MayUseReserve } else { Urgency::Ordinary };
             subject.enqueue(urgency, move |tx| add_large(tx, number))
         })
         .collect();
@@ -290,7 +290,7 @@ fn revocations_beyond_the_reserve_leave_no_trace() {
     subject.leave_room_for(1);
     let fits = (0..=255).take_while(|number| {
         let number = *number;
-        match subject.store.revoke(move |tx| add_large(tx, number)).wait() {
+        match subject.store.write_reserved(move |tx| add_large(tx, number)).wait() {
             Ok(_) => true,
             Err(StoreError::Full) => false,
             Err(error) => panic!("{error}"),
@@ -324,7 +324,7 @@ fn a_full_queue_is_reported_as_busy_and_drains() {
     let (release, held) = subject.hold();
     let answers: Vec<_> = (0..writer::QUEUE).map(|_| subject.enqueue(Urgency::Ordinary, |_| Ok(id(0)))).collect();
     assert!(matches!(subject.store.write(|_| Ok::<_, StoreError>(())).wait(), Err(StoreError::Busy)));
-    assert!(matches!(subject.store.revoke(|_| Ok::<_, StoreError>(())).wait(), Err(StoreError::Busy)));
+    assert!(matches!(subject.store.write_reserved(|_| Ok::<_, StoreError>(())).wait(), Err(StoreError::Busy)));
     drop(release);
     held.wait().expect("released");
     for waiting in answers {
