@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::space::Urgency;
-use super::writer_tests::{RESERVE, Subject, add_large, id};
+use super::writer_tests::subject::{RESERVE, Subject, add_large, id};
 use super::{StoreError, connection, reserve, space};
 
 /// An in-memory disk that is unmounted when the test ends.

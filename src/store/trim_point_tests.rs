@@ -1,7 +1,8 @@
 //! Tests that a trim point permits the removal of the entries it covers, and of no others. The schema alone enforces
 //! this.
 
-use super::schema_tests::{TRIM_POINT, database};
+use super::schema_tests::database;
+use super::schema_tests::limits::TRIM_POINT;
 
 #[test]
 fn a_trim_point_permits_deleting_only_what_it_covers() {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::writer_tests::{Subject, add};
+use super::writer_tests::subject::{Subject, add};
 use super::{StoreError, files};
 
 const MIB: u64 = 1 << 20;
