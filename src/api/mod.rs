@@ -3,6 +3,7 @@
 pub mod account;
 pub mod api_key;
 pub mod audit;
+pub mod delivery;
 pub mod event;
 pub mod health;
 pub mod http;
@@ -101,6 +102,7 @@ pub type Apis = (
     stream::StreamApi,
     audit::AuditApi,
     webhook::WebhookApi,
+    delivery::DeliveryApi,
     health::ServerApi,
 );
 
@@ -129,7 +131,8 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
             config.stop,
         ),
         audit::AuditApi::new(Arc::clone(app), scan_limit.of_another_kind()),
-        webhook::WebhookApi::new(Arc::clone(app), scan_limit.of_another_kind()),
+        webhook::WebhookApi(Arc::clone(app)),
+        delivery::DeliveryApi::new(Arc::clone(app), scan_limit.of_another_kind()),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&config.metrics), config.stats, config.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));
