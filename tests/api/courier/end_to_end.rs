@@ -26,7 +26,7 @@ async fn webhook(server: &Server, owner: &Identity, url: &str) -> (String, Strin
 pub(super) async fn until(server: &Server, what: &str, so: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !so().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "not yet: {what}");
+        assert!(began.elapsed() < Duration::from_mins(1), "not yet: {what}");
         server.courier.hurry();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
