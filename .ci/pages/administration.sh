@@ -12,7 +12,7 @@ run_commands
 expect '"message":"User created successfully".*"orgRole":2' 1
 expect '"message":"Email verified successfully"' 1
 expect '"message":"User role updated successfully".*"newRole":254' 1
-expect '"email":"ada@example.org".*"deletedAt":null,"orgRoleDescription":"ADMINISTRATOR".*"total":2' 1
+expect '"email":"bob@example.org".*"deletedAt":null,"orgRoleDescription":"ADMINISTRATOR".*"total":2' 1
 expect '"message":"Signed in successfully"' 1
 expect '"name":"Shop".*"members":.*"role":"OWNER"' 1
 expect '"messages":\["Project member saved successfully"\].*"role":"EDITOR"' 1

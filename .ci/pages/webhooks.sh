@@ -1,6 +1,7 @@
 python=$(free_port) javascript=$(free_port)
 replace http://127.0.0.1:3000 "http://$SERVER" "the server listens on a free port"
 replace https://hooks.example.org/orgkeys "http://127.0.0.1:$python/" "the Python receiver, on this machine"
+replace http://127.0.0.1:8000/ "http://127.0.0.1:$python/" "the Python receiver, on a free port"
 replace '"127.0.0.1", 8000' "\"127.0.0.1\", $python" "the Python receiver listens on a free port"
 replace 'listen(8000' "listen($javascript" "so does the JavaScript receiver"
 replace 'python3 -m venv venv' ':' ".ci/run makes this folder"

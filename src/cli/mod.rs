@@ -59,7 +59,7 @@ enum Command {
     /// Create and list organizations (stop the server first)
     #[command(subcommand)]
     Org(admin::OrgCommand),
-    /// Create and list users (stop the server first)
+    /// Create and list users, and reset passwords (stop the server first)
     #[command(subcommand)]
     User(admin::UserCommand),
     /// Create, list and revoke access tokens (stop the server first)

@@ -104,7 +104,7 @@ pub(super) fn must_be_served_by_this_name(database: &Path) -> Result<(), StoreEr
 
 fn in_use(database: &Path) -> StoreError {
     StoreError::Unusable(format!(
-        "another orgkeys process is using {}: stop the server, run this command, then start the server again",
+        "another orgkeys process is using {}: stop it first, because only one process at a time can use a database",
         database.display()
     ))
 }

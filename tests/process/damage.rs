@@ -167,7 +167,7 @@ fn beside_a_running_server_another_server_and_offline_commands_are_refused() {
     for words in commands {
         let Ran { code, stdout, stderr } = home.run(words);
         assert_eq!((code, stdout.as_str()), (Some(1), ""), "{words:?}: {stderr}");
-        let remedy = "orgkeys.db: stop the server, run this command, then start the server again\n";
+        let remedy = "orgkeys.db: stop it first, because only one process at a time can use a database\n";
         assert!(stderr.ends_with(remedy), "{words:?}: {stderr}");
     }
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);

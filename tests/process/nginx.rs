@@ -23,7 +23,7 @@ struct Nginx {
 fn lines(home: &Home, server: &Server, org: &str) -> String {
     let lines = include_str!("../../deploy/nginx-auth.conf");
     let (front, back) = (home.path("front.sock"), home.path("back.sock"));
-    let lines = lines.replace("127.0.0.1:3000", &server.address.to_string()).replace("ORGANIZATION", org);
+    let lines = lines.replace("127.0.0.1:3000", &server.address.to_string()).replace("org-...", org);
     let lines = lines.replace("127.0.0.1:8080", &format!("unix:{}", front.display()));
     lines.replace("http://127.0.0.1:9000", &format!("http://unix:{}", back.display()))
 }

@@ -47,7 +47,7 @@ fn server_backup_and_restore_follow_a_link_to_the_real_file() {
     for name in ["link.db", "real/orgkeys.db"] {
         let ran = home.run(&["token", "list", "--database", name]);
         assert!(
-            ran.stderr.ends_with("stop the server, run this command, then start the server again\n"),
+            ran.stderr.ends_with("stop it first, because only one process at a time can use a database\n"),
             "{name}: {ran:?}"
         );
     }
