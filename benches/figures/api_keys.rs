@@ -29,15 +29,16 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let (started_in, memory) = (server.started_in, server.kib("VmRSS").saturating_sub(empty));
     let headers = [("host", &*server.address.to_string()), ("x-api-key", &key)];
     let request = http::request(&format!("GET /api/api-keys/verify?organization={org}"), &headers);
-    let hello = reads::hello();
+    let (hello, hyper) = (reads::hello(), reads::hyper());
     // Measured in turn, and the middle run of each counts: other load on the machine slows both alike.
-    let (mut ours, mut least) = (Vec::new(), Vec::new());
+    let (mut ours, mut least, mut raw) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.turns {
         ours.push(load::repeat(&server, &request, scale.time / 2));
         least.push(load::repeat(&hello, &hello.request("GET", "/hello"), scale.time / 2));
+        raw.push(load::repeat(&hyper, &hyper.request("GET", "/hello"), scale.time / 2));
     }
-    let (ours, least) = (load::middle(ours), load::middle(least));
-    let share = 100.0 * ours.rate / least.rate;
+    let [ours, least, raw] = [ours, least, raw].map(load::middle);
+    let (share, raw_share) = (100.0 * ours.rate / least.rate, 100.0 * ours.rate / raw.rate);
     let (fast, mib) = (ours.p99.as_millis() < 8, f64::from(memory) / 1_024.0);
     let count = scale.api_keys;
     vec![
@@ -49,6 +50,8 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         ),
         Row::baseline("a poem-openapi hello route, alternating with it", least.text()),
         Row::new("verification, compared with the hello route", format!("{share:.0} %"), ">= 80 %", share >= 80.0),
+        Row::baseline("hyper alone, alternating with it", raw.text()),
+        Row::new("verification, compared with hyper alone", format!("{raw_share:.0} %"), ">= 75 %", raw_share >= 75.0),
         Row::new("memory of 100,000 API keys", format!("{mib:.1} MiB"), "< 40 MiB", mib < 40.0),
         Row::new(
             "start to ready with 100,000 API keys",

@@ -19,17 +19,7 @@ const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
 /// Signatures that one core verifies, including base64 decoding, with the parsed key at hand.
 pub fn verification(scale: Scale) -> Vec<Row> {
     const WHAT: &str = "signature verification, from base64 on, with a cached key";
-    let pair = rsa::generate(|| clock::system().rng()).expect("a key");
-    let verifiers = [Arc::new(Verifier::new(&pair.public_der).expect("a public key"))];
-    let signers = Signers::new(ORG, &[pair.private_pem.expose_secret().to_owned()]);
-    let signed = signers.sign(0);
-    let mut turn = signed.iter().cycle();
-    let mut verify = || {
-        let next = turn.next().expect("a message");
-        let signature = decode_signature(&next.signature).expect("base64");
-        let messages = Messages::new(&next.ip, REGION, &next.timestamp, ORG);
-        assert!(messages.find_signer(&signature, &verifiers).is_some());
-    };
+    let mut verify = verifier();
     // Measured in turn, and the best run of each counts: other load on the machine only slows both down.
     let (mut ours, mut theirs) = (0.0, None);
     for _ in 0..scale.turns {
@@ -43,6 +33,25 @@ pub fn verification(scale: Scale) -> Vec<Row> {
         None => missing("the same, compared with `openssl speed rsa2048`", ours),
     });
     rows
+}
+
+/// Returns the processor time of one signature verification.
+pub fn verification_time(time: Duration) -> Duration {
+    Duration::from_secs_f64(1.0 / per_core_second(time, &mut verifier()))
+}
+
+/// Returns what verifies one signature after another.
+fn verifier() -> impl FnMut() {
+    let pair = rsa::generate(|| clock::system().rng()).expect("a key");
+    let verifiers = [Arc::new(Verifier::new(&pair.public_der).expect("a public key"))];
+    let signers = Signers::new(ORG, &[pair.private_pem.expose_secret().to_owned()]);
+    let mut turn = signers.sign(0).into_iter().cycle();
+    move || {
+        let next = turn.next().expect("a message");
+        let signature = decode_signature(&next.signature).expect("base64");
+        let messages = Messages::new(&next.ip, REGION, &next.timestamp, ORG);
+        assert!(messages.find_signer(&signature, &verifiers).is_some());
+    }
 }
 
 /// Keys created over HTTP, one after the other, and keys that one core generates.

@@ -24,7 +24,7 @@ pub struct Load {
     /// The 99th percentile of the response times.
     pub p99: Duration,
     /// The server's processor time per request.
-    cpu: Duration,
+    pub cpu: Duration,
 }
 
 impl Load {

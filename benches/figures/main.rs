@@ -110,6 +110,9 @@ fn main() {
     if words.iter().any(|word| word == reads::HELLO) {
         return reads::serve_hello();
     }
+    if words.iter().any(|word| word == reads::HYPER) {
+        return reads::serve_hyper();
+    }
     let mut scale = if words.iter().any(|word| word == "--quick") { QUICK } else { FULL };
     if let Some(seconds) = words.iter().find_map(|word| word.strip_prefix("--seconds=")) {
         scale.soak = Duration::from_secs(seconds.parse().expect("--seconds takes a number"));

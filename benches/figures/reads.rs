@@ -1,8 +1,15 @@
 //! Audited reads over HTTP, and the framework's minimal response on the same kind of listener.
 
+use std::convert::Infallible;
 use std::process::Command;
 use std::sync::Arc;
 
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use orgkeys::api::http::metrics::Metrics;
 use orgkeys::config::{Flags, Texts, resolve};
 use orgkeys::server::listener::Listener;
@@ -12,13 +19,17 @@ use poem_openapi::{OpenApi, OpenApiService};
 use tokio_util::sync::CancellationToken;
 
 use crate::Scale;
-use crate::load;
+use crate::load::{self, CONNECTIONS};
 use crate::program::{Program, Site};
 use crate::registrations::Signers;
-use crate::report::Row;
+use crate::report::{Row, over_parts};
+use crate::writes;
 
 /// The argument that makes this program serve the hello route.
 pub const HELLO: &str = "--hello";
+
+/// The argument that makes this program serve the same with hyper alone.
+pub const HYPER: &str = "--hyper";
 
 const KEYS: usize = 5;
 const NODES: usize = 25;
@@ -31,10 +42,17 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     let pems: Vec<String> = (0..KEYS).map(|_| server.mint(&org)).collect();
     let mut nodes = Signers::new(&org, &pems).requests(0..1).into_iter().take(NODES);
     load::run(&server, move || nodes.next());
-    let list = load::repeat(&server, &server.request("GET", &format!("/organization/{org}/key")), scale.time);
-    drop(server);
     let hello = hello();
-    let least = load::repeat(&hello, &hello.request("GET", "/hello"), scale.time);
+    // Measured in turn, and the middle run of each counts: other load on the machine slows all alike.
+    let (mut lists, mut hellos, mut alones) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..scale.turns {
+        let path = format!("/organization/{org}/key");
+        lists.push(load::repeat(&server, &server.request("GET", &path), scale.time / scale.turns));
+        hellos.push(load::repeat(&hello, &hello.request("GET", "/hello"), scale.time / scale.turns));
+        alones.push(writes::writer_alone(CONNECTIONS, scale.time / scale.turns));
+    }
+    let (list, least) = (load::middle(lists), load::middle(hellos));
+    let parts = [("the writer", writes::middle(alones).cpu), ("an empty route", least.cpu)];
     vec![
         Row::new(
             "list keys: `GET /organization/{idOrg}/key`, 64 connections",
@@ -43,14 +61,24 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             list.rate >= 8_000.0,
         ),
         Row::baseline("a poem-openapi hello route, 64 connections", least.text()),
+        over_parts("processor time of listing keys, over its parts", list.cpu, &parts, 1.3),
     ]
 }
 
 /// Starts the server of the hello route.
 pub fn hello() -> Program {
-    let mut hello = Command::new(std::env::current_exe().expect("this program"));
-    hello.arg(HELLO);
-    Program::start(hello, String::new())
+    this_program(HELLO)
+}
+
+/// Starts the server that is hyper alone.
+pub fn hyper() -> Program {
+    this_program(HYPER)
+}
+
+fn this_program(argument: &str) -> Program {
+    let mut program = Command::new(std::env::current_exe().expect("this program"));
+    program.arg(argument);
+    Program::start(program, String::new())
 }
 
 struct Hello;
@@ -80,5 +108,20 @@ pub fn serve_hello() {
             &settings,
         );
         listener.run(CancellationToken::new()).await;
+    });
+}
+
+/// Serves the same text with hyper alone until the process is killed.
+pub fn serve_hyper() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let bound = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("an address");
+        println!("listening on http://{}", bound.local_addr().expect("an address"));
+        loop {
+            let (stream, _) = bound.accept().await.expect("a connection");
+            stream.set_nodelay(true).expect("no delay");
+            let answer = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hello")))) });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+        }
     });
 }

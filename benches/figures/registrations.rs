@@ -23,6 +23,7 @@ pub struct Signers {
 }
 
 /// A signed message, with its parts.
+#[derive(Clone)]
 pub struct Signed {
     /// The node's address.
     pub ip: String,

@@ -35,6 +35,15 @@ pub fn print(rows: &[Row]) {
     }
 }
 
+/// Returns a row that compares a time with the sum of its parts, in the same run.
+pub fn over_parts(what: &'static str, whole: Duration, parts: &[(&str, Duration)], most: f64) -> Row {
+    let sum: Duration = parts.iter().map(|(_, time)| *time).sum();
+    let times = whole.as_secs_f64() / sum.as_secs_f64();
+    let parts: Vec<String> = parts.iter().map(|(name, time)| format!("{name} {} µs", time.as_micros())).collect();
+    let measured = format!("{times:.1} x: {} µs over {}", whole.as_micros(), parts.join(" + "));
+    Row::new(what, measured, format!("<= {most} x"), times <= most)
+}
+
 /// Formats a rate in whole events per second.
 pub fn rate(per_second: f64) -> String {
     let digits = format!("{per_second:.0}");

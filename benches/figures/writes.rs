@@ -1,6 +1,7 @@
 //! Durable audited writes: registrations over HTTP, and the same writes without HTTP.
 
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,11 +16,13 @@ use orgkeys::domain::org_key::OrgKey;
 use orgkeys::server::clock;
 use orgkeys::store::{self, Options, Room, Store, StoreError, WriteTx};
 
-use crate::Scale;
+use crate::http::Client;
 use crate::load::{self, CONNECTIONS};
-use crate::program::Site;
+use crate::machine::{self, OWN};
+use crate::program::{Program, Site};
 use crate::registrations::{NODES, REGION, Signers};
-use crate::report::{Row, rate};
+use crate::report::{Row, over_parts, rate};
+use crate::{Scale, crypto, reads};
 
 const KEYS: usize = 5;
 
@@ -33,20 +36,27 @@ pub fn rows(scale: Scale) -> Vec<Row> {
     // In the first round every node is new; the measured registrations are refreshes.
     let mut first = signers.requests(0..1).into_iter();
     load::run(&server, move || first.next());
-    // Measured in turn, and the middle run of each counts: other load on the machine slows both alike.
-    let (mut loads, mut alones) = (Vec::new(), Vec::new());
+    // Measured in turn, and the middle run of each counts: other load on the machine slows all alike.
+    let hello = reads::hello();
+    let (mut loads, mut alones, mut hellos) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..scale.turns {
         let from = 1 + turn * scale.rounds;
         let mut again = signers.requests(from..from + scale.rounds).into_iter();
         loads.push(load::run(&server, move || again.next()));
-        alones.push(writer_alone(scale.time / scale.turns));
+        alones.push(writer_alone(CONNECTIONS, scale.time / scale.turns));
+        hellos.push(load::repeat(&hello, &hello.request("GET", "/hello"), scale.time / scale.turns));
     }
-    drop(server);
     let load = load::middle(loads);
-    alones.sort_by(f64::total_cmp);
-    let alone = alones[alones.len() / 2];
+    let alone = middle(alones);
+    let parts = [
+        ("the writer", alone.cpu),
+        ("a verification", crypto::verification_time(scale.time / 5)),
+        ("an empty route", load::middle(hellos).cpu),
+    ];
+    let last = 1 + scale.turns * scale.rounds;
+    let (one, commit) = (one_client(&server, &signers.requests(last..last + 1)), writer_alone(1, scale.time / 5));
     let met = load.rate >= 8_000.0 && load.p99 < Duration::from_millis(40);
-    let share = 100.0 * load.rate / alone;
+    let share = 100.0 * load.rate / alone.rate;
     vec![
         Row::new(
             "durable audited writes: `POST /register`, 64 connections",
@@ -54,9 +64,27 @@ pub fn rows(scale: Scale) -> Vec<Row> {
             ">= 8,000/s, p99 < 40 ms",
             met,
         ),
-        Row::baseline("the same writes without HTTP, 64 threads", rate(alone)),
+        Row::baseline("the same writes without HTTP, 64 threads", rate(alone.rate)),
         Row::new("HTTP rate, compared with the writer alone", format!("{share:.0} %"), ">= 50 %", share >= 50.0),
+        over_parts("processor time of a registration, over its parts", load.cpu, &parts, 1.3),
+        over_parts(
+            "one client: `POST /register`, over one commit of the writer",
+            one,
+            &[("a commit", commit.took)],
+            1.5,
+        ),
     ]
+}
+
+/// Returns the median time of a response to one client that sends these requests one after the other.
+fn one_client(server: &Program, requests: &[Rc<[u8]>]) -> Duration {
+    let mut client = Client::new(server.address);
+    let times = requests.iter().map(|request| {
+        let answer = client.ask(request);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.took
+    });
+    machine::median(times.collect())
 }
 
 /// What the store contains before the measurement starts.
@@ -66,16 +94,34 @@ struct Known {
     key: OrgKeyId,
 }
 
-/// Returns the writes per second when as many threads as there would be connections write what registrations write.
-fn writer_alone(time: Duration) -> f64 {
+/// The writer without HTTP.
+pub struct Alone {
+    /// Writes per second.
+    pub rate: f64,
+    /// Processor time per write.
+    pub cpu: Duration,
+    /// How long a thread waits for a write, on average.
+    pub took: Duration,
+}
+
+/// Returns the run with the middle rate.
+pub fn middle(mut alones: Vec<Alone>) -> Alone {
+    alones.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let middle = alones.len() / 2;
+    alones.swap_remove(middle)
+}
+
+/// Lets this many threads write what registrations write.
+pub fn writer_alone(threads: usize, time: Duration) -> Alone {
     let site = Site::new();
     let room = Room::new(64 << 20, 0);
     let store = Store::open(&Options { path: site.database(), readers: 1, room }).expect("a store");
     let known = store.write(prepare).wait().expect("prepared");
     let (number, end) = (AtomicU32::new(0), Instant::now() + time);
-    let started = Instant::now();
+    let own = || machine::cpu("/proc/self/stat", OWN);
+    let (before, started) = (own(), Instant::now());
     thread::scope(|scope| {
-        for _ in 0..CONNECTIONS {
+        for _ in 0..threads {
             scope.spawn(|| {
                 while Instant::now() < end {
                     let number = number.fetch_add(1, Ordering::Relaxed);
@@ -84,7 +130,12 @@ fn writer_alone(time: Duration) -> f64 {
             });
         }
     });
-    f64::from(number.into_inner()) / started.elapsed().as_secs_f64()
+    let (took, count) = (started.elapsed(), number.into_inner().max(1));
+    Alone {
+        rate: f64::from(count) / took.as_secs_f64(),
+        cpu: own().saturating_sub(before) / count,
+        took: took * u32::try_from(threads).expect("a number") / count,
+    }
 }
 
 fn profile(node: u32) -> NodeProfile {
