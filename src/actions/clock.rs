@@ -31,10 +31,11 @@ pub(super) fn start(system: &System) -> Result<(), Error> {
 fn look(system: &System, at_start: bool) -> Result<(), Error> {
     let app = system.app();
     let water = &app.env.high_water;
+    // Before the clock is read: of two checks at once, the later one must not store an earlier time.
+    let mut stored = water.stored.lock().unwrap_or_else(PoisonError::into_inner);
     let judged = app.env.now();
     let (shown, mark) = (app.env.wall_clock(), water.mark());
     let steps = water.take_steps();
-    let mut stored = water.stored.lock().unwrap_or_else(PoisonError::into_inner);
     let mut events: Vec<Event> = steps.iter().map(|(from, to)| Event::ClockWentBack { from: *from, to: *to }).collect();
     let ahead = Time::from_millis(water.ahead.load(Ordering::Relaxed));
     let mut next = ClockState { high_water: mark, ahead, shown, leapt_at: None };
