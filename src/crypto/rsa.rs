@@ -61,9 +61,11 @@ pub fn public_pem(der: &[u8]) -> String {
     let body = BASE64_STANDARD.encode(der);
     let mut pem = String::with_capacity(body.len() + 64);
     pem.push_str("-----BEGIN PUBLIC KEY-----\n");
-    for line in body.as_bytes().chunks(64) {
-        pem.extend(line.iter().copied().map(char::from));
-        pem.push('\n');
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.extend([line, "\n"]);
+        rest = after;
     }
     pem.push_str("-----END PUBLIC KEY-----\n");
     pem
