@@ -11,7 +11,7 @@ expect '"valid":true,"code":"VALID"' 1
 expect '^orgkeys\.backup holds the database' 1
 expect '^Restored drill/orgkeys\.db from orgkeys\.backup\.$' 1
 expect '^The audit log is intact: ' 2
-[ "$(stat -c %a orgkeys/key.pem)" = 600 ] || fail "others may read key.pem"
+[ "$(stat -c %a orgkeys-data/key.pem)" = 600 ] || fail "others may read key.pem"
 
 # The lines that the first start prints for pasting, and the documentation page that it names.
 grep -E '^(curl|\(umask)' first-start >to-paste
@@ -24,4 +24,4 @@ curl -sSf "http://$SERVER/docs" | grep -q swagger-ui || fail "the page /docs is 
 
 # The server stops cleanly, and the audit log is whole afterwards.
 stop
-(cd orgkeys && orgkeys audit verify >verified)
+(cd orgkeys-data && orgkeys audit verify >verified)
