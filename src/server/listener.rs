@@ -92,7 +92,8 @@ impl Listener {
             let (service, stop, kill) = (Arc::clone(&self.service), stop.clone(), kill.clone());
             tasks.spawn(async move {
                 service.metrics.connected();
-                kill.run_until_cancelled(service.serve(stream, peer, stop)).await;
+                // Boxed, because `run_until_cancelled` would reserve memory for it twice in each connection.
+                kill.run_until_cancelled(Box::pin(service.serve(stream, peer, stop))).await;
                 service.metrics.disconnected();
                 drop(slot);
             });
@@ -135,10 +136,11 @@ impl Service {
         let deadlines = ConnectionDeadlines::new(self.timeouts);
         match &self.tls {
             None => self.answer(stream, deadlines, (local, peer), Scheme::HTTP, stop).await,
+            // Boxed, because it is three times as large and would make every connection as large.
             Some(tls) => {
-                let shaking = tokio::time::timeout(self.timeouts.head, tls.acceptor().accept(stream));
+                let shaking = Box::pin(tokio::time::timeout(self.timeouts.head, tls.acceptor().accept(stream)));
                 if let Some(Ok(Ok(stream))) = stop.run_until_cancelled(shaking).await {
-                    self.answer(stream, deadlines, (local, peer), Scheme::HTTPS, stop).await;
+                    Box::pin(self.answer(stream, deadlines, (local, peer), Scheme::HTTPS, stop)).await;
                 }
             }
         }

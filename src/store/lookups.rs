@@ -8,8 +8,9 @@ use rusqlite::Connection;
 
 use super::{ReadGuard, ReadTx, StoreError, connection};
 
-/// How many connections there are beyond one for each core, for lookups on blocking threads.
-const SPARE: usize = 2;
+/// How many connections there are beyond one for each core: one for each thread that may block (`cli/serve.rs`), so that
+/// an async thread always finds one.
+const SPARE: usize = 6;
 
 /// The connections that are free. The one used last is used again first, because its cache is warm.
 pub(super) struct LookupConnections(Mutex<Vec<Connection>>);
