@@ -1,5 +1,5 @@
 //! Sessions. Signing in issues a short-lived access token, and a refresh token that renews both. Using a refresh token
-//! again later than a moment after its first use ends the session.
+//! again ends the session, unless it happens within seconds of the first use.
 
 use std::time::Duration;
 
