@@ -48,8 +48,8 @@ CREATE TABLE person (
     id         BLOB PRIMARY KEY CHECK (length(id) = 16),
     org        BLOB NOT NULL REFERENCES org (id),
     email      TEXT NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
-    -- The address in lower case, which is what must be unique on the server.
-    email_key  TEXT NOT NULL UNIQUE,
+    -- The address in lower case, which is what must be unique on the server among those who are not deleted.
+    email_key  TEXT NOT NULL,
     name       TEXT NOT NULL CHECK (length(name) <= 100),
     last_name  TEXT NOT NULL CHECK (length(last_name) <= 100),
     role       INTEGER NOT NULL CHECK (role IN (0, 1, 2, 254, 255)),
@@ -67,6 +67,12 @@ CREATE TABLE person (
 -- The users of an organization, newest first.
 CREATE INDEX person_by_org ON person (org, id);
 
+-- An address belongs to one user of the server; deleting the user frees it.
+CREATE UNIQUE INDEX person_by_email ON person (email_key) WHERE deleted_at IS NULL;
+
+-- The deleted users who had an address, by when they were deleted.
+CREATE INDEX person_deleted_by_email ON person (email_key, deleted_at) WHERE deleted_at IS NOT NULL;
+
 -- Access tokens. The secret itself is never stored: a caller's token is hashed and looked up by its digest. A session
 -- is one row for its whole lifetime: each refresh replaces the digest and the end, which invalidates the previous
 -- token.
@@ -83,7 +89,11 @@ CREATE TABLE token (
     -- When a session ends unless it is refreshed; null for a token that is no session.
     refresh_until INTEGER,
     -- What the client of a session calls itself.
-    device        TEXT CHECK (length(device) <= 200)
+    device        TEXT CHECK (length(device) <= 200),
+    -- What its user calls an access token that they created over HTTP; null for every other.
+    name          TEXT CHECK (length(name) BETWEEN 1 AND 100),
+    -- The fewest days before this end at which the end was announced; null: not yet.
+    announced     INTEGER CHECK (announced IN (1, 7, 30))
 ) STRICT, WITHOUT ROWID;
 
 -- The tokens of a user, newest first.
@@ -93,6 +103,10 @@ CREATE INDEX token_by_person ON token (person, id);
 -- and those that ended long ago and can be removed, without reading all that have ended since.
 CREATE INDEX token_by_end ON token (person, (CASE WHEN revoked_at IS NULL OR revoked_at > coalesce(refresh_until, expires_at)
     THEN coalesce(refresh_until, expires_at) ELSE revoked_at END));
+
+-- The access tokens that expire, by expiry; sessions are not among them.
+CREATE INDEX token_ending ON token (expires_at)
+    WHERE expires_at IS NOT NULL AND revoked_at IS NULL AND refresh_until IS NULL;
 
 -- Refresh tokens of active sessions. Used ones are stored for the lifetime of a refresh token, because using one again
 -- ends its session.
@@ -179,7 +193,9 @@ CREATE TABLE api_key (
     last_used    INTEGER,
     last_address TEXT CHECK (length(last_address) <= 45),
     -- The fewest days before this end at which the end was announced; null: not yet.
-    announced    INTEGER CHECK (announced IN (1, 7, 30))
+    announced    INTEGER CHECK (announced IN (1, 7, 30)),
+    -- The user who created it, or rotated its predecessor; null for a key from before this was recorded.
+    created_by   BLOB REFERENCES person (id)
 ) STRICT;
 
 -- The API keys of an organization, newest first. Includes the columns that decide whether a key counts toward the
@@ -189,6 +205,9 @@ CREATE INDEX api_key_by_org ON api_key (org, id, rotated_at, expire_at);
 -- The API keys whose expiry is announced, by expiry. Includes the last notice, so that the search reads no row.
 CREATE INDEX api_key_by_end ON api_key (expire_at, announced, disabled, rotated_at)
     WHERE expire_at IS NOT NULL AND disabled = 0 AND rotated_at IS NULL;
+
+-- The API keys that a user created.
+CREATE INDEX api_key_by_creator ON api_key (created_by) WHERE created_by IS NOT NULL;
 
 -- The projects that an API key is limited to; none: the whole organization.
 CREATE TABLE api_key_project (

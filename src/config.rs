@@ -3,6 +3,7 @@
 
 mod resolve;
 mod value;
+mod web_origin;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::domain::user;
 pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
 pub use value::{Bytes, LogFormat};
 use value::{Range, SettingValue};
+pub use web_origin::WebOrigin;
 
 /// The longest that a timeout may be. A deadline beyond the range of the clock would end the connection.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -135,8 +137,9 @@ settings! {
         /// address for all clients behind it.
         trusted_proxy: Vec<IpNet> = "";
         /// Web origins whose pages may call the API from a browser.
-        /// Separated by commas, each written as the browser sends it, such as `https://app.example.org`.
-        cors_origins: Vec<String> = "";
+        /// Separated by commas, each written as the browser sends it, such as `https://app.example.org`: scheme, host and,
+        /// unless it is the scheme's default, port. Wildcards are not supported.
+        cors_origins: Vec<WebOrigin> = "";
         /// The maximum number of open connections.
         /// Further connections wait.
         max_connections: u32 = "10000" in Range::Numbers(1, 1_000_000);

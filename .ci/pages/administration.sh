@@ -18,7 +18,9 @@ expect '"name":"Shop".*"members":.*"role":"OWNER"' 1
 expect '"messages":\["Project member saved successfully"\].*"role":"EDITOR"' 1
 expect '"messages":\["Project member removed successfully"\]' 1
 expect '"message":"Organization keys retrieved successfully","data":\[\{"id":"key-' 1
-expect '"type":"token".*"current":true' 1
+expect '"message":"Access token created successfully".*"name":"inventory script"' 1
+expect '"name":"inventory script".*"current":false.*"type":"token".*"current":true' 1
+expect '"message":"Token revoked successfully"' 1
 expect '^token-.* was revoked$' 1
 expect '^user-.*  OWNER  *grace@example\.org$' 1
 openssl rsa -in new-key.pem -check -noout >checked 2>&1 || fail "there is no private key in new-key.pem"

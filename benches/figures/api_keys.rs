@@ -84,7 +84,7 @@ fn fill(site: &Site, org: OrgId, count: u32) -> String {
                 let secret = SecretKind::ApiKey.fresh(&mut rng);
                 let digest = SecretKind::ApiKey.digest(secret.expose_secret()).expect("a digest");
                 let mask = secret::mask(&secret);
-                let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at };
+                let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at, by: None };
                 store::api_key::insert(tx, &new, None)?;
                 secret.expose_secret().clone_into(&mut last);
             }

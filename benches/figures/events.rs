@@ -247,7 +247,15 @@ fn add_user(tx: &store::WriteTx<'_>, org: OrgId) -> Result<(UserId, String), Sto
     store::user::insert(tx, &user, None, now)?;
     let secret = SecretKind::AccessToken.fresh(&mut env.rng());
     let digest = secret::SecretKind::AccessToken.digest(secret.expose_secret()).expect("a digest");
-    let token = Token { id: env.id(), user: id, created_at: now, expires_at: None, revoked_at: None, last_used: None };
+    let token = Token {
+        id: env.id(),
+        user: id,
+        name: None,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+        last_used: None,
+    };
     store::token::insert(tx, &token, &digest)?;
     Ok((id, secret.expose_secret().to_owned()))
 }

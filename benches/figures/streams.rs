@@ -107,7 +107,7 @@ fn fill(site: &Site, api_keys: usize) -> Watched {
             let secret = SecretKind::ApiKey.fresh(&mut rng);
             let digest = SecretKind::ApiKey.digest(secret.expose_secret()).expect("a digest");
             let mask = secret::mask(&secret);
-            let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at };
+            let new = store::api_key::New { org, terms: &terms, digest: &digest, mask: &mask, at, by: None };
             store::api_key::insert(tx, &new, None)?;
             secrets.push(secret.expose_secret().to_owned());
         }

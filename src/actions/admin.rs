@@ -150,7 +150,8 @@ pub(super) fn add_token(
         Ttl::Never => None,
         Ttl::For(span) => Some(now.plus(span)),
     };
-    let token = Token { id: env.id(), user, created_at: now, expires_at, revoked_at: None, last_used: None };
+    let token =
+        Token { id: env.id(), user, name: None, created_at: now, expires_at, revoked_at: None, last_used: None };
     if !store::token::insert(tx, &token, digest)? {
         return Err(Error::new(
             ErrorKind::Conflict,

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::project::own_only;
 use crate::crypto::secret::{self, TokenDigest};
-use crate::domain::api_key::{ApiKey, ApiKeySettings, MOST_PER_PROJECT, Verdict, Window, unknown_project};
+use crate::domain::api_key::{ApiKey, ApiKeySettings, MOST_PER_PROJECT, Verdict, Window, check_end, unknown_project};
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId};
 use crate::domain::role::Role;
@@ -96,6 +96,7 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, request: Request) 
         }
         access::reaches(grant, role)?;
         known(tx, grant.org, &projects)?;
+        check_end("expireDateTime", end, grant.at)?;
         let window = Window::new(start.unwrap_or(grant.at), end, "expireDateTime")?;
         let terms = ApiKeySettings { name, note, role, window, disabled: false };
         let limit = |most| Some(Limit { most, at: grant.at });
@@ -210,7 +211,8 @@ fn insert(
     secret: &Secret,
     limit: Option<Limit>,
 ) -> Result<ApiKeyId, Error> {
-    let new = New { org: grant.org, terms, digest: &secret.digest, mask: &secret.mask, at: grant.at };
+    let Grant { org, user: by, at, .. } = *grant;
+    let new = New { org, terms, digest: &secret.digest, mask: &secret.mask, at, by };
     let most = limit.map_or(0, |limit| limit.most);
     store::api_key::insert(tx, &new, limit)?.ok_or_else(|| limit_reached("", most))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::retention::Retention;
-use super::{api_key, audit, backup, clock, delivery, node, refusals};
+use super::{api_key, audit, backup, clock, delivery, node, refusals, token};
 use crate::crypto::password;
 use crate::engine::error::Error;
 use crate::engine::system::System;
@@ -34,7 +34,7 @@ enum Trigger {
     Stop,
 }
 
-const JOBS: [PeriodicJob; 10] = [
+const JOBS: [PeriodicJob; 11] = [
     PeriodicJob {
         name: "writing the last uses of API keys",
         period: Some(TICK),
@@ -64,6 +64,12 @@ const JOBS: [PeriodicJob; 10] = [
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| api_key::ending::announce(&jobs.system),
+    },
+    PeriodicJob {
+        name: "announcing access tokens that expire soon",
+        period: Some(MINUTE),
+        at_stop: false,
+        run: |jobs, _| token::ending::announce(&jobs.system),
     },
     PeriodicJob {
         name: "announcing silent nodes",

@@ -20,7 +20,7 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store::login_attempt::Network;
-use crate::store::session::Refresh;
+use crate::store::session::{Refresh, RefreshUsage};
 use crate::store::{self, ReadTx, WriteTx};
 
 /// The credentials of a login.
@@ -59,7 +59,7 @@ pub struct LoggedIn {
 /// Checks that a password may be attempted for this account from this network. Called before the request takes a slot
 /// for password work, so that callers beyond the limits do not take slots from others.
 pub fn check(app: &App, origin: &Origin, login: &Login) -> Result<(), Error> {
-    let found = app.pre_auth(|tx| Ok(store::user::find_by_email(tx, &login.email)?))?;
+    let found = app.pre_auth(|tx| with_address(tx, &login.email))?;
     login_throttle::look(app, origin, PasswordCheck { email: &login.email, user: found.as_ref(), hash: None })
 }
 
@@ -102,9 +102,18 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
 }
 
 fn with_password(tx: &ReadTx<'_>, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
-    let Some(user) = store::user::find_by_email(tx, email)? else { return Ok(None) };
+    let Some(user) = with_address(tx, email)? else { return Ok(None) };
     let hash = store::user::password(tx, user.id)?;
     Ok(Some((user, hash)))
+}
+
+/// Returns the user who signs in with this address. If nobody has it, returns the last who had it before they were
+/// deleted, so that they are told that their account is not active.
+fn with_address(tx: &ReadTx<'_>, email: &str) -> Result<Option<User>, Error> {
+    Ok(match store::user::find_by_email(tx, email)? {
+        Some(user) => Some(user),
+        None => store::user::find_deleted_by_email(tx, email)?,
+    })
 }
 
 fn begin(
@@ -125,8 +134,8 @@ fn begin(
     Ok((LoggedIn { session: id, user, tokens: fresh.tokens(expires_at) }, events))
 }
 
-/// Renews a session and consumes the refresh token. A token that was used before ends its session, because one of its
-/// two users must have stolen it; then the inner result is the error.
+/// Renews a session and consumes the refresh token. A token that was used a moment ago is refused. One that was used
+/// earlier ends its session, because one of its two users must have stolen it; then the inner result is the error.
 pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Result<Tokens, Error>> {
     let (digest, found) = match find(app, token) {
         Ok(Some(found)) => found,
@@ -142,17 +151,26 @@ pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Resu
     let caller = proven(found.user, origin);
     let work = move |tx: &WriteTx<'_>, grant: &Grant| {
         // The token may have been used, or its session ended, since the lookup.
-        let Refresh { session, user, .. } = standing(tx, &digest, grant.at)?.ok_or_else(invalid_refresh)?;
-        if !store::session::spend_refresh(tx, &digest, grant.at)? {
-            store::session::end(tx, user, session, grant.at)?;
-            return Ok((Err(invalid_refresh()), Event::RefreshReused { session, user }));
+        let found = standing(tx, &digest, grant.at)?.ok_or_else(invalid_refresh)?;
+        let Refresh { session, user, .. } = found;
+        match found.usage(grant.at) {
+            RefreshUsage::First => store::session::spend_refresh(tx, &digest, grant.at)?,
+            RefreshUsage::Repeated => return Err(already_used()),
+            RefreshUsage::Reused => {
+                store::session::end(tx, user, session, grant.at)?;
+                return Ok((Err(invalid_refresh()), Event::RefreshReused { session, user }));
+            }
         }
         let (expires_at, until) = ends(grant.at);
         let (access, refresh) = (&fresh.access.1, &fresh.refresh.1);
         store::session::renew(tx, session, (access, expires_at), (refresh, until), grant.at)?;
         Ok((Ok(fresh.tokens(expires_at)), Event::SessionRefreshed { session, user }))
     };
-    if found.used { app.revoke(&caller, Rule::SignsIn, work) } else { app.record(&caller, Rule::SignsIn, work) }
+    match found.usage(app.now()) {
+        RefreshUsage::First => app.record(&caller, Rule::SignsIn, work),
+        RefreshUsage::Repeated => Pending::refused(already_used()),
+        RefreshUsage::Reused => app.revoke(&caller, Rule::SignsIn, work),
+    }
 }
 
 /// Ends the session of a refresh token, used or not. Returns `None` if the token is not valid, so that there is nothing
@@ -160,12 +178,14 @@ pub fn refresh(app: &App, origin: &Origin, token: &SecretString) -> Pending<Resu
 pub fn log_out(app: &App, origin: &Origin, token: &SecretString) -> Result<Option<Pending<()>>, Error> {
     let Some((digest, found)) = find(app, token)? else { return Ok(None) };
     Ok(Some(app.revoke(&proven(found.user, origin), Rule::SignsIn, move |tx, grant| {
-        let Some(Refresh { session, user, used, .. }) = standing(tx, &digest, grant.at)? else {
-            return Ok(((), None));
-        };
+        let Some(found) = standing(tx, &digest, grant.at)? else { return Ok(((), None)) };
+        let Refresh { session, user, .. } = found;
         store::session::end(tx, user, session, grant.at)?;
-        let reused = Event::RefreshReused { session, user };
-        Ok(((), Some(if used { reused } else { Event::TokenRevoked { token: session, user } })))
+        let event = match found.usage(grant.at) {
+            RefreshUsage::Reused => Event::RefreshReused { session, user },
+            RefreshUsage::First | RefreshUsage::Repeated => Event::TokenRevoked { token: session, user },
+        };
+        Ok(((), Some(event)))
     })))
 }
 
@@ -248,6 +268,13 @@ fn inactive() -> Error {
 /// The error for an invalid refresh token, whatever the reason.
 fn invalid_refresh() -> Error {
     Error::unauthenticated("INVALID_REFRESH_TOKEN", "The refresh token is no longer valid: sign in again")
+}
+
+/// The error for a refresh token that was used a moment ago. The session goes on with the tokens of the first use.
+fn already_used() -> Error {
+    let message = "The refresh token was used a moment ago, perhaps by another tab: go on with the tokens that this use \
+        returned. The session has not ended";
+    Error::unauthenticated("REFRESH_ALREADY_USED", message)
 }
 
 fn no_such_token() -> Error {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{api_key, backup, node};
+use super::{backup, node};
+use crate::domain::expiry::spans;
 use crate::domain::time::Time;
 use crate::engine::error::Error;
 use crate::engine::system::System;
-use crate::store::{api_key::ending, stats};
+use crate::store::{api_key, stats, token};
 
 /// What the server holds.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub struct ServerStats {
     pub nodes_silent: i64,
     /// API keys.
     pub api_keys: i64,
+    /// Access tokens of owners and administrators that expire soon.
+    pub tokens_expiring: i64,
     /// API keys that expire within a number of days, cumulative: those within fewer days are included.
     pub expiring: [(u32, i64); 3],
 }
@@ -55,10 +58,11 @@ impl Stats {
     pub fn server(&self) -> Result<ServerStats, Error> {
         let system = &self.0;
         system.read(|tx| {
-            let mut expiring = api_key::ending::spans(system.app().now()).map(|(days, span)| (days, span, 0));
+            let now = system.app().now();
+            let mut expiring = spans(now).map(|(days, span)| (days, span, 0));
             let mut nearer = 0;
             for (_, span, count) in &mut expiring {
-                nearer += ending::count(tx, *span)?;
+                nearer += api_key::ending::count(tx, *span)?;
                 *count = nearer;
             }
             Ok(ServerStats {
@@ -68,6 +72,7 @@ impl Stats {
                 nodes_max: system.app().limits.nodes,
                 nodes_silent: stats::silent_nodes(tx, node::silence::since(system))?,
                 api_keys: stats::api_keys(tx)?,
+                tokens_expiring: token::ending::count(tx, now)?,
                 expiring: expiring.map(|(days, _, count)| (days, count)),
             })
         })

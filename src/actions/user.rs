@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use super::invitation;
 use super::password::PasswordHash;
 use crate::domain::event::Event;
-use crate::domain::id::UserId;
+use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::engine::access::{self, Grant};
@@ -16,6 +16,10 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
+
+/// The maximum number of API keys that the deletion of their creator names, so that its response and its audit log entry
+/// stay short.
+const KEYS_NAMED: u32 = 100;
 
 /// A page of users.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,16 @@ pub struct UserPatch {
     pub name: Option<String>,
     pub last_name: Option<String>,
     pub role: Option<Role>,
+}
+
+/// The API keys that a deleted user had created and that are still valid: the newest with their names, and how many
+/// there are.
+#[derive(Clone, Debug)]
+pub struct CreatedKeys {
+    /// The ids and names of the newest.
+    pub newest: Vec<(ApiKeyId, String)>,
+    /// How many there are.
+    pub total: i64,
 }
 
 /// Returns the users of the caller's organization, newest first, including deleted ones, and their total number.
@@ -135,8 +149,9 @@ pub fn set_role(app: &App, caller: &Caller, user: Option<UserId>, role: Role) ->
     })
 }
 
-/// Soft-deletes a user until they are activated, and permanently revokes their tokens, sessions and invitation.
-pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
+/// Soft-deletes a user until they are activated, and permanently revokes their tokens, sessions and invitation. Returns
+/// the API keys that they had created: those belong to the organization and stay valid, but the user may know them.
+pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<CreatedKeys> {
     app.revoke(caller, Rule::ManagesPeople, move |tx, grant| {
         let person = within_reach(tx, grant, user)?;
         if grant.user == Some(person.id) {
@@ -146,12 +161,15 @@ pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
             return Err(Error::new(ErrorKind::Invalid, "USER_ALREADY_DELETED", "User is already deleted"));
         }
         let tokens_ended = store::user::delete(tx, person.id, grant.role, grant.at)?.ok_or_else(last_owner)?;
-        Ok(((), Event::UserDeleted { user: person.id, tokens_ended }))
+        let (newest, made) = store::api_key::creator::created_by(tx, person.id, grant.at, KEYS_NAMED)?;
+        let api_keys = newest.iter().map(|(id, _)| *id).collect();
+        let event = Event::UserDeleted { user: person.id, tokens_ended, api_keys, made };
+        Ok((CreatedKeys { newest, total: made }, event))
     })
 }
 
-/// Undoes the deletion of a user, whose password is unchanged. Only a caller whose role is not below that of the
-/// deleter may do this.
+/// Undoes the deletion of a user, whose password is unchanged, unless somebody else has taken their address. Only a
+/// caller whose role is not below that of the deleter may do this.
 pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()> {
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         let person = within_reach(tx, grant, user)?;
@@ -160,6 +178,9 @@ pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()>
         };
         if deleter > grant.role {
             return Err(deleted_from_above(deleter));
+        }
+        if store::user::find_by_email(tx, &person.email)?.is_some() {
+            return Err(email_taken());
         }
         store::user::activate(tx, person.id)?;
         Ok(((), Event::UserActivated { user: person.id }))
@@ -207,9 +228,12 @@ pub(super) fn standing(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Re
     Ok(person)
 }
 
-/// The error for an email address in use. Addresses are unique on the server, including those of deleted users.
+/// The error for an email address in use, the same whichever organization has its user. Addresses are unique on the
+/// server among users who are not deleted.
 pub(super) fn email_taken() -> Error {
-    Error::new(ErrorKind::Conflict, "EMAIL_TAKEN", "A user with this email address already exists on this server")
+    let message = "The email address is already in use on this server, where only one user can have it. Use another \
+        address, or ask the server's administrator: `orgkeys user list` shows who has it, and deleting that user frees it";
+    Error::new(ErrorKind::Conflict, "EMAIL_TAKEN", message)
 }
 
 /// Checks the limit of users. Deleted users count: their rows stay, so that the audit log can name them.

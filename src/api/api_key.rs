@@ -130,8 +130,8 @@ impl ApiKeyApi {
     ///
     /// Responses:
     /// - 201: The key was created. The result contains its secret.
-    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
-    ///   (`API_KEY_LIMIT_REACHED`).
+    /// - 400: A field is invalid, a project does not exist, the expiry is not in the future or not after the start, or a
+    ///   limit is reached (`API_KEY_LIMIT_REACHED`).
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/api/organizations/:organizationId/api-keys", method = "post", operation_id = "createApiKey")]
@@ -160,8 +160,8 @@ impl ApiKeyApi {
     ///
     /// Responses:
     /// - 200: The key after the change, with its secret masked.
-    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
-    ///   (`API_KEY_LIMIT_REACHED`).
+    /// - 400: A field is invalid, a project does not exist, the expiry is not in the future or not after the start, or a
+    ///   limit is reached (`API_KEY_LIMIT_REACHED`).
     /// - 403: The key's current or new role is above your own; you may not change the role or assign one of the
     ///   projects; you do not belong to this organization; or the credential is an API key.
     /// - 404: The organization has no key with this id, or none that you can see (`API_KEY_NOT_FOUND`).
@@ -186,8 +186,8 @@ impl ApiKeyApi {
     ///
     /// Responses:
     /// - 200: The key after the change, with its secret masked.
-    /// - 400: A field is invalid, a project does not exist, the expiry is not after the start, or a limit is reached
-    ///   (`API_KEY_LIMIT_REACHED`).
+    /// - 400: A field is invalid, a project does not exist, the expiry is not in the future or not after the start, or a
+    ///   limit is reached (`API_KEY_LIMIT_REACHED`).
     /// - 403: You are neither an owner of the project nor an administrator; the key's current or new role is above your
     ///   own; you may not change the role or assign one of the projects; or the credential is an API key.
     /// - 404: Your organization has no project with this id (`PROJECT_NOT_FOUND`), or the project has no key with this

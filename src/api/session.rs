@@ -1,4 +1,4 @@
-//! Operations on sessions: sign in, renew, sign out, list and end.
+//! Operations on sessions and access tokens: sign in, renew, sign out, create, list and end.
 
 mod wire;
 
@@ -8,7 +8,10 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 
-use self::wire::{Credentials, LoginAnswer, LoginResponse, RefreshAnswer, RefreshResponse, RefreshToken, TokenList};
+use self::wire::{
+    Credentials, LoginAnswer, LoginResponse, NewTokenAnswer, NewTokenBody, NewTokenResponse, RefreshAnswer,
+    RefreshResponse, RefreshToken, TokenList,
+};
 use super::Group;
 use super::http::auth::Auth;
 use super::http::body::Body;
@@ -17,7 +20,7 @@ use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::observe::From;
 use super::http::password_work::PasswordWork;
-use crate::actions::session;
+use crate::actions::{session, token};
 use crate::domain::id::TokenId;
 use crate::engine::app::App;
 
@@ -30,6 +33,7 @@ pub struct SessionApi {
 type LoginFail = ApiError<{ status::BAD_REQUEST | status::UNAUTHORIZED | status::RATE_LIMITED | status::BAD_BODY }>;
 type RefreshFail = ApiError<{ status::BAD_REQUEST | status::UNAUTHORIZED | status::BAD_BODY | status::RATE_LIMITED }>;
 type LogoutFail = ApiError<{ status::BAD_REQUEST | status::BAD_BODY }>;
+type CreateFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::BAD_BODY }>;
 type ListFail = ApiError<{ status::FORBIDDEN }>;
 type EndFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
 
@@ -67,15 +71,18 @@ impl SessionApi {
     /// Renew a session
     ///
     /// Returns a new access token, which replaces the previous one, and a new refresh token. A refresh token can be
-    /// used once. If it is used again, the session ends, because somebody else may have a copy of the token. Recorded
-    /// in the audit log as `session.refresh`, or as `session.reuse` if a second use ended the session.
+    /// used once. If it is used again within 10 seconds, for example by two browser tabs at once, the second call is
+    /// refused and the session goes on with the tokens of the first. If it is used again later, the session ends,
+    /// because somebody else may have a copy of the token. Recorded in the audit log as `session.refresh`, or as
+    /// `session.reuse` if a second use ended the session.
     ///
     /// Responses:
     /// - 200: The session was renewed. The previous access token and refresh token are no longer valid.
     /// - 400: The refresh token is missing, is longer than 200 bytes, or was sent under both names with different
     ///   values.
-    /// - 401: The refresh token is malformed, unknown, already used or expired, or its session has ended
-    ///   (`INVALID_REFRESH_TOKEN`). Sign in again.
+    /// - 401: The refresh token was used less than 10 seconds ago (`REFRESH_ALREADY_USED`): use the tokens of that call.
+    ///   Or it is malformed, unknown, expired or was used earlier, or its session has ended (`INVALID_REFRESH_TOKEN`):
+    ///   sign in again.
     #[oai(path = "/user/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(&self, from: From, body: Body<RefreshToken>) -> Result<RefreshResponse, RefreshFail> {
         let token = body.0.parse()?;
@@ -87,7 +94,8 @@ impl SessionApi {
     ///
     /// Ends the session that the refresh token belongs to. The session's access token is refused as soon as the
     /// response is sent. Succeeds without effect if the session has already ended or the refresh token is unknown.
-    /// Recorded in the audit log as `token.revoke`, or as `session.reuse` if the refresh token had been used.
+    /// Recorded in the audit log as `token.revoke`, or as `session.reuse` if the refresh token had been used more than
+    /// 10 seconds before.
     ///
     /// Responses:
     /// - 200: The session has ended.
@@ -100,6 +108,24 @@ impl SessionApi {
             ending.await?;
         }
         Ok(Json(Done::because("Signed out successfully")))
+    }
+
+    /// Create an access token
+    ///
+    /// Creates an access token for your own account, for example for a script, or to replace one that expires soon. The
+    /// response contains its secret. It cannot be retrieved again, because only its digest is stored. The token acts for
+    /// you with your current role until it expires, you revoke it (`deleteToken`) or you are deleted. You can have 100
+    /// valid access tokens; sessions do not count. Recorded in the audit log as `token.create`.
+    ///
+    /// Responses:
+    /// - 201: The access token was created. The response contains its secret.
+    /// - 400: A field is missing or invalid, or you already have 100 valid access tokens (`TOKEN_LIMIT_REACHED`).
+    /// - 403: The credential is an API key (`API_KEY_NOT_ALLOWED`).
+    #[oai(path = "/token", method = "post", operation_id = "createToken")]
+    async fn create(&self, auth: Auth, body: Body<NewTokenBody>) -> Result<NewTokenResponse, CreateFail> {
+        let new = body.0.parse()?;
+        let made = token::create(&self.app, &auth.0, new).await?;
+        Ok(NewTokenResponse::Made(Json(NewTokenAnswer::of(made)), NO_STORE.to_owned()))
     }
 
     /// List your sessions and access tokens

@@ -9,7 +9,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
-use self::wire::{NewUserAnswer, NewUserBody, RenewedInvitation, UserAnswer, UserChange, UserItem, UserList};
+use self::wire::{
+    NewUserAnswer, NewUserBody, RenewedInvitation, UserAnswer, UserChange, UserDeletedAnswer, UserItem, UserList,
+};
 use super::Group;
 use super::http::auth::Auth;
 use super::http::body::Body;
@@ -62,6 +64,7 @@ type CreateFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::C
 type UpdateFail =
     ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::NOT_FOUND | status::CONFLICT | status::BAD_BODY }>;
 type ManageFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::NOT_FOUND }>;
+type ActivateFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::NOT_FOUND | status::CONFLICT }>;
 
 #[OpenApi(tag = "Group::People")]
 impl UserApi {
@@ -104,7 +107,7 @@ impl UserApi {
     /// - 400: A field is invalid; the password is missing, too short or too common; or the organization already has
     ///   `people_max` users (`USER_LIMIT_REACHED`).
     /// - 403: Your role is below WORKSPACES or below the new user's role, or the credential is an API key.
-    /// - 409: An account on this server already has this email address (`EMAIL_TAKEN`).
+    /// - 409: A user of this server, in whichever organization, already has this email address (`EMAIL_TAKEN`).
     #[oai(path = "/organization/users", method = "post", operation_id = "createUser")]
     async fn create(&self, auth: Auth, body: Body<NewUserBody>) -> Result<NewUserResponse, CreateFail> {
         let (new, chosen) = body.0.parse()?;
@@ -175,11 +178,13 @@ impl UserApi {
     /// Delete a user of your organization
     ///
     /// Permanently revokes the user's sessions, access tokens and invitation. The account itself can be activated again
-    /// with `activateUser`. You cannot delete yourself, a user whose role is above your own, or the last OWNER.
+    /// with `activateUser`, unless somebody else has taken the email address, which the deletion frees. API keys that the
+    /// user created stay valid, and the user may have kept copies of their secrets: the response names them, so that you
+    /// can rotate or delete them. You cannot delete yourself, a user whose role is above your own, or the last OWNER.
     /// Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `user.delete`.
     ///
     /// Responses:
-    /// - 200: The user was deleted.
+    /// - 200: The user was deleted. The response names the API keys that the user created.
     /// - 400: The user is you (`CANNOT_DELETE_YOURSELF`) or is already deleted (`USER_ALREADY_DELETED`).
     /// - 403: Your role is below ADMINISTRATOR or below the user's, or the credential is an API key.
     /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
@@ -190,23 +195,25 @@ impl UserApi {
         /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
-    ) -> Result<Json<Done>, ManageFail> {
+    ) -> Result<Json<UserDeletedAnswer>, ManageFail> {
         let id = UserId::parse(&user);
-        user::delete(&self.app, &auth.0, id).await?;
-        Ok(Json(Done::because("User deleted successfully")))
+        let created = user::delete(&self.app, &auth.0, id).await?;
+        Ok(Json(wire::deleted(created)))
     }
 
     /// Activate a deleted user
     ///
     /// The user's old password works again. A user who had no password needs a new invitation. Your role must not be
-    /// below the user's, nor below the role of whoever deleted the user, which is ADMINISTRATOR or OWNER. Recorded in
-    /// the audit log as `user.activate`.
+    /// below the user's, nor below the role of whoever deleted the user, which is ADMINISTRATOR or OWNER. Deleting the
+    /// user freed their email address, so they cannot be activated while another user has it. Recorded in the audit log
+    /// as `user.activate`.
     ///
     /// Responses:
     /// - 200: The user is active again.
     /// - 400: The user is not deleted (`USER_NOT_DELETED`).
     /// - 403: Your role is below the user's or below that of whoever deleted the user, or the credential is an API key.
     /// - 404: Your organization has no user with this id (`USER_NOT_FOUND`).
+    /// - 409: A user of this server has taken the email address meanwhile (`EMAIL_TAKEN`).
     #[oai(path = "/organization/users/:userId/activate", method = "post", operation_id = "activateUser")]
     async fn activate(
         &self,
@@ -214,7 +221,7 @@ impl UserApi {
         /// Id of the user.
         #[oai(name = "userId")]
         user: Path<String>,
-    ) -> Result<Json<Done>, ManageFail> {
+    ) -> Result<Json<Done>, ActivateFail> {
         let id = UserId::parse(&user);
         user::activate(&self.app, &auth.0, id).await?;
         Ok(Json(Done::because("User activated successfully")))

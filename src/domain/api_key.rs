@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::id::{ApiKeyId, OrgId, ProjectId};
+use super::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use super::role::Role;
 use super::text::{self, InvalidField};
 use super::time::Time;
@@ -19,9 +19,6 @@ pub const MOST_PROJECTS: usize = 100;
 /// The maximum time for which a rotated key and its successor may both be valid.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
 
-/// How many days before its end a key's expiry is announced, in ascending order.
-pub const ANNOUNCED: [u32; 3] = [1, 7, 30];
-
 /// An API key, without its secret.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
@@ -35,6 +32,8 @@ pub struct ApiKey {
     pub mask: String,
     /// When the key was created.
     pub created_at: Time,
+    /// The user who created it, or rotated its predecessor; `None` for a key from before this was recorded.
+    pub created_by: Option<UserId>,
     /// When the key was rotated, if it was.
     pub rotated_at: Option<Time>,
     /// When the key was last used; may lag by up to a minute.
@@ -128,6 +127,17 @@ impl Window {
             Some(end) if end <= start => Err(InvalidField::new(field, "must be later than the start")),
             _ => Ok(Self { start, end }),
         }
+    }
+}
+
+/// Checks that a key does not end at `now` or earlier; `field` names the field to blame.
+pub fn check_end(field: &'static str, end: Option<Time>, now: Time) -> Result<(), InvalidField> {
+    match end {
+        Some(end) if end <= now => {
+            let problem = "must be in the future: to end a key now, disable or delete it";
+            Err(InvalidField::new(field, problem))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -56,8 +56,9 @@ pub enum Event {
     UserUpdated { user: UserId },
     /// A user's role was changed.
     UserRoleChanged { user: UserId, from: Role, to: Role },
-    /// A user was deleted, and this many of their tokens and sessions ended.
-    UserDeleted { user: UserId, tokens_ended: usize },
+    /// A user was deleted, and this many of their tokens and sessions ended. They had created these API keys, or `made` in
+    /// total if there are more, which stay valid.
+    UserDeleted { user: UserId, tokens_ended: usize, api_keys: Vec<ApiKeyId>, made: i64 },
     /// A deleted user was activated again.
     UserActivated { user: UserId },
     /// A user was read.
@@ -72,6 +73,8 @@ pub enum Event {
     TokenCreated { token: TokenId, user: UserId, expires: Option<Time> },
     /// An access token was revoked, or a session ended.
     TokenRevoked { token: TokenId, user: UserId },
+    /// An access token of an owner or administrator expires within this many days.
+    TokenExpiring { token: TokenId, user: UserId, days: u32, ends: Time },
     /// A user signed in, which started a session.
     LoggedIn { session: TokenId, user: UserId },
     /// A session was refreshed.

@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod audit;
 pub mod delivery;
 pub mod event;
+pub mod expiry;
 pub mod id;
 pub mod node;
 pub mod org;

@@ -1,5 +1,5 @@
 //! Sessions. Signing in issues a short-lived access token, and a refresh token that renews both. Using a refresh token
-//! twice ends the session.
+//! again ends the session, unless it happens within seconds of the first use.
 
 use std::time::Duration;
 
@@ -12,6 +12,10 @@ pub const ACCESS_TTL: Duration = Duration::from_hours(1);
 
 /// The lifetime of a refresh token, and therefore of a session that is not refreshed.
 pub const REFRESH_TTL: Duration = Duration::from_hours(30 * 24);
+
+/// How long after its first use a refresh token may be used again without ending its session: two tabs of a browser may
+/// renew it at once. The second use is refused.
+pub const REUSE_GRACE: Duration = Duration::from_secs(10);
 
 /// The lifetime of an invitation.
 pub const INVITATION_TTL: Duration = Duration::from_hours(72);
@@ -45,6 +49,8 @@ pub struct OwnToken {
     pub is_session: bool,
     /// The device name that the session's client reported.
     pub device: Option<String>,
+    /// The name of a token that its user created.
+    pub name: Option<String>,
     /// When it was created.
     pub created_at: Time,
     /// When it expires; for a session, unless it is refreshed. `None`: never.

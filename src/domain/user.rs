@@ -1,5 +1,8 @@
 //! Users, each of one organization, and the access tokens with which callers authenticate.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::id::{OrgId, TokenId, UserId};
 use super::role::Role;
 use super::text::{self, InvalidField};
@@ -9,6 +12,12 @@ use super::time::Time;
 /// long.
 pub const MOST_PER_ORG: u32 = 100_000;
 
+/// The maximum number of access tokens of one user that are valid at a time, for those that create them over HTTP.
+pub const MOST_TOKENS: u32 = 100;
+
+/// The shortest and the longest lifetime of an access token that is created over HTTP.
+const TOKEN_TTL: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
+
 /// A user, who belongs to exactly one organization.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -16,7 +25,7 @@ pub struct User {
     pub id: UserId,
     /// The organization that the user belongs to.
     pub org: OrgId,
-    /// The e-mail address, unique on the server in any letter case.
+    /// The e-mail address, in any letter case unique on the server among users who are not deleted.
     pub email: String,
     /// First name.
     pub name: String,
@@ -37,6 +46,8 @@ pub struct Token {
     pub id: TokenId,
     /// The user that the token belongs to.
     pub user: UserId,
+    /// What the user calls it, if they created it over HTTP.
+    pub name: Option<String>,
     /// When the token was created.
     pub created_at: Time,
     /// When the token expires; `None`: never.
@@ -55,6 +66,18 @@ pub fn parse_email(value: &str) -> Result<String, InvalidField> {
         [local, host] if !local.is_empty() && !host.is_empty() && !email.contains(char::is_whitespace) => Ok(email),
         _ => Err(InvalidField::new("email", "must be an address such as admin@example.org")),
     }
+}
+
+/// Parses the name of an access token: 1 to 100 characters.
+pub fn parse_token_name(value: &str) -> Result<String, InvalidField> {
+    text::parse("name", value, 1..=100)
+}
+
+/// Parses the lifetime of an access token, in seconds: one minute to 366 days.
+pub fn parse_token_ttl(seconds: i64) -> Result<Duration, InvalidField> {
+    let ttl = u64::try_from(seconds).ok().map(Duration::from_secs).filter(|ttl| TOKEN_TTL.contains(ttl));
+    let (least, most) = (TOKEN_TTL.start().as_secs(), TOKEN_TTL.end().as_secs());
+    ttl.ok_or_else(|| InvalidField::new("ttlSeconds", format!("must be {least} to {most} seconds, which is 366 days")))
 }
 
 /// Parses a first name, which is required: 1 to 100 characters.

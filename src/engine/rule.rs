@@ -11,7 +11,7 @@ pub enum Rule {
     SeesOwnProfile,
     /// To change the caller's own account.
     ManagesOwnAccount,
-    /// To see and end the caller's own sessions.
+    /// To see and end the caller's own sessions and access tokens, and to create access tokens.
     ManagesOwnSessions,
     /// To begin or renew a session with a credential in the request itself.
     SignsIn,

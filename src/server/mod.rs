@@ -124,7 +124,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             stats: Arc::new(Stats::new(Arc::clone(&system))),
             trusted_proxies: settings.trusted_proxy.clone(),
-            cors_origins: settings.cors_origins.clone(),
+            cors_origins: settings.cors_origins.iter().map(|origin| origin.0.clone()).collect(),
             metrics_token: settings.metrics_token.clone(),
             // Half of the timeout, because a client that reads nothing for all of it is disconnected and cannot be told
             // why.

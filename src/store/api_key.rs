@@ -1,5 +1,6 @@
 //! API keys: stored as the digest of the secret, the settings and the projects. The secret itself is never stored.
 
+pub mod creator;
 pub mod ending;
 
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use crate::domain::time::Time;
 
 const COLUMNS: &str =
     "id, org, role, start_at, expire_at, disabled, name, note, mask, created_at, rotated_at, last_used,
-    last_address";
+    last_address, created_by";
 
 /// The keys that a caller can see: all, or only those limited to projects of which `?2` is an owner.
 const SEEN: &str = "FROM api_key WHERE org = ?1 AND ((
@@ -88,6 +89,8 @@ pub struct New<'a> {
     pub mask: &'a str,
     /// When the key is created.
     pub at: Time,
+    /// The user who creates it.
+    pub by: Option<UserId>,
 }
 
 /// A limit on live keys, as of a moment.
@@ -116,10 +119,10 @@ pub struct ApiKeyFilter {
 
 /// Inserts a key without its projects; `None` if the organization has reached its limit.
 pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<Option<ApiKeyId>, StoreError> {
-    let New { org, terms, digest, mask, at } = new;
+    let New { org, terms, digest, mask, at, by } = new;
     let sql = format!(
-        "INSERT INTO api_key (org, digest, mask, name, note, role, start_at, expire_at, disabled, created_at)
-         SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+        "INSERT INTO api_key (org, digest, mask, name, note, role, start_at, expire_at, disabled, created_at, created_by)
+         SELECT ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
          WHERE (SELECT count(*) FROM api_key WHERE org = ?3 AND {COUNTS}) < ?2 OR ?2 IS NULL RETURNING id"
     );
     let added = tx.returning(
@@ -136,7 +139,8 @@ pub fn insert(tx: &WriteTx<'_>, new: &New<'_>, limit: Option<Limit>) -> Result<O
             terms.window.start.millis(),
             terms.window.end.map(Time::millis),
             terms.disabled,
-            at.millis()
+            at.millis(),
+            by.as_ref().map(UserId::as_bytes)
         ],
         |row| id(row, 0),
     )?;
@@ -301,6 +305,7 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         rotated_at: time(10)?,
         last_used: time(11)?,
         last_address: row.get(12)?,
+        created_by: row.get::<_, Option<[u8; 16]>>(13)?.map(UserId::from_bytes),
     })
 }
 

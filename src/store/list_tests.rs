@@ -26,14 +26,14 @@ fn database(ended: u32, others: u32) -> Connection {
              VALUES (zeroblob(16), zeroblob(16), 'u', '', 0, 0, zeroblob(68), 0);
          INSERT INTO audit VALUES (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL,
              zeroblob(32), zeroblob(32));
-         {live} INSERT INTO token SELECT {id}, zeroblob(16), randomblob(32), n, 100, NULL, NULL, iif(n % 2, 100, NULL), NULL
-             FROM numbers;
+         {live} INSERT INTO token SELECT {id}, zeroblob(16), randomblob(32), n, 100, NULL, NULL, iif(n % 2, 100, NULL), NULL, NULL,
+             NULL FROM numbers;
          {ended} INSERT INTO token SELECT randomblob(16), zeroblob(16), randomblob(32), n, iif(n % 3, 5, 100), iif(n % 2, 6, NULL),
-             NULL, 7, NULL FROM numbers;
+             NULL, 7, NULL, NULL, NULL FROM numbers;
          {others} INSERT INTO person SELECT {id}, zeroblob(16), n || '@b', n || '@b', '', '', 0, 1, 0, iif(n % 2, 0, NULL), NULL,
              iif(n % 2, 255, NULL) FROM numbers;
-         {others} INSERT INTO api_key SELECT n, zeroblob(16), randomblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL
-             FROM numbers;
+         {others} INSERT INTO api_key SELECT n, zeroblob(16), randomblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL,
+             NULL FROM numbers;
          {others} INSERT INTO node SELECT {id}, zeroblob(16), n, 'r', '', '', '', 1, NULL, 0, iif(n % 2, 0, NULL), NULL FROM numbers;
          {others} INSERT INTO delivery SELECT {id}, zeroblob(16), 1, iif(n % 2, 'failed', 'pending'), 0, 0, NULL, NULL, 0,
              iif(n % 2, 0, NULL) FROM numbers"

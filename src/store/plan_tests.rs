@@ -7,7 +7,7 @@ use super::migrate;
 use super::sql_tests::statements;
 
 /// A statement, or how one starts or ends, and the steps of its plan.
-const PLANS: [(&str, &[&str]); 20] = [
+const PLANS: [(&str, &[&str]); 21] = [
     // A registration: the node by its address, inserting or refreshing it, the signature, and the audit log entry.
     ("FROM node WHERE org = ?1 AND ip = ?2", &["SEARCH node USING INDEX sqlite_autoindex_node_2 (org=? AND ip=?)"]),
     ("UPDATE node SET region", &["SEARCH node USING PRIMARY KEY (id=?)"]),
@@ -41,7 +41,14 @@ const PLANS: [(&str, &[&str]); 20] = [
             "SEARCH person USING PRIMARY KEY (id=?)",
         ],
     ),
-    ("FROM person WHERE email_key = ?1", &["SEARCH person USING INDEX sqlite_autoindex_person_2 (email_key=?)"]),
+    (
+        "FROM person WHERE email_key = ?1 AND deleted_at IS NULL",
+        &["SEARCH person USING INDEX person_by_email (email_key=?)"],
+    ),
+    (
+        "ORDER BY deleted_at DESC, id DESC LIMIT 1",
+        &["SEARCH person USING INDEX person_deleted_by_email (email_key=? AND deleted_at>?)"],
+    ),
     // The keys and the nodes of an organization.
     ("created_at FROM org_key WHERE org = ?1 ORDER BY id DESC", &["SEARCH org_key USING INDEX org_key_by_org (org=?)"]),
     (

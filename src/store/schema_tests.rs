@@ -12,9 +12,10 @@ use super::{connection, open};
 const ROWS: &str = "
     INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
     INSERT INTO person VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL);
-    INSERT INTO token VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 0, NULL, NULL, NULL, NULL, NULL);
+    INSERT INTO token VALUES (zeroblob(16), zeroblob(16), zeroblob(32), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     INSERT INTO project VALUES (zeroblob(16), zeroblob(16), 'p', 0);
-    INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL);
+    INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL,
+        NULL);
     INSERT INTO org_key VALUES (zeroblob(16), zeroblob(16), zeroblob(294), 0);
     INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL, NULL);
     INSERT INTO audit VALUES

@@ -8,17 +8,17 @@ use super::touched::Touched;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::id::{OrgId, TokenId, UserId};
-use crate::domain::session::{OwnToken, REFRESH_TTL, Session};
+use crate::domain::session::{OwnToken, REFRESH_TTL, REUSE_GRACE, Session};
 use crate::domain::time::Time;
 
 /// The maximum number of concurrent sessions per user: they are held in memory, and listed without paging.
 const MOST: u32 = 1_000;
 
-/// How long the row of an ended session is stored.
+/// How long the row of an ended session or access token is stored.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// How many ended sessions or old refresh tokens are removed with each sign-in or refresh, so that no call pays for
-/// many.
+/// How many ended sessions and access tokens, or old refresh tokens, are removed with each sign-in, new access token or
+/// refresh, so that no call pays for many.
 const FORGOTTEN_AT_ONCE: u32 = 8;
 
 /// When a token ends or ended, as in the index; null for one that is valid until it is revoked.
@@ -34,12 +34,23 @@ pub struct Refresh {
     pub user: UserId,
     /// The organization of the user.
     pub org: OrgId,
-    /// Whether the refresh token was used before.
-    pub used: bool,
+    /// When the refresh token was used, if it was.
+    pub used_at: Option<Time>,
     /// Whether the session was ended, or its user deleted.
     ended: bool,
     /// When the session ends unless it is refreshed.
     until: Time,
+}
+
+/// What a use of a refresh token means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshUsage {
+    /// It renews the session.
+    First,
+    /// It was used a moment ago, probably by the same client.
+    Repeated,
+    /// It was used long enough ago that one of the two uses may be a thief's.
+    Reused,
 }
 
 impl Refresh {
@@ -47,6 +58,16 @@ impl Refresh {
     #[must_use]
     pub fn stands(&self, now: Time) -> bool {
         !self.ended && now < self.until
+    }
+
+    /// Returns what another use of the refresh token at `now` means.
+    #[must_use]
+    pub fn usage(&self, now: Time) -> RefreshUsage {
+        match self.used_at {
+            None => RefreshUsage::First,
+            Some(at) if now < at.plus(REUSE_GRACE) => RefreshUsage::Repeated,
+            Some(_) => RefreshUsage::Reused,
+        }
     }
 }
 
@@ -76,7 +97,7 @@ pub fn insert(
 
 /// Returns the session and the state of the refresh token with this digest.
 pub fn find_by_refresh(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<Refresh>, StoreError> {
-    let sql = "SELECT token.id, token.person, used_at IS NOT NULL, revoked_at IS NOT NULL OR deleted_at IS NOT NULL,
+    let sql = "SELECT token.id, token.person, used_at, revoked_at IS NOT NULL OR deleted_at IS NOT NULL,
             refresh_until, refresh_token.digest, org
         FROM refresh_token JOIN token ON token.id = refresh_token.session JOIN person ON person.id = token.person
         WHERE refresh_token.digest = ?1";
@@ -84,10 +105,10 @@ pub fn find_by_refresh(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<R
     Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(refresh, _)| refresh))
 }
 
-/// Marks a refresh token as used; `false` if it was used before.
-pub fn spend_refresh(tx: &WriteTx<'_>, digest: &TokenDigest, now: Time) -> Result<bool, StoreError> {
-    let sql = "UPDATE refresh_token SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL";
-    Ok(tx.execute(sql, params![digest, now.millis()])? == 1)
+/// Marks a refresh token as used.
+pub fn spend_refresh(tx: &WriteTx<'_>, digest: &TokenDigest, now: Time) -> Result<(), StoreError> {
+    let sql = "UPDATE refresh_token SET used_at = ?2 WHERE digest = ?1";
+    tx.execute(sql, params![digest, now.millis()]).map(drop)
 }
 
 /// Gives a session new tokens and later ends; the previous access token becomes invalid immediately. Some refresh
@@ -115,13 +136,23 @@ pub fn renew(
 /// Returns the valid sessions and access tokens of a user, newest first.
 pub fn list(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Vec<OwnToken>, StoreError> {
     let sql = format!(
-        "SELECT id, refresh_until IS NOT NULL, device, created_at, coalesce(refresh_until, expires_at), last_used
+        "SELECT id, refresh_until IS NOT NULL, device, created_at, coalesce(refresh_until, expires_at), last_used, name
          FROM token WHERE revoked_at IS NULL AND id IN (
              SELECT id FROM token INDEXED BY token_by_end WHERE person = ?1 AND {ENDS} IS NULL
              UNION ALL SELECT id FROM token INDEXED BY token_by_end WHERE person = ?1 AND {ENDS} > ?2)
          ORDER BY id DESC"
     );
     tx.rows(&sql, params![user.as_bytes(), now.millis()], own_token)
+}
+
+/// Returns how many access tokens of a user are valid, without sessions.
+pub fn count_tokens(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<u32, StoreError> {
+    let sql = format!(
+        "SELECT count(*) FROM token WHERE refresh_until IS NULL AND revoked_at IS NULL AND id IN (
+             SELECT id FROM token INDEXED BY token_by_end WHERE person = ?1 AND {ENDS} IS NULL
+             UNION ALL SELECT id FROM token INDEXED BY token_by_end WHERE person = ?1 AND {ENDS} > ?2)"
+    );
+    Ok(tx.row(&sql, params![user.as_bytes(), now.millis()], |row| row.get(0))?.unwrap_or(0))
 }
 
 /// Ends a session or an access token of a user; `false` if the user has no valid one with this id.
@@ -147,12 +178,9 @@ pub fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<TokenI
     Ok(surplus)
 }
 
-/// Removes some of a user's sessions that ended long ago.
+/// Removes some of a user's sessions and access tokens that ended long ago.
 pub fn forget_ended(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT id FROM token INDEXED BY token_by_end
-         WHERE person = ?1 AND {ENDS} <= ?2 AND refresh_until IS NOT NULL LIMIT ?3"
-    );
+    let sql = format!("SELECT id FROM token INDEXED BY token_by_end WHERE person = ?1 AND {ENDS} <= ?2 LIMIT ?3");
     for id in tx.rows(&sql, params![user.as_bytes(), now.minus(KEPT).millis(), FORGOTTEN_AT_ONCE], id)? {
         forget(tx, id)?;
     }
@@ -177,7 +205,7 @@ fn refresh(row: &Row<'_>) -> rusqlite::Result<Refresh> {
     Ok(Refresh {
         session: TokenId::from_bytes(row.get(0)?),
         user: UserId::from_bytes(row.get(1)?),
-        used: row.get(2)?,
+        used_at: row.get::<_, Option<i64>>(2)?.map(Time::from_millis),
         ended: row.get(3)?,
         until: Time::from_millis(row.get(4)?),
         org: OrgId::from_bytes(row.get(6)?),
@@ -193,5 +221,6 @@ fn own_token(row: &Row<'_>) -> rusqlite::Result<OwnToken> {
         created_at: Time::from_millis(row.get(3)?),
         ends_at: time(4)?,
         last_used: time(5)?,
+        name: row.get(6)?,
     })
 }

@@ -1,5 +1,7 @@
 //! Access tokens: the digest and the times. The token itself is never stored.
 
+pub mod ending;
+
 use rusqlite::{Row, params};
 
 use super::touched::Touched;
@@ -23,23 +25,24 @@ pub struct TokenStatus {
     pub user_deleted: bool,
 }
 
-const COLUMNS: &str = "id, person, created_at, expires_at, revoked_at, last_used";
+const COLUMNS: &str = "id, person, created_at, expires_at, revoked_at, last_used, name";
 
 const STANDING: &str = "SELECT token.id, token.person, token.created_at, token.expires_at, token.revoked_at,
-        token.last_used, person.org, person.role, person.deleted_at IS NOT NULL, token.digest
+        token.last_used, token.name, person.org, person.role, person.deleted_at IS NOT NULL, token.digest
     FROM token JOIN person ON person.id = token.person";
 
 /// Inserts a token; `false` if there is one with this digest already.
 pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<bool, StoreError> {
     let added = tx.execute(
-        "INSERT INTO token (id, person, digest, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO token (id, person, digest, created_at, expires_at, name) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (digest) DO NOTHING",
         params![
             token.id.as_bytes(),
             token.user.as_bytes(),
             digest,
             token.created_at.millis(),
-            token.expires_at.map(Time::millis)
+            token.expires_at.map(Time::millis),
+            token.name
         ],
     )?;
     tx.touches.add(Touched::Token(token.id));
@@ -49,7 +52,7 @@ pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<b
 /// Returns the token with this digest.
 pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<TokenStatus>, StoreError> {
     let found = tx.row(&format!("{STANDING} WHERE token.digest = ?1"), [digest], |row| {
-        Ok((standing(row)?, row.get::<_, TokenDigest>(9)?))
+        Ok((standing(row)?, row.get::<_, TokenDigest>(10)?))
     })?;
     Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(standing, _)| standing))
 }
@@ -73,7 +76,7 @@ pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreEr
 /// Returns the tokens that are neither revoked nor of a deleted user, or the one with this id if it is such, each with
 /// its digest.
 pub(super) fn live(tx: &ReadTx<'_>, id: Option<TokenId>) -> Result<Vec<(TokenDigest, TokenStatus)>, StoreError> {
-    let known = |row: &Row<'_>| Ok((row.get(9)?, standing(row)?));
+    let known = |row: &Row<'_>| Ok((row.get(10)?, standing(row)?));
     let sql = format!("{STANDING} WHERE token.revoked_at IS NULL AND person.deleted_at IS NULL");
     match id {
         Some(id) => tx.rows(&format!("{sql} AND token.id = ?1"), [id.as_bytes()], known),
@@ -128,14 +131,15 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
         expires_at: time(3)?,
         revoked_at: time(4)?,
         last_used: time(5)?,
+        name: row.get(6)?,
     })
 }
 
 fn standing(row: &Row<'_>) -> rusqlite::Result<TokenStatus> {
     Ok(TokenStatus {
         token: token(row)?,
-        org: OrgId::from_bytes(row.get(6)?),
-        role: row.get(7)?,
-        user_deleted: row.get(8)?,
+        org: OrgId::from_bytes(row.get(7)?),
+        role: row.get(8)?,
+        user_deleted: row.get(9)?,
     })
 }

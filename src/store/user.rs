@@ -16,12 +16,13 @@ const COLUMNS: &str = "id, org, email, name, last_name, role, validated, deleted
 const NOT_THE_LAST_OWNER: &str = "(role <> 255 OR EXISTS (SELECT 1 FROM person AS other WHERE other.org = person.org
     AND other.role = 255 AND other.id <> person.id AND other.deleted_at IS NULL AND other.validated = 1))";
 
-/// Inserts a user, with the hash of the password if there is one; `false` if the server already has a user with this
-/// e-mail address.
+/// Inserts a user, with the hash of the password if there is one; `false` if a user of the server who is not deleted has
+/// this e-mail address.
 pub fn insert(tx: &WriteTx<'_>, user: &User, password: Option<&str>, now: Time) -> Result<bool, StoreError> {
     let added = tx.execute(
         "INSERT INTO person (id, org, email, email_key, name, last_name, role, validated, created_at, password)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (email_key) DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (email_key) WHERE deleted_at IS NULL
+         DO NOTHING",
         params![
             user.id.as_bytes(),
             user.org.as_bytes(),
@@ -74,7 +75,8 @@ pub fn deleted_by(tx: &ReadTx<'_>, id: UserId) -> Result<Option<Role>, StoreErro
     tx.row(sql, [id.as_bytes()], |row| row.get(0))
 }
 
-/// Activates a deleted user. Of the user's credentials, only the password is still valid.
+/// Activates a deleted user whose e-mail address nobody has taken. Of the user's credentials, only the password is still
+/// valid.
 pub fn activate(tx: &WriteTx<'_>, id: UserId) -> Result<(), StoreError> {
     tx.touches.add(Touched::User(id));
     tx.execute("UPDATE person SET deleted_at = NULL, deleted_by = NULL WHERE id = ?1", [id.as_bytes()]).map(drop)
@@ -109,9 +111,19 @@ pub fn find(tx: &ReadTx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
     tx.row(&format!("SELECT {COLUMNS} FROM person WHERE id = ?1"), [id.as_bytes()], user)
 }
 
-/// Returns the user with this e-mail address, in any letter case.
+/// Returns the user who has this e-mail address, in any letter case. A deleted user has none any more.
 pub fn find_by_email(tx: &ReadTx<'_>, email: &str) -> Result<Option<User>, StoreError> {
-    tx.row(&format!("SELECT {COLUMNS} FROM person WHERE email_key = ?1"), [email.to_lowercase()], user)
+    let sql = format!("SELECT {COLUMNS} FROM person WHERE email_key = ?1 AND deleted_at IS NULL");
+    tx.row(&sql, [email.to_lowercase()], user)
+}
+
+/// Returns the user who was the last to be deleted of those who had this e-mail address.
+pub fn find_deleted_by_email(tx: &ReadTx<'_>, email: &str) -> Result<Option<User>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM person WHERE email_key = ?1 AND deleted_at IS NOT NULL
+         ORDER BY deleted_at DESC, id DESC LIMIT 1"
+    );
+    tx.row(&sql, [email.to_lowercase()], user)
 }
 
 /// Returns the users of one organization, or of all, newest first, without deleted ones.

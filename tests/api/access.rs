@@ -61,6 +61,7 @@ const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("loginUser", EVERYBODY, None),
     ("refreshSession", EVERYBODY, None),
     ("logoutUser", EVERYBODY, None),
+    ("createToken", [401, 401, 401, 401, 201, 201, 201, 201, 201], None),
     ("listTokens", MEMBERS, None),
     ("deleteToken", MEMBERS, None),
     ("getAccount", MEMBERS, None),

@@ -18,13 +18,13 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
 /// Runs the housekeeping of a minute.
-async fn keep_house(server: &Server) {
+pub async fn keep_house(server: &Server) {
     let system = Arc::clone(&server.system);
     blocking(move || assert!(Jobs::new(system, 0).run_due(0).is_empty())).await;
 }
 
 /// The id and detail of each announcement so far, in order.
-async fn announced(server: &Server, action: &str) -> Vec<(String, Value)> {
+pub async fn announced(server: &Server, action: &str) -> Vec<(String, Value)> {
     let recorded = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);
     recorded
         .map(|entry| {

@@ -256,16 +256,19 @@ async fn changes_to_a_key_apply_from_the_next_request_on() {
         (json!({ "roleId": 254, "listProjectsId": [scene.first] }), (403, 403)),
         (json!({ "roleId": 254, "listProjectsId": [] }), (200, 404)),
         (json!({ "startDate": "2024-01-15T10:30:00.001Z" }), (401, 401)),
-        (
-            json!({ "startDate": "2024-01-15T10:29:00Z", "expireDate": "2024-01-15T10:30:00Z", "hasExpireTime": true }),
-            (401, 401),
-        ),
+        (json!({ "roleId": 0, "expireDate": "2024-01-15T10:30:00.001Z", "hasExpireTime": true }), (200, 403)),
         (json!({ "roleId": 254 }), (200, 404)),
     ];
     for (more, statuses) in steps {
         scene.change(&scene.owner, &org, id, &more).await.result();
         assert_eq!((nodes().await, delete().await), statuses, "{more}");
     }
+    let soon = json!({ "roleId": 254, "expireDate": "2024-01-15T10:30:00.001Z", "hasExpireTime": true });
+    scene.change(&scene.owner, &org, id, &soon).await.result();
+    server.pass(1);
+    assert_eq!((nodes().await, delete().await), (401, 401));
+    scene.change(&scene.owner, &org, id, &json!({ "roleId": 254 })).await.result();
+    assert_eq!((nodes().await, delete().await), (200, 404));
     server.call_as(&scene.owner, Method::DELETE, &format!("{org}/{id}"), None).await.result();
     assert_eq!((nodes().await, delete().await), (401, 401));
 }

@@ -2,10 +2,11 @@
 
 use hyper::Method;
 use orgkeys::domain::role::Role;
+use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::api_keys::keys_of;
-use crate::harness::{Server, new_api_key};
+use crate::harness::{Answer, Server, new_api_key};
 
 /// The body that creates a key with these dates.
 fn dated(start: &Value, end: &Value, ends: bool) -> Value {
@@ -49,7 +50,7 @@ async fn validity_dates_are_normalized_or_rejected() {
         (json!("2024-01-15T12:30:00+02:00"), json!("9999-12-31T23:59:59.999Z"), true, (now, json!(last))),
         (json!("2024-01-15T10:30:00Z"), json!("9999-12-31T23:59:59.9999999Z"), true, (now, json!(last))),
         (json!("9999-12-31T23:59:59.999Z"), Value::Null, false, (last, Value::Null)),
-        (json!("0001-01-01T00:00:00Z"), json!(now), true, ("0001-01-01T00:00:00.000Z", json!(now))),
+        (json!("0001-01-01T00:00:00Z"), json!(last), true, ("0001-01-01T00:00:00.000Z", json!(last))),
         (json!("2024-01-15T10:30:00.0009Z"), Value::Null, false, (now, Value::Null)),
     ];
     for (start, end, ends, (starts, expires)) in good {
@@ -96,7 +97,46 @@ async fn validity_dates_are_normalized_or_rejected() {
             assert!(!text.contains("2025-02-30") && !text.contains("never"), "{text} repeats the value");
         }
     }
-    let past = dated(&Value::Null, &json!("2024-01-15T10:29:59Z"), true);
-    let answer = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&past)).await;
-    assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "a window that starts now and ends in the past");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expiry_that_is_not_in_the_future_is_refused() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let project = server.project(&owner, "web").await;
+    let (id, _) = server.api_key(&owner, Role::User, &[&project]).await;
+    let of_project = format!("/api/projects/{project}/api-keys");
+    let long_ago = json!("2020-01-01T00:00:00Z");
+    let change = |end: &str, ends: bool| {
+        json!({
+            "id": id, "name": "a", "startDate": long_ago, "expireDate": end, "hasExpireTime": ends, "roleId": 0,
+        })
+    };
+    let judge = |answer: &Answer, is_accepted: bool, field: &str| {
+        if is_accepted {
+            assert!(answer.status.is_success(), "{answer:?}");
+        } else {
+            let message = format!("{field} must be in the future: to end a key now, disable or delete it");
+            let told = (answer.refusal(), &answer.json()["errors"]);
+            assert_eq!(told, ((400, "INVALID_FIELD".to_owned()), &json!([message])));
+        }
+    };
+    for (millis, ends, is_accepted) in [(-1, true, false), (0, true, false), (1, true, true), (-1, false, true)] {
+        let end = Time::from_millis(server.now() + millis).to_string();
+        for start in [&long_ago, &Value::Null] {
+            let body = dated(start, &json!(end), ends);
+            let made = server.call_as(&owner, Method::POST, &keys_of(&owner), Some(&body)).await;
+            judge(&made, is_accepted, "expireDateTime");
+        }
+        for path in [&keys_of(&owner), &of_project] {
+            let changed = server.call_as(&owner, Method::PUT, path, Some(&change(&end, ends))).await;
+            judge(&changed, is_accepted, "expireDate");
+        }
+    }
+    let end = Time::from_millis(server.now() + 1_000).to_string();
+    let put = async |end: &str| server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change(end, true))).await;
+    judge(&put(&end).await, true, "");
+    server.pass(1_000);
+    judge(&put(&end).await, false, "expireDate");
+    judge(&put(&Time::from_millis(server.now() + 1).to_string()).await, true, "");
 }

@@ -48,6 +48,7 @@ async fn a_key_is_created_listed_updated_and_deleted_in_the_documented_format() 
         "expireDate": "2025-01-15T10:30:00.000Z", "hasExpireTime": true,
         "projectsNameList": [{ "publicId": second, "name": "Shop" }, { "publicId": first, "name": "Website" }],
         "roleId": 2, "lastUsed": null, "lastUsedAddress": null, "disabled": false, "note": "",
+        "createdAt": "2024-01-15T10:30:00.000Z", "createdBy": owner.user,
     });
     let (of_first, of_second) = (format!("/api/projects/{first}/api-keys"), format!("/api/projects/{second}/api-keys"));
     for path in [&keys_of(&owner), &of_first, &of_second] {
@@ -80,6 +81,7 @@ async fn a_key_is_created_listed_updated_and_deleted_in_the_documented_format() 
         "apiKeyId": 1, "apiKeyName": "Builds", "apiKey": mask, "startDate": "2024-01-16T00:00:00.000Z",
         "expireDate": null, "hasExpireTime": false, "projectsNameList": [{ "publicId": second, "name": "Shop" }],
         "roleId": 0, "lastUsed": null, "lastUsedAddress": null, "disabled": true, "note": "of the build server",
+        "createdAt": "2024-01-15T10:30:00.000Z", "createdBy": owner.user,
     });
     assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([item]));
     assert_eq!(server.call_as(&owner, Method::GET, &of_first, None).await.result(), json!([]));
@@ -189,6 +191,8 @@ async fn read_only_fields_in_a_request_are_ignored() {
         ("organizationId", json!(other.org)),
         ("orgId", json!(other.org)),
         ("lastUsed", json!("2020-01-01T00:00:00Z")),
+        ("createdAt", json!("2020-01-01T00:00:00Z")),
+        ("createdBy", json!(other.user)),
         ("disabled", json!(true)),
     ] {
         body[name] = value.clone();
@@ -198,10 +202,11 @@ async fn read_only_fields_in_a_request_are_ignored() {
     assert!(made["id"] == 1 && made["apiKey"] != "oka_mine", "{made}");
     let before = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
     assert_eq!((&before[0]["lastUsed"], &before[0]["disabled"]), (&Value::Null, &json!(false)));
+    assert_eq!(before[0]["createdBy"], owner.user);
     let change = json!({
         "id": 1, "name": "service", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0,
         "apiKey": "oka_mine", "apiKeyId": 2, "organizationId": other.org, "lastUsed": "2020-01-01T00:00:00Z",
-        "rotatedAt": null, "mask": "x",
+        "rotatedAt": null, "mask": "x", "createdAt": "2020-01-01T00:00:00Z", "createdBy": other.user,
     });
     server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await.result();
     let mut after = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();

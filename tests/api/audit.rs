@@ -83,6 +83,10 @@ impl Scene {
             "LOGIN" => Some(json!({ "email": self.email, "password": sessions::PASSWORD })),
             "REFRESH" => Some(json!({ "refreshToken": self.words["REFRESH"] })),
             "SPENT" => Some(json!({ "refreshToken": self.words["SPENT"] })),
+            "LONG SPENT" => {
+                self.server.pass(sessions::GRACE);
+                self.body("SPENT")
+            }
             text => Some(serde_json::from_str(&self.filled(text)).expect("JSON")),
         }
     }
@@ -99,7 +103,9 @@ impl Scene {
             let spent = self.words.insert("REFRESH", next);
             self.words.extend(spent.map(|spent| ("SPENT", spent)));
         }
-        self.words.extend(text(&told["tokenId"]).map(|begun| ("SESSION", begun)));
+        let word = if name == "createToken" { "TOKEN" } else { "SESSION" };
+        self.words.extend(text(&told["tokenId"]).map(|begun| (word, begun)));
+        self.words.extend(text(&told["expiresAt"]).map(|ends| ("ENDS", ends)));
         if name == "createWebhook" {
             self.words.extend(text(&told["data"]["id"]).map(|hook| ("HOOK", hook)));
         }

@@ -4,8 +4,10 @@
 mod missing;
 
 mod access;
+mod access_tokens;
 mod accounts;
 mod announcements;
+mod api_key_creators;
 mod api_key_limits;
 mod api_key_rights;
 mod api_key_rotation;
@@ -26,6 +28,7 @@ mod courier;
 mod credentials;
 mod deploy_metrics;
 mod docs;
+mod email_addresses;
 mod events;
 mod examples;
 mod full_disk;
@@ -65,6 +68,7 @@ mod stream;
 mod stream_ends;
 mod stream_idle;
 mod strict_http;
+mod token_expiry;
 mod user_limit;
 mod user_model;
 mod user_roles;

@@ -12,7 +12,9 @@ use orgkeys::store::{Options, Room};
 use serde_json::json;
 
 use crate::harness::{Server, blocking, entries};
-use crate::sessions::{DAY, PASSWORD, Session, actions, change, conn, count, log_in, ok, person, refused, revoked};
+use crate::sessions::{
+    DAY, GRACE, PASSWORD, Session, actions, already_used, change, conn, count, log_in, ok, person, refused, revoked,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reusing_a_refresh_token_ends_only_its_session() {
@@ -22,6 +24,7 @@ async fn reusing_a_refresh_token_ends_only_its_session() {
     let (first, other) = (ada.session(&server).await, ada.session(&server).await);
     let second = first.renewed(&server).await;
     let third = second.renewed(&server).await;
+    server.pass(GRACE);
     let before = entries(&server.database).await.len();
     let answer = first.refreshed(&server).await;
     assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
@@ -44,7 +47,34 @@ async fn reusing_a_refresh_token_ends_only_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_32_concurrent_refreshes_one_succeeds_and_the_session_ends() {
+async fn a_refresh_token_used_again_within_10_seconds_is_refused_and_the_session_goes_on() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let first = ada.session(&server).await;
+    let second = first.renewed(&server).await;
+    let before = entries(&server.database).await.len();
+    server.pass(GRACE / 2);
+    let third = second.renewed(&server).await;
+    server.pass(GRACE / 2 - 1);
+    for session in [&first, &second] {
+        let answer = session.refreshed(&server).await;
+        assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, already_used()));
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    }
+    assert_eq!(third.status(&server).await, ok(), "the session goes on");
+    assert_eq!(actions(&server, before).await, ["session.refresh", "user.profile"], "no tokens, and nothing ended");
+    let server = server.restart().await;
+    assert_eq!(second.refreshed(&server).await.json(), already_used(), "also after a restart");
+    let fourth = third.renewed(&server).await;
+    server.pass(1);
+    assert_eq!(first.refreshed(&server).await.json(), refused(), "10 seconds after its first use");
+    assert_eq!(fourth.status(&server).await, revoked());
+    assert_eq!(second.refreshed(&server).await.json(), refused(), "the session has ended meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_32_concurrent_refreshes_one_succeeds_and_the_session_goes_on() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let session = person(&server, &owner.org, Role::User).await.session(&server).await;
@@ -60,12 +90,15 @@ async fn of_32_concurrent_refreshes_one_succeeds_and_the_session_ends() {
         if answer.status == StatusCode::OK {
             winners.push(Session::of(&session.identity, &answer.json()));
         } else {
-            assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
+            assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, already_used()));
         }
     }
     assert_eq!(winners.len(), 1);
-    assert_eq!(winners[0].status(&server).await, revoked(), "one of them may be a thief");
-    assert_eq!(winners[0].refreshed(&server).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(winners[0].status(&server).await, ok());
+    let next = winners[0].renewed(&server).await;
+    server.pass(GRACE);
+    assert_eq!(session.refreshed(&server).await.json(), refused());
+    assert_eq!(next.status(&server).await, revoked(), "one of them may be a thief");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,12 +125,16 @@ async fn access_tokens_last_an_hour_and_sessions_30_days_after_a_refresh() {
 async fn signing_out_with_a_used_refresh_token_ends_the_session() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let first = person(&server, &owner.org, Role::User).await.session(&server).await;
-    let second = first.renewed(&server).await;
-    let before = entries(&server.database).await.len();
-    assert_eq!(first.logged_out(&server).await.status, StatusCode::OK);
-    assert_eq!(second.status(&server).await, revoked());
-    assert_eq!(actions(&server, before).await, ["session.reuse"]);
+    let ada = person(&server, &owner.org, Role::User).await;
+    for (millis, recorded) in [(GRACE - 1, "token.revoke"), (GRACE, "session.reuse")] {
+        let first = ada.session(&server).await;
+        let second = first.renewed(&server).await;
+        server.pass(millis);
+        let before = entries(&server.database).await.len();
+        assert_eq!(first.logged_out(&server).await.status, StatusCode::OK);
+        assert_eq!(second.status(&server).await, revoked());
+        assert_eq!(actions(&server, before).await, [recorded]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +161,7 @@ async fn sessions_survive_a_restart() {
     let next = session.renewed(&server).await;
     let server = server.restart().await;
     assert_eq!(session.status(&server).await, (401, "INVALID_TOKEN".to_owned()));
+    server.pass(GRACE);
     assert_eq!(session.refreshed(&server).await.json(), refused());
     let server = server.restart().await;
     assert_eq!(next.status(&server).await, revoked(), "the reuse revoked the session");
@@ -190,7 +228,7 @@ async fn on_a_full_disk_logins_fail_but_sessions_can_be_ended() {
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
     let (used, one, other) = (ada.session(&server).await, ada.session(&server).await, ada.session(&server).await);
-    used.renewed(&server).await;
+    let newest = used.renewed(&server).await;
     let pages: u64 = u64::try_from(count(&server, "PRAGMA page_count")).expect("a number");
     server.room.store(pages * 4_096 + 256 * 1_024, Ordering::Relaxed);
     let full = (503, "STORAGE_FULL".to_owned());
@@ -208,12 +246,14 @@ async fn on_a_full_disk_logins_fail_but_sessions_can_be_ended() {
     let eleventh = log_in(&server, "127.0.0.1", &ada.email, "another password").await;
     assert_eq!(eleventh.refusal(), (429, "TOO_MANY_ATTEMPTS".to_owned()));
     assert_eq!(one.refreshed(&server).await.refusal(), full);
+    assert_eq!(used.refreshed(&server).await.json(), already_used());
+    server.pass(GRACE);
     assert_eq!(used.refreshed(&server).await.json(), refused(), "reuse still ends a session");
     assert_eq!(one.logged_out(&server).await.status, StatusCode::OK);
     let path = format!("/token/{}", other.identity.token_id);
     assert_eq!(server.call_as(&ada.identity, Method::DELETE, &path, None).await.status, StatusCode::OK);
     server.room.store(0, Ordering::Relaxed);
-    for session in [&one, &other] {
+    for session in [&one, &other, &newest] {
         assert_eq!(session.status(&server).await, revoked());
     }
     server.pass(15 * 60_000);

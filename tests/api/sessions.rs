@@ -17,6 +17,9 @@ pub const PASSWORD: &str = "correct horse battery staple";
 
 pub const DAY: i64 = 24 * 3_600_000;
 
+/// How long after its first use a refresh token that is used again does not end its session.
+pub const GRACE: i64 = 10_000;
+
 static HASH: LazyLock<String> =
     LazyLock::new(|| password::hash(&SecretString::from(PASSWORD), &mut clock::system().rng()).expect("a hash"));
 
@@ -115,6 +118,16 @@ pub fn refused() -> Value {
     json!({
         "success": false, "message": "The refresh token is no longer valid: sign in again",
         "errorCode": "INVALID_REFRESH_TOKEN", "error_code": "INVALID_REFRESH_TOKEN",
+    })
+}
+
+/// The body of the refusal of a refresh token that was used a moment ago.
+pub fn already_used() -> Value {
+    json!({
+        "success": false,
+        "message": "The refresh token was used a moment ago, perhaps by another tab: go on with the tokens that this use returned. \
+            The session has not ended",
+        "errorCode": "REFRESH_ALREADY_USED", "error_code": "REFRESH_ALREADY_USED",
     })
 }
 
@@ -258,8 +271,8 @@ async fn users_see_and_end_only_their_own_sessions_and_tokens() {
     let item = |session: &Session, used: Value, current: bool| {
         json!({
             "id": session.identity.token_id, "type": "session", "deviceInfo": "a test",
-            "createdAt": "2024-02-14T10:29:00.000Z", "expiresAt": "2024-03-15T10:29:00.000Z", "lastUsed": used,
-            "current": current,
+            "name": null, "createdAt": "2024-02-14T10:29:00.000Z", "expiresAt": "2024-03-15T10:29:00.000Z",
+            "lastUsed": used, "current": current,
         })
     };
     let expected = json!({
@@ -268,7 +281,7 @@ async fn users_see_and_end_only_their_own_sessions_and_tokens() {
             item(&desk, Value::Null, true),
             item(&phone, Value::Null, false),
             {
-                "id": ada.identity.token_id, "type": "token", "deviceInfo": null,
+                "id": ada.identity.token_id, "type": "token", "deviceInfo": null, "name": null,
                 "createdAt": "2024-01-15T10:30:00.000Z", "expiresAt": null, "lastUsed": "2024-02-14T10:29:00.000Z",
                 "current": false,
             },

@@ -216,7 +216,7 @@ impl<'a> World<'a> {
             Call::SetRole(role) => user::set_role(app, caller, target, role).wait().map(drop),
             Call::Put(role) => user::update(app, caller, target, change(role, None)).wait().map(drop),
             Call::Rename => user::update(app, caller, target, change(None, Some("Eva"))).wait().map(drop),
-            Call::Delete => user::delete(app, caller, target).wait(),
+            Call::Delete => user::delete(app, caller, target).wait().map(drop),
             Call::Activate => user::activate(app, caller, target).wait(),
             Call::Resend => user::resend_invitation(app, caller, target).wait().map(drop),
         };

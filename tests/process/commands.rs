@@ -127,7 +127,7 @@ fn failing_commands_exit_1_and_name_a_remedy() {
         (vec!["org", "create", "--name", ""], "must be 1 to 100 characters long"),
         (user(unknown, "a@example.org", "USER"), "see `orgkeys org list`"),
         (user("acme", "a@example.org", "USER"), "see `orgkeys org list`"),
-        (user(&owner.org, "OWNER@localhost", "USER"), "A user with this email address already exists"),
+        (user(&owner.org, "OWNER@localhost", "USER"), "The email address is already in use on this server"),
         (user(&owner.org, "a@example.org", "KING"), "--role must be USER, BILLING"),
         (user(&owner.org, "nobody", "USER"), "email"),
         (vec!["user", "list", "--org", "acme"], "see `orgkeys org list`"),

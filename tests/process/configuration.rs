@@ -77,3 +77,22 @@ fn the_page_is_what_the_code_says_of_the_settings() {
         "{PAGE} is not what the code says. Renew it: BLESS=1 cargo test --test process the_page_is_what_the_code_says"
     );
 }
+
+#[test]
+fn a_web_origin_that_would_never_match_is_refused_at_the_start() {
+    let home = Home::new();
+    for (origins, sentence) in [
+        ("*", "does not support wildcards: list each origin, such as https://app.example.org"),
+        ("example.org", "needs the scheme of each origin: write https://app.example.org, not app.example.org"),
+        ("https://x/", "has an origin that is not written as browsers send it: write https://x, and nothing after it"),
+        (
+            "https://app.example.org, https://App.example.org",
+            "has an origin that is not written as browsers send it: write https://app.example.org, and nothing after it",
+        ),
+    ] {
+        let ran = home.run(&["serve", "--listen", "127.0.0.1:0", "--cors-origins", origins]);
+        let expected = format!("orgkeys: cors_origins {sentence} (set by flag)");
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.trim_end()), (Some(1), "", expected.as_str()));
+    }
+    assert!(home.files().is_empty(), "nothing was started: {:?}", home.files());
+}

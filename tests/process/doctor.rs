@@ -72,6 +72,7 @@ fn a_healthy_database_passes_with_and_without_its_server() {
             "integrity",
             "audit",
             "nodes",
+            "tokens",
             "key_file",
             "webhooks",
             "settings"
@@ -81,9 +82,9 @@ fn a_healthy_database_passes_with_and_without_its_server() {
     let _server = home.start();
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     let text = home.done(&["doctor"]);
-    assert_eq!(text.lines().count(), 13, "{text}");
+    assert_eq!(text.lines().count(), 14, "{text}");
     assert!(
-        text.lines().take(12).all(|line| line.starts_with("ok    ")) && text.ends_with("All checks passed\n"),
+        text.lines().take(13).all(|line| line.starts_with("ok    ")) && text.ends_with("All checks passed\n"),
         "{text}"
     );
 }
@@ -233,13 +234,48 @@ fn insecure_settings_are_reported() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 12 checks needs attention\n"), "{text}");
+    assert!(text.ends_with("1 of 13 checks needs attention\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(home.path(""));
     command
+}
+
+#[test]
+fn access_tokens_of_owners_and_administrators_that_expire_soon_are_reported() {
+    let home = healthy();
+    let set = |sql: &str| sqlite(&home.database).execute_batch(sql).expect("changed");
+    let (day, now) = (86_400_000, now().millis());
+    let lasting = |life: i64, left: i64| {
+        let (made, ends) = (now + (left - life) * day, now + left * day);
+        set(&format!("UPDATE token SET created_at = {made}, expires_at = {ends}"));
+    };
+    let advice = "orgkeys token create --user EMAIL";
+    lasting(90, 15);
+    assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
+    lasting(90, 14);
+    let message = "Access tokens of owners and administrators expire within 14 days: token-";
+    finds(&home, &[], "tokens", message, advice);
+    finds(&home, &[], "tokens", " of owner@localhost at 2", "POST /token");
+    lasting(14, 13);
+    assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true), "its whole life is short");
+    lasting(90, 13);
+    let copies = "INSERT INTO token (id, person, digest, created_at, expires_at) WITH RECURSIVE number (n) AS
+        (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 3)
+        SELECT randomblob(16), person, randomblob(32), created_at, expires_at + n FROM token, number";
+    set(copies);
+    finds(&home, &[], "tokens", " of owner@localhost at 2", advice);
+    finds(&home, &[], "tokens", "Z, and 1 more", advice);
+    for spared in ["role = 2", "deleted_at = 1, deleted_by = 255"] {
+        set(&format!("UPDATE person SET {spared}"));
+        assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true), "{spared}");
+        set("UPDATE person SET role = 254, deleted_at = NULL, deleted_by = NULL");
+        finds(&home, &[], "tokens", message, advice);
+    }
+    set("UPDATE token SET revoked_at = 1");
+    assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
 }
 
 #[test]

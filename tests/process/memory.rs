@@ -221,6 +221,9 @@ impl Calls {
         let made = self.call("POST /organization/users", Some(&owner.token), &new, 201).json();
         let invitation = made["invitationToken"].as_str().expect("a token").to_owned();
         self.secret("an invitation", &invitation);
+        let new = json!({ "name": "a script", "ttlSeconds": 60 });
+        let made = self.call("POST /token", Some(&owner.token), &new, 201).json();
+        self.secret("a created access token", made["token"].as_str().expect("a token"));
         let (_, sent) = self.password("the password of an invitation");
         self.call_raw(
             "POST /user/verify-email",

@@ -144,7 +144,7 @@ fn a_missing_chain_or_organization_is_detected() {
         ("DELETE FROM sqlite_sequence", "the end of a chain was removed"),
         ("DELETE FROM server", "the table server does not have exactly one row"),
         (
-            "INSERT INTO api_key SELECT 7, id, zeroblob(32), 'oka_', 'name', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL FROM org;
+            "INSERT INTO api_key SELECT 7, id, zeroblob(32), 'oka_', 'name', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL FROM org;
              UPDATE sqlite_sequence SET seq = 6 WHERE name = 'api_key'",
             "would be issued again",
         ),

@@ -2,7 +2,7 @@
 
 use super::super::project::own_only;
 use super::{Place, already_rotated, changeable, find, join, known, limit_reached, no_such_key};
-use crate::domain::api_key::{ApiKey, ApiKeySettings, MOST_PER_PROJECT, Window};
+use crate::domain::api_key::{ApiKey, ApiKeySettings, MOST_PER_PROJECT, Window, check_end};
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, ProjectId};
 use crate::domain::project::MemberRole;
@@ -66,6 +66,7 @@ fn check(tx: &ReadTx<'_>, grant: &Grant, key: &ApiKey, change: &ApiKeyPatch) -> 
         let message = "The API key already has a successor, so its dates cannot be changed";
         return Err(already_rotated(message));
     }
+    check_end("expireDate", change.window.end, grant.at)?;
     let Some(projects) = change.projects.clone() else {
         own_role(grant, key, change)?;
         return Ok(key.standing.projects.to_vec());

@@ -47,7 +47,7 @@ struct UserApiKey {
     has_expire_time: bool,
     /// Start of validity, RFC 3339 with an offset. Default: now.
     start_date_time: Option<Moment>,
-    /// End of validity, RFC 3339 with an offset. Ignored if `hasExpireTime` is false.
+    /// End of validity, RFC 3339 with an offset, in the future. Ignored if `hasExpireTime` is false.
     #[oai(validator(max_length = 64))]
     expire_date_time: Option<String>,
 }
@@ -65,7 +65,7 @@ pub(super) struct ApiKeyChangeRequest {
     name: String,
     /// Start of validity, RFC 3339 with an offset.
     start_date: Moment,
-    /// End of validity, RFC 3339 with an offset. Ignored if `hasExpireTime` is false.
+    /// End of validity, RFC 3339 with an offset, in the future. Ignored if `hasExpireTime` is false.
     #[oai(validator(max_length = 64))]
     expire_date: Option<String>,
     /// Whether the key expires at `expireDate`. If false, it never expires.
@@ -125,6 +125,11 @@ pub(super) struct ApiKeyItem {
     disabled: bool,
     /// Free-text note.
     note: String,
+    /// Time of creation.
+    created_at: Timestamp,
+    /// Id of the user who created the key, or rotated its predecessor. Null for keys from before this was recorded.
+    #[oai(nullable)]
+    created_by: Option<String>,
 }
 
 /// A project that an API key is restricted to.
@@ -233,6 +238,8 @@ pub(super) fn page(page: ApiKeyPage) -> Vec<ApiKeyItem> {
             last_used_address: key.last_address,
             disabled: key.standing.disabled,
             note: key.note,
+            created_at: Timestamp(key.created_at),
+            created_by: key.created_by.map(|user| user.to_string()),
         }
     };
     keys.into_iter().map(item).collect()

@@ -1,5 +1,6 @@
-//! Closes the connection after operations whose request body has a secret: its bytes stay in the connection's buffers
-//! until the next request overwrites them, and are wiped only when the connection ends.
+//! Closes the connection after operations whose request or response body has a password or a token of a user: its bytes
+//! may stay in the connection's buffers until the next request or response overwrites them, and are wiped only when the
+//! connection ends.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,7 @@ use crate::api::Apis;
 
 /// Names of fields that have a secret. `apiKey` is not one of them: services verify keys all the time, on connections
 /// of their own whose every request has a key in its head as well.
-const SECRETS: [&str; 5] = ["password", "currentPassword", "refreshToken", "refresh_token", "token"];
+const SECRETS: [&str; 6] = ["password", "currentPassword", "refreshToken", "refresh_token", "token", "invitationToken"];
 
 /// Middleware that closes such connections.
 pub struct Closing;
@@ -27,7 +28,7 @@ impl<E: Endpoint<Output = Response>> Middleware<E> for Closing {
     type Output = ClosingEndpoint<E>;
 
     fn transform(&self, inner: E) -> ClosingEndpoint<E> {
-        ClosingEndpoint { inner, operations: sent_secrets() }
+        ClosingEndpoint { inner, operations: with_secrets() }
     }
 }
 
@@ -43,20 +44,22 @@ impl<E: Endpoint<Output = Response>> Endpoint for ClosingEndpoint<E> {
     }
 }
 
-/// Returns the operations whose request body has a secret.
-fn sent_secrets() -> HashSet<&'static str> {
+/// Returns the operations whose request or response body has a secret.
+fn with_secrets() -> HashSet<&'static str> {
     let mut registry = Registry::new();
     Apis::register(&mut registry);
     let operations = Apis::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations);
     operations
-        .filter(|operation| takes_secret(operation, &registry))
+        .filter(|operation| has_secret(operation, &registry))
         .filter_map(|operation| operation.operation_id)
         .collect()
 }
 
-fn takes_secret(operation: &MetaOperation, registry: &Registry) -> bool {
-    let content = operation.request.iter().flat_map(|request| &request.content);
-    content
+fn has_secret(operation: &MetaOperation, registry: &Registry) -> bool {
+    let received = operation.request.iter().flat_map(|request| &request.content);
+    let sent = operation.responses.responses.iter().flat_map(|response| &response.content);
+    received
+        .chain(sent)
         .filter_map(|media| schema(&media.schema, registry))
         .any(|properties| properties.iter().any(|(name, _)| SECRETS.contains(name)))
 }
@@ -74,9 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_that_receive_secrets_are_derived_from_the_document() {
-        let expected =
-            ["createUser", "loginUser", "logoutUser", "refreshSession", "updateAccount", "verifyEmail"].into();
-        assert_eq!(sent_secrets(), expected);
+    fn operations_that_receive_or_return_secrets_are_derived_from_the_document() {
+        let expected = [
+            "createToken",
+            "createUser",
+            "loginUser",
+            "logoutUser",
+            "refreshSession",
+            "resendInvitation",
+            "updateAccount",
+            "verifyEmail",
+        ];
+        assert_eq!(with_secrets(), expected.into());
     }
 }

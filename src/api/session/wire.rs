@@ -1,19 +1,21 @@
 //! Request and response bodies for sessions. These types are separate from the domain's, so that a new column cannot
 //! leak.
 
+mod token;
+
 use poem_openapi::payload::Json;
-use poem_openapi::{ApiResponse, Enum, Object};
+use poem_openapi::{ApiResponse, Object};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::actions::session::{LoggedIn, Login, Tokens};
-use crate::api::http::timestamp::Timestamp;
-use crate::domain::session::{self, OwnToken};
+use crate::domain::session;
 use crate::domain::text;
 use crate::domain::time::Time;
-use crate::engine::caller::{Caller, Identity};
 use crate::engine::error::{Error, ErrorKind};
+
+pub(super) use self::token::{NewTokenAnswer, NewTokenBody, NewTokenResponse, TokenList};
 
 /// An account's email address and password.
 #[derive(Object, Deserialize)]
@@ -125,51 +127,6 @@ pub(super) enum RefreshResponse {
     ),
 }
 
-/// Origin of an access token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[oai(rename_all = "lowercase")]
-enum TokenType {
-    /// Started by a login; it can be renewed.
-    Session,
-    /// Created on the command line; it cannot be renewed.
-    Token,
-}
-
-/// A valid session or access token.
-#[derive(Object)]
-#[oai(rename_all = "camelCase")]
-struct TokenItem {
-    /// Id of the session or access token.
-    id: String,
-    /// Origin: `session` for a login, `token` for the command line.
-    #[oai(rename = "type")]
-    kind: TokenType,
-    /// Name that the client gave at login. Null if it gave none, and for access tokens.
-    #[oai(nullable)]
-    device_info: Option<String>,
-    /// Time of creation.
-    created_at: Timestamp,
-    /// Time of expiry. A session expires unless it is renewed before then. Null if an access token never expires.
-    #[oai(nullable)]
-    expires_at: Option<Timestamp>,
-    /// Time of the last use, accurate to the minute. Null if it was never used.
-    #[oai(nullable)]
-    last_used: Option<Timestamp>,
-    /// Whether this request was authenticated with this session or access token.
-    current: bool,
-}
-
-/// The caller's sessions and access tokens.
-#[derive(Object)]
-pub(super) struct TokenList {
-    /// Always true.
-    success: bool,
-    /// Human-readable confirmation.
-    message: String,
-    /// The sessions and access tokens, newest first.
-    tokens: Vec<TokenItem>,
-}
-
 impl Credentials {
     pub(super) fn parse(self) -> Result<Login, Error> {
         // Before any other check, so that the password is wiped whatever else is invalid.
@@ -242,20 +199,5 @@ impl RefreshAnswer {
             refresh_token: tokens.refresh.expose_secret().to_owned(),
             expires_at: seconds(tokens.expires_at),
         }
-    }
-}
-
-impl TokenList {
-    pub(super) fn of(tokens: Vec<OwnToken>, caller: &Caller) -> Self {
-        let tokens = tokens.into_iter().map(|token| TokenItem {
-            id: token.id.to_string(),
-            kind: if token.is_session { TokenType::Session } else { TokenType::Token },
-            current: matches!(caller.identity, Identity::User { token: current, .. } if current == token.id),
-            device_info: token.device,
-            created_at: Timestamp(token.created_at),
-            expires_at: token.ends_at.map(Timestamp),
-            last_used: token.last_used.map(Timestamp),
-        });
-        Self { success: true, message: "Tokens retrieved successfully".to_owned(), tokens: tokens.collect() }
     }
 }

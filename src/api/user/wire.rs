@@ -5,8 +5,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::actions::account::Names;
-use crate::actions::user::{NewUser, UserPatch};
+use crate::actions::user::{CreatedKeys, NewUser, UserPatch};
 use crate::api::http::timestamp::Timestamp;
+use crate::domain::id::ApiKeyId;
 use crate::domain::password;
 use crate::domain::role::Role;
 use crate::domain::text::InvalidField;
@@ -70,7 +71,7 @@ pub(in crate::api) struct UserList {
 #[oai(rename = "OrganizationUserInput", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserBody {
-    /// Email address: 3 to 254 characters, unique on the server regardless of letter case.
+    /// Email address: 3 to 254 characters, unique on the server regardless of letter case. Deleting a user frees theirs.
     #[oai(validator(
         min_length = 3,
         max_length = 254,
@@ -117,6 +118,30 @@ pub(in crate::api) struct RenewedInvitation {
     pub message: String,
     /// One-time token for `verifyEmail`, valid for 72 hours. It cannot be retrieved again.
     pub invitation_token: String,
+}
+
+/// A deleted user's API keys, which stay valid.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(in crate::api) struct UserDeletedAnswer {
+    /// Always true.
+    pub success: bool,
+    /// Human-readable confirmation.
+    pub message: String,
+    /// The API keys that the user created and that have not expired, newest first: at most 100.
+    pub api_keys: Vec<CreatedApiKey>,
+    /// Total number of these API keys.
+    pub api_keys_total: i64,
+}
+
+/// An API key that a deleted user had created.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+pub(in crate::api) struct CreatedApiKey {
+    /// Id of the key.
+    pub api_key_id: i32,
+    /// Name of the key.
+    pub api_key_name: String,
 }
 
 /// Changes to a user. Fields that are left out stay as they are.
@@ -189,6 +214,17 @@ pub(in crate::api) fn item(user: User) -> UserItem {
         deleted_at: user.deleted_at.map(Timestamp),
         org_role_description: user.role.name().to_owned(),
         org_roles: user.role.numbers_up_to(),
+    }
+}
+
+/// Confirms the deletion of a user, and names the API keys that they created.
+pub(in crate::api) fn deleted(created: CreatedKeys) -> UserDeletedAnswer {
+    let key = |(id, api_key_name): (ApiKeyId, String)| CreatedApiKey { api_key_id: id.number(), api_key_name };
+    UserDeletedAnswer {
+        success: true,
+        message: "User deleted successfully".to_owned(),
+        api_keys: created.newest.into_iter().map(key).collect(),
+        api_keys_total: created.total,
     }
 }
 

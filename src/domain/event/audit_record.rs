@@ -94,9 +94,8 @@ impl Event {
             Self::UserUpdated { user } => AuditRecord::updated("user.update", User, user),
             Self::UserRoleChanged { user, from, to } => AuditRecord::updated("user.role", User, user)
                 .with(json!({ "previousRole": from.number(), "newRole": to.number() })),
-            Self::UserDeleted { user, tokens_ended } => {
-                AuditRecord::deleted("user.delete", User, user).with(json!({ "tokensEnded": tokens_ended }))
-            }
+            Self::UserDeleted { user, tokens_ended, api_keys, made } => AuditRecord::deleted("user.delete", User, user)
+                .with(json!({ "tokensEnded": tokens_ended, "apiKeys": strings(api_keys), "apiKeysTotal": made })),
             Self::UserActivated { user } => AuditRecord::updated("user.activate", User, user),
             Self::UserRead { user } => AuditRecord::read("user.read", User, user),
             Self::UsersListed { org, count } => {
@@ -114,6 +113,8 @@ impl Event {
             Self::TokenRevoked { token, user } => {
                 AuditRecord::updated("token.revoke", User, user).with(json!({ "revokedTokenId": token.to_string() }))
             }
+            Self::TokenExpiring { token, user, days, ends } => AuditRecord::updated("token.expiring", User, user)
+                .with(json!({ "tokenId": token.to_string(), "days": days, "ends": ends.to_string() })),
             Self::LoggedIn { session, user } => {
                 AuditRecord::updated("session.begin", User, user).with(json!({ "tokenId": session.to_string() }))
             }

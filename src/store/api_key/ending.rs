@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::id;
+use crate::domain::expiry::Span;
 use crate::domain::id::{ApiKeyId, OrgId};
 use crate::domain::time::Time;
 use crate::store::{ReadTx, StoreError, WriteTx};
@@ -20,9 +21,6 @@ pub struct Ending {
     /// When the key expires.
     pub end: Time,
 }
-
-/// A period in which keys expire: after the first moment, up to and including the second.
-pub type Span = (Time, Time);
 
 /// Returns keys that expire in `span` and had no notice at `days` or fewer days, the first to expire first.
 pub fn unannounced(tx: &ReadTx<'_>, span: Span, days: u32, most: u32) -> Result<Vec<Ending>, StoreError> {

@@ -4,9 +4,9 @@ const ORG: &str = "INSERT INTO org (id, name, created_at) VALUES (x'010203040506
 const USER: &str =
     "INSERT INTO person VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0, NULL, NULL, NULL)";
 const TOKEN: &str =
-    "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL, NULL, NULL)";
+    "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL)";
 const API_KEY: &str =
-    "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(32), 'oka_', %, 0, 0, NULL, NULL, NULL, NULL)";
+    "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(32), 'oka_', %, 0, 0, NULL, NULL, NULL, NULL, NULL)";
 const KEY: &str = "INSERT INTO org_key VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
 pub const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
@@ -17,7 +17,7 @@ const DELIVERY: &str = "INSERT INTO delivery VALUES (x'0102030405060708091011121
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it accepts, and the first that it refuses.
-pub const LIMITS: [(&str, &str, &str); 69] = [
+pub const LIMITS: [(&str, &str, &str); 74] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -30,6 +30,8 @@ pub const LIMITS: [(&str, &str, &str); 69] = [
     (USER, "'a@c', 'a@c', printf('%.100c', 'a'), '', 0, 1", "'a@c', 'a@c', printf('%.101c', 'a'), '', 0, 1"),
     (USER, "'a@c', 'a@c', '', printf('%.100c', 'a'), 0, 1", "'a@c', 'a@c', '', printf('%.101c', 'a'), 0, 1"),
     (USER, "printf('%.254c', 'a'), 'a@c', '', '', 0, 1", "printf('%.255c', 'a'), 'a@c', '', '', 0, 1"),
+    ("INSERT INTO person SELECT x'01020304050607080910111213141516', org, email, email_key, '', '', 0, 1, 0, %
+        FROM person", "1, NULL, 255", "NULL, NULL, NULL"),
     ("UPDATE person SET %", "deleted_at = 1, deleted_by = 254", "deleted_at = 1, deleted_by = 253"),
     ("UPDATE person SET %", "deleted_at = 1, deleted_by = 0", "deleted_at = 1, deleted_by = NULL"),
     ("UPDATE person SET %", "deleted_at = NULL, deleted_by = NULL", "deleted_at = NULL, deleted_by = 255"),
@@ -111,6 +113,10 @@ pub const LIMITS: [(&str, &str, &str); 69] = [
     (API_KEY, "'a', printf('%.250c', 'a'), 0, 0, NULL", "'a', printf('%.251c', 'a'), 0, 0, NULL"),
     (API_KEY, "printf('%.100c', 'a'), '', 0, 0, NULL", "printf('%.101c', 'a'), '', 0, 0, NULL"),
     ("UPDATE api_key SET announced = %", "30", "29"),
+    ("UPDATE api_key SET created_by = %", "zeroblob(16)", "randomblob(16)"),
+    ("UPDATE token SET announced = %", "30", "29"),
+    ("UPDATE token SET name = %", "'a'", "''"),
+    ("UPDATE token SET name = %", "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
     ("INSERT INTO api_key_project VALUES (%)", "1, zeroblob(16)", "1, randomblob(16)"),
     ("INSERT INTO project_member VALUES (%)", "zeroblob(16), zeroblob(16), 'EDITOR'", "zeroblob(16), zeroblob(16), 'OTHER'"),
     ("INSERT INTO invitation VALUES (zeroblob(16), %, 0)", "randomblob(32)", "randomblob(31)"),

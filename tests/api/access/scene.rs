@@ -120,6 +120,7 @@ impl Scene {
         }
         let body = body.or(about).or(match operation {
             "listSystemEvents" => Some(json!({})),
+            "createToken" => Some(json!({ "name": "a", "ttlSeconds": 60 })),
             "verifyApiKey" => Some(json!({ "apiKey": "oka_" })),
             "markSystemEventsRead" | "markSystemEventsUnread" => Some(json!({ "id": 1 })),
             "loginUser" => Some(json!({ "email": self.person.email, "password": sessions::PASSWORD })),

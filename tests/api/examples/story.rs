@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::people;
+
 pub const ORG: &str = "org-018d0b6a-5c80-7000-8000-000000000001";
 pub const ADAS_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE1";
 /// Bob's, who is a USER with few permissions.
@@ -9,10 +11,8 @@ pub const BOBS_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE2";
 /// The key whose private half is public.
 pub const KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000001";
 
-const GRACES_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE4";
-const ADA: &str = "user-018d0b6a-5c80-7000-8000-000000000001";
-const GRACE: &str = "user-018d0b6a-5c80-7000-8000-000000000002";
-const SESSION: &str = "token-018d0b6a-5c80-7000-8000-000000000001";
+pub const ADA: &str = "user-018d0b6a-5c80-7000-8000-000000000001";
+pub const GRACE: &str = "user-018d0b6a-5c80-7000-8000-000000000002";
 const SECOND_KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000002";
 const NODE: &str = "node-018d0b6a-5c80-7000-8000-000000000001";
 const PROJECT: &str = "project-018d0b6a-5c80-7000-8000-000000000001";
@@ -46,12 +46,12 @@ pub enum Shows {
 }
 
 /// A request by Ada.
-fn ada(operation: &str, parameters: Value) -> Step {
+pub fn ada(operation: &str, parameters: Value) -> Step {
     Step { operation: operation.to_owned(), credential: ADAS_TOKEN, parameters, body: None, shows: Shows::Success }
 }
 
 impl Step {
-    fn with(self, body: Value) -> Self {
+    pub fn with(self, body: Value) -> Self {
         Self { body: Some(body), ..self }
     }
 
@@ -63,7 +63,7 @@ impl Step {
         Self { shows: Shows::Refusal, ..self }
     }
 
-    fn unseen(self) -> Self {
+    pub fn unseen(self) -> Self {
         Self { shows: Shows::Nothing, ..self }
     }
 
@@ -87,79 +87,7 @@ impl Step {
 
 /// The scenario in chapters, signed by `sign`; a minute passes between them.
 pub fn chapters(sign: impl Fn(&str) -> String) -> [Vec<Step>; 6] {
-    [people(), keys(&sign), nodes(&sign), projects(), webhooks(), watching()]
-}
-
-fn people() -> Vec<Step> {
-    let password = "two teapots and a kite";
-    let grace = json!({
-        "email": "grace@example.org", "firstName": "Grace", "lastName": "Hopper", "orgRole": 2, "sendInvite": true,
-    });
-    let invitation = json!({ "token": "oki_EXAMPLEexampleEXAMPLEexampleEXAMPLE2", "password": password });
-    let guess = json!({ "email": "grace@example.org", "password": "three teapots and a kite" });
-    let renewal = json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE1" });
-    let mut steps = vec![
-        ada("getServer", json!({})).by(""),
-        ada("getHealth", json!({})).by(""),
-        ada("getReadiness", json!({})).by(""),
-        ada("getProfile", json!({})),
-        ada("getOrganization", json!({ "orgId": ORG })),
-        ada("updateOrganization", json!({ "orgId": ORG }))
-            .with(json!({ "name": "acme", "domain": "example.org", "city": "London", "is_business": true })),
-        ada("updateOrganization", json!({ "orgId": ORG }))
-            .with(json!({ "name": "acme", "mfaEnforced": true }))
-            .refused(),
-        ada("createUser", json!({})).with(grace.clone()),
-        ada("createUser", json!({})).with(grace).refused(),
-        ada("createUser", json!({}))
-            .with(json!({
-                "email": "alan@example.org", "password": "12345678", "firstName": "Alan", "lastName": "Turing",
-            }))
-            .refused(),
-        ada("resendInvitation", json!({ "userId": GRACE })),
-        ada("verifyEmail", json!({})).by("").with(invitation.clone()),
-        ada("verifyEmail", json!({})).by("").with(invitation).refused(),
-        ada("resendInvitation", json!({ "userId": GRACE })).refused(),
-        ada("loginUser", json!({})).by("").with(json!({ "email": "grace@example.org" })).refused(),
-        ada("loginUser", json!({})).by("").with(guess.clone()).refused(),
-        ada("loginUser", json!({}))
-            .by("")
-            .with(json!({ "email": "grace@example.org", "password": password, "deviceInfo": "Firefox on Linux" })),
-        ada("refreshSession", json!({})).by("").with(json!({})).refused(),
-        ada("refreshSession", json!({})).by("").with(renewal),
-        ada("listTokens", json!({})).by(GRACES_TOKEN),
-        ada("updateAccount", json!({ "id": GRACE }))
-            .by(GRACES_TOKEN)
-            .with(json!({ "name": "Grace", "lastName": "Murray Hopper" })),
-        ada("updateAccount", json!({ "id": GRACE }))
-            .by(GRACES_TOKEN)
-            .with(json!({ "password": "four teapots and a kite" }))
-            .refused(),
-        ada("deleteToken", json!({ "tokenId": SESSION })).by(GRACES_TOKEN),
-        ada("logoutUser", json!({})).by("").with(json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE2" })),
-        ada("logoutUser", json!({})).by("").with(json!({})).refused(),
-        ada("refreshSession", json!({}))
-            .by("")
-            .with(json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE2" }))
-            .refused(),
-        ada("getAccount", json!({ "id": GRACE })),
-        ada("updateUserRole", json!({ "id": GRACE })).with(json!({ "orgRole": 254 })),
-        ada("updateUserRole", json!({ "id": GRACE })).with(json!({ "orgRole": 3 })).refused(),
-        ada("updateUserRole", json!({ "id": ADA })).with(json!({ "orgRole": 254 })).refused(),
-        ada("listUsers", json!({ "skip": 0, "take": 20 })),
-        ada("listUsers", json!({ "skip": 0, "take": 1_001 })).refused(),
-        ada("getUser", json!({ "userId": GRACE })),
-        ada("updateUser", json!({ "userId": GRACE })).with(json!({ "name": "Grace" })),
-        ada("updateUser", json!({ "userId": ADA })).with(json!({ "orgRole": 254 })).refused(),
-        ada("deleteUser", json!({ "userId": ADA })).refused(),
-        ada("deleteUser", json!({ "userId": GRACE })),
-        ada("updateUser", json!({ "userId": GRACE })).with(json!({ "name": "Grace" })).refused(),
-        ada("activateUser", json!({ "userId": GRACE })),
-        ada("activateUser", json!({ "userId": GRACE })).refused(),
-    ];
-    steps.extend((0..10).map(|_| ada("loginUser", json!({})).by("").with(guess.clone()).unseen()));
-    steps.push(ada("loginUser", json!({})).by("").with(guess).refused());
-    steps
+    [people::people(), keys(&sign), nodes(&sign), projects(), webhooks(), watching()]
 }
 
 /// The body of a node's call, signed at this time; `more` holds further fields.

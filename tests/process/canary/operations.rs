@@ -58,6 +58,14 @@ pub(super) fn users(canary: &mut Canary, server: &Server, owner: &Owner) {
         let body = json!({ "token": token, "password": passwords[0] });
         assert_eq!(call(canary, server, None, "POST /user/verify-email", Some(&body)).status, status);
     }
+    let new = json!({ "name": "a script", "ttlSeconds": 60 });
+    let made = server.call("POST", "/token", Some(&owner.token), Some(&new)).json();
+    let secret = made["token"].as_str().expect("a token");
+    canary.secret("an access token", secret);
+    canary.answered("GET /token", &server.call("GET", "/token", Some(secret), None));
+    let revoked =
+        server.call("DELETE", &format!("/token/{}", made["tokenId"].as_str().expect("an id")), Some(secret), None);
+    canary.answered("DELETE /token", &revoked);
     let profile = call(canary, server, Some(owner), "GET /user/profile", None).json();
     let line = format!("PUT /user/{}", profile["data"]["id"].as_str().expect("an id"));
     for body in [

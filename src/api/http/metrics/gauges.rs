@@ -70,6 +70,7 @@ pub struct Gauges {
     nodes_max: Gauge,
     nodes_silent: Gauge,
     api_keys: Gauge,
+    tokens_expiring: Gauge,
     expiring: Family<Within, Gauge>,
     pending: Gauge,
     oldest: Gauge,
@@ -119,6 +120,10 @@ impl Gauges {
             nodes_max: gauge("nodes_max", "Maximum number of nodes of an organization, including deleted ones"),
             nodes_silent: gauge("nodes_silent", "Nodes without a signed call for at least the setting node_silent"),
             api_keys: gauge("api_keys", "API keys, including expired ones"),
+            tokens_expiring: gauge(
+                "admin_tokens_expiring",
+                "Access tokens of owners and administrators that expire within 14 days",
+            ),
             expiring,
             pending: gauge(
                 "webhook_deliveries_pending",
@@ -181,6 +186,7 @@ impl Gauges {
         self.nodes_max.set(stats.nodes_max.into());
         self.nodes_silent.set(stats.nodes_silent);
         self.api_keys.set(stats.api_keys);
+        self.tokens_expiring.set(stats.tokens_expiring);
         for (days, count) in stats.expiring {
             self.expiring.get_or_create(&Within { within: format!("{days}d") }).set(count);
         }

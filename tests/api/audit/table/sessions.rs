@@ -39,5 +39,22 @@ pub const ROWS: &[Row] = &[
         200,
         r#"session.refresh 3 USER - done {"tokenId":"SESSION"}"#,
     ),
-    ("refreshSession", "USER", "/user/refresh", "SPENT", 401, r#"session.reuse 3 USER 1 done {"tokenId":"SESSION"}"#),
+    (
+        "createToken",
+        "USER",
+        "/token",
+        r#"{"name":"a script","ttlSeconds":60}"#,
+        201,
+        r#"token.create 3 USER 1 done {"tokenId":"TOKEN","expiresAt":"ENDS"}"#,
+    ),
+    ("createToken", "USER", "/token", r#"{"name":"a script","ttlSeconds":59}"#, 400, ""),
+    ("refreshSession", "", "/user/refresh", "SPENT", 401, ""),
+    (
+        "refreshSession",
+        "USER",
+        "/user/refresh",
+        "LONG SPENT",
+        401,
+        r#"session.reuse 3 USER 1 done {"tokenId":"SESSION"}"#,
+    ),
 ];
