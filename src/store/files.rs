@@ -10,6 +10,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::StoreError;
+use crate::domain::shell::quoted;
 
 /// The suffixes of the files beside a database, SQLite's and ours, including drafts and locks. Only the key file and
 /// the files with a time in their name are created by other means.
@@ -54,6 +55,14 @@ pub fn real(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name)))
 }
 
+/// Reads a text file. The error says what is wrong with it, without its name.
+pub fn read_text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => "it is not a text file in UTF-8".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
 /// Returns the directory of a file.
 pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -74,7 +83,9 @@ pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
         let (file, folder) = (path.display(), folder(path).display());
         return Err(StoreError::Unusable(format!(
             "{file} has {names} names (hard links), so two servers could write it at once: find them with \
-             `find {folder} -xdev -samefile {file}` and remove all but one"
+             `find {} -xdev -samefile {}` and remove all but one",
+            quoted(folder),
+            quoted(&file)
         )));
     }
     Ok(())

@@ -11,6 +11,7 @@ use rustix::fs::StatVfsMountFlags;
 
 use super::StoreError;
 use super::files::{beside, folder, own_file};
+use crate::domain::shell::quoted;
 
 /// How long a start waits for commands that read the database to end.
 const READERS_END: Duration = Duration::from_mins(1);
@@ -63,8 +64,9 @@ impl InUse {
             }
             if Instant::now() > until {
                 return Err(StoreError::Unusable(format!(
-                    "a command has been reading {0} for more than a minute: find it with `lsof {0}` and stop it",
-                    database.display()
+                    "a command has been reading {} for more than a minute: find it with `lsof {}` and stop it",
+                    database.display(),
+                    quoted(database.display())
                 )));
             }
             sleep(LOOK_AGAIN);
