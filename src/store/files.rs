@@ -55,6 +55,25 @@ pub fn real(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name)))
 }
 
+/// Opens a file for reading. The error names it.
+pub fn open(path: &Path) -> Result<File, StoreError> {
+    File::open(path).map_err(|error| unreadable(path, &error))
+}
+
+/// Returns whether a file exists. The error, if its directory cannot be searched, names it.
+pub fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|error| unreadable(path, &error))
+}
+
+/// The error for a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> StoreError {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => ". Run this command as the user that owns the file",
+        _ => "",
+    };
+    StoreError::Unusable(format!("cannot read {}: {error}{remedy}", path.display()))
+}
+
 /// Reads a text file. The error says what is wrong with it, without its name.
 pub fn read_text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| match error.kind() {
@@ -93,9 +112,9 @@ pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
 
 /// Renames a completed file into place, and fsyncs the file and its directory.
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    File::open(from)?.sync_all()?;
+    open(from)?.sync_all()?;
     fs::rename(from, to)?;
-    Ok(File::open(folder(to))?.sync_all()?)
+    Ok(open(folder(to))?.sync_all()?)
 }
 
 /// Opens one of our files beside a database for writing, creating it if necessary. The directory's owner could have put

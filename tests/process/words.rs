@@ -145,6 +145,28 @@ fn a_file_that_is_no_text_is_called_that() {
 }
 
 #[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    let home = Home::new();
+    drop(home.first_start());
+    // Whoever runs the tests: nobody can open a file below a file.
+    home.write("words", "");
+    for command in [
+        &["org", "list"][..],
+        &["token", "list"],
+        &["audit", "head"],
+        &["audit", "verify"],
+        &["audit", "export"],
+        &["clock", "accept"],
+        &["backup", "copy.db"],
+    ] {
+        fails(&home, &[command, &["--database", "words/x.db"]].concat(), "words/x.db: Not a directory");
+    }
+    fails(&home, &["serve", "--database", "words/x.db"], "words/x.db.lock: Not a directory");
+    fails(&home, &["restore", "words/x.db", "--database", "new.db"], "words/x.db: Not a directory");
+    fails(&home, &["backup", "words/copy.db"], "words/copy.db: Not a directory");
+}
+
+#[test]
 fn healthcheck_says_how_the_server_misbehaved() {
     let home = Home::new();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
