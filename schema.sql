@@ -260,7 +260,10 @@ CREATE INDEX org_key_by_org ON org_key (org, id);
 CREATE TABLE node (
     id           BLOB PRIMARY KEY CHECK (length(id) = 16),
     org          BLOB NOT NULL REFERENCES org (id),
+    -- As it was last signed.
     ip           TEXT NOT NULL CHECK (length(ip) BETWEEN 1 AND 253),
+    -- The address in canonical form if it is an IP address, else the same text: what must be unique.
+    ip_key       TEXT NOT NULL CHECK (length(ip_key) BETWEEN 1 AND 253),
     region       TEXT NOT NULL CHECK (length(region) BETWEEN 1 AND 64),
     provider     TEXT NOT NULL CHECK (provider IN ('', 'S3', 'GCS', 'AZURE', 'AWS', 'GCP')),
     status       TEXT NOT NULL CHECK (length(status) <= 32),
@@ -274,7 +277,7 @@ CREATE TABLE node (
     -- When it was announced that nothing is heard of it; null again with the next accepted call.
     silent_at    INTEGER,
     CHECK (deleted_at IS NULL OR key IS NULL),
-    UNIQUE (org, ip)
+    UNIQUE (org, ip_key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER node_is_counted AFTER INSERT ON node

@@ -224,8 +224,10 @@ settings! {
 impl Settings {
     /// Checks what depends on more than one setting.
     fn check(self) -> Result<Self, (&'static str, String)> {
-        if self.tls_cert.is_some() != self.tls_key.is_some() {
-            return Err(("tls_cert", "tls_cert and tls_key must be set together".to_owned()));
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => return Err(("tls_cert", "is set without tls_key: set both, or neither".to_owned())),
+            (None, Some(_)) => return Err(("tls_key", "is set without tls_cert: set both, or neither".to_owned())),
+            (Some(_), Some(_)) | (None, None) => {}
         }
         if self.database_max.0 > 0 && self.database_max.0 <= self.disk_reserve.0 {
             return Err(("database_max", "must be more than disk_reserve, which is part of it".to_owned()));

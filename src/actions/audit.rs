@@ -5,7 +5,7 @@ mod chain_verifier;
 pub mod page;
 
 use std::fmt;
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 
 use self::chain_verifier::{ChainVerifier, broken};
@@ -85,9 +85,12 @@ fn each(snapshot: &Snapshot, mut take: impl FnMut(&Entry) -> Result<(), Error>) 
 pub fn verify_file(file: impl BufRead, heads: &[Head]) -> Result<VerifiedLog, Error> {
     let mut verifier = ChainVerifier::new(heads);
     for (line, number) in file.lines().zip(1_u64..) {
-        let line = line.map_err(|error| broken(&format!("line {number} cannot be read: {error}")))?;
-        let entry: Entry = serde_json::from_str(&line)
-            .map_err(|error| broken(&format!("line {number} is not an exported entry: {error}")))?;
+        let line = line.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => broken(&format!("line {number} is not text in UTF-8")),
+            _ => broken(&format!("line {number} cannot be read: {error}")),
+        })?;
+        let entry: Entry =
+            serde_json::from_str(&line).map_err(|_| broken(&format!("line {number} is not an exported entry")))?;
         verifier.take(&entry)?;
     }
     verifier.end(None)

@@ -69,7 +69,7 @@ pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: b
     let lock = Lock::take(&database)?;
     store::lock::must_not_be_served(&database)?;
     // A damaged database may be replaced; a database of another program may not.
-    if database.try_exists().map_err(StoreError::from)?
+    if store::files::exists(&database)?
         && let Err(foreign @ StoreError::Foreign { .. }) = store::header::check_header(&database)
     {
         return Err(foreign.into());

@@ -7,6 +7,7 @@ use crate::crypto::signed_request::{Form, Messages, Signature};
 use crate::domain::event::Event;
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::node::{Node, SignedAt};
+use crate::domain::shell::quoted;
 use crate::domain::time::Time;
 use crate::engine::access::Grant;
 use crate::engine::app::App;
@@ -248,9 +249,10 @@ fn check_time(app: &App, at: &SignedAt) -> Result<(), Error> {
 fn bad_signature(call: &SignedCall) -> Error {
     let region = call.region.as_deref().unwrap_or("<the region that the node registered with>");
     let expected = format!("{}|{region}|{}", call.ip, call.at.text);
+    let word = quoted(&expected);
     let advice = format!(
-        "The server expected a signature over {expected:?}, without a newline, made with a key of the organization: \
-         printf %s '{expected}' | openssl dgst -sha256 -sign key.pem | base64 -w0"
+        "The server expected a signature over \"{expected}\", without a newline, made with a key of the organization: \
+         printf %s {word} | openssl dgst -sha256 -sign key.pem | base64 -w0"
     );
     refusal("BAD_SIGNATURE", "Invalid signature", advice)
 }

@@ -88,7 +88,7 @@ struct AuditPage {
     data: Vec<AuditEntry>,
     /// Value of `after` for the next page.
     next: i64,
-    /// `seq` of the chain's last entry. If it is less than `after`, the server was restored from an older backup.
+    /// `seq` of the chain's last entry.
     last: i64,
     /// `seq` of the last entry that retention removed, or 0. Entries up to this one can no longer be read.
     removed: i64,
@@ -123,8 +123,8 @@ impl AuditApi {
     /// or in an `audit.polled` entry when the server stops.
     ///
     /// Responses:
-    /// - 200: A page of entries. It is empty if there are no entries after `after`.
-    /// - 400: `after` or `limit` is out of range.
+    /// - 200: A page of entries. It is empty if `after` is the last entry.
+    /// - 400: `limit` is out of range, or `after` is beyond the last entry: the server was restored from an older backup.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId/audit", method = "get", operation_id = "listAuditEntries")]

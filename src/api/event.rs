@@ -47,7 +47,7 @@ struct SystemEventQuery {
     #[oai(validator(max_length = 64))]
     to_timestamp: Option<String>,
     /// Id of the resource that the event is about. An empty string matches every event.
-    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     context_id: Option<String>,
     /// Kind of resource: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5 workspaceuser, 6 apikey, 7
     /// usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13 conversation.
@@ -57,10 +57,10 @@ struct SystemEventQuery {
     #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
     event: Option<i64>,
     /// Id of the actor. An empty string matches every event.
-    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     user_id: Option<String>,
     /// Id of the project that the event belongs to.
-    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     workspace_id: Option<String>,
     /// Whether to return only events that the caller has not marked as read.
     show_unread: Option<bool>,

@@ -15,6 +15,7 @@ use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::metrics::Metrics;
+use super::http::proxied::is_proxied;
 use crate::actions::stats::Stats;
 use crate::crypto::secret;
 use crate::engine::app::App;
@@ -111,9 +112,9 @@ impl ServerApi {
     /// Get the metrics
     ///
     /// Returns the server's metrics in the Prometheus text format. A client on the same machine (a loopback peer) needs
-    /// no credential, unless a proxy forwarded the request (it has an `X-Forwarded-For`, `Forwarded` or `X-Real-IP`
-    /// header). All other clients send the value of the setting `metrics_token` as a bearer token. Not recorded in the
-    /// audit log.
+    /// no credential, unless the request has a header that proxies add, such as `X-Forwarded-For`, `X-Forwarded-Proto`,
+    /// `Forwarded`, `Via` or `X-Real-IP`. All other clients send the value of the setting `metrics_token` as a bearer
+    /// token. Not recorded in the audit log.
     ///
     /// Responses:
     /// - 200: The metrics.
@@ -140,12 +141,11 @@ impl ServerApi {
 
     fn may_see_metrics(&self, request: &Request) -> bool {
         let peer = request.remote_addr().as_socket_addr().map(|peer| peer.ip().to_canonical());
-        let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|name| request.header(name).is_some());
         let token = request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         let known = match (&self.metrics_token, token) {
             (Some(ours), Some(theirs)) => secret::equal(ours.expose_secret().as_bytes(), theirs.as_bytes()),
             _ => false,
         };
-        known || (!forwarded && peer.is_some_and(|peer| peer.is_loopback()))
+        known || (!is_proxied(request.headers()) && peer.is_some_and(|peer| peer.is_loopback()))
     }
 }

@@ -106,8 +106,8 @@ pub type Apis = (
     health::ServerApi,
 );
 
-/// Builds the endpoint with all middleware. From the outside in: observe, check the head, CORS, API key verification
-/// for proxies, close connections that carried secrets, turn errors into envelopes, receive the body, route.
+/// Builds the endpoint with all middleware. From the outside in: end JSON with a newline, observe, check the head, CORS,
+/// API key verification for proxies, close connections that carried secrets, turn errors into envelopes, receive the body, route.
 pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let app = &config.app;
     let passwords = http::password_work::PasswordWork::default();
@@ -152,6 +152,7 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .with(http::cors::Cors(config.cors_origins))
         .with(http::head::Strict)
         .with(http::observe::Observe::new(Arc::clone(app), config.metrics, config.trusted_proxies))
+        .with(http::json_line::JsonLine)
         .map_to_response()
         .boxed()
 }

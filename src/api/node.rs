@@ -38,9 +38,9 @@ impl NodeApi {
     /// Adds the node to the organization's registry, or refreshes its entry. No token is needed: the request is
     /// authenticated by its signature over `ip|region|timestamp` or `ip|region|timestamp|organization id`, made with an
     /// organization key. `orgkeys sign` prints a signed body. Each signature is accepted only once, across all
-    /// endpoints. An organization can have at most `nodes_max` nodes (a server setting, 10,000 by default), including
-    /// deleted ones. Recorded in the audit log as `node.register`; refused calls are counted, and the counts are
-    /// recorded once a minute.
+    /// endpoints. An IP address is the same node in any spelling; any other `ip` is compared as text. An organization can
+    /// have at most `nodes_max` nodes (a server setting, 10,000 by default), including deleted ones. Recorded in the
+    /// audit log as `node.register`; refused calls are counted, and the counts are recorded once a minute.
     ///
     /// If the call is refused, `errorMessage` says what to do.
     ///
@@ -52,9 +52,9 @@ impl NodeApi {
     /// - 429: Too many signed calls from the network were refused, or too many of the organization's were accepted.
     ///   Send the same request again after the number of seconds in `Retry-After`.
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
-    async fn register(&self, from: From, body: Body<Registration, true>) -> Result<Json<NodeAnswer>, RegisterFail> {
-        let (call, profile) = body.0.parse().map_err(advised)?;
-        let node = node::register(&self.0, &from.0, &call, profile).await.map_err(advised)?;
+    async fn register(&self, from: From, body: Body<Registration>) -> Result<Json<NodeAnswer>, RegisterFail> {
+        let (call, profile) = body.0.parse()?;
+        let node = node::register(&self.0, &from.0, &call, profile).await?;
         Ok(Json(NodeAnswer { success: true, message: "Node registered successfully".to_owned(), data: info(node) }))
     }
 
@@ -72,9 +72,9 @@ impl NodeApi {
     /// - 429: Too many signed calls from the network were refused, or too many of the organization's were accepted.
     ///   Send the same request again after the number of seconds in `Retry-After`.
     #[oai(path = "/unregister", method = "post", operation_id = "unregisterNode")]
-    async fn unregister(&self, from: From, body: Body<Unregistration, true>) -> Result<Json<Done>, UnregisterFail> {
-        let call = body.0.parse().map_err(advised)?;
-        node::unregister(&self.0, &from.0, &call).await.map_err(advised)?;
+    async fn unregister(&self, from: From, body: Body<Unregistration>) -> Result<Json<Done>, UnregisterFail> {
+        let call = body.0.parse()?;
+        node::unregister(&self.0, &from.0, &call).await?;
         Ok(Json(Done::because("Node unregistered successfully")))
     }
 
@@ -127,7 +127,7 @@ impl NodeApi {
         /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// Id or address (`ip`) of the node.
+        /// Id of the node, or its address (`ip`) in any spelling.
         #[oai(name = "nodeId")]
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -155,7 +155,7 @@ impl NodeApi {
         /// Id of the organization.
         #[oai(name = "orgId")]
         org: Path<String>,
-        /// Id or address (`ip`) of the node.
+        /// Id of the node, or its address (`ip`) in any spelling.
         #[oai(name = "nodeId")]
         node: Path<String>,
     ) -> Result<Json<Done>, ManageFail> {
@@ -190,15 +190,6 @@ impl NodeApi {
         let page = page(services.0.unwrap_or(0), skip.0, take.0)?;
         let found = act(&self.0, move |app| node::find(app, &auth.0, page)).await?;
         Ok(Json(listed(found)))
-    }
-}
-
-/// Fills `errorMessage` from the message if an error has no advice: nodes print `errorMessage` only.
-fn advised(error: impl Into<Error>) -> Error {
-    let error = error.into();
-    match error.advice {
-        Some(_) => error,
-        None => Error { advice: Some(error.message.clone()), ..error },
     }
 }
 

@@ -77,34 +77,34 @@ struct OrganizationAnswer {
 #[serde(rename_all = "camelCase")]
 struct OrganizationChange {
     /// Name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     name: Option<String>,
     /// Domain name: up to 253 characters. Informational only.
-    #[oai(validator(max_length = 253, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 253, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     domain: Option<String>,
     /// Website: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     website: Option<String>,
     /// First line of the postal address: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     address1: Option<String>,
     /// Second line of the postal address: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     address2: Option<String>,
     /// City: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     city: Option<String>,
     /// Postal code: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     zipcode: Option<String>,
     /// Telephone number: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     phone: Option<String>,
     /// State or province: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     state: Option<String>,
     /// Country: up to 200 characters.
-    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 200, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     country: Option<String>,
     /// Whether the organization is a business.
     #[oai(rename = "is_business")]

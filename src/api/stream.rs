@@ -154,13 +154,13 @@ impl StreamApi {
         #[oai(validator(minimum(value = "0"), maximum(value = "2")))]
         event: Query<Option<i64>>,
         /// Id of the resource that the event is about. Default: all.
-        #[oai(name = "contextId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+        #[oai(name = "contextId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f]*$"))]
         context_id: Query<Option<String>>,
         /// Id of the actor. Default: all.
-        #[oai(name = "userId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+        #[oai(name = "userId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f]*$"))]
         user_id: Query<Option<String>>,
         /// Id of the project that the event belongs to. Default: all.
-        #[oai(name = "workspaceId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+        #[oai(name = "workspaceId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f]*$"))]
         workspace_id: Query<Option<String>>,
         /// `id` of the last message received, for clients that cannot send the header.
         #[oai(name = "after", validator(max_length = 19, pattern = r"^[0-9]*$"))]

@@ -69,7 +69,7 @@ impl VerificationApi {
     /// Responses:
     /// - 200: The key is valid: let the request through.
     /// - 401: The request has no key, the key is `NOT_FOUND`, `NOT_YET_VALID`, `EXPIRED` or `DISABLED`, or the proxy's
-    ///   query is invalid. The message says which.
+    ///   query has an empty, repeated or unknown parameter or a role that does not exist. The message says which.
     /// - 403: The key is valid, but not for this request: `WRONG_PROJECT` or `INSUFFICIENT_ROLE`.
     #[oai(path = "/api/api-keys/verify", method = "get", operation_id = "verifyPresentedApiKey")]
     async fn verify_presented(

@@ -1,6 +1,6 @@
 //! `orgkeys audit`: verifies and exports the audit log, while the server is running or stopped.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, BufWriter, stdout};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{CommandContext, CommandError, Database};
 use crate::actions::audit;
 use crate::domain::event::Head;
+use crate::store::files;
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
@@ -74,7 +75,7 @@ impl AuditCommand {
 
 /// Reads the output of `audit head`, with or without `--json`.
 fn read_heads(path: &Path) -> Result<Vec<Head>, CommandError> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let heads: Option<Vec<Head>> = text.lines().filter(|line| !line.trim().is_empty()).map(read_head).collect();
     Ok(heads.ok_or_else(|| format!("{} is not output of `orgkeys audit head`", path.display()))?)
 }

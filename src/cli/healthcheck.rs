@@ -1,6 +1,6 @@
 //! `orgkeys healthcheck`: sends one request to the server with these settings, for containers and service managers.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub fn run(settings: &Settings) -> Result<(), CommandError> {
     let address = local(settings.listen);
     let fail =
         |problem: &dyn std::fmt::Display| CommandError(format!("the server at {address} is not healthy: {problem}"));
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| fail(&error))?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| fail(&problem(&error)))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let status = match &settings.tls_cert {
@@ -31,7 +31,7 @@ pub fn run(settings: &Settings) -> Result<(), CommandError> {
             ask(StreamOwned::new(client, stream))
         }
     };
-    match status.map_err(|error| fail(&error))?.as_str() {
+    match status.map_err(|error| fail(&problem(&error)))?.as_str() {
         "200" => Ok(()),
         other => Err(fail(&format!("GET /health returned {other}"))),
     }
@@ -42,7 +42,23 @@ fn ask(mut stream: impl Read + Write) -> std::io::Result<String> {
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;
-    Ok(String::from_utf8_lossy(&head[9..]).into_owned())
+    let head = String::from_utf8_lossy(&head);
+    let status = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "));
+    Ok(status.ok_or(std::io::ErrorKind::InvalidData)?.to_owned())
+}
+
+/// Describes why there was no answer.
+fn problem(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => "it closed the connection without an answer".to_owned(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("no answer within {} ms", PATIENCE.as_millis()),
+        ErrorKind::InvalidData => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::General(problem)) => problem.clone(),
+            _ => "its answer is not that of a server with these settings: compare listen, tls_cert and tls_key"
+                .to_owned(),
+        },
+        _ => error.to_string(),
+    }
 }
 
 /// Returns the address at which this machine reaches a server that listens on `listen`.

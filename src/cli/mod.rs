@@ -186,7 +186,7 @@ impl CommandContext {
     fn open(&self, database: &Database) -> Result<System, CommandError> {
         let settings = self.settings(database)?;
         let database = files::real(&settings.database)?;
-        if !database.try_exists()? {
+        if !files::exists(&database)? {
             let path = database.display();
             return Err(CommandError(format!(
                 "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"

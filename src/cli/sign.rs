@@ -44,7 +44,7 @@ pub struct Sign {
 
 impl Sign {
     pub fn run(self) -> Result<(), CommandError> {
-        let pem = fs::read_to_string(&self.key).map_err(|error| format!("{}: {error}", self.key.display()))?;
+        let pem = fs::read(&self.key).map_err(|error| format!("{}: {error}", self.key.display()))?;
         let now = (clock::system().now().millis() / 1_000).to_string();
         let at = SignedAt::parse(self.timestamp.as_deref().unwrap_or(&now))?;
         self.check()?;

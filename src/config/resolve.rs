@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use thiserror::Error;
 
 use super::{FIELDS, Field, Settings};
+use crate::store::files;
 
 /// A setting is invalid; the text says which one, why, and where it came from.
 #[derive(Debug, Error)]
@@ -187,7 +187,7 @@ fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Resu
                 return Err(ConfigError(format!("{name} and {other} are both set by {source}: set only one of them")));
             }
             (Some((name, path)), None) if field.secret && *name != field.name => {
-                let text = fs::read_to_string(&path)
+                let text = files::read_text(Path::new(&path))
                     .map_err(|error| ConfigError(format!("{name}: cannot read {path}: {error}")))?;
                 return Ok((text.trim().to_owned(), source));
             }
@@ -201,7 +201,7 @@ fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Resu
 /// Reads the settings file. An unknown key is an error that names the most similar setting.
 fn read(path: &Path) -> Result<Texts, ConfigError> {
     let fail = |problem: String| ConfigError(format!("{}: {problem}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    let text = files::read_text(path).map_err(fail)?;
     // The parser's message repeats the line, which may hold a secret; its place is enough.
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
@@ -252,6 +252,8 @@ fn unknown_variables(environment: &Texts) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Texts {

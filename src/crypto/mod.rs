@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod chain;
 pub mod password;
+pub mod pem;
 pub mod rsa;
 pub mod sealed;
 pub mod secret;

@@ -8,7 +8,9 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::pkcs8::DecodePrivateKey;
+use rsa::traits::PublicKeyParts;
 
+use super::pem::{self, KeyForm};
 use super::rsa::{KeyError, SIGNATURE_BYTES, Verifier};
 
 /// The bytes of a signature.
@@ -77,15 +79,26 @@ pub fn decode_signature(text: &str) -> Option<Signature> {
     Some(signature)
 }
 
-/// Signs `message` with the private key in `pem` (PKCS#1 or PKCS#8). Returns standard base64 on one line.
+/// Signs `message` with the RSA-2048 private key in a PEM file. Returns standard base64 on one line.
 #[expect(
     clippy::disallowed_methods,
     reason = "the command line signs on the node's side; the server never holds a private key"
 )]
-pub fn sign(pem: &str, message: &str) -> Result<String, KeyError> {
-    let private = PrivateKey::from_pkcs1_pem(pem)
-        .or_else(|_| PrivateKey::from_pkcs8_pem(pem))
-        .map_err(|_| KeyError("the file contains no RSA private key in PEM (PKCS#1 or PKCS#8)".to_owned()))?;
+pub fn sign(pem: &[u8], message: &str) -> Result<String, KeyError> {
+    let refused = |problem: &str| KeyError(problem.to_owned());
+    let private = match pem::private_key(pem)? {
+        (KeyForm::Pkcs1, der) => {
+            PrivateKey::from_pkcs1_der(&der).map_err(|_| refused("the private key is damaged: it is no RSA key"))
+        }
+        (KeyForm::Pkcs8, der) => {
+            PrivateKey::from_pkcs8_der(&der).map_err(|_| refused("the private key is no RSA key, or is damaged"))
+        }
+        (KeyForm::Sec1, _) => Err(refused("the private key is for elliptic curves: organization keys are RSA keys")),
+    }?;
+    if private.size() != SIGNATURE_BYTES {
+        let (bits, ours) = (private.size() * 8, SIGNATURE_BYTES * 8);
+        return Err(KeyError(format!("the private key has {bits} bits: organization keys have {ours}")));
+    }
     let der = private.to_pkcs1_der().map_err(|e| KeyError(e.to_string()))?;
     let key = KeyPair::from_der(der.as_bytes()).map_err(|e| KeyError(e.to_string()))?;
     let mut signature = vec![0; key.public_modulus_len()];

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Position, Url};
 
-use super::text::InvalidField;
+use super::text::{InvalidField, is_default_ignorable};
 
 /// The maximum length of a URL, in bytes.
 pub const LONGEST_URL: usize = 2_048;
@@ -39,8 +39,8 @@ impl Target {
             return refuse("must be at most 2048 bytes long");
         }
         // URL parsers that follow browsers strip or convert these silently, so the intended URL cannot be known.
-        if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
-            return refuse("must not contain control characters, spaces or backslashes");
+        if text.chars().any(|c| c.is_control() || c.is_whitespace() || is_default_ignorable(c) || c == '\\') {
+            return refuse("must not contain control characters, spaces, invisible characters or backslashes");
         }
         let Some((scheme, rest)) = text.split_once("://") else { return refuse("must start with https:// or http://") };
         let https = scheme.eq_ignore_ascii_case("https");

@@ -15,6 +15,7 @@ pub mod password;
 pub mod project;
 pub mod role;
 pub mod session;
+pub mod shell;
 pub mod text;
 pub mod time;
 pub mod user;

@@ -1,7 +1,9 @@
 //! Nodes: machines of an organization that authenticate by signing their registration with an organization key.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use super::address::Target;
 use super::id::{NodeId, OrgId, OrgKeyId};
 use super::text::{self, InvalidField};
 use super::time::Time;
@@ -41,7 +43,7 @@ pub struct Node {
 /// What a node reports about itself when it registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeProfile {
-    /// Its address, as signed: 1 to 253 printable characters, not parsed; unique within the organization.
+    /// Its address, as last signed: 1 to 253 printable characters. [`ip_key`] is unique within the organization.
     pub ip: String,
     /// Its region, as signed.
     pub region: String,
@@ -93,7 +95,7 @@ impl SignedAt {
         } else {
             (text.len() <= 40).then(|| Time::parse_rfc3339(text)).flatten()
         };
-        let problem = "must be Unix seconds or milliseconds, or RFC 3339 with an offset such as 2024-01-15T10:30:00Z";
+        let problem = "must be a whole number of Unix seconds or milliseconds, or RFC 3339 with an offset such as 2024-01-15T10:30:00Z";
         let time = time.filter(|time| time.millis() <= LAST_MILLISECOND);
         let time = time.ok_or_else(|| InvalidField::new("timestamp", problem))?;
         Ok(Self { text: text.to_owned(), time })
@@ -104,12 +106,44 @@ impl SignedAt {
     }
 }
 
-/// Parses an address: 1 to 253 characters without control characters and `|`.
+/// Parses an address: 1 to 253 characters of text without `|`.
 pub fn parse_ip(value: &str) -> Result<String, InvalidField> {
     text::parse_signed("ip", value, 1..=253)
 }
 
-/// Parses a region: 1 to 64 characters without control characters and `|`.
+/// Returns what identifies a node within its organization: its IP address in canonical form, or else the text itself.
+#[must_use]
+pub fn ip_key(ip: &str) -> String {
+    ip_address(ip).map_or_else(|| ip.to_owned(), |address| address.to_string())
+}
+
+/// Returns the URL of a node with this address; `None` if the text is no host, with or without a port.
+#[must_use]
+pub fn url(ip: &str) -> Option<String> {
+    match ip_address(ip) {
+        Some(IpAddr::V4(address)) => Some(format!("https://{address}")),
+        Some(IpAddr::V6(address)) => Some(format!("https://[{address}]")),
+        None => named_url(ip),
+    }
+}
+
+/// Parses an IP address in any of its spellings, also with the brackets that IPv6 addresses have in URLs.
+fn ip_address(ip: &str) -> Option<IpAddr> {
+    let bracketed = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).filter(|ip| ip.contains(':'));
+    bracketed.unwrap_or(ip).parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+fn named_url(ip: &str) -> Option<String> {
+    let url = format!("https://{ip}");
+    // Path, query and fragment are no part of a host.
+    let target = Target::parse(&url).ok().filter(|_| !ip.contains(['/', '?', '#']))?;
+    // URL parsers read a number such as 012 or 65536 as an IPv4 address; whoever signed it meant something else.
+    let host = ip.rsplit_once(':').map_or(ip, |(host, _)| host);
+    let meant = target.literal().is_none_or(|address| ip_address(host) == Some(address.to_canonical()));
+    meant.then(|| format!("https://{}", target.authority()))
+}
+
+/// Parses a region: 1 to 64 characters of text without `|`.
 pub fn parse_region(value: &str) -> Result<String, InvalidField> {
     text::parse_signed("region", value, 1..=64)
 }
@@ -147,6 +181,68 @@ mod tests {
         assert_eq!(SignedAt::parse("100000000000").expect("milliseconds").time.millis(), 100_000_000_000);
         for text in ["", "-1", "1705314600.5", "1.7e9", "2024-01-15T10:30:00", "9999999999999999999"] {
             assert!(SignedAt::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_one_key_in_every_spelling_and_a_name_is_its_own() {
+        for (spellings, key) in [
+            (&["2001:db8::1", "2001:DB8:0:0:0:0:0:1", "2001:0db8::0001", "[2001:db8::1]"][..], "2001:db8::1"),
+            (&["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201", "[::ffff:192.0.2.1]"], "192.0.2.1"),
+            (&["::", "0:0:0:0:0:0:0:0"], "::"),
+        ] {
+            for spelling in spellings {
+                assert_eq!(ip_key(spelling), key, "{spelling}");
+            }
+        }
+        for text in ["edge", "Edge", "192.0.2.01", "192.0.2", "[192.0.2.1]", "fe80::1%eth0", "192.0.2.1 ", "[::1", "1"]
+        {
+            assert_eq!(ip_key(text), text);
+        }
+    }
+
+    #[test]
+    fn a_url_is_made_only_of_a_host() {
+        for (ip, expected) in [
+            ("192.0.2.1", "https://192.0.2.1"),
+            ("192.0.2.1:8443", "https://192.0.2.1:8443"),
+            ("2001:DB8:0::1", "https://[2001:db8::1]"),
+            ("[2001:db8::1]", "https://[2001:db8::1]"),
+            ("[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+            ("::ffff:192.0.2.1", "https://192.0.2.1"),
+            ("edge-1.example.org", "https://edge-1.example.org"),
+            ("edge_1", "https://edge_1"),
+            ("edge.example.org:8443", "https://edge.example.org:8443"),
+            ("bücher.example", "https://xn--bcher-kva.example"),
+        ] {
+            assert_eq!(url(ip).as_deref(), Some(expected), "{ip}");
+        }
+        for ip in [
+            "edge 1",
+            "192.0.2.1 ",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a@b",
+            "a\\b",
+            "a:b:c",
+            "a:65536",
+            "fe80::1%eth0",
+            "[::1",
+            "::1]",
+            ":80",
+            "192.0.2.01",
+            "0x7f.1",
+            "1",
+            "65536:80",
+            "1.2.3.4.5",
+            "a<b",
+            "a%2fb",
+            ".",
+            "https://a",
+            "2001:db8::1:g",
+        ] {
+            assert_eq!(url(ip), None, "{ip}");
         }
     }
 

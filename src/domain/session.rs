@@ -61,7 +61,7 @@ pub struct OwnToken {
 
 /// Parses the e-mail address of a sign-in. Its form is not checked, because no account has an address of another form.
 pub fn parse_email(value: &str) -> Result<String, InvalidField> {
-    text::parse("email", value, 1..=254)
+    text::parse_key("email", value, 1..=254)
 }
 
 /// Checks the length of a password on sign-in; its content is compared as it is.
@@ -72,9 +72,10 @@ pub fn check_password(value: &str) -> Result<(), InvalidField> {
     Err(InvalidField::new("password", format!("must be 1 to {PASSWORD_BYTES} bytes long")))
 }
 
-/// Parses a device name; an empty one is `None`.
+/// Parses a device name; one without a visible character is `None`.
 pub fn parse_device(value: &str) -> Option<String> {
     // The name only helps users to tell their sessions apart, so it is truncated rather than refused.
-    let device: String = value.chars().filter(|c| !c.is_control()).take(200).collect();
-    Some(device).filter(|device| !device.is_empty())
+    let shown = |c: &char| !c.is_control() && !text::is_bidi_control(*c);
+    let device: String = value.chars().filter(shown).take(200).collect();
+    Some(device).filter(|device| device.chars().any(text::is_visible))
 }

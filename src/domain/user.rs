@@ -58,9 +58,10 @@ pub struct Token {
     pub last_used: Option<Time>,
 }
 
-/// Parses an e-mail address: 3 to 254 characters (RFC 5321, section 4.5.3.1.3) with one `@` inside and no whitespace.
+/// Parses an e-mail address: 3 to 254 characters (RFC 5321, section 4.5.3.1.3) with one `@` inside, and neither white
+/// space nor invisible characters.
 pub fn parse_email(value: &str) -> Result<String, InvalidField> {
-    let email = text::parse("email", value, 3..=254)?;
+    let email = text::parse_key("email", value, 3..=254)?;
     let parts: Vec<&str> = email.split('@').collect();
     match parts[..] {
         [local, host] if !local.is_empty() && !host.is_empty() && !email.contains(char::is_whitespace) => Ok(email),

@@ -5,12 +5,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{Error, ServerConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
+use crate::crypto::pem::{self, KeyForm};
 
 /// How often the files are checked for changes.
 const LOOK: Duration = Duration::from_secs(5);
@@ -39,21 +40,39 @@ pub fn load(settings: &Settings) -> Result<Option<Tls>, String> {
 
 /// Reads the certificates in a PEM file.
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let fail = |error: &dyn std::fmt::Display| format!("the certificate {} cannot be used: {error}", path.display());
-    let chain = CertificateDer::pem_file_iter(path).map_err(|error| fail(&error))?;
-    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| fail(&error))?;
-    if chain.is_empty() { Err(fail(&"it contains no certificate in PEM")) } else { Ok(chain) }
+    let fail = |problem: &str| format!("the certificate {} cannot be used: {problem}", path.display());
+    let file = std::fs::read(path).map_err(|error| fail(&error.to_string()))?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&file)
+        .collect::<Result<_, _>>()
+        .map_err(|_| fail("it is damaged: a section is cut off, or is not base64 in PEM"))?;
+    if chain.is_empty() { Err(fail("it contains no certificate in PEM")) } else { Ok(chain) }
+}
+
+/// Reads the private key in a PEM file.
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let fail = |problem: String| format!("the private key {} cannot be used: {problem}", path.display());
+    let file = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    Ok(match pem::private_key(&file).map_err(|error| fail(error.to_string()))? {
+        (KeyForm::Pkcs1, der) => PrivateKeyDer::Pkcs1(der.into()),
+        (KeyForm::Pkcs8, der) => PrivateKeyDer::Pkcs8(der.into()),
+        (KeyForm::Sec1, der) => PrivateKeyDer::Sec1(der.into()),
+    })
 }
 
 fn read(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
-    let private = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| format!("the private key {} cannot be used: {error}", key.display()))?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(certificates(cert)?, private)
-        .map_err(|error| {
-            format!("the certificate {} and the private key {} do not match: {error}", cert.display(), key.display())
-        })?;
+    let made = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates(cert)?, private_key(key)?);
+    let mut config = made.map_err(|error| {
+        let (cert, key) = (cert.display(), key.display());
+        match error {
+            Error::InvalidCertificate(_) => format!("the certificate {cert} cannot be used: it is damaged"),
+            Error::InconsistentKeys(_) => {
+                format!("the certificate {cert} and the private key {key} do not match: it was issued for another key")
+            }
+            _ => format!(
+                "the private key {key} cannot be used: it is damaged, or neither RSA of 2048 to 8192 bits, ECDSA nor Ed25519"
+            ),
+        }
+    })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

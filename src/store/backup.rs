@@ -149,7 +149,7 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
 pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     // The path may be a link to a live database, whose log lies beside the target.
     let file = &files::real(file)?;
-    if !file.try_exists()? {
+    if !files::exists(file)? {
         return Err(StoreError::Unusable(format!("{} does not exist: name a backup", file.display())));
     }
     View::open(file).map_err(no_backup)?;
@@ -164,7 +164,7 @@ pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
     }
     let draft = files::beside(database, ".restoring");
     discard(&draft)?;
-    let mut from = File::open(file)?;
+    let mut from = files::open(file)?;
     let mut to = private_file(&draft)?;
     let copied = std::io::copy(&mut from, &mut to).and_then(|_| to.sync_all());
     if let Err(error) = copied {
@@ -221,7 +221,7 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
     }
     let (wal, shm) = (files::beside(database, "-wal"), files::beside(database, "-shm"));
     let aside = files::beside(database, &format!(".before-{}", now.millis()));
-    let replaced = database.try_exists()?.then_some(aside);
+    let replaced = files::exists(database)?.then_some(aside);
     files::give_to_owner_of(if replaced.is_some() { database } else { files::folder(database) }, draft)?;
     if let Some(aside) = &replaced {
         // A damaged database cannot be checkpointed, so its log is preserved with it.
@@ -229,7 +229,7 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
             .and_then(|_| connection::writing(database))
             .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
         fs::hard_link(database, aside)?;
-        if !matches!(checkpointed, Ok(0)) && wal.try_exists()? {
+        if !matches!(checkpointed, Ok(0)) && files::exists(&wal)? {
             fs::hard_link(&wal, files::beside(aside, "-wal"))?;
         }
     }
@@ -243,7 +243,7 @@ pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBu
 /// Refuses a target unless it is absent or an older backup.
 fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), StoreError> {
     for target in [file, draft] {
-        if target.try_exists()? && fs::canonicalize(target)? == fs::canonicalize(database)? {
+        if files::exists(target)? && fs::canonicalize(target)? == fs::canonicalize(database)? {
             return Err(StoreError::Unusable(format!(
                 "{} is the database itself: name another file than {}",
                 target.display(),
@@ -258,10 +258,10 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
             file.display()
         )));
     }
-    if !file.try_exists()? {
+    if !files::exists(file)? {
         return Ok(());
     }
-    if files::beside(file, ".lock").try_exists()? || files::beside(file, "-wal").try_exists()? {
+    if files::exists(&files::beside(file, ".lock"))? || files::exists(&files::beside(file, "-wal"))? {
         return Err(StoreError::Unusable(format!("{} is a database in use: name another file", file.display())));
     }
     let is_file = fs::metadata(file).is_ok_and(|meta| meta.is_file());
@@ -283,7 +283,7 @@ fn private_file(path: &Path) -> Result<File, StoreError> {
 }
 
 fn sha256(path: &Path) -> Result<String, StoreError> {
-    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
+    let (mut file, mut hasher) = (files::open(path)?, Sha256::new());
     let mut chunk = vec![0; 64 * 1024];
     loop {
         let length = file.read(&mut chunk)?;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use crate::domain::shell::quoted;
+
 /// Why a store operation failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -26,7 +28,7 @@ pub enum StoreError {
         id: i32,
     },
     /// The file is not a complete, readable SQLite database.
-    #[error("{path} is damaged ({how}): set it aside and restore the last backup with `orgkeys restore FILE --database {path}`", path = .path.display())]
+    #[error("{path} is damaged ({how}): set it aside and restore the last backup with `orgkeys restore FILE --database {}`", quoted(.path.display()), path = .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

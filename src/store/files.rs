@@ -10,6 +10,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::StoreError;
+use crate::domain::shell::quoted;
 
 /// The suffixes of the files beside a database, SQLite's and ours, including drafts and locks. Only the key file and
 /// the files with a time in their name are created by other means.
@@ -54,6 +55,33 @@ pub fn real(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(folder.zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name)))
 }
 
+/// Opens a file for reading. The error names it.
+pub fn open(path: &Path) -> Result<File, StoreError> {
+    File::open(path).map_err(|error| unreadable(path, &error))
+}
+
+/// Returns whether a file exists. The error, if its directory cannot be searched, names it.
+pub fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|error| unreadable(path, &error))
+}
+
+/// The error for a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> StoreError {
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => ". Run this command as the user that owns the file",
+        _ => "",
+    };
+    StoreError::Unusable(format!("cannot read {}: {error}{remedy}", path.display()))
+}
+
+/// Reads a text file. The error says what is wrong with it, without its name.
+pub fn read_text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => "it is not a text file in UTF-8".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
 /// Returns the directory of a file.
 pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -74,7 +102,9 @@ pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
         let (file, folder) = (path.display(), folder(path).display());
         return Err(StoreError::Unusable(format!(
             "{file} has {names} names (hard links), so two servers could write it at once: find them with \
-             `find {folder} -xdev -samefile {file}` and remove all but one"
+             `find {} -xdev -samefile {}` and remove all but one",
+            quoted(folder),
+            quoted(&file)
         )));
     }
     Ok(())
@@ -82,9 +112,9 @@ pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
 
 /// Renames a completed file into place, and fsyncs the file and its directory.
 pub fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    File::open(from)?.sync_all()?;
+    open(from)?.sync_all()?;
     fs::rename(from, to)?;
-    Ok(File::open(folder(to))?.sync_all()?)
+    Ok(open(folder(to))?.sync_all()?)
 }
 
 /// Opens one of our files beside a database for writing, creating it if necessary. The directory's owner could have put

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::StoreError;
+use super::{StoreError, files};
 
 /// The application id of our files (<https://www.sqlite.org/fileformat.html>, section 1.3): `okey` in ASCII.
 pub const APPLICATION_ID: i32 = 0x6f6b_6579;
@@ -13,7 +13,7 @@ pub const APPLICATION_ID: i32 = 0x6f6b_6579;
 pub fn check_header(path: &Path) -> Result<(), StoreError> {
     let mut header = Vec::with_capacity(100);
     let opened = File::open(path).and_then(|file| file.take(100).read_to_end(&mut header));
-    opened.map_err(|error| StoreError::Unusable(format!("cannot read {}: {error}", path.display())))?;
+    opened.map_err(|error| files::unreadable(path, &error))?;
     if header.len() < 100 || !header.starts_with(b"SQLite format 3\0") {
         return Err(StoreError::damaged(path, "it has no SQLite header"));
     }

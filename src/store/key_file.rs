@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> Result<Option<SecretString>, String> {
     if !meta.is_file() || meta.len() > MOST {
         return Err("it is not a key file".to_owned());
     }
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = files::read_text(path)?;
     Ok(Some(SecretString::from(text)))
 }
 

@@ -34,7 +34,7 @@ fn database(ended: u32, others: u32) -> Connection {
              iif(n % 2, 255, NULL) FROM numbers;
          {others} INSERT INTO api_key SELECT n, zeroblob(16), randomblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL,
              NULL FROM numbers;
-         {others} INSERT INTO node SELECT {id}, zeroblob(16), n, 'r', '', '', '', 1, NULL, 0, iif(n % 2, 0, NULL), NULL FROM numbers;
+         {others} INSERT INTO node SELECT {id}, zeroblob(16), n, n, 'r', '', '', '', 1, NULL, 0, iif(n % 2, 0, NULL), NULL FROM numbers;
          {others} INSERT INTO delivery SELECT {id}, zeroblob(16), 1, iif(n % 2, 'failed', 'pending'), 0, 0, NULL, NULL, 0,
              iif(n % 2, 0, NULL) FROM numbers"
     ))

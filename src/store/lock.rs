@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::StatVfsMountFlags;
 
 use super::StoreError;
-use super::files::{beside, folder, own_file};
+use super::files::{self, beside, folder, own_file};
+use crate::domain::shell::quoted;
 
 /// How long a start waits for commands that read the database to end.
 const READERS_END: Duration = Duration::from_mins(1);
@@ -54,7 +55,7 @@ impl InUse {
     /// Takes the exclusive lock for a server. Commands that hold the shared lock end by themselves, so it waits for
     /// them.
     pub(super) fn serve(database: &Path) -> Result<Self, StoreError> {
-        let file = File::open(database)?;
+        let file = files::open(database)?;
         let until = Instant::now() + READERS_END;
         while !try_lock(&file)? {
             if Self::read(database)?.is_none() {
@@ -63,8 +64,9 @@ impl InUse {
             }
             if Instant::now() > until {
                 return Err(StoreError::Unusable(format!(
-                    "a command has been reading {0} for more than a minute: find it with `lsof {0}` and stop it",
-                    database.display()
+                    "a command has been reading {} for more than a minute: find it with `lsof {}` and stop it",
+                    database.display(),
+                    quoted(database.display())
                 )));
             }
             sleep(LOOK_AGAIN);
@@ -79,7 +81,7 @@ impl InUse {
 
     /// Takes the shared lock, which keeps servers out until it is dropped; `None` if a server runs.
     pub(super) fn read(database: &Path) -> Result<Option<Self>, StoreError> {
-        let file = File::open(database)?;
+        let file = files::open(database)?;
         match file.try_lock_shared() {
             Ok(()) => Ok(Some(Self { file: Arc::new(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -90,7 +92,7 @@ impl InUse {
 
 /// Refuses a database that a server uses although its lock file is free, because somebody removed the lock file.
 pub fn must_not_be_served(database: &Path) -> Result<(), StoreError> {
-    if database.try_exists()? { InUse::serve(database).map(drop) } else { Ok(()) }
+    if files::exists(database)? { InUse::serve(database).map(drop) } else { Ok(()) }
 }
 
 /// Refuses a database that a server uses under another name: its latest changes are in the log beside that name.

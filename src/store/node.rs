@@ -5,15 +5,15 @@ use rusqlite::{Row, params};
 use super::parameters::with_last;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::{NodeId, OrgId, OrgKeyId};
-use crate::domain::node::{Node, NodeProfile, Services};
+use crate::domain::node::{Node, NodeProfile, Services, ip_key};
 use crate::domain::time::Time;
 
 const COLUMNS: &str = "id, org, ip, region, provider, status, version, services, key, last_contact, deleted_at";
 
-/// Returns the node of an organization with this address, deleted or not.
+/// Returns the node of an organization with this address, in any spelling, deleted or not.
 pub fn find_by_ip(tx: &ReadTx<'_>, org: OrgId, ip: &str) -> Result<Option<Node>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM node WHERE org = ?1 AND ip = ?2");
-    tx.row(&sql, params![org.as_bytes(), ip], node)
+    let sql = format!("SELECT {COLUMNS} FROM node WHERE org = ?1 AND ip_key = ?2");
+    tx.row(&sql, params![org.as_bytes(), ip_key(ip)], node)
 }
 
 /// Returns the node of an organization with this id, deleted or not.
@@ -30,12 +30,13 @@ pub fn count(tx: &ReadTx<'_>, org: OrgId) -> Result<u32, StoreError> {
 /// Inserts a node; `false` if the organization has `most` already.
 pub fn insert(tx: &WriteTx<'_>, node: &Node, most: u32) -> Result<bool, StoreError> {
     let added = tx.execute(
-        "INSERT INTO node (id, org, ip, region, provider, status, version, services, key, last_contact)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE (SELECT nodes FROM org WHERE id = ?2) < ?11",
+        "INSERT INTO node (id, org, ip, ip_key, region, provider, status, version, services, key, last_contact)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE (SELECT nodes FROM org WHERE id = ?2) < ?12",
         params![
             node.id.as_bytes(),
             node.org.as_bytes(),
             node.profile.ip,
+            ip_key(&node.profile.ip),
             node.profile.region,
             node.profile.provider,
             node.profile.status,
@@ -49,7 +50,7 @@ pub fn insert(tx: &WriteTx<'_>, node: &Node, most: u32) -> Result<bool, StoreErr
     Ok(added == 1)
 }
 
-/// Stores a node's new profile, and the key that verified it.
+/// Stores a node's new profile, which may spell its address in another way, and the key that verified it.
 pub fn refresh(
     tx: &WriteTx<'_>,
     id: NodeId,
@@ -58,10 +59,11 @@ pub fn refresh(
     now: Time,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE node SET region = ?2, provider = ?3, status = ?4, version = ?5, services = ?6, key = ?7,
-             last_contact = ?8, silent_at = NULL WHERE id = ?1",
+        "UPDATE node SET ip = ?2, region = ?3, provider = ?4, status = ?5, version = ?6, services = ?7, key = ?8,
+             last_contact = ?9, silent_at = NULL WHERE id = ?1",
         params![
             id.as_bytes(),
+            profile.ip,
             profile.region,
             profile.provider,
             profile.status,

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::files::{beside, refuse_second_name, remove, rename};
+use super::files::{self, beside, refuse_second_name, remove, rename};
 use super::header::APPLICATION_ID;
 use super::{StoreError, migrate, view, whole};
 
 /// Creates the database if it does not exist.
 pub fn create_if_missing(path: &Path) -> Result<(), StoreError> {
-    if path.try_exists()? {
+    if files::exists(path)? {
         return Ok(());
     }
     refuse_orphaned_log(path)?;

@@ -9,8 +9,11 @@ use super::sql_tests::statements;
 /// A statement, or how one starts or ends, and the steps of its plan.
 const PLANS: [(&str, &[&str]); 21] = [
     // A registration: the node by its address, inserting or refreshing it, the signature, and the audit log entry.
-    ("FROM node WHERE org = ?1 AND ip = ?2", &["SEARCH node USING INDEX sqlite_autoindex_node_2 (org=? AND ip=?)"]),
-    ("UPDATE node SET region", &["SEARCH node USING PRIMARY KEY (id=?)"]),
+    (
+        "FROM node WHERE org = ?1 AND ip_key = ?2",
+        &["SEARCH node USING INDEX sqlite_autoindex_node_2 (org=? AND ip_key=?)"],
+    ),
+    ("UPDATE node SET ip = ", &["SEARCH node USING PRIMARY KEY (id=?)"]),
     ("INSERT INTO node", &["SCAN CONSTANT ROW", "SCALAR SUBQUERY 1", "SEARCH org USING PRIMARY KEY (id=?)"]),
     ("INSERT INTO used_signature", &[]),
     (

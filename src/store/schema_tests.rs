@@ -17,7 +17,7 @@ const ROWS: &str = "
     INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL,
         NULL);
     INSERT INTO org_key VALUES (zeroblob(16), zeroblob(16), zeroblob(294), 0);
-    INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL, NULL);
+    INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL, NULL);
     INSERT INTO audit VALUES
         (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32));
     INSERT INTO audit VALUES
@@ -98,7 +98,7 @@ fn deleting_a_key_clears_it_from_its_nodes() {
 #[test]
 fn the_node_counter_follows_every_change() {
     let (_folder, conn) = database();
-    let another = NODE.replacen('%', "'i', 'r', '', '', '', 0, NULL, 0, NULL", 1);
+    let another = NODE.replacen('%', "'i', 'i', 'r', '', '', '', 0, NULL, 0, NULL", 1);
     let refresh = "UPDATE node SET region = 'x', last_contact = 9";
     let delete = "UPDATE node SET deleted_at = 1, key = NULL";
     for (statement, nodes) in [(another.as_str(), 2), (refresh, 2), (delete, 2), ("DELETE FROM node WHERE ip = 'i'", 1)]

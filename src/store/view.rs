@@ -33,7 +33,7 @@ impl Deref for View {
 impl View {
     /// Opens the database at `path`, its real name, if it is one that this program can read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !path.try_exists()? {
+        if !files::exists(path)? {
             return Err(StoreError::Unusable(format!(
                 "{} does not exist: name the database with --database",
                 path.display()

@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::in_place::{Gone, InPlace, WalState};
 use super::{StoreError, connection, files, halt, identity};
+use crate::domain::shell::quoted;
 
 /// Frames, each of a page, after which the log is checkpointed without waiting for readers.
 const SOME: u32 = 1_000;
@@ -224,7 +225,7 @@ impl Wal {
                 bytes,
                 "the write-ahead log is growing because a command has been reading the database for a long time: look for one that \
                  is suspended or hangs, such as `orgkeys backup` (`lsof {}` lists the processes), and stop it",
-                self.path.display()
+                quoted(self.path.display())
             );
         }
     }

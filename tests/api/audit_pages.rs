@@ -89,10 +89,29 @@ async fn a_page_and_the_head_have_this_exact_format() {
     let answer = head(&server, &owner).await;
     let last = entries(&server.database).await;
     let last = last.iter().find(|entry| entry.org == owner.org && entry.seq == 4).expect("the page's entry");
-    let expected = format!(r#"{{"org":"{}","seq":4,"hash":"{}"}}"#, owner.org, last.hash);
+    let expected = format!("{{\"org\":\"{}\",\"seq\":4,\"hash\":\"{}\"}}\n", owner.org, last.hash);
     assert_eq!(String::from_utf8_lossy(&answer.body), expected, "one line, as `audit head --json` prints it");
-    let beyond = page(&server, &owner, "?after=9223372036854775807").await;
-    assert_eq!((&beyond["data"], &beyond["next"], &beyond["last"]), (&json!([]), &json!(i64::MAX), &json!(4)));
+}
+
+/// After a restore from an older backup, a reader who continues after an entry that is gone must notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_after_an_entry_that_does_not_exist_is_refused() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let other = server.owner_of("other").await;
+    server.events(&other).await;
+    let last = page(&server, &owner, "").await["last"].as_i64().expect("a number") + 1;
+    let own = page(&server, &owner, &format!("?after={}", last - 1)).await;
+    assert_eq!((actions(&own), &own["last"]), (vec!["audit.read"], &json!(last)));
+    let empty = page(&server, &owner, &format!("?after={last}")).await;
+    assert_eq!((&empty["data"], &empty["next"], &empty["last"]), (&json!([]), &json!(last), &json!(last)));
+    for beyond in [last + 1, last + 2, i64::MAX] {
+        let path = format!("/organization/{}/audit?after={beyond}", owner.org);
+        let answer = server.call_as(&owner, Method::GET, &path, None).await;
+        assert_eq!((answer.status, &answer.json()["errorCode"]), (StatusCode::BAD_REQUEST, &json!("INVALID_FIELD")));
+        let message = answer.json()["message"].as_str().expect("a message").to_owned();
+        assert!(message.contains(&format!("the last entry of the audit log is {last}")), "{message}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

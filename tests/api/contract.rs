@@ -62,10 +62,39 @@ static OPERATIONS: LazyLock<Vec<(&'static str, Vec<Operation>)>> = LazyLock::new
 pub fn checked(method: &Method, path: &str, answer: Answer) -> Answer {
     let sniffed: Vec<_> = answer.headers.get_all("x-content-type-options").iter().collect();
     assert_eq!(sniffed, ["nosniff"], "{method} {path}: {answer:?}");
+    if let Some(fault) = bad_line(&answer).or_else(|| bad_advice(path, &answer)) {
+        panic!("{method} {path}: {fault}\n{answer:?}");
+    }
     if let Err(fault) = judge(method, path, &answer) {
         panic!("the document does not say this of {method} {path}: {fault}\n{answer:?}");
     }
     answer
+}
+
+/// Every JSON response is one line.
+fn bad_line(answer: &Answer) -> Option<&'static str> {
+    let of = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    if !of("content-type")?.starts_with("application/json")
+        || of("content-encoding").is_some()
+        || answer.body.is_empty()
+    {
+        return None;
+    }
+    if !answer.body.ends_with(b"\n") || answer.body.ends_with(b"\n\n") {
+        return Some("the JSON does not end with one newline");
+    }
+    let counted = of("content-length").is_none_or(|length| length == answer.body.len().to_string());
+    (!counted).then_some("the content length is wrong")
+}
+
+/// Nodes print `errorMessage` alone, so every error of a signed call has one.
+fn bad_advice(path: &str, answer: &Answer) -> Option<&'static str> {
+    let is_signed = matches!(path, "/register" | "/unregister");
+    if !is_signed || answer.status.is_success() || answer.body.is_empty() {
+        return None;
+    }
+    let advice = answer.json()["errorMessage"].as_str().is_some_and(|advice| !advice.is_empty());
+    (!advice).then_some("an error of a signed call has no errorMessage")
 }
 
 /// Like [`checked`], for a message on a stream, whose data is an event unless it is the last message.

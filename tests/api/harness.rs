@@ -275,7 +275,7 @@ pub fn new_api_key(name: &str, role: i64, projects: &[&str]) -> Value {
 
 /// A signature over a message, in base64.
 pub fn sign(pem: &str, message: &str) -> String {
-    signed_request::sign(pem, message).expect("a signature")
+    signed_request::sign(pem.as_bytes(), message).expect("a signature")
 }
 
 /// Every entry of the audit log, read from the database file.

@@ -30,6 +30,10 @@ fn refusal(answer: &Answer, wrapped: bool, status: u16, code: &str) -> String {
         // Login, refresh and logout state the code twice; a test of their own requires it.
         expected["error_code"] = json!(code);
     }
+    if body.get("errorMessage").is_some() {
+        // On signed calls; every response is checked for it.
+        expected["errorMessage"] = json!(message);
+    }
     assert_eq!(body, expected);
     message
 }

@@ -114,8 +114,17 @@ async fn metrics_require_a_direct_loopback_connection_or_the_metrics_token() {
     };
     let (good, bad) = (format!("Bearer {token}"), format!("Bearer {token}x"));
     let access = format!("Bearer {}", owner.token);
-    let cases: [(Headers<'_>, u16, u16); 9] = [
+    let cases: [(Headers<'_>, u16, u16); 18] = [
         (&[], 200, 200),
+        (&[("x-request-id", "a"), ("user-agent", "Prometheus/3.0"), ("accept-encoding", "gzip")], 200, 200),
+        (&[("x-forwarded-proto", "https")], 401, 401),
+        (&[("x-forwarded-host", "keys.example.org")], 401, 401),
+        (&[("x-forwarded-uri", "/metrics")], 401, 401),
+        (&[("via", "1.1 proxy")], 401, 401),
+        (&[("x-original-url", "/metrics")], 401, 401),
+        (&[("x-envoy-external-address", "192.0.2.7")], 401, 401),
+        (&[("cf-connecting-ip", "192.0.2.7")], 401, 401),
+        (&[("true-client-ip", "")], 401, 401),
         (&[("x-forwarded-for", "127.0.0.1")], 401, 401),
         (&[("x-forwarded-for", "192.0.2.7")], 401, 401),
         (&[("forwarded", "for=127.0.0.1")], 401, 401),
@@ -139,7 +148,7 @@ async fn metrics_require_a_direct_loopback_connection_or_the_metrics_token() {
     assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
     let text = String::from_utf8(answer.body.to_vec()).expect("text");
     assert!(text.contains(r#"orgkeys_requests_total{operation="getProfile",status="200"} 1"#), "{text}");
-    assert!(text.contains(r#"orgkeys_requests_total{operation="getMetrics",status="401"} 7"#), "{text}");
+    assert!(text.contains(r#"orgkeys_requests_total{operation="getMetrics",status="401"} 15"#), "{text}");
     assert!(!text.contains(&owner.org) && !text.contains(&owner.user) && !text.contains(token), "{text}");
 }
 

@@ -16,9 +16,9 @@ pub async fn seed(server: &Server, org: &str, count: u32) {
     let (database, org) = (server.database.clone(), OrgId::parse(org).expect("an id"));
     blocking(move || {
         let beside = Connection::open(database).expect("opened beside the server");
-        let sql = "INSERT INTO node (id, org, ip, region, provider, status, version, services, last_contact)
+        let sql = "INSERT INTO node (id, org, ip, ip_key, region, provider, status, version, services, last_contact)
             WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?2)
-            SELECT randomblob(16), ?1, 'seeded-' || n, 'eu-1', '', '', '', 0, 0 FROM number";
+            SELECT randomblob(16), ?1, 'seeded-' || n, 'seeded-' || n, 'eu-1', '', '', '', 0, 0 FROM number";
         beside.execute(sql, params![org.as_bytes(), count]).expect("seeded");
     })
     .await;

@@ -27,7 +27,7 @@ pub fn operations() -> Vec<(&'static str, &'static str, &'static Value)> {
 pub const WRITES_NOTHING: [&str; 5] = ["verifyApiKey", "verifyPresentedApiKey", "getServer", "getHealth", "getMetrics"];
 
 /// Visits `value` and every value below it, with its path.
-fn walk(place: &str, value: &'static Value, take: &mut impl FnMut(&str, &'static Value)) {
+pub fn walk(place: &str, value: &'static Value, take: &mut impl FnMut(&str, &'static Value)) {
     take(place, value);
     match value {
         Value::Object(map) => map.iter().for_each(|(key, value)| walk(&format!("{place}/{key}"), value, take)),
@@ -232,7 +232,7 @@ fn resolved(schema: &Value) -> &Value {
 }
 
 /// Every field of a request body, with its schema.
-fn sent(schema: &'static Value) -> Vec<(&'static str, &'static Value)> {
+pub fn sent(schema: &'static Value) -> Vec<(&'static str, &'static Value)> {
     let schema = resolve(schema);
     let own = schema["properties"].as_object().into_iter().flatten();
     let own = own.map(|(name, property)| (name.as_str(), resolve(property)));

@@ -93,12 +93,13 @@ fn assert_refused(answer: &str, status: &str, body: &Value) {
 }
 
 fn too_large() -> Value {
-    json!({ "success": false, "message": "The body is larger than 64 KiB", "errorCode": "BODY_TOO_LARGE" })
+    let message = "The body is larger than 64 KiB";
+    json!({ "success": false, "message": message, "errorCode": "BODY_TOO_LARGE", "errorMessage": message })
 }
 
 fn too_slow() -> Value {
     let message = "The request did not arrive in time";
-    json!({ "success": false, "message": message, "errorCode": "REQUEST_TIMEOUT" })
+    json!({ "success": false, "message": message, "errorCode": "REQUEST_TIMEOUT", "errorMessage": message })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -281,9 +281,9 @@ fn access_tokens_of_owners_and_administrators_that_expire_soon_are_reported() {
 #[test]
 fn an_organization_near_its_node_limit_is_reported() {
     let home = healthy();
-    let seed = "INSERT INTO node (id, org, ip, region, provider, status, version, services, last_contact)
+    let seed = "INSERT INTO node (id, org, ip, ip_key, region, provider, status, version, services, last_contact)
         WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 8)
-        SELECT randomblob(16), org.id, n, 'eu', '', '', '', 0, 0 FROM number, org";
+        SELECT randomblob(16), org.id, n, n, 'eu', '', '', '', 0, 0 FROM number, org";
     sqlite(&home.database).execute_batch(seed).expect("seeded");
     assert!(examined(&home, &["--nodes-max", "10"]).iter().all(|finding| finding["ok"] == true));
     finds(&home, &["--nodes-max", "8"], "nodes", " has 8 of the 8 nodes that nodes_max allows", "POST /unregister");

@@ -271,7 +271,7 @@ pub fn now() -> Time {
 
 /// The body of a registration, signed with `pem` over `ip|eu-1|timestamp`.
 pub fn registration(org: &str, pem: &str, ip: &str, timestamp: i64) -> Value {
-    let signature = signed_request::sign(pem, &format!("{ip}|eu-1|{timestamp}")).expect("a signature");
+    let signature = signed_request::sign(pem.as_bytes(), &format!("{ip}|eu-1|{timestamp}")).expect("a signature");
     json!({
         "ip": ip, "region": "eu-1", "timestamp": timestamp, "signature": signature, "id_org": org,
         "provider": "AWS", "status": "active", "version": "1.4.2", "nodeServices": 1,

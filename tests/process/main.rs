@@ -32,3 +32,4 @@ mod silent_damage;
 mod symlinks;
 mod systemd_unit;
 mod webhooks;
+mod words;

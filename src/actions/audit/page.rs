@@ -6,7 +6,7 @@ use crate::domain::id::OrgId;
 use crate::engine::access::Grant;
 use crate::engine::app::App;
 use crate::engine::caller::Caller;
-use crate::engine::error::Error;
+use crate::engine::error::{Error, ErrorKind};
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
 use crate::engine::system::System;
@@ -32,10 +32,14 @@ pub struct ChainPage {
 pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, after: i64, limit: u32) -> Pending<ChainPage> {
     app.scan(caller, &Rule::SeesAudit(org), |tx, grant| {
         let org = grant.org;
+        let last = store::audit::head(tx, org)?.map_or(0, |head| head.seq);
+        if after > last {
+            return Err(beyond(after, last));
+        }
         let entries = store::audit::page(tx, org, after, limit)?;
         let page = ChainPage {
             next: entries.last().map_or(after, |entry| entry.seq),
-            last: store::audit::head(tx, org)?.map_or(0, |head| head.seq),
+            last,
             removed: store::trim_point::find(tx, Some(org))?.map_or(0, |trim_point| trim_point.seq),
             entries,
         };
@@ -43,6 +47,15 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, after: i64, limit: u
         let quiet = unrecorded(app, grant, &page.entries)?;
         Ok((page, quiet.map(|quiet| Event::AuditRead { org, after, count, quiet })))
     })
+}
+
+/// The error for a page after an entry that does not exist: an empty page would hide that entries are missing.
+fn beyond(after: i64, last: i64) -> Error {
+    let message = format!(
+        "after is {after}, but the last entry of the audit log is {last}. If you have read entry {after}, the server was \
+        restored from an older backup: read again from after={last}, or from the last entry whose hash is still the same"
+    );
+    Error::new(ErrorKind::Invalid, "INVALID_FIELD", message)
 }
 
 /// Returns the last entry of the chain of an organization.

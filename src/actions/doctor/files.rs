@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient, WAL_TOO_LARGE};
+use crate::domain::shell::quoted;
 use crate::store::{self, files};
 
 /// Checks that the disk and the file have room beyond the reserve.
@@ -45,7 +46,7 @@ pub(super) fn wal(database: &Path) -> Finding {
             format!(
                 "Find the process that keeps a read transaction open (`lsof {}`) and end it. The log then shrinks \
                 within seconds",
-                wal.display()
+                quoted(wal.display())
             ),
         ),
         small => Finding::well("wal", format!("The write-ahead log uses {}", size(small))),
@@ -72,7 +73,7 @@ pub fn readable(file: &Path, mask: u32) -> Option<Finding> {
         Finding::act(
             "modes",
             format!("{path} is accessible to other users: its mode is {mode:04o}"),
-            format!("chmod {good:04o} {path}"),
+            format!("chmod {good:04o} {}", quoted(&path)),
         )
     })
 }

@@ -70,10 +70,10 @@ pub(super) struct RoleChange {
 #[serde(rename_all = "camelCase")]
 pub(super) struct AccountChange {
     /// First name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     name: Option<String>,
     /// Last name: up to 100 characters.
-    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     last_name: Option<String>,
     /// New password: 12 to 1,024 bytes, not a common password.
     #[oai(validator(max_length = 1024))]

@@ -31,7 +31,7 @@ pub(super) struct CreateRequest {
     /// Name and validity period of the key.
     user_api_key: UserApiKey,
     /// Free-text note: up to 250 characters.
-    #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     note: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct CreateRequest {
 #[serde(rename_all = "camelCase")]
 struct UserApiKey {
     /// Name of the key: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     api_name: String,
     /// Whether the key expires at `expireDateTime`. If false, it never expires.
     has_expire_time: bool,
@@ -61,7 +61,7 @@ pub(super) struct ApiKeyChangeRequest {
     #[oai(validator(minimum(value = "1"), maximum(value = "2147483647")))]
     id: i64,
     /// Name of the key: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     name: String,
     /// Start of validity, RFC 3339 with an offset.
     start_date: Moment,
@@ -80,7 +80,7 @@ pub(super) struct ApiKeyChangeRequest {
     /// Whether the key is disabled. If left out, it stays as it is.
     disabled: Option<bool>,
     /// Free-text note: up to 250 characters. If left out, it stays as it is.
-    #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 250, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     note: Option<String>,
 }
 

@@ -39,6 +39,9 @@ const DESCRIPTION: &str = "orgkeys holds an organization's keys. Administrators 
     higher role includes all rights of the lower ones. You cannot grant, change or revoke a role above your own.\n\n\
     **Audit log.** A 2xx response means that the change and its audit entry have been committed to disk in one transaction. \
     Reads and denied requests are recorded too, except where an operation says otherwise.\n\n\
+    **Text.** Every text contains at least one visible character, unless it is empty. It contains no control characters \
+    (U+0000 to U+001F, U+007F to U+009F) and no bidirectional controls (U+202A to U+202E, U+2066 to U+2069). An e-mail \
+    address contains no invisible characters at all. Patterns state only the part of these rules that concerns ASCII.\n\n\
     **Identifiers.** Ids are opaque strings. An organization that does not exist gets the same response as one that you do \
     not belong to.";
 

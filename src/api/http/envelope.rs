@@ -12,6 +12,8 @@ pub enum Family {
     Flat,
     /// The same, with the error code under a second name too: login, refresh and logout.
     SignIn,
+    /// The same, with advice in `errorMessage`, which is all that nodes print: register and unregister.
+    Signed,
     /// `{success, errors, messages, result, resultInfo, statusCode}`: all paths under `/api/`.
     Wrapped,
 }
@@ -22,6 +24,7 @@ impl Family {
     pub fn of(path: &str) -> Self {
         match path {
             "/user/login" | "/user/refresh" | "/user/logout" => Self::SignIn,
+            "/register" | "/unregister" => Self::Signed,
             path if path == "/api" || path.starts_with("/api/") => Self::Wrapped,
             _ => Self::Flat,
         }
@@ -38,7 +41,7 @@ pub struct Failure {
     pub message: String,
     /// Error code for programs: a stable word in capitals. On login, refresh and logout, `error_code` repeats it.
     pub error_code: String,
-    /// What to do about the error. Only on signed calls.
+    /// What to do about the error. On every error of a signed call, and only there.
     #[oai(skip_serializing_if_is_none)]
     pub error_message: Option<String>,
     /// Same as `errorCode`. On login, refresh and logout only.
@@ -157,6 +160,10 @@ pub fn failure(family: Family, status: StatusCode, failure: Failure) -> Response
     let body = match family {
         Family::Flat => failure.to_json(),
         Family::SignIn => Failure { error_code_again: Some(failure.error_code.clone()), ..failure }.to_json(),
+        Family::Signed => {
+            let advice = failure.error_message.or_else(|| Some(failure.message.clone()));
+            Failure { error_message: advice, ..failure }.to_json()
+        }
         Family::Wrapped => WrappedFailure::of(status, &failure).to_json(),
     };
     let body = body.unwrap_or_default();

@@ -6,6 +6,7 @@ use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 use poem_openapi::OpenApi;
 use poem_openapi::error::{ParseParamError, ParsePathError};
 
+use super::body::UnsupportedBody;
 use super::envelope::{self, Failure, Family};
 use super::error;
 use crate::api::Apis;
@@ -85,6 +86,9 @@ fn describe(error: &poem::Error) -> (StatusCode, &'static str, String) {
         };
         return (StatusCode::BAD_REQUEST, "INVALID_FIELD", message);
     }
+    if let Some(unsupported) = error.downcast_ref::<UnsupportedBody>() {
+        return (error.status(), "UNSUPPORTED_MEDIA_TYPE", unsupported.to_string());
+    }
     let (code, message) = if error.is::<NotFoundError>() {
         ("NO_SUCH_PATH", "No such path: see /docs")
     } else if error.is::<MethodNotAllowedError>() {
@@ -93,9 +97,6 @@ fn describe(error: &poem::Error) -> (StatusCode, &'static str, String) {
         ("INVALID_PATH", "The path is malformed")
     } else {
         match error.status() {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                ("UNSUPPORTED_MEDIA_TYPE", "The body must be JSON: send Content-Type: application/json")
-            }
             StatusCode::PAYLOAD_TOO_LARGE => ("BODY_TOO_LARGE", "The body is larger than 64 KiB"),
             StatusCode::REQUEST_TIMEOUT => ("REQUEST_TIMEOUT", "The request did not arrive in time"),
             StatusCode::TOO_MANY_REQUESTS => ("TOO_MANY_REQUESTS", "Too many requests"),

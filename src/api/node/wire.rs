@@ -13,7 +13,7 @@ use crate::actions::signed_call::SignedCall;
 use crate::api::http::timestamp::Timestamp;
 use crate::crypto::signed_request;
 use crate::domain::node::{
-    Node, NodeProfile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version,
+    Node, NodeProfile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version, url,
 };
 use crate::domain::text::InvalidField;
 
@@ -29,11 +29,11 @@ const LAST_MILLISECOND: f64 = 253_402_300_799_999.0;
 #[oai(rename = "NodeRegistration", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Registration {
-    /// Address of the node, as signed: 1 to 253 printable characters without `|`.
-    #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
+    /// Address of the node, as signed: 1 to 253 characters without `|`.
+    #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
     ip: String,
     /// Region of the node, as signed: 1 to 64 characters without `|`.
-    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
     region: String,
     /// Time of signing, exactly as signed: Unix seconds or milliseconds. A string of digits or an RFC 3339 time is
     /// accepted, too. It may differ from the server's time by at most the setting `signature_window`, 300 seconds by
@@ -57,10 +57,10 @@ pub(super) struct Registration {
     #[oai(validator(max_length = 5))]
     provider: Option<String>,
     /// Status of the node as free text: up to 32 characters. Informational only.
-    #[oai(validator(max_length = 32, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 32, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     status: String,
     /// Version of the node's software: up to 64 characters.
-    #[oai(validator(max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 64, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     version: String,
     /// Services that the node offers, as a sum of STORAGE 1, AILLM 2 and CHAT 4. Default 0.
     #[oai(validator(minimum(value = "0"), maximum(value = "7")))]
@@ -72,10 +72,10 @@ pub(super) struct Registration {
 #[oai(rename = "NodeUnregistration", skip_serializing_if_is_none)]
 pub(super) struct Unregistration {
     /// Address of the node, as signed.
-    #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
     ip: String,
     /// Region of the node, as signed. If left out, the stored region is used.
-    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 64, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
     region: Option<String>,
     /// As in `registerNode`.
     timestamp: SignedText,
@@ -96,7 +96,7 @@ pub(super) struct Unregistration {
 pub(super) struct NodeInfo {
     /// Id of the node.
     id: String,
-    /// Address of the node, as it was signed.
+    /// Address of the node, as it was last signed.
     ip: String,
     /// Region of the node.
     region: String,
@@ -106,8 +106,10 @@ pub(super) struct NodeInfo {
     provider: String,
     /// Status that the node last reported.
     status: String,
-    /// URL of the node: `https://` and its address.
-    url: String,
+    /// URL of the node: `https://` and its address, with brackets around an IPv6 address. Null if the address is not
+    /// an IP address or a host name.
+    #[oai(nullable)]
+    url: Option<String>,
     /// Id of the organization.
     #[oai(rename = "id_org")]
     id_org: String,
@@ -193,7 +195,7 @@ fn signed_call(
 pub(super) fn info(node: Node) -> NodeInfo {
     NodeInfo {
         id: node.id.to_string(),
-        url: format!("https://{}", node.profile.ip),
+        url: url(&node.profile.ip),
         ip: node.profile.ip,
         region: node.profile.region,
         version: node.profile.version,
@@ -251,7 +253,7 @@ impl<'de> Deserialize<'de> for SignedText {
             type Value = SignedText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("Unix seconds or milliseconds, or a string of digits or RFC 3339")
+                f.write_str("a whole number of Unix seconds or milliseconds, or a string of digits or RFC 3339")
             }
 
             fn visit_u64<E>(self, number: u64) -> Result<SignedText, E> {

@@ -14,7 +14,7 @@ use crate::domain::text::InvalidField;
 #[derive(Object, Deserialize)]
 pub(super) struct ProjectRequest {
     /// Name of the project: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     name: String,
 }
 

@@ -72,20 +72,16 @@ pub(in crate::api) struct UserList {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserBody {
     /// Email address: 3 to 254 characters, unique on the server regardless of letter case. Deleting a user frees theirs.
-    #[oai(validator(
-        min_length = 3,
-        max_length = 254,
-        pattern = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$"
-    ))]
+    #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\x00-\x20\x7f]+@[^@\x00-\x20\x7f]+$"))]
     email: String,
     /// Password: 12 to 1,024 bytes, not a common password. Ignored with `sendInvite`, and required without it.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
     /// First name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     first_name: String,
     /// Last name: up to 100 characters.
-    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     last_name: String,
     /// Role: USER 0 (the default), BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]
@@ -150,10 +146,10 @@ pub(in crate::api) struct CreatedApiKey {
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct UserChange {
     /// First name: 1 to 100 characters.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     name: Option<String>,
     /// Last name: up to 100 characters.
-    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     last_name: Option<String>,
     /// Role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255; at most the caller's own.
     #[oai(validator(minimum(value = "0"), maximum(value = "255")))]

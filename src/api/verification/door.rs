@@ -8,7 +8,7 @@ use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OperationId};
-use serde::Deserialize;
+use url::form_urlencoded;
 
 use super::wire::{VerificationAnswer, sentence};
 use crate::actions::verification::{self, Asked, Requirement, VerifiedKey};
@@ -62,38 +62,50 @@ impl<E: Endpoint> Endpoint for Behind<E> {
     }
 }
 
-/// The query parameters of a proxy's request.
-#[derive(Default, Deserialize)]
-struct Question {
-    organization: Option<String>,
-    project: Option<String>,
-    role: Option<String>,
-}
+// What is wrong with a query, for whoever configures the proxy.
+const NO_ORGANIZATION: &str =
+    "The query does not name a valid organization: configure the proxy to send ?organization=<organization id>";
+const UNKNOWN: &str = "The query has an unknown parameter: send only organization, project and role";
+const EMPTY: &str = "A query parameter is empty: leave it out, or configure the proxy to send a value";
+const TWICE: &str = "A query parameter appears twice: send organization, project and role at most once each";
+const NO_ROLE: &str = "The query's role is not valid: role must be 0, 1, 2, 254 or 255";
 
 /// Verifies the key that a client presented.
 pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
-    // A parameter given twice makes the query invalid: it is ambiguous which one counts.
-    let readable = request.params::<Question>();
-    let twice = readable.is_err();
-    let Question { organization, project, role } = readable.unwrap_or_default();
-    let (project, role) = (project.filter(|id| !id.is_empty()), role.filter(|role| !role.is_empty()));
-    let asked = Asked {
-        project: Requirement::read(project.as_deref(), ProjectId::parse),
-        role: Requirement::read(role.as_deref(), |role| Role::from_number(role.parse().ok()?)),
-    };
-    let org = organization.as_deref().and_then(OrgId::parse);
-    let hint = match (twice, org, asked.role) {
-        (true, ..) => Some("A query parameter appears twice: send organization, project and role at most once each"),
-        (_, None, _) => Some(
-            "The query does not name a valid organization: configure the proxy to send ?organization=<organization id>",
-        ),
-        (.., Requirement::Unsatisfiable) => Some("The query's role is not valid: role must be 0, 1, 2, 254 or 255"),
-        _ => None,
+    let nothing = Asked { project: Requirement::None, role: Requirement::None };
+    let (org, asked, hint) = match question(request.uri().query().unwrap_or_default()) {
+        Ok((org, asked)) => (Some(org), asked, None),
+        // Without an organization no key is found.
+        Err(hint) => (None, nothing, Some(hint)),
     };
     let key = presented(request.headers()).and_then(|key| secret::SecretKind::ApiKey.digest(key));
     let verified = verification::present(app, org, key, asked, origin(request).address);
     metrics.verified(verified.verdict);
     Door { verified, hint }
+}
+
+/// Parses a proxy's query. What the server does not understand might be a limit that somebody relies on, so it is an
+/// error: the text says which.
+fn question(query: &str) -> Result<(OrgId, Asked), &'static str> {
+    let (mut organization, mut project, mut role) = (None, None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let parameter = match &*name {
+            "organization" => &mut organization,
+            "project" => &mut project,
+            "role" => &mut role,
+            _ => return Err(UNKNOWN),
+        };
+        if value.is_empty() {
+            return Err(EMPTY);
+        }
+        if parameter.replace(value).is_some() {
+            return Err(TWICE);
+        }
+    }
+    let org = organization.as_deref().and_then(OrgId::parse).ok_or(NO_ORGANIZATION)?;
+    let number = |role: &str| role.parse().ok().and_then(Role::from_number).ok_or(NO_ROLE);
+    let role = role.as_deref().map(number).transpose()?.map_or(Requirement::None, Requirement::Is);
+    Ok((org, Asked { project: Requirement::read(project.as_deref(), ProjectId::parse), role }))
 }
 
 /// Declares the security schemes in the document. The credential itself is read by [`answer`].
@@ -117,16 +129,17 @@ impl<'a> ApiExtractor<'a> for Presented {
     }
 }
 
-/// Returns the presented key. `x-api-key` takes precedence; a header that is there twice counts as no key.
+/// Returns the presented key. `x-api-key` takes precedence, unless it is empty, as some proxies send it; a header that is
+/// there twice counts as no key.
 fn presented(headers: &HeaderMap) -> Option<&str> {
     let one = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
         Some((values.next()?, values.next().is_none()))
     };
     match (one(HeaderName::from_static(auth::X_API_KEY)), one(header::AUTHORIZATION)) {
-        (Some((value, true)), _) => value.to_str().ok().map(str::trim),
-        (Some((_, false)), _) | (None, None | Some((_, false))) => None,
-        (None, Some((value, true))) => auth::bearer(value.to_str().ok()?),
+        (Some((value, true)), _) if !value.is_empty() => value.to_str().ok().map(str::trim),
+        (Some((_, false)), _) | (_, None | Some((_, false))) => None,
+        (_, Some((value, true))) => auth::bearer(value.to_str().ok()?),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) struct WebhookRequest {
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: String,
     /// Name of the webhook: up to 100 characters.
-    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     name: Option<String>,
     /// Kinds of resource to send events about: 0 workspace (a project), 1 bucket, 2 repo, 3 user, 4 org, 5
     /// workspaceuser, 6 apikey, 7 usersettings, 8 orgsettings, 9 flashbacknode, 10 orgkey, 11 aillm, 12 aillmapikey, 13
@@ -46,7 +46,7 @@ pub(super) struct WebhookChangeRequest {
     #[oai(validator(min_length = 1, max_length = 2048))]
     url: Option<String>,
     /// Name of the webhook: up to 100 characters.
-    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[oai(validator(max_length = 100, pattern = r"^[^\x00-\x1f\x7f]*$"))]
     name: Option<String>,
     /// Kinds of resource to send events about, numbered as in `createWebhook`. Empty: all.
     #[oai(validator(max_items = 100, minimum(value = "0"), maximum(value = "13")))]

@@ -65,6 +65,8 @@ fn ambiguous_and_invalid_urls_are_refused() {
         "unix:///run/docker.sock",
         "https+unix://x/",
         "https://exa\u{a0}mple.org/",
+        "https://exa\u{200b}mple.org/",
+        "https://example.org/\u{202e}gpj",
     ] {
         assert!(Target::parse(url).is_err(), "{url}");
     }

@@ -17,7 +17,7 @@ const DELIVERY: &str = "INSERT INTO delivery VALUES (x'0102030405060708091011121
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it accepts, and the first that it refuses.
-pub const LIMITS: [(&str, &str, &str); 74] = [
+pub const LIMITS: [(&str, &str, &str); 75] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -41,25 +41,30 @@ pub const LIMITS: [(&str, &str, &str); 74] = [
     (KEY, "zeroblob(256)", "zeroblob(255)"),
     (KEY, "zeroblob(1024)", "zeroblob(1025)"),
     (KEY, "zeroblob(256)", "'a text is no blob'"),
-    (NODE, "'i', 'r', '', '', '', 7, NULL, 0, NULL", "'i', 'r', '', '', '', 8, NULL, 0, NULL"),
-    (NODE, "'i', 'r', 'GCP', '', '', 0, NULL, 0, NULL", "'i', 'r', 'gcp', '', '', 0, NULL, 0, NULL"),
-    (NODE, "'i', 'r', '', '', '', 0, NULL, 0, 0", "'i', 'r', '', '', '', 0, zeroblob(16), 0, 0"),
-    (NODE, "'i', 'r', '', '', '', 0, zeroblob(16), 0, NULL", "'i', 'r', '', '', '', 0, randomblob(16), 0, NULL"),
-    (NODE, "'i', 'r', '', '', '', 0, NULL, 0, NULL", "'ip', 'r', '', '', '', 0, NULL, 0, NULL"),
+    (NODE, "'i', 'i', 'r', '', '', '', 7, NULL, 0, NULL", "'i', 'i', 'r', '', '', '', 8, NULL, 0, NULL"),
+    (NODE, "'i', 'i', 'r', 'GCP', '', '', 0, NULL, 0, NULL", "'i', 'i', 'r', 'gcp', '', '', 0, NULL, 0, NULL"),
+    (NODE, "'i', 'i', 'r', '', '', '', 0, NULL, 0, 0", "'i', 'i', 'r', '', '', '', 0, zeroblob(16), 0, 0"),
+    (NODE, "'i', 'i', 'r', '', '', '', 0, zeroblob(16), 0, NULL", "'i', 'i', 'r', '', '', '', 0, randomblob(16), 0, NULL"),
+    (NODE, "'i', 'i', 'r', '', '', '', 0, NULL, 0, NULL", "'i', 'ip', 'r', '', '', '', 0, NULL, 0, NULL"),
     (
         NODE,
-        "printf('%.253c', 'a'), 'r', '', '', '', 0, NULL, 0, NULL",
-        "printf('%.254c', 'a'), 'r', '', '', '', 0, NULL, 0, NULL",
+        "printf('%.253c', 'a'), 'i', 'r', '', '', '', 0, NULL, 0, NULL",
+        "printf('%.254c', 'a'), 'i', 'r', '', '', '', 0, NULL, 0, NULL",
     ),
     (
         NODE,
-        "'i', printf('%.64c', 'a'), '', '', '', 0, NULL, 0, NULL",
-        "'i', printf('%.65c', 'a'), '', '', '', 0, NULL, 0, NULL",
+        "'i', printf('%.253c', 'a'), 'r', '', '', '', 0, NULL, 0, NULL",
+        "'i', printf('%.254c', 'a'), 'r', '', '', '', 0, NULL, 0, NULL",
     ),
     (
         NODE,
-        "'i', 'r', '', printf('%.32c', 'a'), printf('%.64c', 'a'), 0, NULL, 0, NULL",
-        "'i', 'r', '', printf('%.33c', 'a'), printf('%.64c', 'a'), 0, NULL, 0, NULL",
+        "'i', 'i', printf('%.64c', 'a'), '', '', '', 0, NULL, 0, NULL",
+        "'i', 'i', printf('%.65c', 'a'), '', '', '', 0, NULL, 0, NULL",
+    ),
+    (
+        NODE,
+        "'i', 'i', 'r', '', printf('%.32c', 'a'), printf('%.64c', 'a'), 0, NULL, 0, NULL",
+        "'i', 'i', 'r', '', printf('%.33c', 'a'), printf('%.64c', 'a'), 0, NULL, 0, NULL",
     ),
     (USED, "zeroblob(32)", "zeroblob(33)"),
     (
