@@ -1,6 +1,7 @@
 //! The settings: one table has each setting's flag, variable, file key, default, range and meaning. `server/mod.rs` hands the
 //! values on, to `engine/limits.rs` those that are limits.
 
+mod flags;
 mod resolve;
 mod value;
 
@@ -16,7 +17,8 @@ use crate::domain::node::{self, WIDEST_WINDOW};
 use crate::domain::org_key::MAX_QUOTA;
 use crate::domain::user;
 
-pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
+pub use flags::{AllSettings, Choices, Flags, FlagsOf, Takes, Texts};
+pub use resolve::{ConfigError, Resolved, Source, resolve};
 pub use value::{Bytes, LogFormat};
 use value::{Range, SettingValue};
 
@@ -45,6 +47,10 @@ pub struct Field {
     /// Whether its value is a secret. It then has a twin, `<name>_file`, and no flag of its own, which others could see.
     pub secret: bool,
     form: &'static str,
+    /// The texts that it takes; empty = no fixed set of texts.
+    choices: &'static [&'static str],
+    /// Whether it is the path of a file.
+    is_file: bool,
     range: Range,
 }
 
@@ -80,6 +86,8 @@ macro_rules! settings {
                 default: $default,
                 secret: settings!(@secret $($secret)?),
                 form: <$type as SettingValue>::FORM,
+                choices: <$type as SettingValue>::CHOICES,
+                is_file: <$type as SettingValue>::IS_FILE,
                 range: settings!(@range $($range)?),
             },)+)+
         ];

@@ -5,9 +5,10 @@ use clap::Subcommand;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{CommandContext, CommandError, Database};
+use super::{CommandContext, CommandError};
 use crate::actions::admin::{self, Ttl};
 use crate::actions::bootstrap::TOKEN_TTL;
+use crate::config::Choices;
 use crate::crypto::secret;
 use crate::domain::id::OrgId;
 use crate::domain::org::Org;
@@ -22,26 +23,24 @@ const LONGEST_TTL: u64 = 3_650 * 86_400;
 #[derive(Subcommand)]
 pub enum OrgCommand {
     /// Create an organization
+    #[command(after_help = "Example:\n  orgkeys org create --name \"Example Ltd\"")]
     Create {
-        #[command(flatten)]
-        database: Database,
         /// The organization's name
         #[arg(long)]
         name: String,
     },
     /// List all organizations
-    List {
-        #[command(flatten)]
-        database: Database,
-    },
+    #[command(after_help = "Example:\n  orgkeys org list")]
+    List,
 }
 
 #[derive(Subcommand)]
 pub enum UserCommand {
     /// Create a user
+    #[command(
+        after_help = "Example:\n  orgkeys user create --org org-... --email ada@example.org --role ADMINISTRATOR"
+    )]
     Create {
-        #[command(flatten)]
-        database: Database,
         /// The organization's id
         #[arg(long)]
         org: String,
@@ -49,7 +48,7 @@ pub enum UserCommand {
         #[arg(long)]
         email: String,
         /// USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255
-        #[arg(long)]
+        #[arg(long, value_parser = Choices(&["USER", "BILLING", "WORKSPACES", "ADMINISTRATOR", "OWNER"]))]
         role: String,
         /// First name
         #[arg(long, default_value = "")]
@@ -59,17 +58,15 @@ pub enum UserCommand {
         last_name: String,
     },
     /// Remove a user's password and print a one-time invitation to set a new one
+    #[command(after_help = "Example:\n  orgkeys user reset-password --user ada@example.org")]
     ResetPassword {
-        #[command(flatten)]
-        database: Database,
         /// The user's email address or id
         #[arg(long)]
         user: String,
     },
     /// List users
+    #[command(after_help = "Example:\n  orgkeys user list")]
     List {
-        #[command(flatten)]
-        database: Database,
         /// List only the users of this organization (id)
         #[arg(long)]
         org: Option<String>,
@@ -79,9 +76,8 @@ pub enum UserCommand {
 #[derive(Subcommand)]
 pub enum TokenCommand {
     /// Create an access token, which is shown only once
+    #[command(after_help = "Example:\n  orgkeys token create --user ada@example.org --ttl 30d")]
     Create {
-        #[command(flatten)]
-        database: Database,
         /// The user's email address or id
         #[arg(long)]
         user: String,
@@ -90,32 +86,31 @@ pub enum TokenCommand {
         ttl: Option<String>,
     },
     /// List access tokens, without their secrets
+    #[command(after_help = "Example:\n  orgkeys token list --user ada@example.org")]
     List {
-        #[command(flatten)]
-        database: Database,
         /// List only the tokens of this user (email address or id)
         #[arg(long)]
         user: Option<String>,
     },
     /// Revoke an access token
+    #[command(after_help = "Example:\n  orgkeys token revoke token-...")]
     Revoke {
-        #[command(flatten)]
-        database: Database,
         /// The token's id
         id: String,
     },
     /// Print a new token for `ORGKEYS_BOOTSTRAP_TOKEN`, without using a database
+    #[command(after_help = "Example:\n  (umask 077; orgkeys token generate > bootstrap-token)")]
     Generate,
 }
 
 impl OrgCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
-            Self::Create { database, name } => {
-                print_org(context, &admin::create_org(&context.open(&database)?, &name)?);
+            Self::Create { name } => {
+                print_org(context, &admin::create_org(&context.open()?, &name)?);
             }
-            Self::List { database } => {
-                for org in admin::list_orgs(&context.open(&database)?)? {
+            Self::List => {
+                for org in admin::list_orgs(&context.open()?)? {
                     print_org(context, &org);
                 }
             }
@@ -127,15 +122,15 @@ impl OrgCommand {
 impl UserCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
-            Self::Create { database, org, email, role, name, last_name } => {
+            Self::Create { org, email, role, name, last_name } => {
                 let role = Role::parse(&role).ok_or(
                     "--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or the number of one of these",
                 )?;
-                let user = admin::create_user(&context.open(&database)?, &org, &email, role, &name, &last_name)?;
+                let user = admin::create_user(&context.open()?, &org, &email, role, &name, &last_name)?;
                 print_user(context, &user);
             }
-            Self::ResetPassword { database, user } => {
-                let (user, secret, ends) = admin::reset_password(&context.open(&database)?, &user)?;
+            Self::ResetPassword { user } => {
+                let (user, secret, ends) = admin::reset_password(&context.open()?, &user)?;
                 let secret = secret.expose_secret();
                 let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
                 context.print(&json, || {
@@ -146,10 +141,10 @@ impl UserCommand {
                     )
                 });
             }
-            Self::List { database, org } => {
+            Self::List { org } => {
                 let unknown = "--org must be an organization id: see `orgkeys org list`";
                 let org = org.map(|org| OrgId::parse(&org).ok_or(unknown)).transpose()?;
-                for user in admin::list_users(&context.open(&database)?, org)? {
+                for user in admin::list_users(&context.open()?, org)? {
                     print_user(context, &user);
                 }
             }
@@ -161,9 +156,8 @@ impl UserCommand {
 impl TokenCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
-            Self::Create { database, user, ttl } => {
-                let (secret, token) =
-                    admin::create_token(&context.open(&database)?, &user, parse_ttl(ttl.as_deref())?)?;
+            Self::Create { user, ttl } => {
+                let (secret, token) = admin::create_token(&context.open()?, &user, parse_ttl(ttl.as_deref())?)?;
                 let secret = secret.expose_secret();
                 let json = json!({
                     "id": token.id.to_string(), "userId": token.user.to_string(), "token": secret,
@@ -173,14 +167,14 @@ impl TokenCommand {
                     token.expires_at.map_or_else(|| "does not expire".to_owned(), |time| format!("expires at {time}"));
                 context.print(&json, || format!("{secret}\n{} {ends}. The token is shown only once.", token.id));
             }
-            Self::List { database, user } => {
-                let tokens = admin::list_tokens(&context.open(&database)?, user.as_deref())?;
+            Self::List { user } => {
+                let tokens = admin::list_tokens(&context.open()?, user.as_deref())?;
                 for token in tokens {
                     print_token(context, &token);
                 }
             }
-            Self::Revoke { database, id } => {
-                admin::revoke_token(&context.open(&database)?, &id)?;
+            Self::Revoke { id } => {
+                admin::revoke_token(&context.open()?, &id)?;
                 context.print(&json!({ "id": id, "success": true }), || format!("{id} was revoked"));
             }
             Self::Generate => {

@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{CommandContext, CommandError, Database};
+use super::{CommandContext, CommandError};
 use crate::actions::audit;
 use crate::domain::event::Head;
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
     /// Verify every hash chain and report the first broken entry
+    #[command(after_help = "Example:\n  orgkeys audit verify --head heads")]
     Verify {
-        #[command(flatten)]
-        database: Database,
         /// Verify this export instead of a database
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
@@ -25,28 +24,24 @@ pub enum AuditCommand {
         head: Option<PathBuf>,
     },
     /// Print the last entry of each chain (organization, number, hash), to store on another machine
-    Head {
-        #[command(flatten)]
-        database: Database,
-    },
+    #[command(after_help = "Example:\n  orgkeys audit head > heads")]
+    Head,
     /// Print every entry, one JSON object per line
-    Export {
-        #[command(flatten)]
-        database: Database,
-    },
+    #[command(after_help = "Example:\n  orgkeys audit export > log.jsonl")]
+    Export,
 }
 
 impl AuditCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
-            Self::Verify { database, file, head } => {
+            Self::Verify { file, head } => {
                 let heads = head.as_deref().map(read_heads).transpose()?.unwrap_or_default();
                 let verified = match file {
                     Some(file) => {
                         let opened = File::open(&file).map_err(|error| format!("{}: {error}", file.display()))?;
                         audit::verify_file(BufReader::new(opened), &heads)?
                     }
-                    None => audit::verify(&context.settings(&database)?.database, &heads)?,
+                    None => audit::verify(&context.settings()?.database, &heads)?,
                 };
                 let mut json = json!({ "success": true, "entries": verified.entries, "chains": verified.chains });
                 if !verified.removed.is_empty() {
@@ -59,13 +54,13 @@ impl AuditCommand {
                     std::iter::once(verified.to_string()).chain(removed).collect::<Vec<_>>().join("\n")
                 });
             }
-            Self::Head { database } => {
-                for head in audit::heads(&context.settings(&database)?.database)? {
+            Self::Head => {
+                for head in audit::heads(&context.settings()?.database)? {
                     context.print(&json!(head), || head.to_string());
                 }
             }
-            Self::Export { database } => {
-                audit::export(&context.settings(&database)?.database, BufWriter::new(stdout().lock()))?;
+            Self::Export => {
+                audit::export(&context.settings()?.database, BufWriter::new(stdout().lock()))?;
             }
         }
         Ok(())

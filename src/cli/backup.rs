@@ -4,22 +4,18 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{CommandContext, CommandError, Database};
+use super::{CommandContext, CommandError};
 use crate::actions::backup;
 use crate::server::{clock, store_options};
 
 #[derive(clap::Args)]
 pub struct Backup {
-    #[command(flatten)]
-    database: Database,
     /// The backup file to write; an existing backup is replaced
     file: PathBuf,
 }
 
 #[derive(clap::Args)]
 pub struct Restore {
-    #[command(flatten)]
-    database: Database,
     /// The backup file
     file: PathBuf,
     /// Keep the access tokens in the backup valid; by default all are revoked
@@ -29,7 +25,7 @@ pub struct Restore {
 
 impl Backup {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
-        let settings = context.settings(&self.database)?;
+        let settings = context.settings()?;
         let (made, unnoted) = backup::make(&settings.database, &self.file, &clock::system())?;
         if let Some(error) = unnoted {
             let database = settings.database.display();
@@ -49,7 +45,7 @@ impl Backup {
 
 impl Restore {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
-        let settings = context.settings(&self.database)?;
+        let settings = context.settings()?;
         let restored = backup::restore(&self.file, &store_options(&settings), &clock::system(), self.keep_tokens)?;
         let aside = restored.aside.as_ref().map(|path| path.display().to_string());
         let json = json!({

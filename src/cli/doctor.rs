@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{CommandContext, CommandError, say};
 use crate::actions::doctor::{self, Finding, Patient};
-use crate::config::Flags;
+use crate::config::{FlagsOf, Takes};
 use crate::server::clock;
 
 /// The exit code when at least one check needs attention.
@@ -23,7 +23,18 @@ pub struct Doctor {
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
-    flags: Flags,
+    given: FlagsOf<Needs>,
+}
+
+/// The settings that the checks use.
+enum Needs {}
+
+impl Takes for Needs {
+    fn takes(name: &str) -> bool {
+        let disk = ["disk_reserve", "database_max", "key_file", "nodes_max"];
+        let network = ["listen", "tls_cert", "tls_key", "trusted_proxy", "metrics_token"];
+        disk.contains(&name) || network.contains(&name)
+    }
 }
 
 impl Doctor {
@@ -44,7 +55,7 @@ impl Doctor {
                 }
                 if ill == 0 { ExitCode::SUCCESS } else { ExitCode::from(ACT) }
             }
-            Err(CommandError(problem)) => {
+            Err(CommandError { problem, .. }) => {
                 eprintln!("orgkeys: {problem}");
                 ExitCode::from(BLIND)
             }
@@ -52,7 +63,7 @@ impl Doctor {
     }
 
     fn examine(&self, context: &CommandContext) -> Result<Vec<Finding>, CommandError> {
-        let settings = context.resolve(&self.flags)?.settings;
+        let settings = context.resolve(&self.given.flags)?.settings;
         let now = clock::system().now();
         let patient = Patient {
             database: &settings.database,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::CommandError;
+use crate::config::Choices;
 use crate::crypto::signed_request::{self, Messages};
 use crate::domain::node::{SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version};
 use crate::domain::text::InvalidField;
@@ -29,7 +30,7 @@ pub struct Sign {
     #[arg(long)]
     timestamp: Option<String>,
     /// The provider: S3, GCS, AZURE, AWS or GCP
-    #[arg(long)]
+    #[arg(long, value_parser = Choices(&["S3", "GCS", "AZURE", "AWS", "GCP"]))]
     provider: Option<String>,
     /// The node's status, as free text
     #[arg(long, default_value = "active")]
