@@ -16,6 +16,7 @@ use crate::domain::api_key::MOST_PER_ORG;
 use crate::domain::node::{self, WIDEST_WINDOW};
 use crate::domain::org_key::MAX_QUOTA;
 use crate::domain::user;
+use crate::store::files::reserved_suffix;
 
 pub use flags::{AllSettings, Choices, Flags, FlagsOf, Takes, Texts};
 pub use resolve::{ConfigError, Resolved, Source, resolve};
@@ -229,6 +230,20 @@ settings! {
 impl Settings {
     /// Checks what depends on more than one setting.
     fn check(self) -> Result<Self, (&'static str, String)> {
+        if let Some(suffix) = reserved_suffix(&self.database) {
+            return Err(("database", format!("must not end in {suffix}: orgkeys uses such names for its own files")));
+        }
+        if let Some(key_file) = &self.key_file {
+            if let Some(suffix) = reserved_suffix(key_file).filter(|suffix| *suffix != ".key") {
+                return Err((
+                    "key_file",
+                    format!("must not end in {suffix}: orgkeys uses such names for its own files"),
+                ));
+            }
+            if *key_file == self.database {
+                return Err(("key_file", "must be another file than the database".to_owned()));
+            }
+        }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(("tls_cert", "tls_cert and tls_key must be set together".to_owned()));
         }

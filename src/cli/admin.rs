@@ -107,11 +107,13 @@ impl OrgCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         match self {
             Self::Create { name } => {
-                print_org(context, &admin::create_org(&context.open()?, &name)?);
+                let org = admin::create_org(&context.open()?, &name)?;
+                print_org(context, &org)
+                    .map_err(|error| error.and("The organization was created: see `orgkeys org list`"))?;
             }
             Self::List => {
                 for org in admin::list_orgs(&context.open()?)? {
-                    print_org(context, &org);
+                    print_org(context, &org)?;
                 }
             }
         }
@@ -127,25 +129,28 @@ impl UserCommand {
                     "--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or the number of one of these",
                 )?;
                 let user = admin::create_user(&context.open()?, &org, &email, role, &name, &last_name)?;
-                print_user(context, &user);
+                print_user(context, &user)
+                    .map_err(|error| error.and("The user was created: see `orgkeys user list`"))?;
             }
             Self::ResetPassword { user } => {
                 let (user, secret, ends) = admin::reset_password(&context.open()?, &user)?;
                 let secret = secret.expose_secret();
                 let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
-                context.print(&json, || {
+                let line = || {
                     format!(
                         "{secret}\nThis invitation is shown only once. {} can use it until {ends} to set a new password (POST \
                         /user/verify-email). The user's sessions have ended, but the user's access tokens are still valid.",
                         user.email
                     )
-                });
+                };
+                let undo = "The password was removed, and nobody has seen the invitation: run the command again to get another one";
+                context.output.print_done(&json, line, undo)?;
             }
             Self::List { org } => {
                 let unknown = "--org must be an organization id: see `orgkeys org list`";
                 let org = org.map(|org| OrgId::parse(&org).ok_or(unknown)).transpose()?;
                 for user in admin::list_users(&context.open()?, org)? {
-                    print_user(context, &user);
+                    print_user(context, &user)?;
                 }
             }
         }
@@ -165,21 +170,33 @@ impl TokenCommand {
                 });
                 let ends =
                     token.expires_at.map_or_else(|| "does not expire".to_owned(), |time| format!("expires at {time}"));
-                context.print(&json, || format!("{secret}\n{} {ends}. The token is shown only once.", token.id));
+                let line = || format!("{secret}\n{} {ends}. The token is shown only once.", token.id);
+                let undo = format!(
+                    "Nobody has seen the token that was created: revoke it with `orgkeys token revoke {}`",
+                    token.id
+                );
+                context.output.print_done(&json, line, &undo)?;
             }
             Self::List { user } => {
                 let tokens = admin::list_tokens(&context.open()?, user.as_deref())?;
                 for token in tokens {
-                    print_token(context, &token);
+                    print_token(context, &token)?;
                 }
             }
             Self::Revoke { id } => {
                 admin::revoke_token(&context.open()?, &id)?;
-                context.print(&json!({ "id": id, "success": true }), || format!("{id} was revoked"));
+                let json = json!({ "id": id, "success": true });
+                context.output.print_done(
+                    &json,
+                    || format!("{id} was revoked"),
+                    "The token was revoked all the same",
+                )?;
             }
             Self::Generate => {
                 let token = secret::SecretKind::AccessToken.fresh(&mut clock::system().rng());
-                context.print(&json!({ "token": token.expose_secret() }), || token.expose_secret().to_owned());
+                context
+                    .output
+                    .print(&json!({ "token": token.expose_secret() }), || token.expose_secret().to_owned())?;
             }
         }
         Ok(())
@@ -197,20 +214,20 @@ fn parse_ttl(text: Option<&str>) -> Result<Ttl, CommandError> {
     }
 }
 
-fn print_org(context: &CommandContext, org: &Org) {
+fn print_org(context: &CommandContext, org: &Org) -> Result<(), CommandError> {
     let json = json!({ "id": org.id.to_string(), "name": org.name, "createdAt": org.created_at.to_string() });
-    context.print(&json, || format!("{}  {}", org.id, org.name));
+    context.output.print(&json, || format!("{}  {}", org.id, org.name))
 }
 
-fn print_user(context: &CommandContext, user: &User) {
+fn print_user(context: &CommandContext, user: &User) -> Result<(), CommandError> {
     let json = json!({
         "id": user.id.to_string(), "email": user.email, "name": user.name, "lastName": user.last_name,
         "orgId": user.org.to_string(), "orgRole": user.role.number(), "orgRoleDescription": user.role.name(),
     });
-    context.print(&json, || format!("{}  {}  {:<13}  {}", user.id, user.org, user.role.name(), user.email));
+    context.output.print(&json, || format!("{}  {}  {:<13}  {}", user.id, user.org, user.role.name(), user.email))
 }
 
-fn print_token(context: &CommandContext, token: &Token) {
+fn print_token(context: &CommandContext, token: &Token) -> Result<(), CommandError> {
     let text = |time: Option<Time>| time.map(|time| time.to_string());
     let json = json!({
         "id": token.id.to_string(), "userId": token.user.to_string(), "createdAt": token.created_at.to_string(),
@@ -222,5 +239,5 @@ fn print_token(context: &CommandContext, token: &Token) {
         (None, None) => "does not expire".to_owned(),
     };
     let used = text(token.last_used).unwrap_or_else(|| "never".to_owned());
-    context.print(&json, || format!("{}  {}  {state}  last used {used}", token.id, token.user));
+    context.output.print(&json, || format!("{}  {}  {state}  last used {used}", token.id, token.user))
 }

@@ -21,8 +21,7 @@ impl ClockCommand {
         let now = system.app().now();
         let signed = if now < before { ". Signed calls are refused for 15 minutes" } else { "" };
         let json = json!({ "success": true, "highWater": before.to_string(), "now": now.to_string() });
-        context
-            .print(&json, || format!("The clock is accepted: it is {now}. The database had recorded {before}{signed}"));
-        Ok(())
+        let line = || format!("The clock is accepted: it is {now}. The database had recorded {before}{signed}");
+        context.output.print_done(&json, line, "The clock was accepted all the same")
     }
 }

@@ -4,10 +4,14 @@ mod admin;
 mod audit;
 mod backup;
 mod clock;
+mod completions;
 mod doctor;
 mod healthcheck;
+mod interrupt;
 mod log;
 mod memory;
+mod output;
+mod progress;
 mod serve;
 mod shared_flags;
 mod sign;
@@ -20,8 +24,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use clap_complete::Shell;
+use serde_json::json;
 
+use self::output::{Output, refuse_own_files, say, written};
 use self::shared_flags::SharedFlags;
 use crate::actions::open::open;
 use crate::config::{AllSettings, ConfigError, Flags, FlagsOf, Resolved, Settings, Texts, resolve};
@@ -86,10 +91,10 @@ enum Command {
     Openapi,
     /// Print shell completions
     #[command(after_help = "Example:\n  orgkeys completions bash > /etc/bash_completion.d/orgkeys")]
-    Completions {
-        /// The shell for which to print completions
-        shell: Shell,
-    },
+    Completions(completions::Completions),
+    /// Write a manual page for each command into a directory
+    #[command(after_help = "Example:\n  orgkeys man /usr/local/share/man/man1")]
+    Man(completions::ManPages),
 }
 
 /// Why a command failed and what to do, and the exit code that says so.
@@ -103,8 +108,22 @@ impl CommandError {
     /// The exit code of a command that failed, unless the command documents another one.
     const FAILED: u8 = 1;
 
+    /// The exit code for a command line that is wrong.
+    const USAGE: u8 = 2;
+
     fn new(problem: impl Into<String>) -> Self {
         Self { problem: problem.into(), code: Self::FAILED }
+    }
+
+    /// Adds what was done before it failed, or what to do then.
+    fn and(self, done: &str) -> Self {
+        Self { problem: format!("{}. {done}", self.problem), ..self }
+    }
+
+    /// Says what is wrong, and returns the exit code.
+    fn exit(self) -> ExitCode {
+        eprintln!("orgkeys: {}", self.problem);
+        ExitCode::from(self.code)
     }
 }
 
@@ -119,7 +138,7 @@ struct CommandContext {
     config: Option<PathBuf>,
     database: Option<String>,
     environment: Texts,
-    json: bool,
+    output: Output,
 }
 
 /// Returns `orgkeys` with every command and flag, as completions and man pages show it.
@@ -136,18 +155,24 @@ pub fn main() -> ExitCode {
         eprintln!("orgkeys: core dumps could not be disabled ({error}); a core dump would contain keys and passwords");
         return ExitCode::FAILURE;
     }
-    let matches = command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let parsed = command().try_get_matches().and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(usage) => return explain(&usage),
+    };
     let environment: Texts = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let context = CommandContext::new(shared_flags::read(&matches), environment);
-    match run(cli.command, &context) {
-        Ok(code) => code,
-        Err(CommandError { problem, code }) => {
-            eprintln!("orgkeys: {problem}");
-            ExitCode::from(code)
-        }
+    refuse_own_files().and_then(|()| run(cli.command, &context)).unwrap_or_else(CommandError::exit)
+}
+
+/// Prints why the command line is wrong, or the help or version that it asks for.
+fn explain(usage: &clap::Error) -> ExitCode {
+    let printed = written(usage.print().and_then(|()| std::io::stdout().flush()));
+    match printed {
+        Err(error) if !usage.use_stderr() => error.exit(),
+        _ => u8::try_from(usage.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
     }
 }
 
@@ -155,22 +180,19 @@ fn run(command: Command, context: &CommandContext) -> Result<ExitCode, CommandEr
     match command {
         Command::Serve(given) => serve::run(context.resolve(&given.flags)?)?,
         Command::Healthcheck(given) => healthcheck::run(&context.resolve(&given.flags)?.settings)?,
-        Command::Config(given) => print_settings(&context.resolve(&given.flags)?, context.json),
+        Command::Config(given) => print_settings(&context.resolve(&given.flags)?, context.output)?,
         Command::Org(command) => command.run(context)?,
         Command::User(command) => command.run(context)?,
         Command::Token(command) => command.run(context)?,
         Command::Audit(command) => command.run(context)?,
         Command::Backup(command) => command.run(context)?,
         Command::Restore(command) => command.run(context)?,
-        Command::Doctor(command) => return Ok(command.run(context)),
+        Command::Doctor(command) => return command.run(context),
         Command::Clock(command) => command.run(context)?,
         Command::Sign(command) => command.run()?,
-        Command::Openapi => {
-            say(crate::api::http::document::text().trim_end());
-        }
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut self::command(), "orgkeys", &mut std::io::stdout());
-        }
+        Command::Openapi => say(crate::api::http::document::text().trim_end())?,
+        Command::Completions(command) => command.run(self::command())?,
+        Command::Man(command) => command.run(self::command())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -179,7 +201,7 @@ impl CommandContext {
     fn new(shared: SharedFlags, environment: Texts) -> Self {
         let SharedFlags { config, database, json } = shared;
         let variable = || environment.get("ORGKEYS_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-        Self { config: config.or_else(variable), database, json, environment }
+        Self { config: config.or_else(variable), database, environment, output: Output { json } }
     }
 
     /// Resolves the settings of a command with `flags`, and with the database that it was given.
@@ -214,28 +236,15 @@ impl CommandContext {
         let (_, system) = open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?;
         Ok(system)
     }
-
-    /// Prints one result, as JSON or as text.
-    fn print(&self, json: &serde_json::Value, line: impl FnOnce() -> String) {
-        let text = if self.json { json.to_string() } else { line() };
-        say(&text);
-    }
 }
 
-/// Prints to standard output. Exits with 0 when the reader has closed the pipe, as `head` does.
-fn say(text: &str) {
-    if writeln!(std::io::stdout(), "{text}").is_err() {
-        std::process::exit(0);
-    }
-}
-
-fn print_settings(resolved: &Resolved, json: bool) {
+fn print_settings(resolved: &Resolved, output: Output) -> Result<(), CommandError> {
     for (field, text, source) in &resolved.origins {
         let shown = if text.is_empty() { "-" } else { text };
-        say(&if json {
-            serde_json::json!({ "name": field.name, "value": text, "source": source.to_string() }).to_string()
-        } else {
+        let json = json!({ "name": field.name, "value": text, "source": source.to_string() });
+        output.print(&json, || {
             format!("{:<17} {shown:<22} {:<12}{}", field.name, source.to_string(), field.summary.replace('`', ""))
-        });
+        })?;
     }
+    Ok(())
 }

@@ -23,10 +23,11 @@ const JSON: &str = "json";
 
 /// The commands that do not use all of them, with those that they do not use. Such a command does not take the flag after
 /// its name, and its help does not show it.
-const WITHOUT: [(&str, &[&str]); 7] = [
+const WITHOUT: [(&str, &[&str]); 8] = [
     ("audit export", &[JSON]),
     ("completions", &[CONFIG, DATABASE, JSON]),
     ("healthcheck", &[DATABASE, JSON]),
+    ("man", &[CONFIG, DATABASE, JSON]),
     ("openapi", &[CONFIG, DATABASE, JSON]),
     ("serve", &[JSON]),
     ("sign", &[CONFIG, DATABASE, JSON]),
@@ -60,19 +61,14 @@ fn config() -> Arg {
         .value_parser(value_parser!(PathBuf))
         .value_hint(ValueHint::FilePath)
         .help("The settings file (TOML) [env: ORGKEYS_CONFIG]")
-        .help_heading("Options")
 }
 
-/// The flag of the setting, under the heading of the options that every command has.
+/// The flag of the setting, together with the options that every command has.
 fn database() -> Arg {
     let field = FIELDS.iter().find(|field| field.name == DATABASE);
-    field.map_or_else(|| Arg::new(DATABASE), |field| field.arg().help_heading("Options"))
+    field.map_or_else(|| Arg::new(DATABASE), |field| field.arg().help_heading(None::<&str>))
 }
 
 fn json() -> Arg {
-    Arg::new(JSON)
-        .long(JSON)
-        .action(ArgAction::SetTrue)
-        .help("Print JSON with the API's field names")
-        .help_heading("Options")
+    Arg::new(JSON).long(JSON).action(ArgAction::SetTrue).help("Print JSON with the API's field names")
 }

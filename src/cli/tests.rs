@@ -65,7 +65,7 @@ fn help_shows_only_what_the_command_uses() {
         (&["token", "generate"], &["json", "help"]),
         (&["openapi"], &["help"]),
         (&["completions"], &["help"]),
-        (&["audit", "export"], &["config", "database", "help"]),
+        (&["audit", "export"], &["config", "database", "help", "out"]),
     ] {
         let (mut found, mut expected) = (shown(words), expected.to_vec());
         found.sort();

@@ -1,6 +1,6 @@
 //! Schema upgrades. Each step leads to the next version; the last one ends at exactly the schema in `schema.sql`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -26,6 +26,7 @@ pub fn upgrade(path: &Path, from: i32) -> Result<(), StoreError> {
     }
     let draft = files::beside(&aside, ".new");
     fs::copy(path, &draft)?;
+    files::fit_in(&File::open(&draft)?, path)?;
     files::rename(&draft, &aside)?;
     run(&conn, &STEPS, from)
 }
