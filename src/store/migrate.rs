@@ -71,6 +71,21 @@ mod tests {
     }
 
     #[test]
+    fn the_copy_of_the_old_file_belongs_to_the_owner_of_the_database() {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("orgkeys.db");
+        crate::store::open::prepare(&path).expect("made");
+        if chown(&path, Some(65_534), Some(65_534)).is_err() {
+            println!("skipped: only root can make files for another user");
+            return;
+        }
+        upgrade(&path, VERSION).expect("copied, with no step to take");
+        let copy = fs::metadata(files::beside(&path, &format!(".v{VERSION}"))).expect("a copy");
+        assert_eq!((copy.uid(), copy.gid(), copy.mode() & 0o777), (65_534, 65_534, 0o600));
+    }
+
+    #[test]
     fn upgrade_steps_start_at_the_files_version_and_are_atomic() {
         let conn = Connection::open_in_memory().expect("memory");
         let steps = ["CREATE TABLE two (a)", "CREATE TABLE three (a)"];
