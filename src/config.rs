@@ -1,6 +1,7 @@
 //! The settings: one table has each setting's flag, variable, file key, default, range and meaning. `server/mod.rs` hands the
 //! values on, to `engine/limits.rs` those that are limits.
 
+mod flags;
 mod resolve;
 mod value;
 mod web_origin;
@@ -16,8 +17,10 @@ use crate::domain::api_key::MOST_PER_ORG;
 use crate::domain::node::{self, WIDEST_WINDOW};
 use crate::domain::org_key::MAX_QUOTA;
 use crate::domain::user;
+use crate::store::files::reserved_suffix;
 
-pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
+pub use flags::{AllSettings, Choices, Flags, FlagsOf, Takes, Texts};
+pub use resolve::{ConfigError, Resolved, Source, resolve};
 pub use value::{Bytes, LogFormat};
 use value::{Range, SettingValue};
 pub use web_origin::WebOrigin;
@@ -47,6 +50,10 @@ pub struct Field {
     /// Whether its value is a secret. It then has a twin, `<name>_file`, and no flag of its own, which others could see.
     pub secret: bool,
     form: &'static str,
+    /// The texts that it takes; empty = no fixed set of texts.
+    choices: &'static [&'static str],
+    /// Whether it is the path of a file.
+    is_file: bool,
     range: Range,
 }
 
@@ -82,6 +89,8 @@ macro_rules! settings {
                 default: $default,
                 secret: settings!(@secret $($secret)?),
                 form: <$type as SettingValue>::FORM,
+                choices: <$type as SettingValue>::CHOICES,
+                is_file: <$type as SettingValue>::IS_FILE,
                 range: settings!(@range $($range)?),
             },)+)+
         ];
@@ -228,6 +237,20 @@ impl Settings {
             (Some(_), None) => return Err(("tls_cert", "is set without tls_key: set both, or neither".to_owned())),
             (None, Some(_)) => return Err(("tls_key", "is set without tls_cert: set both, or neither".to_owned())),
             (Some(_), Some(_)) | (None, None) => {}
+        }
+        if let Some(suffix) = reserved_suffix(&self.database) {
+            return Err(("database", format!("must not end in {suffix}: orgkeys uses such names for its own files")));
+        }
+        if let Some(key_file) = &self.key_file {
+            if let Some(suffix) = reserved_suffix(key_file).filter(|suffix| *suffix != ".key") {
+                return Err((
+                    "key_file",
+                    format!("must not end in {suffix}: orgkeys uses such names for its own files"),
+                ));
+            }
+            if *key_file == self.database {
+                return Err(("key_file", "must be another file than the database".to_owned()));
+            }
         }
         if self.database_max.0 > 0 && self.database_max.0 <= self.disk_reserve.0 {
             return Err(("database_max", "must be more than disk_reserve, which is part of it".to_owned()));

@@ -13,3 +13,11 @@ sed 2d log.jsonl >torn.jsonl
 ! python3 verify.py <torn.jsonl 2>why || fail "the program does not notice that an entry is missing"
 ! orgkeys audit verify --file torn.jsonl 2>why || fail "orgkeys does not notice that an entry is missing"
 grep -q 'number 2 was expected here: an entry is missing' why || fail "orgkeys does not say which entry is missing"
+
+# The loop that reads the log over HTTP may run again: it appends what is new, and nothing twice.
+block sh | sed -n '/^touch audit\.jsonl$/,/^done$/p' >loop
+before=$(wc -l <audit.jsonl)
+# shellcheck disable=SC1091  # written above
+. ./loop
+[ "$(wc -l <audit.jsonl)" -gt "$before" ] || fail "the second run of the loop read nothing"
+orgkeys audit verify --file audit.jsonl >verified || fail "the second run of the loop broke the file"

@@ -14,6 +14,7 @@ use crate::domain::event::Head;
 use crate::engine::error::{Error, ErrorKind};
 use crate::store;
 use crate::store::backup::Snapshot;
+use crate::store::{ReadTx, StoreError, progress};
 
 /// The result of a successful verification.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +41,12 @@ const SLICE: u32 = 2_000;
 /// The maximum number of attempts if retention removes entries during a verification, which happens once a day.
 const TRIES: usize = 3;
 
+/// The code of the error about a log that is broken. Any other error means that it could not be looked at.
+pub const BROKEN: &str = "AUDIT_BROKEN";
+
 /// Verifies every chain of a database, and that each of `heads` is still in it. The server may be running.
 pub fn verify(database: &Path, heads: &[Head]) -> Result<VerifiedLog, Error> {
-    let snapshot = Snapshot::open(database)?;
+    let snapshot = open(database)?;
     for _ in 0..TRIES {
         if let Some(verdict) = verify_once(&snapshot, heads)? {
             return verdict;
@@ -51,11 +55,19 @@ pub fn verify(database: &Path, heads: &[Head]) -> Result<VerifiedLog, Error> {
     Err(moved())
 }
 
+/// Opens a database to be verified. One that is damaged, beyond not being a database of orgkeys at all, is a broken log.
+fn open(database: &Path) -> Result<Snapshot, Error> {
+    Snapshot::open(database).map_err(|error| match error {
+        StoreError::Damaged { ref path, .. } if store::header::check_header(path).is_ok() => broken(&error.to_string()),
+        other => other.into(),
+    })
+}
+
 /// Verifies once. Returns `None` if retention removed entries meanwhile, because then some may only seem to be missing.
 fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<VerifiedLog, Error>>, Error> {
     let mut verifier = ChainVerifier::new(heads);
     let trim_points = snapshot.read(store::trim_point::all)?;
-    let walked = each(snapshot, |entry| verifier.take(entry));
+    let walked = each(snapshot, "Verifying the audit log", |entry| verifier.take(entry));
     let (after, problem) =
         snapshot.read(|tx| Ok::<_, Error>((store::trim_point::all(tx)?, store::whole::problem(tx)?)))?;
     if after != trim_points {
@@ -70,15 +82,28 @@ fn verify_once(snapshot: &Snapshot, heads: &[Head]) -> Result<Option<Result<Veri
 
 /// Passes each current entry to `take`, in the order of their ids and outside of any snapshot. Returns their number.
 /// Entries that are added meanwhile are left out.
-fn each(snapshot: &Snapshot, mut take: impl FnMut(&Entry) -> Result<(), Error>) -> Result<u64, Error> {
-    let (mut count, mut after, upto) = (0, 0, snapshot.read(store::audit::last_id)?);
+fn each(
+    snapshot: &Snapshot,
+    what: &'static str,
+    mut take: impl FnMut(&Entry) -> Result<(), Error>,
+) -> Result<u64, Error> {
+    let (mut count, mut after) = (0, 0);
+    let (upto, total) = snapshot.read(|tx| Ok::<_, Error>((store::audit::last_id(tx)?, entries(tx)?)))?;
     loop {
         let slice = snapshot.read(|tx| store::audit::slice(tx, after, upto, SLICE))?;
         let Some(last) = slice.last() else { return Ok(count) };
         after = last.id;
         count += slice.len() as u64;
         slice.iter().try_for_each(&mut take)?;
+        progress::report(what, count, total);
     }
+}
+
+/// The number of entries in a log whose chains are whole.
+fn entries(tx: &ReadTx<'_>) -> Result<u64, StoreError> {
+    let numbers = |heads: Vec<Head>| heads.iter().map(|head| head.seq).sum::<i64>();
+    let (last, removed) = (numbers(store::audit::heads(tx)?), numbers(store::trim_point::all(tx)?));
+    Ok(u64::try_from(last.saturating_sub(removed)).unwrap_or_default())
 }
 
 /// Verifies an export, one JSON object per line, without the database.
@@ -86,14 +111,18 @@ pub fn verify_file(file: impl BufRead, heads: &[Head]) -> Result<VerifiedLog, Er
     let mut verifier = ChainVerifier::new(heads);
     for (line, number) in file.lines().zip(1_u64..) {
         let line = line.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => broken(&format!("line {number} is not text in UTF-8")),
-            _ => broken(&format!("line {number} cannot be read: {error}")),
+            io::ErrorKind::InvalidData if number > 1 => broken(&format!("line {number} is not text in UTF-8")),
+            _ => no_export(&format!("line {number} cannot be read: {error}")),
         })?;
-        let entry: Entry =
-            serde_json::from_str(&line).map_err(|_| broken(&format!("line {number} is not an exported entry")))?;
+        let entry: Entry = serde_json::from_str(&line).map_err(|_| {
+            let what = format!("line {number} is not an exported entry");
+            // If not even the first line is one, this is another file.
+            if number > 1 { broken(&what) } else { no_export(&what) }
+        })?;
         verifier.take(&entry)?;
     }
-    verifier.end(None)
+    let log = verifier.end(None)?;
+    if log.entries == 0 { Err(no_export("it contains no entry, so there is nothing to verify")) } else { Ok(log) }
 }
 
 /// Returns the last entry of every chain.
@@ -105,7 +134,7 @@ pub fn heads(database: &Path) -> Result<Vec<Head>, Error> {
 pub fn export(database: &Path, mut out: impl Write) -> Result<u64, Error> {
     let snapshot = Snapshot::open(database)?;
     let trim_points = snapshot.read(store::trim_point::all)?;
-    let count = each(&snapshot, |entry| {
+    let count = each(&snapshot, "Exporting the audit log", |entry| {
         serde_json::to_writer(&mut out, entry).map_err(|error| unwritten(&error.into()))?;
         out.write_all(b"\n").map_err(|error| unwritten(&error))
     })?;
@@ -121,6 +150,11 @@ fn moved() -> Error {
     Error::new(ErrorKind::Unavailable, "AUDIT_MOVED", message)
 }
 
-fn unwritten(error: &std::io::Error) -> Error {
+fn no_export(what: &str) -> Error {
+    let message = format!("The export cannot be verified: {what}. Name a file with output of `orgkeys audit export`");
+    Error::new(ErrorKind::Invalid, "NO_EXPORT", message)
+}
+
+fn unwritten(error: &io::Error) -> Error {
     Error::new(ErrorKind::Unavailable, "NOT_WRITTEN", format!("The export could not be written: {error}"))
 }

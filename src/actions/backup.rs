@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::audit;
+use super::key_file::{self, KeyFileStatus};
 use super::open::open;
 use crate::domain::event::{Event, Head};
 use crate::domain::node::WIDEST_WINDOW;
@@ -11,16 +12,30 @@ use crate::engine::environment::Environment;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::limits::Limits;
 use crate::engine::system::System;
-use crate::store::backup::{self, Made, Snapshot};
+use crate::store::backup::{self, Checked, Made, Snapshot};
 use crate::store::clock::ClockState;
 use crate::store::lock::Lock;
+use crate::store::restore::{self, Aside};
 use crate::store::{self, Options, ReadTx, Room, StoreError};
+
+/// A restore that somebody asks for.
+#[derive(Debug)]
+pub struct Request<'r> {
+    /// The backup.
+    pub file: &'r Path,
+    /// The SHA-256 that it must have, in hexadecimal.
+    pub sha256: Option<&'r str>,
+    /// Whether the access tokens in the backup stay valid.
+    pub keep_tokens: bool,
+    /// The key file, which is not in the backup; `None` means the default path next to the database.
+    pub key_file: Option<&'r Path>,
+}
 
 /// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// The path of the replaced database, if there was one.
-    pub aside: Option<PathBuf>,
+    /// What the restore put aside.
+    pub aside: Aside,
     /// The heads of its chains; empty if it could not be read.
     pub old_heads: Vec<Head>,
     /// The heads of the chains in the backup.
@@ -32,6 +47,8 @@ pub struct Restored {
     /// Whether the used signatures could be read from the old database. If not, all signed calls are refused for 15
     /// minutes.
     pub used_known: bool,
+    /// The state of the key file.
+    pub key_file: KeyFileStatus,
 }
 
 /// The number of audit ids to skip when it is unknown which ones were used since the backup: more than a day of
@@ -62,10 +79,19 @@ pub fn notice(system: &System) -> Result<Option<Time>, Error> {
     Ok(Some(at))
 }
 
-/// Replaces the database at `options.path` with a backup. No server may be using it. The old database is unchanged
-/// until the last step.
-pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: bool) -> Result<Restored, Error> {
+/// Replaces the database at `options.path` with a backup. The backup is checked before the database must be free of its
+/// server, and the old database is unchanged until the last step.
+pub fn restore(request: &Request<'_>, options: &Options, env: &Environment) -> Result<Restored, Error> {
     let database = store::files::real(&options.path)?;
+    let (file, sha256) = restore::look(request.file, &database)?;
+    if request.sha256.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&sha256)) {
+        let message = format!(
+            "{} is not the backup that you meant: its SHA-256 is {sha256}. Nothing was changed",
+            request.file.display()
+        );
+        return Err(Error::new(ErrorKind::Conflict, "WRONG_SHA256", message));
+    }
+    let checked = check(&file)?;
     let lock = Lock::take(&database)?;
     store::lock::must_not_be_served(&database)?;
     // A damaged database may be replaced; a database of another program may not.
@@ -74,19 +100,30 @@ pub fn restore(file: &Path, options: &Options, env: &Environment, keep_tokens: b
     {
         return Err(foreign.into());
     }
-    let draft = backup::stage(file, &database)?;
-    let old = Snapshot::locked(&database, &lock).ok();
-    let result = prepare(&draft, old, options, env, keep_tokens);
-    match result {
-        Ok(restored) => {
-            let aside = backup::replace(&database, &draft, env.now())?;
-            Ok(Restored { aside, ..restored })
-        }
-        Err(error) => {
-            backup::discard(&draft)?;
-            Err(error)
-        }
+    let draft = restore::stage(&file, &sha256, &database)?;
+    if !checked.constraints {
+        // The backup is on a read-only disk; its copy is not.
+        integrity(draft.path())?;
     }
+    let old = Snapshot::locked(&database, &lock).ok();
+    let key_file = request.key_file.map_or_else(|| store::key_file::beside(&database), Path::to_owned);
+    let restored = prepare(draft.path(), old, options, env, (request.keep_tokens, key_file))?;
+    let aside = restore::replace(&database, draft, env.now())?;
+    Ok(Restored { aside, ..restored })
+}
+
+/// Checks everything in a backup: its pages, indexes and constraints, and the chains of its audit log.
+fn check(file: &Path) -> Result<Checked, Error> {
+    let checked = integrity(file)?;
+    audit::verify(file, &[])?;
+    Ok(checked)
+}
+
+fn integrity(file: &Path) -> Result<Checked, Error> {
+    Snapshot::open(file)?.integrity()?.map_err(|what| {
+        let message = format!("The backup is damaged ({what}): restore another one");
+        Error::new(ErrorKind::Conflict, "BACKUP_DAMAGED", message)
+    })
 }
 
 /// Returns the last audit id that a client may have seen, from the old database. If that cannot be read or ends before
@@ -102,27 +139,19 @@ fn ask<T>(old: Option<&Snapshot>, work: impl FnOnce(&ReadTx<'_>) -> Result<T, St
     old?.read(work).ok()
 }
 
-/// Verifies the staged copy and records the restore in it.
+/// Records the restore in the staged copy.
 fn prepare(
     draft: &Path,
     old: Option<Snapshot>,
     options: &Options,
     env: &Environment,
-    keep_tokens: bool,
+    (keep_tokens, key_file): (bool, PathBuf),
 ) -> Result<Restored, Error> {
-    if let Err(what) = Snapshot::open(draft)?.integrity()? {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            "BACKUP_DAMAGED",
-            format!("The backup is damaged ({what}): restore another one"),
-        ));
-    }
-    audit::verify(draft, &[])?;
     let new_heads = audit::heads(draft)?;
     let now = env.now();
     let old_heads = ask(old.as_ref(), store::audit::heads).unwrap_or_default();
     // A database that does not go on from the backup, such as a fresh one, knows nothing of the signatures used since.
-    let continues = ask(old.as_ref(), |tx| backup::continues(tx, &new_heads)) == Some(true);
+    let continues = ask(old.as_ref(), |tx| restore::continues(tx, &new_heads)) == Some(true);
     let used = ask(old.as_ref(), |tx| store::used_signature::used_since(tx, now)).filter(|_| continues);
     let old_clock = ask(old.as_ref(), store::clock::state).unwrap_or_default();
     let ids_seen = ids_seen(draft, old.as_ref())?;
@@ -150,5 +179,7 @@ fn prepare(
         let (old_heads, new_heads) = heads;
         Ok(((tokens_ended, signed_after), Event::Restored { old_heads, new_heads, tokens_ended }))
     })?;
-    Ok(Restored { aside: None, old_heads, new_heads, tokens_ended, signed_after, used_known })
+    let key_file = system.read(|tx| Ok(key_file::look(tx, key_file)?))?;
+    let aside = Aside::default();
+    Ok(Restored { aside, old_heads, new_heads, tokens_ended, signed_after, used_known, key_file })
 }

@@ -3,28 +3,25 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{CommandContext, CommandError, Database};
+use super::{CommandContext, CommandError};
 use crate::actions::clock;
 
 #[derive(Subcommand)]
 pub enum ClockCommand {
     /// Trust the current system clock, even if the database has recorded a later time
-    Accept {
-        #[command(flatten)]
-        database: Database,
-    },
+    #[command(after_help = "Example:\n  orgkeys clock accept --config /etc/orgkeys/orgkeys.toml")]
+    Accept,
 }
 
 impl ClockCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
-        let Self::Accept { database } = self;
-        let system = context.open(&database)?;
+        let Self::Accept = self;
+        let system = context.open()?;
         let before = clock::accept(&system)?;
         let now = system.app().now();
         let signed = if now < before { ". Signed calls are refused for 15 minutes" } else { "" };
         let json = json!({ "success": true, "highWater": before.to_string(), "now": now.to_string() });
-        context
-            .print(&json, || format!("The clock is accepted: it is {now}. The database had recorded {before}{signed}"));
-        Ok(())
+        let line = || format!("The clock is accepted: it is {now}. The database had recorded {before}{signed}");
+        context.output.print_done(&json, line, "The clock was accepted all the same")
     }
 }

@@ -11,23 +11,33 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{self, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
 use super::CommandError;
-use crate::config::Settings;
+use crate::config::{Settings, Takes};
 use crate::server::tls;
 
 /// The timeout of each step (connect, read, write), so that the command exits within about a second.
 const PATIENCE: Duration = Duration::from_millis(450);
 
+/// The settings that say where the server listens.
+pub enum Needs {}
+
+impl Takes for Needs {
+    fn takes(name: &str) -> bool {
+        matches!(name, "listen" | "tls_cert" | "tls_key")
+    }
+}
+
 pub fn run(settings: &Settings) -> Result<(), CommandError> {
     let address = local(settings.listen);
-    let fail =
-        |problem: &dyn std::fmt::Display| CommandError(format!("the server at {address} is not healthy: {problem}"));
+    let fail = |problem: &dyn std::fmt::Display| {
+        CommandError::new(format!("the server at {address} is not healthy: {problem}"))
+    };
     let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| fail(&problem(&error)))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let status = match &settings.tls_cert {
         None => ask(stream),
         Some(cert) => {
-            let client = client(tls::certificates(cert).map_err(CommandError)?)?;
+            let client = client(tls::certificates(cert).map_err(CommandError::new)?)?;
             ask(StreamOwned::new(client, stream))
         }
     };

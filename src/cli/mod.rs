@@ -4,23 +4,32 @@ mod admin;
 mod audit;
 mod backup;
 mod clock;
+mod completions;
 mod doctor;
 mod healthcheck;
+mod interrupt;
 mod log;
 mod memory;
+mod output;
+mod progress;
 mod serve;
+mod shared_flags;
 mod sign;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde_json::json;
 
+use self::output::{Output, refuse_own_files, say, written};
+use self::shared_flags::SharedFlags;
 use crate::actions::open::open;
-use crate::config::{ConfigError, Flags, Resolved, Settings, Texts, resolve};
+use crate::config::{AllSettings, ConfigError, Flags, FlagsOf, Resolved, Settings, Texts, resolve};
 use crate::engine::system::System;
 use crate::server;
 use crate::store::files;
@@ -29,33 +38,22 @@ use crate::store::files;
 #[derive(Parser)]
 #[command(name = "orgkeys", version, max_term_width = 100)]
 struct Cli {
-    /// The settings file (TOML) [env: `ORGKEYS_CONFIG`]
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print JSON with the API's field names
-    #[arg(long, global = true)]
-    json: bool,
     #[command(subcommand)]
     command: Command,
 }
 
+/// Every command. `--config`, `--database` and `--json` are added to them by `shared_flags.rs`.
 #[derive(Subcommand)]
 enum Command {
     /// Run the server
-    Serve {
-        #[command(flatten)]
-        flags: Flags,
-    },
+    #[command(after_help = "Example:\n  orgkeys serve --database /var/lib/orgkeys/orgkeys.db --listen 127.0.0.1:3000")]
+    Serve(FlagsOf<AllSettings>),
     /// Check whether the server with these settings responds. Exits with 0 if it does and 1 if not, within a second
-    Healthcheck {
-        #[command(flatten)]
-        flags: Flags,
-    },
+    #[command(after_help = "Example:\n  orgkeys healthcheck --config /etc/orgkeys/orgkeys.toml")]
+    Healthcheck(FlagsOf<healthcheck::Needs>),
     /// Print every setting and its source; secrets are masked
-    Config {
-        #[command(flatten)]
-        flags: Flags,
-    },
+    #[command(after_help = "Example:\n  orgkeys config --config /etc/orgkeys/orgkeys.toml")]
+    Config(FlagsOf<AllSettings>),
     /// Create and list organizations (stop the server first)
     #[command(subcommand)]
     Org(admin::OrgCommand),
@@ -69,49 +67,84 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Back up the database to a file; the server may be running
+    #[command(
+        after_help = "Example:\n  orgkeys backup --config /etc/orgkeys/orgkeys.toml /mnt/elsewhere/orgkeys.backup"
+    )]
     Backup(backup::Backup),
     /// Replace the database with a backup (stop the server first)
+    #[command(
+        after_help = "Example:\n  orgkeys restore --config /etc/orgkeys/orgkeys.toml /mnt/elsewhere/orgkeys.backup"
+    )]
     Restore(backup::Restore),
     /// Recover from a wrong system clock (stop the server first)
     #[command(subcommand)]
     Clock(clock::ClockCommand),
     /// Check the installation and say what to fix; the server may be running. Exits with 0 if all is well, 1 if
     /// anything needs attention, 2 if the checks could not run
+    #[command(after_help = "Example:\n  orgkeys doctor --config /etc/orgkeys/orgkeys.toml")]
     Doctor(doctor::Doctor),
     /// Sign a node's request with an organization key; pipe the output to `curl --json @-`
+    #[command(after_help = "Example:\n  orgkeys sign --key key.pem --ip 203.0.113.7 --region eu-central-1")]
     Sign(sign::Sign),
     /// Print the OpenAPI document
+    #[command(after_help = "Example:\n  orgkeys openapi > openapi.json")]
     Openapi,
     /// Print shell completions
-    Completions {
-        /// The shell for which to print completions
-        shell: Shell,
-    },
+    #[command(after_help = "Example:\n  orgkeys completions bash > /etc/bash_completion.d/orgkeys")]
+    Completions(completions::Completions),
+    /// Write a manual page for each command into a directory
+    #[command(after_help = "Example:\n  orgkeys man /usr/local/share/man/man1")]
+    Man(completions::ManPages),
 }
 
-/// The database of a command that takes no other setting.
-#[derive(clap::Args)]
-struct Database {
-    /// The database file [env: `ORGKEYS_DATABASE`] [default: orgkeys.db]
-    #[arg(long, value_name = "FILE")]
-    database: Option<String>,
-}
-
-/// Why a command failed, and what to do.
+/// Why a command failed and what to do, and the exit code that says so.
 #[derive(Debug)]
-struct CommandError(String);
+struct CommandError {
+    problem: String,
+    code: u8,
+}
+
+impl CommandError {
+    /// The exit code of a command that failed, unless the command documents another one.
+    const FAILED: u8 = 1;
+
+    /// The exit code for a command line that is wrong.
+    const USAGE: u8 = 2;
+
+    fn new(problem: impl Into<String>) -> Self {
+        Self { problem: problem.into(), code: Self::FAILED }
+    }
+
+    /// Adds what was done before it failed, or what to do then.
+    fn and(self, done: &str) -> Self {
+        Self { problem: format!("{}. {done}", self.problem), ..self }
+    }
+
+    /// Says what is wrong, and returns the exit code.
+    fn exit(self) -> ExitCode {
+        eprintln!("orgkeys: {}", self.problem);
+        ExitCode::from(self.code)
+    }
+}
 
 impl<E: fmt::Display> From<E> for CommandError {
     fn from(error: E) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
 /// What every command needs: the sources of the settings and the output format.
 struct CommandContext {
     config: Option<PathBuf>,
+    database: Option<String>,
     environment: Texts,
-    json: bool,
+    output: Output,
+}
+
+/// Returns `orgkeys` with every command and flag, as completions and man pages show it.
+#[must_use]
+pub fn command() -> clap::Command {
+    shared_flags::add(Cli::command(), "")
 }
 
 /// Runs the command line of this process.
@@ -122,101 +155,96 @@ pub fn main() -> ExitCode {
         eprintln!("orgkeys: core dumps could not be disabled ({error}); a core dump would contain keys and passwords");
         return ExitCode::FAILURE;
     }
-    let cli = Cli::parse();
+    let parsed = command().try_get_matches().and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(usage) => return explain(&usage),
+    };
     let environment: Texts = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let config = cli.config.or_else(|| environment.get("ORGKEYS_CONFIG").map(PathBuf::from));
-    let context = CommandContext { config, environment, json: cli.json };
-    match run(cli.command, &context) {
-        Ok(code) => code,
-        Err(CommandError(problem)) => {
-            eprintln!("orgkeys: {problem}");
-            ExitCode::FAILURE
-        }
+    let context = CommandContext::new(shared_flags::read(&matches), environment);
+    refuse_own_files().and_then(|()| run(cli.command, &context)).unwrap_or_else(CommandError::exit)
+}
+
+/// Prints why the command line is wrong, or the help or version that it asks for.
+fn explain(usage: &clap::Error) -> ExitCode {
+    let printed = written(usage.print().and_then(|()| std::io::stdout().flush()));
+    match printed {
+        Err(error) if !usage.use_stderr() => error.exit(),
+        _ => u8::try_from(usage.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
     }
 }
 
 fn run(command: Command, context: &CommandContext) -> Result<ExitCode, CommandError> {
     match command {
-        Command::Serve { flags } => serve::run(context.resolve(&flags)?)?,
-        Command::Healthcheck { flags } => healthcheck::run(&context.resolve(&flags)?.settings)?,
-        Command::Config { flags } => {
-            print_settings(&context.resolve(&flags)?, context.json);
-        }
+        Command::Serve(given) => serve::run(context.resolve(&given.flags)?)?,
+        Command::Healthcheck(given) => healthcheck::run(&context.resolve(&given.flags)?.settings)?,
+        Command::Config(given) => print_settings(&context.resolve(&given.flags)?, context.output)?,
         Command::Org(command) => command.run(context)?,
         Command::User(command) => command.run(context)?,
         Command::Token(command) => command.run(context)?,
         Command::Audit(command) => command.run(context)?,
         Command::Backup(command) => command.run(context)?,
         Command::Restore(command) => command.run(context)?,
-        Command::Doctor(command) => return Ok(command.run(context)),
+        Command::Doctor(command) => return command.run(context),
         Command::Clock(command) => command.run(context)?,
         Command::Sign(command) => command.run()?,
-        Command::Openapi => {
-            say(crate::api::http::document::text().trim_end());
-        }
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "orgkeys", &mut std::io::stdout());
-        }
+        Command::Openapi => say(crate::api::http::document::text().trim_end())?,
+        Command::Completions(command) => command.run(self::command())?,
+        Command::Man(command) => command.run(self::command())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl CommandContext {
+    fn new(shared: SharedFlags, environment: Texts) -> Self {
+        let SharedFlags { config, database, json } = shared;
+        let variable = || environment.get("ORGKEYS_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { config: config.or_else(variable), database, environment, output: Output { json } }
+    }
+
+    /// Resolves the settings of a command with `flags`, and with the database that it was given.
     fn resolve(&self, flags: &Flags) -> Result<Resolved, ConfigError> {
-        let resolved = resolve(flags, &self.environment, self.config.as_deref())?;
+        let flags = match &self.database {
+            Some(path) => flags.clone().with("database", path),
+            None => flags.clone(),
+        };
+        let resolved = resolve(&flags, &self.environment, self.config.as_deref())?;
         for warning in &resolved.warnings {
             eprintln!("orgkeys: warning: {warning}");
         }
         Ok(resolved)
     }
 
-    /// Resolves the settings of a command that takes only `--database`.
-    fn settings(&self, database: &Database) -> Result<Settings, ConfigError> {
-        let flags = match &database.database {
-            Some(path) => Flags::default().with("database", path),
-            None => Flags::default(),
-        };
-        Ok(self.resolve(&flags)?.settings)
+    /// Resolves the settings of a command without further flags.
+    fn settings(&self) -> Result<Settings, ConfigError> {
+        Ok(self.resolve(&Flags::default())?.settings)
     }
 
     /// Opens the database for a command that needs it exclusively. The file must exist, so that a typo does not create
     /// one.
-    fn open(&self, database: &Database) -> Result<System, CommandError> {
-        let settings = self.settings(database)?;
+    fn open(&self) -> Result<System, CommandError> {
+        let settings = self.settings()?;
         let database = files::real(&settings.database)?;
         if !files::exists(&database)? {
             let path = database.display();
-            return Err(CommandError(format!(
+            return Err(CommandError::new(format!(
                 "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
             )));
         }
         let (_, system) = open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?;
         Ok(system)
     }
-
-    /// Prints one result, as JSON or as text.
-    fn print(&self, json: &serde_json::Value, line: impl FnOnce() -> String) {
-        let text = if self.json { json.to_string() } else { line() };
-        say(&text);
-    }
 }
 
-/// Prints to standard output. Exits with 0 when the reader has closed the pipe, as `head` does.
-fn say(text: &str) {
-    if writeln!(std::io::stdout(), "{text}").is_err() {
-        std::process::exit(0);
-    }
-}
-
-fn print_settings(resolved: &Resolved, json: bool) {
+fn print_settings(resolved: &Resolved, output: Output) -> Result<(), CommandError> {
     for (field, text, source) in &resolved.origins {
         let shown = if text.is_empty() { "-" } else { text };
-        say(&if json {
-            serde_json::json!({ "name": field.name, "value": text, "source": source.to_string() }).to_string()
-        } else {
+        let json = json!({ "name": field.name, "value": text, "source": source.to_string() });
+        output.print(&json, || {
             format!("{:<17} {shown:<22} {:<12}{}", field.name, source.to_string(), field.summary.replace('`', ""))
-        });
+        })?;
     }
+    Ok(())
 }

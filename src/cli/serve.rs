@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 
 use secrecy::ExposeSecret;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::output::say;
 use super::{CommandError, log};
 use crate::actions::bootstrap::{Start, TOKEN_TTL};
 use crate::config::Resolved;
+use crate::server::tls::Tls;
 use crate::server::{Server, clock};
 
 pub fn run(resolved: Resolved) -> Result<(), CommandError> {
@@ -20,11 +22,13 @@ pub fn run(resolved: Resolved) -> Result<(), CommandError> {
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let hangup = signal(SignalKind::hangup())?;
         let server = Server::start(resolved.settings, clock::system()).await?;
-        let scheme = if server.is_tls() { "https" } else { "http" };
-        show(&server, scheme);
+        let scheme = if server.tls().is_some() { "https" } else { "http" };
+        tokio::spawn(reload(hangup, server.tls().cloned()));
+        show(&server, scheme)?;
         server.announced().await?;
-        println!("listening on {scheme}://{}", server.address());
+        say(&format!("listening on {scheme}://{}", server.address()))?;
         // Without a service manager there is nothing to notify.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let signals = stop.clone();
@@ -38,17 +42,28 @@ pub fn run(resolved: Resolved) -> Result<(), CommandError> {
     })
 }
 
+/// Reads the TLS files again at each SIGHUP.
+async fn reload(mut hangup: Signal, tls: Option<Tls>) {
+    while hangup.recv().await.is_some() {
+        if let Some(tls) = &tls {
+            tls.reload();
+        } else {
+            tracing::info!("SIGHUP was received: there are no TLS files to read again");
+        }
+    }
+}
+
 /// Prints what the first start created, to standard output and never to the log.
-fn show(server: &Server, scheme: &str) {
+fn show(server: &Server, scheme: &str) -> Result<(), CommandError> {
     match server.first_start() {
-        Start::Existing => {}
+        Start::Existing => Ok(()),
         Start::Given(org) => {
-            println!("first start: organization {org}; its owner's access token is the bootstrap token");
+            say(&format!("first start: organization {org}; its owner's access token is the bootstrap token"))
         }
         Start::Show { org, token, id } => {
             let (token, url) = (token.expose_secret(), format!("{scheme}://{}", reachable(server.address())));
             let days = TOKEN_TTL.as_secs() / 86_400;
-            println!(
+            let notice = format!(
                 "This is the first start. The owner's access token is shown only once and expires in {days} days.\n\
                  \n    organization  {org}\n    access token  {token}\n\
                  \nTo revoke it, stop the server and run: orgkeys token revoke {id}\n\
@@ -58,6 +73,8 @@ fn show(server: &Server, scheme: &str) {
                  \ncurl -sSf {url}/organization/{org}/key -H 'Authorization: Bearer {token}'\n\
                  \nTo try every call in a browser, open {url}/docs\n"
             );
+            let undo = "Nobody has seen the first access token: start the server again, and it shows another one";
+            say(&notice).map_err(|error| error.and(undo))
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::CommandError;
+use super::output::say;
+use crate::config::Choices;
 use crate::crypto::signed_request::{self, Messages};
 use crate::domain::node::{SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version};
 use crate::domain::text::InvalidField;
@@ -29,7 +31,7 @@ pub struct Sign {
     #[arg(long)]
     timestamp: Option<String>,
     /// The provider: S3, GCS, AZURE, AWS or GCP
-    #[arg(long)]
+    #[arg(long, value_parser = Choices(&["S3", "GCS", "AZURE", "AWS", "GCP"]))]
     provider: Option<String>,
     /// The node's status, as free text
     #[arg(long, default_value = "active")]
@@ -51,8 +53,7 @@ impl Sign {
         let messages = Messages::new(&self.ip, &self.region, &at.text, "");
         let signature = signed_request::sign(&pem, messages.expected())
             .map_err(|error| format!("{}: {error}", self.key.display()))?;
-        println!("{}", self.body(&at, &signature));
-        Ok(())
+        say(&self.body(&at, &signature).to_string())
     }
 
     fn check(&self) -> Result<(), InvalidField> {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use thiserror::Error;
 
+use super::flags::{Flags, Texts, variable};
 use super::{FIELDS, Field, Settings};
 use crate::store::files;
 
@@ -50,109 +50,6 @@ pub struct Resolved {
     pub warnings: Vec<String>,
 }
 
-/// Names and texts: of the environment's variables, or of a file's keys.
-pub type Texts = HashMap<String, String>;
-
-/// The settings given on the command line.
-#[derive(Clone, Debug, Default)]
-pub struct Flags(Texts);
-
-impl Flags {
-    /// A setting, as if it had been given on the command line.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
-        self
-    }
-}
-
-/// Older names of settings, which still work.
-const ALIASES: [(&str, &str); 1] = [("max", "org_keys_max")];
-
-impl Field {
-    /// The keys that set it in a file: its name and, for a secret, the key for the path of a file that contains it.
-    #[must_use]
-    pub fn keys(&self) -> Vec<String> {
-        let file = self.secret.then(|| format!("{}_file", self.name));
-        [self.name.to_owned()].into_iter().chain(file).collect()
-    }
-
-    /// The variables that set it, in the order of its keys.
-    #[must_use]
-    pub fn variables(&self) -> Vec<String> {
-        self.keys().iter().map(|key| variable(key)).collect()
-    }
-
-    /// The flag that sets it, with its dashes; for a secret, the flag for the path of a file that contains it.
-    #[must_use]
-    pub fn flag(&self) -> String {
-        format!("--{}", self.flag_key().replace('_', "-"))
-    }
-
-    fn flag_key(&self) -> String {
-        if self.secret { format!("{}_file", self.name) } else { self.name.to_owned() }
-    }
-
-    /// Every name of a setting: its keys and its older names.
-    fn names(&self) -> Vec<String> {
-        let before = ALIASES.iter().filter(|(_, name)| *name == self.name).map(|(alias, _)| (*alias).to_owned());
-        self.keys().into_iter().chain(before).collect()
-    }
-
-    /// The short and the long help of its flag.
-    fn help(&self) -> [String; 2] {
-        let file = if self.secret { " This flag names the file that contains it." } else { "" };
-        let default = if self.default.is_empty() { String::new() } else { format!(" [default: {}]", self.default) };
-        let variable = variable(&self.flag_key());
-        [self.summary.to_owned(), format!("{} {}", self.summary, self.details)].map(|text| {
-            let text = text.trim_end().replace('`', "");
-            format!("{text}{file} [env: {variable}]{default}")
-        })
-    }
-}
-
-impl FromArgMatches for Flags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut flags = Self::default();
-        flags.update_from_arg_matches(matches)?;
-        Ok(flags)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for name in FIELDS.iter().map(Field::flag_key) {
-            if let Some(value) = matches.get_one::<String>(&name) {
-                self.0.insert(name, value.clone());
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Args for Flags {
-    fn augment_args(command: Command) -> Command {
-        command.args(FIELDS.iter().map(|field| {
-            let name = field.flag_key();
-            let [help, long_help] = field.help();
-            let before = ALIASES.iter().filter(|(_, now)| *now == name).map(|(alias, _)| *alias);
-            Arg::new(name.clone())
-                .long(name.replace('_', "-"))
-                .aliases(before)
-                .value_name("VALUE")
-                .help(help)
-                .long_help(long_help)
-                .help_heading(field.group)
-        }))
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
-}
-
-fn variable(name: &str) -> String {
-    format!("ORGKEYS_{}", name.to_uppercase())
-}
-
 /// Resolves every setting from `flags`, `environment` and the file at `path`.
 pub fn resolve(flags: &Flags, environment: &Texts, path: Option<&Path>) -> Result<Resolved, ConfigError> {
     let file = path.map(read).transpose()?.unwrap_or_default();
@@ -176,8 +73,9 @@ fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Resu
     let names = field.names();
     for source in [Source::Flag, Source::Variable, Source::File] {
         let get = |name: &str| match source {
-            Source::Flag => flags.0.get(name).cloned(),
-            Source::Variable => environment.get(&variable(name)).cloned(),
+            Source::Flag => flags.get(name).cloned(),
+            // Container platforms and shell scripts set a variable to nothing where they have no value for it.
+            Source::Variable => environment.get(&variable(name)).filter(|text| !text.is_empty()).cloned(),
             Source::File => file.get(name).cloned(),
             Source::Default => None,
         };

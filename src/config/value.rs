@@ -15,6 +15,12 @@ pub trait SettingValue: Sized {
     /// The kind of value, as a phrase for the documentation.
     const FORM: &'static str;
 
+    /// The texts that it takes; empty = no fixed set of texts.
+    const CHOICES: &'static [&'static str] = &[];
+
+    /// Whether it is the path of a file.
+    const IS_FILE: bool = false;
+
     /// Reads the text.
     fn parse(text: &str) -> Result<Self, String>;
 
@@ -83,6 +89,7 @@ pub enum LogFormat {
 
 impl SettingValue for PathBuf {
     const FORM: &'static str = "file";
+    const IS_FILE: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("must name a file".to_owned()) } else { Ok(text.into()) }
@@ -158,6 +165,7 @@ impl SettingValue for Duration {
 
 impl SettingValue for tracing::Level {
     const FORM: &'static str = "`error`, `warn`, `info`, `debug` or `trace`";
+    const CHOICES: &'static [&'static str] = &["error", "warn", "info", "debug", "trace"];
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "must be error, warn, info, debug or trace".to_owned())
@@ -166,6 +174,7 @@ impl SettingValue for tracing::Level {
 
 impl SettingValue for LogFormat {
     const FORM: &'static str = "`auto`, `text` or `json`";
+    const CHOICES: &'static [&'static str] = &["auto", "text", "json"];
 
     fn parse(text: &str) -> Result<Self, String> {
         match text {
@@ -196,6 +205,8 @@ impl SettingValue for IpNet {
 
 impl<T: SettingValue> SettingValue for Option<T> {
     const FORM: &'static str = T::FORM;
+    const CHOICES: &'static [&'static str] = T::CHOICES;
+    const IS_FILE: bool = T::IS_FILE;
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }

@@ -78,10 +78,10 @@ impl Listener {
         }
     }
 
-    /// Whether connections are encrypted.
+    /// The certificate in use; `None` if connections are not encrypted.
     #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.service.tls.is_some()
+    pub fn tls(&self) -> Option<&Tls> {
+        self.service.tls.as_ref()
     }
 
     /// Accepts connections until `stop`, then lets requests in progress finish within the stop timeout.

@@ -161,10 +161,10 @@ impl Server {
         Self { courier: None, ..self }
     }
 
-    /// Whether connections are encrypted.
+    /// The certificate in use; `None` if connections are not encrypted.
     #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.listener.is_tls()
+    pub fn tls(&self) -> Option<&tls::Tls> {
+        self.listener.tls()
     }
 
     /// Returns what the start found or created.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -24,6 +25,8 @@ pub struct Tls {
     config: Arc<RwLock<Arc<ServerConfig>>>,
     /// The state of the files before they were first read.
     files: Files,
+    /// Somebody asked for the files to be read again.
+    asked: Arc<Notify>,
 }
 
 /// The modification time and the length of each of the two files.
@@ -35,7 +38,7 @@ pub fn load(settings: &Settings) -> Result<Option<Tls>, String> {
     // Checked before reading, so that files that change while they are read are read again.
     let files = look(&cert, &key);
     let config = Arc::new(RwLock::new(read(&cert, &key)?));
-    Ok(Some(Tls { cert, key, config, files }))
+    Ok(Some(Tls { cert, key, config, files, asked: Arc::default() }))
 }
 
 /// Reads the certificates in a PEM file.
@@ -83,12 +86,23 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Checks the files until `stop` and reloads them when they change. A pair that cannot be used is ignored.
+    /// Asks for the files to be read again now, even if they seem unchanged.
+    pub fn reload(&self) {
+        self.asked.notify_one();
+    }
+
+    /// Checks the files until `stop` and reloads them when they change, or when somebody asks for it. A pair that cannot
+    /// be used is ignored.
     pub async fn watch(self, stop: CancellationToken) {
         let mut files = self.files;
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        loop {
+            let is_asked = tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.asked.notified() => true,
+                () = tokio::time::sleep(LOOK) => false,
+            };
             let now = look(&self.cert, &self.key);
-            if now == files {
+            if now == files && !is_asked {
                 continue;
             }
             match read(&self.cert, &self.key) {

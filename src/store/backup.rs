@@ -1,21 +1,25 @@
-//! Backup and restore. A backup is copied in one step, and gets its name only when it is complete.
+//! Backups. A backup is a copy of one snapshot, and gets its name only when it is complete.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::backup::{Backup, Progress, StepResult};
+use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
 use super::lock::Lock;
-use super::view::{self, View};
-use super::{ReadTx, StoreError, audit, connection, files, header, identity, trim_point, whole};
-use crate::crypto::chain::{ChainHash, hex};
+use super::unfinished::{self, Unfinished};
+use super::view::View;
+use super::{ReadTx, StoreError, audit, files, header, identity, progress, whole};
+use crate::crypto::chain::hex;
 use crate::domain::event::Head;
-use crate::domain::id::OrgId;
 use crate::domain::time::Time;
+
+/// The pages that are copied at once: 8 MiB.
+const PAGES: i32 = 2_048;
 
 /// A database opened for reading, beside a running server or without one.
 pub struct Snapshot {
@@ -69,6 +73,7 @@ impl Snapshot {
     }
 
     fn ask(&self, check: &str) -> Result<Result<Checked, String>, StoreError> {
+        progress::report("Checking every page", 0, 0);
         let (verdict, constraints) = self.view.check(check)?;
         if verdict != "ok" {
             return Ok(Err(verdict));
@@ -84,30 +89,31 @@ pub struct Checked {
     pub constraints: bool,
 }
 
-/// Copies `database` to `file` and writes `<database>.backup`, a marker that describes the backup. The second
+/// Copies `database` to `file` and writes `<database>.last-backup`, a marker that describes the backup. The second
 /// result is that of the marker: a completed copy is a backup even if the server is not told of it.
 pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(), StoreError>), StoreError> {
     let database = &files::real(database)?;
-    let draft = files::beside(file, ".orgkeys-draft");
+    let draft = files::beside(file, files::DRAFT);
     refuse_target(database, file, &draft)?;
     let source = View::open(database)?;
-    let marker = files::beside(database, ".backup");
     // Two concurrent backups would rename each other's incomplete drafts.
-    let _lock = Lock::take_unless_read_only(&files::beside(&marker, ".lock"), || {
+    let lock = Lock::take_unless_read_only(&files::beside(database, ".backup.lock"), || {
         format!("another backup of {} is in progress: wait until it has finished", database.display())
     })?;
-    discard(&draft)?;
-    private_file(&draft)?;
-    let result = copy(&source, &draft, now).and_then(|made| {
-        files::rename(&draft, file)?;
-        Ok(made)
-    });
-    if result.is_err() {
-        discard(&draft)?;
+    if let Some(lock) = &lock {
+        remove_leftover(database, lock, &draft)?;
     }
-    let made = result?;
+    let (draft, target) = Unfinished::create_for(file)?;
+    let made = copy(&source, draft.path(), now)?;
+    files::fit_in(&target, file)?;
+    draft.finish(|draft| files::rename(draft, file))?;
+    if let Some(lock) = &lock {
+        // A note that stays does no harm: the file that it names is not there any more.
+        let _ = lock.note(b"");
+    }
+    let marker = files::beside(database, files::MARKER);
     let marker_draft = files::beside(&marker, ".new");
-    let noted = note(&made, database, &marker_draft).and_then(|()| files::rename(&marker_draft, &marker));
+    let noted = note(&made, &marker, &marker_draft).and_then(|()| files::rename(&marker_draft, &marker));
     if noted.is_err() {
         // A leftover draft would only take up space on a full disk; failing to remove it is no reason to fail.
         let _ = fs::remove_file(&marker_draft);
@@ -115,26 +121,55 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(),
     Ok((made, noted))
 }
 
-fn note(made: &Made, database: &Path, marker: &Path) -> Result<(), StoreError> {
-    private_file(marker)?.write_all(&serde_json::to_vec(made).map_err(std::io::Error::from)?)?;
-    files::give_to_owner_of(database, marker)
+/// Removes the draft of a backup that was killed, wherever it was to be made: the lock's file names it. Then writes the
+/// name of this backup's draft there.
+fn remove_leftover(database: &Path, lock: &Lock, draft: &Path) -> Result<(), StoreError> {
+    let noted = fs::read(files::beside(database, ".backup.lock"))?;
+    let leftover = Path::new(OsStr::from_bytes(&noted));
+    let is_draft = leftover.as_os_str().as_bytes().ends_with(files::DRAFT.as_bytes());
+    if is_draft && fs::symlink_metadata(leftover).is_ok_and(|meta| meta.is_file()) {
+        unfinished::discard(leftover)?;
+    }
+    // On a full disk, a backup elsewhere is needed most: the note may be missing.
+    let _ = lock.note(files::real(draft)?.as_os_str().as_bytes());
+    Ok(())
+}
+
+fn note(made: &Made, marker: &Path, draft: &Path) -> Result<(), StoreError> {
+    let mut file = files::create_private(draft)?;
+    file.write_all(&serde_json::to_vec(made).map_err(std::io::Error::from)?)?;
+    files::fit_in(&file, marker)
 }
 
 /// Returns what the marker of the last backup of `database`, given by its real name, says, if there is one.
 pub fn last(database: &Path) -> Result<Option<Made>, StoreError> {
-    match fs::read(files::beside(database, ".backup")) {
+    match fs::read(files::beside(database, files::MARKER)) {
         Ok(marker) => Ok(serde_json::from_slice(&marker).ok()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Copies everything from one snapshot in one step: a copy in several steps would restart with each write in between.
+/// Copies everything from one snapshot. The transaction holds it: without one, a copy in several steps would begin again
+/// with each write in between.
 fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError> {
+    let snapshot = source.unchecked_transaction()?;
+    snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     let mut target = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    if Backup::new(source, &mut target)?.step(-1)? != StepResult::Done {
-        return Err(StoreError::Busy);
+    let backup = Backup::new(source, &mut target)?;
+    loop {
+        match backup.step(PAGES)? {
+            StepResult::Done => break,
+            StepResult::More => {
+                let Progress { remaining, pagecount } = backup.progress();
+                let pages = |count: i32| u64::try_from(count).unwrap_or_default();
+                progress::report("Copying the database", pages(pagecount - remaining), pages(pagecount));
+            }
+            _ => return Err(StoreError::Busy),
+        }
     }
+    drop(backup);
+    drop(snapshot);
     // Without a write-ahead log of its own, the copy is a single file.
     target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
     // The write-ahead log of the database must not be replayed into its copy.
@@ -143,101 +178,6 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
     let heads = audit::heads(&ReadTx { conn: &target })?;
     target.close().map_err(|(_, error)| error)?;
     Ok(Made { at: now.to_string(), schema_version, heads, sha256: sha256(draft)? })
-}
-
-/// Copies a backup beside the database that it will replace, readable by its owner only.
-pub fn stage(file: &Path, database: &Path) -> Result<PathBuf, StoreError> {
-    // The path may be a link to a live database, whose log lies beside the target.
-    let file = &files::real(file)?;
-    if !files::exists(file)? {
-        return Err(StoreError::Unusable(format!("{} does not exist: name a backup", file.display())));
-    }
-    View::open(file).map_err(no_backup)?;
-    for log in ["-wal", "-journal"].map(|suffix| files::beside(file, suffix)) {
-        if fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
-            return Err(StoreError::Unusable(format!(
-                "{} is a database, not a backup: its latest changes are in {}. Create a backup of it with `orgkeys backup`",
-                file.display(),
-                log.display()
-            )));
-        }
-    }
-    let draft = files::beside(database, ".restoring");
-    discard(&draft)?;
-    let mut from = files::open(file)?;
-    let mut to = private_file(&draft)?;
-    let copied = std::io::copy(&mut from, &mut to).and_then(|_| to.sync_all());
-    if let Err(error) = copied {
-        discard(&draft)?;
-        return Err(error.into());
-    }
-    Ok(draft)
-}
-
-/// Whether the audit log continues a backup with these heads: each is an entry of its chain, or was removed by retention since.
-pub fn continues(tx: &ReadTx<'_>, heads: &[Head]) -> Result<bool, StoreError> {
-    let trim_points = trim_point::all(tx)?;
-    for head in heads {
-        let hash = |row: &Row<'_>| row.get::<_, ChainHash>(0);
-        let hash = match OrgId::parse(&head.org) {
-            Some(org) => {
-                tx.row("SELECT hash FROM audit WHERE org = ?1 AND seq = ?2", params![org.as_bytes(), head.seq], hash)?
-            }
-            None => tx.row("SELECT hash FROM audit WHERE org IS NULL AND seq = ?1", [head.seq], hash)?,
-        };
-        let is_trimmed = trim_points.iter().any(|trimmed| trimmed.org == head.org && trimmed.seq >= head.seq);
-        if !is_trimmed && hash.is_none_or(|hash| hex(&hash) != head.hash) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Rewrites an error for a file that is meant to be a backup: the remedy is another backup, not a repair.
-fn no_backup(error: StoreError) -> StoreError {
-    match error {
-        StoreError::Damaged { path, how } => {
-            StoreError::Unusable(format!("{} is damaged ({how}): use another backup", path.display()))
-        }
-        StoreError::Foreign { path, id } => StoreError::Unusable(format!(
-            "{} is a database of another program (application id {id:#010x}), not a backup: use another file",
-            path.display()
-        )),
-        other => other,
-    }
-}
-
-/// Removes a staged copy and the files that SQLite created beside it.
-pub fn discard(draft: &Path) -> Result<(), StoreError> {
-    ["", "-wal", "-shm", "-journal", ".lock"].iter().try_for_each(|suffix| files::remove(&files::beside(draft, suffix)))
-}
-
-/// Puts a completed draft in the place of `database`, which is preserved as `<database>.before-<millis>`. The name
-/// refers to a whole database at every moment.
-pub fn replace(database: &Path, draft: &Path, now: Time) -> Result<Option<PathBuf>, StoreError> {
-    let unfinished = files::beside(draft, "-wal");
-    if fs::metadata(&unfinished).is_ok_and(|meta| meta.len() > 0) {
-        return Err(StoreError::Internal(format!("{} could not be completed; nothing was changed", draft.display())));
-    }
-    let (wal, shm) = (files::beside(database, "-wal"), files::beside(database, "-shm"));
-    let aside = files::beside(database, &format!(".before-{}", now.millis()));
-    let replaced = files::exists(database)?.then_some(aside);
-    files::give_to_owner_of(if replaced.is_some() { database } else { files::folder(database) }, draft)?;
-    if let Some(aside) = &replaced {
-        // A damaged database cannot be checkpointed, so its log is preserved with it.
-        let checkpointed = view::check(database)
-            .and_then(|_| connection::writing(database))
-            .and_then(|conn| Ok(conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?));
-        fs::hard_link(database, aside)?;
-        if !matches!(checkpointed, Ok(0)) && files::exists(&wal)? {
-            fs::hard_link(&wal, files::beside(aside, "-wal"))?;
-        }
-    }
-    files::remove(&wal)?;
-    files::remove(&shm)?;
-    files::rename(draft, database)?;
-    discard(draft)?;
-    Ok(replaced)
 }
 
 /// Refuses a target unless it is absent or an older backup.
@@ -251,18 +191,14 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
             )));
         }
     }
-    let target = files::real(file)?;
-    if files::BESIDE.iter().any(|suffix| target == files::beside(database, suffix)) {
-        return Err(StoreError::Unusable(format!(
-            "{} is a name that orgkeys reserves for its own files beside the database: name another file",
-            file.display()
-        )));
-    }
+    files::refuse_reserved(file)?;
     if !files::exists(file)? {
         return Ok(());
     }
-    if files::exists(&files::beside(file, ".lock"))? || files::exists(&files::beside(file, "-wal"))? {
-        return Err(StoreError::Unusable(format!("{} is a database in use: name another file", file.display())));
+    for suffix in [".lock", "-wal", "-journal"] {
+        if files::exists(&files::beside(file, suffix))? {
+            return Err(StoreError::Unusable(format!("{} is a database in use: name another file", file.display())));
+        }
     }
     let is_file = fs::metadata(file).is_ok_and(|meta| meta.is_file());
     let checked = if is_file { header::check_header(file) } else { Err(StoreError::Busy) };
@@ -274,16 +210,17 @@ fn refuse_target(database: &Path, file: &Path, draft: &Path) -> Result<(), Store
     })
 }
 
-fn private_file(path: &Path) -> Result<File, StoreError> {
-    files::remove(path)?;
-    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(|error| match error.into() {
-        StoreError::Internal(why) => StoreError::Unusable(format!("cannot create {}: {why}", path.display())),
-        full => full,
-    })
+pub(super) fn sha256(path: &Path) -> Result<String, StoreError> {
+    hash(&mut files::open(path)?, "Computing the checksum", |_| Ok(()))
 }
 
-fn sha256(path: &Path) -> Result<String, StoreError> {
-    let (mut file, mut hasher) = (files::open(path)?, Sha256::new());
+/// Reads a file to its end, passes it on in pieces, and returns its SHA-256.
+pub(super) fn hash(
+    file: &mut File,
+    what: &'static str,
+    mut pass: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<String, StoreError> {
+    let (mut hasher, mut done, total) = (Sha256::new(), 0, file.metadata()?.len());
     let mut chunk = vec![0; 64 * 1024];
     loop {
         let length = file.read(&mut chunk)?;
@@ -291,13 +228,16 @@ fn sha256(path: &Path) -> Result<String, StoreError> {
             return Ok(hex(&hasher.finalize()));
         }
         hasher.update(&chunk[..length]);
+        pass(&chunk[..length])?;
+        done += length as u64;
+        progress::report(what, done, total);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::open;
+    use crate::store::{open, view};
 
     #[test]
     fn a_second_concurrent_backup_is_refused() {

@@ -1,9 +1,10 @@
 //! The files beside a database: their names, and how they are created, renamed and removed. Also used for files that
 //! are no database.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -12,28 +13,55 @@ use rustix::io::Errno;
 use super::StoreError;
 use crate::domain::shell::quoted;
 
-/// The suffixes of the files beside a database, SQLite's and ours, including drafts and locks. Only the key file and
-/// the files with a time in their name are created by other means.
-pub(super) const BESIDE: [&str; 18] = [
-    "-journal",
-    "-wal",
-    "-wal.new",
-    ".key",
-    ".key.new",
-    "-shm",
-    ".lock",
-    ".new",
-    ".new-journal",
-    ".reserve",
-    ".backup",
-    ".backup.lock",
-    ".backup.new",
-    ".restoring",
-    ".restoring-journal",
-    ".restoring-wal",
-    ".restoring-shm",
-    ".restoring.lock",
-];
+/// The suffix of a database's copy that is being restored.
+pub(super) const RESTORING: &str = ".restoring";
+
+/// The suffix of a backup that is being made.
+pub(super) const DRAFT: &str = ".orgkeys-draft";
+
+/// The suffix of the file that describes the last backup of a database.
+pub(super) const MARKER: &str = ".last-backup";
+
+/// The endings of the names of all files beside a database and beside a backup, SQLite's and ours, including drafts,
+/// locks and sockets. No file that a user names may end in one of them, and nobody would name a backup so.
+const BESIDE: [&str; 11] =
+    ["-journal", "-wal", "-shm", ".key", ".lock", ".new", ".reserve", MARKER, RESTORING, DRAFT, ".sock"];
+
+/// Returns the suffix that makes a name one of those that are used beside a database.
+#[must_use]
+pub fn reserved_suffix(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.as_bytes();
+    BESIDE.into_iter().find(|suffix| name.ends_with(suffix.as_bytes()))
+}
+
+/// Refuses a name, given by a user for a file to be written, that orgkeys or SQLite uses itself: the next command would
+/// overwrite or remove that file, or take it for its own.
+pub fn refuse_reserved(given: &Path) -> Result<(), StoreError> {
+    let real = real(given)?;
+    let refused = |ending: &str| {
+        StoreError::Unusable(format!(
+            "{} is a name that orgkeys reserves for its own files ({ending}): name another file",
+            given.display()
+        ))
+    };
+    if let Some(suffix) = reserved_suffix(given).or_else(|| reserved_suffix(&real)) {
+        return Err(refused(&format!("it ends in {suffix}")));
+    }
+    if is_kept_copy(given) || is_kept_copy(&real) {
+        return Err(refused("it is an earlier state of a database"));
+    }
+    Ok(())
+}
+
+/// Whether this is the name of a database that a restore or an upgrade kept.
+fn is_kept_copy(path: &Path) -> bool {
+    let numbered = |marker: &str| {
+        let (base, number) = path.to_str()?.rsplit_once(marker)?;
+        let digits = number.strip_suffix("-wal").unwrap_or(number);
+        (!digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| PathBuf::from(base))
+    };
+    numbered(".before-").is_some() || numbered(".v").is_some_and(|base| base.exists())
+}
 
 /// Resolves links to the one name by which this process and SQLite know a file: all files beside it are named after it.
 /// For a file that does not exist yet, its directory is resolved.
@@ -124,7 +152,7 @@ pub(super) fn own_file(path: &Path) -> Result<File, StoreError> {
     options.write(true).mode(0o600);
     match options.clone().create_new(true).open(path) {
         Ok(file) => {
-            give_to_owner_of(folder(path), path)?;
+            fit_in(&file, path)?;
             return Ok(file);
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -146,13 +174,34 @@ pub(super) fn own_file(path: &Path) -> Result<File, StoreError> {
     if meta.is_file() && meta.nlink() == 1 { Ok(file) } else { Err(refused()) }
 }
 
-/// Gives a file that root created to the owner of `model`, the user that the server runs as. A link is not followed.
-pub fn give_to_owner_of(model: &Path, file: &Path) -> Result<(), StoreError> {
-    let (ours, theirs) = (fs::symlink_metadata(file)?, fs::metadata(model)?);
-    if ours.uid() == 0 && theirs.uid() != 0 {
-        std::os::unix::fs::lchown(file, Some(theirs.uid()), Some(theirs.gid()))?;
+/// Gives a new file the mode and the owner that fit its place: those of the file that it replaces, otherwise the owner of
+/// the folder. Only root can give a file away, and does so for the user that the server runs as. In a folder that
+/// everybody can write to, root keeps its files: whoever made the folder's files may not be meant.
+pub fn fit_in(file: &File, place: &Path) -> Result<(), StoreError> {
+    let (ours, folder) = (file.metadata()?, fs::metadata(folder(place))?);
+    let old = fs::metadata(place).ok().filter(|old| old.is_file() && old.ino() != ours.ino());
+    if let Some(old) = &old {
+        // What others than the owner and the group could do is not worth keeping: the files hold password hashes.
+        // A disk without modes refuses, and the file is as private as it can be there.
+        let _ = file.set_permissions(Permissions::from_mode((old.mode() & 0o660) | 0o600));
+    }
+    if ours.uid() != 0 || folder.mode() & 0o002 != 0 {
+        return Ok(());
+    }
+    let model = old.filter(|old| old.uid() != 0).unwrap_or(folder);
+    if model.uid() != 0 {
+        std::os::unix::fs::fchown(file, Some(model.uid()), Some(model.gid()))?;
     }
     Ok(())
+}
+
+/// Creates a file, accessible by its owner only, where there may be an older one.
+pub(super) fn create_private(path: &Path) -> Result<File, StoreError> {
+    remove(path)?;
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).map_err(|error| match error.into() {
+        StoreError::Internal(why) => StoreError::Unusable(format!("cannot create {}: {why}", path.display())),
+        full => full,
+    })
 }
 
 /// Removes a file if it exists.

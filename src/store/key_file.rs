@@ -45,7 +45,6 @@ pub fn make(path: &Path, line: &SecretString) -> Result<(), StoreError> {
     files::remove(&draft)?;
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
     file.write_all(line.expose_secret().as_bytes())?;
-    drop(file);
-    files::give_to_owner_of(files::folder(path), &draft)?;
+    files::fit_in(&file, path)?;
     files::rename(&draft, path)
 }

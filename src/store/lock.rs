@@ -2,6 +2,7 @@
 //! shared with commands that read without a server.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::sleep;
@@ -22,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The right to be the only process that writes a database: an exclusive lock on `<database>.lock`.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// A lock on the database file itself, whatever name it is opened by: exclusive for the server, shared for commands
@@ -37,7 +38,7 @@ impl Lock {
     /// Takes the lock of a database, given by its real name; the error says what must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
         let file = open(&beside(database, ".lock"))?;
-        if try_lock(&file)? { Ok(Self { _file: file }) } else { Err(in_use(database)) }
+        if try_lock(&file)? { Ok(Self { file }) } else { Err(in_use(database)) }
     }
 
     /// Takes the lock on `path`; if it is taken, the error is the text that `busy` returns. `None` on a read-only file
@@ -47,7 +48,13 @@ impl Lock {
             return Ok(None);
         }
         let file = open(path)?;
-        if try_lock(&file)? { Ok(Some(Self { _file: file })) } else { Err(StoreError::Unusable(busy())) }
+        if try_lock(&file)? { Ok(Some(Self { file })) } else { Err(StoreError::Unusable(busy())) }
+    }
+
+    /// Writes into the lock's file what its holder is doing, for the next holder to read; nothing when it has finished.
+    pub fn note(&self, what: &[u8]) -> Result<(), StoreError> {
+        self.file.set_len(0)?;
+        Ok(self.file.write_all_at(what, 0)?)
     }
 }
 

@@ -26,6 +26,7 @@ pub fn upgrade(path: &Path, from: i32) -> Result<(), StoreError> {
     }
     let draft = files::beside(&aside, ".new");
     fs::copy(path, &draft)?;
+    files::fit_in(&files::open(&draft)?, path)?;
     files::rename(&draft, &aside)?;
     run(&conn, &STEPS, from)
 }
@@ -67,6 +68,21 @@ mod tests {
         upgraded.execute_batch(SCHEMA).expect("schema");
         run(&upgraded, &STEPS, 1).expect("steps");
         assert_eq!(schema_of(&upgraded), schema_of(&current));
+    }
+
+    #[test]
+    fn the_copy_of_the_old_file_belongs_to_the_owner_of_the_database() {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("orgkeys.db");
+        crate::store::open::prepare(&path).expect("made");
+        if chown(&path, Some(65_534), Some(65_534)).is_err() {
+            println!("skipped: only root can make files for another user");
+            return;
+        }
+        upgrade(&path, VERSION).expect("copied, with no step to take");
+        let copy = fs::metadata(files::beside(&path, &format!(".v{VERSION}"))).expect("a copy");
+        assert_eq!((copy.uid(), copy.gid(), copy.mode() & 0o777), (65_534, 65_534, 0o600));
     }
 
     #[test]

@@ -36,9 +36,11 @@ pub mod org_key;
 mod parameters;
 #[cfg(test)]
 mod plan_tests;
+pub mod progress;
 pub mod project;
 mod reply;
 mod reserve;
+pub mod restore;
 mod schema;
 #[cfg(test)]
 mod schema_tests;
@@ -54,6 +56,7 @@ pub mod touched;
 pub mod trim_point;
 #[cfg(test)]
 mod trim_point_tests;
+pub mod unfinished;
 pub mod used_signature;
 pub mod user;
 mod view;
@@ -167,6 +170,8 @@ impl Store {
 
     fn open_real(options: &Options) -> Result<Self, StoreError> {
         let lock = Lock::take(&options.path)?;
+        // A restore that was killed leaves its copy, and nobody restores while this lock is held.
+        unfinished::discard(&files::beside(&options.path, files::RESTORING))?;
         // Otherwise a database on a full disk could not be opened to revoke anything.
         Reserve::of(&options.path, options.room.reserve).give()?;
         open::create_if_missing(&options.path)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::files::{self, beside, refuse_second_name, remove, rename};
+use super::files::{self, beside, fit_in, refuse_second_name, remove, rename};
 use super::header::APPLICATION_ID;
 use super::{StoreError, migrate, view, whole};
 
@@ -53,7 +53,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
     let draft = beside(path, ".new");
     remove(&draft)?;
     remove(&beside(path, ".new-journal"))?;
-    drop(OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?);
+    fit_in(&OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?, path)?;
     let conn = Connection::open_with_flags(&draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     conn.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; BEGIN")?;
     conn.execute_batch(migrate::SCHEMA)?;

@@ -13,6 +13,7 @@ use super::files::{self, beside, refuse_second_name};
 use super::header::check_header;
 use super::identity::FileIdentity;
 use super::lock::{self, InUse, Lock};
+use super::unfinished::EmptyLog;
 use super::{StoreError, connection, migrate, schema};
 
 /// A connection that reads a database, and the lock that keeps others from changing it meanwhile.
@@ -61,14 +62,10 @@ impl View {
         };
         let (true, Some(path)) = (self.conn.is_readonly("main")?, self.conn.path()) else { return ask(&self.conn) };
         let (path, wal) = (Path::new(path), beside(Path::new(path), "-wal"));
+        // Declared first, so that it is dropped after the connection.
+        let _log = EmptyLog::expect(wal);
         let Ok(conn) = without_locks(path) else { return ask(&self.conn) };
-        let result = ask(&conn);
-        drop(conn);
-        // An empty log that SQLite created.
-        if !has_bytes(&wal) {
-            files::remove(&wal)?;
-        }
-        result
+        ask(&conn)
     }
 
     /// Returns the schema version.

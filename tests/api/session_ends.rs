@@ -274,7 +274,8 @@ async fn a_restore_ends_every_session() {
     let stopped = server.stop().await;
     let restored = blocking(move || {
         let options = Options { path: database, readers: 1, room: Room::new(0, 0) };
-        backup::restore(&file, &options, &clock::system(), false).expect("restored")
+        let request = backup::Request { file: &file, sha256: None, keep_tokens: false, key_file: None };
+        backup::restore(&request, &options, &clock::system()).expect("restored")
     });
     assert_eq!(restored.await.tokens_ended, 5);
     let server = stopped.start().await;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, keys, objects, past_triggers};
+use crate::harness::{Home, keys, objects, past_triggers, sqlite};
 
 #[test]
 fn audit_commands_work_beside_a_running_server_and_detect_edits() {
@@ -44,8 +44,8 @@ fn audit_commands_work_beside_a_running_server_and_detect_edits() {
         (&changed, &text, "its contents were changed"),
         (&missing, &text, "an entry is missing"),
         (&export, &rewritten, "the chain was rewritten"),
-        (&export, &"nonsense".to_owned(), "is not output of `orgkeys audit head`"),
-        (&"{}\n".to_owned(), &text, "line 1 is not an exported entry"),
+        (&format!("{export}{{}}\n"), &text, "line 5 is not an exported entry"),
+        (&String::new(), &text, "entries at its end are missing"),
     ] {
         fs::write(home.path("log"), log).expect("written");
         fs::write(home.path("head"), head).expect("written");
@@ -68,4 +68,54 @@ fn audit_verify_names_a_changed_entry() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert!(ran.stderr.starts_with("orgkeys: The audit log is broken: entry 2 (number 2 of org-"), "{ran:?}");
     assert!(ran.stderr.ends_with("): its contents were changed\n"), "{ran:?}");
+}
+
+#[test]
+fn audit_verify_tells_a_broken_log_from_one_that_it_could_not_look_at() {
+    let home = Home::new();
+    assert_eq!(home.first_start().0.stop().0, Some(0));
+    let heads = home.done(&["audit", "head"]);
+    let export = home.done(&["audit", "export"]);
+    for (name, contents) in [
+        ("heads", heads.as_str()),
+        ("log", &export),
+        ("empty", ""),
+        ("blank", "\n  \n"),
+        (
+            "notes.txt",
+            "not a database, and longer than the header of one would be: not a database, and longer than that",
+        ),
+        ("wrong.toml", "listn = 1"),
+    ] {
+        home.write(name, contents);
+    }
+    sqlite(&home.path("foreign.db")).execute_batch("CREATE TABLE notes (id)").expect("a table");
+    fs::create_dir(home.path("folder")).expect("a folder");
+    for (words, expected) in [
+        (&["--database", "missing.db"][..], "missing.db does not exist"),
+        (&["--database", "foreign.db"], "is a database of another program"),
+        (&["--database", "notes.txt"], "it has no SQLite header"),
+        (&["--database", "empty"], "it has no SQLite header"),
+        (&["--database", "folder"], "cannot read"),
+        (&["--config", "wrong.toml"], "listn is not a setting"),
+        (&["--file", "missing"], "missing: "),
+        (&["--file", "notes.txt"], "line 1 is not an exported entry"),
+        (&["--file", "foreign.db"], "line 1 "),
+        (&["--file", "folder"], "line 1 cannot be read"),
+        (&["--file", "empty"], "it contains no entry, so there is nothing to verify"),
+        (&["--head", "missing"], "missing: "),
+        (&["--head", "empty"], "empty contains no head"),
+        (&["--head", "blank"], "blank contains no head"),
+        (&["--head", "notes.txt"], "is not output of `orgkeys audit head`"),
+        (&["--file", "log", "--head", "empty"], "empty contains no head"),
+    ] {
+        let ran = home.run(&[&["audit", "verify"], words].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{words:?}: {ran:?}");
+        assert!(ran.stderr.contains(expected) && ran.stderr.lines().count() == 1, "{words:?}: {ran:?}");
+    }
+    home.done(&["audit", "verify", "--head", "heads"]);
+    past_triggers(&home.database).execute_batch("DELETE FROM audit WHERE id = 2").expect("broken");
+    for words in [&[][..], &["--head", "heads"], &["--json"]] {
+        assert_eq!(home.run(&[&["audit", "verify"], words].concat()).code, Some(1), "{words:?}");
+    }
 }

@@ -53,7 +53,7 @@ fn a_backup_during_writes_is_consistent_and_matches_its_output() {
             let file = format!("copy{round}.db");
             let made = backup(&home, &file);
             let fields: Vec<&String> = made.as_object().expect("an object").keys().collect();
-            assert_eq!(fields, ["at", "schemaVersion", "heads", "sha256"]);
+            assert_eq!(fields, ["at", "schemaVersion", "heads", "sha256", "keyFile"]);
             let bytes = fs::read(home.path(&file)).expect("bytes");
             assert_eq!(made["sha256"], hex(&Sha256::digest(&bytes)), "{file}");
             assert_eq!((mode(&home.path(&file)), made["schemaVersion"].as_i64()), (0o600, Some(1)));
@@ -89,7 +89,8 @@ fn without_json_a_backup_prints_the_same_as_lines() {
     let lines: Vec<&str> = output.lines().collect();
     assert!(lines[0].starts_with("copy.db holds the database as of 2") && lines[0].ends_with("(schema 1)"), "{output}");
     assert_eq!(lines[1], format!("sha256 {}", hex(&Sha256::digest(fs::read(home.path("copy.db")).expect("bytes")))));
-    assert_eq!(lines[2..], [home.done(&["audit", "head"]).trim_end()]);
+    assert_eq!(lines[2], home.done(&["audit", "head"]).trim_end());
+    assert!(lines[3].starts_with("Not in the backup: the key file ") && lines.len() == 4, "{output}");
 }
 
 #[test]
@@ -103,10 +104,11 @@ fn a_server_records_a_backup_once() {
     };
     let entries = || home.done(&["audit", "export"]).lines().filter(|line| line.contains("server.backup")).count();
     assert_eq!((metric(&server), entries()), (0, 0));
-    let made = backup(&home, "copy.db");
+    let mut made = backup(&home, "copy.db");
     let marker: Value =
-        serde_json::from_slice(&fs::read(home.path("orgkeys.db.backup")).expect("a marker")).expect("JSON");
-    assert_eq!((&marker, mode(&home.path("orgkeys.db.backup"))), (&made, 0o600));
+        serde_json::from_slice(&fs::read(home.path("orgkeys.db.last-backup")).expect("a marker")).expect("JSON");
+    made.as_object_mut().expect("an object").remove("keyFile");
+    assert_eq!((&marker, mode(&home.path("orgkeys.db.last-backup"))), (&made, 0o600));
     let at = orgkeys::domain::time::Time::parse_rfc3339(made["at"].as_str().expect("a time")).expect("a time");
     for _ in 0..3 {
         assert_eq!((metric(&server), entries()), (at.millis() / 1_000, 1));
@@ -124,7 +126,7 @@ fn a_server_records_a_backup_once() {
     let detail: Value = serde_json::from_str(entry["detail"].as_str().expect("a detail")).expect("JSON");
     assert_eq!((&entry["org"], detail), (&json!("server"), json!({ "at": made["at"], "heads": made["heads"] })));
     // An unreadable marker counts as no backup, and stops nothing.
-    home.write("orgkeys.db.backup", "{");
+    home.write("orgkeys.db.last-backup", "{");
     assert_eq!((metric(&server), entries()), (0, 2));
 }
 
@@ -147,9 +149,9 @@ fn a_backup_never_overwrites_anything_but_a_backup() {
         ("orgkeys.db.reserve", "is a name that orgkeys reserves for its own files"),
         ("orgkeys.db-journal", "is a name that orgkeys reserves for its own files"),
         ("orgkeys.db.new", "is a name that orgkeys reserves for its own files"),
-        ("./orgkeys.db.backup", "is a name that orgkeys reserves for its own files"),
+        ("./orgkeys.db.last-backup", "is a name that orgkeys reserves for its own files"),
         ("folder/../orgkeys.db.restoring", "is a name that orgkeys reserves for its own files"),
-        ("orgkeys.db.backup.new", "is a name that orgkeys reserves for its own files"),
+        ("orgkeys.db.last-backup.new", "is a name that orgkeys reserves for its own files"),
     ] {
         let before = fs::read(home.path(file)).unwrap_or_default();
         let ran = home.run(&["backup", file]);
@@ -159,7 +161,7 @@ fn a_backup_never_overwrites_anything_but_a_backup() {
             assert!(fs::read(home.path(file)).expect("bytes") == before, "{file} was changed");
         }
     }
-    assert!(!home.path("orgkeys.db.backup").exists());
+    assert!(!home.path("orgkeys.db.last-backup").exists());
     assert!(home.files().iter().all(|name| !name.contains(".new")), "{:?}", home.files());
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     assert_eq!(integrity(&home.database), "ok");
@@ -170,7 +172,7 @@ fn a_backup_succeeds_even_if_its_marker_cannot_be_written() {
     let home = Home::new();
     let (server, _) = home.first_start();
     // Nothing can be renamed over a folder: writing the marker fails as on a full disk, even for root.
-    fs::create_dir(home.path("orgkeys.db.backup")).expect("a folder");
+    fs::create_dir(home.path("orgkeys.db.last-backup")).expect("a folder");
     let ran = home.run(&["backup", "copy.db", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let made: Value = serde_json::from_str(&ran.stdout).expect("JSON");
@@ -179,7 +181,7 @@ fn a_backup_succeeds_even_if_its_marker_cannot_be_written() {
     assert!(ran.stderr.starts_with(warning) && ran.stderr.lines().count() == 1, "{ran:?}");
     assert!(!home.files().iter().any(|name| name.contains(".new") || name.contains("draft")), "{:?}", home.files());
     assert_eq!(server.call("GET", "/ready", None, None).status, 200);
-    fs::remove_dir(home.path("orgkeys.db.backup")).expect("removed");
+    fs::remove_dir(home.path("orgkeys.db.last-backup")).expect("removed");
     assert_eq!(home.run(&["backup", "copy.db"]).stderr, "", "the next one is noted again");
-    assert!(home.path("orgkeys.db.backup").is_file());
+    assert!(home.path("orgkeys.db.last-backup").is_file());
 }

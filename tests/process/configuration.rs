@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use orgkeys::config::{FIELDS, Field};
 
-use crate::harness::Home;
+use crate::harness::{Home, run};
 
 const PAGE: &str = "docs/configuration.md";
 
@@ -95,4 +95,20 @@ fn a_web_origin_that_would_never_match_is_refused_at_the_start() {
         assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.trim_end()), (Some(1), "", expected.as_str()));
     }
     assert!(home.files().is_empty(), "nothing was started: {:?}", home.files());
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let home = Home::new();
+    let mut empty = home.orgkeys(&["config", "--json"]);
+    for variable in FIELDS.iter().flat_map(Field::variables) {
+        empty.env(variable, "");
+    }
+    let ran = run(empty.env("ORGKEYS_MAX", "").env("ORGKEYS_CONFIG", ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(ran.stdout, home.done(&["config", "--json"]));
+    // The file's value is the next one that counts.
+    home.write("orgkeys.toml", "readers = 7\n");
+    let ran = run(home.orgkeys(&["config", "--config", "orgkeys.toml"]).env("ORGKEYS_READERS", ""));
+    assert!(ran.stdout.lines().any(|line| line.starts_with("readers           7 ")), "{ran:?}");
 }

@@ -92,7 +92,7 @@ fn a_healthy_database_passes_with_and_without_its_server() {
 #[test]
 fn a_missing_database_or_an_invalid_setting_exits_2() {
     let home = Home::new();
-    for words in [&["doctor"][..], &["doctor", "--readers", "0"]] {
+    for words in [&["doctor"][..], &["doctor", "--nodes-max", "0"]] {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
         assert!(ran.stderr.starts_with("orgkeys: "), "{ran:?}");
@@ -121,11 +121,11 @@ fn disk_space_log_file_modes_and_backups_are_checked() {
     chmod(&home.path("orgkeys.db.key"), 0o604);
     finds(&home, &[], "modes", "orgkeys.db.key is accessible to other users: its mode is 0604", "chmod 0600 ");
     chmod(&home.path("orgkeys.db.key"), 0o600);
-    let marker = home.path("orgkeys.db.backup");
+    let marker = home.path("orgkeys.db.last-backup");
     let mut made: Value = serde_json::from_slice(&fs::read(&marker).expect("a marker")).expect("JSON");
     for (hours, ok) in [(7 * 24 - 1, true), (7 * 24 + 1, false)] {
         made["at"] = now().minus(Duration::from_hours(hours)).to_string().into();
-        home.write("orgkeys.db.backup", made.to_string());
+        home.write("orgkeys.db.last-backup", made.to_string());
         if ok {
             assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
         } else {

@@ -34,6 +34,11 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", database.display()))
 }
 
+/// The exit code of a command that refuses the database. The doctor reports it as something that needs attention.
+fn not_done(words: &[&str]) -> i32 {
+    if words == ["audit", "verify"] { 2 } else { 1 }
+}
+
 fn run_on(home: &Home, database: &Path, words: &[&str]) -> Ran {
     let copy = home.path("copy.db").display().to_string();
     let words: Vec<&str> = words.iter().map(|word| if *word == "{copy}" { copy.as_str() } else { word }).collect();
@@ -133,7 +138,7 @@ fn is_refused(home: &Home, what: &str) {
     for words in READING.into_iter().chain(WRITING) {
         let ran = run_on(home, &home.database, words);
         let output = format!("{}{}", ran.stdout, ran.stderr);
-        assert_eq!(ran.code, Some(1), "{what}: {words:?}: {ran:?}");
+        assert_eq!(ran.code, Some(not_done(words)), "{what}: {words:?}: {ran:?}");
         assert!(output.contains("orgkeys.db-wal is not the write-ahead log of "), "{what}: {words:?}: {ran:?}");
         assert!(output.contains("is the database that you want, move "), "{what}: {words:?}: {ran:?}");
         assert!(bytes(&home.database) == before, "{what}: {words:?} changed the database");
@@ -194,7 +199,7 @@ fn a_database_with_two_hard_links_is_refused_until_one_is_removed() {
         for words in READING.into_iter().chain(WRITING) {
             let ran = run_on(&home, &home.path(name), words);
             let output = format!("{}{}", ran.stdout, ran.stderr);
-            assert_eq!(ran.code, Some(1), "{name}: {words:?}: {ran:?}");
+            assert_eq!(ran.code, Some(not_done(words)), "{name}: {words:?}: {ran:?}");
             assert!(output.contains("has 2 names (hard links)"), "{name}: {words:?}: {ran:?}");
             assert!(output.contains("remove all but one"), "{name}: {words:?}: {ran:?}");
         }
@@ -278,7 +283,7 @@ fn a_bind_mounted_database_is_refused_beside_its_running_server() {
     let _ = Command::new("umount").arg("-l").arg(&other).status();
     for (words, ran) in results {
         let output = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(ran.code == Some(1) && output.contains("under another name"), "{words:?}: {ran:?}");
+        assert!(ran.code == Some(not_done(words)) && output.contains("under another name"), "{words:?}: {ran:?}");
     }
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
 }

@@ -171,6 +171,12 @@ impl Server {
         kill_process(self.pid(), signal).expect("signalled");
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
+        rustix::process::test_kill_process(self.pid()).is_ok()
+            && !fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default().contains(") Z ")
+    }
+
     /// Kills it, as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
@@ -246,6 +252,11 @@ pub fn run(command: &mut Command) -> Ran {
     let output = command.stdin(Stdio::null()).output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// The exit code of a command that could not do its work. For two of them, 1 means that they found something.
+pub fn failed(words: &[&str]) -> i32 {
+    if words.starts_with(&["audit", "verify"]) || words.starts_with(&["doctor"]) { 2 } else { 1 }
 }
 
 /// The JSON objects in lines of text.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Home, integrity, mode};
+use crate::harness::{Home, failed, integrity, mode};
 
 /// A folder `real` for the database, and a link to the database beside that folder.
 fn linked() -> Home {
@@ -41,8 +41,10 @@ fn server_backup_and_restore_follow_a_link_to_the_real_file() {
     // The server looks for the marker beside the real database, whatever name it was started with.
     let metrics = String::from_utf8(server.call("GET", "/metrics", None, None).body).expect("text");
     assert!(!metrics.contains("orgkeys_backup_timestamp_seconds 0\n"), "the backup was not noticed");
-    let marker = fs::read(home.path("real/orgkeys.db.backup")).expect("a marker");
-    assert_eq!(serde_json::from_slice::<Value>(&marker).expect("JSON"), made);
+    let marker = fs::read(home.path("real/orgkeys.db.last-backup")).expect("a marker");
+    let mut noted: Value = serde_json::from_slice(&marker).expect("JSON");
+    noted["keyFile"] = made["keyFile"].clone();
+    assert_eq!(noted, made);
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     for name in ["link.db", "real/orgkeys.db"] {
         let ran = home.run(&["token", "list", "--database", name]);
@@ -64,10 +66,10 @@ fn server_backup_and_restore_follow_a_link_to_the_real_file() {
     let name = aside.file_name().expect("a name").to_string_lossy().into_owned();
     let expected = [
         "orgkeys.db",
-        "orgkeys.db.backup",
         "orgkeys.db.backup.lock",
         name.as_str(),
         "orgkeys.db.key",
+        "orgkeys.db.last-backup",
         "orgkeys.db.lock",
         "orgkeys.db.reserve",
     ]
@@ -108,7 +110,7 @@ fn a_dangling_link_is_refused_and_kept() {
         &["org", "list"],
     ] {
         let ran = home.run(&[words, &["--database", "link.db"]].concat());
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{words:?}: {ran:?}");
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(failed(words)), ""), "{words:?}: {ran:?}");
         let expected = "link.db is a link to real/orgkeys.db, which does not exist: put the target back";
         assert!(ran.stderr.contains(expected), "{words:?}: {ran:?}");
         assert!(is_link(&home.path("link.db")) && beside(&home).is_empty(), "{words:?}: {:?}", beside(&home));
@@ -132,9 +134,9 @@ fn a_new_database_in_a_linked_folder_is_created_there() {
         beside(&home),
         [
             "orgkeys.db",
-            "orgkeys.db.backup",
             "orgkeys.db.backup.lock",
             "orgkeys.db.key",
+            "orgkeys.db.last-backup",
             "orgkeys.db.lock",
             "orgkeys.db.reserve"
         ]

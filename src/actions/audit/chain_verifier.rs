@@ -169,5 +169,5 @@ fn trim(entry: &Entry) -> Option<Trimmed> {
 }
 
 pub(super) fn broken(what: &str) -> Error {
-    Error::new(ErrorKind::Conflict, "AUDIT_BROKEN", format!("The audit log is broken: {what}"))
+    Error::new(ErrorKind::Conflict, super::BROKEN, format!("The audit log is broken: {what}"))
 }

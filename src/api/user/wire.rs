@@ -71,7 +71,7 @@ pub(in crate::api) struct UserList {
 #[oai(rename = "OrganizationUserInput", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserBody {
-    /// Email address: 3 to 254 characters, unique on the server regardless of letter case. Deleting a user frees theirs.
+    /// Email address: 3 to 254 characters, unique on the server in any letter case. Deleting a user frees theirs.
     #[oai(validator(min_length = 3, max_length = 254, pattern = r"^[^@\x00-\x20\x7f]+@[^@\x00-\x20\x7f]+$"))]
     email: String,
     /// Password: 12 to 1,024 bytes, not a common password. Ignored with `sendInvite`, and required without it.

@@ -1,0 +1,103 @@
+//! The command line itself: which flags each command takes and shows, and that its help is right.
+
+use clap::{Command, FromArgMatches};
+
+use super::{Cli, CommandContext, SharedFlags, command, shared_flags};
+use crate::config::{FIELDS, Flags, Texts};
+
+/// Every command that has none below it, with its path of names.
+fn leaves(command: &Command, path: &str) -> Vec<(String, Command)> {
+    let below: Vec<&Command> = command.get_subcommands().filter(|below| below.get_name() != "help").collect();
+    if below.is_empty() {
+        return vec![(path.to_owned(), command.clone())];
+    }
+    below.iter().flat_map(|below| leaves(below, format!("{path} {}", below.get_name()).trim_start())).collect()
+}
+
+fn parse(words: &[&str]) -> Result<SharedFlags, clap::Error> {
+    let matches = command().try_get_matches_from([&["orgkeys"], words].concat())?;
+    Cli::from_arg_matches(&matches)?;
+    Ok(shared_flags::read(&matches))
+}
+
+/// The long flags that a command's help shows.
+fn shown(words: &[&str]) -> Vec<String> {
+    let help = parse(&[words, &["--help"]].concat()).expect_err("help is no result").to_string();
+    let flags = help.lines().filter_map(|line| line.trim_start().trim_start_matches("-h, ").strip_prefix("--"));
+    flags.map(|flag| flag.split([' ', '=']).next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_commands_are_consistent() {
+    command().debug_assert();
+}
+
+#[test]
+fn database_and_config_stand_before_or_after_the_command() {
+    for words in [
+        &["--database", "a.db", "--config", "a.toml", "user", "list"][..],
+        &["user", "--database", "a.db", "--config", "a.toml", "list"],
+        &["user", "list", "--database", "a.db", "--config", "a.toml"],
+        &["--config", "a.toml", "user", "list", "--database", "a.db"],
+        &["--database", "b.db", "--config", "b.toml", "user", "list", "--database", "a.db", "--config", "a.toml"],
+        &["--database", "a.db", "--config", "a.toml", "serve"],
+        &["serve", "--database", "a.db", "--config", "a.toml"],
+        &["healthcheck", "--config", "a.toml", "--listen", "127.0.0.1:1"],
+    ] {
+        let shared = parse(words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        assert_eq!(shared.config, Some("a.toml".into()), "{words:?}");
+        assert_eq!(shared.database.as_deref().unwrap_or("a.db"), "a.db", "{words:?}");
+        assert!(shared.database.is_some() || words[0] == "healthcheck", "{words:?}");
+    }
+    let shared = parse(&["--json", "org", "list"]).expect("parsed");
+    assert!(shared.json && shared.database.is_none() && shared.config.is_none());
+    // The database that was named this way is a setting like any other.
+    let shared = parse(&["--database", "a.db", "config"]).expect("parsed");
+    let resolved = CommandContext::new(shared, Texts::new()).resolve(&Flags::default());
+    assert_eq!(resolved.expect("settings").settings.database.display().to_string(), "a.db");
+}
+
+#[test]
+fn help_shows_only_what_the_command_uses() {
+    for (words, expected) in [
+        (&["org", "list"][..], &["config", "database", "json", "help"][..]),
+        (&["healthcheck"], &["config", "help", "tls-cert", "tls-key", "listen"]),
+        (&["token", "generate"], &["json", "help"]),
+        (&["openapi"], &["help"]),
+        (&["completions"], &["help"]),
+        (&["audit", "export"], &["config", "database", "help", "out"]),
+    ] {
+        let (mut found, mut expected) = (shown(words), expected.to_vec());
+        found.sort();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{words:?}");
+    }
+    let all = shown(&["serve"]);
+    for field in FIELDS {
+        let flag = field.flag();
+        assert!(all.contains(&flag[2..].to_owned()), "serve does not show {flag}");
+    }
+    for words in
+        [&["sign", "--database", "x"][..], &["token", "generate", "--config", "x"], &["org", "list", "--readers", "4"]]
+    {
+        assert!(parse(words).is_err(), "{words:?}");
+    }
+}
+
+#[test]
+fn every_command_has_an_example_that_parses() {
+    let all = leaves(&command(), "");
+    assert!(all.len() > 15, "{} commands", all.len());
+    for (path, leaf) in all {
+        let help = leaf.get_after_help().unwrap_or_else(|| panic!("{path} has no example")).to_string();
+        let lines: Vec<&str> = help.lines().filter(|line| line.starts_with("  ")).collect();
+        assert!(help.starts_with("Example") && !lines.is_empty(), "{path}: {help}");
+        for line in lines {
+            let (_, rest) = line.split_once("orgkeys ").unwrap_or_else(|| panic!("{path}: {line}"));
+            let words = rest.split(['>', '|', ')']).next().unwrap_or_default().replace('"', "");
+            let words: Vec<&str> = words.split_whitespace().filter(|word| *word != "Ltd").collect();
+            parse(&words).unwrap_or_else(|error| panic!("{path}: {line}: {error}"));
+            assert!(rest.starts_with(&path), "{path} is explained with {line}");
+        }
+    }
+}

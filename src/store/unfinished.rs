@@ -1,0 +1,121 @@
+//! Files that are not complete yet. They are removed when their command fails or is interrupted, so that no half file
+//! is left behind.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::StoreError;
+use super::files::{DRAFT, beside, create_private, remove};
+
+/// The suffixes of the files that SQLite and a lock make beside an unfinished database.
+const WITH_IT: [&str; 5] = ["", "-wal", "-shm", "-journal", ".lock"];
+
+static FILES: Mutex<Files> = Mutex::new(Files { unfinished: Vec::new(), logs: Vec::new(), finished: false });
+
+struct Files {
+    unfinished: Vec<PathBuf>,
+    /// Logs that SQLite makes only to look at a file; they are empty.
+    logs: Vec<PathBuf>,
+    /// Whether a file was put into its place.
+    finished: bool,
+}
+
+/// A file that is not complete yet. It is removed when this is dropped.
+#[derive(Debug)]
+pub struct Unfinished {
+    path: PathBuf,
+}
+
+/// An empty log that SQLite makes to look at a file that nobody uses. It is removed when this is dropped.
+pub(super) struct EmptyLog {
+    path: PathBuf,
+}
+
+impl Unfinished {
+    /// Begins a file at `path`, where an earlier attempt may have left one.
+    pub fn begin(path: PathBuf) -> Result<Self, StoreError> {
+        let mut files = files();
+        discard(&path)?;
+        files.unfinished.push(path.clone());
+        Ok(Self { path })
+    }
+
+    /// Creates the file that is to become `target`, beside it, accessible by its owner only.
+    pub fn create_for(target: &Path) -> Result<(Self, File), StoreError> {
+        let draft = Self::begin(beside(target, DRAFT))?;
+        let file = create_private(draft.path())?;
+        Ok((draft, file))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Calls `finish` to put the file into its place. After that, the command is not interrupted any more: it has only
+    /// to report.
+    pub fn finish<T>(self, finish: impl FnOnce(&Path) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut files = files();
+        let result = finish(&self.path);
+        files.finished |= result.is_ok();
+        drop(files);
+        result
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let mut files = files();
+        files.unfinished.retain(|path| *path != self.path);
+        // What cannot be removed now is removed by the next attempt.
+        let _ = discard(&self.path);
+    }
+}
+
+impl EmptyLog {
+    /// Expects one at `path`.
+    pub(super) fn expect(path: PathBuf) -> Self {
+        files().logs.push(path.clone());
+        Self { path }
+    }
+}
+
+impl Drop for EmptyLog {
+    fn drop(&mut self) {
+        files().logs.retain(|path| *path != self.path);
+        remove_empty(&self.path);
+    }
+}
+
+/// Removes every unfinished file, for a program that is about to exit: from then on, none can be begun or finished. If a
+/// file is in its place already, it does nothing and returns false.
+#[must_use]
+pub fn abandon() -> bool {
+    let files = files();
+    if files.finished {
+        return false;
+    }
+    for path in &files.unfinished {
+        let _ = discard(path);
+    }
+    files.logs.iter().for_each(|log| remove_empty(log));
+    std::mem::forget(files);
+    true
+}
+
+/// Removes an unfinished file and the files that SQLite created beside it.
+pub(super) fn discard(path: &Path) -> Result<(), StoreError> {
+    WITH_IT.iter().try_for_each(|suffix| remove(&beside(path, suffix)))
+}
+
+fn remove_empty(path: &Path) {
+    if std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0) {
+        let _ = remove(path);
+    }
+}
+
+fn files() -> MutexGuard<'static, Files> {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,66 @@
+//! SIGHUP: the server reads its TLS files again, and goes on.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::commands::certificate;
+use crate::harness::{Home, Server, run};
+use crate::missing::has;
+
+/// Waits until the log of the servers contains a text this often.
+fn logged(home: &Home, server: &Server, text: &str, count: usize) {
+    while home.log().matches(text).count() < count {
+        assert!(server.is_running(), "the server ended: {}", home.log());
+        std::thread::yield_now();
+    }
+}
+
+/// The SHA-256 fingerprint of the certificate that a server presents, or that is in a file.
+fn fingerprint(home: &Home, source: &str) -> String {
+    let mut shell = std::process::Command::new("sh");
+    let ran = run(shell
+        .current_dir(home.path(""))
+        .args(["-c", &format!("{source} | openssl x509 -noout -fingerprint -sha256")]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.stdout
+}
+
+#[test]
+fn sighup_reads_the_tls_files_again_and_does_not_end_the_server() {
+    if !has("openssl") {
+        return;
+    }
+    let home = Home::new();
+    certificate(&home, "ours");
+    certificate(&home, "renewed");
+    let server = home.start_with(&mut home.serve(&["--tls-cert", "ours.crt", "--tls-key", "ours.key"]));
+    let presented =
+        || fingerprint(&home, &format!("openssl s_client -connect {} </dev/null 2>/dev/null", server.address));
+    assert_eq!(presented(), fingerprint(&home, "cat ours.crt"));
+    // Even where the files seem unchanged.
+    let loaded = "the TLS certificate was reloaded";
+    server.signal(Signal::HUP);
+    logged(&home, &server, loaded, 1);
+    for kind in ["crt", "key"] {
+        fs::rename(home.path(&format!("renewed.{kind}")), home.path(&format!("ours.{kind}"))).expect("renewed");
+    }
+    server.signal(Signal::HUP);
+    logged(&home, &server, loaded, 2);
+    assert_eq!(presented(), fingerprint(&home, "cat ours.crt"));
+    // A pair that cannot be used changes nothing.
+    home.write("ours.crt", "nothing");
+    server.signal(Signal::HUP);
+    logged(&home, &server, "the previous certificate stays in use", 1);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn sighup_without_tls_does_not_end_the_server() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    server.signal(Signal::HUP);
+    logged(&home, &server, "there are no TLS files to read again", 1);
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    assert_eq!(server.stop().0, Some(0));
+}

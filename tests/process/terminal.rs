@@ -1,0 +1,145 @@
+//! What a person at a terminal gets: progress of long work, completions, and manual pages.
+
+use std::fs;
+use std::process::Command;
+
+use crate::harness::{Home, run, sqlite};
+use crate::missing::has;
+
+/// Runs a command whose standard error is a terminal. Returns its standard output, and what the terminal showed.
+fn at_terminal(home: &Home, words: &[&str]) -> (String, String) {
+    let program = env!("CARGO_BIN_EXE_orgkeys");
+    let line = format!("exec '{program}' {} >stdout", words.join(" "));
+    let mut script = Command::new("script");
+    script.current_dir(home.path("")).env("TERM", "xterm").args(["-qec", &line, "shown"]);
+    let ran = run(&mut script);
+    assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
+    let read = |name| String::from_utf8_lossy(&fs::read(home.path(name)).expect("a file")).into_owned();
+    (read("stdout"), read("shown"))
+}
+
+#[test]
+fn long_work_shows_its_progress_at_a_terminal_and_nowhere_else() {
+    if !has("script") {
+        return;
+    }
+    let home = Home::new();
+    assert_eq!(home.first_start().0.stop().0, Some(0));
+    let conn = sqlite(&home.database);
+    conn.execute_batch("CREATE TABLE pad (bytes); INSERT INTO pad VALUES (zeroblob(20000000)); DROP TABLE pad")
+        .expect("grown");
+    conn.close().expect("closed");
+    let whats = |words: &[&str]| match words[0] {
+        "backup" => vec!["Copying the database", "Computing the checksum"],
+        "restore" => vec!["Checking every page", "Verifying the audit log", "Copying the backup"],
+        "doctor" => vec!["Checking every page", "Verifying the audit log"],
+        _ if words.contains(&"--file") => vec!["Verifying the export"],
+        _ if words.contains(&"export") => vec!["Exporting the audit log"],
+        _ => vec!["Verifying the audit log"],
+    };
+    for words in [
+        &["backup", "copy.db"][..],
+        &["doctor"],
+        &["audit", "verify"],
+        &["audit", "export", "--out", "log"],
+        &["audit", "verify", "--file", "log"],
+        &["restore", "copy.db"],
+    ] {
+        let (stdout, shown) = at_terminal(&home, words);
+        for what in whats(words) {
+            assert!(shown.contains(what), "{words:?} does not show {what:?}: {shown:?}");
+            assert!(!stdout.contains(what), "{words:?}: {stdout}");
+        }
+        let known = shown.contains(" %, ") && shown.contains(" left") || words[0] == "doctor";
+        assert!(known, "{words:?} does not say how far and how long: {shown:?}");
+        // The line is removed at the end.
+        let last = shown.trim_end().lines().rev().find(|line| !line.starts_with("Script done")).unwrap_or_default();
+        assert!(last.trim_end_matches('\r').ends_with("\u{1b}[2K"), "{words:?}: {shown:?}");
+    }
+    fs::remove_file(home.path("log")).expect("removed");
+    for words in
+        [&["backup", "copy.db"][..], &["doctor"], &["audit", "verify"], &["audit", "export"], &["restore", "copy.db"]]
+    {
+        let ran = home.run(words);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{words:?}");
+    }
+}
+
+/// What bash offers after these words, of which the last is being typed.
+fn offered(home: &Home, words: &[&str]) -> Vec<String> {
+    let (before, current) = (words.len() - 1, words[words.len() - 1]);
+    let list = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+    let previous = if before == 0 { "" } else { words[before - 1] };
+    // As bash does: without an offer, `-o default` completes the names of files.
+    let script = format!(
+        "compopt() {{ :; }}; source ./orgkeys.bash; COMP_WORDS=({list}); COMP_CWORD={before}; COMPREPLY=()
+         _orgkeys orgkeys '{current}' '{previous}'
+         [ ${{#COMPREPLY[@]}} -gt 0 ] || COMPREPLY=($(compgen -f -- '{current}'))
+         printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let mut bash = Command::new("bash");
+    let ran = run(bash.current_dir(home.path("")).args(["--norc", "-c", &script]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn completions_complete_values() {
+    if !has("bash") {
+        return;
+    }
+    let home = Home::new();
+    home.write("orgkeys.bash", home.done(&["completions", "bash"]));
+    home.write("copy.db", "");
+    let files = ["copy.db", "orgkeys.bash"];
+    for (words, expected) in [
+        (&["orgkeys", "serve", "--log", ""][..], &["error", "warn", "info", "debug", "trace"][..]),
+        (&["orgkeys", "serve", "--log-format", "j"], &["json"]),
+        (&["orgkeys", "serve", "--tls-cert", ""], &files),
+        (&["orgkeys", "serve", "--metrics-token-file", "c"], &["copy.db"]),
+        (&["orgkeys", "--database", ""], &files),
+        (&["orgkeys", "org", "list", "--database", "c"], &["copy.db"]),
+        (&["orgkeys", "restore", ""], &files),
+        (&["orgkeys", "backup", "c"], &["copy.db"]),
+        (&["orgkeys", "restore", "--database", "copy.db", ""], &files),
+        (&["orgkeys", "audit", "verify", "--head", "o"], &["orgkeys.bash"]),
+        (&["orgkeys", "user", "create", "--role", "A"], &["ADMINISTRATOR"]),
+        (&["orgkeys", "sign", "--provider", "A"], &["AZURE", "AWS"]),
+        (&["orgkeys", "sign", "--key", "o"], &["orgkeys.bash"]),
+        (&["orgkeys", "completions", "z"], &["zsh"]),
+        (&["orgkeys", "restore", "--keep"], &["--keep-tokens"]),
+        (&["orgkeys", "hea"], &["healthcheck"]),
+    ] {
+        let mut found = offered(&home, words);
+        let mut expected: Vec<String> = expected.iter().map(|word| (*word).to_owned()).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{words:?}");
+    }
+    // Only what the command takes is offered.
+    assert!(!offered(&home, &["orgkeys", "sign", "--"]).contains(&"--database".to_owned()));
+    for shell in ["zsh", "fish", "elvish", "powershell"] {
+        let script = home.done(&["completions", shell]);
+        assert!(script.contains("ADMINISTRATOR") || !["zsh", "fish"].contains(&shell), "{shell}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_that_man_can_show() {
+    let home = Home::new();
+    fs::create_dir(home.path("man1")).expect("a folder");
+    home.done(&["man", "man1"]);
+    let page = fs::read_to_string(home.path("man1/orgkeys-user-create.1")).expect("a page");
+    assert!(page.contains(".SH EXAMPLE\n") && page.contains("orgkeys user create"), "{page}");
+    assert!(page.contains("ADMINISTRATOR"), "{page}");
+    if !has("man") {
+        return;
+    }
+    for entry in fs::read_dir(home.path("man1")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let mut man = Command::new("man");
+        let ran = run(man.env("MANWIDTH", "80").args(["--warnings", "-l", "-P", "cat"]).arg(&path));
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{}", path.display());
+        assert!(ran.stdout.contains("SYNOPSIS"), "{}", path.display());
+    }
+}
