@@ -2,6 +2,7 @@
 //! values on, to `engine/limits.rs` those that are limits.
 
 mod resolve;
+mod secret_file;
 mod value;
 
 use std::net::SocketAddr;
@@ -17,7 +18,8 @@ use crate::domain::org_key::MAX_QUOTA;
 use crate::domain::user;
 
 pub use resolve::{ConfigError, Flags, Resolved, Source, Texts, resolve};
-pub use value::{Bytes, LogFormat};
+pub use secret_file::SecretFileError;
+pub use value::{Bytes, LogFormat, SocketPath};
 use value::{Range, SettingValue};
 
 /// The longest that a timeout may be. A deadline beyond the range of the clock would end the connection.
@@ -44,6 +46,8 @@ pub struct Field {
     pub default: &'static str,
     /// Whether its value is a secret. It then has a twin, `<name>_file`, and no flag of its own, which others could see.
     pub secret: bool,
+    /// Whether the file of its twin is read only when the secret is needed.
+    pub read_late: bool,
     form: &'static str,
     range: Range,
 }
@@ -68,6 +72,8 @@ macro_rules! settings {
         #[derive(Clone, Debug)]
         pub struct Settings {
             $($(#[doc = $summary] $(#[doc = $details])* pub $name: $type,)+)+
+            /// The file that contains `bootstrap_token`, if it is set that way.
+            bootstrap_token_file: Option<PathBuf>,
         }
 
         /// The table of settings, in the order in which they are shown.
@@ -79,6 +85,7 @@ macro_rules! settings {
                 details: concat!($($details),*).trim_ascii(),
                 default: $default,
                 secret: settings!(@secret $($secret)?),
+                read_late: settings!(@read_late $($secret)?),
                 form: <$type as SettingValue>::FORM,
                 range: settings!(@range $($range)?),
             },)+)+
@@ -89,12 +96,17 @@ macro_rules! settings {
                 Ok(Self {
                     $($($name: value::read(&text(stringify!($name)), settings!(@range $($range)?))
                         .map_err(|problem| (stringify!($name), problem))?,)+)+
+                    bootstrap_token_file: None,
                 })
             }
         }
     };
     (@secret) => { false };
     (@secret secret) => { true };
+    (@secret late_secret) => { true };
+    (@read_late) => { false };
+    (@read_late secret) => { false };
+    (@read_late late_secret) => { true };
     (@range) => { Range::Any };
     (@range $range:expr) => { $range };
 }
@@ -108,6 +120,10 @@ settings! {
         /// The first start creates it. Without this setting it is beside the database, with `.key` after the database's name.
         /// No backup contains it: keep a copy in another place.
         key_file: Option<PathBuf> = "";
+        /// The unix socket on which the running server takes the commands `org`, `user` and `token`.
+        /// `auto` is beside the database, with `.sock` after the database's name. With `off`, or an empty value, what
+        /// these commands change needs a stopped server. Only root and the server's own user are served.
+        socket: SocketPath = "auto";
         /// Disk space reserved for revocations.
         /// When only this space is left, the server accepts nothing but revocations. 0 reserves nothing.
         disk_reserve: Bytes = "64MiB";
@@ -213,8 +229,8 @@ settings! {
         bootstrap_email: String = "owner@localhost";
         /// The access token of the first owner.
         /// `orgkeys token generate` creates one. Without this setting, the first start creates a token and prints it once.
-        /// Ignored once there is an organization.
-        bootstrap_token: Option<SecretString> = "", secret;
+        /// Ignored once there is an organization: its file may then be removed.
+        bootstrap_token: Option<SecretString> = "", late_secret;
     }
 }
 

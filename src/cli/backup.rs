@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{CommandContext, CommandError, Database};
+use super::{CommandContext, CommandError, Database, in_use};
 use crate::actions::backup;
+use crate::engine::error::IN_USE;
 use crate::server::{clock, store_options};
 
 #[derive(clap::Args)]
@@ -50,7 +51,11 @@ impl Backup {
 impl Restore {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         let settings = context.settings(&self.database)?;
-        let restored = backup::restore(&self.file, &store_options(&settings), &clock::system(), self.keep_tokens)?;
+        let restored = backup::restore(&self.file, &store_options(&settings), &clock::system(), self.keep_tokens);
+        let restored = restored.map_err(|error| match error.code {
+            IN_USE => in_use(&settings.database, "stop it first, because it would go on working on the replaced file"),
+            _ => error.into(),
+        })?;
         let aside = restored.aside.as_ref().map(|path| path.display().to_string());
         let json = json!({
             "success": true, "aside": aside, "oldHeads": restored.old_heads, "newHeads": restored.new_heads,

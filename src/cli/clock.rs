@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{CommandContext, CommandError, Database};
+use super::{CommandContext, CommandError, Database, open_database};
 use crate::actions::clock;
 
 #[derive(Subcommand)]
@@ -18,7 +18,9 @@ pub enum ClockCommand {
 impl ClockCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         let Self::Accept { database } = self;
-        let system = context.open(&database)?;
+        let settings = context.settings(&database)?;
+        let system =
+            open_database(&settings, "stop it first, because it would remember the later time and store it again")?;
         let before = clock::accept(&system)?;
         let now = system.app().now();
         let signed = if now < before { ". Signed calls are refused for 15 minutes" } else { "" };

@@ -13,7 +13,7 @@ mod sign;
 
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -21,6 +21,7 @@ use clap_complete::Shell;
 
 use crate::actions::open::open;
 use crate::config::{ConfigError, Flags, Resolved, Settings, Texts, resolve};
+use crate::engine::error::IN_USE;
 use crate::engine::system::System;
 use crate::server;
 use crate::store::files;
@@ -56,13 +57,13 @@ enum Command {
         #[command(flatten)]
         flags: Flags,
     },
-    /// Create and list organizations (stop the server first)
+    /// Create and list organizations; the server may be running
     #[command(subcommand)]
     Org(admin::OrgCommand),
-    /// Create and list users, and reset passwords (stop the server first)
+    /// Create and list users, and reset passwords; the server may be running
     #[command(subcommand)]
     User(admin::UserCommand),
-    /// Create, list and revoke access tokens (stop the server first)
+    /// Create, list and revoke access tokens; the server may be running
     #[command(subcommand)]
     Token(admin::TokenCommand),
     /// Verify and export the audit log; the server may be running
@@ -70,9 +71,9 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Back up the database to a file; the server may be running
     Backup(backup::Backup),
-    /// Replace the database with a backup (stop the server first)
+    /// Replace the database with a backup (stop the server first, because it has the old file open)
     Restore(backup::Restore),
-    /// Recover from a wrong system clock (stop the server first)
+    /// Recover from a wrong system clock (stop the server first, because it remembers the later time)
     #[command(subcommand)]
     Clock(clock::ClockCommand),
     /// Check the installation and say what to fix; the server may be running. Exits with 0 if all is well, 1 if
@@ -95,6 +96,15 @@ struct Database {
     /// The database file [env: `ORGKEYS_DATABASE`] [default: orgkeys.db]
     #[arg(long, value_name = "FILE")]
     database: Option<String>,
+}
+
+impl Database {
+    fn flags(&self) -> Flags {
+        match &self.database {
+            Some(path) => Flags::default().with("database", path),
+            None => Flags::default(),
+        }
+    }
 }
 
 /// Why a command failed, and what to do.
@@ -174,26 +184,7 @@ impl CommandContext {
 
     /// Resolves the settings of a command that takes only `--database`.
     fn settings(&self, database: &Database) -> Result<Settings, ConfigError> {
-        let flags = match &database.database {
-            Some(path) => Flags::default().with("database", path),
-            None => Flags::default(),
-        };
-        Ok(self.resolve(&flags)?.settings)
-    }
-
-    /// Opens the database for a command that needs it exclusively. The file must exist, so that a typo does not create
-    /// one.
-    fn open(&self, database: &Database) -> Result<System, CommandError> {
-        let settings = self.settings(database)?;
-        let database = files::real(&settings.database)?;
-        if !database.try_exists()? {
-            let path = database.display();
-            return Err(CommandError(format!(
-                "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
-            )));
-        }
-        let (_, system) = open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?;
-        Ok(system)
+        Ok(self.resolve(&database.flags())?.settings)
     }
 
     /// Prints one result, as JSON or as text.
@@ -201,6 +192,30 @@ impl CommandContext {
         let text = if self.json { json.to_string() } else { line() };
         say(&text);
     }
+}
+
+/// Opens the database for a command that needs it exclusively; `why` says so if another process uses it. The file
+/// must exist, so that a typo does not create one.
+fn open_database(settings: &Settings, why: &str) -> Result<System, CommandError> {
+    let database = files::real(&settings.database)?;
+    if !database.try_exists()? {
+        let path = database.display();
+        return Err(CommandError(format!(
+            "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
+        )));
+    }
+    let opened = open(&server::store_options(settings), server::limits(settings), server::clock::system());
+    match opened {
+        Ok((_, system)) => Ok(system),
+        Err(error) if error.code == IN_USE => Err(in_use(&database, why)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The error for a database that another process uses.
+fn in_use(database: &Path, why: &str) -> CommandError {
+    let database = files::real(database).unwrap_or_else(|_| database.to_owned());
+    CommandError(format!("another orgkeys process is using {}: {why}", database.display()))
 }
 
 /// Prints to standard output. Exits with 0 when the reader has closed the pipe, as `head` does.

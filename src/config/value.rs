@@ -70,6 +70,17 @@ pub fn read<T: SettingValue>(text: &str, range: Range) -> Result<T, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
 
+/// Where the running server takes commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketPath {
+    /// On a socket beside the database.
+    Beside,
+    /// Nowhere.
+    Off,
+    /// On this socket.
+    At(PathBuf),
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -86,6 +97,22 @@ impl SettingValue for PathBuf {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("must name a file".to_owned()) } else { Ok(text.into()) }
+    }
+}
+
+impl SettingValue for SocketPath {
+    const FORM: &'static str = "`auto`, `off` or a file";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Beside),
+            "" | "off" => Ok(Self::Off),
+            // Any local process could connect to it.
+            text if text.starts_with('@') || text.contains('\0') => {
+                Err("must be a file: a socket with an abstract name has no permissions".to_owned())
+            }
+            text => Ok(Self::At(text.into())),
+        }
     }
 }
 

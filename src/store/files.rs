@@ -13,7 +13,7 @@ use super::StoreError;
 
 /// The suffixes of the files beside a database, SQLite's and ours, including drafts and locks. Only the key file and
 /// the files with a time in their name are created by other means.
-pub(super) const BESIDE: [&str; 18] = [
+pub(super) const BESIDE: [&str; 19] = [
     "-journal",
     "-wal",
     "-wal.new",
@@ -24,6 +24,7 @@ pub(super) const BESIDE: [&str; 18] = [
     ".new",
     ".new-journal",
     ".reserve",
+    ".sock",
     ".backup",
     ".backup.lock",
     ".backup.new",
@@ -65,6 +66,13 @@ pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Returns whether the path is that of a file which orgkeys or SQLite keeps beside the database, other than the socket.
+pub fn is_reserved(database: &Path, path: &Path) -> bool {
+    let Ok(path) = real(path) else { return false };
+    let mut others = BESIDE.iter().filter(|suffix| **suffix != ".sock");
+    path == database || others.any(|suffix| path == beside(database, suffix))
 }
 
 /// Refuses a file with several names. Each name has its own lock and log, so two servers could write the file at once.
