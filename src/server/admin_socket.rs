@@ -6,7 +6,7 @@ mod wire;
 
 use std::convert::Infallible;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
@@ -20,8 +20,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::fs::Mode;
-use rustix::process::{geteuid, umask};
+use rustix::fs::{Mode, fchmod};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -40,6 +41,9 @@ const LONGEST_PATH: usize = 107;
 
 /// The number of connections that are served at once; further ones wait.
 const CONNECTIONS: usize = 4;
+
+/// The number of connections that wait to be accepted.
+const BACKLOG: i32 = 64;
 
 /// How long a client may take to send a request, and to read the response.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,12 +95,7 @@ impl AdminSocket {
             return Err(format!("the socket {name} has a name that orgkeys reserves for another file: {instead}"));
         }
         remove_stale(&path).map_err(|problem| format!("the socket {name} {problem}: {instead}"))?;
-        // With the mode from the beginning: nobody else may connect, not even for a moment.
-        let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
-        let bound = StdListener::bind(&path);
-        umask(before);
-        let listening = bound.and_then(|bound| {
-            bound.set_nonblocking(true)?;
+        let listening = bind_private(&path).and_then(|bound| {
             let inode = fs::symlink_metadata(&path)?.ino();
             Ok((UnixListener::from_std(bound)?, inode))
         });
@@ -129,6 +128,17 @@ impl AdminSocket {
             tasks.wait().await;
         }
     }
+}
+
+/// Binds a path for the owner only. The system gives the file the mode of the socket, so the path is not open to others
+/// even for a moment. A `umask` would do the same, but for the whole process.
+fn bind_private(path: &Path) -> io::Result<StdListener> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    listen(&socket, BACKLOG)?;
+    Ok(StdListener::from(socket))
 }
 
 /// Removes a socket on which nobody listens. The error is a phrase that follows the socket's path.
