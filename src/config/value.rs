@@ -236,3 +236,19 @@ impl<T: SettingValue> SettingValue for Vec<T> {
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::parse).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_beside_the_database_or_a_file_or_off_and_never_abstract() {
+        let parsed = |text| SocketPath::parse(text).expect(text);
+        assert_eq!((parsed("auto"), parsed("off"), parsed("")), (SocketPath::Beside, SocketPath::Off, SocketPath::Off));
+        assert_eq!(parsed("/run/orgkeys.sock"), SocketPath::At("/run/orgkeys.sock".into()));
+        assert_eq!(parsed("./@name"), SocketPath::At("./@name".into()));
+        for text in ["@name", "\0name", "/run/a\0b"] {
+            assert!(SocketPath::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -182,3 +182,28 @@ fn bounded(count: usize, what: &str) -> Result<usize, Error> {
 fn invalid(message: &str) -> Error {
     Error::new(ErrorKind::Invalid, "INVALID_FIELD", message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_a_limit_and_says_what_to_do_beyond_it() {
+        let most = MOST_ROWS as usize;
+        assert_eq!(bounded(most, "tokens: name a user with --user").expect("a list"), most);
+        let refused = bounded(most + 1, "tokens: name a user with --user").expect_err("too many");
+        assert_eq!(refused.message, "There are more than 100000 tokens: name a user with --user");
+    }
+
+    #[test]
+    fn the_lifetime_of_a_token_has_two_sides() {
+        for (text, secs) in [("1s", 1), ("3650d", 3_650 * 86_400)] {
+            assert_eq!(parse_ttl(Some(text)).expect(text), Ttl::For(Duration::from_secs(secs)));
+        }
+        assert_eq!(parse_ttl(Some("never")).expect("never"), Ttl::Never);
+        assert_eq!(parse_ttl(None).expect("the default"), Ttl::For(TOKEN_TTL));
+        for text in ["999ms", "3651d", "0s", "soon", ""] {
+            assert!(parse_ttl(Some(text)).is_err(), "{text}");
+        }
+    }
+}
