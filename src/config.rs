@@ -3,6 +3,7 @@
 
 mod flags;
 mod resolve;
+mod secret_file;
 mod value;
 mod web_origin;
 
@@ -21,7 +22,8 @@ use crate::store::files::reserved_suffix;
 
 pub use flags::{AllSettings, Choices, Flags, FlagsOf, Takes, Texts};
 pub use resolve::{ConfigError, Resolved, Source, resolve};
-pub use value::{Bytes, LogFormat};
+pub use secret_file::SecretFileError;
+pub use value::{Bytes, LogFormat, SocketPath};
 use value::{Range, SettingValue};
 pub use web_origin::WebOrigin;
 
@@ -49,6 +51,8 @@ pub struct Field {
     pub default: &'static str,
     /// Whether its value is a secret. It then has a twin, `<name>_file`, and no flag of its own, which others could see.
     pub secret: bool,
+    /// Whether the file of its twin is read only when the secret is needed.
+    pub read_late: bool,
     form: &'static str,
     /// The texts that it takes; empty = no fixed set of texts.
     choices: &'static [&'static str],
@@ -77,6 +81,8 @@ macro_rules! settings {
         #[derive(Clone, Debug)]
         pub struct Settings {
             $($(#[doc = $summary] $(#[doc = $details])* pub $name: $type,)+)+
+            /// The file that contains `bootstrap_token`, if it is set that way.
+            bootstrap_token_file: Option<PathBuf>,
         }
 
         /// The table of settings, in the order in which they are shown.
@@ -88,6 +94,7 @@ macro_rules! settings {
                 details: concat!($($details),*).trim_ascii(),
                 default: $default,
                 secret: settings!(@secret $($secret)?),
+                read_late: settings!(@read_late $($secret)?),
                 form: <$type as SettingValue>::FORM,
                 choices: <$type as SettingValue>::CHOICES,
                 is_file: <$type as SettingValue>::IS_FILE,
@@ -100,12 +107,17 @@ macro_rules! settings {
                 Ok(Self {
                     $($($name: value::read(&text(stringify!($name)), settings!(@range $($range)?))
                         .map_err(|problem| (stringify!($name), problem))?,)+)+
+                    bootstrap_token_file: None,
                 })
             }
         }
     };
     (@secret) => { false };
     (@secret secret) => { true };
+    (@secret late_secret) => { true };
+    (@read_late) => { false };
+    (@read_late secret) => { false };
+    (@read_late late_secret) => { true };
     (@range) => { Range::Any };
     (@range $range:expr) => { $range };
 }
@@ -119,6 +131,10 @@ settings! {
         /// The first start creates it. Without this setting it is beside the database, with `.key` after the database's name.
         /// No backup contains it: keep a copy in another place.
         key_file: Option<PathBuf> = "";
+        /// The unix socket on which the running server takes the commands `org`, `user` and `token`.
+        /// `auto` is beside the database, with `.sock` after the database's name. With `off`, or an empty value, what
+        /// these commands change needs a stopped server. Only root and the server's own user are served.
+        socket: SocketPath = "auto";
         /// Disk space reserved for revocations.
         /// When only this space is left, the server accepts nothing but revocations. 0 reserves nothing.
         disk_reserve: Bytes = "64MiB";
@@ -225,8 +241,8 @@ settings! {
         bootstrap_email: String = "owner@localhost";
         /// The access token of the first owner.
         /// `orgkeys token generate` creates one. Without this setting, the first start creates a token and prints it once.
-        /// Ignored once there is an organization.
-        bootstrap_token: Option<SecretString> = "", secret;
+        /// Ignored once there is an organization: its file may then be removed.
+        bootstrap_token: Option<SecretString> = "", late_secret;
     }
 }
 

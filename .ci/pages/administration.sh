@@ -1,11 +1,9 @@
+replace "read -rsp 'New password: ' password" 'password="a cat on 5 roofs"' "nobody types it"
 replace http://127.0.0.1:3000 "http://$SERVER" "the server listens on a free port"
-replace 'orgkeys token create --user owner' 'stop; orgkeys token create --user owner' "the page says to stop the server first"
 replace token-01a224f7-9df5-7e53-ba58-d108eb51f9e5 \
     "\$(sed -n 's/.*orgkeys token revoke //p' first-start)" "the id of the owner's first token"
-replace 'orgkeys serve' 'mkdir new && mv bootstrap-token new && cd new && serve' "an empty folder, and a server in the background"
-replace 'orgkeys org create' 'unset ORGKEYS_BOOTSTRAP_TOKEN_FILE; stop; cd ..; orgkeys org create' "the page says to stop the server first"
-replace org-01a224f8-adc8-717f-9e44-207919fc580e \
-    "\$(orgkeys org list | awk '/Another organization/ { print \$1 }')" "the id that the command before it printed"
+replace 'orgkeys serve' 'stop; mkdir new && mv bootstrap-token new && cd new && serve' "an empty folder, and a server in the background"
+replace 'orgkeys org create' 'unset ORGKEYS_BOOTSTRAP_TOKEN_FILE; stop; cd ..; serve; orgkeys org create' "beside the first server again"
 serve
 run_commands
 
@@ -14,6 +12,7 @@ expect '"message":"Email verified successfully"' 1
 expect '"message":"User role updated successfully".*"newRole":254' 1
 expect '"email":"bob@example.org".*"deletedAt":null,"orgRoleDescription":"ADMINISTRATOR".*"total":2' 1
 expect '"message":"Signed in successfully"' 1
+expect '"message":"User updated successfully"' 1
 expect '"name":"Shop".*"members":.*"role":"OWNER"' 1
 expect '"messages":\["Project member saved successfully"\].*"role":"EDITOR"' 1
 expect '"messages":\["Project member removed successfully"\]' 1
@@ -23,12 +22,12 @@ expect '"name":"inventory script".*"current":false.*"type":"token".*"current":tr
 expect '"message":"Token revoked successfully"' 1
 expect '^token-.* was revoked$' 1
 expect '^user-.*  OWNER  *grace@example\.org$' 1
+expect '^oki_[0-9A-Za-z]{36}$' 1
 openssl rsa -in new-key.pem -check -noout >checked 2>&1 || fail "there is no private key in new-key.pem"
 [ "$(stat -c %a new-key.pem new/bootstrap-token)" = $'600\n600' ] || fail "others may read the key or the token"
 
 # The new token is valid, and the lost one is not.
 profile() { curl -sS "http://$SERVER/user/profile" -H "Authorization: Bearer $1"; }
-serve
 [[ $(profile "$(grep '^okp_' printed)") == *'"orgRoleDescription":"OWNER"'* ]] || fail "the new token is not the owner's"
 [[ $(profile "$TOKEN") == *'"success":false'* ]] || fail "the lost token is still valid"
 

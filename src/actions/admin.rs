@@ -1,5 +1,7 @@
-//! Administration from the command line while the server is stopped, for an administrator who is locked out. Every
-//! change is recorded in the audit log.
+//! Administration by whoever runs the server, without a credential. Every change is recorded in the audit log.
+//! [`command`] defines the commands that end here.
+
+pub mod command;
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::domain::user::{self, Token, User};
 use crate::engine::environment::Environment;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::system::System;
-use crate::store::{self, ReadTx, StoreError, WriteTx};
+use crate::store::{self, ReadTx, WriteTx};
 
 /// The lifetime of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,23 +30,38 @@ pub enum Ttl {
     For(Duration),
 }
 
-/// Creates an organization.
+/// A user with an invitation to set a password.
+#[derive(Clone, Debug)]
+pub struct Invitee {
+    /// The user.
+    pub user: User,
+    /// The invitation, which is shown only once.
+    pub secret: SecretString,
+    /// When the invitation expires.
+    pub ends: Time,
+}
+
+/// Creates an organization without users.
 pub fn create_org(system: &System, name: &str) -> Result<Org, Error> {
     let name = org::parse_name(name)?;
     let id: OrgId = system.app().env.id();
+    system.administer(id, move |tx, grant| Ok((add_org(tx, id, name, grant.at)?, Event::OrgCreated { org: id })))
+}
+
+/// Creates an organization with an OWNER, who is invited.
+pub fn create_org_with_owner(system: &System, name: &str, email: &str) -> Result<(Org, Invitee), Error> {
+    let (name, env) = (org::parse_name(name)?, system.app().env.clone());
+    let id: OrgId = env.id();
+    let owner = User { validated: false, ..new_user(&env, id, email, Role::Owner, ["", ""])? };
     system.administer(id, move |tx, grant| {
-        let org = Org { id, name, created_at: grant.at, about: About::default() };
-        store::org::insert(tx, &org)?;
-        Ok((org, Event::OrgCreated { org: id }))
+        let org = add_org(tx, id, name, grant.at)?;
+        let owner = add_invited(tx, &env, owner, grant.at)?;
+        let invited = Event::UserCreated { user: owner.user.id, role: owner.user.role, invited: true };
+        Ok(((org, owner), [Event::OrgCreated { org: id }, invited]))
     })
 }
 
-/// Returns all organizations, newest first.
-pub fn list_orgs(system: &System) -> Result<Vec<Org>, Error> {
-    listed(system, "organizations", store::org::list)
-}
-
-/// Creates a user in an organization.
+/// Creates a user without an invitation, who acts by access tokens alone.
 pub fn create_user(
     system: &System,
     org: &str,
@@ -53,53 +70,52 @@ pub fn create_user(
     name: &str,
     last_name: &str,
 ) -> Result<User, Error> {
-    let missing =
-        || Error::new(ErrorKind::Missing, "UNKNOWN_ORGANIZATION", "No such organization: see `orgkeys org list`");
-    let org = OrgId::parse(org).ok_or_else(missing)?;
-    let user = User {
-        id: system.app().env.id(),
-        org,
-        email: user::parse_email(email)?,
-        name: text::parse("name", name, 0..=100)?,
-        last_name: text::parse("last-name", last_name, 0..=100)?,
-        role,
-        validated: true,
-        deleted_at: None,
-    };
+    let org = OrgId::parse(org).ok_or_else(unknown_org)?;
+    let user = new_user(&system.app().env, org, email, role, [name, last_name])?;
     system.administer(org, move |tx, grant| {
-        if !store::org::exists(tx, org)? {
-            return Err(missing());
-        }
-        if !store::user::insert(tx, &user, None, grant.at)? {
-            return Err(super::user::email_taken());
-        }
+        must_exist(tx, org)?;
+        add_user(tx, &user, grant.at)?;
         let event = Event::UserCreated { user: user.id, role, invited: false };
         Ok((user, event))
     })
 }
 
-/// Returns the users of one organization, or of all, newest first.
-pub fn list_users(system: &System, org: Option<OrgId>) -> Result<Vec<User>, Error> {
-    listed(system, "users", move |tx| store::user::list(tx, org))
+/// Creates a user with an invitation.
+pub fn invite_user(
+    system: &System,
+    org: &str,
+    email: &str,
+    role: Role,
+    name: &str,
+    last_name: &str,
+) -> Result<Invitee, Error> {
+    let (org, env) = (OrgId::parse(org).ok_or_else(unknown_org)?, system.app().env.clone());
+    let user = User { validated: false, ..new_user(&env, org, email, role, [name, last_name])? };
+    system.administer(org, move |tx, grant| {
+        must_exist(tx, org)?;
+        let invitee = add_invited(tx, &env, user, grant.at)?;
+        let event = Event::UserCreated { user: invitee.user.id, role, invited: true };
+        Ok((invitee, event))
+    })
 }
 
 /// Removes the password of a user, named by email address or id, ends their sessions, and creates an invitation to set
-/// a new password. Returns the invitation and its expiry. The user's access tokens stay valid.
-pub fn reset_password(system: &System, user: &str) -> Result<(User, SecretString, Time), Error> {
-    let user = find_user(system, user)?;
+/// a new password. The user's access tokens stay valid.
+pub fn reset_password(system: &System, user: &str) -> Result<Invitee, Error> {
+    let user = system.read(|tx| user_named(tx, user))?;
     let env = system.app().env.clone();
     system.administer(user.org, move |tx, grant| {
         store::user::clear_password(tx, user.id)?;
         let sessions_ended = store::token::revoke_sessions(tx, user.id, None, grant.at)?;
         let (secret, ends) = invitation::give(tx, &env, user.id, grant.at)?;
         let events = [Event::PasswordChanged { user: user.id, sessions_ended }, Event::UserInvited { user: user.id }];
-        Ok(((user, secret, ends), events))
+        Ok((Invitee { user, secret, ends }, events))
     })
 }
 
 /// Creates an access token for a user, named by email address or id.
 pub fn create_token(system: &System, user: &str, ttl: Ttl) -> Result<(SecretString, Token), Error> {
-    let user = find_user(system, user)?;
+    let user = system.read(|tx| user_named(tx, user))?;
     let env = system.app().env.clone();
     system.administer(user.org, move |tx, grant| {
         let secret = secret::SecretKind::AccessToken.fresh(&mut env.rng());
@@ -110,12 +126,6 @@ pub fn create_token(system: &System, user: &str, ttl: Ttl) -> Result<(SecretStri
         let event = Event::TokenCreated { token: token.id, user: user.id, expires: token.expires_at };
         Ok(((secret, token), event))
     })
-}
-
-/// Returns the tokens of one user, named by email address or id, or of all, newest first.
-pub fn list_tokens(system: &System, user: Option<&str>) -> Result<Vec<Token>, Error> {
-    let user = user.map(|user| find_user(system, user)).transpose()?.map(|user| user.id);
-    listed(system, "tokens", move |tx| store::token::list(tx, user))
 }
 
 /// Revokes a token.
@@ -162,26 +172,56 @@ pub(super) fn add_token(
     Ok(token)
 }
 
-fn find_user(system: &System, name: &str) -> Result<User, Error> {
-    let found = system.read(|tx| {
-        Ok(match UserId::parse(name) {
-            Some(id) => store::user::find(tx, id)?,
-            None => store::user::find_by_email(tx, name)?,
-        })
-    })?;
+/// Returns a user who is not deleted, named by email address or id.
+fn user_named(tx: &ReadTx<'_>, name: &str) -> Result<User, Error> {
+    let found = match UserId::parse(name) {
+        Some(id) => store::user::find(tx, id)?,
+        None => store::user::find_by_email(tx, name)?,
+    };
     found
         .filter(|user| user.deleted_at.is_none())
         .ok_or_else(|| Error::new(ErrorKind::Missing, "USER_NOT_FOUND", "No such user: see `orgkeys user list`"))
 }
 
-fn listed<T: Send + 'static>(
-    system: &System,
-    what: &'static str,
-    read: impl FnOnce(&ReadTx<'_>) -> Result<Vec<T>, StoreError> + Send + 'static,
-) -> Result<Vec<T>, Error> {
-    system.write(move |tx, _| {
-        let found = read(tx)?;
-        let count = found.len();
-        Ok((found, Event::Listed { what, count }))
+fn new_user(
+    env: &Environment,
+    org: OrgId,
+    email: &str,
+    role: Role,
+    [name, last_name]: [&str; 2],
+) -> Result<User, Error> {
+    Ok(User {
+        id: env.id(),
+        org,
+        email: user::parse_email(email)?,
+        name: text::parse("name", name, 0..=100)?,
+        last_name: text::parse("last-name", last_name, 0..=100)?,
+        role,
+        validated: true,
+        deleted_at: None,
     })
+}
+
+fn add_org(tx: &WriteTx<'_>, id: OrgId, name: String, now: Time) -> Result<Org, Error> {
+    let org = Org { id, name, created_at: now, about: About::default() };
+    store::org::insert(tx, &org)?;
+    Ok(org)
+}
+
+fn add_user(tx: &WriteTx<'_>, user: &User, now: Time) -> Result<(), Error> {
+    if store::user::insert(tx, user, None, now)? { Ok(()) } else { Err(super::user::email_taken()) }
+}
+
+fn add_invited(tx: &WriteTx<'_>, env: &Environment, user: User, now: Time) -> Result<Invitee, Error> {
+    add_user(tx, &user, now)?;
+    let (secret, ends) = invitation::give(tx, env, user.id, now)?;
+    Ok(Invitee { user, secret, ends })
+}
+
+fn must_exist(tx: &ReadTx<'_>, org: OrgId) -> Result<(), Error> {
+    if store::org::exists(tx, org)? { Ok(()) } else { Err(unknown_org()) }
+}
+
+fn unknown_org() -> Error {
+    Error::new(ErrorKind::Missing, "UNKNOWN_ORGANIZATION", "No such organization: see `orgkeys org list`")
 }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::admin::{self, Ttl};
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::event::Event;
-use crate::domain::id::{OrgId, TokenId, UserId};
+use crate::domain::id::{OrgId, TokenId};
 use crate::domain::org::{self, About, Org};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
@@ -47,23 +47,25 @@ pub enum Start {
         token: SecretString,
         /// The token's id, to revoke it by.
         id: TokenId,
+        /// The owner, who has no password yet.
+        owner: Box<User>,
     },
+}
+
+/// Whether [`start`] will give the first owner a token: nobody has one yet that was shown, or that is the configured
+/// one.
+pub fn is_pending(system: &System) -> Result<bool, Error> {
+    let (has_org, lost) = state(system)?;
+    Ok(!has_org || lost.is_some())
 }
 
 /// Creates the first organization and its owner, unless an organization exists. If an earlier start was interrupted
 /// before it showed the token, the token is replaced: by the configured one if there is one, otherwise by a new one.
 pub fn start(system: &System, first: &FirstOwner) -> Result<Start, Error> {
-    let (orgs, lost) = system.read(|tx| {
-        let lost = match store::server::unannounced_token(tx)? {
-            Some(token) => store::token::find(tx, token)?,
-            None => None,
-        };
-        Ok((store::org::list(tx)?.len(), lost))
-    })?;
-    match lost {
-        Some(lost) => replace(system, first, &lost),
-        None if orgs > 0 => Ok(Start::Existing),
-        None => create(system, first),
+    match state(system)? {
+        (_, Some(lost)) => replace(system, first, &lost),
+        (true, None) => Ok(Start::Existing),
+        (false, None) => create(system, first),
     }
 }
 
@@ -72,6 +74,17 @@ pub fn announced(system: &System, org: OrgId) -> Result<(), Error> {
     system.administer(org, |tx, _| {
         store::server::set_unannounced_token(tx, None)?;
         Ok(((), []))
+    })
+}
+
+/// Returns whether there is an organization, and the first owner's token if it may not have been shown.
+fn state(system: &System) -> Result<(bool, Option<store::token::TokenStatus>), Error> {
+    system.read(|tx| {
+        let lost = match store::server::unannounced_token(tx)? {
+            Some(token) => store::token::find(tx, token)?,
+            None => None,
+        };
+        Ok((!store::org::list(tx, 1)?.is_empty(), lost))
     })
 }
 
@@ -94,11 +107,12 @@ fn create(system: &System, first: &FirstOwner) -> Result<Start, Error> {
             deleted_at: None,
         };
         store::user::insert(tx, &owner, None, grant.at)?;
-        let (start, token) = first_token(tx, &env, (org, owner.id), given, grant.at)?;
+        let (user, role) = (owner.id, owner.role);
+        let (start, token) = first_token(tx, &env, owner, given, grant.at)?;
         let events = [
             Event::OrgCreated { org },
-            Event::UserCreated { user: owner.id, role: owner.role, invited: false },
-            Event::TokenCreated { token: token.id, user: owner.id, expires: token.expires_at },
+            Event::UserCreated { user, role, invited: false },
+            Event::TokenCreated { token: token.id, user, expires: token.expires_at },
         ];
         Ok((start, events))
     })
@@ -109,7 +123,8 @@ fn replace(system: &System, first: &FirstOwner, lost: &store::token::TokenStatus
     let (env, org, lost, user) = (system.app().env.clone(), lost.org, lost.token.id, lost.token.user);
     system.administer(org, move |tx, grant| {
         store::token::revoke(tx, lost, grant.at)?;
-        let (start, token) = first_token(tx, &env, (org, user), given, grant.at)?;
+        let owner = store::user::find(tx, user)?.ok_or_else(|| Error::internal("a token without a user"))?;
+        let (start, token) = first_token(tx, &env, owner, given, grant.at)?;
         let events = [
             Event::TokenRevoked { token: lost, user },
             Event::TokenCreated { token: token.id, user, expires: token.expires_at },
@@ -122,18 +137,18 @@ fn replace(system: &System, first: &FirstOwner, lost: &store::token::TokenStatus
 fn first_token(
     tx: &WriteTx<'_>,
     env: &Environment,
-    (org, owner): (OrgId, UserId),
+    owner: User,
     given: Option<TokenDigest>,
     now: Time,
 ) -> Result<(Start, Token), Error> {
     if let Some(digest) = given {
         store::server::set_unannounced_token(tx, None)?;
-        return Ok((Start::Given(org), admin::add_token(tx, env, owner, &digest, Ttl::Never, now)?));
+        return Ok((Start::Given(owner.org), admin::add_token(tx, env, owner.id, &digest, Ttl::Never, now)?));
     }
     let secret = secret::SecretKind::AccessToken.fresh(&mut env.rng());
-    let token = admin::add_token(tx, env, owner, &digest(&secret)?, Ttl::For(TOKEN_TTL), now)?;
+    let token = admin::add_token(tx, env, owner.id, &digest(&secret)?, Ttl::For(TOKEN_TTL), now)?;
     store::server::set_unannounced_token(tx, Some(token.id))?;
-    Ok((Start::Show { org, token: secret, id: token.id }, token))
+    Ok((Start::Show { org: owner.org, token: secret, id: token.id, owner: Box::new(owner) }, token))
 }
 
 fn digest(token: &SecretString) -> Result<TokenDigest, Error> {

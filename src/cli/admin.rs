@@ -1,24 +1,17 @@
-//! `orgkeys org`, `user` and `token`: administration while the server is stopped, for an administrator who is locked
-//! out.
+//! `orgkeys org`, `user` and `token`: administration without a credential, for whoever runs the server.
+
+mod execute;
+mod print;
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{CommandContext, CommandError};
-use crate::actions::admin::{self, Ttl};
-use crate::actions::bootstrap::TOKEN_TTL;
+use crate::actions::admin::command::{Change, Command, List};
 use crate::config::Choices;
 use crate::crypto::secret;
-use crate::domain::id::OrgId;
-use crate::domain::org::Org;
-use crate::domain::role::Role;
-use crate::domain::time::{Time, parse_duration};
-use crate::domain::user::{Token, User};
 use crate::server::clock;
-
-/// Ten years, in seconds.
-const LONGEST_TTL: u64 = 3_650 * 86_400;
 
 #[derive(Subcommand)]
 pub enum OrgCommand {
@@ -28,6 +21,9 @@ pub enum OrgCommand {
         /// The organization's name
         #[arg(long)]
         name: String,
+        /// Email address of the first OWNER, for whom an invitation is printed
+        #[arg(long, value_name = "EMAIL")]
+        owner: Option<String>,
     },
     /// List all organizations
     #[command(after_help = "Example:\n  orgkeys org list")]
@@ -36,7 +32,7 @@ pub enum OrgCommand {
 
 #[derive(Subcommand)]
 pub enum UserCommand {
-    /// Create a user
+    /// Create a user, and print a one-time invitation to set a password
     #[command(
         after_help = "Example:\n  orgkeys user create --org org-... --email ada@example.org --role ADMINISTRATOR"
     )]
@@ -56,6 +52,9 @@ pub enum UserCommand {
         /// Last name
         #[arg(long, default_value = "")]
         last_name: String,
+        /// Create no invitation: the user acts by access tokens alone
+        #[arg(long)]
+        without_invitation: bool,
     },
     /// Remove a user's password and print a one-time invitation to set a new one
     #[command(after_help = "Example:\n  orgkeys user reset-password --user ada@example.org")]
@@ -105,139 +104,40 @@ pub enum TokenCommand {
 
 impl OrgCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
-        match self {
-            Self::Create { name } => {
-                let org = admin::create_org(&context.open()?, &name)?;
-                print_org(context, &org)
-                    .map_err(|error| error.and("The organization was created: see `orgkeys org list`"))?;
-            }
-            Self::List => {
-                for org in admin::list_orgs(&context.open()?)? {
-                    print_org(context, &org)?;
-                }
-            }
-        }
-        Ok(())
+        let command = match self {
+            Self::Create { name, owner } => Command::Change(Change::CreateOrg { name, owner }),
+            Self::List => Command::List(List::Orgs),
+        };
+        execute::print(context, command)
     }
 }
 
 impl UserCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
-        match self {
-            Self::Create { org, email, role, name, last_name } => {
-                let role = Role::parse(&role).ok_or(
-                    "--role must be USER, BILLING, WORKSPACES, ADMINISTRATOR or OWNER, or the number of one of these",
-                )?;
-                let user = admin::create_user(&context.open()?, &org, &email, role, &name, &last_name)?;
-                print_user(context, &user)
-                    .map_err(|error| error.and("The user was created: see `orgkeys user list`"))?;
+        let command = match self {
+            Self::Create { org, email, role, name, last_name, without_invitation } => {
+                let invite = !without_invitation;
+                Command::Change(Change::CreateUser { org, email, role, name, last_name, invite })
             }
-            Self::ResetPassword { user } => {
-                let (user, secret, ends) = admin::reset_password(&context.open()?, &user)?;
-                let secret = secret.expose_secret();
-                let json = json!({ "userId": user.id.to_string(), "token": secret, "expiresAt": ends.to_string() });
-                let line = || {
-                    format!(
-                        "{secret}\nThis invitation is shown only once. {} can use it until {ends} to set a new password (POST \
-                        /user/verify-email). The user's sessions have ended, but the user's access tokens are still valid.",
-                        user.email
-                    )
-                };
-                let undo = "The password was removed, and nobody has seen the invitation: run the command again to get another one";
-                context.output.print_done(&json, line, undo)?;
-            }
-            Self::List { org } => {
-                let unknown = "--org must be an organization id: see `orgkeys org list`";
-                let org = org.map(|org| OrgId::parse(&org).ok_or(unknown)).transpose()?;
-                for user in admin::list_users(&context.open()?, org)? {
-                    print_user(context, &user)?;
-                }
-            }
-        }
-        Ok(())
+            Self::ResetPassword { user } => Command::Change(Change::ResetPassword { user }),
+            Self::List { org } => Command::List(List::Users { org }),
+        };
+        execute::print(context, command)
     }
 }
 
 impl TokenCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
-        match self {
-            Self::Create { user, ttl } => {
-                let (secret, token) = admin::create_token(&context.open()?, &user, parse_ttl(ttl.as_deref())?)?;
-                let secret = secret.expose_secret();
-                let json = json!({
-                    "id": token.id.to_string(), "userId": token.user.to_string(), "token": secret,
-                    "expiresAt": token.expires_at.map(|time| time.to_string()),
-                });
-                let ends =
-                    token.expires_at.map_or_else(|| "does not expire".to_owned(), |time| format!("expires at {time}"));
-                let line = || format!("{secret}\n{} {ends}. The token is shown only once.", token.id);
-                let undo = format!(
-                    "Nobody has seen the token that was created: revoke it with `orgkeys token revoke {}`",
-                    token.id
-                );
-                context.output.print_done(&json, line, &undo)?;
-            }
-            Self::List { user } => {
-                let tokens = admin::list_tokens(&context.open()?, user.as_deref())?;
-                for token in tokens {
-                    print_token(context, &token)?;
-                }
-            }
-            Self::Revoke { id } => {
-                admin::revoke_token(&context.open()?, &id)?;
-                let json = json!({ "id": id, "success": true });
-                context.output.print_done(
-                    &json,
-                    || format!("{id} was revoked"),
-                    "The token was revoked all the same",
-                )?;
-            }
+        let command = match self {
+            Self::Create { user, ttl } => Command::Change(Change::CreateToken { user, ttl }),
+            Self::List { user } => Command::List(List::Tokens { user }),
+            Self::Revoke { id } => Command::Change(Change::RevokeToken { id }),
             Self::Generate => {
                 let token = secret::SecretKind::AccessToken.fresh(&mut clock::system().rng());
-                context
-                    .output
-                    .print(&json!({ "token": token.expose_secret() }), || token.expose_secret().to_owned())?;
+                let json = json!({ "token": token.expose_secret() });
+                return context.output.print(&json, || token.expose_secret().to_owned());
             }
-        }
-        Ok(())
+        };
+        execute::print(context, command)
     }
-}
-
-fn parse_ttl(text: Option<&str>) -> Result<Ttl, CommandError> {
-    match text {
-        None => Ok(Ttl::For(TOKEN_TTL)),
-        Some("never") => Ok(Ttl::Never),
-        Some(text) => {
-            let span = parse_duration(text).filter(|span| (1..=LONGEST_TTL).contains(&span.as_secs()));
-            Ok(Ttl::For(span.ok_or("--ttl must be a duration such as 12h or 30d, at most 3650d, or never")?))
-        }
-    }
-}
-
-fn print_org(context: &CommandContext, org: &Org) -> Result<(), CommandError> {
-    let json = json!({ "id": org.id.to_string(), "name": org.name, "createdAt": org.created_at.to_string() });
-    context.output.print(&json, || format!("{}  {}", org.id, org.name))
-}
-
-fn print_user(context: &CommandContext, user: &User) -> Result<(), CommandError> {
-    let json = json!({
-        "id": user.id.to_string(), "email": user.email, "name": user.name, "lastName": user.last_name,
-        "orgId": user.org.to_string(), "orgRole": user.role.number(), "orgRoleDescription": user.role.name(),
-    });
-    context.output.print(&json, || format!("{}  {}  {:<13}  {}", user.id, user.org, user.role.name(), user.email))
-}
-
-fn print_token(context: &CommandContext, token: &Token) -> Result<(), CommandError> {
-    let text = |time: Option<Time>| time.map(|time| time.to_string());
-    let json = json!({
-        "id": token.id.to_string(), "userId": token.user.to_string(), "createdAt": token.created_at.to_string(),
-        "expiresAt": text(token.expires_at), "revokedAt": text(token.revoked_at), "lastUsed": text(token.last_used),
-    });
-    let state = match (token.revoked_at, token.expires_at) {
-        (Some(at), _) => format!("revoked at {at}"),
-        (None, Some(at)) => format!("expires at {at}"),
-        (None, None) => "does not expire".to_owned(),
-    };
-    let used = text(token.last_used).unwrap_or_else(|| "never".to_owned());
-    context.output.print(&json, || format!("{}  {}  {state}  last used {used}", token.id, token.user))
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{CommandContext, CommandError, interrupt, progress};
+use super::{CommandContext, CommandError, in_use, interrupt, progress};
 use crate::actions::backup::{self, Request, Restored};
 use crate::actions::key_file::{KeyFileStatus, Problem};
 use crate::config::{FlagsOf, Settings, Takes};
+use crate::engine::error::IN_USE;
 use crate::server::{clock, store_options};
 use crate::store;
 
@@ -87,8 +88,12 @@ impl Restore {
         };
         let restored = {
             let _line = progress::show();
-            backup::restore(&request, &store_options(&settings), &clock::system())?
+            backup::restore(&request, &store_options(&settings), &clock::system())
         };
+        let restored = restored.map_err(|error| match error.code {
+            IN_USE => in_use(&settings.database, "stop it first, because it would go on working on the replaced file"),
+            _ => error.into(),
+        })?;
         let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let json = json!({
             "success": true, "aside": shown(&restored.aside.database), "logAside": shown(&restored.aside.log),

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{CommandContext, CommandError};
+use super::{CommandContext, CommandError, open_database};
 use crate::actions::clock;
 
 #[derive(Subcommand)]
@@ -16,7 +16,9 @@ pub enum ClockCommand {
 impl ClockCommand {
     pub fn run(self, context: &CommandContext) -> Result<(), CommandError> {
         let Self::Accept = self;
-        let system = context.open()?;
+        let settings = context.settings()?;
+        let system =
+            open_database(&settings, "stop it first, because it would remember the later time and store it again")?;
         let before = clock::accept(&system)?;
         let now = system.app().now();
         let signed = if now < before { ". Signed calls are refused for 15 minutes" } else { "" };

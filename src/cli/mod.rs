@@ -20,7 +20,7 @@ mod tests;
 
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -30,6 +30,7 @@ use self::output::{Output, refuse_own_files, say, written};
 use self::shared_flags::SharedFlags;
 use crate::actions::open::open;
 use crate::config::{AllSettings, ConfigError, Flags, FlagsOf, Resolved, Settings, Texts, resolve};
+use crate::engine::error::IN_USE;
 use crate::engine::system::System;
 use crate::server;
 use crate::store::files;
@@ -54,13 +55,13 @@ enum Command {
     /// Print every setting and its source; secrets are masked
     #[command(after_help = "Example:\n  orgkeys config --config /etc/orgkeys/orgkeys.toml")]
     Config(FlagsOf<AllSettings>),
-    /// Create and list organizations (stop the server first)
+    /// Create and list organizations; the server may be running
     #[command(subcommand)]
     Org(admin::OrgCommand),
-    /// Create and list users, and reset passwords (stop the server first)
+    /// Create and list users, and reset passwords; the server may be running
     #[command(subcommand)]
     User(admin::UserCommand),
-    /// Create, list and revoke access tokens (stop the server first)
+    /// Create, list and revoke access tokens; the server may be running
     #[command(subcommand)]
     Token(admin::TokenCommand),
     /// Verify and export the audit log; the server may be running
@@ -71,12 +72,12 @@ enum Command {
         after_help = "Example:\n  orgkeys backup --config /etc/orgkeys/orgkeys.toml /mnt/elsewhere/orgkeys.backup"
     )]
     Backup(backup::Backup),
-    /// Replace the database with a backup (stop the server first)
+    /// Replace the database with a backup (stop the server first, because it has the old file open)
     #[command(
         after_help = "Example:\n  orgkeys restore --config /etc/orgkeys/orgkeys.toml /mnt/elsewhere/orgkeys.backup"
     )]
     Restore(backup::Restore),
-    /// Recover from a wrong system clock (stop the server first)
+    /// Recover from a wrong system clock (stop the server first, because it remembers the later time)
     #[command(subcommand)]
     Clock(clock::ClockCommand),
     /// Check the installation and say what to fix; the server may be running. Exits with 0 if all is well, 1 if
@@ -221,21 +222,30 @@ impl CommandContext {
     fn settings(&self) -> Result<Settings, ConfigError> {
         Ok(self.resolve(&Flags::default())?.settings)
     }
+}
 
-    /// Opens the database for a command that needs it exclusively. The file must exist, so that a typo does not create
-    /// one.
-    fn open(&self) -> Result<System, CommandError> {
-        let settings = self.settings()?;
-        let database = files::real(&settings.database)?;
-        if !files::exists(&database)? {
-            let path = database.display();
-            return Err(CommandError::new(format!(
-                "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
-            )));
-        }
-        let (_, system) = open(&server::store_options(&settings), server::limits(&settings), server::clock::system())?;
-        Ok(system)
+/// Opens the database for a command that needs it exclusively; `why` says so if another process uses it. The file
+/// must exist, so that a typo does not create one.
+fn open_database(settings: &Settings, why: &str) -> Result<System, CommandError> {
+    let database = files::real(&settings.database)?;
+    if !files::exists(&database)? {
+        let path = database.display();
+        return Err(CommandError::new(format!(
+            "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
+        )));
     }
+    let opened = open(&server::store_options(settings), server::limits(settings), server::clock::system());
+    match opened {
+        Ok((_, system)) => Ok(system),
+        Err(error) if error.code == IN_USE => Err(in_use(&database, why)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The error for a database that another process uses.
+fn in_use(database: &Path, why: &str) -> CommandError {
+    let database = files::real(database).unwrap_or_else(|_| database.to_owned());
+    CommandError::new(format!("another orgkeys process is using {}: {why}", database.display()))
 }
 
 fn print_settings(resolved: &Resolved, output: Output) -> Result<(), CommandError> {

@@ -60,17 +60,22 @@ fn show(server: &Server, scheme: &str) -> Result<(), CommandError> {
         Start::Given(org) => {
             say(&format!("first start: organization {org}; its owner's access token is the bootstrap token"))
         }
-        Start::Show { org, token, id } => {
+        Start::Show { org, token, id, owner } => {
             let (token, url) = (token.expose_secret(), format!("{scheme}://{}", reachable(server.address())));
-            let days = TOKEN_TTL.as_secs() / 86_400;
+            let (days, user, email) = (TOKEN_TTL.as_secs() / 86_400, owner.id, &owner.email);
+            let bearer = "-H \"Authorization: Bearer $token\"";
+            // Many shells keep a line that starts with a space out of their history.
             let notice = format!(
                 "This is the first start. The owner's access token is shown only once and expires in {days} days.\n\
-                 \n    organization  {org}\n    access token  {token}\n\
-                 \nTo revoke it, stop the server and run: orgkeys token revoke {id}\n\
-                 \nPaste these lines to get your profile, create a key in key.pem, and list the keys of your organization.\n\
-                 \ncurl -sSf {url}/user/profile -H 'Authorization: Bearer {token}'\
-                 \n(umask 077; curl -sSf -X POST {url}/organization/{org}/key -H 'Authorization: Bearer {token}' -o key.pem)\
-                 \ncurl -sSf {url}/organization/{org}/key -H 'Authorization: Bearer {token}'\n\
+                 \nPaste this line into a shell to set the variables of the lines below:\n\
+                 \n url={url}; org={org}; token={token}\n\
+                 \nGet your profile, create a key in key.pem if there is no such file, and list your organization's keys:\n\
+                 \ncurl -sSf \"$url/user/profile\" {bearer}\
+                 \n[ -e key.pem ] || (umask 077; curl -sSf -X POST \"$url/organization/$org/key\" {bearer} -o key.pem)\
+                 \ncurl -sSf \"$url/organization/$org/key\" {bearer}\n\
+                 \nSet your password, of at least 12 characters, to sign in as {email}:\n\
+                 \ncurl -sS -X PUT \"$url/user/{user}\" {bearer} -H 'Content-Type: application/json' -d '{{\"password\": \"...\"}}'\n\
+                 \nTo revoke the token, run: orgkeys token revoke {id}\n\
                  \nTo try every call in a browser, open {url}/docs\n"
             );
             let undo = "Nobody has seen the first access token: start the server again, and it shows another one";

@@ -7,6 +7,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::flags::{Flags, Texts, variable};
+use super::secret_file::{Found, SecretFileError};
 use super::{FIELDS, Field, Settings};
 use crate::store::files;
 
@@ -14,6 +15,12 @@ use crate::store::files;
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
+
+impl From<SecretFileError> for ConfigError {
+    fn from(error: SecretFileError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +62,13 @@ pub fn resolve(flags: &Flags, environment: &Texts, path: Option<&Path>) -> Resul
     let file = path.map(read).transpose()?.unwrap_or_default();
     let mut values = HashMap::new();
     let mut origins = Vec::new();
+    let mut bootstrap_token_file = None;
     for field in FIELDS {
-        let (text, source) = find(field, flags, environment, &file)?;
-        let shown = if field.secret && !text.is_empty() { "********".to_owned() } else { text.clone() };
+        let (found, source) = find(field, flags, environment, &file)?;
+        let is_set = found.is_set();
+        let (text, file_for_later) = found.read(field)?;
+        bootstrap_token_file = bootstrap_token_file.or(file_for_later);
+        let shown = if field.secret && is_set { "********".to_owned() } else { text.clone() };
         origins.push((field, shown, source.clone()));
         values.insert(field.name, (text, source));
     }
@@ -66,10 +77,11 @@ pub fn resolve(flags: &Flags, environment: &Texts, path: Option<&Path>) -> Resul
         let from = values.get(name).map_or(&Source::Default, |(_, source)| source);
         ConfigError(format!("{name} {problem} (set by {from})"))
     })?;
+    let settings = Settings { bootstrap_token_file, ..settings };
     Ok(Resolved { settings, origins, warnings: unknown_variables(environment) })
 }
 
-fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Result<(String, Source), ConfigError> {
+fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Result<(Found, Source), ConfigError> {
     let names = field.names();
     for source in [Source::Flag, Source::Variable, Source::File] {
         let get = |name: &str| match source {
@@ -85,15 +97,13 @@ fn find(field: &Field, flags: &Flags, environment: &Texts, file: &Texts) -> Resu
                 return Err(ConfigError(format!("{name} and {other} are both set by {source}: set only one of them")));
             }
             (Some((name, path)), None) if field.secret && *name != field.name => {
-                let text = files::read_text(Path::new(&path))
-                    .map_err(|error| ConfigError(format!("{name}: cannot read {path}: {error}")))?;
-                return Ok((text.trim().to_owned(), source));
+                return Ok((Found::In { key: name.clone(), path: path.into() }, source));
             }
-            (Some((_, text)), None) => return Ok((text, source)),
+            (Some((_, text)), None) => return Ok((Found::Text(text), source)),
             (None, _) => {}
         }
     }
-    Ok((field.default.to_owned(), Source::Default))
+    Ok((Found::Text(field.default.to_owned()), Source::Default))
 }
 
 /// Reads the settings file. An unknown key is an error that names the most similar setting.

@@ -76,6 +76,17 @@ pub fn read<T: SettingValue>(text: &str, range: Range) -> Result<T, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
 
+/// Where the running server takes commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketPath {
+    /// On a socket beside the database.
+    Beside,
+    /// Nowhere.
+    Off,
+    /// On this socket.
+    At(PathBuf),
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -93,6 +104,22 @@ impl SettingValue for PathBuf {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("must name a file".to_owned()) } else { Ok(text.into()) }
+    }
+}
+
+impl SettingValue for SocketPath {
+    const FORM: &'static str = "`auto`, `off` or a file";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Beside),
+            "" | "off" => Ok(Self::Off),
+            // Any local process could connect to it.
+            text if text.starts_with('@') || text.contains('\0') => {
+                Err("must be a file: a socket with an abstract name has no permissions".to_owned())
+            }
+            text => Ok(Self::At(text.into())),
+        }
     }
 }
 
@@ -218,5 +245,21 @@ impl<T: SettingValue> SettingValue for Vec<T> {
 
     fn parse(text: &str) -> Result<Self, String> {
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(T::parse).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_beside_the_database_or_a_file_or_off_and_never_abstract() {
+        let parsed = |text| SocketPath::parse(text).expect(text);
+        assert_eq!((parsed("auto"), parsed("off"), parsed("")), (SocketPath::Beside, SocketPath::Off, SocketPath::Off));
+        assert_eq!(parsed("/run/orgkeys.sock"), SocketPath::At("/run/orgkeys.sock".into()));
+        assert_eq!(parsed("./@name"), SocketPath::At("./@name".into()));
+        for text in ["@name", "\0name", "/run/a\0b"] {
+            assert!(SocketPath::parse(text).is_err(), "{text:?}");
+        }
     }
 }

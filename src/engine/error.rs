@@ -7,6 +7,9 @@ use crate::crypto::rsa::KeyError;
 use crate::domain::text::InvalidField;
 use crate::store::{Rejection, StoreError};
 
+/// The code of an error about a database that another process uses.
+pub const IN_USE: &str = "DATABASE_IN_USE";
+
 /// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -101,6 +104,7 @@ impl From<StoreError> for Error {
                 60,
             ),
             StoreError::Busy => unavailable("STORAGE_BUSY", "The database is busy: nothing was changed. Try again", 1),
+            StoreError::InUse { .. } => Self::new(ErrorKind::Unavailable, IN_USE, error.to_string()),
             StoreError::Unusable(_)
             | StoreError::Foreign { .. }
             | StoreError::Damaged { .. }

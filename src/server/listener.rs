@@ -30,7 +30,7 @@ use crate::api::http::receive::Deadline;
 use crate::config::Settings;
 
 /// The pause after a failed accept, so that the loop does not spin when there are no file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// The maximum size of a request's head, and of each buffer of a connection, in bytes.
 const HEAD: usize = 16 * 1024;

@@ -1,5 +1,6 @@
 //! The server: binds the address, opens the database, serves requests, and stops without losing requests in progress.
 
+pub mod admin_socket;
 pub mod clock;
 pub mod courier;
 pub mod listener;
@@ -9,12 +10,14 @@ pub mod tls;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
+use self::admin_socket::AdminSocket;
 use self::courier::{Courier, DeliveryNotifier, HttpSender, SystemResolver};
 use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::jobs::{Jobs, TICK};
@@ -24,7 +27,7 @@ use crate::actions::stats::Stats;
 use crate::api::http::metrics::Metrics;
 use crate::api::stream::StreamSettings;
 use crate::api::{self, ApiConfig};
-use crate::config::Settings;
+use crate::config::{SecretFileError, Settings};
 use crate::engine::environment::Environment;
 use crate::engine::error::Error as ActionError;
 use crate::engine::limits::Limits;
@@ -35,6 +38,18 @@ use crate::store::{Options, Room};
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct StartError(String);
+
+impl From<ActionError> for StartError {
+    fn from(error: ActionError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<SecretFileError> for StartError {
+    fn from(error: SecretFileError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// A server that has bound its address and opened its database, and is ready to serve.
 pub struct Server {
@@ -47,6 +62,8 @@ pub struct Server {
     courier: Option<Courier>,
     notifier: DeliveryNotifier,
     jobs: Arc<Jobs>,
+    admin_socket: Option<AdminSocket>,
+    stop_timeout: Duration,
 }
 
 /// Returns the options for opening the store under these settings.
@@ -97,22 +114,21 @@ impl Server {
             tracing::warn!(%address, "tokens cross the network unencrypted: set tls_cert and tls_key, or run the server behind a TLS proxy");
         }
         let limits = limits(&settings);
-        let first = FirstOwner {
-            org_name: settings.bootstrap_org.clone(),
-            email: settings.bootstrap_email.clone(),
-            token: settings.bootstrap_token.clone(),
-        };
-        let handed_in = env.clone();
-        let key_file = settings.key_file.clone();
+        let (handed_in, given) = (env.clone(), settings.clone());
         let opened = spawn_blocking(move || {
             let (_, system) = open(&options, limits, handed_in)?;
-            let start = bootstrap::start(&system, &first)?;
-            take_key(&system, key_file.as_deref())?;
-            Ok::<_, ActionError>((system, start))
+            let database = system.app().database();
+            let socket = match admin_socket::path(&given.socket, database) {
+                Some(path) => AdminSocket::bind(path, database).map_err(StartError)?,
+                None => None,
+            };
+            let start = first_start(&system, &given)?;
+            take_key(&system, given.key_file.as_deref())?;
+            Ok::<_, StartError>((system, start, socket))
         });
         let opened = opened.await.map_err(|ended| StartError(panicked(&ended).to_owned()))?;
-        let (system, start) = opened.map_err(|error| StartError(error.to_string()))?;
-        if settings.bootstrap_token.is_some() && matches!(start, Start::Existing) {
+        let (system, start, admin_socket) = opened?;
+        if settings.has_bootstrap_token() && matches!(start, Start::Existing) {
             tracing::info!("an organization exists already: the bootstrap settings are ignored");
         }
         let stopping = CancellationToken::new();
@@ -134,7 +150,8 @@ impl Server {
         let listener = listener::Listener::new(bound, tls, api::endpoint(config), metrics, &settings);
         let (courier, notifier) = courier(&system, &settings, env);
         let jobs = Arc::new(Jobs::new(Arc::clone(&system), settings.audit_days));
-        Ok(Self { listener, system, address, start, stopping, courier: Some(courier), notifier, jobs })
+        let (courier, stop_timeout) = (Some(courier), settings.stop_timeout);
+        Ok(Self { listener, system, address, start, stopping, courier, notifier, jobs, admin_socket, stop_timeout })
     }
 
     /// Returns the address that the server listens on, with the actual port if port 0 was configured.
@@ -186,6 +203,10 @@ impl Server {
         let keeping = tokio::spawn(run_jobs(Arc::clone(&self.jobs), stop.clone()));
         let carrying = self.courier.map(|courier| tokio::spawn(courier.run(stop.clone())));
         let carrying = async { Some(carrying?.await) };
+        let administering = self
+            .admin_socket
+            .map(|socket| tokio::spawn(socket.run(Arc::clone(&self.system), stop.clone(), self.stop_timeout)));
+        let administering = async { Some(administering?.await) };
         let stopping = self.stopping;
         let telling = tokio::spawn({
             let stop = stop.clone();
@@ -195,7 +216,7 @@ impl Server {
             }
         });
         self.listener.run(stop).await;
-        let _ = tokio::join!(keeping, carrying, telling);
+        let _ = tokio::join!(keeping, carrying, administering, telling);
         let jobs = self.jobs;
         let closed = spawn_blocking(move || {
             for (job, error) in jobs.run_at_stop() {
@@ -210,6 +231,13 @@ impl Server {
 /// The message for work that panicked. The panic's own text is left out because it may contain secrets.
 const fn panicked(_: &JoinError) -> &'static str {
     "a thread panicked: see the log for its location"
+}
+
+/// Creates the first organization and its owner, unless there is one. Only then is the bootstrap token read.
+fn first_start(system: &System, settings: &Settings) -> Result<Start, StartError> {
+    let token = if bootstrap::is_pending(system)? { settings.read_bootstrap_token()? } else { None };
+    let first = FirstOwner { org_name: settings.bootstrap_org.clone(), email: settings.bootstrap_email.clone(), token };
+    Ok(bootstrap::start(system, &first)?)
 }
 
 /// Creates a courier for the deliveries of `system`, woken by each commit that recorded something.

@@ -19,6 +19,12 @@ pub enum StoreError {
     /// The file cannot be opened as it is; the text names the file and the remedy.
     #[error("{0}")]
     Unusable(String),
+    /// Another process has the right to write the database.
+    #[error("another orgkeys process is using {}: stop it first, because only one process at a time can use a database", .path.display())]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
     /// The file is another program's database.
     #[error("{} is a database of another program (application id {id:#010x}): choose another file with --database", .path.display())]
     Foreign {

@@ -123,6 +123,13 @@ pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Returns whether the path is that of a file which orgkeys or SQLite keeps beside the database, other than the socket.
+pub fn is_reserved(database: &Path, path: &Path) -> bool {
+    let Ok(path) = real(path) else { return false };
+    let mut others = BESIDE.iter().filter(|suffix| **suffix != ".sock");
+    path == database || others.any(|suffix| path == beside(database, suffix))
+}
+
 /// Refuses a file with several names. Each name has its own lock and log, so two servers could write the file at once.
 pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
     let names = fs::metadata(path)?.nlink();

@@ -138,7 +138,7 @@ impl Index {
         match touched {
             Touched::Token(id) => self.renew_token(tx, id),
             Touched::User(user) => {
-                token::list(tx, Some(user))?.into_iter().try_for_each(|token| self.renew_token(tx, token.id))
+                token::list(tx, Some(user), u32::MAX)?.into_iter().try_for_each(|token| self.renew_token(tx, token.id))
             }
             Touched::EveryToken => self.reload_tokens(tx),
             Touched::ApiKey(id) => self.renew_api_key(tx, id),

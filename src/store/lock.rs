@@ -38,7 +38,7 @@ impl Lock {
     /// Takes the lock of a database, given by its real name; the error says what must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
         let file = open(&beside(database, ".lock"))?;
-        if try_lock(&file)? { Ok(Self { file }) } else { Err(in_use(database)) }
+        if try_lock(&file)? { Ok(Self { file }) } else { Err(StoreError::InUse { path: database.to_owned() }) }
     }
 
     /// Takes the lock on `path`; if it is taken, the error is the text that `busy` returns. `None` on a read-only file
@@ -109,13 +109,6 @@ pub(super) fn must_be_served_by_this_name(database: &Path) -> Result<(), StoreEr
         Err(TryLockError::WouldBlock) => Ok(()),
         Ok(()) | Err(TryLockError::Error(_)) => Err(under_another_name(database)),
     }
-}
-
-fn in_use(database: &Path) -> StoreError {
-    StoreError::Unusable(format!(
-        "another orgkeys process is using {}: stop it first, because only one process at a time can use a database",
-        database.display()
-    ))
 }
 
 fn under_another_name(database: &Path) -> StoreError {

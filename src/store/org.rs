@@ -54,9 +54,9 @@ pub fn find(tx: &ReadTx<'_>, id: OrgId) -> Result<Option<Org>, StoreError> {
     tx.row(&format!("SELECT {COLUMNS} FROM org WHERE id = ?1"), [id.as_bytes()], org)
 }
 
-/// Returns all organizations, newest first.
-pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Org>, StoreError> {
-    tx.rows(&format!("SELECT {COLUMNS} FROM org ORDER BY id DESC"), [], org)
+/// Returns up to `most` organizations, newest first.
+pub fn list(tx: &ReadTx<'_>, most: u32) -> Result<Vec<Org>, StoreError> {
+    tx.rows(&format!("SELECT {COLUMNS} FROM org ORDER BY id DESC LIMIT ?1"), [most], org)
 }
 
 /// Returns whether the organization exists.

@@ -62,14 +62,14 @@ pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<TokenStatus>, StoreEr
     tx.row(&format!("{STANDING} WHERE token.id = ?1"), [id.as_bytes()], standing)
 }
 
-/// Returns the tokens of one user, or of all users, newest first.
-pub fn list(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Vec<Token>, StoreError> {
+/// Returns up to `most` tokens of one user, or of all users, newest first.
+pub fn list(tx: &ReadTx<'_>, user: Option<UserId>, most: u32) -> Result<Vec<Token>, StoreError> {
     match user {
         Some(user) => {
-            let sql = format!("SELECT {COLUMNS} FROM token WHERE person = ?1 ORDER BY id DESC");
-            tx.rows(&sql, [user.as_bytes()], token)
+            let sql = format!("SELECT {COLUMNS} FROM token WHERE person = ?1 ORDER BY id DESC LIMIT ?2");
+            tx.rows(&sql, params![user.as_bytes(), most], token)
         }
-        None => tx.rows(&format!("SELECT {COLUMNS} FROM token ORDER BY id DESC"), [], token),
+        None => tx.rows(&format!("SELECT {COLUMNS} FROM token ORDER BY id DESC LIMIT ?1"), [most], token),
     }
 }
 

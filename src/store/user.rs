@@ -126,14 +126,19 @@ pub fn find_deleted_by_email(tx: &ReadTx<'_>, email: &str) -> Result<Option<User
     tx.row(&sql, [email.to_lowercase()], user)
 }
 
-/// Returns the users of one organization, or of all, newest first, without deleted ones.
-pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<Vec<User>, StoreError> {
+/// Returns up to `most` users of one organization, or of all, newest first, without deleted ones.
+pub fn list(tx: &ReadTx<'_>, org: Option<OrgId>, most: u32) -> Result<Vec<User>, StoreError> {
     match org {
         Some(org) => {
-            let sql = format!("SELECT {COLUMNS} FROM person WHERE org = ?1 AND deleted_at IS NULL ORDER BY id DESC");
-            tx.rows(&sql, [org.as_bytes()], user)
+            let sql =
+                format!("SELECT {COLUMNS} FROM person WHERE org = ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2");
+            tx.rows(&sql, params![org.as_bytes(), most], user)
         }
-        None => tx.rows(&format!("SELECT {COLUMNS} FROM person WHERE deleted_at IS NULL ORDER BY id DESC"), [], user),
+        None => tx.rows(
+            &format!("SELECT {COLUMNS} FROM person WHERE deleted_at IS NULL ORDER BY id DESC LIMIT ?1"),
+            [most],
+            user,
+        ),
     }
 }
 

@@ -126,6 +126,7 @@ impl From<&StoreError> for Lost {
             StoreError::Full => Self::Full,
             StoreError::Busy => Self::Busy,
             StoreError::Unusable(_)
+            | StoreError::InUse { .. }
             | StoreError::Foreign { .. }
             | StoreError::Damaged { .. }
             | StoreError::Internal(_) => Self::Internal,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::admin::{self, Ttl};
+use orgkeys::actions::admin::Ttl;
+use orgkeys::actions::admin::command::{self, Command, List};
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
@@ -267,9 +268,12 @@ async fn created_tokens_survive_a_restart_and_the_command_line_lists_and_revokes
     let server = server.restart().await;
     assert_eq!(status(&server, &script).await, ok());
     let (system, user) = (Arc::clone(&server.system), owner.user.clone());
-    let listed = blocking(move || admin::list_tokens(&system, Some(user.as_str())).expect("a list")).await;
-    let names: Vec<_> = listed.iter().map(|token| (token.id.to_string(), token.name.as_deref())).collect();
-    assert_eq!(names, [(script.token_id.clone(), Some("a")), (owner.token_id.clone(), None)]);
+    let list = Command::List(List::Tokens { user: Some(user) });
+    let command::Answer::Tokens(listed) = blocking(move || command::run(&system, list).expect("a list")).await else {
+        panic!("not a list of tokens");
+    };
+    let names: Vec<_> = listed.iter().map(|token| (token.id.as_str(), token.name.as_deref())).collect();
+    assert_eq!(names, [(script.token_id.as_str(), Some("a")), (owner.token_id.as_str(), None)]);
     server.revoke(&script).await;
     assert_eq!(status(&server, &script).await, (401, "TOKEN_REVOKED".to_owned()));
 }

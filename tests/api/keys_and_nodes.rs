@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::admin;
+use orgkeys::actions::admin::command::{self, Command, List};
 use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 
@@ -268,9 +268,10 @@ async fn a_deleted_node_is_reactivated_once_and_without_a_key() {
 async fn the_organization_may_be_omitted_if_there_is_exactly_one() {
     let server = Server::start().await;
     let system = Arc::clone(&server.system);
-    let only = blocking(move || admin::list_orgs(&system).expect("organizations")).await;
+    let listed = blocking(move || command::run(&system, Command::List(List::Orgs)).expect("organizations")).await;
+    let command::Answer::Orgs(only) = listed else { panic!("{listed:?}") };
     assert_eq!(only.len(), 1, "the first start makes one");
-    let owner = server.member_of(&only[0].id.to_string(), Role::Owner).await;
+    let owner = server.member_of(&only[0].id, Role::Owner).await;
     let (_, pem) = server.mint(&owner).await;
     let without = |server: &Server, ip: &str| {
         let mut body = registration("", &pem, ip, server.now() / 1_000);

@@ -55,7 +55,7 @@ impl Canary {
 
     /// Every file in a folder.
     fn saw_files(&mut self, home: &Home, when: &str) {
-        for name in home.files() {
+        for name in home.files().into_iter().filter(|name| name != "orgkeys.db.sock") {
             self.saw(&format!("{name} {when}"), fs::read(home.path(&name)).expect("bytes"));
         }
     }
@@ -254,6 +254,11 @@ fn whole_run(log_format: &str) {
     misplaced(&mut canary, &server, &owner, &lost);
     // With a valid token more of a request is read.
     misplaced(&mut canary, &server, &owner, &owner.token.clone());
+    for words in [["token", "create"], ["user", "reset-password"]] {
+        let made = home.done(&[&words[..], &["--user", "owner@localhost", "--json"]].concat());
+        let made: Value = serde_json::from_str(&made).expect("JSON");
+        canary.secret("a secret of a command beside the server", made["token"].as_str().expect("a secret"));
+    }
     canary.saw("backup", home.done(&["backup", "copy.db"]));
     canary.saw_files(&home, "while it runs");
     let (code, printed) = server.stop();

@@ -7,7 +7,7 @@ use std::path::Path;
 use orgkeys::store::{files, open};
 use rusqlite::Connection;
 
-use crate::harness::{Home, Ran, failed, sqlite};
+use crate::harness::{Home, Ran, failed, run, sqlite};
 
 /// The files of a folder with their contents, except the lock, which is not part of the database, and the server's log.
 fn contents(home: &Home) -> BTreeMap<String, Vec<u8>> {
@@ -157,28 +157,35 @@ fn verifying_a_backup_does_not_change_it() {
 }
 
 #[test]
-fn beside_a_running_server_another_server_and_offline_commands_are_refused() {
+fn what_needs_the_server_to_be_stopped_is_refused_beside_it_and_says_why() {
     let home = Home::new();
-    let (server, owner) = home.first_start();
+    let server = home.start_with(&mut home.serve(&["--socket", "off"]));
+    let owner = server.owner();
     home.done(&["backup", "copy.db"]);
-    let commands: [&[&str]; 9] = [
-        &["serve", "--listen", "127.0.0.1:0"],
-        &["org", "create", "--name", "other"],
-        &["org", "list"],
-        &["user", "create", "--org", &owner.org, "--email", "eve@example.org", "--role", "OWNER"],
-        &["user", "list"],
-        &["token", "create", "--user", "owner@localhost"],
-        &["token", "list"],
-        &["token", "revoke", "token-00000000-0000-7000-8000-000000000000"],
-        &["restore", "copy.db"],
+    let off = "the setting `socket` is off, so stop the server first";
+    let commands: [(&[&str], &str); 7] = [
+        (&["serve", "--listen", "127.0.0.1:0"], "stop it first, because only one process at a time can use a database"),
+        (&["org", "create", "--name", "other"], off),
+        (&["user", "create", "--org", &owner.org, "--email", "eve@example.org", "--role", "OWNER"], off),
+        (&["token", "create", "--user", "owner@localhost"], off),
+        (&["token", "revoke", "token-00000000-0000-7000-8000-000000000000"], off),
+        (&["restore", "copy.db"], "stop it first, because it would go on working on the replaced file"),
+        (&["clock", "accept"], "stop it first, because it would remember the later time and store it again"),
     ];
-    for words in commands {
-        let Ran { code, stdout, stderr } = home.run(words);
+    for (words, why) in commands {
+        let Ran { code, stdout, stderr } = run(home.orgkeys(words).env("ORGKEYS_SOCKET", "off"));
         assert_eq!((code, stdout.as_str()), (Some(1), ""), "{words:?}: {stderr}");
-        let remedy = "orgkeys.db: stop it first, because only one process at a time can use a database\n";
-        assert!(stderr.ends_with(remedy), "{words:?}: {stderr}");
+        let expected = format!("another orgkeys process is using {}: {why}\n", home.database.display());
+        assert!(stderr.ends_with(&expected), "{words:?}: {stderr}");
     }
+    // Who looks for the socket is told where.
+    let ran = home.run(&["org", "create", "--name", "other"]);
+    assert!(ran.stderr.contains("it does not listen on ") && ran.stderr.contains("orgkeys.db.sock"), "{ran:?}");
+    // A list needs neither the server nor the lock.
+    let listed = home.done(&["org", "list"]);
+    assert_eq!((listed.lines().count(), home.done(&["user", "list"]).lines().count()), (1, 1));
+    assert!(home.done(&["token", "list"]).starts_with("token-"));
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     assert_eq!(server.stop().0, Some(0));
-    home.done(&["org", "list"]);
+    assert_eq!(home.done(&["org", "list"]), listed);
 }

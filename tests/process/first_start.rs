@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,10 @@ use orgkeys::store::open;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 use crate::harness::{Home, Server, integrity, mode, now, run, shown, spawn};
+use crate::missing::has;
 
 /// The status of a profile request with this token.
 fn profile(server: &Server, token: &str) -> u16 {
@@ -40,9 +43,8 @@ fn the_token_is_printed_once_on_stdout_and_the_files_are_private() {
     for file in ["orgkeys.db", "orgkeys.db-wal", "orgkeys.db-shm", "orgkeys.db.lock", "orgkeys.db.key"] {
         assert_eq!(mode(&home.path(file)), 0o600, "{file}");
     }
-    // Three lines to paste, each with the token, which is also printed above them.
-    assert_eq!(server.shown.matches(&owner.token).count(), 4, "{}", server.shown);
-    assert!(server.shown.contains(&format!("http://{}/user/profile", server.address)), "{}", server.shown);
+    assert_eq!(server.shown.matches(&owner.token).count(), 1, "{}", server.shown);
+    assert!(server.shown.contains(&format!("\n url=http://{}; org={}; token=", server.address, owner.org)));
     assert_eq!(server.stop(), (Some(0), String::new()));
     let server = home.start();
     assert_eq!((server.shown.as_str(), profile(&server, &owner.token)), ("", 200));
@@ -136,9 +138,9 @@ fn twenty_first_starts_killed_at_random_end_with_a_working_token() {
         killed.wait().expect("waited");
         let notice: String = lines.iter().map(|line| line + "\n").collect();
         // A truncated token does not count as shown.
-        let first = shown(&notice, "access token").filter(|token| token.len() == 40);
+        let first = shown(&notice, "token").filter(|token| token.len() == 40);
         let server = home.start();
-        let token = match shown(&server.shown, "access token") {
+        let token = match shown(&server.shown, "token") {
             Some(second) => {
                 if let Some(first) = first {
                     assert_eq!(profile(&server, &first), 401, "{when}");
@@ -211,4 +213,98 @@ fn a_malformed_bootstrap_token_is_refused_and_the_next_start_works() {
     }
     let server = home.start_with(home.serve(&[]).env("ORGKEYS_BOOTSTRAP_TOKEN", &token));
     assert_eq!(profile(&server, &token), 200);
+}
+
+/// The lines of a first start's notice that are meant to be pasted.
+fn lines_to_paste(notice: &str) -> Vec<&str> {
+    notice.lines().filter(|line| [" url=", "curl ", "[ -e "].iter().any(|start| line.starts_with(start))).collect()
+}
+
+#[test]
+fn the_printed_lines_may_be_pasted_twice_into_any_shell() {
+    if !has("curl") {
+        return;
+    }
+    for shell in ["sh", "bash"] {
+        let home = Home::new();
+        let (server, owner) = home.first_start();
+        let lines = lines_to_paste(&server.shown);
+        assert_eq!(lines.len(), 5, "{}", server.shown);
+        // The last one sets the password.
+        let pasted = format!("umask 022\n{}\n", lines[..4].join("\n"));
+        let paste = || {
+            let mut command = Command::new(shell);
+            let ran = run(command.current_dir(home.path("")).arg("-ec").arg(&pasted));
+            assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{shell}: {ran:?}");
+            fs::read_to_string(home.path("key.pem")).expect("a key")
+        };
+        let key = paste();
+        assert!(key.starts_with("-----BEGIN "), "{shell}: {key}");
+        assert_eq!((mode(&home.path("key.pem")), paste()), (0o600, key), "{shell}: the only copy of the key is kept");
+        let keys = server.call_as(&owner, "GET", &format!("/organization/{}/key", owner.org)).json();
+        assert_eq!(keys["data"].as_array().map(Vec::len), Some(1), "{shell}: one key was created: {keys}");
+
+        let set = |password: &str| {
+            let line = lines[4].replace("...", password);
+            run(Command::new(shell).arg("-ec").arg(format!("{}\n{line}", lines[0]))).stdout
+        };
+        assert!(set("...").contains("must be 12 to 1024 bytes long"), "{shell}");
+        let password = "a cat on 3 roofs";
+        assert!(set(password).contains("\"success\":true"), "{shell}");
+        let signed_in = json!({ "email": "owner@localhost", "password": password });
+        assert_eq!(server.call("POST", "/user/login", None, Some(&signed_in)).status, 200, "{shell}");
+    }
+}
+
+#[test]
+fn the_file_of_the_bootstrap_token_is_needed_by_the_first_start_only() {
+    let home = Home::new();
+    let file = home.path("token").display().to_string();
+    let with_file = |words: &[&str]| {
+        let mut command = home.orgkeys(words);
+        command.env("ORGKEYS_BOOTSTRAP_TOKEN_FILE", &file);
+        command
+    };
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let empty = format!("orgkeys: bootstrap_token_file: {file} is empty: put a secret into it, such as one that ");
+    let absent = format!("orgkeys: bootstrap_token_file: cannot read {file}: ");
+    for (contents, expected) in [(None, &absent), (Some(""), &empty), (Some(" \n\t\n"), &empty)] {
+        if let Some(contents) = contents {
+            home.write("token", contents);
+        }
+        let ran = run(&mut with_file(&serve));
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{contents:?}: a token was printed: {ran:?}");
+        assert!(ran.stderr.starts_with(expected), "{contents:?}: {ran:?}");
+    }
+    let token = home.done(&["token", "generate"]).trim().to_owned();
+    home.write("token", &token);
+    let server = home.start_with(&mut with_file(&serve));
+    assert_eq!((profile(&server, &token), server.stop().0), (200, Some(0)));
+
+    for contents in [None, Some("\n"), Some("no token")] {
+        fs::remove_file(&file).expect("removed");
+        if let Some(contents) = contents {
+            home.write("token", contents);
+        }
+        let server = home.start_with(&mut with_file(&serve));
+        assert_eq!((server.shown.as_str(), profile(&server, &token)), ("", 200), "{contents:?}");
+        let address = server.address.to_string();
+        assert!((0..5).any(|_| run(&mut with_file(&["healthcheck", "--listen", &address])).code == Some(0)));
+        for words in [&["config"][..], &["token", "list"], &["audit", "verify"], &["backup", "copy.db"], &["doctor"]] {
+            let ran = run(&mut with_file(words));
+            assert_eq!(ran.code, Some(0), "{contents:?}: {words:?}: {ran:?}");
+        }
+        assert_eq!(server.stop().0, Some(0));
+        home.write("token", "");
+    }
+}
+
+#[test]
+fn an_empty_file_for_any_secret_is_refused() {
+    let home = Home::new();
+    home.write("empty", "\n");
+    let ran = home.run(&["serve", "--listen", "127.0.0.1:0", "--metrics-token-file", "empty"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.stderr.starts_with("orgkeys: metrics_token_file: empty is empty: put a secret into it"), "{ran:?}");
+    assert_eq!(home.files(), ["empty"]);
 }

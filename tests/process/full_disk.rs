@@ -97,7 +97,8 @@ fn without_a_reserve_commands_that_write_report_the_full_disk() {
     fs::remove_file(disk.0.join("orgkeys.db.reserve")).expect("removed");
     disk.fill();
     let before = fs::read(disk.0.join("orgkeys.db")).expect("bytes");
-    for words in [&["serve", "--listen", "127.0.0.1:0"][..], &["token", "list"], &["org", "create", "--name", "b"]] {
+    let revoke = ["token", "revoke", "token-00000000-0000-7000-8000-000000000000"];
+    for words in [&["serve", "--listen", "127.0.0.1:0"][..], &revoke, &["org", "create", "--name", "b"]] {
         let ran = home.run(&[words, &DATABASE[..2]].concat());
         assert_eq!(ran.code, Some(1), "{words:?}: {ran:?}");
         assert!(
@@ -107,6 +108,7 @@ fn without_a_reserve_commands_that_write_report_the_full_disk() {
         assert!(fs::read(disk.0.join("orgkeys.db")).expect("bytes") == before, "{words:?}");
     }
     assert!(home.done(&["audit", "verify", "--database", "disk/orgkeys.db"]).starts_with("The audit log is intact"));
+    assert!(home.done(&["token", "list", "--database", "disk/orgkeys.db"]).starts_with("token-"));
     let doctor = home.run(&["doctor", "--json", "--database", "disk/orgkeys.db"]);
     let disk_line = crate::harness::objects(&doctor.stdout).into_iter().find(|found| found["check"] == "disk");
     assert_eq!(disk_line.expect("a finding")["ok"], json!(false));

@@ -159,7 +159,7 @@ impl Server {
 
     /// The owner that the first start printed.
     pub fn owner(&self) -> Owner {
-        let (org, token) = (shown(&self.shown, "organization"), shown(&self.shown, "access token"));
+        let (org, token) = (shown(&self.shown, "org"), shown(&self.shown, "token"));
         Owner { org: org.expect("an organization"), token: token.expect("a token") }
     }
 
@@ -269,10 +269,11 @@ pub fn keys(object: &Value) -> Vec<&str> {
     object.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-/// The value of a line in the notice of a first start.
+/// The value of a variable in the line to paste of a first start's notice.
 pub fn shown(notice: &str, name: &str) -> Option<String> {
-    let line = notice.lines().find_map(|line| line.trim().strip_prefix(name))?;
-    line.starts_with(' ').then(|| line.trim().to_owned())
+    let line = notice.lines().find(|line| line.starts_with(" url="))?;
+    let mut variables = line.trim().split("; ").filter_map(|variable| variable.split_once('='));
+    variables.find(|(variable, _)| *variable == name).map(|(_, value)| value.to_owned())
 }
 
 /// The current time, as the server sees it.

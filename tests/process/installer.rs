@@ -83,16 +83,19 @@ fn the_commands_printed_by_the_first_start_work_when_pasted() {
     }
     let home = Home::new();
     let (server, owner) = home.first_start();
-    let pasted: Vec<&str> = server.shown.lines().filter(|line| line.contains("curl")).collect();
-    assert_eq!(pasted.len(), 3, "{}", server.shown);
-    let profile: Value = serde_json::from_str(&shell(&home, pasted[0], &[]).stdout).expect("JSON");
+    let begins = |line: &str| ["curl -sSf", "[ -e"].iter().any(|start| line.starts_with(start));
+    let lines: Vec<&str> = server.shown.lines().filter(|line| begins(line)).collect();
+    assert_eq!(lines.len(), 3, "{}", server.shown);
+    let variables = server.shown.lines().find(|line| line.starts_with(" url=")).expect("the variables");
+    let pasted: Vec<String> = lines.iter().map(|line| format!("{variables}\n{line}")).collect();
+    let profile: Value = serde_json::from_str(&shell(&home, &pasted[0], &[]).stdout).expect("JSON");
     assert_eq!((&profile["data"]["orgId"], &profile["data"]["orgRole"]), (&json!(owner.org), &json!(255)));
-    let made = shell(&home, pasted[1], &[]);
+    let made = shell(&home, &pasted[1], &[]);
     assert_eq!((made.code, made.stdout.as_str(), made.stderr.as_str()), (Some(0), "", ""));
     assert_eq!(mode(&home.path("key.pem")), 0o600);
     let checked = shell(&home, "openssl rsa -in key.pem -check -noout", &[]);
     assert_eq!((checked.code, checked.stdout.trim()), (Some(0), "RSA key ok"), "{checked:?}");
-    let keys: Value = serde_json::from_str(&shell(&home, pasted[2], &[]).stdout).expect("JSON");
+    let keys: Value = serde_json::from_str(&shell(&home, &pasted[2], &[]).stdout).expect("JSON");
     assert_eq!(keys["data"].as_array().map(Vec::len), Some(1));
     // The output of `sign` is piped into curl.
     let sign = format!("{} sign --key key.pem --ip 203.0.113.7 --region eu-1", env!("CARGO_BIN_EXE_orgkeys"));
@@ -128,7 +131,7 @@ fn with_tls_curl_connects_and_trusts_only_the_servers_certificate() {
     let server = home.start_with(&mut home.serve(&["--tls-cert", "ours.crt", "--tls-key", "ours.key"]));
     let owner = server.owner();
     let url = format!("https://localhost:{}", server.address.port());
-    assert!(server.shown.contains(&format!("https://{}/user/profile", server.address)), "{}", server.shown);
+    assert!(server.shown.contains(&format!("\n url=https://{}; org=", server.address)), "{}", server.shown);
     let ask = |flags: &str| {
         let line = format!("curl -sS {flags} {url}/user/profile -H 'Authorization: Bearer {}'", owner.token);
         shell(&home, &line, &[])

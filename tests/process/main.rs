@@ -3,6 +3,7 @@
 #[path = "../shared/missing.rs"]
 mod missing;
 
+mod admin_socket;
 mod audit;
 mod backup;
 mod broken_disk;

@@ -312,6 +312,17 @@ fn nothing_stays(tls: bool) {
         lines.append(&mut calls.lines);
         canaries.0.append(&mut calls.canaries.0);
     }
+    for (what, words, name) in [
+        ("a token of a command", ["token", "create", "--user"], "token"),
+        ("an invitation of a command", ["user", "reset-password", "--user"], "token"),
+        ("an invitation of a new owner", ["org", "create", "--name"], "owner"),
+    ] {
+        let owner = if name == "owner" { &["--owner", "ida@example.org"][..] } else { &[] };
+        let printed = home.done(&[&words[..], &["owner@localhost", "--json"], owner].concat());
+        let made: Value = serde_json::from_str(&printed).expect("JSON");
+        let secret = if name == "owner" { &made["owner"]["invitationToken"] } else { &made["token"] };
+        canaries.add(what, secret.as_str().expect("a secret"));
+    }
     assert!(canaries.0.len() >= 20);
     let answered = Instant::now();
     loop {

@@ -96,7 +96,7 @@ fn start_doctor_and_restore_name_a_missing_or_foreign_schema_object() {
         for file in ["orgkeys.db", "copy.db"] {
             sqlite(&home.path(file)).execute_batch(change).expect("changed");
         }
-        for words in [&["org", "list"][..], &["doctor", "--quick"], &["restore", "copy.db"]] {
+        for words in [&["org", "create", "--name", "b"][..], &["doctor", "--quick"], &["restore", "copy.db"]] {
             let ran = home.run(words);
             assert_eq!(ran.code, Some(1), "{words:?}: {ran:?}");
             assert!(format!("{}{}", ran.stdout, ran.stderr).contains(expected), "{words:?}: {ran:?}");
@@ -119,7 +119,7 @@ fn said_after(change: &str) -> String {
     conn.execute_batch(&format!("PRAGMA foreign_keys = OFF; {change}")).expect("changed");
     conn.close().expect("closed");
     let before = fs::read(&home.database).expect("bytes");
-    let start = home.run(&["org", "list"]);
+    let start = home.run(&["org", "create", "--name", "b"]);
     assert_eq!((start.code, start.stdout.as_str()), (Some(1), ""), "{change}: {start:?}");
     assert!(start.stderr.contains("restore the last backup"), "{change}: {start:?}");
     assert!(fs::read(&home.database).expect("bytes") == before, "{change}: the start changed the file");

@@ -39,10 +39,21 @@ fn the_unit_sets_nothing_that_the_doctor_does_not_see() {
         ["Environment=ORGKEYS_BOOTSTRAP_TOKEN_FILE=%d/bootstrap-token"],
         "for the first start only"
     );
+    assert_eq!(line("LoadCredential="), ["LoadCredential=bootstrap-token:/etc/orgkeys/bootstrap-token"]);
+    assert_eq!(
+        line("SetCredential="),
+        ["SetCredential=bootstrap-token:\\n"],
+        "or the unit would need the file forever"
+    );
+    assert!(line("RestrictAddressFamilies=")[0].contains("AF_UNIX"), "for the socket beside the database");
     assert_eq!(line("LimitCORE="), ["LimitCORE=0"], "no core dumps");
     assert!(!UNIT.contains("ORGKEYS_TLS"));
     assert_eq!(line("StateDirectory="), ["StateDirectory=orgkeys"], "which is /var/lib/orgkeys");
     assert!(UNIT.contains(&format!("install -m 0644 deploy/orgkeys.toml {INSTALLED}")));
     let operations = include_str!("../../docs/operations.md");
     assert!(operations.contains(&format!("\nsudo orgkeys doctor --config {INSTALLED}\n")));
+    // Without --config, they look at this place.
+    let execute = include_str!("../../src/cli/admin/execute.rs");
+    assert!(execute.contains(&format!("OF_THE_UNIT: &str = \"{INSTALLED}\"")));
+    assert!(operations.contains("\nsudo orgkeys user list\n"));
 }

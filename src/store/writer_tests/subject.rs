@@ -119,7 +119,7 @@ fn whole(tx: &ReadTx<'_>) -> Result<HashSet<OrgId>, StoreError> {
         ends.insert(entry.org.clone(), (entry.seq, hash));
         assert!(entered.insert(entry.context_id.expect("an organization")));
     }
-    let rows: HashSet<_> = org::list(tx)?.into_iter().map(|org| org.id).collect();
+    let rows: HashSet<_> = org::list(tx, u32::MAX)?.into_iter().map(|org| org.id).collect();
     assert_eq!(rows.iter().map(ToString::to_string).collect::<HashSet<_>>(), entered);
     Ok(rows)
 }

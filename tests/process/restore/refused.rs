@@ -61,7 +61,7 @@ fn a_restore_beside_a_running_server_is_refused() {
     let server = home.start();
     let ran = home.run(&["restore", "copy.db"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
-    assert!(ran.stderr.ends_with("stop it first, because only one process at a time can use a database\n"), "{ran:?}");
+    assert!(ran.stderr.ends_with("stop it first, because it would go on working on the replaced file\n"), "{ran:?}");
     assert_eq!(nodes(&server, &owner), ["203.0.113.2", "203.0.113.1"]);
     assert!(
         !home.files().iter().any(|name| name.contains("before") || name.contains("restoring")),
