@@ -6,6 +6,7 @@ mod backup;
 mod clock;
 mod doctor;
 mod healthcheck;
+mod lifecycle;
 mod log;
 mod memory;
 mod serve;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use tracing::Level;
 
 use crate::actions::open::open;
 use crate::config::{ConfigError, Flags, Resolved, Settings, Texts, resolve};
@@ -119,7 +121,8 @@ struct CommandContext {
 pub fn main() -> ExitCode {
     memory::tell_panics();
     if let Err(error) = memory::forbid_images() {
-        eprintln!("orgkeys: core dumps could not be disabled ({error}); a core dump would contain keys and passwords");
+        let danger = "a core dump would contain keys and passwords";
+        log::print(Level::ERROR, &format!("orgkeys: core dumps could not be disabled ({error}); {danger}"));
         return ExitCode::FAILURE;
     }
     let cli = Cli::parse();
@@ -131,7 +134,7 @@ pub fn main() -> ExitCode {
     match run(cli.command, &context) {
         Ok(code) => code,
         Err(CommandError(problem)) => {
-            eprintln!("orgkeys: {problem}");
+            log::print(Level::ERROR, &format!("orgkeys: {problem}"));
             ExitCode::FAILURE
         }
     }
@@ -167,7 +170,7 @@ impl CommandContext {
     fn resolve(&self, flags: &Flags) -> Result<Resolved, ConfigError> {
         let resolved = resolve(flags, &self.environment, self.config.as_deref())?;
         for warning in &resolved.warnings {
-            eprintln!("orgkeys: warning: {warning}");
+            log::print(Level::WARN, &format!("orgkeys: warning: {warning}"));
         }
         Ok(resolved)
     }

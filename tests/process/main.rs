@@ -21,6 +21,7 @@ mod harness;
 mod installer;
 mod key_file;
 mod kill9;
+mod log;
 mod memory;
 mod moved_database;
 mod nginx;
