@@ -16,12 +16,18 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Settings};
 
+/// The form of the lines.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    ColoredText,
+    Json,
+}
+
 /// How lines are written.
 #[derive(Clone, Copy)]
 struct Style {
-    /// As text, otherwise as JSON.
-    is_text: bool,
-    is_colored: bool,
+    form: Form,
     /// Whether a line names the module that it comes from.
     has_target: bool,
     /// Whether each line begins with its priority.
@@ -30,18 +36,12 @@ struct Style {
 
 /// Starts the log of this process.
 pub fn start(settings: &Settings) {
-    let is_terminal = io::stderr().is_terminal();
-    let is_text = match settings.log_format {
-        LogFormat::Auto => is_terminal,
-        LogFormat::Text => true,
-        LogFormat::Json => false,
+    let form = match (settings.log_format, io::stderr().is_terminal()) {
+        (LogFormat::Auto | LogFormat::Text, true) => Form::ColoredText,
+        (LogFormat::Text, false) => Form::Text,
+        (LogFormat::Auto, false) | (LogFormat::Json, _) => Form::Json,
     };
-    let style = Style {
-        is_text,
-        is_colored: is_terminal,
-        has_target: settings.log >= Level::DEBUG,
-        has_priority: is_in_journal(),
-    };
+    let style = Style { form, has_target: settings.log >= Level::DEBUG, has_priority: is_in_journal() };
     let level = LevelFilter::from_level(settings.log);
     tracing_subscriber::registry().with(level).with(layer(style, io::stderr)).init();
 }
@@ -60,13 +60,17 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let Style { is_text, is_colored, has_target, has_priority } = style;
+    let Style { form, has_target, has_priority } = style;
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_target(has_target);
-    if is_text {
-        layer.with_ansi(is_colored).map_event_format(|format| Line { format, has_priority }).boxed()
-    } else {
-        let layer = layer.json().flatten_event(true).with_current_span(false).with_span_list(false);
-        layer.map_event_format(|format| Line { format, has_priority }).boxed()
+    match form {
+        Form::Text | Form::ColoredText => {
+            let layer = layer.with_ansi(matches!(form, Form::ColoredText));
+            layer.map_event_format(|format| Line { format, has_priority }).boxed()
+        }
+        Form::Json => {
+            let layer = layer.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            layer.map_event_format(|format| Line { format, has_priority }).boxed()
+        }
     }
 }
 
@@ -135,9 +139,8 @@ mod tests {
     }
 
     /// The lines of one event of each level.
-    fn lines(is_text: bool, has_priority: bool) -> Vec<String> {
-        let (captured, style) =
-            (Captured::default(), Style { is_text, is_colored: false, has_target: false, has_priority });
+    fn lines(form: Form, has_priority: bool) -> Vec<String> {
+        let (captured, style) = (Captured::default(), Style { form, has_target: false, has_priority });
         let writer = captured.clone();
         let subscriber = tracing_subscriber::registry().with(layer(style, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
@@ -153,14 +156,14 @@ mod tests {
 
     #[test]
     fn each_line_in_the_journal_begins_with_its_priority() {
-        for is_text in [false, true] {
-            let (plain, prefixed) = (lines(is_text, false), lines(is_text, true));
+        for form in [Form::Text, Form::Json] {
+            let (plain, prefixed) = (lines(form, false), lines(form, true));
             assert_eq!((plain.len(), prefixed.len()), (5, 5), "{prefixed:?}");
             for ((plain, prefixed), priority) in plain.iter().zip(&prefixed).zip(["<3>", "<4>", "<6>", "<7>", "<7>"]) {
                 assert!(!plain.starts_with('<'), "{plain}");
                 let line = prefixed.strip_prefix(priority).unwrap_or_else(|| panic!("{priority}: {prefixed}"));
                 assert!(line.contains("a message"), "{line}");
-                if !is_text {
+                if matches!(form, Form::Json) {
                     let line: serde_json::Value = serde_json::from_str(line).expect("JSON after the priority");
                     assert_eq!(line["message"], "a message");
                 }

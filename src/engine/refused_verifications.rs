@@ -51,23 +51,23 @@ mod tests {
 
     use super::*;
 
-    fn v4(number: usize) -> Option<IpAddr> {
-        Some(Ipv4Addr::from_bits(u32::try_from(number).expect("a number")).into())
+    fn v4(number: usize) -> IpAddr {
+        Ipv4Addr::from_bits(u32::try_from(number).expect("a number")).into()
     }
 
-    fn named(code: &'static str, network: Option<IpAddr>) -> RefusedVerification {
-        RefusedVerification { code, network }
+    fn named(code: &'static str, network: IpAddr) -> RefusedVerification {
+        RefusedVerification { code, network: Some(network) }
     }
 
     #[test]
     fn refusals_are_counted_per_code_and_network_until_they_are_taken() {
         let counts = RefusedVerifications::default();
-        let v6 = |text: &str| Some(IpAddr::from(text.parse::<Ipv6Addr>().expect("an address")));
+        let v6 = |text: &str| IpAddr::from(text.parse::<Ipv6Addr>().expect("an address"));
         for _ in 0..1_000 {
-            counts.count("NOT_FOUND", v4(1));
+            counts.count("NOT_FOUND", Some(v4(1)));
         }
         for address in [v6("2001:db8::1"), v6("2001:db8::ffff:2"), v6("2001:db8:0:1::1"), v6("::ffff:0.0.0.1")] {
-            counts.count("EXPIRED", address);
+            counts.count("EXPIRED", Some(address));
         }
         let expected = [
             (named("NOT_FOUND", v4(1)), 1_000),
@@ -83,12 +83,12 @@ mod tests {
     fn networks_beyond_the_limit_are_counted_together_per_code() {
         let counts = RefusedVerifications::default();
         for number in 1..=TOLD_APART {
-            counts.count("NOT_FOUND", v4(number));
+            counts.count("NOT_FOUND", Some(v4(number)));
         }
         assert!(counts.take().iter().all(|(refusal, count)| refusal.network.is_some() && *count == 1));
         for number in 1..=10 * TOLD_APART {
-            counts.count("NOT_FOUND", v4(number));
-            counts.count("EXPIRED", v4(number));
+            counts.count("NOT_FOUND", Some(v4(number)));
+            counts.count("EXPIRED", Some(v4(number)));
         }
         let taken = counts.take();
         assert_eq!(taken.iter().map(|(_, count)| count).sum::<u64>(), 20 * TOLD_APART as u64, "each is counted once");

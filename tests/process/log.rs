@@ -45,8 +45,7 @@ fn told(line: &Value) -> (u64, Option<&str>, Option<&str>, Option<&str>) {
 fn one_line_tells_of_the_start_and_one_of_the_stop() {
     let home = Home::new();
     let secret = home.done(&["token", "generate"]).trim().to_owned();
-    let mut organizations = 1;
-    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
+    for (organizations, (signal, name)) in (1..).zip([(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")]) {
         let mut serve = home.serve(&["--audit-days", "30", "--log-format", "json", "--idle-timeout", "75s"]);
         let server = home.start_with(serve.env("ORGKEYS_METRICS_TOKEN", &secret));
         let started = lines(&home, "the server has started").pop().expect("a line before the server listens");
@@ -76,7 +75,6 @@ fn one_line_tells_of_the_start_and_one_of_the_stop() {
             assert_eq!(stopped[count], 0, "{count}");
         }
         home.done(&["org", "create", "--name", "Another"]);
-        organizations += 1;
     }
     assert_eq!((lines(&home, "the server has started").len(), lines(&home, "the server has stopped").len()), (2, 2));
     assert!(!home.log().contains(&secret), "{}", home.log());
