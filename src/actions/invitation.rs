@@ -34,7 +34,7 @@ pub fn check(app: &App, token: &str) -> Result<Invited, Error> {
 /// Accepts an invitation: sets the password of its user and validates the account.
 pub fn take(app: &App, origin: Origin, invited: Invited, password: PasswordHash) -> Result<(), Error> {
     let Invited { digest, user } = invited;
-    let caller = Caller { identity: Identity::Proven { user }, origin };
+    let caller = Caller::proven(Identity::Proven { user }, origin);
     let taken = app.record(&caller, Rule::SignsIn, move |tx, grant| {
         // It may have been accepted meanwhile.
         if good(tx, &digest, grant.at)? != user || !store::user::set_password(tx, user, None, password.as_str())? {

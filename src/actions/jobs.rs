@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::retention::Retention;
-use super::{api_key, audit, backup, clock, delivery, node, refusals, token};
+use super::{api_key, audit, backup, clock, delivery, node, refusals, token, verification};
 use crate::crypto::password;
 use crate::engine::error::Error;
 use crate::engine::system::System;
@@ -34,7 +34,7 @@ enum Trigger {
     Stop,
 }
 
-const JOBS: [PeriodicJob; 11] = [
+const JOBS: [PeriodicJob; 12] = [
     PeriodicJob {
         name: "writing the last uses of API keys",
         period: Some(TICK),
@@ -46,6 +46,15 @@ const JOBS: [PeriodicJob; 11] = [
         period: Some(MINUTE),
         at_stop: true,
         run: |jobs, trigger| refusals::flush(&jobs.system, trigger == Trigger::Stop),
+    },
+    PeriodicJob {
+        name: "logging counts of refused verifications",
+        period: Some(MINUTE),
+        at_stop: true,
+        run: |jobs, _| {
+            verification::log_refused(jobs.system.app());
+            Ok(())
+        },
     },
     PeriodicJob {
         name: "recording counts of audit log reads",

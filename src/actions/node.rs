@@ -8,7 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{NodeId, OrgId};
 use crate::domain::node::{Node, NodeProfile, Services};
 use crate::engine::app::App;
-use crate::engine::caller::{Caller, Origin};
+use crate::engine::caller::{Caller, CallerId, Origin};
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
@@ -27,10 +27,13 @@ pub struct NodePage {
 
 /// Adds a node to the registry, or refreshes it, and associates it with the key that verified the signature.
 pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProfile) -> Pending<Node> {
-    let (env, most) = (app.env.clone(), app.limits.nodes);
+    let (env, most, caller) = (app.env.clone(), app.limits.nodes, origin.proven.clone());
     signed_call::run(app, origin, call, Purpose::Register, move |tx, grant, signature| {
         let (org, key) = (grant.org, signature.key);
         let known = store::node::find_by_ip(tx, org, &profile.ip)?;
+        if let Some(node) = &known {
+            caller.set(CallerId::Node(node.id));
+        }
         refuse_deleted(known.as_ref())?;
         let new = known.is_none();
         let id = known.map_or_else(|| env.id(), |node| node.id);
@@ -40,15 +43,17 @@ pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProf
         } else if !store::node::insert(tx, &node, most)? {
             return Err(signed_call::no_room(tx, org, most)?);
         }
+        caller.set(CallerId::Node(id));
         Ok((node, Event::NodeRegistered { node: id, key, new, message: signature.form.name() }))
     })
 }
 
 /// Removes a node from the registry, at its own request.
 pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> {
-    let ip = call.ip.clone();
+    let (ip, caller) = (call.ip.clone(), origin.proven.clone());
     signed_call::run(app, origin, call, Purpose::Unregister, move |tx, grant, signature| {
         let node = node_at(tx, grant.org, &ip)?;
+        caller.set(CallerId::Node(node.id));
         refuse_deleted(Some(&node))?;
         store::node::remove(tx, node.id)?;
         Ok(((), Event::NodeUnregistered { node: node.id, key: signature.key, message: signature.form.name() }))

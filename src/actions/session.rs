@@ -250,7 +250,7 @@ fn standing(tx: &ReadTx<'_>, digest: &TokenDigest, now: Time) -> Result<Option<R
 }
 
 fn proven(user: UserId, origin: &Origin) -> Caller {
-    Caller { identity: Identity::Proven { user }, origin: origin.clone() }
+    Caller::proven(Identity::Proven { user }, origin.clone())
 }
 
 fn own(grant: &Grant) -> Result<UserId, Error> {

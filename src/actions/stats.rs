@@ -54,6 +54,11 @@ impl Stats {
         Self(system)
     }
 
+    /// Counts the organizations.
+    pub fn organizations(&self) -> Result<i64, Error> {
+        self.0.read(|tx| Ok(stats::orgs(tx)?))
+    }
+
     /// Counts what the server holds, in one snapshot.
     pub fn server(&self) -> Result<ServerStats, Error> {
         let system = &self.0;

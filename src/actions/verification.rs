@@ -1,4 +1,5 @@
 //! Verifies API keys, from memory and without disk access. Verifications are counted, not recorded in the audit log.
+//! Those that are refused at a reverse proxy are logged, as counts.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use crate::domain::id::{OrgId, ProjectId};
 use crate::domain::role::Role;
 use crate::engine::access;
 use crate::engine::app::App;
-use crate::engine::caller::Caller;
+use crate::engine::caller::{Caller, CallerId, Origin};
 use crate::engine::error::Error;
 use crate::store::index::LiveKey;
 
@@ -62,16 +63,27 @@ pub fn verify(app: &App, caller: &Caller, key: Option<TokenDigest>, asked: Asked
 }
 
 /// Verifies a key that was presented to a service of `org` through a reverse proxy, which needs no other credential.
-pub fn present(
-    app: &App,
-    org: Option<OrgId>,
-    key: Option<TokenDigest>,
-    asked: Asked,
-    address: Option<IpAddr>,
-) -> VerifiedKey {
-    match org {
-        Some(org) => judge(app, org, key, asked, address),
+pub fn present(app: &App, org: Option<OrgId>, key: Option<TokenDigest>, asked: Asked, origin: &Origin) -> VerifiedKey {
+    let verified = match org {
+        Some(org) => judge(app, org, key, asked, origin.address),
         None => VerifiedKey { verdict: Verdict::NotFound, key: None },
+    };
+    if let (Verdict::Valid | Verdict::WrongProject | Verdict::InsufficientRole, Some(key)) =
+        (verified.verdict, verified.standing())
+    {
+        origin.proven.set(CallerId::ApiKey(key.id));
+    }
+    if verified.verdict != Verdict::Valid {
+        app.refused_verifications.count(verified.verdict.code(), origin.address);
+    }
+    verified
+}
+
+/// Logs how many keys were refused at a reverse proxy since the last time: one line for each error code and network.
+pub(super) fn log_refused(app: &App) {
+    for (refusal, count) in app.refused_verifications.take() {
+        let network = refusal.network.map_or_else(|| "other".to_owned(), |network| network.to_string());
+        tracing::info!(errorCode = refusal.code, network, count, "API keys were refused at a reverse proxy");
     }
 }
 

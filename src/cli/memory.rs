@@ -4,7 +4,9 @@ use std::panic;
 
 use rustix::io;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tracing::Level;
 
+use super::log;
 use crate::domain;
 
 /// Disables core dumps, including those that the system pipes to a program regardless of the limit, and stops other
@@ -19,10 +21,13 @@ pub fn tell_panics() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         let text = domain::panic::text(panic.payload());
-        if tracing::enabled!(tracing::Level::ERROR) {
+        if tracing::enabled!(Level::ERROR) {
             tracing::error!(place, "the program panicked, which is a bug in orgkeys: {text}");
         } else {
-            eprintln!("orgkeys: the program panicked at {place}, which is a bug in orgkeys: {text}");
+            log::print(
+                Level::ERROR,
+                &format!("orgkeys: the program panicked at {place}, which is a bug in orgkeys: {text}"),
+            );
         }
     }));
 }

@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod healthcheck;
 mod interrupt;
+mod lifecycle;
 mod log;
 mod memory;
 mod output;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde_json::json;
+use tracing::Level;
 
 use self::output::{Output, refuse_own_files, say, written};
 use self::shared_flags::SharedFlags;
@@ -123,7 +125,7 @@ impl CommandError {
 
     /// Says what is wrong, and returns the exit code.
     fn exit(self) -> ExitCode {
-        eprintln!("orgkeys: {}", self.problem);
+        log::print(Level::ERROR, &format!("orgkeys: {}", self.problem));
         ExitCode::from(self.code)
     }
 }
@@ -153,7 +155,8 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     memory::tell_panics();
     if let Err(error) = memory::forbid_images() {
-        eprintln!("orgkeys: core dumps could not be disabled ({error}); a core dump would contain keys and passwords");
+        let danger = "a core dump would contain keys and passwords";
+        log::print(Level::ERROR, &format!("orgkeys: core dumps could not be disabled ({error}); {danger}"));
         return ExitCode::FAILURE;
     }
     let parsed = command().try_get_matches().and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
@@ -213,7 +216,7 @@ impl CommandContext {
         };
         let resolved = resolve(&flags, &self.environment, self.config.as_deref())?;
         for warning in &resolved.warnings {
-            eprintln!("orgkeys: warning: {warning}");
+            log::print(Level::WARN, &format!("orgkeys: warning: {warning}"));
         }
         Ok(resolved)
     }

@@ -1,11 +1,13 @@
 //! `orgkeys serve`: starts the server, prints the first token once and the address, and stops on SIGTERM or SIGINT.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::lifecycle::{self, StopSignal};
 use super::output::say;
 use super::{CommandError, log};
 use crate::actions::bootstrap::{Start, TOKEN_TTL};
@@ -14,7 +16,9 @@ use crate::server::tls::Tls;
 use crate::server::{Server, clock};
 
 pub fn run(resolved: Resolved) -> Result<(), CommandError> {
+    let began = Instant::now();
     log::start(&resolved.settings);
+    let changed_settings = lifecycle::changed_settings(&resolved);
     // Blocking threads read and compute. Few operations hold one while a change is being committed (denials, new keys),
     // so six are enough.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(6).build()?;
@@ -24,6 +28,7 @@ pub fn run(resolved: Resolved) -> Result<(), CommandError> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let hangup = signal(SignalKind::hangup())?;
         let server = Server::start(resolved.settings, clock::system()).await?;
+        lifecycle::started(&server, &changed_settings).await;
         let scheme = if server.tls().is_some() { "https" } else { "http" };
         tokio::spawn(reload(hangup, server.tls().cloned()));
         show(&server, scheme)?;
@@ -32,12 +37,15 @@ pub fn run(resolved: Resolved) -> Result<(), CommandError> {
         // Without a service manager there is nothing to notify.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let signals = stop.clone();
-        tokio::spawn(async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        let signal = tokio::spawn(async move {
+            let name = tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" };
+            let at = Instant::now();
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
             signals.cancel();
+            StopSignal { name, at }
         });
-        server.run(stop).await;
+        let report = server.run(stop).await;
+        lifecycle::stopped(began, &signal.await?, report);
         Ok(())
     })
 }

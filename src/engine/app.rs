@@ -12,6 +12,7 @@ use super::pending::Pending;
 use super::polls::Polls;
 use super::record::{append_all, recorded, refuse, remember_use};
 use super::refusals::RefusalCounts;
+use super::refused_verifications::RefusedVerifications;
 use super::rule::Rule;
 use super::verifiers::Verifiers;
 use crate::crypto::sealed;
@@ -41,6 +42,7 @@ pub struct App {
     pub(crate) limits: Limits,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) refusals: Arc<RefusalCounts>,
+    pub(crate) refused_verifications: RefusedVerifications,
     pub(crate) verifiers: Verifiers,
     pub(crate) polls: Polls,
     /// The key that encrypts webhook secrets, once the key file was read.
@@ -65,6 +67,7 @@ impl App {
             store,
             limiter: Arc::new(Limiter::new(&limits)),
             refusals: Arc::default(),
+            refused_verifications: RefusedVerifications::default(),
             verifiers: Verifiers::default(),
             polls: Polls::default(),
             key: OnceLock::new(),

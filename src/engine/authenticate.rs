@@ -23,7 +23,7 @@ pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Re
         Credential::Token(text) => person(app, text)?,
         Credential::ApiKey(text) => service(app, text, &origin)?,
     };
-    Ok(Caller { identity, origin })
+    Ok(Caller::proven(identity, origin))
 }
 
 /// Takes one call from the rate limits of the credential, the user and the organization.

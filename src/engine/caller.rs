@@ -1,9 +1,11 @@
 //! The caller of an action, known only by a credential and never by what a request claims.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use crate::domain::audit::Actor;
-use crate::domain::id::{ApiKeyId, OrgId, OrgKeyId, TokenId, UserId};
+use crate::domain::id::{ApiKeyId, NodeId, OrgId, OrgKeyId, TokenId, UserId};
 
 /// Who makes a request, and where it came from.
 #[derive(Clone, Debug)]
@@ -67,9 +69,86 @@ pub struct Origin {
     pub address: Option<IpAddr>,
     /// The id of the request.
     pub request_id: Option<String>,
+    /// The caller, once it is proven.
+    pub proven: ProvenCaller,
+}
+
+impl Origin {
+    /// The origin of what is no request.
+    pub const NONE: Self = Self { address: None, request_id: None, proven: ProvenCaller(None) };
+}
+
+/// The caller of a request as the log names it: by an id, never by a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerId {
+    /// A user.
+    User(UserId),
+    /// An API key.
+    ApiKey(ApiKeyId),
+    /// A node.
+    Node(NodeId),
+}
+
+impl CallerId {
+    /// The name of the kind, as in the audit log.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::ApiKey(_) => "api_key",
+            Self::Node(_) => "node",
+        }
+    }
+}
+
+impl fmt::Display for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "{id}"),
+            Self::ApiKey(id) => write!(f, "{id}"),
+            Self::Node(id) => write!(f, "{id}"),
+        }
+    }
+}
+
+/// Where the id of a request's caller is stored when the caller is proven, so that the request's log line can name it.
+/// The default stores nothing.
+#[derive(Clone, Debug, Default)]
+pub struct ProvenCaller(Option<Arc<OnceLock<CallerId>>>);
+
+impl ProvenCaller {
+    /// Creates the place for the caller of one request.
+    #[must_use]
+    pub fn of_request() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Returns the caller, if it was proven.
+    #[must_use]
+    pub fn get(&self) -> Option<CallerId> {
+        self.0.as_ref()?.get().copied()
+    }
+
+    /// Stores the caller. The first one counts.
+    pub(crate) fn set(&self, caller: CallerId) {
+        if let Some(place) = &self.0 {
+            let _ = place.set(caller);
+        }
+    }
 }
 
 impl Caller {
+    /// Creates the caller of a request, who was proven to be `identity`. The id of a node is not part of its identity,
+    /// so it is stored where the node is found.
+    pub(crate) fn proven(identity: Identity, origin: Origin) -> Self {
+        match identity {
+            Identity::User { user, .. } | Identity::Proven { user } => origin.proven.set(CallerId::User(user)),
+            Identity::ApiKey { key, .. } => origin.proven.set(CallerId::ApiKey(key)),
+            Identity::Node { .. } | Identity::System => {}
+        }
+        Self { identity, origin }
+    }
+
     /// The command line, and the server itself.
     #[must_use]
     pub fn system() -> Self {

@@ -2,9 +2,9 @@
 //! itself.
 //!
 //! From the bottom up: rights, callers and errors (`rule`, `caller`, `error`); state in memory (`high_water`,
-//! `login_attempts`, `polls`); decisions (`access`, `limits`); counts and webhook deliveries (`refusals`, `outbox`);
-//! recording (`record`, `pending`); and the two ways in: [`app::App`] for callers, [`system::System`] for the server
-//! itself.
+//! `login_attempts`, `polls`); decisions (`access`, `limits`); counts and webhook deliveries (`refusals`,
+//! `refused_verifications`, `outbox`); recording (`record`, `pending`); and the two ways in: [`app::App`] for callers,
+//! [`system::System`] for the server itself.
 
 pub mod access;
 pub mod app;
@@ -20,6 +20,7 @@ pub mod pending;
 pub mod polls;
 mod record;
 pub mod refusals;
+mod refused_verifications;
 pub mod rule;
 pub mod system;
 pub mod verifiers;

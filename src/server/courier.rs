@@ -5,6 +5,7 @@ mod backoff;
 mod connect;
 mod http_sender;
 mod notifier;
+mod outages;
 mod resolver;
 pub mod schedule;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use http_sender::HttpSender;
 pub use notifier::DeliveryNotifier;
+use outages::Outages;
 pub use resolver::{Resolver, SystemResolver};
 use schedule::{LOOK, MAX_IN_FLIGHT, Schedule, TOGETHER};
 
@@ -49,6 +51,16 @@ pub struct Courier {
     unrecorded: Vec<Tried>,
     /// The webhooks whose secret cannot be decrypted, which was already logged.
     unopened: HashSet<WebhookId>,
+    outages: Outages,
+}
+
+/// The attempts that were in flight when the server stopped.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttemptsAtStop {
+    /// How many ended in time.
+    pub finished: usize,
+    /// How many were aborted. They are made again after the next start.
+    pub aborted: usize,
 }
 
 impl Courier {
@@ -64,20 +76,24 @@ impl Courier {
             attempts: HashMap::new(),
             unrecorded: Vec::new(),
             unopened: HashSet::new(),
+            outages: Outages::default(),
         }
     }
 
-    /// Sends what is due until `stop`.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Sends what is due until `stop`. Returns what became of the attempts in flight.
+    pub async fn run(mut self, stop: CancellationToken) -> AttemptsAtStop {
         while self.round(&stop).await {}
+        let in_flight = self.attempts.len();
         let _ = timeout(LAST, async {
             while let Some(ended) = self.tries.join_next_with_id().await {
                 self.take_in(ended);
             }
         })
         .await;
+        let aborted = self.attempts.len();
         self.tries.shutdown().await;
         self.record().await;
+        AttemptsAtStop { finished: in_flight - aborted, aborted }
     }
 
     /// Begins what is due, waits until something happens, and records it. Returns `false` when it is time to stop. Only
@@ -182,7 +198,9 @@ impl Courier {
         let (task, outcome) = ended.unwrap_or_else(|error| (error.id(), BROKEN));
         let Some((attempt, _)) = self.attempts.remove(&task) else { return };
         tracing::debug!(delivery = %attempt.id, webhook = %attempt.webhook, ?outcome, "a webhook delivery was attempted");
-        self.schedule.end(&attempt, &outcome, Instant::now());
+        let now = Instant::now();
+        self.outages.record(&attempt, &outcome, now);
+        self.schedule.end(&attempt, &outcome, now);
         self.unrecorded.push(attempt.ended(outcome));
     }
 

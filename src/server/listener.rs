@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -43,11 +44,23 @@ pub struct Listener {
     stop_timeout: Duration,
 }
 
+/// What became of the requests that were in progress when the server stopped.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestsAtStop {
+    /// How many were finished.
+    pub finished: usize,
+    /// How many were cut off, because they took longer than the stop timeout or their connection broke.
+    pub cut_off: usize,
+}
+
 struct Service {
     endpoint: BoxEndpoint<'static, Response>,
     tls: Option<Tls>,
     metrics: Arc<Metrics>,
     timeouts: Timeouts,
+    /// The connections with a request in progress at the stop: all, and those that have finished it.
+    busy_at_stop: AtomicUsize,
+    finished_at_stop: AtomicUsize,
 }
 
 /// Raises the limit of open files to the maximum permitted for the process.
@@ -70,9 +83,10 @@ impl Listener {
     ) -> Self {
         let timeouts =
             Timeouts { head: settings.header_timeout, request: settings.request_timeout, idle: settings.idle_timeout };
+        let (busy_at_stop, finished_at_stop) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self {
             bound,
-            service: Arc::new(Service { endpoint, tls, metrics, timeouts }),
+            service: Arc::new(Service { endpoint, tls, metrics, timeouts, busy_at_stop, finished_at_stop }),
             slots: Arc::new(Semaphore::new(settings.max_connections as usize)),
             stop_timeout: settings.stop_timeout,
         }
@@ -84,8 +98,9 @@ impl Listener {
         self.service.tls.as_ref()
     }
 
-    /// Accepts connections until `stop`, then lets requests in progress finish within the stop timeout.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Accepts connections until `stop`, then lets requests in progress finish within the stop timeout. Returns what
+    /// became of them.
+    pub async fn run(self, stop: CancellationToken) -> RequestsAtStop {
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let watching = self.service.tls.as_ref().map(|tls| tokio::spawn(tls.clone().watch(stop.clone())));
         while let Some((stream, peer, slot)) = self.next(&stop).await {
@@ -108,6 +123,9 @@ impl Listener {
         if let Some(watching) = watching {
             let _ = watching.await;
         }
+        let [busy, finished] =
+            [&self.service.busy_at_stop, &self.service.finished_at_stop].map(|count| count.load(Ordering::Relaxed));
+        RequestsAtStop { finished, cut_off: busy - finished }
     }
 
     /// Returns the next connection once there is a slot for it; `None` when it is time to stop.
@@ -184,8 +202,11 @@ impl Service {
         // Errors here are clients that disconnected or were too slow, so there is no one to report to.
         // A stop does not wait for connections without a request in progress.
         if stop.run_until_cancelled(connection.as_mut()).await.is_none() && deadlines.is_busy() {
+            self.busy_at_stop.fetch_add(1, Ordering::Relaxed);
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            if connection.await.is_ok() {
+                self.finished_at_stop.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -66,6 +66,17 @@ pub struct Server {
     stop_timeout: Duration,
 }
 
+/// What the server did between the order to stop and its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StopReport {
+    /// The requests that were in progress.
+    pub requests: listener::RequestsAtStop,
+    /// The attempts of webhook deliveries that were in flight.
+    pub attempts: courier::AttemptsAtStop,
+    /// How many of the jobs that run at a stop failed.
+    pub failed_jobs: usize,
+}
+
 /// Returns the options for opening the store under these settings.
 #[must_use]
 pub fn store_options(settings: &Settings) -> Options {
@@ -166,6 +177,13 @@ impl Server {
         Arc::clone(&self.system)
     }
 
+    /// Counts the organizations.
+    pub async fn organizations(&self) -> Result<i64, ActionError> {
+        let stats = Stats::new(Arc::clone(&self.system));
+        let counted = spawn_blocking(move || stats.organizations()).await;
+        counted.map_err(|ended| ActionError::internal(panicked(&ended)))?
+    }
+
     /// Returns the notifier that wakes the courier. Commits wake it by themselves.
     #[must_use]
     pub fn delivery_notifier(&self) -> DeliveryNotifier {
@@ -198,8 +216,9 @@ impl Server {
         done.map_err(|ended| ActionError::internal(panicked(&ended)))?
     }
 
-    /// Serves until `stop`, then finishes requests in progress, records pending counts and closes the database.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Serves until `stop`, then finishes requests in progress, records pending counts and closes the database. Returns
+    /// what was finished.
+    pub async fn run(self, stop: CancellationToken) -> StopReport {
         let keeping = tokio::spawn(run_jobs(Arc::clone(&self.jobs), stop.clone()));
         let carrying = self.courier.map(|courier| tokio::spawn(courier.run(stop.clone())));
         let carrying = async { Some(carrying?.await) };
@@ -215,16 +234,19 @@ impl Server {
                 stopping.cancel();
             }
         });
-        self.listener.run(stop).await;
-        let _ = tokio::join!(keeping, carrying, administering, telling);
+        let requests = self.listener.run(stop).await;
+        let (_, carried, ..) = tokio::join!(keeping, carrying, administering, telling);
         let jobs = self.jobs;
         let closed = spawn_blocking(move || {
-            for (job, error) in jobs.run_at_stop() {
+            let failures = jobs.run_at_stop();
+            for (job, error) in &failures {
                 tracing::error!(job, %error, "a job failed while the server stopped; the data that it would have written is lost");
             }
             drop((self.system, jobs));
+            failures.len()
         });
-        let _ = closed.await;
+        let attempts = carried.and_then(Result::ok).unwrap_or_default();
+        StopReport { requests, attempts, failed_jobs: closed.await.unwrap_or_default() }
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Tls {
 /// The modification time and the length of each of the two files.
 type Files = [Option<(SystemTime, u64)>; 2];
 
+/// The problem that was last logged, and the state of the files that have it.
+#[derive(Default)]
+struct LoggedProblem(Option<(Files, String)>);
+
 /// Loads the certificate and key if the settings name them. An error says which file failed and why.
 pub fn load(settings: &Settings) -> Result<Option<Tls>, String> {
     let (Some(cert), Some(key)) = (settings.tls_cert.clone(), settings.tls_key.clone()) else { return Ok(None) };
@@ -95,6 +99,7 @@ impl Tls {
     /// be used is ignored.
     pub async fn watch(self, stop: CancellationToken) {
         let mut files = self.files;
+        let mut logged = LoggedProblem::default();
         loop {
             let is_asked = tokio::select! {
                 () = stop.cancelled() => return,
@@ -110,13 +115,27 @@ impl Tls {
                     *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
                     tracing::info!("the TLS certificate was reloaded");
                     files = now;
+                    logged = LoggedProblem::default();
                 }
-                Err(problem) => tracing::warn!(
+                // They are read again and again, because a file may become readable without being changed.
+                Err(problem) if logged.is_new(now, &problem) || is_asked => tracing::warn!(
                     problem,
                     "the TLS files have changed but cannot be used; the previous certificate stays in use"
                 ),
+                Err(_) => {}
             }
         }
+    }
+}
+
+impl LoggedProblem {
+    /// Returns whether a problem must be logged, because the files or the problem have changed since it was logged.
+    fn is_new(&mut self, files: Files, problem: &str) -> bool {
+        let is_new = self.0.as_ref().is_none_or(|(before, text)| *before != files || text != problem);
+        if is_new {
+            self.0 = Some((files, problem.to_owned()));
+        }
+        is_new
     }
 }
 
@@ -125,4 +144,28 @@ fn look(cert: &Path, key: &Path) -> Files {
         let meta = std::fs::metadata(path).ok()?;
         Some((meta.modified().ok()?, meta.len()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_with_the_files_is_logged_once_until_it_or_the_files_change() {
+        let file = |seconds: u64, length: u64| Some((SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), length));
+        let (bad, worse) = ([file(1, 100), file(1, 200)], [file(2, 100), file(1, 200)]);
+        let mut logged = LoggedProblem::default();
+        for (files, problem, is_new) in [
+            (bad, "they do not match", true),
+            (bad, "they do not match", false),
+            (bad, "it cannot be read", true),
+            (bad, "it cannot be read", false),
+            (worse, "it cannot be read", true),
+            (worse, "it cannot be read", false),
+            ([file(2, 100), None], "it cannot be read", true),
+            (bad, "they do not match", true),
+        ] {
+            assert_eq!(logged.is_new(files, problem), is_new, "{files:?}: {problem}");
+        }
+    }
 }

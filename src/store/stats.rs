@@ -6,6 +6,11 @@ use super::webhook::FAILING;
 use super::{ReadTx, StoreError};
 use crate::domain::time::Time;
 
+/// Returns how many organizations there are.
+pub fn orgs(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
+    Ok(tx.row("SELECT count(*) FROM org", [], count)?.unwrap_or(0))
+}
+
 /// Returns how many organization keys there are.
 pub fn org_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT count(*) FROM org_key", [], count)?.unwrap_or(0))

@@ -24,7 +24,7 @@ use orgkeys::engine::app::App;
 use orgkeys::engine::environment::Environment;
 use orgkeys::engine::system::System;
 use orgkeys::server::courier::DeliveryNotifier;
-use orgkeys::server::{Server as Running, clock, store_options};
+use orgkeys::server::{Server as Running, StopReport, clock, store_options};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -63,7 +63,7 @@ pub struct Server {
     clock: Arc<StillClock>,
     client: Client<HttpConnector, Full<Bytes>>,
     stop: CancellationToken,
-    running: JoinHandle<()>,
+    running: JoinHandle<StopReport>,
     flags: Flags,
     folder: Arc<TempDir>,
 }

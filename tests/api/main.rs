@@ -61,6 +61,7 @@ mod password_work;
 mod projects;
 mod races;
 mod rates;
+mod refused_verifications;
 mod retention;
 mod session_ends;
 mod sessions;

@@ -295,6 +295,12 @@ fn whole_run(log_format: &str) {
     canary.saw_files(&home, "after a kill");
     let log = home.log();
     assert!(log.contains("answered") && log.lines().count() > 50, "little was logged: {log}");
+    for line in ["the server has started", "the server has stopped", "refused at a reverse proxy"] {
+        assert!(log.contains(line), "{line} was not logged: {log}");
+    }
+    for field in ["errorCode", "callerKind", "callerId"] {
+        assert!(log.contains(field), "{field} was not logged: {log}");
+    }
     canary.look();
 }
 

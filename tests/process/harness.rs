@@ -21,7 +21,7 @@ use tempfile::TempDir;
 pub use self::http::{Answer, answer, answer_of, ask, call};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A test's own folder, in which the database is or will be.
 pub struct Home {

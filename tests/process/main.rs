@@ -23,6 +23,7 @@ mod installer;
 mod key_file;
 mod kill9;
 mod leftovers;
+mod log;
 mod memory;
 mod moved_database;
 mod names;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::harness::{Answer, Home, Owner, Server, answer, integrity, sqlite};
+use crate::log::lines;
 
 /// A request without its last byte, after the server has asked for the body.
 fn half_a_request(server: &Server, owner: &Owner) -> TcpStream {
@@ -24,6 +25,13 @@ fn half_a_request(server: &Server, owner: &Owner) -> TcpStream {
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"{").expect("sent");
     stream
+}
+
+/// How many requests the server finished and how many it cut off at its stop, by its log.
+fn requests_at_stop(home: &Home) -> (u64, u64) {
+    let stopped = lines(home, "the server has stopped").pop().expect("a line");
+    let count = |name: &str| stopped[name].as_u64().expect("a count");
+    (count("requestsFinished"), count("requestsCutOff"))
 }
 
 #[test]
@@ -60,6 +68,7 @@ fn a_request_that_has_begun_is_answered_during_shutdown() {
     let Answer { status, body, .. } = answer(stream).expect("an answer");
     assert_eq!((status, body.starts_with(b"{\"events\":[")), (200, true));
     assert_eq!(server.ended().0, Some(0));
+    assert_eq!(requests_at_stop(&home), (1, 0));
     assert!(home.done(&["audit", "export"]).contains("event.list"));
 }
 
@@ -98,6 +107,7 @@ fn stalled_connections_are_closed_after_stop_timeout() {
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(8), "it took {took:?}");
     drop((silent, half, body));
     assert!(home.log().contains("some connections did not finish within stop_timeout"), "{}", home.log());
+    assert_eq!(requests_at_stop(&home), (0, 1), "a head that has not arrived is no request");
     assert_eq!(home.files(), ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"]);
 }
 

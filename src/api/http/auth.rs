@@ -102,7 +102,7 @@ fn register_bearer(registry: &mut Registry) {
 fn caller(request: &Request, limited: bool) -> Result<Caller, Error> {
     let app = request.data::<Arc<App>>().ok_or_else(|| Error::internal("no app beside the request"))?;
     // On this thread: moving to another and back costs more than the lookup.
-    let caller = authenticate::authenticate(app, credential(request)?, origin(request))?;
+    let caller = authenticate::authenticate(app, credential(request)?, origin(request).clone())?;
     if limited {
         authenticate::admit(app, &caller)?;
     }

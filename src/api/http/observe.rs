@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use ipnet::IpNet;
@@ -18,7 +18,7 @@ use super::metrics::{ACCEPTED, Metrics, SIGNED};
 use crate::crypto::secret;
 use crate::domain::panic;
 use crate::engine::app::App;
-use crate::engine::caller::Origin;
+use crate::engine::caller::{CallerId, Origin, ProvenCaller};
 use crate::engine::error::Error;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -35,13 +35,14 @@ pub struct From(pub Origin);
 
 impl<'a> FromRequest<'a> for From {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self(origin(request)))
+        Ok(Self(origin(request).clone()))
     }
 }
 
 /// Returns the origin of a request, as this middleware determined it.
-pub fn origin(request: &Request) -> Origin {
-    request.data::<Origin>().cloned().unwrap_or_default()
+pub fn origin(request: &Request) -> &Origin {
+    static NONE: Origin = Origin::NONE;
+    request.data::<Origin>().unwrap_or(&NONE)
 }
 
 /// The outermost middleware.
@@ -79,8 +80,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let observation = Observation::now(&self.observer, &request);
-        let origin = Origin { address: observation.address, request_id: Some(observation.id.clone()) };
-        request.set_data(origin);
+        request.set_data(observation.origin());
         let family = Family::of(request.uri().path());
         let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         let mut response = match called {
@@ -109,43 +109,73 @@ struct Observation<'o> {
     id: String,
     method: Method,
     address: Option<IpAddr>,
+    caller: ProvenCaller,
     started: Instant,
     waits: bool,
 }
 
 impl<'o> Observation<'o> {
     fn now(observer: &'o Observer, request: &Request) -> Self {
-        let (id, address) = (observer.request_id(request), observer.client(request));
-        Self { observer, id, method: request.method().clone(), address, started: Instant::now(), waits: true }
+        let (id, address, method) = (observer.request_id(request), observer.client(request), request.method().clone());
+        let caller = ProvenCaller::of_request();
+        Self { observer, id, method, address, caller, started: Instant::now(), waits: true }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { address: self.address, request_id: Some(self.id.clone()), proven: self.caller.clone() }
     }
 
     fn answered(mut self, response: &Response) {
         self.waits = false;
         // The path is not logged: a client may have put a secret in place of an id.
         let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
+        let code = response.data::<Code>().map(|code| code.0.as_str());
         if let Some((_, call)) = SIGNED.iter().find(|(signed, _)| *signed == operation) {
-            let code = response.data::<Code>().map_or(ACCEPTED, |code| &code.0);
-            self.observer.metrics.signed_call(call, code);
+            self.observer.metrics.signed_call(call, code.unwrap_or(ACCEPTED));
         }
-        self.note(operation, response.status().as_u16(), "answered");
+        self.note(operation, response.status().as_u16(), code, "answered");
     }
 
-    fn note(&self, operation: &'static str, status: u16, what: &str) {
+    fn note(&self, operation: &'static str, status: u16, code: Option<&str>, what: &str) {
         let (id, method, took) = (&self.id, known(&self.method), self.started.elapsed());
         self.observer.metrics.answered(operation, status, took);
-        let (ms, client) = (took.as_secs_f64() * 1_000.0, self.address.map(tracing::field::display));
+        let (ms, client) = (milliseconds(took), self.address.map(tracing::field::display));
+        let caller = self.caller.get();
+        let (kind, caller) = (caller.map(CallerId::kind), caller.map(tracing::field::display));
+        // The level is part of the static description of a line.
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    id,
+                    method,
+                    operation,
+                    status,
+                    errorCode = code,
+                    ms,
+                    client,
+                    callerKind = kind,
+                    callerId = caller,
+                    "{what}"
+                )
+            };
+        }
         if FREQUENT.contains(&operation) {
-            tracing::debug!(id, method, operation, status, ms, client, "{what}");
+            log!(debug);
         } else {
-            tracing::info!(id, method, operation, status, ms, client, "{what}");
+            log!(info);
         }
     }
+}
+
+/// Returns a duration in milliseconds, rounded to two decimals.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
 impl Drop for Observation<'_> {
     fn drop(&mut self) {
         if self.waits {
-            self.note("none", UNANSWERED, "no response: the connection was closed");
+            self.note("none", UNANSWERED, None, "no response: the connection was closed");
         }
     }
 }
@@ -202,5 +232,24 @@ impl Observer {
             }
         }
         Some(client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_logged_in_milliseconds_with_two_decimals() {
+        for (nanoseconds, logged) in [
+            (0, "0.0"),
+            (4_999, "0.0"),
+            (5_001, "0.01"),
+            (1_234_567, "1.23"),
+            (29_995_001, "30.0"),
+            (86_400_000_000_000, "86400000.0"),
+        ] {
+            assert_eq!(format!("{:?}", milliseconds(Duration::from_nanos(nanoseconds))), logged, "{nanoseconds}");
+        }
     }
 }

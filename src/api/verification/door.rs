@@ -79,7 +79,7 @@ pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
         Err(hint) => (None, nothing, Some(hint)),
     };
     let key = presented(request.headers()).and_then(|key| secret::SecretKind::ApiKey.digest(key));
-    let verified = verification::present(app, org, key, asked, origin(request).address);
+    let verified = verification::present(app, org, key, asked, origin(request));
     metrics.verified(verified.verdict);
     Door { verified, hint }
 }
