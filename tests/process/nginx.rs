@@ -152,7 +152,8 @@ fn only_a_valid_key_of_the_organization_gets_past_nginx() {
         &[("X-Api-Key", never)],
         &[basic],
         &[("Authorization", bearer.as_str()), basic],
-        &[("X-Api-Key", secret.as_str()), ("X-Api-Key", never)],
+        // Of two headers, nginx before 1.23 passes the first on, and later versions both as one.
+        &[("X-Api-Key", never), ("X-Api-Key", secret.as_str())],
     ] {
         let answer = nginx.get(headers);
         // nginx itself refuses two Authorization headers.
