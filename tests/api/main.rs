@@ -28,6 +28,7 @@ mod deploy_metrics;
 mod docs;
 mod events;
 mod examples;
+mod fresh_server;
 mod full_disk;
 mod harness;
 mod http;
