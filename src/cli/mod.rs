@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod backup;
+mod client;
 mod clock;
 mod doctor;
 mod healthcheck;
@@ -16,7 +17,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::actions::open::open;
@@ -122,10 +123,14 @@ pub fn main() -> ExitCode {
         eprintln!("orgkeys: core dumps could not be disabled ({error}); a core dump would contain keys and passwords");
         return ExitCode::FAILURE;
     }
-    let cli = Cli::parse();
+    let matches = commands().get_matches();
     let environment: Texts = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    if let Some(code) = client::run(&matches, &environment) {
+        return code;
+    }
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let config = cli.config.or_else(|| environment.get("ORGKEYS_CONFIG").map(PathBuf::from));
     let context = CommandContext { config, environment, json: cli.json };
     match run(cli.command, &context) {
@@ -135,6 +140,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Every command, those that call a server included.
+fn commands() -> clap::Command {
+    client::extend(Cli::command(), std::env::args_os())
 }
 
 fn run(command: Command, context: &CommandContext) -> Result<ExitCode, CommandError> {
@@ -157,7 +167,7 @@ fn run(command: Command, context: &CommandContext) -> Result<ExitCode, CommandEr
             say(crate::api::http::document::text().trim_end());
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "orgkeys", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut commands(), "orgkeys", &mut std::io::stdout());
         }
     }
     Ok(ExitCode::SUCCESS)
