@@ -24,10 +24,10 @@ grep -q '^okr_\|^refresh_token = "okr_' .config/orgkeys/profiles.toml || fail "t
 
 # The tail follows, and the session can be ended.
 unset XDG_CONFIG_HOME
-orgkeys audit tail -f >tail &
-eventually grep -q 'apikey' tail
-orgkeys project create Shop >project
-eventually grep -q "$(cut -f 1 project)" tail
+orgkeys audit tail -f >followed &
+eventually grep -q apikey followed
+orgkeys project create Shop >made-project
+eventually grep -q "$(cut -f 1 made-project)" followed
 orgkeys logout
 ! orgkeys whoami 2>refused || fail "the session was not ended"
 stop

@@ -121,7 +121,7 @@ pub fn say_secret(secret: &str) -> io::Result<()> {
 
 /// Writes a note for people to standard error, where it does not disturb a pipe.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", lines(text));
+    let _ = writeln!(io::stderr(), "{}", one_line(text));
 }
 
 fn say_each(lines: impl Iterator<Item = String>) -> Outcome<()> {

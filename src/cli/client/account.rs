@@ -27,7 +27,7 @@ pub fn commands() -> [Command; 3] {
             "Sign in to a server and keep the session in a profile. The password is asked for on the terminal; without one it \
              is the first line of standard input. The session is renewed by itself, and ends after 30 days without a call.",
         )
-        .args(args().into_iter().filter(|arg| !["output", "dry-run"].contains(&arg.get_id().as_str())))
+        .args(args().into_iter().filter(|arg| !["output", "json", "dry-run"].contains(&arg.get_id().as_str())))
         .arg(Arg::new("email").long("email").value_name("EMAIL").help("Your email address, if you do not want to be asked"))
         .arg(
             Arg::new("token-command")
@@ -47,11 +47,14 @@ pub fn commands() -> [Command; 3] {
 
 /// Signs in.
 pub fn log_in(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches)?;
+    let flags = CallFlags::read(matches, context.json)?;
     let document = document()?;
     let profiles = context.store.load()?;
     let (name, server, profile) = place(context, &flags, &profiles)?;
     let ca = flags.selection.ca.clone().or(profile.ca);
+    if flags.selection.ca.is_some() && !server.is_https() {
+        return Err(Failure::usage(format!("--ca is for https, and {server} is not encrypted")));
+    }
     if server.is_exposed() {
         note(&format!("orgkeys: warning: {server} is not encrypted: others on the network can read your password"));
     }
@@ -133,7 +136,7 @@ fn with_password(
 
 /// Signs out.
 pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches)?;
+    let flags = CallFlags::read(matches, context.json)?;
     let document = document()?;
     let mut client = context.client(&flags, &document)?;
     let name = client.target.profile.clone();
@@ -167,7 +170,7 @@ pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
 
 /// Shows the caller.
 pub fn who_am_i(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches)?;
+    let flags = CallFlags::read(matches, context.json)?;
     let document = document()?;
     let mut client = context.client(&flags, &document)?;
     if flags.dry_run {

@@ -77,6 +77,7 @@ pub fn extend(audit: Command) -> Command {
                 .help("Begin after this event, without a gap; 0 is the oldest"),
         )
         .args(args());
+    let audit = audit.about("List and follow a server's audit log; verify and export that of the local database");
     audit
         .subcommand(explained(list, "orgkeys audit list --limit 20"))
         .subcommand(explained(tail, "orgkeys audit tail -f"))
@@ -92,7 +93,7 @@ pub fn run(context: &Context<'_>, matches: &ArgMatches) -> Option<Outcome<Exit>>
 }
 
 fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches)?;
+    let flags = CallFlags::read(matches, context.json)?;
     let (after, limit) = (matches.get_one::<u64>("after").copied(), matches.get_one::<u64>("limit").copied());
     let document = document()?;
     let mut client = context.client(&flags, &document)?;
@@ -159,7 +160,7 @@ fn page(client: &Client<'_>, after: u64, limit: u64) -> Outcome<Request> {
 }
 
 fn tail(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches)?;
+    let flags = CallFlags::read(matches, context.json)?;
     let follows = matches.get_flag("follow");
     if follows && flags.format == Some(Format::Json) {
         return Err(Failure::usage("-o json needs an end, which -f has not: use -o jsonl"));

@@ -28,7 +28,7 @@ pub struct CallFlags {
 }
 
 /// The flags of every call.
-pub fn args() -> [Arg; 5] {
+pub fn args() -> [Arg; 6] {
     [
         Arg::new("url").long("url").value_name("URL").help("The server's URL [env: ORGKEYS_URL]"),
         Arg::new("profile").long("profile").value_name("NAME").help("The profile to use: see `orgkeys profile list`"),
@@ -43,6 +43,7 @@ pub fn args() -> [Arg; 5] {
             .value_name("FORMAT")
             .value_parser(PossibleValuesParser::new(Format::ALL.map(|(name, _)| name)))
             .help("The output format [default: table on a terminal, tsv in a pipe]"),
+        Arg::new("json").long("json").action(ArgAction::SetTrue).help("The same as -o json"),
         Arg::new("dry-run")
             .long("dry-run")
             .action(ArgAction::SetTrue)
@@ -69,10 +70,11 @@ pub fn explained(command: Command, example: &str) -> Command {
 
 impl CallFlags {
     /// Reads the flags of the command that was given.
-    pub fn read(matches: &ArgMatches) -> Outcome<Self> {
+    ///
+    /// `json` says whether `--json` was given anywhere on the command line.
+    pub fn read(matches: &ArgMatches, json: bool) -> Outcome<Self> {
         let text = |name: &str| given::<String>(matches, name);
         let format = text("output").as_deref().and_then(Format::parse);
-        let json = given(matches, "json").unwrap_or(false);
         let format = match (format, json) {
             (Some(format), true) if format != Format::Json => {
                 return Err(Failure::usage("--json and --output name different formats: leave out one of them"));
@@ -93,6 +95,19 @@ impl CallFlags {
     pub fn out_file(&self) -> Outcome<Option<OutFile>> {
         self.out.as_deref().map(OutFile::create).transpose()
     }
+}
+
+/// Whether `--json` was given, before or after the names of the command.
+pub fn wants_json(matches: &ArgMatches) -> bool {
+    given(matches, "json").unwrap_or(false) || matches.subcommand().is_some_and(|(_, below)| wants_json(below))
+}
+
+/// Adds the flags that a command does not have yet.
+pub fn with_args(command: Command, args: impl IntoIterator<Item = Arg>) -> Command {
+    args.into_iter().fold(command, |command, arg| {
+        let has_it = command.get_arguments().any(|known| known.get_id() == arg.get_id());
+        if has_it { command } else { command.arg(arg) }
+    })
 }
 
 /// Returns the subcommand that was given, which clap requires.

@@ -26,7 +26,7 @@ use crate::client::session::Client;
 use crate::client::target::{names_server, resolve};
 use crate::config::Texts;
 
-use self::flags::{CallFlags, chosen};
+use self::flags::{CallFlags, chosen, wants_json};
 
 /// Words on a command line for which every operation must be known. For all others the document is not read.
 const NEEDS_OPERATIONS: [&str; 4] = ["api", "help", "completions", "man"];
@@ -46,8 +46,9 @@ pub fn extend(command: Command, words: impl Iterator<Item = OsString>) -> Comman
 
 /// Runs a command that calls a server; `None` if the command line has another one.
 pub fn run(matches: &ArgMatches, environment: &Texts) -> Option<ExitCode> {
+    let store = Store::new(|name| filled(environment, name));
+    let context = Context { environment, store, json: wants_json(matches) };
     let (noun, matches) = matches.subcommand()?;
-    let context = Context { environment, store: Store::new(|name| filled(environment, name)) };
     let done = match noun {
         "api" => api::run(&context, matches),
         "login" => account::log_in(&context, matches),
@@ -76,6 +77,8 @@ pub fn run(matches: &ArgMatches, environment: &Texts) -> Option<ExitCode> {
 struct Context<'a> {
     environment: &'a Texts,
     store: Store,
+    /// Whether `--json` was given.
+    json: bool,
 }
 
 impl Context<'_> {
@@ -132,7 +135,7 @@ fn user(context: &Context<'_>, matches: &ArgMatches) -> Option<Outcome<Exit>> {
     let (name, matches) = matches.subcommand()?;
     let verb: &Verb = USER.iter().find(|verb| verb.name == name)?;
     if name == "list" {
-        let flags = match CallFlags::read(matches) {
+        let flags = match CallFlags::read(matches, context.json) {
             Ok(flags) => flags,
             Err(failure) => return Some(Err(failure)),
         };

@@ -13,7 +13,7 @@ use crate::client::rows::plain;
 /// The command.
 pub fn command() -> Command {
     let name = || Arg::new("name").required(true).value_name("NAME").help("The profile");
-    let format = args().into_iter().filter(|arg| arg.get_id() == "output");
+    let format = args().into_iter().filter(|arg| arg.get_id() == "output" || arg.get_id() == "json");
     Command::new("profile")
         .about("List, choose and delete profiles: servers that you have signed in to")
         .subcommand_required(true)
@@ -68,7 +68,7 @@ fn delete(profiles: &mut Profiles, name: &str) -> Outcome<()> {
 }
 
 fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<()> {
-    let format = CallFlags::read(matches)?.format();
+    let format = CallFlags::read(matches, context.json)?.format();
     let profiles = context.store.load()?;
     let rows: Vec<Value> = profiles
         .profiles

@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
-use super::flags::{CallFlags, args, explained, fill_organization, out_arg, show_request};
+use super::flags::{CallFlags, args, explained, fill_organization, out_arg, show_request, with_args};
 use super::{Context, block_on, document};
 use crate::client::compose::{Values, compose};
 use crate::client::document::Operation;
@@ -28,7 +28,7 @@ pub fn noun(noun: &Noun) -> Command {
 pub fn extend(noun: Command, verb: &Verb) -> Command {
     let has_local = noun.find_subcommand(verb.name).is_some();
     let add = |command: Command| {
-        let command = command.args(verb.inputs.iter().map(arg)).args(args());
+        let command = with_args(command.args(verb.inputs.iter().map(arg)), args());
         match verb.shows {
             Shows::Secret { .. } => command.arg(out_arg("Write the secret to this new file, with mode 0600")),
             _ => command,
@@ -58,7 +58,7 @@ fn arg(input: &Input) -> Arg {
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches)?;
+    let flags = CallFlags::read(matches, context.json)?;
     let document = document()?;
     let operation = document.operation(verb.operation)?;
     let mut values = values(verb, matches)?;
