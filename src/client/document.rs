@@ -10,10 +10,8 @@ pub const SECRET_FIELDS: [&str; 6] =
     ["password", "currentPassword", "token", "refreshToken", "refresh_token", "apiKey"];
 
 /// Flags of every call, so a field with one of these names gets another flag.
-const TAKEN: [&str; 13] = [
-    "url", "profile", "ca", "output", "dry-run", "body", "out", "include", "config", "json", "database", "help",
-    "version",
-];
+const TAKEN: [&str; 12] =
+    ["url", "profile", "ca", "output", "dry-run", "body", "out", "include", "config", "json", "database", "help"];
 
 /// The names of the path parameters for the organization.
 const ORGANIZATION: [&str; 3] = ["orgId", "idOrg", "organizationId"];

@@ -339,7 +339,7 @@ async fn orgkeys_api_sends_and_prints_every_example() {
     assert_eq!(world.examples.len(), operations().len());
     for (operation, told) in &world.examples {
         let mut expected = file[operation].clone();
-        if let Some(answers) = expected["answers"].as_object_mut().filter(|answers| answers.contains_key("429")) {
+        if let Some(answers) = expected.get_mut("answers").and_then(Value::as_object_mut) {
             // That one needs a server with other limits, except for signing in.
             if told["answers"].get("429").is_none() {
                 answers.shift_remove("429");
