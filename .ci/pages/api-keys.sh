@@ -1,7 +1,9 @@
-# nginx has the page's lines, and an application behind it that says what it was told about the key.
-proxy=127.0.0.1:$(free_port) application=127.0.0.1:$(free_port)
+# nginx and Caddy have the page's lines. An application is behind each.
+nginx=127.0.0.1:$(free_port) caddy=127.0.0.1:$(free_port) application=127.0.0.1:$(free_port)
+diff <(block nginx) "$ROOT/deploy/nginx-auth.conf" >&3 || fail "the page's lines for nginx are not those of deploy/nginx-auth.conf"
 replace 127.0.0.1:3000 "$SERVER" "the server listens on a free port"
-replace 127.0.0.1:8080 "$proxy" "nginx listens on a free port"
+replace 127.0.0.1:8080 "$nginx" "nginx listens on a free port"
+replace app.example.org "http://$caddy" "so does Caddy, and without a certificate"
 replace 127.0.0.1:9000 "$application" "so does the application"
 serve
 replace 'organization=org-...' "organization=$ORGANIZATION" "the page says to put the id there"
@@ -23,19 +25,25 @@ http {
     access_log off;
     client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
     $(block nginx)
-    server {
-        listen $application;
-        location / { return 200 "\$http_x_orgkeys_organization \$http_x_orgkeys_key \$http_x_orgkeys_role [\$http_x_orgkeys_projects\$http_x_api_key]\n"; }
-    }
 }
 END
-nginx -e nginx.log -p "$HOME" -c "$HOME/nginx.conf" &
-ask() { curl -sS -w '%{http_code}' -H "X-Orgkeys-Key: forged" -H "X-Orgkeys-Projects: forged" "$@" "http://$proxy/"; }
-eventually curl -sS -o nothing "http://$proxy/" 2>nginx-start
-[ "$(ask -H "x-api-key: $own")" = "$ORGANIZATION 1 0 []"$'\n'200 ] || fail "nginx does not let a valid key through: $(ask -H "x-api-key: $own")"
-[[ $(ask) == *401 ]] || fail "nginx lets a request without a key through"
-# The successor was deleted.
-[[ $(ask -H "x-api-key: $(field apiKey <rotated.json)") == *401 ]] || fail "nginx lets a deleted key through"
+{ printf '{\n\tadmin off\n\tauto_https off\n\tservers {\n\t\tmax_header_size 64KiB\n\t}\n}\n'; block caddyfile; } >Caddyfile
+
+# What gets past a proxy, and what the application then reads: through PROXY ADDRESS COMMAND ...
+through() {
+    if ! command -v "$1" >/dev/null; then
+        [ -z "${ORGKEYS_TEST_NEEDS_ALL-}" ] || fail "$1 is not installed, and ORGKEYS_TEST_NEEDS_ALL is set"
+        echo "$PAGE: skipped: $1 is not installed" >&3
+        return
+    fi
+    "${@:3}" >"$1.log" 2>&1 &
+    eventually curl -sS -o nothing "http://$2/" 2>not-yet
+    # The successor was deleted.
+    python3 "$ROOT/tests/proxies/check.py" "$2" "$application" "$ORGANIZATION" "$own" "$(field apiKey <rotated.json)" >checks ||
+        fail "$1: $(cat checks)"
+}
+through nginx "$nginx" nginx -e nginx.log -p "$HOME" -c "$HOME/nginx.conf"
+through caddy "$caddy" caddy run --config Caddyfile --adapter caddyfile
 
 # The text for secret scanners, and the program that computes the checksum.
 grep -qP -- "$(block "" | grep '^\\b')" created.json || fail "the regular expression does not find the key"

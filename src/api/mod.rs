@@ -87,7 +87,24 @@ pub enum Group {
     Server,
 }
 
-/// Every group of operations, in the order of the document.
+impl Group {
+    /// All groups, in the order in which an organization comes to use them. The documentation page shows them in this
+    /// order.
+    const IN_ORDER_OF_USE: [Self; 10] = [
+        Self::OrgKeys,
+        Self::Nodes,
+        Self::ApiKeys,
+        Self::Projects,
+        Self::People,
+        Self::Sessions,
+        Self::Webhooks,
+        Self::Events,
+        Self::Audit,
+        Self::Server,
+    ];
+}
+
+/// Every group of operations, in the order of the document's paths.
 pub type Apis = (
     account::AccountApi,
     session::SessionApi,

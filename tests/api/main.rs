@@ -32,6 +32,7 @@ mod docs;
 mod email_addresses;
 mod events;
 mod examples;
+mod fresh_server;
 mod full_disk;
 mod harness;
 mod http;

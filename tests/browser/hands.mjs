@@ -25,6 +25,7 @@ export class Keyboard {
     async write(target, text) {
         await this.#reach(target);
         await this.page.keyboard.press("Control+A");
+        await this.page.keyboard.press("Delete");
         await this.page.keyboard.type(text);
     }
     async choose(target, option) {

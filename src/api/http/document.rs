@@ -22,19 +22,19 @@ mod examples;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use poem_openapi::OpenApi;
 use poem_openapi::registry::{MetaOperation, MetaResponse, MetaTag, Registry};
+use poem_openapi::{OpenApi, Tags};
 use serde_json::{Map, Value, json};
 
 use super::auth;
-use crate::api::Apis;
+use crate::api::{Apis, Group};
 
 const DESCRIPTION: &str = "orgkeys holds an organization's keys. Administrators create RSA keys, and nodes sign their \
     registration with one to prove their identity. Services present API keys, which orgkeys verifies. Every action is \
     recorded in a tamper-evident audit log.\n\n\
-    To try the API here, press **Authorize**, paste the access token that the server printed at its first start into \
-    `bearerAuth`, and call `getProfile`. It returns the id of your organization, which most other calls need. \
-    `orgkeys sign` prints the request body for `registerNode`.\n\n\
+    To try the API here, press **Authorize** and paste the access token that the server printed at its first start into \
+    `bearerAuth`. The page then fills in your organization's id wherever a call needs it. In the examples, replace what \
+    ends in three dots, such as `oka_...`. `orgkeys sign` prints the request body for `registerNode`.\n\n\
     **Roles.** Each user and each API key has one role: USER 0, BILLING 1, WORKSPACES 2, ADMINISTRATOR 254 or OWNER 255. A \
     higher role includes all rights of the lower ones. You cannot grant, change or revoke a role above your own.\n\n\
     **Audit log.** A 2xx response means that the change and its audit entry have been committed to disk in one transaction. \
@@ -101,13 +101,10 @@ fn security_schemes(registry: &Registry) -> Map<String, Value> {
     schemes.into_iter().map(|(name, scheme)| ((*name).to_string(), json!(scheme))).collect()
 }
 
-/// Returns the tags in the order of their operations.
+/// Returns the tags in the order of their use, which is also the order in which Swagger UI shows them.
 fn tags(registry: &Registry) -> Vec<&MetaTag> {
-    let order = Apis::meta().into_iter().flat_map(|api| api.paths).flat_map(|path| path.operations);
-    let order: Vec<&str> = order.flat_map(|operation| operation.tags).collect();
-    let mut tags: Vec<_> = registry.tags.iter().collect();
-    tags.sort_by_key(|tag| order.iter().position(|name| *name == tag.name));
-    tags
+    let tag = |group: &Group| registry.tags.iter().find(|tag| tag.name == group.name());
+    Group::IN_ORDER_OF_USE.iter().filter_map(tag).collect()
 }
 
 fn paths() -> Value {

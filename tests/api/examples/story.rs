@@ -141,9 +141,11 @@ fn nodes(sign: &impl Fn(&str) -> String) -> Vec<Step> {
 fn projects() -> Vec<Step> {
     let page = json!({ "organizationId": ORG, "skip": 0, "take": 20 });
     let change = json!({
-        "id": 1, "name": "Deploys", "startDate": "2024-01-15T10:30:00.000Z", "expireDate": "2025-01-15T10:30:00.000Z",
+        "id": 1, "name": "Deploys", "startDate": "2024-01-15T10:30:00.000Z", "expireDate": "2099-01-15T10:30:00.000Z",
         "hasExpireTime": true, "roleId": 0, "listProjectsId": [PROJECT], "disabled": false, "note": "for the pipeline",
     });
+    let mut whole = change.clone();
+    whole["listProjectsId"] = json!([]);
     let mut backwards = change.clone();
     let mut unknown = change.clone();
     unknown["id"] = json!(999);
@@ -159,8 +161,8 @@ fn projects() -> Vec<Step> {
         ada("putProjectMember", json!({ "projectId": PROJECT, "userId": GRACE })).with(json!({ "role": "READER" })).refused(),
         ada("removeProjectMember", json!({ "projectId": PROJECT, "userId": GRACE })),
         ada("createApiKey", json!({ "organizationId": ORG })).with(json!({
-            "listProjectsId": [PROJECT], "roleId": 0,
-            "userApiKey": { "apiName": "Deploys", "hasExpireTime": true, "expireDateTime": "2025-01-15T10:30:00.000Z" },
+            "listProjectsId": [], "roleId": 0,
+            "userApiKey": { "apiName": "Deploys", "hasExpireTime": true, "expireDateTime": "2099-01-15T10:30:00.000Z" },
         })),
         ada("createApiKey", json!({ "organizationId": ORG })).with(json!({
             "listProjectsId": [PROJECT], "roleId": 0,
@@ -171,7 +173,8 @@ fn projects() -> Vec<Step> {
         ada("verifyPresentedApiKey", json!({ "organization": ORG, "role": 254 })).by(API_KEY).refused(),
         ada("verifyApiKey", json!({})).with(json!({ "apiKey": API_KEY, "projectId": PROJECT, "role": 0 })),
         ada("verifyPresentedApiKey", json!({ "organization": ORG, "project": PROJECT, "role": 0 })).by(API_KEY),
-        ada("updateApiKey", json!({ "organizationId": ORG })).with(change.clone()),
+        ada("updateApiKey", json!({ "organizationId": ORG })).with(whole),
+        ada("updateApiKey", json!({ "organizationId": ORG })).with(change.clone()).unseen(),
         ada("updateApiKey", json!({ "organizationId": ORG })).with(backwards.clone()).refused(),
         ada("updateApiKey", json!({ "organizationId": ORG })).with(unknown).refused(),
         ada("updateProjectApiKey", json!({ "projectId": PROJECT })).with(change.clone()),

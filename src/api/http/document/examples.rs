@@ -12,15 +12,10 @@ const RECORDED: &str = include_str!("../../../../openapi/examples.json");
 pub(super) fn show(operation: &mut Value, recorded: &Value, family: &str) {
     let Some(id) = operation["operationId"].as_str() else { return };
     let (own, refusals) = (&recorded[id], &recorded["refusals"][family]);
-    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
-    // Swagger UI fills examples in, so an example of an optional parameter would be sent by users who never chose it.
-    for parameter in parameters.filter(|parameter| parameter["required"] == true) {
-        let name = parameter["name"].as_str().unwrap_or_default();
-        if let Some(example) = own["parameters"].get(name).cloned() {
-            parameter["example"] = example;
-        }
-    }
-    set(operation.get_mut("requestBody"), own.get("request"));
+    // Parameters have no examples, because Swagger UI fills examples in: the required ones are ids of the recorded server,
+    // and the optional ones would be sent by users who never chose them.
+    let request = own.get("request").map(|request| to_fill_in("", request));
+    set(operation.get_mut("requestBody"), request.as_ref());
     for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
         set(Some(answer), own["answers"].get(status).or_else(|| refusals.get(status)));
         for (media, text) in own["texts"].as_object().into_iter().flatten() {
@@ -29,6 +24,29 @@ pub(super) fn show(operation: &mut Value, recorded: &Value, family: &str) {
             }
         }
     }
+}
+
+/// Returns a request with three dots in place of what exists only on the recorded server: ids, secrets and passwords.
+fn to_fill_in(field: &str, recorded: &Value) -> Value {
+    match recorded {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.as_str(), to_fill_in(name, value))).collect(),
+        Value::Array(items) => items.iter().map(|item| to_fill_in(field, item)).collect(),
+        Value::String(text) => match (field, text.split_once("-018d0b6a-"), text.split_once("_EXAMPLE")) {
+            ("signature", ..) => signature().into(),
+            ("password", ..) => "...".into(),
+            (_, Some((kind, _)), _) => format!("{kind}-...").into(),
+            (_, None, Some((kind, _))) => format!("{kind}_...").into(),
+            _ => recorded.clone(),
+        },
+        _ => recorded.clone(),
+    }
+}
+
+/// Returns a text that has the form of a signature, and says where to get one.
+fn signature() -> String {
+    let mut text = "printed/by/orgkeys/sign/".repeat(15);
+    text.truncate(341);
+    text + "A=="
 }
 
 /// Returns the recorded examples.
