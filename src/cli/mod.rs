@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod backup;
+mod client;
 mod clock;
 mod completions;
 mod doctor;
@@ -19,6 +20,7 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -147,7 +149,12 @@ struct CommandContext {
 /// Returns `orgkeys` with every command and flag, as completions and man pages show it.
 #[must_use]
 pub fn command() -> clap::Command {
-    shared_flags::add(Cli::command(), "")
+    shared_flags::add(client::extend(Cli::command(), true), "")
+}
+
+/// Returns the commands that are enough to understand these words.
+fn command_for(words: &[OsString]) -> clap::Command {
+    shared_flags::add(client::extend(Cli::command(), client::needs_operations(words)), "")
 }
 
 /// Runs the command line of this process.
@@ -159,16 +166,25 @@ pub fn main() -> ExitCode {
         log::print(Level::ERROR, &format!("orgkeys: core dumps could not be disabled ({error}); {danger}"));
         return ExitCode::FAILURE;
     }
-    let parsed = command().try_get_matches().and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
-    let (cli, matches) = match parsed {
-        Ok(parsed) => parsed,
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let matches = match command_for(&words).try_get_matches_from(&words) {
+        Ok(matches) => matches,
         Err(usage) => return explain(&usage),
     };
     let environment: Texts = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let context = CommandContext::new(shared_flags::read(&matches), environment);
-    refuse_own_files().and_then(|()| run(cli.command, &context)).unwrap_or_else(CommandError::exit)
+    let shared = shared_flags::read(&matches);
+    if let Err(error) = refuse_own_files() {
+        return error.exit();
+    }
+    if let Some(code) = client::run(&matches, &shared, &environment) {
+        return code;
+    }
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => run(cli.command, &CommandContext::new(shared, environment)).unwrap_or_else(CommandError::exit),
+        Err(usage) => explain(&usage),
+    }
 }
 
 /// Prints why the command line is wrong, or the help or version that it asks for.

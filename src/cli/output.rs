@@ -3,13 +3,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, ErrorKind, Write, stdout};
+use std::io::{self, Write, stdout};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::CommandError;
+use crate::client::output::not_written;
 use crate::store::files;
 use crate::store::header::check_header;
 
@@ -41,12 +42,7 @@ pub fn say(line: &str) -> Result<(), CommandError> {
 
 /// Says why standard output could not be written.
 pub fn written(result: io::Result<()>) -> Result<(), CommandError> {
-    result.map_err(|error| {
-        CommandError::new(match error.kind() {
-            ErrorKind::BrokenPipe => "standard output was closed before everything was written".to_owned(),
-            _ => format!("standard output cannot be written: {error}"),
-        })
-    })
+    result.map_err(|error| CommandError::new(not_written(&error)))
 }
 
 /// Refuses to print into a database, or into a file that orgkeys or SQLite keeps beside one. A shell that was told to

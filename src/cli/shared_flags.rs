@@ -22,26 +22,47 @@ const DATABASE: &str = "database";
 const JSON: &str = "json";
 
 /// The commands that do not use all of them, with those that they do not use. Such a command does not take the flag after
-/// its name, and its help does not show it.
-const WITHOUT: [(&str, &[&str]); 8] = [
+/// its name, and its help does not show it. The same holds for the commands below it.
+const WITHOUT: [(&str, &[&str]); 24] = [
+    ("api", &[CONFIG, DATABASE]),
+    ("api-key", &[CONFIG, DATABASE]),
     ("audit export", &[JSON]),
+    ("audit list", &[CONFIG, DATABASE]),
+    ("audit tail", &[CONFIG, DATABASE]),
     ("completions", &[CONFIG, DATABASE, JSON]),
     ("healthcheck", &[DATABASE, JSON]),
+    ("key", &[CONFIG, DATABASE]),
+    ("login", &[CONFIG, DATABASE, JSON]),
+    ("logout", &[CONFIG, DATABASE]),
     ("man", &[CONFIG, DATABASE, JSON]),
+    ("node", &[CONFIG, DATABASE]),
     ("openapi", &[CONFIG, DATABASE, JSON]),
+    ("profile", &[CONFIG, DATABASE]),
+    ("profile delete", &[CONFIG, DATABASE, JSON]),
+    ("profile use", &[CONFIG, DATABASE, JSON]),
+    ("project", &[CONFIG, DATABASE]),
     ("serve", &[JSON]),
     ("sign", &[CONFIG, DATABASE, JSON]),
     ("token generate", &[CONFIG, DATABASE]),
+    ("user invite", &[CONFIG, DATABASE]),
+    ("user role", &[CONFIG, DATABASE]),
+    ("webhook", &[CONFIG, DATABASE]),
+    ("whoami", &[CONFIG, DATABASE]),
 ];
 
 /// Adds the flags to `command`, whose path of names below `orgkeys` is `path`, and to all commands below it.
 pub fn add(command: Command, path: &str) -> Command {
-    let without = WITHOUT.iter().find(|(name, _)| *name == path).map_or(&[][..], |(_, without)| without);
+    add_except(command, path, &[])
+}
+
+/// Adds the flags; `above` are those that the command above does not use.
+fn add_except(command: Command, path: &str, above: &[&str]) -> Command {
+    let without = WITHOUT.iter().find(|(name, _)| *name == path).map_or(above, |(_, without)| without);
     let flags = [config(), database(), json()].into_iter();
     let command = command.args(flags.filter(|flag| !without.contains(&flag.get_id().as_str())));
     command.mut_subcommands(|below| {
         let path = format!("{path} {}", below.get_name());
-        add(below, path.trim_start())
+        add_except(below, path.trim_start(), without)
     })
 }
 

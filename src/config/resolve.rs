@@ -149,9 +149,13 @@ fn nearest(key: &str, known: &[String]) -> String {
         .map_or_else(|| "; `orgkeys config` lists them".to_owned(), |(_, name)| format!("; did you mean {name}?"))
 }
 
+/// Variables that are no settings: the settings file, and what `orgkeys` as a client reads.
+const OTHER_VARIABLES: [&str; 4] = ["ORGKEYS_CONFIG", "ORGKEYS_URL", "ORGKEYS_TOKEN", "ORGKEYS_TOKEN_FILE"];
+
 /// Unknown variables are only worth a warning: container platforms set some of their own.
 fn unknown_variables(environment: &Texts) -> Vec<String> {
-    let known: Vec<String> = names().iter().map(|name| variable(name)).chain([variable("config")]).collect();
+    let others = OTHER_VARIABLES.map(str::to_owned);
+    let known: Vec<String> = names().iter().map(|name| variable(name)).chain(others).collect();
     let mut unknown: Vec<&String> =
         environment.keys().filter(|name| name.starts_with("ORGKEYS_") && !known.contains(name)).collect();
     unknown.sort();
@@ -195,6 +199,9 @@ mod tests {
         assert!(error.to_string().contains("did you mean signature_window?"), "{error}");
         let resolved = resolve(&Flags::default(), &environment(&[("ORGKEYS_LISTN", "x")]), None).expect("resolved");
         assert_eq!(resolved.warnings, ["the variable ORGKEYS_LISTN is not a setting; did you mean ORGKEYS_LISTEN?"]);
+        let clients = environment(&OTHER_VARIABLES.map(|name| (name, "x")));
+        let resolved = resolve(&Flags::default(), &clients, None).expect("resolved");
+        assert_eq!(resolved.warnings, Vec::<String>::new(), "of the client");
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top; `domain` and `crypto` are both at the bottom.
-const LAYERS: [(&str, u8); 9] = [
+const LAYERS: [(&str, u8); 10] = [
     ("cli", 7),
     ("server", 6),
     ("config", 6),
     ("api", 5),
+    ("client", 5),
     ("actions", 4),
     ("engine", 3),
     ("store", 2),
@@ -59,6 +60,21 @@ fn a_layer_names_only_layers_below_it() {
 }
 
 #[test]
+fn the_client_imports_nothing_of_the_server() {
+    let source = source();
+    for path in files(&source.join("client")) {
+        let text = fs::read_to_string(&path).expect("text");
+        for name in named(&text) {
+            let is_allowed = matches!(name, "client" | "domain" | "crypto");
+            assert!(is_allowed, "{} names {name}: the client knows the server only by its API", path.display());
+        }
+        for word in ["clap", "poem"] {
+            assert!(!has_word(&text, word), "{} mentions {word}", path.display());
+        }
+    }
+}
+
+#[test]
 fn the_lower_layers_do_not_mention_http_or_async() {
     let source = source();
     for module in ["actions", "engine", "store", "domain", "crypto"] {
@@ -74,7 +90,7 @@ fn the_lower_layers_do_not_mention_http_or_async() {
 #[test]
 fn only_the_store_contains_sql() {
     let source = source();
-    for module in ["actions", "engine", "api", "server", "cli", "domain", "crypto"] {
+    for module in ["actions", "engine", "api", "client", "server", "cli", "domain", "crypto"] {
         for path in files(&source.join(module)) {
             let text = fs::read_to_string(&path).expect("text");
             for word in ["rusqlite", "SELECT ", "INSERT INTO", "DELETE FROM"] {
@@ -133,7 +149,7 @@ fn functions_with(text: &str, what: &str) -> Vec<String> {
 fn only_listed_functions_read_before_the_caller_is_known() {
     let source = source();
     let mut found = Vec::new();
-    for layer in ["actions", "engine", "api", "server", "cli"] {
+    for layer in ["actions", "engine", "api", "client", "server", "cli"] {
         for path in files(&source.join(layer)) {
             let functions = functions_with(&fs::read_to_string(&path).expect("text"), ".pre_auth(");
             if !functions.is_empty() {

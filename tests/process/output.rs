@@ -6,10 +6,11 @@ use std::process::Stdio;
 
 use orgkeys::cli;
 
+use crate::client_lost;
 use crate::harness::{Home, Ran};
 
 /// Words with which each command succeeds and prints something, by its names. The list is complete: a command without a
-/// row fails the test.
+/// row fails the test. Those that call a server are in `client_lost.rs`.
 fn rows<'w>(org: &'w str, token: &'w str) -> Vec<(&'static str, Vec<&'w str>)> {
     vec![
         ("serve", vec!["--listen", "127.0.0.1:0"]),
@@ -37,24 +38,24 @@ fn rows<'w>(org: &'w str, token: &'w str) -> Vec<(&'static str, Vec<&'w str>)> {
 }
 
 /// The commands that print nothing when they succeed.
-const SILENT: [&str; 2] = ["healthcheck", "man"];
+const SILENT: [&str; 6] = ["healthcheck", "man", "login", "logout", "profile use", "profile delete"];
 
 /// Where the output goes: a full disk, or a pipe that nobody reads any more.
 #[derive(Clone, Copy, Debug)]
-enum Lost {
+pub enum Lost {
     Full,
     Closed,
 }
 
 impl Lost {
-    fn stdout(self) -> Stdio {
+    pub fn stdout(self) -> Stdio {
         match self {
             Self::Full => OpenOptions::new().write(true).open("/dev/full").expect("a full disk").into(),
             Self::Closed => pipe().expect("a pipe").1.into(),
         }
     }
 
-    fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> &'static str {
         match self {
             Self::Full => "orgkeys: standard output cannot be written: No space left on device (os error 28)",
             Self::Closed => "orgkeys: standard output was closed before everything was written",
@@ -99,14 +100,16 @@ fn no_command_loses_its_output_without_a_word() {
     let (home, org, tokens) = site();
     for (round, token) in [Lost::Full, Lost::Closed].into_iter().zip(&tokens) {
         let rows = rows(&org, token);
-        for path in leaves(&cli::command(), "") {
+        let leaves = leaves(&cli::command(), "");
+        // The operations of `api` are one command with different flags.
+        for path in leaves.iter().filter(|path| !path.starts_with("api ") || *path == "api getHealth") {
             let names: Vec<&str> = path.split(' ').collect();
             let help = lost(&home, &[&names[..], &["--help"]].concat(), round);
             assert_eq!((help.code, help.stderr.trim_end()), (Some(1), round.sentence()), "{path} --help");
-            if SILENT.contains(&path.as_str()) {
+            if SILENT.contains(&path.as_str()) || client_lost::COMMANDS.contains(&path.as_str()) {
                 continue;
             }
-            let row = rows.iter().find(|(name, _)| *name == path);
+            let row = rows.iter().find(|(name, _)| name == path);
             let (_, words) = row.unwrap_or_else(|| panic!("{path} has no row in this test"));
             let email = format!("{round:?}@example.org").to_lowercase();
             let email = if path == "user create" { vec![email.as_str()] } else { vec![] };

@@ -1,0 +1,169 @@
+//! Commands that call a server over HTTP: `orgkeys api` for every operation, and the curated commands on top of it.
+
+mod account;
+mod api;
+mod audit;
+mod flags;
+mod profile;
+mod terminal;
+mod verb;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::shared_flags::SharedFlags;
+use crate::api::http::document;
+use crate::client::document::Document;
+use crate::client::failure::{Exit, Failure, Outcome};
+use crate::client::noun::{Noun, Verb};
+use crate::client::nouns::{NOUNS, USER};
+use crate::client::output::note;
+use crate::client::profiles::Store;
+use crate::client::session::Client;
+use crate::client::target::{names_server, resolve};
+use crate::config::Texts;
+
+use self::flags::{CallFlags, chosen};
+
+/// Words on a command line for which every operation must be known. For all others the document is not read.
+const NEEDS_OPERATIONS: [&str; 4] = ["api", "help", "completions", "man"];
+
+/// Whether every operation must be known to understand this command line.
+pub fn needs_operations(words: &[OsString]) -> bool {
+    words.iter().skip(1).any(|word| NEEDS_OPERATIONS.iter().any(|name| *name == word))
+}
+
+/// Adds the commands that call a server, with or without every operation.
+pub fn extend(command: Command, with_operations: bool) -> Command {
+    let operations = with_operations.then(|| document().map(|document| document.operations())).and_then(Outcome::ok);
+    let command = command
+        .subcommand(api::command(&operations.unwrap_or_default()))
+        .subcommands(NOUNS.iter().map(verb::noun))
+        .subcommands(account::commands())
+        .subcommand(profile::command())
+        .mut_subcommand("audit", audit::extend);
+    USER.iter().fold(command, |command, verb| command.mut_subcommand("user", |user| verb::extend(user, verb)))
+}
+
+/// Runs a command that calls a server; `None` if the command line has another one.
+pub fn run(matches: &ArgMatches, shared: &SharedFlags, environment: &Texts) -> Option<ExitCode> {
+    let store = Store::new(|name| filled(environment, name));
+    let context = Context { environment, store, shared };
+    let (noun, matches) = matches.subcommand()?;
+    let done = match noun {
+        "api" => api::run(&context, matches),
+        "login" => account::log_in(&context, matches),
+        "logout" => account::log_out(&context, matches),
+        "whoami" => account::who_am_i(&context, matches),
+        "profile" => profile::run(&context, matches),
+        "audit" => audit::run(&context, matches)?,
+        "user" => user(&context, matches)?,
+        _ => {
+            let noun = NOUNS.iter().find(|known| known.name == noun)?;
+            noun_verb(&context, noun, matches)
+        }
+    };
+    Some(match done {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failure) => {
+            if failure.exit != Exit::Interrupted || !failure.message.is_empty() {
+                note(&format!("orgkeys: {}", failure.message));
+            }
+            ExitCode::from(failure.exit as u8)
+        }
+    })
+}
+
+/// What every call needs of the process.
+struct Context<'a> {
+    environment: &'a Texts,
+    store: Store,
+    shared: &'a SharedFlags,
+}
+
+impl Context<'_> {
+    /// Returns a variable that is not empty.
+    fn variable(&self, name: &str) -> Option<String> {
+        filled(self.environment, name)
+    }
+
+    /// Returns a caller of the server that the flags, the environment or a profile name.
+    fn client<'a>(&'a self, flags: &CallFlags, document: &'a Document) -> Outcome<Client<'a>> {
+        let target = resolve(&flags.selection, |name| self.variable(name), &self.store)?;
+        Client::new(target, document, &self.store)
+    }
+}
+
+fn filled(environment: &Texts, name: &str) -> Option<String> {
+    environment.get(name).filter(|value| !value.is_empty()).cloned()
+}
+
+/// Returns the OpenAPI document of this program.
+fn document() -> Outcome<Document> {
+    Document::parse(document::text())
+}
+
+/// Runs a call to its end, or until a signal: then what it has begun is undone.
+fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let fail = |error: std::io::Error| Failure::usage(format!("cannot start: {error}"));
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(fail)?;
+    let done = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+        tokio::select! {
+            done = work => done,
+            _ = interrupt.recv() => Err(Failure::new(Exit::Interrupted, "")),
+            _ = terminate.recv() => Err(Failure::new(Exit::Interrupted, "")),
+        }
+    });
+    // A name lookup that was abandoned must not be waited for.
+    runtime.shutdown_background();
+    done
+}
+
+fn noun_verb(context: &Context<'_>, noun: &Noun, matches: &ArgMatches) -> Outcome<Exit> {
+    let (name, matches) = chosen(matches)?;
+    match noun.verbs.iter().find(|verb| verb.name == name) {
+        Some(verb) => verb::run(context, verb, matches),
+        None => Err(Failure::usage(format!("{} cannot {name}", noun.name))),
+    }
+}
+
+/// Runs a command of `user` that calls a server. `user list` does so only if a server is named: else it lists the users of
+/// the local database.
+fn user(context: &Context<'_>, matches: &ArgMatches) -> Option<Outcome<Exit>> {
+    let (name, matches) = matches.subcommand()?;
+    let verb: &Verb = USER.iter().find(|verb| verb.name == name)?;
+    if name == "list" {
+        let flags = match CallFlags::read(matches, context.shared.json) {
+            Ok(flags) => flags,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let is_given = |name: &str| {
+            matches.try_contains_id(name).is_ok_and(|has| has)
+                && matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine)
+        };
+        if !names_server(&flags.selection, |name| context.variable(name)) {
+            let needs_server = ["output", "ca", "dry-run"].iter().find(|name| is_given(name))?;
+            return Some(Err(Failure::usage(format!(
+                "--{needs_server} is for a call to a server: add --url or --profile, or set ORGKEYS_URL"
+            ))));
+        }
+        let of_database = [
+            ("config", context.shared.config.is_some()),
+            ("database", context.shared.database.is_some()),
+            ("org", is_given("org")),
+        ];
+        if let Some((local, _)) = of_database.iter().find(|(_, is_given)| *is_given) {
+            return Some(Err(Failure::usage(format!(
+                "--{local} is for the local database, and a server is named (--url, --profile or ORGKEYS_URL): leave out one of \
+                 them"
+            ))));
+        }
+    }
+    Some(verb::run(context, verb, matches))
+}

@@ -1,0 +1,223 @@
+//! Signing in from the command line, profiles, and sessions that renew themselves.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+use serde_json::json;
+
+use crate::harness::{Home, Owner, Ran, Server, mode, objects, run};
+
+const PASSWORD: &str = "a cat on 3 roofs";
+
+/// A server whose owner has a password.
+fn with_password(home: &Home) -> (Server, Owner) {
+    let (server, owner) = home.first_start();
+    let profile = server.call_as(&owner, "GET", "/user/profile").json();
+    let path = format!("/user/{}", profile["data"]["id"].as_str().expect("an id"));
+    let set = server.call("PUT", &path, Some(&owner.token), Some(&json!({ "password": PASSWORD })));
+    assert_eq!(set.status, 200, "{set:?}");
+    (server, owner)
+}
+
+/// The program with a home of its own and nothing else in its environment.
+fn orgkeys(home: &Home, words: &[&str]) -> Command {
+    let mut command = home.orgkeys(words);
+    command.env("HOME", home.path("")).env("PATH", "/usr/bin:/bin");
+    command
+}
+
+fn done(home: &Home, words: &[&str]) -> String {
+    let ran = run(&mut orgkeys(home, words));
+    assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
+    ran.stdout
+}
+
+/// Signs in with a password from standard input.
+fn log_in(home: &Home, words: &[&str], password: &str) -> Ran {
+    home.write("password", format!("{password}\n"));
+    let words = [&["login", "--email", "owner@localhost"], words].concat();
+    let output =
+        orgkeys(home, &words).stdin(File::open(home.path("password")).expect("a file")).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+fn signed_in(home: &Home, server: &Server) {
+    let ran = log_in(home, &["--url", &format!("http://{}", server.address)], PASSWORD);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
+}
+
+fn profiles(home: &Home) -> String {
+    fs::read_to_string(home.path(".config/orgkeys/profiles.toml")).expect("a file")
+}
+
+/// Makes the access token of the profile invalid, as an hour does.
+fn expire(home: &Home) {
+    let text = profiles(home);
+    let lines =
+        text.lines().map(|line| if line.starts_with("access_token") { "access_token = \"okp_expired\"" } else { line });
+    fs::write(home.path(".config/orgkeys/profiles.toml"), lines.collect::<Vec<_>>().join("\n")).expect("written");
+}
+
+#[test]
+fn a_session_is_kept_privately_used_and_ended() {
+    let home = Home::new();
+    let (server, owner) = with_password(&home);
+    let wrong = log_in(&home, &["--url", &format!("http://{}", server.address)], "another cat");
+    assert_eq!((wrong.code, wrong.stderr.contains("INVALID_CREDENTIALS")), (Some(3), true), "{wrong:?}");
+    assert!(!home.path(".config/orgkeys/profiles.toml").exists());
+    signed_in(&home, &server);
+    assert_eq!(mode(&home.path(".config/orgkeys/profiles.toml")), 0o600);
+    assert!(!profiles(&home).contains(PASSWORD));
+    let me = done(&home, &["whoami", "-o", "table"]);
+    assert!(me.contains("owner@localhost") && me.contains(&owner.org) && me.contains("OWNER"), "{me}");
+    let listed = done(&home, &["profile", "list"]);
+    assert_eq!(listed, format!("*\tdefault\thttp://{}\towner@localhost\tsession\n", server.address));
+    let session = profiles(&home);
+    done(&home, &["logout"]);
+    assert!(!profiles(&home).contains("okr_") && !profiles(&home).contains("okp_"));
+    let out = run(&mut orgkeys(&home, &["whoami"]));
+    assert_eq!((out.code, out.stderr.contains("orgkeys login")), (Some(3), true), "{out:?}");
+    // The session is over on the server, too.
+    home.write(".config/orgkeys/profiles.toml", session);
+    let over = run(&mut orgkeys(&home, &["whoami"]));
+    assert_eq!(
+        (over.code, over.stderr.contains("has ended: run `orgkeys login --profile default`")),
+        (Some(3), true),
+        "{over:?}"
+    );
+}
+
+#[test]
+fn profiles_are_chosen_and_forgotten() {
+    let home = Home::new();
+    let (server, owner) = with_password(&home);
+    let url = format!("http://{}", server.address);
+    signed_in(&home, &server);
+    let other = log_in(&home, &["--url", "http://127.0.0.1:1"], PASSWORD);
+    assert_eq!((other.code, other.stderr.contains("name another with --profile")), (Some(2), true), "{other:?}");
+    home.write("token", &owner.token);
+    let path = home.path("token").display().to_string();
+    done(&home, &["login", "--profile", "robot", "--url", &url, "--token-command", &format!("cat '{path}'")]);
+    assert!(done(&home, &["profile", "list"]).contains(&format!("*\trobot\t{url}\t\ttoken_command\n")));
+    assert!(!profiles(&home).contains(&owner.token));
+    assert!(done(&home, &["whoami"]).ends_with("\trobot\n"));
+    assert!(done(&home, &["whoami", "--profile", "default"]).ends_with("\tdefault\n"));
+    done(&home, &["profile", "use", "default"]);
+    assert!(done(&home, &["key", "list", "--dry-run"]).contains(&owner.org), "the profile knows the organization");
+    fs::remove_file(home.path("token")).expect("removed");
+    let failed = run(&mut orgkeys(&home, &["whoami", "--profile", "robot"]));
+    assert_eq!((failed.code, failed.stderr.contains("token_command")), (Some(3), true), "{failed:?}");
+    done(&home, &["profile", "delete", "default"]);
+    let none = run(&mut orgkeys(&home, &["whoami"]));
+    assert_eq!((none.code, none.stderr.contains("orgkeys profile use")), (Some(2), true), "{none:?}");
+    for words in
+        [&["profile", "use", "default"][..], &["profile", "delete", "default"], &["whoami", "--profile", "default"]]
+    {
+        assert_eq!(run(&mut orgkeys(&home, words)).code, Some(2), "{words:?}");
+    }
+}
+
+#[test]
+fn an_ended_access_token_is_renewed_once_by_many_processes() {
+    let home = Home::new();
+    let (server, _) = with_password(&home);
+    signed_in(&home, &server);
+    for _ in 0..3 {
+        let before = profiles(&home);
+        expire(&home);
+        let started: Vec<Child> = (0..6)
+            .map(|_| {
+                orgkeys(&home, &["whoami"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started")
+            })
+            .collect();
+        for child in started {
+            let output = child.wait_with_output().expect("waited");
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert!(profiles(&home) != before && !profiles(&home).contains("okp_expired"));
+    }
+    assert_eq!(mode(&home.path(".config/orgkeys/profiles.toml")), 0o600);
+    let audit = objects(&done(&home, &["audit", "list", "--after", "0", "-o", "jsonl"]));
+    let count = |action: &str| audit.iter().filter(|entry| entry["action"] == action).count();
+    assert_eq!((count("session.refresh"), count("session.reuse")), (3, 0), "once for each time");
+    assert!(!home.path(".config/orgkeys/profiles.toml.new").exists());
+}
+
+#[test]
+fn a_session_is_not_used_up_if_it_cannot_be_saved() {
+    let home = Home::new();
+    let (server, _) = with_password(&home);
+    signed_in(&home, &server);
+    expire(&home);
+    // A folder where the draft would be: it can neither be removed as a file nor replaced.
+    fs::create_dir_all(home.path(".config/orgkeys/profiles.toml.new/x")).expect("a folder");
+    let ran = run(&mut orgkeys(&home, &["whoami"]));
+    assert_eq!((ran.code, ran.stderr.contains("profiles.toml.new")), (Some(2), true), "{ran:?}");
+    fs::remove_dir_all(home.path(".config/orgkeys/profiles.toml.new")).expect("removed");
+    done(&home, &["whoami"]);
+}
+
+/// A terminal with the program on it.
+struct Terminal {
+    screen: File,
+    child: Child,
+}
+
+impl Terminal {
+    fn start(mut command: Command) -> Self {
+        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&screen).expect("granted");
+        unlockpt(&screen).expect("unlocked");
+        let name = ptsname(&screen, Vec::new()).expect("a name").into_string().expect("text");
+        let end = || OpenOptions::new().read(true).write(true).open(&name).expect("a terminal");
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("started");
+        Self { screen: screen.into(), child }
+    }
+
+    /// Reads until this text is on the screen. Returns everything that was read.
+    fn shows(&mut self, text: &str) -> String {
+        let mut shown = String::new();
+        let mut piece = [0; 1_024];
+        while !shown.contains(text) {
+            let read = self.screen.read(&mut piece).unwrap_or_else(|error| panic!("{error}: {shown}"));
+            shown.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+        shown
+    }
+
+    fn types(&mut self, text: &str) {
+        self.screen.write_all(text.as_bytes()).expect("typed");
+    }
+
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.screen).expect("modes").local_modes.contains(LocalModes::ECHO | LocalModes::ISIG)
+    }
+}
+
+#[test]
+fn a_password_is_typed_unseen_and_the_terminal_is_left_as_it_was() {
+    let home = Home::new();
+    let (server, _) = with_password(&home);
+    let url = format!("http://{}", server.address);
+    let mut terminal = Terminal::start(orgkeys(&home, &["login", "--url", &url]));
+    terminal.shows("Email: ");
+    terminal.types("owner@localhost\n");
+    terminal.shows("Password: ");
+    assert!(!terminal.echoes());
+    terminal.types(&format!("{PASSWORD}\n"));
+    let shown = terminal.shows("is now in use");
+    assert!(!shown.contains("roofs"), "{shown}");
+    assert_eq!(terminal.child.wait().expect("waited").code(), Some(0));
+    assert!(terminal.echoes());
+    let mut terminal = Terminal::start(orgkeys(&home, &["login", "--email", "owner@localhost"]));
+    terminal.shows("Password: ");
+    terminal.types("a cat\u{3}");
+    assert_eq!(terminal.child.wait().expect("waited").code(), Some(130), "Ctrl-C");
+    assert!(terminal.echoes());
+    assert!(profiles(&home).contains("okr_"), "the session is still there");
+    done(&home, &["whoami"]);
+}
