@@ -48,6 +48,8 @@ fn open_again(options: &Options) -> Result<Store, StoreError> {
     let began = Instant::now();
     loop {
         match Store::open(options) {
+            Err(StoreError::InUse { .. }) if began.elapsed() < LONG => sleep(PAUSE),
+            // The file itself has a lock, too.
             Err(StoreError::Unusable(why)) if why.contains("another") && began.elapsed() < LONG => sleep(PAUSE),
             opened => return opened,
         }
