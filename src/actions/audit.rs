@@ -112,6 +112,7 @@ pub fn verify_file(file: impl BufRead, heads: &[Head]) -> Result<VerifiedLog, Er
     for (line, number) in file.lines().zip(1_u64..) {
         let line = line.map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData if number > 1 => broken(&format!("line {number} is not text in UTF-8")),
+            io::ErrorKind::InvalidData => no_export("line 1 is not text in UTF-8"),
             _ => no_export(&format!("line {number} cannot be read: {error}")),
         })?;
         let entry: Entry = serde_json::from_str(&line).map_err(|_| {

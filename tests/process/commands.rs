@@ -29,7 +29,7 @@ fn the_command_line_creates_organization_user_and_token() {
     let secret = token["token"].as_str().expect("a token");
     let listed = objects(&home.done(&["token", "list", "--user", "ada@example.org", "--json"]));
     let expected = json!({
-        "id": token["id"], "userId": user["id"], "createdAt": listed[0]["createdAt"], "expiresAt": token["expiresAt"],
+        "id": token["id"], "userId": user["id"], "name": null, "createdAt": listed[0]["createdAt"], "expiresAt": token["expiresAt"],
         "revokedAt": null, "lastUsed": null,
     });
     assert_eq!(listed, [expected]);

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use crate::commands::certificate;
-use crate::harness::{Home, run};
+use crate::harness::{Home, failed, run};
 use crate::missing::has;
 
 /// Words of libraries, which say nothing to an administrator.
@@ -29,7 +29,10 @@ const LIBRARY_WORDS: [&str; 14] = [
 /// Runs a command that fails with this text, and with no word of a library.
 fn fails(home: &Home, words: &[&str], expected: &str) {
     let ran = home.run(words);
-    assert!(ran.code == Some(1) && ran.stderr.contains(expected), "{words:?} does not say {expected:?}: {ran:?}");
+    assert!(
+        ran.code == Some(failed(words)) && ran.stderr.contains(expected),
+        "{words:?} does not say {expected:?}: {ran:?}"
+    );
     for word in LIBRARY_WORDS {
         assert!(!ran.stderr.contains(word), "{words:?}: {ran:?}");
     }

@@ -22,7 +22,10 @@ pub fn ask(path: &Path, command: &Command) -> Result<Option<Answer>, String> {
         Err(error) => {
             return match error.kind() {
                 // No server, a socket that one left behind, or a path that is too long for one.
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::InvalidInput => Ok(None),
+                ErrorKind::NotFound
+                | ErrorKind::NotADirectory
+                | ErrorKind::ConnectionRefused
+                | ErrorKind::InvalidInput => Ok(None),
                 ErrorKind::PermissionDenied => Err(format!(
                     "{name} is not open to you: run this command as root (sudo), or as the user that runs the server"
                 )),

@@ -18,7 +18,7 @@ fn a_restore_looks_at_the_backup_before_it_asks_for_a_stop() {
         .expect("changed");
     home.write("magic.db", [b"X", &copy[1..]].concat());
     let wrong = "0".repeat(64);
-    let stop = "stop it first, because only one process at a time can use a database";
+    let stop = "stop it first, because it would go on working on the replaced file";
     for (words, expected) in [
         (&["restore", "missing.db"][..], "missing.db does not exist: name a backup"),
         (&["restore", "magic.db"], "use another backup"),
