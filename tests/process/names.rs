@@ -59,19 +59,16 @@ fn nothing_is_written_to_a_name_of_our_own_files() {
     for ending in OURS {
         // Beside this database, beside one that the command does not know, and beside one that may be made later.
         for base in ["orgkeys.db", "other/orgkeys.db", "later.db"] {
-            let name = format!("{base}{ending}");
-            refused(&home, &["backup", &name], 1, reserved);
-            refused(&home, &["audit", "export", "--out", &name], 1, reserved);
-            refused(&home, &["serve", "--listen", "127.0.0.1:0", "--database", &name], 1, "database must not end in ");
-            refused(&home, &["restore", "--database", &name, "whole"], 1, "database must not end in ");
-            if ending != ".key" {
-                refused(
-                    &home,
-                    &["serve", "--listen", "127.0.0.1:0", "--key-file", &name],
-                    1,
-                    "key_file must not end in ",
-                );
-            }
+            refused(&home, &["backup", &format!("{base}{ending}")], 1, reserved);
+        }
+        // The ending alone decides, so one place is enough for the other commands.
+        let name = format!("orgkeys.db{ending}");
+        refused(&home, &["audit", "export", "--out", &name], 1, reserved);
+        refused(&home, &["serve", "--listen", "127.0.0.1:0", "--database", &name], 1, "database must not end in ");
+        refused(&home, &["restore", "--database", &name, "whole"], 1, "database must not end in ");
+        if ending != ".key" {
+            let words = ["serve", "--listen", "127.0.0.1:0", "--key-file", &name];
+            refused(&home, &words, 1, "key_file must not end in ");
         }
     }
     for kept in ["orgkeys.db.before-1795949749440", "orgkeys.db.before-1795949749440-wal", "orgkeys.db.v1"] {

@@ -91,7 +91,7 @@ fn a_path_that_is_no_place_for_a_socket_is_refused() {
     for (socket, expected) in [
         ("missing/orgkeys.sock", "cannot be created (No such file or directory"),
         ("orgkeys.db-journal", "has a name that orgkeys reserves for another file"),
-        ("./orgkeys.db.backup", "has a name that orgkeys reserves for another file"),
+        ("./orgkeys.db.last-backup", "has a name that orgkeys reserves for another file"),
         ("orgkeys.db", "has a name that orgkeys reserves for another file"),
     ] {
         let why = refusal(&home, &["--socket", socket]);
