@@ -32,7 +32,7 @@ END
 # What gets past a proxy, and what the application then reads: through PROXY ADDRESS COMMAND ...
 through() {
     if ! command -v "$1" >/dev/null; then
-        [ -z "${ORGKEYS_TEST_NEEDS_ALL-}" ] || fail "$1 is not installed, and ORGKEYS_TEST_NEEDS_ALL is set"
+        [ -z "$NEEDS_ALL" ] || fail "$1 is not installed, and ORGKEYS_TEST_NEEDS_ALL is set"
         echo "$PAGE: skipped: $1 is not installed" >&3
         return
     fi
