@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::failure::{Failure, Outcome};
+use crate::domain::shell;
 
 /// The most that the file may contain, in bytes.
 const MOST: u64 = 1024 * 1024;
@@ -222,9 +223,9 @@ impl Drop for Draft {
 fn read(path: &Path, file: &File) -> Outcome<Profiles> {
     let mode = file.metadata().map_err(|error| fail(path, &error))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        let shown = path.display();
+        let (shown, argument) = (path.display(), shell::quoted(path.display()));
         return Err(Failure::usage(format!(
-            "{shown} is accessible to other users (its mode is {mode:04o}), and it may hold tokens: run chmod 600 '{shown}', and \
+            "{shown} is accessible to other users (its mode is {mode:04o}), and it may hold tokens: run chmod 600 {argument}, and \
              sign in again if others can log in here"
         )));
     }
@@ -290,14 +291,18 @@ mod tests {
 
     #[test]
     fn a_file_that_others_can_read_is_refused_and_errors_do_not_repeat_it() {
-        let folder = tempfile::TempDir::new().expect("a folder");
+        let folder = tempfile::TempDir::with_prefix("o'k").expect("a folder");
         let store = store(folder.path());
         fs::create_dir(folder.path().join("orgkeys")).expect("a folder");
         let path = folder.path().join("orgkeys/profiles.toml");
         fs::write(&path, "[profiles.a]\nurl = \"http://h\"\n").expect("written");
         for (mode, is_read) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
-            assert_eq!(store.load().is_ok(), is_read, "{mode:o}");
+            let loaded = store.load();
+            assert_eq!(loaded.is_ok(), is_read, "{mode:o}");
+            // The line can be pasted, whatever the folder is called.
+            let remedy = format!("chmod 600 {}", shell::quoted(path.display()));
+            assert!(loaded.map_or_else(|failure| failure.message.contains(&remedy), |_| true), "{mode:o}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
         for text in [

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     const PROFILES: &str = "current = \"work\"\n\
-        [profiles.work]\nurl = \"https://work\"\norganization = \"org-1\"\naccess_token = \"okp_work\"\nrefresh_token = \"okr_work\"\n\
+        [profiles.work]\nurl = \"https://keys\"\norganization = \"org-1\"\naccess_token = \"okp_work\"\nrefresh_token = \"okr_work\"\n\
         [profiles.home]\nurl = \"https://home\"\ntoken_command = \"pass home\"\nca = \"/ca.pem\"\n\
         [profiles.bare]\nurl = \"https://bare\"\n\
         [profiles.twin]\nurl = \"https://bare\"\naccess_token = \"okp_twin\"\n";
@@ -219,8 +219,8 @@ mod tests {
             Ok((server.to_owned(), profile.map(str::to_owned), secret.to_owned(), organization.map(str::to_owned)))
         };
         let (url, token) = (("ORGKEYS_URL", "https://env"), ("ORGKEYS_TOKEN", "okp_env"));
-        assert_eq!(resolved([None, None], &[]), shown("https://work", Some("work"), "okp_work", Some("org-1")));
-        assert_eq!(resolved([None, None], &[token]), shown("https://work", Some("work"), "okp_env", None));
+        assert_eq!(resolved([None, None], &[]), shown("https://keys", Some("work"), "okp_work", Some("org-1")));
+        assert_eq!(resolved([None, None], &[token]), shown("https://keys", Some("work"), "okp_env", None));
         assert_eq!(resolved([None, None], &[url]), shown("https://env", None, "none", None));
         assert_eq!(resolved([None, None], &[url, token]), shown("https://env", None, "okp_env", None));
         assert_eq!(resolved([Some("https://flag"), None], &[url]), shown("https://flag", None, "none", None));
@@ -234,11 +234,11 @@ mod tests {
     #[test]
     fn a_profiles_credential_is_only_sent_to_its_own_url() {
         assert_eq!(resolved([Some("https://other"), None], &[]).expect("it").2, "none");
-        assert_eq!(resolved([Some("https://work/"), None], &[]).expect("it").2, "okp_work");
-        assert_eq!(resolved([Some("http://work"), None], &[]).expect("it").2, "none");
+        assert_eq!(resolved([Some("https://keys/"), None], &[]).expect("it").2, "okp_work");
+        assert_eq!(resolved([Some("http://keys"), None], &[]).expect("it").2, "none");
         assert_eq!(resolved([Some("https://bare"), None], &[]).expect("it").2, "none", "two profiles have this URL");
         assert!(resolved([Some("https://other"), Some("work")], &[]).is_err());
-        assert!(resolved([Some("https://work"), Some("work")], &[]).is_ok());
+        assert!(resolved([Some("https://keys"), Some("work")], &[]).is_ok());
         assert!(resolved([None, Some("none")], &[]).is_err());
     }
 
