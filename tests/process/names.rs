@@ -25,13 +25,14 @@ const OURS: [&str; 16] = [
     ".orgkeys-draft",
 ];
 
-/// A stopped server's database, and another one in the folder `other`.
+/// A stopped server's database, and another one in the folder `other`. Their reserves are small: they are read often.
 fn two_databases() -> Home {
     let home = Home::new();
-    assert_eq!(home.first_start().0.stop().0, Some(0));
     fs::create_dir(home.path("other")).expect("a folder");
-    let other = home.path("other/orgkeys.db").display().to_string();
-    assert_eq!(home.start_with(&mut home.serve(&["--database", &other])).stop().0, Some(0));
+    for database in ["orgkeys.db", "other/orgkeys.db"] {
+        let mut command = home.serve(&["--database", database, "--disk-reserve", "4KiB"]);
+        assert_eq!(home.start_with(&mut command).stop().0, Some(0));
+    }
     home
 }
 
