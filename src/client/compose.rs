@@ -142,15 +142,14 @@ fn insert(object: &mut Map<String, Value>, name: &[String], value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::document::Document;
+    use crate::client::document::tests::document;
 
     fn composed(operation: &str, values: &[(&str, &[&str])]) -> Outcome<Request> {
-        let document = Document::parse(include_str!("../../openapi/orgkeys.json")).expect("the document");
         let mut set = Values::default();
         for (flag, values) in values {
             set.set(flag, values.iter().map(|&value| value.to_owned()).collect());
         }
-        compose(&document.operation(operation).expect("an operation"), &set, None)
+        compose(&document().operation(operation).expect("an operation"), &set, None)
     }
 
     fn body(request: &Request) -> Value {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::failure::{Exit, Failure, Outcome};
+use super::failure::{Failure, Outcome};
 
 /// Fields of request bodies that hold secrets. Their values are read from a file, since other users of the machine can see
 /// a command line.
@@ -17,7 +17,8 @@ const TAKEN: [&str; 12] =
 const ORGANIZATION: [&str; 3] = ["orgId", "idOrg", "organizationId"];
 
 /// The OpenAPI document.
-pub struct Document(Value);
+#[derive(Clone, Copy)]
+pub struct Document(&'static Value);
 
 /// One operation.
 pub struct Operation {
@@ -124,11 +125,10 @@ impl Operation {
 }
 
 impl Document {
-    /// Parses the document.
-    pub fn parse(text: &str) -> Outcome<Self> {
-        serde_json::from_str(text).map(Self).map_err(|error| {
-            Failure::new(Exit::Usage, format!("the built-in OpenAPI document cannot be read: {error}"))
-        })
+    /// Reads operations from this document.
+    #[must_use]
+    pub fn new(json: &'static Value) -> Self {
+        Self(json)
     }
 
     /// Returns every operation, in the document's order.
@@ -265,12 +265,18 @@ fn described(field: &Value, schema: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+/// Tests, and the document for those of other files.
+pub mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
-    fn document() -> Document {
-        let text = include_str!("../../openapi/orgkeys.json");
-        Document::parse(text).expect("the document")
+    static JSON: LazyLock<Value> =
+        LazyLock::new(|| serde_json::from_str(include_str!("../../openapi/orgkeys.json")).expect("JSON"));
+
+    /// The document in the repository.
+    pub fn document() -> Document {
+        Document::new(&JSON)
     }
 
     fn shown(operation: &str, flag: &str) -> (Place, bool, Kind) {

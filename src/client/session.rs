@@ -26,7 +26,7 @@ pub struct Client<'a> {
     /// The server and the credential.
     pub target: Target,
     /// The operations of the API.
-    pub document: &'a Document,
+    pub document: Document,
     store: &'a Store,
     tls: Option<Arc<ClientConfig>>,
 }
@@ -51,7 +51,7 @@ impl Streamed {
 
 impl<'a> Client<'a> {
     /// Creates a caller. Reads the certificates to trust.
-    pub fn new(target: Target, document: &'a Document, store: &'a Store) -> Outcome<Self> {
+    pub fn new(target: Target, document: Document, store: &'a Store) -> Outcome<Self> {
         let tls = target.server.is_https().then(|| trust::config(target.ca.as_deref())).transpose()?;
         Ok(Self { target, document, store, tls })
     }

@@ -62,9 +62,17 @@ const HEADERS: [&str; 10] = [
     "X-Total-Count",
 ];
 
-static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
-/// Returns the document as JSON text, which the file, the server, Swagger UI and the command line share.
+static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", *DOCUMENT));
+
+/// Returns the document, from which the command line builds its commands and requests.
+#[must_use]
+pub fn json() -> &'static Value {
+    &DOCUMENT
+}
+
+/// Returns the document as JSON text, which the file, the server and Swagger UI share.
 #[must_use]
 pub fn text() -> &'static str {
     &TEXT

@@ -48,7 +48,7 @@ pub fn commands() -> [Command; 3] {
 /// Signs in.
 pub fn log_in(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared.json)?;
-    let document = document()?;
+    let document = document();
     let profiles = context.store.load()?;
     let (name, server, profile) = place(context, &flags, &profiles)?;
     let ca = flags.selection.ca.clone().or(profile.ca);
@@ -71,11 +71,11 @@ pub fn log_in(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
         Some(command) => {
             profile.token_command = Some(command.clone());
             let credential = Credential::Command(command.clone());
-            let mut client = Client::new(Target { credential, ..target }, &document, &context.store)?;
+            let mut client = Client::new(Target { credential, ..target }, document, &context.store)?;
             profile.organization = Some(block_on(client.organization())?);
             "the token of the command".to_owned()
         }
-        None => with_password(context, &document, target, matches, &mut profile)?,
+        None => with_password(context, document, target, matches, &mut profile)?,
     };
     context.store.update(|profiles| {
         profiles.profiles.insert(name.clone(), profile);
@@ -116,7 +116,7 @@ fn place(context: &Context<'_>, flags: &CallFlags, profiles: &Profiles) -> Outco
 /// Signs in with a password. Returns the email address.
 fn with_password(
     context: &Context<'_>,
-    document: &Document,
+    document: Document,
     target: Target,
     matches: &ArgMatches,
     profile: &mut Profile,
@@ -137,8 +137,8 @@ fn with_password(
 /// Signs out.
 pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared.json)?;
-    let document = document()?;
-    let mut client = context.client(&flags, &document)?;
+    let document = document();
+    let mut client = context.client(&flags, document)?;
     let name = client.target.profile.clone();
     let name = name.ok_or_else(|| Failure::usage("no profile is in use, so there is no session to end"))?;
     let profile = context.store.load()?.get(&name)?.clone();
@@ -171,8 +171,8 @@ pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
 /// Shows the caller.
 pub fn who_am_i(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared.json)?;
-    let document = document()?;
-    let mut client = context.client(&flags, &document)?;
+    let document = document();
+    let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         let credential = match &client.target.credential {
             Credential::Fixed(secret) => Some(secret),

@@ -127,10 +127,10 @@ pub fn run(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared.json)?;
     let include = matches.get_flag("include");
     let (id, matches) = chosen(matches)?;
-    let document = document()?;
+    let document = document();
     let operation = document.operation(id)?;
     let mut values = values(&operation, matches);
-    let mut client = context.client(&flags, &document)?;
+    let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         fill_organization(&operation, &mut values, client.target.organization.as_deref());
         let request = compose(&operation, &values, raw(&operation, matches)?)?;

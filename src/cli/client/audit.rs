@@ -95,8 +95,8 @@ pub fn run(context: &Context<'_>, matches: &ArgMatches) -> Option<Outcome<Exit>>
 fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared.json)?;
     let (after, limit) = (matches.get_one::<u64>("after").copied(), matches.get_one::<u64>("limit").copied());
-    let document = document()?;
-    let mut client = context.client(&flags, &document)?;
+    let document = document();
+    let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         let first = limit.unwrap_or(if after.is_some() { PAGE } else { USUAL }).min(PAGE);
         show_request(&client.target, &page(&client, after.unwrap_or(0), first)?)?;
@@ -167,8 +167,8 @@ fn tail(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     }
     let lines = matches.get_one::<u64>("lines").copied().unwrap_or_default();
     let after = matches.get_one::<u64>("after").copied();
-    let document = document()?;
-    let mut client = context.client(&flags, &document)?;
+    let document = document();
+    let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         let request = if follows { stream(&client, after)? } else { past(&client, lines)? };
         show_request(&client.target, &request)?;

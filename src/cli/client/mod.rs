@@ -39,7 +39,7 @@ pub fn needs_operations(words: &[OsString]) -> bool {
 
 /// Adds the commands that call a server, with or without every operation.
 pub fn extend(command: Command, with_operations: bool) -> Command {
-    let operations = with_operations.then(|| document().map(|document| document.operations())).and_then(Outcome::ok);
+    let operations = with_operations.then(|| document().operations());
     let command = command
         .subcommand(api::command(&operations.unwrap_or_default()))
         .subcommands(NOUNS.iter().map(verb::noun))
@@ -92,7 +92,7 @@ impl Context<'_> {
     }
 
     /// Returns a caller of the server that the flags, the environment or a profile name.
-    fn client<'a>(&'a self, flags: &CallFlags, document: &'a Document) -> Outcome<Client<'a>> {
+    fn client<'a>(&'a self, flags: &CallFlags, document: Document) -> Outcome<Client<'a>> {
         let target = resolve(&flags.selection, |name| self.variable(name), &self.store)?;
         Client::new(target, document, &self.store)
     }
@@ -103,8 +103,8 @@ fn filled(environment: &Texts, name: &str) -> Option<String> {
 }
 
 /// Returns the OpenAPI document of this program.
-fn document() -> Outcome<Document> {
-    Document::parse(document::text())
+fn document() -> Document {
+    Document::new(document::json())
 }
 
 /// Runs a call to its end, or until a signal: then what it has begun is undone.

@@ -60,10 +60,10 @@ fn arg(input: &Input) -> Arg {
 /// Runs the command.
 pub fn run(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared.json)?;
-    let document = document()?;
+    let document = document();
     let operation = document.operation(verb.operation)?;
     let mut values = values(verb, matches)?;
-    let mut client = context.client(&flags, &document)?;
+    let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         fill_organization(&operation, &mut values, client.target.organization.as_deref());
         show_request(&client.target, &compose(&operation, &values, None)?)?;
