@@ -49,12 +49,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let person = OrganizationUserInput {
         email: "ada@example.org".parse()?,
         first_name: "Ada".parse()?,
-        last_name: "Lovelace".parse()?,
+        last_name: "Ärzte".parse()?,
         password: Some(PASSWORD.parse()?),
         org_role: Some(254),
         send_invite: None,
     };
-    owner.create_user(&person).await?;
+    let added = owner.create_user(&person).await?.into_inner().data;
+    assert_eq!(added.last_name, "Ärzte");
     let credentials =
         Credentials { email: "ADA@example.org".parse()?, password: PASSWORD.parse()?, device_info: None };
     let session = anybody.login_user(&credentials).await?.into_inner();
@@ -75,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         list_projects_id: Vec::new(),
         role_id: 0,
         user_api_key: UserApiKey {
-            api_name: "a service".parse()?,
+            api_name: "東京".parse()?,
             has_expire_time: false,
             start_date_time: None,
             expire_date_time: None,
@@ -83,6 +84,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         note: None,
     };
     let made = ada.create_api_key(&org, &asked).await?.into_inner().result;
+    assert_eq!(made.name, "東京");
     let question = VerifyApiKey { api_key: made.api_key.parse()?, project_id: None, role: None };
     let verdict = ada.verify_api_key(&question).await?.into_inner().result;
     assert_eq!((verdict.valid, verdict.code.as_str(), verdict.expire_date), (true, "VALID", None));
