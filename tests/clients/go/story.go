@@ -99,6 +99,7 @@ func main() {
 	question := server.APIKeysAPI.VerifyApiKey(ada).VerifyApiKey(*orgkeys.NewVerifyApiKey(made.ApiKey))
 	verdict := must(question.Execute()).Result
 	check(verdict.Valid && verdict.Code == "VALID" && verdict.ExpireDate.Get() == nil, "the key is valid")
+	check(*verdict.ApiKeyId.Get() == made.Id, "it is that key")
 
 	// The audit log has the events.
 	wanted := orgkeys.NewSystemEventQuery()
@@ -119,10 +120,12 @@ func main() {
 	check(refused.ErrorCode == "INVALID_CREDENTIALS", refused.Message)
 	missing := refusal[orgkeys.WrappedFailure](server.APIKeysAPI.DeleteApiKey(ada, org, "999999").Execute())
 	check(missing.StatusCode == 404 && missing.ResultInfo == "API_KEY_NOT_FOUND", missing.ResultInfo)
+	check(missing.Result.Get() == nil, "there is no result")
 
 	// Everything is deleted again.
 	must(server.APIKeysAPI.DeleteApiKey(ada, org, fmt.Sprint(made.Id)).Execute())
-	check(must(question.Execute()).Result.Code == "NOT_FOUND", "a deleted key is refused")
+	verdict = must(question.Execute()).Result
+	check(!verdict.Valid && verdict.Code == "NOT_FOUND", "a deleted key is refused")
 	done := must(server.OrganizationKeysAPI.DeleteOrganizationKeys(ada, org).Execute())
 	check(done.Message == "Successfully deleted 1 organization key(s)", done.Message)
 	fmt.Println("go: the scenario passed")
