@@ -73,10 +73,11 @@ func main() {
 	// A user is added and signs in.
 	profile := must(server.PeopleAPI.GetProfile(owner).Execute())
 	org := profile.Data.OrgId
-	person := orgkeys.NewOrganizationUserInput("ada@example.org", "Ada", "Lovelace")
+	person := orgkeys.NewOrganizationUserInput("ada@example.org", "Ada", "Ärzte")
 	person.SetPassword(password)
 	person.SetOrgRole(254)
-	must(server.PeopleAPI.CreateUser(owner).OrganizationUserInput(*person).Execute())
+	added := must(server.PeopleAPI.CreateUser(owner).OrganizationUserInput(*person).Execute()).Data
+	check(added.LastName == "Ärzte", added.LastName)
 	credentials := *orgkeys.NewCredentials("ADA@example.org", password)
 	session := must(server.SessionsAPI.LoginUser(anybody).Credentials(credentials).Execute())
 	ada := as(session.AccessToken)
@@ -92,11 +93,13 @@ func main() {
 	check(keys.Data[0].NodeKeys[0].NodeId == "203.0.113.7", "the key names its node")
 
 	// A service gets an API key and has it verified.
-	asked := orgkeys.NewNewApiKeyRequest([]string{}, 0, *orgkeys.NewUserApiKey("a service", false))
+	asked := orgkeys.NewNewApiKeyRequest([]string{}, 0, *orgkeys.NewUserApiKey("東京", false))
 	made := must(server.APIKeysAPI.CreateApiKey(ada, org).NewApiKeyRequest(*asked).Execute()).Result
+	check(made.Name == "東京", made.Name)
 	question := server.APIKeysAPI.VerifyApiKey(ada).VerifyApiKey(*orgkeys.NewVerifyApiKey(made.ApiKey))
 	verdict := must(question.Execute()).Result
 	check(verdict.Valid && verdict.Code == "VALID" && verdict.ExpireDate.Get() == nil, "the key is valid")
+	check(*verdict.ApiKeyId.Get() == made.Id, "it is that key")
 
 	// The audit log has the events.
 	wanted := orgkeys.NewSystemEventQuery()
@@ -117,10 +120,12 @@ func main() {
 	check(refused.ErrorCode == "INVALID_CREDENTIALS", refused.Message)
 	missing := refusal[orgkeys.WrappedFailure](server.APIKeysAPI.DeleteApiKey(ada, org, "999999").Execute())
 	check(missing.StatusCode == 404 && missing.ResultInfo == "API_KEY_NOT_FOUND", missing.ResultInfo)
+	check(missing.Result.Get() == nil, "there is no result")
 
 	// Everything is deleted again.
 	must(server.APIKeysAPI.DeleteApiKey(ada, org, fmt.Sprint(made.Id)).Execute())
-	check(must(question.Execute()).Result.Code == "NOT_FOUND", "a deleted key is refused")
+	verdict = must(question.Execute()).Result
+	check(!verdict.Valid && verdict.Code == "NOT_FOUND", "a deleted key is refused")
 	done := must(server.OrganizationKeysAPI.DeleteOrganizationKeys(ada, org).Execute())
 	check(done.Message == "Successfully deleted 1 organization key(s)", done.Message)
 	fmt.Println("go: the scenario passed")

@@ -90,8 +90,9 @@ class Story {
 
         // A user is added and signs in.
         var org = new PeopleApi(owner).getProfile().getData().getOrgId();
-        var person = new OrganizationUserInput().email("ada@example.org").firstName("Ada").lastName("Lovelace");
-        new PeopleApi(owner).createUser(person.password(PASSWORD).orgRole(254L));
+        var person = new OrganizationUserInput().email("ada@example.org").firstName("Ada").lastName("Ärzte");
+        var added = new PeopleApi(owner).createUser(person.password(PASSWORD).orgRole(254L)).getData();
+        check(added.getLastName().equals("Ärzte"), added);
         var credentials = new Credentials().email("ADA@example.org").password(PASSWORD);
         var ada = as(new SessionsApi(anybody).loginUser(credentials).getAccessToken());
 
@@ -108,9 +109,10 @@ class Story {
 
         // A service gets an API key and has it verified.
         var apiKeys = new ApiKeysApi(ada);
-        var terms = new UserApiKey().apiName("a service").hasExpireTime(false);
+        var terms = new UserApiKey().apiName("東京").hasExpireTime(false);
         var asked = new NewApiKeyRequest().listProjectsId(List.of()).roleId(0L).userApiKey(terms);
         var made = apiKeys.createApiKey(org, asked).getResult();
+        check(made.getName().equals("東京"), made);
         var question = new VerifyApiKey().apiKey(made.getApiKey());
         var verdict = apiKeys.verifyApiKey(question).getResult();
         check(verdict.getValid() && verdict.getCode().equals("VALID") && verdict.getExpireDate() == null, verdict);

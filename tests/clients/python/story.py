@@ -52,9 +52,10 @@ owner = AuthenticatedClient(base_url=URL, token=os.environ["TOKEN"])
 # A user is added and signs in.
 org = expect(ProfileAnswer, get_profile.sync(client=owner)).data.org_id
 person = OrganizationUserInput(
-    email="ada@example.org", first_name="Ada", last_name="Lovelace", password=PASSWORD, org_role=254
+    email="ada@example.org", first_name="Ada", last_name="Ärzte", password=PASSWORD, org_role=254
 )
-expect(NewOrganizationUserAnswer, create_user.sync(client=owner, body=person))
+added = expect(NewOrganizationUserAnswer, create_user.sync(client=owner, body=person)).data
+assert added.last_name == "Ärzte"
 credentials = Credentials(email="ADA@example.org", password=PASSWORD)
 session = expect(LoginAnswer, login_user.sync(client=anybody, body=credentials))
 ada = AuthenticatedClient(base_url=URL, token=session.access_token)
@@ -84,9 +85,10 @@ assert [beside.node_id for beside in keys[0].node_keys] == ["203.0.113.7"]
 
 # A service gets an API key and has it verified.
 asked = NewApiKeyRequest(
-    list_projects_id=[], role_id=0, user_api_key=UserApiKey(api_name="a service", has_expire_time=False)
+    list_projects_id=[], role_id=0, user_api_key=UserApiKey(api_name="東京", has_expire_time=False)
 )
 made = expect(ApiKeyAnswer, create_api_key.sync(org, client=ada, body=asked)).result
+assert made.name == "東京"
 question = VerifyApiKey(api_key=made.api_key)
 verdict = expect(ApiKeyVerificationAnswer, verify_api_key.sync(client=ada, body=question)).result
 assert (verdict.valid, verdict.code, verdict.api_key_id, verdict.expire_date) == (True, "VALID", made.id, None)

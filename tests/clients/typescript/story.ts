@@ -25,8 +25,9 @@ function error<E>(answer: { error?: E }): E {
 
 // A user is added and signs in.
 const org = data(await owner.GET("/user/profile")).data.orgId;
-const body = { email: "ada@example.org", firstName: "Ada", lastName: "Lovelace", password, orgRole: 254 };
-data(await owner.POST("/organization/users", { body }));
+const body = { email: "ada@example.org", firstName: "Ada", lastName: "Ärzte", password, orgRole: 254 };
+const added = data(await owner.POST("/organization/users", { body })).data;
+assert.equal(added.lastName, "Ärzte");
 const session = data(await anybody.POST("/user/login", { body: { email: "ADA@example.org", password } }));
 const ada = as(session.accessToken);
 
@@ -53,14 +54,15 @@ assert.deepEqual(keys[0].nodeKeys, [{ keyId, nodeId: "203.0.113.7" }]);
 
 // A service gets an API key and has it verified.
 const organizationId = { path: { organizationId: org } };
-const { id: apiKeyId, apiKey } = data(
+const { id: apiKeyId, apiKey, name } = data(
   await ada.POST("/api/organizations/{organizationId}/api-keys", {
     params: organizationId,
-    body: { listProjectsId: [], roleId: 0, userApiKey: { apiName: "a service", hasExpireTime: false } },
+    body: { listProjectsId: [], roleId: 0, userApiKey: { apiName: "東京", hasExpireTime: false } },
   }),
 ).result;
+assert.equal(name, "東京");
 const verify = async () => data(await ada.POST("/api/api-keys/verify", { body: { apiKey } })).result;
-const verdict = await verify();
+let verdict = await verify();
 assert.deepEqual([verdict.valid, verdict.code, verdict.apiKeyId, verdict.expireDate], [true, "VALID", apiKeyId, null]);
 
 // The audit log has the events.
@@ -83,7 +85,8 @@ assert.deepEqual([missing.statusCode, missing.resultInfo, missing.result], [404,
 
 // Everything is deleted again.
 data(await ada.DELETE("/api/organizations/{organizationId}/api-keys/{id}", apiKeyOf(apiKeyId)));
-assert.equal((await verify()).code, "NOT_FOUND");
+verdict = await verify();
+assert.deepEqual([verdict.valid, verdict.code], [false, "NOT_FOUND"]);
 const done = data(await ada.DELETE("/organization/{idOrg}/key", { params: idOrg }));
 assert.equal(done.message, "Successfully deleted 1 organization key(s)");
 console.log("typescript: the scenario passed");

@@ -49,14 +49,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let person = OrganizationUserInput {
         email: "ada@example.org".parse()?,
         first_name: "Ada".parse()?,
-        last_name: "Lovelace".parse()?,
+        last_name: "Ärzte".parse()?,
         password: Some(PASSWORD.parse()?),
         org_role: Some(254),
         send_invite: None,
     };
-    owner.create_user(&person).await?;
-    let credentials =
-        Credentials { email: "ADA@example.org".parse()?, password: PASSWORD.parse()?, device_info: None };
+    let added = owner.create_user(&person).await?.into_inner().data;
+    assert_eq!(added.last_name, "Ärzte");
+    let credentials = Credentials { email: "ADA@example.org".parse()?, password: PASSWORD.parse()?, device_info: None };
     let session = anybody.login_user(&credentials).await?.into_inner();
     let ada = client(Some(&session.access_token));
 
@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         list_projects_id: Vec::new(),
         role_id: 0,
         user_api_key: UserApiKey {
-            api_name: "a service".parse()?,
+            api_name: "東京".parse()?,
             has_expire_time: false,
             start_date_time: None,
             expire_date_time: None,
@@ -83,9 +83,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         note: None,
     };
     let made = ada.create_api_key(&org, &asked).await?.into_inner().result;
+    assert_eq!(made.name, "東京");
     let question = VerifyApiKey { api_key: made.api_key.parse()?, project_id: None, role: None };
     let verdict = ada.verify_api_key(&question).await?.into_inner().result;
     assert_eq!((verdict.valid, verdict.code.as_str(), verdict.expire_date), (true, "VALID", None));
+    assert_eq!(verdict.api_key_id, Some(made.id));
 
     // The audit log has the events.
     let wanted: SystemEventQuery = serde_json::from_value(serde_json::json!({ "take": 100 }))?;
@@ -98,14 +100,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Three refusals, read through their types.
     let replayed = refusal(anybody.register_node(&signed).await);
     assert_eq!(replayed.error_code, "SIGNATURE_REPLAYED");
+    assert!(replayed.error_message.expect("a message").to_lowercase().contains("sign"));
     let wrong = Credentials { password: "not that one at all".parse()?, ..credentials };
     assert_eq!(refusal(anybody.login_user(&wrong).await).error_code, "INVALID_CREDENTIALS");
     let missing = refusal(ada.delete_api_key(&org, "999999").await);
-    assert_eq!((missing.status_code, missing.result_info.as_str()), (404, "API_KEY_NOT_FOUND"));
+    assert_eq!((missing.status_code, missing.result_info.as_str(), missing.result), (404, "API_KEY_NOT_FOUND", None));
 
     // Everything is deleted again.
     ada.delete_api_key(&org, &made.id.to_string()).await?;
-    assert_eq!(ada.verify_api_key(&question).await?.into_inner().result.code, "NOT_FOUND");
+    let verdict = ada.verify_api_key(&question).await?.into_inner().result;
+    assert_eq!((verdict.valid, verdict.code.as_str()), (false, "NOT_FOUND"));
     let done = ada.delete_organization_keys(&org).await?.into_inner();
     assert_eq!(done.message, "Successfully deleted 1 organization key(s)");
     println!("rust: the scenario passed");
