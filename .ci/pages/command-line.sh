@@ -1,5 +1,6 @@
 replace http://127.0.0.1:3000 "http://$SERVER" "the server listens on a free port"
 skip terminal 1 "it asks for a password on the terminal"
+skip here 2 "it needs sudo and the service"
 skip follow 1 "it has no end"
 serve
 run_commands

@@ -5,10 +5,10 @@ mod print;
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CommandContext, CommandError};
-use crate::actions::admin::command::{Change, Command, List};
+use crate::actions::admin::command::{Answer, Change, Command, List};
 use crate::config::Choices;
 use crate::crypto::secret;
 use crate::server::clock;
@@ -109,6 +109,14 @@ impl OrgCommand {
             Self::List => Command::List(List::Orgs),
         };
         execute::print(context, command)
+    }
+}
+
+/// Returns the users of the server on this machine, with the API's field names.
+pub fn users(context: &CommandContext, org: Option<String>) -> Result<Vec<Value>, CommandError> {
+    match execute::execute(&super::local::settings(context)?, Command::List(List::Users { org }))? {
+        Answer::Users(rows) => Ok(rows.iter().map(|row| json!(row)).collect()),
+        _ => Err(CommandError::new("the server answered another command: is it of this version?")),
     }
 }
 

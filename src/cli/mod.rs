@@ -10,6 +10,7 @@ mod doctor;
 mod healthcheck;
 mod interrupt;
 mod lifecycle;
+mod local;
 mod log;
 mod memory;
 mod output;
@@ -178,11 +179,12 @@ pub fn main() -> ExitCode {
     if let Err(error) = refuse_own_files() {
         return error.exit();
     }
-    if let Some(code) = client::run(&matches, &shared, &environment) {
+    let context = CommandContext::new(shared.clone(), environment);
+    if let Some(code) = client::run(&matches, &shared, &context) {
         return code;
     }
     match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run(cli.command, &CommandContext::new(shared, environment)).unwrap_or_else(CommandError::exit),
+        Ok(cli) => run(cli.command, &context).unwrap_or_else(CommandError::exit),
         Err(usage) => explain(&usage),
     }
 }

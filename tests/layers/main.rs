@@ -123,7 +123,7 @@ const PRE_AUTH: [(&str, &[&str]); 5] = [
     ("actions/login_throttle.rs", &["wait"]),
     ("actions/session.rs", &["check", "find", "log_in"]),
     ("actions/signed_call.rs", &["candidates", "look_for_room"]),
-    ("engine/authenticate.rs", &["person"]),
+    ("engine/authenticate.rs", &["administrator", "person"]),
 ];
 
 /// The functions of a file that contain `what`, sorted and without repetitions.
