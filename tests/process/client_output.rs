@@ -191,7 +191,7 @@ fn a_list_shows_the_columns_that_are_chosen() {
     let all = done(&["project", "list"]);
     let id = all.split('\t').next().expect("an id");
     assert_eq!(done(&["project", "list", "--columns", "name,id"]), format!("Shop\t{id}\n"));
-    let table = done(&["project", "list", "--columns", "id", "--columns", "name", "-o", "table"]);
+    let table = done(&["project", "list", "--columns", "id,name", "-o", "table"]);
     assert!(table.starts_with("ID ") && table.lines().all(|line| line.split_whitespace().count() == 2), "{table}");
     let tail = done(&["audit", "tail", "-n", "1", "--columns", "object,about"]);
     assert_eq!(tail, format!("workspace\t{id}\n"));

@@ -62,7 +62,7 @@ fn the_servers_administrator_needs_no_url_and_no_token() {
     assert!(home.done(&["project", "list"]).contains(&project));
     let bob = first(&home.done(&["user", "list", "-o", "tsv"]));
     home.done(&["api", "putProjectMember", "--projectId", &project, "--userId", &bob, "--role", "EDITOR"]);
-    let made = ["api-key", "create", "--name", "Deploys", "--role", "OWNER", "--expires", "90d", "--out", "api-key"];
+    let made = ["api-key", "create", "--name", "Deploys", "--role", "USER", "--expires", "90d", "--out", "api-key"];
     home.done(&made);
     let api_key = first(&home.done(&["api-key", "list"]));
     home.done(&["api-key", "verify", "--key", "@api-key"]);
@@ -93,13 +93,13 @@ fn a_credential_that_is_given_is_the_one_that_counts() {
     let with = |token: &str, words: &[&str]| run(home.orgkeys(words).env("ORGKEYS_TOKEN", token));
     let me = with(&owner.token, &["whoami"]);
     assert!(me.code == Some(0) && me.stdout.contains("owner@localhost") && me.stdout.contains("unix:"), "{me:?}");
-    let wrong = format!("okp_{}", "a".repeat(36));
+    let wrong = first(&home.done(&["token", "generate"]));
     for (token, code) in [("okp_wrong", "MALFORMED_TOKEN"), (&wrong, "INVALID_TOKEN"), ("oka_x", "MALFORMED_API_KEY")] {
         let ran = with(token, &["key", "list"]);
         assert_eq!((ran.code, ran.stderr.contains(code)), (Some(3), true), "{ran:?}");
     }
     for header in ["Authorization: Bearer", "Authorization: ", "X-Api-Key: ", "Authorization: Basic YTpi"] {
-        let answer = ask(&home, &format!("GET /organization/{}/keys", owner.org), &[header], "");
+        let answer = ask(&home, &format!("GET /organization/{}/key", owner.org), &[header], "");
         assert_eq!(answer.status, 401, "{header}: {answer:?}");
     }
     // A role is not raised by the socket.
@@ -109,7 +109,7 @@ fn a_credential_that_is_given_is_the_one_that_counts() {
     let chosen = with(&owner.token, &["key", "list", "--org", &owner.org]);
     assert_eq!((chosen.code, chosen.stderr.contains("--org is for")), (Some(2), true), "{chosen:?}");
     // Over the network nobody is the administrator, whatever the headers are.
-    let path = format!("/organization/{}/keys", owner.org);
+    let path = format!("/organization/{}/key", owner.org);
     let line = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Orgkeys-Organization: {}\r\n\r\n",
         owner.org
@@ -123,7 +123,7 @@ fn a_credential_that_is_given_is_the_one_that_counts() {
 fn a_proxy_must_not_use_the_socket() {
     let home = Home::new();
     let (_server, owner) = home.first_start();
-    let line = format!("GET /organization/{}/keys", owner.org);
+    let line = format!("GET /organization/{}/key", owner.org);
     assert_eq!(ask(&home, &line, &[], "").status, 200);
     for header in ["X-Forwarded-For: 203.0.113.7", "Forwarded: for=203.0.113.7", "Via: 1.1 proxy", "X-Real-IP: ::1"] {
         let refused = ask(&home, &line, &[header], "");
@@ -226,7 +226,7 @@ fn limits_by_network_and_by_credential_do_not_concern_the_socket() {
     let stale = registration(&owner.org, &pem, "203.0.113.7", 1_700_000_000).to_string();
     for _ in 0..40 {
         assert_eq!(ask(&home, "POST /register", &[], &stale).status, 400, "never 429");
-        assert_eq!(ask(&home, &format!("GET /organization/{}/keys", owner.org), &[], "").status, 200);
+        assert_eq!(ask(&home, &format!("GET /organization/{}/key", owner.org), &[], "").status, 200);
     }
     // The refusals are counted all the same, and nobody else's limit was touched.
     let over_tcp = server.call("POST", "/register", None, Some(&serde_json::from_str(&stale).expect("JSON")));

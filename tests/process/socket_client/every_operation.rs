@@ -69,5 +69,5 @@ fn every_operation_works_or_is_refused_cleanly() {
     }
     assert!(seen > 60, "{seen} operations");
     assert_eq!(refused, OF_A_USER.map(str::to_owned).into());
-    assert!(worked.len() > 30, "{worked:?}");
+    assert!(worked.len() >= 25, "{worked:?}");
 }

@@ -30,7 +30,8 @@ fn with_several_organizations_one_must_be_named() {
     }
     assert!(!home.path("key.pem").exists());
     // What has no organization in its path is refused by the server.
-    for words in [&["api", "listUsers"][..], &["api", "listSystemEvents"], &["api", "verifyApiKey", "--body", "{}"]] {
+    home.write("key", "oka_x\n");
+    for words in [&["api", "listUsers"][..], &["api", "listSystemEvents"], &["api", "verifyApiKey", "--apiKey", "@key"]] {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stderr.contains("ORGANIZATION_REQUIRED")), (Some(1), true), "{words:?}: {ran:?}");
         assert!(ran.stderr.contains("orgkeys org list"), "{ran:?}");
@@ -72,7 +73,7 @@ fn with_several_organizations_one_must_be_named() {
 fn an_organization_that_does_not_exist_or_is_not_the_one_in_the_path_is_refused() {
     let home = Home::new();
     let (_server, owner, other) = two(&home);
-    for org in ["org-00000000-0000-7000-8000-000000000000", "acme", ""] {
+    for org in ["org-00000000-0000-7000-8000-000000000000", "acme"] {
         let ran = home.run(&["key", "list", "--org", org]);
         assert_eq!((ran.code, ran.stderr.contains("ORGANIZATION_NOT_FOUND")), (Some(5), true), "{org}: {ran:?}");
         let ran = home.run(&["api", "getOrganization", "--orgId", "org-00000000-0000-7000-8000-000000000000"]);
