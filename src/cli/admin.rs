@@ -32,7 +32,7 @@ pub enum OrgCommand {
 
 #[derive(Subcommand)]
 pub enum UserCommand {
-    /// Create a user, and print a one-time invitation to set a password
+    /// Create a user of the server on this machine, and print a one-time invitation to set a password
     #[command(
         after_help = "Example:\n  orgkeys user create --org org-... --email ada@example.org --role ADMINISTRATOR"
     )]
@@ -56,14 +56,14 @@ pub enum UserCommand {
         #[arg(long)]
         without_invitation: bool,
     },
-    /// Remove a user's password and print a one-time invitation to set a new one
+    /// Remove the password of a user of the server on this machine, and print a one-time invitation to set a new one
     #[command(after_help = "Example:\n  orgkeys user reset-password --user ada@example.org")]
     ResetPassword {
         /// The user's email address or id
         #[arg(long)]
         user: String,
     },
-    /// List users
+    /// List users of the server that is named, otherwise of the one on this machine
     #[command(after_help = "Example:\n  orgkeys user list")]
     List {
         /// List only the users of this organization (id)

@@ -60,13 +60,13 @@ enum Command {
     /// Print every setting and its source; secrets are masked
     #[command(after_help = "Example:\n  orgkeys config --config /etc/orgkeys/orgkeys.toml")]
     Config(FlagsOf<AllSettings>),
-    /// Create and list organizations; the server may be running
+    /// Create and list organizations of the server on this machine, which may be running
     #[command(subcommand)]
     Org(admin::OrgCommand),
-    /// Create and list users, and reset passwords; the server may be running
+    /// List, invite and create users, change their roles, and reset passwords
     #[command(subcommand)]
     User(admin::UserCommand),
-    /// Create, list and revoke access tokens; the server may be running
+    /// Create, list and revoke access tokens of the server on this machine, which may be running
     #[command(subcommand)]
     Token(admin::TokenCommand),
     /// Verify and export the audit log; the server may be running

@@ -159,7 +159,7 @@ fn users_are_listed_from_the_server_that_is_named_else_from_this_machine() {
     let beside = call(&home, &server, &owner, &["user", "list", "--database", "orgkeys.db"]).stdout;
     assert!(beside.contains("  OWNER  ") && !beside.contains('\t'), "{beside}");
     // A profile in use names a server, too.
-    let text = format!("current = \"gone\"\n[profiles.gone]\nurl = \"http://127.0.0.1:1\"\naccess_token = \"okp_x\"\n");
+    let text = "current = \"gone\"\n[profiles.gone]\nurl = \"http://127.0.0.1:1\"\naccess_token = \"okp_x\"\n";
     fs::create_dir_all(home.path(".config/orgkeys")).expect("a folder");
     let profiles = home.write(".config/orgkeys/profiles.toml", text);
     fs::set_permissions(profiles, fs::Permissions::from_mode(0o600)).expect("set");

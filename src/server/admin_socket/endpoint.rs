@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Addr, Endpoint, IntoResponse, Request, Response};
 use rustix::process::geteuid;
 use serde_json::json;
@@ -103,7 +103,9 @@ impl Endpoint for Administration {
         }
         Ok(match path.as_str() {
             PATH => last(self.command(request, &peer).await),
-            ADMINISTRATOR => self.administrator(&request).unwrap_or_else(|error| respond(Family::of(&path), error)),
+            ADMINISTRATOR if request.method() == Method::GET => {
+                self.administrator(&request).unwrap_or_else(|error| respond(Family::of(&path), error))
+            }
             _ => {
                 request.set_data(self.system.local_administrator());
                 self.api.call(request).await?.into_response()

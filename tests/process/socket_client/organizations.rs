@@ -31,7 +31,8 @@ fn with_several_organizations_one_must_be_named() {
     assert!(!home.path("key.pem").exists());
     // What has no organization in its path is refused by the server.
     home.write("key", "oka_x\n");
-    for words in [&["api", "listUsers"][..], &["api", "listSystemEvents"], &["api", "verifyApiKey", "--apiKey", "@key"]] {
+    for words in [&["api", "listUsers"][..], &["api", "listSystemEvents"], &["api", "verifyApiKey", "--apiKey", "@key"]]
+    {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stderr.contains("ORGANIZATION_REQUIRED")), (Some(1), true), "{words:?}: {ran:?}");
         assert!(ran.stderr.contains("orgkeys org list"), "{ran:?}");
