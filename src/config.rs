@@ -131,7 +131,7 @@ settings! {
         /// The first start creates it. Without this setting it is beside the database, with `.key` after the database's name.
         /// No backup contains it: keep a copy in another place.
         key_file: Option<PathBuf> = "";
-        /// The unix socket on which the running server takes the commands `org`, `user` and `token`.
+        /// The unix socket on which the running server takes the commands of its administrator: `org`, `user` and `token`, and all that call a server.
         /// `auto` is beside the database, with `.sock` after the database's name. With `off`, or an empty value, what
         /// these commands change needs a stopped server. Only root and the server's own user are served.
         socket: SocketPath = "auto";

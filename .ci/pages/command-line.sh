@@ -1,9 +1,15 @@
+replace 'sudo orgkeys' orgkeys "the server runs as this user"
+replace 'sudo curl' curl "the server runs as this user"
+replace /var/lib/orgkeys/orgkeys.db.sock orgkeys.db.sock "the database is in this folder"
 replace http://127.0.0.1:3000 "http://$SERVER" "the server listens on a free port"
 skip terminal 1 "it asks for a password on the terminal"
 skip follow 1 "it has no end"
 serve
 run_commands
 
+expect '^system	OWNER	org-.*	unix:/.*/orgkeys\.db\.sock	$' 1
+expect '^project-.*	Shop	' 2
+expect '"email":"owner@localhost"' 1
 expect '^owner@localhost	user-.*	OWNER	org-' 1
 expect '^\*	default	http://.*	owner@localhost	session$' 1
 expect '^user-.*	WORKSPACES	bob@example.org$' 2

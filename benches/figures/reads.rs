@@ -103,7 +103,7 @@ pub fn serve_hello() {
         let listener = Listener::new(
             bound,
             None,
-            endpoint,
+            Arc::new(endpoint),
             Arc::new(Metrics::new(orgkeys::server::clock::system().now())),
             &settings,
         );

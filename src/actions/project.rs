@@ -30,7 +30,7 @@ pub fn list(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<Vec<Proje
     })
 }
 
-/// Creates a project. The caller becomes its owner.
+/// Creates a project. The caller becomes its owner, unless the caller is the server's administrator, who is no user.
 pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, name: String) -> Pending<Whole> {
     let env = app.env.clone();
     app.record(caller, Rule::AddsProjects(org), move |tx, grant| {
@@ -38,8 +38,9 @@ pub fn create(app: &App, caller: &Caller, org: Option<OrgId>, name: String) -> P
         if !store::project::insert(tx, &project, MOST_PER_ORG)? {
             return Err(limit_reached());
         }
-        let user = grant.user.ok_or_else(|| Error::internal("a creator without a user"))?;
-        store::project::put_member(tx, project.id, &Member { user, role: MemberRole::Owner })?;
+        if let Some(user) = grant.user {
+            store::project::put_member(tx, project.id, &Member { user, role: MemberRole::Owner })?;
+        }
         let event = Event::ProjectCreated { project: project.id };
         Ok((whole(tx, project.id)?, event))
     })

@@ -19,6 +19,7 @@ use super::http::proxied::is_proxied;
 use crate::actions::stats::Stats;
 use crate::crypto::secret;
 use crate::engine::app::App;
+use crate::engine::caller::LocalAdministrator;
 use crate::engine::error::Error;
 
 /// How long a result of `/ready` is reused, so that it writes at most this often.
@@ -146,6 +147,7 @@ impl ServerApi {
             (Some(ours), Some(theirs)) => secret::equal(ours.expose_secret().as_bytes(), theirs.as_bytes()),
             _ => false,
         };
-        known || (!is_proxied(request.headers()) && peer.is_some_and(|peer| peer.is_loopback()))
+        let is_local = peer.is_some_and(|peer| peer.is_loopback()) || request.data::<LocalAdministrator>().is_some();
+        known || (!is_proxied(request.headers()) && is_local)
     }
 }

@@ -13,12 +13,11 @@ use self::wire::{
     RefreshResponse, RefreshToken, TokenList,
 };
 use super::Group;
-use super::http::auth::Auth;
+use super::http::auth::{Auth, SignsIn};
 use super::http::body::Body;
 use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
-use super::http::observe::From;
 use super::http::password_work::PasswordWork;
 use crate::actions::{session, token};
 use crate::domain::id::TokenId;
@@ -60,7 +59,7 @@ impl SessionApi {
     ///   deleted or its invitation was not accepted (`USER_INACTIVE`).
     /// - 429: Too many wrong passwords (`TOO_MANY_ATTEMPTS`). `Retry-After` says how many seconds to wait.
     #[oai(path = "/user/login", method = "post", operation_id = "loginUser")]
-    async fn login(&self, from: From, body: Body<Credentials>) -> Result<LoginResponse, LoginFail> {
+    async fn login(&self, from: SignsIn, body: Body<Credentials>) -> Result<LoginResponse, LoginFail> {
         let login = Arc::new(body.0.parse()?);
         let (asked, origin) = (Arc::clone(&login), from.0.clone());
         blocking(&self.app, move |app| session::check(app, &origin, &asked)).await?;
@@ -84,7 +83,7 @@ impl SessionApi {
     ///   Or it is malformed, unknown, expired or was used earlier, or its session has ended (`INVALID_REFRESH_TOKEN`):
     ///   sign in again.
     #[oai(path = "/user/refresh", method = "post", operation_id = "refreshSession")]
-    async fn refresh(&self, from: From, body: Body<RefreshToken>) -> Result<RefreshResponse, RefreshFail> {
+    async fn refresh(&self, from: SignsIn, body: Body<RefreshToken>) -> Result<RefreshResponse, RefreshFail> {
         let token = body.0.parse()?;
         let tokens = session::refresh(&self.app, &from.0, &token).await??;
         Ok(RefreshResponse::Renewed(Json(RefreshAnswer::of(&tokens)), NO_STORE.to_owned()))
@@ -102,7 +101,7 @@ impl SessionApi {
     /// - 400: The refresh token is missing, is longer than 200 bytes, or was sent under both names with different
     ///   values.
     #[oai(path = "/user/logout", method = "post", operation_id = "logoutUser")]
-    async fn logout(&self, from: From, body: Body<RefreshToken>) -> Result<Json<Done>, LogoutFail> {
+    async fn logout(&self, from: SignsIn, body: Body<RefreshToken>) -> Result<Json<Done>, LogoutFail> {
         let token = body.0.parse()?;
         if let Some(ending) = blocking(&self.app, move |app| session::log_out(app, &from.0, &token)).await? {
             ending.await?;

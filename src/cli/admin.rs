@@ -5,10 +5,10 @@ mod print;
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CommandContext, CommandError};
-use crate::actions::admin::command::{Change, Command, List};
+use crate::actions::admin::command::{Answer, Change, Command, List};
 use crate::config::Choices;
 use crate::crypto::secret;
 use crate::server::clock;
@@ -32,7 +32,7 @@ pub enum OrgCommand {
 
 #[derive(Subcommand)]
 pub enum UserCommand {
-    /// Create a user, and print a one-time invitation to set a password
+    /// Create a user of the server on this machine, and print a one-time invitation to set a password
     #[command(
         after_help = "Example:\n  orgkeys user create --org org-... --email ada@example.org --role ADMINISTRATOR"
     )]
@@ -56,14 +56,14 @@ pub enum UserCommand {
         #[arg(long)]
         without_invitation: bool,
     },
-    /// Remove a user's password and print a one-time invitation to set a new one
+    /// Remove the password of a user of the server on this machine, and print a one-time invitation to set a new one
     #[command(after_help = "Example:\n  orgkeys user reset-password --user ada@example.org")]
     ResetPassword {
         /// The user's email address or id
         #[arg(long)]
         user: String,
     },
-    /// List users
+    /// List users of the server that is named, otherwise of the one on this machine
     #[command(after_help = "Example:\n  orgkeys user list")]
     List {
         /// List only the users of this organization (id)
@@ -109,6 +109,14 @@ impl OrgCommand {
             Self::List => Command::List(List::Orgs),
         };
         execute::print(context, command)
+    }
+}
+
+/// Returns the users of the server on this machine, with the API's field names.
+pub fn users(context: &CommandContext, org: Option<String>) -> Result<Vec<Value>, CommandError> {
+    match execute::execute(&super::local::settings(context)?, Command::List(List::Users { org }))? {
+        Answer::Users(rows) => Ok(rows.iter().map(|row| json!(row)).collect()),
+        _ => Err(CommandError::new("the server answered another command: is it of this version?")),
     }
 }
 

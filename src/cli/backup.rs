@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tracing::Level;
 
-use super::{CommandContext, CommandError, in_use, interrupt, progress};
+use super::{CommandContext, CommandError, in_use, interrupt, log, progress};
 use crate::actions::backup::{self, Request, Restored};
 use crate::actions::key_file::{KeyFileStatus, Problem};
 use crate::config::{FlagsOf, Settings, Takes};
@@ -53,10 +54,11 @@ impl Backup {
         };
         if let Some(error) = unnoted {
             let database = settings.database.display();
-            eprintln!(
+            let unnoted = format!(
                 "orgkeys: warning: the backup is complete, but its time could not be written next to {database} ({error}): \
                 the server's metric and audit log will not show it"
             );
+            log::print(Level::WARN, &unnoted);
         }
         let key_file = key_file(&settings)?;
         let mut json = json!(made);

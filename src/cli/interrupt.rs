@@ -6,8 +6,9 @@ use std::thread;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
 
-use super::{CommandError, progress};
+use super::{CommandError, log, progress};
 use crate::store::unfinished;
 
 /// What a shell adds to the number of the signal that ended a program.
@@ -33,7 +34,9 @@ pub fn clean_up() -> Result<(), CommandError> {
                 };
                 if unfinished::abandon() {
                     progress::clear();
-                    eprintln!("orgkeys: interrupted: no unfinished file is left behind");
+                    // Outside the log, which a command does not start. This is a thread of its own and no signal handler,
+                    // so it may allocate and write.
+                    log::print(Level::WARN, "orgkeys: interrupted: no unfinished file is left behind");
                     process::exit(SIGNALLED + kind.as_raw_value());
                 }
             }

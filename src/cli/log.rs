@@ -2,8 +2,7 @@
 //! begins with its priority.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write as _};
-use std::os::fd::AsFd;
+use std::io::{self, IsTerminal};
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -14,7 +13,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use crate::store::stderr::print;
+
 use crate::config::{LogFormat, Settings};
+use crate::store::stderr::{is_in_journal, priority};
 
 /// The form of the lines.
 #[derive(Clone, Copy)]
@@ -44,15 +46,6 @@ pub fn start(settings: &Settings) {
     let style = Style { form, has_target: settings.log >= Level::DEBUG, has_priority: is_in_journal() };
     let level = LevelFilter::from_level(settings.log);
     tracing_subscriber::registry().with(level).with(layer(style, io::stderr)).init();
-}
-
-/// Prints a message to standard error, outside the log.
-pub fn print(level: Level, message: &str) {
-    let priority = if is_in_journal() { priority(level) } else { "" };
-    for line in message.lines() {
-        // Without standard error there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{priority}{line}");
-    }
 }
 
 fn layer<S, W>(style: Style, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -95,31 +88,8 @@ where
     }
 }
 
-/// Returns the prefix by which the journal recognizes a priority (sd-daemon(3)).
-const fn priority(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "<3>",
-        Level::WARN => "<4>",
-        Level::INFO => "<6>",
-        Level::DEBUG | Level::TRACE => "<7>",
-    }
-}
-
-/// Whether standard error is connected to systemd's journal.
-fn is_in_journal() -> bool {
-    std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stream(&stream, io::stderr()))
-}
-
-/// Whether `JOURNAL_STREAM` (systemd.exec(5)) names this file, by its device and inode. A process that systemd started
-/// also hands the variable to programs whose standard error goes elsewhere.
-fn is_stream(stream: &str, file: impl AsFd) -> bool {
-    rustix::fs::fstat(file).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::os::unix::fs::MetadataExt;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -168,24 +138,6 @@ mod tests {
                     assert_eq!(line["message"], "a message");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn the_journal_is_recognized_by_device_and_inode() {
-        let file = File::open("/dev/null").expect("a file");
-        let (device, inode) = file.metadata().map(|of| (of.dev(), of.ino())).expect("metadata");
-        assert!(is_stream(&format!("{device}:{inode}"), &file));
-        for other in [
-            String::new(),
-            ":".to_owned(),
-            device.to_string(),
-            format!("{device}:{}", inode + 1),
-            format!("{}:{inode}", device + 1),
-            format!("{device}:{inode}:"),
-            format!("{device}:{inode} "),
-        ] {
-            assert!(!is_stream(&other, &file), "{other:?}");
         }
     }
 }

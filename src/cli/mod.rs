@@ -10,6 +10,7 @@ mod doctor;
 mod healthcheck;
 mod interrupt;
 mod lifecycle;
+mod local;
 mod log;
 mod memory;
 mod output;
@@ -59,13 +60,13 @@ enum Command {
     /// Print every setting and its source; secrets are masked
     #[command(after_help = "Example:\n  orgkeys config --config /etc/orgkeys/orgkeys.toml")]
     Config(FlagsOf<AllSettings>),
-    /// Create and list organizations; the server may be running
+    /// Create and list organizations of the server on this machine, which may be running
     #[command(subcommand)]
     Org(admin::OrgCommand),
-    /// Create and list users, and reset passwords; the server may be running
+    /// List, invite and create users, change their roles, and reset passwords
     #[command(subcommand)]
     User(admin::UserCommand),
-    /// Create, list and revoke access tokens; the server may be running
+    /// Create, list and revoke access tokens of the server on this machine, which may be running
     #[command(subcommand)]
     Token(admin::TokenCommand),
     /// Verify and export the audit log; the server may be running
@@ -178,11 +179,12 @@ pub fn main() -> ExitCode {
     if let Err(error) = refuse_own_files() {
         return error.exit();
     }
-    if let Some(code) = client::run(&matches, &shared, &environment) {
+    let context = CommandContext::new(shared.clone(), environment);
+    if let Some(code) = client::run(&matches, &shared, &context) {
         return code;
     }
     match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run(cli.command, &CommandContext::new(shared, environment)).unwrap_or_else(CommandError::exit),
+        Ok(cli) => run(cli.command, &context).unwrap_or_else(CommandError::exit),
         Err(usage) => explain(&usage),
     }
 }

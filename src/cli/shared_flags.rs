@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use crate::config::FIELDS;
 
 /// What these flags say.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SharedFlags {
     /// The settings file.
     pub config: Option<PathBuf>,
@@ -23,31 +23,20 @@ const JSON: &str = "json";
 
 /// The commands that do not use all of them, with those that they do not use. Such a command does not take the flag after
 /// its name, and its help does not show it. The same holds for the commands below it.
-const WITHOUT: [(&str, &[&str]); 24] = [
-    ("api", &[CONFIG, DATABASE]),
-    ("api-key", &[CONFIG, DATABASE]),
+const WITHOUT: [(&str, &[&str]); 13] = [
     ("audit export", &[JSON]),
-    ("audit list", &[CONFIG, DATABASE]),
-    ("audit tail", &[CONFIG, DATABASE]),
     ("completions", &[CONFIG, DATABASE, JSON]),
     ("healthcheck", &[DATABASE, JSON]),
-    ("key", &[CONFIG, DATABASE]),
     ("login", &[CONFIG, DATABASE, JSON]),
     ("logout", &[CONFIG, DATABASE]),
     ("man", &[CONFIG, DATABASE, JSON]),
-    ("node", &[CONFIG, DATABASE]),
     ("openapi", &[CONFIG, DATABASE, JSON]),
     ("profile", &[CONFIG, DATABASE]),
     ("profile delete", &[CONFIG, DATABASE, JSON]),
     ("profile use", &[CONFIG, DATABASE, JSON]),
-    ("project", &[CONFIG, DATABASE]),
     ("serve", &[JSON]),
     ("sign", &[CONFIG, DATABASE, JSON]),
     ("token generate", &[CONFIG, DATABASE]),
-    ("user invite", &[CONFIG, DATABASE]),
-    ("user role", &[CONFIG, DATABASE]),
-    ("webhook", &[CONFIG, DATABASE]),
-    ("whoami", &[CONFIG, DATABASE]),
 ];
 
 /// Adds the flags to `command`, whose path of names below `orgkeys` is `path`, and to all commands below it.

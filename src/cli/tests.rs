@@ -68,6 +68,9 @@ fn database_and_config_stand_before_or_after_the_command() {
     assert_eq!(resolved.expect("settings").settings.database.display().to_string(), "a.db");
 }
 
+/// The flags of every call.
+const CALL: [&str; 10] = ["config", "database", "json", "help", "org", "url", "profile", "ca", "output", "dry-run"];
+
 #[test]
 fn help_shows_only_what_the_command_uses() {
     for (words, expected) in [
@@ -77,13 +80,11 @@ fn help_shows_only_what_the_command_uses() {
         (&["openapi"], &["help"]),
         (&["completions"], &["help"]),
         (&["audit", "export"], &["config", "database", "help", "out"]),
-        (
-            &["user", "list"],
-            &["config", "database", "json", "help", "org", "url", "profile", "ca", "output", "dry-run"],
-        ),
-        (&["key", "list"], &["json", "help", "url", "profile", "ca", "output", "dry-run"]),
-        (&["audit", "list"], &["json", "help", "url", "profile", "ca", "output", "dry-run", "after", "limit"]),
-        (&["api", "getHealth"], &["json", "help", "url", "profile", "ca", "output", "dry-run", "out", "include"]),
+        (&["user", "list"], &[&CALL[..], &["columns"]].concat()),
+        (&["user", "role"], &CALL),
+        (&["key", "list"], &[&CALL[..], &["columns"]].concat()),
+        (&["audit", "list"], &[&CALL[..], &["columns", "after", "limit"]].concat()),
+        (&["api", "getHealth"], &[&CALL[..], &["out", "include"]].concat()),
         (&["login"], &["help", "url", "profile", "ca", "email", "token-command"]),
         (&["profile", "use"], &["help"]),
     ] {

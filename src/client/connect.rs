@@ -1,18 +1,20 @@
 //! Connects to the server, with or without TLS. The address is the user's own choice, so no network is excluded.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{CertificateError, ClientConfig, Error};
 
 use super::base_url::BaseUrl;
-use super::failure::{Failure, Outcome};
+use super::failure::{Exit, Failure, Outcome};
+use super::server::Server;
 
 /// The timeout of connecting, and of the TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,7 +24,36 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Connects to the server. `tls` is needed only for `https`.
-pub(super) async fn connect(server: &BaseUrl, tls: Option<&Arc<ClientConfig>>) -> Outcome<Box<dyn Stream>> {
+pub(super) async fn connect(server: &Server, tls: Option<&Arc<ClientConfig>>) -> Outcome<Box<dyn Stream>> {
+    match server {
+        Server::Url(url) => connect_to(url, tls).await,
+        Server::Socket(path) => match timeout(PATIENCE, UnixStream::connect(path)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(unopened(path, &error)),
+            Err(_) => Err(Failure::no_answer(format!("the server on {} accepts no connection", path.display()))),
+        },
+    }
+}
+
+/// The failure of a connection to a socket.
+fn unopened(path: &Path, error: &io::Error) -> Failure {
+    let name = path.display();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::no_answer(format!(
+            "no server listens on the socket {name}: start it with `orgkeys serve`, or name another server with --url"
+        )),
+        ErrorKind::PermissionDenied => Failure::new(
+            Exit::Forbidden,
+            format!(
+                "the socket {name} is not open to you: run this command as root (sudo), or as the user that runs the server. \
+                 Or sign in to the server: `orgkeys login --url URL`"
+            ),
+        ),
+        _ => Failure::no_answer(format!("cannot connect to the server's socket {name}: {error}")),
+    }
+}
+
+async fn connect_to(server: &BaseUrl, tls: Option<&Arc<ClientConfig>>) -> Outcome<Box<dyn Stream>> {
     let host = server.host();
     let found = timeout(PATIENCE, lookup_host((host.as_str(), server.port()))).await;
     let Ok(Ok(addresses)) = found else {

@@ -10,8 +10,9 @@ pub const SECRET_FIELDS: [&str; 6] =
     ["password", "currentPassword", "token", "refreshToken", "refresh_token", "apiKey"];
 
 /// Flags of every call, so a field with one of these names gets another flag.
-const TAKEN: [&str; 12] =
-    ["url", "profile", "ca", "output", "dry-run", "body", "out", "include", "config", "json", "database", "help"];
+const TAKEN: [&str; 13] = [
+    "url", "profile", "ca", "org", "output", "dry-run", "body", "out", "include", "config", "json", "database", "help",
+];
 
 /// The names of the path parameters for the organization.
 const ORGANIZATION: [&str; 3] = ["orgId", "idOrg", "organizationId"];
@@ -153,7 +154,7 @@ impl Document {
         })
     }
 
-    fn read(&self, method: &str, path: &str, operation: &Value) -> Operation {
+    fn read(self, method: &str, path: &str, operation: &Value) -> Operation {
         let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
         let mut fields = Vec::new();
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
@@ -181,7 +182,7 @@ impl Document {
         }
     }
 
-    fn add_parameter(&self, fields: &mut Vec<Field>, parameter: &Value) {
+    fn add_parameter(self, fields: &mut Vec<Field>, parameter: &Value) {
         let place = match parameter["in"].as_str() {
             Some("path") => Place::Path,
             Some("query") => Place::Query,
@@ -202,7 +203,7 @@ impl Document {
     }
 
     /// Adds the fields of an object of the body, below the names `above`.
-    fn add_body(&self, fields: &mut Vec<Field>, schema: &Value, above: &[String], required: bool) {
+    fn add_body(self, fields: &mut Vec<Field>, schema: &Value, above: &[String], required: bool) {
         let schema = self.resolved(schema);
         let needed = schema["required"].as_array();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
@@ -226,7 +227,7 @@ impl Document {
         }
     }
 
-    fn kind(&self, schema: &Value) -> Kind {
+    fn kind(self, schema: &Value) -> Kind {
         if let Some(choices) = schema["enum"].as_array() {
             return Kind::Choice(choices.iter().filter_map(Value::as_str).map(str::to_owned).collect());
         }

@@ -15,10 +15,10 @@ use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::answer::Answer;
-use super::base_url::BaseUrl;
 use super::connect::connect;
 use super::failure::{Failure, Outcome};
 use super::request::Request;
+use super::server::Server;
 use super::target::is_api_key;
 
 /// The timeout of a response.
@@ -36,7 +36,7 @@ pub(super) struct Exchange {
 
 /// Sends a request with a credential.
 pub(super) async fn send(
-    server: &BaseUrl,
+    server: &Server,
     tls: Option<&Arc<ClientConfig>>,
     request: &Request,
     credential: Option<&SecretString>,
@@ -100,11 +100,7 @@ fn unanswered(request: &Request, why: &str) -> Failure {
     Failure::no_answer(format!("{why}{doubt}"))
 }
 
-fn written(
-    server: &BaseUrl,
-    request: &Request,
-    credential: Option<&SecretString>,
-) -> Outcome<HttpRequest<Full<Bytes>>> {
+fn written(server: &Server, request: &Request, credential: Option<&SecretString>) -> Outcome<HttpRequest<Full<Bytes>>> {
     let mut http = HttpRequest::builder()
         .method(request.method.as_str())
         .uri(server.path(&request.path))

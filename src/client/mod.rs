@@ -21,6 +21,7 @@ pub mod output;
 pub mod profiles;
 pub mod request;
 pub mod rows;
+pub mod server;
 pub mod session;
 pub mod target;
 pub mod text;

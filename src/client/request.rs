@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::base_url::BaseUrl;
 use super::document::SECRET_FIELDS;
+use super::server::Server;
 
 /// A request, complete but for the server and the credential.
 #[derive(Clone, Debug)]
@@ -37,8 +37,8 @@ impl Request {
 
     /// Writes the request as text, with secrets masked. `server` is the address, if it is known.
     #[must_use]
-    pub fn shown(&self, server: &BaseUrl, credential: &str) -> String {
-        let mut text = format!("{} {server}{}\n", self.method, self.path);
+    pub fn shown(&self, server: &Server, credential: &str) -> String {
+        let mut text = format!("{} {}\n", self.method, server.address(&self.path));
         if self.authenticated && !credential.is_empty() {
             let _ = writeln!(text, "{credential}");
         }
@@ -72,11 +72,12 @@ fn masked(value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::base_url::BaseUrl;
     use super::*;
 
     #[test]
     fn secrets_are_masked_at_any_depth_and_raw_bytes_are_not_shown() {
-        let server = BaseUrl::parse("http://127.0.0.1:3000/keys").expect("a URL");
+        let server = Server::Url(BaseUrl::parse("http://127.0.0.1:3000/keys").expect("a URL"));
         let body = br#"{"email":"a@b","password":"s3cret","list":[{"refresh_token":"s3cret","token":"s3cret"}]}"#;
         let mut request = Request {
             method: "POST".to_owned(),

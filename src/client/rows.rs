@@ -30,6 +30,14 @@ pub enum Show {
     Millis,
 }
 
+impl Column {
+    /// The name by which the column is chosen: its heading in small letters, with `-` between words.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.title.to_lowercase().replace(' ', "-")
+    }
+}
+
 /// A column whose value is shown as it is.
 pub const fn plain(title: &'static str, field: &'static str) -> Column {
     Column { title, field, show: Show::Plain }

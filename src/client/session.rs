@@ -87,11 +87,33 @@ impl<'a> Client<'a> {
         if let Some(known) = &self.target.organization {
             return Ok(known.clone());
         }
+        if self.target.is_administrator() {
+            let administrator = self.administrator().await?;
+            let id = administrator["orgId"].as_str().ok_or_else(|| {
+                Failure::usage(
+                    "this server has several organizations: name one with --org, by the id that `orgkeys org list` shows",
+                )
+            })?;
+            return Ok(self.target.organization.insert(id.to_owned()).clone());
+        }
         let (_, identity) = self.identity().await?;
         let id = identity["orgId"].as_str().or_else(|| identity["organizationId"].as_str());
         let id = id.ok_or_else(|| Failure::no_answer("the server did not say which organization you belong to"))?;
         self.target.organization = Some(id.to_owned());
         Ok(id.to_owned())
+    }
+
+    /// Returns what the server knows of its administrator: the role, and the organization if there is only one or one was
+    /// chosen.
+    pub async fn administrator(&mut self) -> Outcome<Value> {
+        self.call(&Self::administrator_request()).await?.json()
+    }
+
+    /// The request for [`Client::administrator`], which only the socket answers.
+    #[must_use]
+    pub fn administrator_request() -> Request {
+        let (method, path) = ("GET".to_owned(), "/administrator".to_owned());
+        Request { method, path, headers: Vec::new(), body: None, authenticated: true }
     }
 
     /// Returns whether the caller is an API key, and what the server knows of the caller.
@@ -127,14 +149,15 @@ impl<'a> Client<'a> {
 
     async fn attempt(&mut self, request: &Request) -> Outcome<Exchange> {
         let credential = if request.authenticated { self.credential()? } else { None };
-        if request.authenticated && credential.is_none() {
+        let is_administrator = self.target.is_administrator();
+        if request.authenticated && credential.is_none() && !is_administrator {
             let server = &self.target.server;
             return Err(Failure::new(
                 Exit::NotSignedIn,
                 format!("not signed in to {server}: run `orgkeys login --url {server}`, or set ORGKEYS_TOKEN"),
             ));
         }
-        http::send(&self.target.server, self.tls.as_ref(), request, credential.as_ref()).await
+        http::send(&self.target.server, self.tls.as_ref(), &self.target.addressed(request), credential.as_ref()).await
     }
 
     /// Returns the credential. A command that prints it runs at the first call.

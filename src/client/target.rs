@@ -1,6 +1,7 @@
-//! Which server is called, and with which credential: a flag, else a variable, else a profile.
+//! Which server is called, and with which credential: a flag, else a variable, else a profile, else the server on this
+//! machine, by its socket.
 //!
-//! The credential of a profile is only sent to the URL of that profile.
+//! The credential of a profile is only sent to the URL of that profile. On the socket nobody needs one.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,6 +12,11 @@ use super::base_url::BaseUrl;
 use super::failure::{Failure, Outcome};
 use super::input::first_line;
 use super::profiles::{Profile, Profiles, Store};
+use super::request::Request;
+use super::server::Server;
+
+/// The header that names the organization in which the server's administrator acts.
+const ORGANIZATION: &str = "X-Orgkeys-Organization";
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -21,20 +27,24 @@ pub struct Selection {
     pub profile: Option<String>,
     /// `--ca`.
     pub ca: Option<PathBuf>,
+    /// `--org`.
+    pub org: Option<String>,
+    /// Whether `--database` or `--config` names the server on this machine.
+    pub is_local: bool,
 }
 
 /// A server and a credential.
 #[derive(Debug)]
 pub struct Target {
     /// The server.
-    pub server: BaseUrl,
+    pub server: Server,
     /// The file with the certificates to trust instead of the system's.
     pub ca: Option<PathBuf>,
     /// The profile that the server or the credential comes from.
     pub profile: Option<String>,
     /// The credential.
     pub credential: Credential,
-    /// The id of the caller's organization, if the profile knows it.
+    /// The id of the organization, if the profile or `--org` names it.
     pub organization: Option<String>,
 }
 
@@ -55,6 +65,22 @@ pub enum Credential {
 }
 
 impl Target {
+    /// Whether the caller is the server's administrator, who needs no credential on the socket.
+    #[must_use]
+    pub fn is_administrator(&self) -> bool {
+        matches!((&self.server, &self.credential), (Server::Socket(_), Credential::None))
+    }
+
+    /// Returns a request that names the organization in which the server's administrator acts.
+    #[must_use]
+    pub fn addressed(&self, request: &Request) -> Request {
+        let mut request = request.clone();
+        if let (true, true, Some(organization)) = (self.is_administrator(), request.authenticated, &self.organization) {
+            request.set_header(ORGANIZATION, organization);
+        }
+        request
+    }
+
     /// The header that the credential is sent in, masked; empty without a credential.
     #[must_use]
     pub fn masked_credential(&self) -> &'static str {
@@ -71,14 +97,36 @@ pub fn is_api_key(secret: &str) -> bool {
     secret.starts_with("oka_")
 }
 
-/// Whether the command line or the environment names a server.
-pub fn names_server(selection: &Selection, variable: impl Fn(&str) -> Option<String>) -> bool {
-    selection.url.is_some() || selection.profile.is_some() || variable("ORGKEYS_URL").is_some()
+/// Whether the command line, the environment or the profile in use names a server.
+pub fn names_server(selection: &Selection, variable: impl Fn(&str) -> Option<String>, store: &Store) -> Outcome<bool> {
+    refuse_two_places(selection)?;
+    let is_named = selection.url.is_some() || selection.profile.is_some();
+    Ok(is_named || (!selection.is_local && (variable("ORGKEYS_URL").is_some() || store.load()?.current.is_some())))
 }
 
-/// Returns the server and the credential. `variable` returns variables that are not empty.
-pub fn resolve(selection: &Selection, variable: impl Fn(&str) -> Option<String>, store: &Store) -> Outcome<Target> {
+fn refuse_two_places(selection: &Selection) -> Outcome<()> {
+    if selection.is_local && (selection.url.is_some() || selection.profile.is_some()) {
+        return Err(Failure::usage(
+            "--database and --config are for the server on this machine, and --url and --profile name another: leave out one of \
+             them",
+        ));
+    }
+    Ok(())
+}
+
+/// Returns the server and the credential. `variable` returns variables that are not empty, `socket` the path of the socket
+/// of the server on this machine.
+pub fn resolve(
+    selection: &Selection,
+    variable: impl Fn(&str) -> Option<String>,
+    store: &Store,
+    socket: impl FnOnce() -> Outcome<PathBuf>,
+) -> Outcome<Target> {
     let token = token(&variable)?;
+    refuse_two_places(selection)?;
+    if selection.is_local {
+        return local(selection, token, socket()?);
+    }
     let url = selection.url.clone().or_else(|| selection.profile.is_none().then(|| variable("ORGKEYS_URL")).flatten());
     let url = url.map(|url| BaseUrl::parse(&url)).transpose()?;
     let profiles = if url.is_some() && token.is_some() && selection.profile.is_none() {
@@ -91,9 +139,7 @@ pub fn resolve(selection: &Selection, variable: impl Fn(&str) -> Option<String>,
         Some((_, profile)) => Some(BaseUrl::parse(&profile.url)?),
         None => None,
     }) else {
-        return Err(Failure::usage(
-            "no server is named: set --url or ORGKEYS_URL, or run `orgkeys login --url https://keys.example.org`",
-        ));
+        return local(selection, token, socket()?);
     };
     // A profile that is named on the command line comes before the variable.
     let own = found.map_or(Credential::None, |(_, profile)| credential(profile));
@@ -104,7 +150,35 @@ pub fn resolve(selection: &Selection, variable: impl Fn(&str) -> Option<String>,
     if selection.ca.is_some() && !server.is_https() {
         return Err(Failure::usage(format!("--ca is for https, and {server} is not encrypted")));
     }
-    Ok(Target { server, ca, profile: found.map(|(name, _)| name.to_owned()), credential, organization })
+    if selection.org.is_some() {
+        return Err(org_is_for_the_administrator());
+    }
+    let (server, profile) = (Server::Url(server), found.map(|(name, _)| name.to_owned()));
+    Ok(Target { server, ca, profile, credential, organization })
+}
+
+/// Returns the server on this machine, called with a token or as its administrator.
+fn local(selection: &Selection, token: Option<SecretString>, socket: PathBuf) -> Outcome<Target> {
+    if selection.ca.is_some() {
+        return Err(Failure::usage("--ca is for https: add --url, because no server is named"));
+    }
+    if selection.org.is_some() && token.is_some() {
+        return Err(org_is_for_the_administrator());
+    }
+    Ok(Target {
+        server: Server::Socket(socket),
+        ca: None,
+        profile: None,
+        credential: token.map_or(Credential::None, Credential::Fixed),
+        organization: selection.org.clone(),
+    })
+}
+
+fn org_is_for_the_administrator() -> Failure {
+    Failure::usage(
+        "--org is for the server's administrator, who calls the server on its own machine without a credential: leave it out, \
+         because a credential belongs to one organization",
+    )
 }
 
 /// Returns the profile that is meant.
@@ -128,10 +202,7 @@ fn find<'a>(
             Some(current) => Ok(Some((entry(current)).ok_or_else(|| {
                 Failure::usage(format!("there is no profile {current}: run `orgkeys profile use NAME`"))
             })?)),
-            None if profiles.profiles.is_empty() => Ok(None),
-            None => {
-                Err(Failure::usage("no profile is in use: run `orgkeys profile use NAME`, or set --url or ORGKEYS_URL"))
-            }
+            None => Ok(None),
         },
         (None, Some(url)) => {
             let current = profiles.current.as_deref().and_then(entry).filter(|(_, profile)| is_for(profile, url));
@@ -203,8 +274,9 @@ mod tests {
         let [url, profile] = flags.map(|flag| flag.map(str::to_owned));
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let target =
-            resolve(&Selection { url, profile, ca: None }, variable, &store).map_err(|failure| failure.message)?;
+        let selection = Selection { url, profile, ..Selection::default() };
+        let target = resolve(&selection, variable, &store, || Ok(PathBuf::from("/a.sock")));
+        let target = target.map_err(|failure| failure.message)?;
         let secret = match target.credential {
             Credential::None => "none".to_owned(),
             Credential::Fixed(token) | Credential::Session { access: token } => token.expose_secret().to_owned(),
@@ -229,6 +301,36 @@ mod tests {
             shown("https://home", Some("home"), "pass home", None)
         );
         assert_eq!(resolved([None, Some("bare")], &[url, token]), shown("https://bare", Some("bare"), "okp_env", None));
+    }
+
+    #[test]
+    fn the_server_on_this_machine_is_called_if_none_is_named_or_its_database_is() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let store = Store::new(|_| Some(folder.path().display().to_string()));
+        let socket = || Ok(PathBuf::from("/a.sock"));
+        let url = |name: &str| (name == "ORGKEYS_URL").then(|| "https://env".to_owned());
+        let token = |name: &str| (name == "ORGKEYS_TOKEN").then(|| "okp_env".to_owned());
+        let none = resolve(&Selection::default(), |_| None, &store, socket).expect("a target");
+        assert_eq!((none.server.to_string().as_str(), none.is_administrator()), ("unix:/a.sock", true));
+        let given = resolve(&Selection::default(), token, &store, socket).expect("a target");
+        assert_eq!((given.server.to_string().as_str(), given.is_administrator()), ("unix:/a.sock", false));
+        let local = Selection { is_local: true, ..Selection::default() };
+        assert!(resolve(&local, url, &store, socket).expect("a target").is_administrator());
+        assert!(!names_server(&local, url, &store).expect("it"));
+        assert!(names_server(&Selection::default(), url, &store).expect("it"));
+        let org = || Some("org-1".to_owned());
+        let chosen = Selection { org: org(), ..Selection::default() };
+        assert_eq!(resolve(&chosen, |_| None, &store, socket).expect("a target").organization, org());
+        let both = Selection { url: Some("https://flag".to_owned()), ..local.clone() };
+        let ca = Selection { ca: Some("ca.pem".into()), ..Selection::default() };
+        for (selection, variable) in [
+            (&both, &(|_: &str| None) as &dyn Fn(&str) -> Option<String>),
+            (&ca, &|_| None),
+            (&chosen, &url),
+            (&chosen, &token),
+        ] {
+            assert!(resolve(selection, variable, &store, socket).is_err(), "{selection:?}");
+        }
     }
 
     #[test]

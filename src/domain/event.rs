@@ -144,7 +144,7 @@ pub enum Event {
     /// not recorded.
     AuditHeadRead { org: OrgId, quiet: u64 },
     /// At shutdown: this many reads of a reader that showed nothing but reads had not been recorded.
-    AuditPolled { org: OrgId, reader: UserId, quiet: u64 },
+    AuditPolled { org: OrgId, reader: Option<UserId>, quiet: u64 },
     /// Retention removes the first `count` remaining entries of a chain; the last of them had this sequence number and
     /// hash.
     AuditTrimmed { org: Option<OrgId>, seq: i64, hash: String, count: i64 },

@@ -3,7 +3,7 @@
 
 use super::caller::{Caller, Identity};
 use super::error::{Error, ErrorKind};
-use super::rule::{ApiKeys, DENIED, Rule};
+use super::rule::{ApiKeys, DENIED, Rule, Scope};
 use crate::domain::api_key::{ApiKeyStatus, Verdict};
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use crate::domain::project::MemberRole;
@@ -18,7 +18,7 @@ use crate::store::{self, ReadTx};
 pub struct Grant {
     /// The organization in which the caller acts.
     pub org: OrgId,
-    /// The user who acts; `None` for an API key, a node or the system.
+    /// The user who acts; `None` for an API key, a node, the server's administrator or the system.
     pub user: Option<UserId>,
     /// The API key that acts, if any.
     pub api_key: Option<ApiKeyId>,
@@ -74,6 +74,7 @@ pub(crate) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
             }
             Ok(Grant { org: *org, user: None, api_key: None, role: Role::User, at: now, ends: None, token_used: None })
         }
+        (Identity::Administrator { org }, rule) => decide_administrator(tx, *org, rule, now),
         (Identity::System, Rule::Administers(org)) => {
             Ok(Grant { org: *org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token_used: None })
         }
@@ -134,6 +135,35 @@ fn decide_api_key(key: &ApiKeyStatus, rule: &Rule, now: Time) -> Result<Grant, D
     })
 }
 
+/// Decides for the server's administrator, who has the rights of an OWNER in whichever organization a request is about.
+/// `chosen` is the organization in which they act, if the request names none.
+fn decide_administrator(tx: &ReadTx<'_>, chosen: Option<OrgId>, rule: &Rule, now: Time) -> Result<Grant, Denial> {
+    let missing = |error: Error| Denial::Missing(Box::new(error));
+    let org = match rule.scope() {
+        Scope::Org(org) => existing(tx, org).map_err(missing)?,
+        Scope::Project(project) => {
+            let found = project.map(|id| store::project::find(tx, id)).transpose().map_err(no_caller)?.flatten();
+            found.ok_or_else(|| missing(no_such_project()))?.org
+        }
+        Scope::OwnOrg => chosen.ok_or_else(|| missing(several_organizations()))?,
+        Scope::Account => return Err(no_caller(no_account())),
+        Scope::Internal => return Err(no_caller(Error::denied(rule.spec().refusal))),
+    };
+    if chosen.is_some_and(|chosen| chosen != org) {
+        return Err(missing(two_organizations()));
+    }
+    Ok(Grant { org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token_used: None })
+}
+
+/// Returns the id of an organization for the server's administrator, from whom it is no secret which ones exist.
+pub(super) fn existing(tx: &ReadTx<'_>, org: Option<OrgId>) -> Result<OrgId, Error> {
+    let found = org.map(|id| store::org::find(tx, id)).transpose()?.flatten();
+    found.map(|org| org.id).ok_or_else(|| {
+        let message = "No organization has this id: `orgkeys org list` lists them";
+        Error::new(ErrorKind::Missing, "ORGANIZATION_NOT_FOUND", message)
+    })
+}
+
 /// Returns a project of the caller's organization. A project of another organization counts as missing.
 fn own_project(tx: &ReadTx<'_>, org: OrgId, project: Option<ProjectId>) -> Result<ProjectId, Denial> {
     let found = match project {
@@ -158,6 +188,7 @@ fn forbidden(org: OrgId, rule: &Rule) -> Denial {
 pub(crate) fn verifies_for(caller: &Caller) -> Result<OrgId, Error> {
     match caller.identity {
         Identity::User { org, .. } | Identity::ApiKey { org, .. } => Ok(org),
+        Identity::Administrator { org } => org.ok_or_else(several_organizations),
         Identity::Proven { .. } | Identity::Node { .. } | Identity::System => Err(Error::denied(DENIED)),
     }
 }
@@ -192,6 +223,25 @@ pub(crate) fn usable(standing: Option<&ApiKeyStatus>, now: Time) -> Result<&ApiK
 fn key_is_gone() -> Error {
     let advice = "The key that made this signature has just been deleted: sign with another key of the organization";
     Error::new(ErrorKind::Invalid, "BAD_SIGNATURE", "Invalid signature").advising(advice)
+}
+
+/// The error for what only a user has, if the server's administrator asks for it.
+pub(crate) fn no_account() -> Error {
+    let message = "The server's administrator, who calls over the server's unix socket without a credential, has no account: \
+        to act as a user, send an access token, or call the server by its URL";
+    Error::new(ErrorKind::Denied, "NO_ACCOUNT", message)
+}
+
+fn several_organizations() -> Error {
+    let message = "The server does not have exactly one organization, and the request names none: add --org to the command, or \
+        send X-Orgkeys-Organization. `orgkeys org list` lists the organizations";
+    Error::new(ErrorKind::Invalid, "ORGANIZATION_REQUIRED", message)
+}
+
+fn two_organizations() -> Error {
+    let message =
+        "The request names two organizations: --org, or X-Orgkeys-Organization, is not the one that it is about";
+    Error::new(ErrorKind::Invalid, "TWO_ORGANIZATIONS", message)
 }
 
 fn account_deleted() -> Error {

@@ -2,9 +2,10 @@
 
 use super::access;
 use super::app::App;
-use super::caller::{Caller, Identity, Origin};
+use super::caller::{Caller, Identity, LocalAdministrator, Origin};
 use super::error::Error;
 use crate::crypto::secret;
+use crate::domain::id::OrgId;
 use crate::store;
 
 /// The credential of a request.
@@ -24,6 +25,19 @@ pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Re
         Credential::ApiKey(text) => service(app, text, &origin)?,
     };
     Ok(Caller::proven(identity, origin))
+}
+
+/// Returns the server's administrator as the caller of a request. They act in the organization that the request names, or
+/// in the only one.
+pub fn administrator(app: &App, _: LocalAdministrator, named: Option<&str>, origin: Origin) -> Result<Caller, Error> {
+    let org = app.pre_auth(|tx| {
+        if let Some(named) = named {
+            return access::existing(tx, OrgId::parse(named)).map(Some);
+        }
+        let orgs = store::org::list(tx, 2)?;
+        Ok(if let [only] = &orgs[..] { Some(only.id) } else { None })
+    })?;
+    Ok(Caller::proven(Identity::Administrator { org }, origin))
 }
 
 /// Takes one call from the rate limits of the credential, the user and the organization.

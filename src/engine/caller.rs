@@ -49,9 +49,20 @@ pub enum Identity {
         /// The node's address, as signed.
         ip: String,
     },
+    /// The server's administrator, who calls over the server's unix socket without a credential and belongs to no
+    /// organization.
+    Administrator {
+        /// The organization that the request names, or the only one; `None` if there are several.
+        org: Option<OrgId>,
+    },
     /// The command line, and the server itself.
     System,
 }
+
+/// The proof that a request comes from the server's administrator: the system says that its peer is root or the server's
+/// own user. Only [`System`](super::system::System) gives it away.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalAdministrator(pub(super) ());
 
 /// The credential of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +98,8 @@ pub enum CallerId {
     ApiKey(ApiKeyId),
     /// A node.
     Node(NodeId),
+    /// The server's administrator.
+    Administrator,
 }
 
 impl CallerId {
@@ -97,6 +110,7 @@ impl CallerId {
             Self::User(_) => "user",
             Self::ApiKey(_) => "api_key",
             Self::Node(_) => "node",
+            Self::Administrator => "system",
         }
     }
 }
@@ -107,6 +121,7 @@ impl fmt::Display for CallerId {
             Self::User(id) => write!(f, "{id}"),
             Self::ApiKey(id) => write!(f, "{id}"),
             Self::Node(id) => write!(f, "{id}"),
+            Self::Administrator => f.write_str("system"),
         }
     }
 }
@@ -144,6 +159,7 @@ impl Caller {
         match identity {
             Identity::User { user, .. } | Identity::Proven { user } => origin.proven.set(CallerId::User(user)),
             Identity::ApiKey { key, .. } => origin.proven.set(CallerId::ApiKey(key)),
+            Identity::Administrator { .. } => origin.proven.set(CallerId::Administrator),
             Identity::Node { .. } | Identity::System => {}
         }
         Self { identity, origin }
@@ -155,11 +171,12 @@ impl Caller {
         Self { identity: Identity::System, origin: Origin::default() }
     }
 
-    /// Returns the organization that the credential belongs to.
+    /// Returns the organization that the credential belongs to, or in which the server's administrator acts.
     #[must_use]
     pub const fn org(&self) -> Option<OrgId> {
         match self.identity {
             Identity::User { org, .. } | Identity::ApiKey { org, .. } | Identity::Node { org, .. } => Some(org),
+            Identity::Administrator { org } => org,
             Identity::Proven { .. } | Identity::System => None,
         }
     }
@@ -170,7 +187,7 @@ impl Caller {
         match self.identity {
             Identity::User { token, user, org } => Some((org, CredentialId::Token(token, user))),
             Identity::ApiKey { key, org } => Some((org, CredentialId::ApiKey(key))),
-            Identity::Proven { .. } | Identity::Node { .. } | Identity::System => None,
+            Identity::Proven { .. } | Identity::Node { .. } | Identity::Administrator { .. } | Identity::System => None,
         }
     }
 
@@ -184,7 +201,9 @@ impl Caller {
             Identity::Node { ip, .. } => {
                 Actor { kind: "node", id: context_id.unwrap_or_default().to_owned(), name: Some(ip.clone()) }
             }
-            Identity::System => Actor { kind: "system", id: "system".to_owned(), name: Some("orgkeys".to_owned()) },
+            Identity::Administrator { .. } | Identity::System => {
+                Actor { kind: "system", id: "system".to_owned(), name: Some("orgkeys".to_owned()) }
+            }
         }
     }
 }

@@ -18,20 +18,22 @@ const REMEMBERED: usize = 10_000;
 /// entry, readers would keep each other busy for ever. So a read that returns nothing but entries of reads is counted,
 /// and recorded with the reader's next read that returns something else, after an hour, or at a clean stop.
 #[derive(Default)]
-pub struct Polls(Mutex<HashMap<UserId, Poll>>);
+pub struct Polls(Mutex<HashMap<Reader, Poll>>);
+
+/// A user, or the server's administrator, and the organization whose log is read.
+type Reader = (Option<UserId>, OrgId);
 
 #[derive(Clone, Copy)]
 struct Poll {
-    org: OrgId,
     recorded: Time,
     quiet: u64,
 }
 
 impl Polls {
     /// Returns the number of earlier unrecorded reads if this one is to be recorded, or `None` if it is only counted.
-    pub(crate) fn see(&self, reader: UserId, org: OrgId, is_quiet: bool, now: Time) -> Option<u64> {
+    pub(crate) fn see(&self, reader: Option<UserId>, org: OrgId, is_quiet: bool, now: Time) -> Option<u64> {
         let mut polls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(poll) = polls.get_mut(&reader)
+        if let Some(poll) = polls.get_mut(&(reader, org))
             && is_quiet
             && now < poll.recorded.plus(QUIET)
         {
@@ -41,13 +43,13 @@ impl Polls {
         if polls.len() >= REMEMBERED {
             polls.clear();
         }
-        Some(polls.insert(reader, Poll { org, recorded: now, quiet: 0 }).map_or(0, |poll| poll.quiet))
+        Some(polls.insert((reader, org), Poll { recorded: now, quiet: 0 }).map_or(0, |poll| poll.quiet))
     }
 
     /// Removes and returns the events for reads that were not recorded.
     pub(crate) fn take(&self) -> Vec<(OrgId, Event)> {
         let polls = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let quiet = polls.into_iter().filter(|(_, poll)| poll.quiet > 0);
-        quiet.map(|(reader, Poll { org, quiet, .. })| (org, Event::AuditPolled { org, reader, quiet })).collect()
+        quiet.map(|((reader, org), Poll { quiet, .. })| (org, Event::AuditPolled { org, reader, quiet })).collect()
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> 
             store::token::touch(tx, token, grant.at)
         }
         Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
-        Identity::Node { .. } | Identity::System => Ok(()),
+        Identity::Node { .. } | Identity::Administrator { .. } | Identity::System => Ok(()),
     }
 }
 

@@ -78,6 +78,21 @@ pub(super) enum ApiKeys {
     OfTheProject,
 }
 
+/// Whose data a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// An organization that the request names.
+    Org(Option<OrgId>),
+    /// A project that the request names.
+    Project(Option<ProjectId>),
+    /// The caller's organization, which the request does not name.
+    OwnOrg,
+    /// The caller's own account, which only a user has.
+    Account,
+    /// Nothing that a credential gives a right to.
+    Internal,
+}
+
 /// What a rule requires: one row of [`Rule::spec`].
 pub(super) struct RuleSpec {
     /// The name of the rule in the audit log.
@@ -192,8 +207,8 @@ impl Rule {
         self.spec().name
     }
 
-    /// Whether the rule concerns `own`, the caller's organization, and no other.
-    pub(super) fn is_about(&self, own: OrgId) -> bool {
+    /// Returns whose data the rule is about.
+    pub(super) const fn scope(&self) -> Scope {
         match self {
             Self::SeesOrg(org)
             | Self::ManagesOrg(org)
@@ -208,21 +223,28 @@ impl Rule {
             | Self::StreamsEvents(org)
             | Self::SeesAudit(org)
             | Self::SeesWebhooks(org)
-            | Self::ManagesWebhooks(org) => *org == Some(own),
+            | Self::ManagesWebhooks(org) => Scope::Org(*org),
+            Self::SeesProject(project) | Self::ManagesProject(project) | Self::SeesApiKeysOf(project) => {
+                Scope::Project(*project)
+            }
+            Self::SeesPeople | Self::AddsPeople | Self::ManagesPeople | Self::FindsNodes | Self::SeesEvents => {
+                Scope::OwnOrg
+            }
             Self::SeesOwnProfile
             | Self::ManagesOwnAccount
             | Self::ManagesOwnSessions
             | Self::SignsIn
-            | Self::SeesPeople
-            | Self::AddsPeople
-            | Self::ManagesPeople
-            | Self::SeesProject(_)
-            | Self::ManagesProject(_)
-            | Self::SeesApiKeysOf(_)
-            | Self::FindsNodes
-            | Self::SeesEvents
-            | Self::MarksEvents => true,
-            Self::SpeaksAsNode | Self::Administers(_) => false,
+            | Self::MarksEvents => Scope::Account,
+            Self::SpeaksAsNode | Self::Administers(_) => Scope::Internal,
+        }
+    }
+
+    /// Whether the rule concerns `own`, the caller's organization, and no other.
+    pub(super) fn is_about(&self, own: OrgId) -> bool {
+        match self.scope() {
+            Scope::Org(org) => org == Some(own),
+            Scope::Project(_) | Scope::OwnOrg | Scope::Account => true,
+            Scope::Internal => false,
         }
     }
 }

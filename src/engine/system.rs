@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::access::Grant;
 use super::app::App;
-use super::caller::Caller;
+use super::caller::{Caller, LocalAdministrator};
 use super::environment::Environment;
 use super::error::Error;
 use super::limits::Limits;
@@ -36,6 +36,12 @@ impl System {
     #[must_use]
     pub const fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// Returns the proof that a request comes from the server's administrator. Whoever asks for it has checked that.
+    #[must_use]
+    pub const fn local_administrator(&self) -> LocalAdministrator {
+        LocalAdministrator(())
     }
 
     /// Returns the previous schema version, if opening the store upgraded it.

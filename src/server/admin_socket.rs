@@ -1,57 +1,54 @@
 //! Administration beside the running server: a unix socket on which the server executes the commands of root and of its
-//! own user. The system says who has connected (`SO_PEERCRED`).
+//! own user, and answers the API. The system says who has connected (`SO_PEERCRED`).
 
 pub mod client;
+mod endpoint;
 mod wire;
 
-use std::convert::Infallible;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::Addr;
+use poem::http::uri::Scheme;
 use rustix::fs::{Mode, fchmod};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
-use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::wire::{LONGEST_REQUEST, PATH, Reply};
-use super::listener::PAUSE;
-use crate::actions::admin::command;
-use crate::config::SocketPath;
+use self::endpoint::{Administration, peer_address};
+use super::connection::{Ends, Service};
+use super::listener::{Api, PAUSE};
+use super::timed_stream::ConnectionDeadlines;
+use crate::config::{Settings, SocketPath};
 use crate::engine::system::System;
 use crate::store::files;
 
 /// The longest path that the system accepts for a socket, in bytes.
 const LONGEST_PATH: usize = 107;
 
-/// The number of connections that are served at once; further ones wait.
-const CONNECTIONS: usize = 4;
+/// The number of connections that are served at once; further ones wait. Event streams take at most 20 of them.
+const CONNECTIONS: usize = 64;
 
 /// The number of connections that wait to be accepted.
 const BACKLOG: i32 = 64;
-
-/// How long a client may take to send a request, and to read the response.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A socket that is bound, and its file, which is removed when the server ends.
 pub struct AdminSocket {
     bound: UnixListener,
     file: SocketFile,
+}
+
+/// A socket, and what answers on it.
+pub struct ServedSocket {
+    socket: AdminSocket,
+    service: Arc<Service<Administration>>,
 }
 
 struct SocketFile {
@@ -109,15 +106,24 @@ impl AdminSocket {
         }
     }
 
-    /// Executes commands until `stop`, then lets those in progress finish within `stop_timeout`.
-    pub async fn run(self, system: Arc<System>, stop: CancellationToken, stop_timeout: Duration) {
-        let Self { bound, file } = self;
+    /// Returns the socket with what answers on it: the commands of `system`, and the API.
+    #[must_use]
+    pub(super) fn serving(self, system: Arc<System>, api: Api, settings: &Settings) -> ServedSocket {
+        let service = Arc::new(Service::new(Administration::new(system, api), settings));
+        ServedSocket { socket: self, service }
+    }
+}
+
+impl ServedSocket {
+    /// Answers until `stop`, then lets requests in progress finish within `stop_timeout`.
+    pub async fn run(self, stop: CancellationToken, stop_timeout: Duration) {
+        let Self { socket: AdminSocket { bound, file }, service } = self;
         let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         while let Some(Some((stream, slot))) = stop.run_until_cancelled(next(&bound, &slots)).await {
-            let (system, stop, kill) = (Arc::clone(&system), stop.clone(), kill.clone());
+            let (service, stop, kill) = (Arc::clone(&service), stop.clone(), kill.clone());
             tasks.spawn(async move {
-                kill.run_until_cancelled(serve(stream, system, stop)).await;
+                kill.run_until_cancelled(Box::pin(serve(stream, &service, stop))).await;
                 drop(slot);
             });
         }
@@ -172,64 +178,11 @@ async fn next(bound: &UnixListener, slots: &Arc<Semaphore>) -> Option<(UnixStrea
     }
 }
 
-/// Answers the one request of a connection. A connection without a request ends at `stop`.
-async fn serve(stream: UnixStream, system: Arc<System>, stop: CancellationToken) {
+/// Answers the requests of a connection.
+async fn serve(stream: UnixStream, service: &Arc<Service<Administration>>, stop: CancellationToken) {
     // Without the credentials nobody is served.
     let Ok(peer) = stream.peer_cred().map(|peer| peer.uid()) else { return };
-    let asked = AtomicBool::new(false);
-    let service = service_fn(|request: Request<Incoming>| {
-        let system = Arc::clone(&system);
-        asked.store(true, Ordering::Relaxed);
-        async move {
-            let (status, reply) = answer(request, peer, system).await;
-            let body = serde_json::to_vec(&reply).unwrap_or_default();
-            let mut response = Response::new(Full::new(Bytes::from(body)));
-            *response.status_mut() = status;
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    // An error is a client that went away: its command was executed all the same.
-    if stop.run_until_cancelled(connection.as_mut()).await.is_none() && asked.load(Ordering::Relaxed) {
-        let _ = connection.await;
-    }
-}
-
-async fn answer(request: Request<Incoming>, peer: u32, system: Arc<System>) -> (StatusCode, Reply) {
-    let refuse = |status, why: String| (status, Reply::Error(why));
-    let own = geteuid().as_raw();
-    if peer != 0 && peer != own {
-        tracing::warn!(peer, "a user who may not administer the server connected to its socket");
-        let why = format!("you are user {peer}, but only root and user {own}, which runs the server, may do this");
-        return refuse(StatusCode::FORBIDDEN, why);
-    }
-    if request.uri().path() != PATH {
-        return refuse(StatusCode::NOT_FOUND, format!("the socket has only {PATH}"));
-    }
-    let body = tokio::time::timeout(PATIENCE, Limited::new(request.into_body(), LONGEST_REQUEST).collect()).await;
-    let Ok(Ok(body)) = body else {
-        return refuse(StatusCode::BAD_REQUEST, format!("a command has at most {LONGEST_REQUEST} bytes"));
-    };
-    let command = match wire::command(&body.to_bytes()) {
-        Ok(command) => command,
-        Err(why) => return refuse(StatusCode::BAD_REQUEST, why),
-    };
-    let name = command.name();
-    let done = spawn_blocking(move || command::run(&system, command)).await;
-    match done {
-        Ok(Ok(answer)) => {
-            tracing::info!(command = name, peer, "executed a command of the server's administrator");
-            (StatusCode::OK, Reply::Answer(Box::new(answer)))
-        }
-        Ok(Err(error)) => {
-            tracing::info!(command = name, peer, code = error.code, "refused a command of the server's administrator");
-            refuse(StatusCode::BAD_REQUEST, error.to_string())
-        }
-        Err(ended) => refuse(StatusCode::INTERNAL_SERVER_ERROR, super::panicked(&ended).to_owned()),
-    }
+    let ends = Ends { local: Addr::custom("unix", "socket"), peer: peer_address(peer) };
+    let deadlines = ConnectionDeadlines::new(service.timeouts());
+    service.answer(stream, deadlines, ends, Scheme::HTTP, stop).await;
 }

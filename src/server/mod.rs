@@ -2,6 +2,7 @@
 
 pub mod admin_socket;
 pub mod clock;
+pub mod connection;
 pub mod courier;
 pub mod listener;
 mod timed_stream;
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use self::admin_socket::AdminSocket;
+use self::admin_socket::{AdminSocket, ServedSocket};
 use self::courier::{Courier, DeliveryNotifier, HttpSender, SystemResolver};
 use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::jobs::{Jobs, TICK};
@@ -62,7 +63,7 @@ pub struct Server {
     courier: Option<Courier>,
     notifier: DeliveryNotifier,
     jobs: Arc<Jobs>,
-    admin_socket: Option<AdminSocket>,
+    admin_socket: Option<ServedSocket>,
     stop_timeout: Duration,
 }
 
@@ -70,7 +71,7 @@ pub struct Server {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StopReport {
     /// The requests that were in progress.
-    pub requests: listener::RequestsAtStop,
+    pub requests: connection::RequestsAtStop,
     /// The attempts of webhook deliveries that were in flight.
     pub attempts: courier::AttemptsAtStop,
     /// How many of the jobs that run at a stop failed.
@@ -158,7 +159,9 @@ impl Server {
             streams: StreamSettings { comment: settings.stream_comment, patience: settings.request_timeout / 2 },
             stop: stopping.clone(),
         };
-        let listener = listener::Listener::new(bound, tls, api::endpoint(config), metrics, &settings);
+        let api = Arc::new(api::endpoint(config));
+        let admin_socket = admin_socket.map(|socket| socket.serving(Arc::clone(&system), Arc::clone(&api), &settings));
+        let listener = listener::Listener::new(bound, tls, api, metrics, &settings);
         let (courier, notifier) = courier(&system, &settings, env);
         let jobs = Arc::new(Jobs::new(Arc::clone(&system), settings.audit_days));
         let (courier, stop_timeout) = (Some(courier), settings.stop_timeout);
@@ -222,9 +225,7 @@ impl Server {
         let keeping = tokio::spawn(run_jobs(Arc::clone(&self.jobs), stop.clone()));
         let carrying = self.courier.map(|courier| tokio::spawn(courier.run(stop.clone())));
         let carrying = async { Some(carrying?.await) };
-        let administering = self
-            .admin_socket
-            .map(|socket| tokio::spawn(socket.run(Arc::clone(&self.system), stop.clone(), self.stop_timeout)));
+        let administering = self.admin_socket.map(|socket| tokio::spawn(socket.run(stop.clone(), self.stop_timeout)));
         let administering = async { Some(administering?.await) };
         let stopping = self.stopping;
         let telling = tokio::spawn({

@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::process;
 
+use tracing::Level;
+
+use super::stderr;
+
 /// The exit status after a storage failure: `EX_IOERR` of BSD's `sysexits.h`.
 const EX_IOERR: i32 = 74;
 
@@ -43,12 +47,13 @@ pub(super) fn log_overwritten(database: &Path) -> ! {
     ))
 }
 
-/// Reports what happened and exits immediately. No cleanup is done, because it would write.
+/// Reports what happened and exits immediately. No cleanup is done, because it would write. Commands start no log, so they
+/// report to standard error itself. Neither way can fail in a manner that keeps the process from exiting.
 fn halt(why: &str) -> ! {
     if tracing::enabled!(tracing::Level::ERROR) {
         tracing::error!("{why}");
     } else {
-        eprintln!("orgkeys: {why}");
+        stderr::print(Level::ERROR, &format!("orgkeys: {why}"));
     }
     process::exit(EX_IOERR)
 }

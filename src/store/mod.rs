@@ -50,6 +50,7 @@ mod space;
 #[cfg(test)]
 mod sql_tests;
 pub mod stats;
+pub mod stderr;
 pub mod stream;
 pub mod token;
 pub mod touched;

@@ -117,13 +117,24 @@ fn the_api_layer_cannot_act_without_a_rule() {
     }
 }
 
+#[test]
+fn only_the_socket_vouches_for_the_servers_administrator() {
+    let source = source();
+    let vouching: Vec<String> = files(&source)
+        .iter()
+        .filter(|path| fs::read_to_string(path).expect("text").contains(".local_administrator()"))
+        .map(|path| path.strip_prefix(&source).expect("below src").display().to_string())
+        .collect();
+    assert_eq!(vouching, ["server/admin_socket/endpoint.rs"]);
+}
+
 /// The functions that may look something up before the caller is known, by file.
 const PRE_AUTH: [(&str, &[&str]); 5] = [
     ("actions/invitation.rs", &["check"]),
     ("actions/login_throttle.rs", &["wait"]),
     ("actions/session.rs", &["check", "find", "log_in"]),
     ("actions/signed_call.rs", &["candidates", "look_for_room"]),
-    ("engine/authenticate.rs", &["person"]),
+    ("engine/authenticate.rs", &["administrator", "person"]),
 ];
 
 /// The functions of a file that contain `what`, sorted and without repetitions.

@@ -84,6 +84,18 @@ fn without_a_server_the_error_says_how_to_name_one() {
         assert!(ran.stderr.contains("set --url or ORGKEYS_URL, or run `orgkeys login"), "{ran:?}");
     }
     assert!(home.files().is_empty(), "{:?}", home.files());
+    // A server whose socket is off.
+    let server = home.start_with(&mut home.serve(&["--socket", ""]));
+    home.write("orgkeys.toml", "socket = \"\"\n");
+    let off = home.run(&["key", "list", "--config", "orgkeys.toml"]);
+    assert_eq!((off.code, off.stderr.contains("the setting `socket` is off")), (Some(2), true), "{off:?}");
+    let none = home.run(&["key", "list"]);
+    assert_eq!((none.code, none.stderr.contains("orgkeys.db.sock: set --url")), (Some(2), true), "{none:?}");
+    drop(server);
+    // A socket that a killed server left behind.
+    home.start().kill();
+    let left = home.run(&["key", "list"]);
+    assert_eq!((left.code, left.stderr.contains("start it with `orgkeys serve`")), (Some(8), true), "{left:?}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What the client prints: formats, both homes of a list, and nothing that controls a terminal.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -136,7 +138,7 @@ fn an_answer_that_is_not_from_orgkeys_is_no_answer() {
 }
 
 #[test]
-fn users_are_listed_from_the_server_if_one_is_named_else_from_the_database() {
+fn users_are_listed_from_the_server_that_is_named_else_from_this_machine() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let remote = done(&home, &server, &owner, &["user", "list"]);
@@ -145,20 +147,65 @@ fn users_are_listed_from_the_server_if_one_is_named_else_from_the_database() {
         .env("ORGKEYS_TOKEN", &owner.token));
     assert_eq!((named.code, &named.stdout), (Some(0), &remote), "{named:?}");
     for (flag, words) in [
-        ("--org", ["user", "list", "--org", "x"]),
-        ("--config", ["user", "list", "--config", "x"]),
-        ("--database", ["user", "list", "--database", "x"]),
-        ("--database", ["--database", "x", "user", "list"]),
+        ("--org", &["user", "list", "--org", "x"][..]),
+        ("--config", &["user", "list", "--config", "x", "--url", "http://127.0.0.1:1"]),
+        ("--database", &["user", "list", "--database", "x", "--url", "http://127.0.0.1:1"]),
+        ("--database", &["--database", "x", "user", "list", "--profile", "x"]),
     ] {
-        let ran = call(&home, &server, &owner, &words);
+        let ran = call(&home, &server, &owner, words);
         assert_eq!((ran.code, ran.stderr.contains(flag)), (Some(2), true), "{ran:?}");
     }
+    // A flag that names the database comes before the variable that names a server.
+    let beside = call(&home, &server, &owner, &["user", "list", "--database", "orgkeys.db"]).stdout;
+    assert!(beside.contains("  OWNER  ") && !beside.contains('\t'), "{beside}");
+    // A profile in use names a server, too.
+    let text = "current = \"gone\"\n[profiles.gone]\nurl = \"http://127.0.0.1:1\"\naccess_token = \"okp_x\"\n";
+    fs::create_dir_all(home.path(".config/orgkeys")).expect("a folder");
+    let profiles = home.write(".config/orgkeys/profiles.toml", text);
+    fs::set_permissions(profiles, fs::Permissions::from_mode(0o600)).expect("set");
+    let chosen = |words: &[&str]| run(home.orgkeys(words).env("HOME", home.path("")));
+    assert_eq!(chosen(&["user", "list"]).code, Some(8), "nothing listens there");
+    assert_eq!(chosen(&["key", "list"]).code, Some(8));
+    for words in [&["user", "list", "--database", "orgkeys.db"][..], &["key", "list", "--database", "orgkeys.db"]] {
+        assert_eq!(chosen(words).code, Some(0), "{words:?}");
+    }
+    assert_eq!(chosen(&["org", "list"]).code, Some(0), "always of this machine");
     assert_eq!(server.stop().0, Some(0));
     let local = home.done(&["user", "list"]);
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(&local), words(&remote), "the same columns");
-    let ran = home.run(&["user", "list", "-o", "json"]);
-    assert_eq!((ran.code, ran.stderr.contains("--output is for a call to a server")), (Some(2), true), "{ran:?}");
+    let json: Value = serde_json::from_str(&home.done(&["user", "list", "-o", "json"])).expect("JSON");
+    assert_eq!(json[0]["email"], "owner@localhost");
+    assert_eq!(home.done(&["user", "list", "-o", "tsv"]), remote);
+    assert_eq!(home.done(&["user", "list", "--columns", "email,role"]), "owner@localhost\tOWNER\n");
+    let ran = home.run(&["user", "list", "--dry-run"]);
+    assert_eq!((ran.code, ran.stderr.contains("--dry-run is for a call to a server")), (Some(2), true), "{ran:?}");
+}
+
+#[test]
+fn a_list_shows_the_columns_that_are_chosen() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let done = |words: &[&str]| done(&home, &server, &owner, words);
+    done(&["project", "create", "Shop"]);
+    let all = done(&["project", "list"]);
+    let id = all.split('\t').next().expect("an id");
+    assert_eq!(done(&["project", "list", "--columns", "name,id"]), format!("Shop\t{id}\n"));
+    let table = done(&["project", "list", "--columns", "id,name", "-o", "table"]);
+    assert!(table.starts_with("ID ") && table.lines().all(|line| line.split_whitespace().count() == 2), "{table}");
+    let tail = done(&["audit", "tail", "-n", "1", "--columns", "object,about"]);
+    assert_eq!(tail, format!("workspace\t{id}\n"));
+    assert_eq!(done(&["audit", "list", "--columns", "seq", "--after", "0", "--limit", "2"]), "1\n2\n");
+    for (words, says) in [
+        (&["project", "list", "--columns", "name,colour"][..], "no column colour: the columns of this list are id, "),
+        (&["project", "list", "--columns", ""], "there is no column : the columns"),
+        (&["audit", "tail", "--columns", "Id"], "no column Id: the columns of this list are id, time, event, "),
+        (&["project", "list", "--columns", "id", "-o", "json"], "--columns is for a table or tsv"),
+        (&["key", "create", "--columns", "id"], "unexpected argument"),
+    ] {
+        let ran = call(&home, &server, &owner, words);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.contains(says)), (Some(2), "", true), "{ran:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Interrupted commands: a signal leaves nothing behind, and what `kill -9` leaves is removed by the next command.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -21,14 +22,21 @@ fn large() -> Home {
 }
 
 fn start(home: &Home, words: &[&str]) -> Child {
-    let mut command = home.orgkeys(words);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs")
+    start_with(&mut home.orgkeys(words), Stdio::piped())
+}
+
+fn start_with(command: &mut Command, stderr: Stdio) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().expect("it runs")
 }
 
 /// Starts a command, and sends it a signal as soon as the file `draft` is there. Returns its exit code, or the number of
 /// the signal that ended it, and its last words. `None` if it was faster than the signal.
 fn interrupted(home: &Home, words: &[&str], draft: &str, signal: Signal) -> Option<(i32, String)> {
-    let mut child = start(home, words);
+    ended_by(home, start(home, words), draft, signal)
+}
+
+/// Sends a command a signal as soon as the file `draft` is there.
+fn ended_by(home: &Home, mut child: Child, draft: &str, signal: Signal) -> Option<(i32, String)> {
     let draft = home.path(draft);
     while !draft.exists() {
         if child.try_wait().expect("a child").is_some() {
@@ -72,6 +80,32 @@ fn an_interrupted_command_leaves_no_file_behind() {
         assert_eq!(integrity(&home.path(name)), "ok");
         home.done(&["audit", "verify", "--database", name]);
     }
+}
+
+#[test]
+fn an_interrupted_command_ends_wherever_its_words_go() {
+    let home = large();
+    let draft = "copy.db.orgkeys-draft";
+    for journal in [false, true] {
+        let ended = (0..20).find_map(|_| {
+            let mut backup = home.orgkeys(&["backup", "copy.db"]);
+            let stderr = if journal {
+                let log = File::create(home.path("log")).expect("a log");
+                let meta = log.metadata().expect("a log");
+                backup.env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()));
+                log
+            } else {
+                OpenOptions::new().write(true).open("/dev/full").expect("a device")
+            };
+            let ended = ended_by(&home, start_with(&mut backup, stderr.into()), draft, Signal::INT);
+            let _ = fs::remove_file(home.path("copy.db"));
+            ended
+        });
+        assert_eq!(ended.expect("it was never interrupted").0, 130);
+        assert!(!home.path(draft).exists());
+    }
+    let log = fs::read_to_string(home.path("log")).expect("a log");
+    assert_eq!(log, "<4>orgkeys: interrupted: no unfinished file is left behind\n");
 }
 
 #[test]

@@ -41,6 +41,7 @@ mod restore;
 mod retention;
 mod shutdown;
 mod silent_damage;
+mod socket_client;
 mod symlinks;
 mod systemd_unit;
 mod terminal;

@@ -30,15 +30,16 @@ pub struct StreamQuota {
 #[derive(Default)]
 struct Taken {
     all: u32,
-    each: HashMap<CredentialId, usize>,
-    of: HashMap<OrgId, usize>,
+    /// By credential; the server's administrator has none.
+    each: HashMap<Option<CredentialId>, usize>,
+    of: HashMap<Option<OrgId>, usize>,
 }
 
 /// The slot of an open stream, released on drop.
 pub struct StreamSlot {
     stream_quota: Arc<StreamQuota>,
-    credential: CredentialId,
-    org: OrgId,
+    credential: Option<CredentialId>,
+    org: Option<OrgId>,
 }
 
 impl StreamQuota {
@@ -49,9 +50,8 @@ impl StreamQuota {
 
     /// Takes a slot for a caller, or fails if a limit is reached.
     pub fn take(self: &Arc<Self>, caller: &Caller) -> Result<StreamSlot, Error> {
-        let credential = caller.credential();
-        let (org, credential) =
-            credential.ok_or_else(|| Error::internal("a stream for a caller without a credential"))?;
+        let credential = caller.credential().map(|(_, credential)| credential);
+        let org = caller.org();
         let mut taken = self.taken();
         if taken.all >= MOST {
             return Err(Error::too_many(AGAIN, "The server already has 1000 open streams: retry later"));

@@ -13,6 +13,7 @@ use crate::client::failure::{Exit, Failure, Outcome};
 use crate::client::output::{self, note};
 use crate::client::profiles::{Profile, Profiles, check_name};
 use crate::client::rows::{plain, role};
+use crate::client::server::Server;
 use crate::client::session::{Client, tokens};
 use crate::client::target::{Credential, Target};
 
@@ -27,7 +28,7 @@ pub fn commands() -> [Command; 3] {
             "Sign in to a server and keep the session in a profile. The password is asked for on the terminal; without one it \
              is the first line of standard input. The session is renewed by itself, and ends after 30 days without a call.",
         )
-        .args(args().into_iter().filter(|arg| !["output", "dry-run"].contains(&arg.get_id().as_str())))
+        .args(args().into_iter().filter(|arg| !["org", "output", "dry-run"].contains(&arg.get_id().as_str())))
         .arg(Arg::new("email").long("email").value_name("EMAIL").help("Your email address, if you do not want to be asked"))
         .arg(
             Arg::new("token-command")
@@ -36,7 +37,8 @@ pub fn commands() -> [Command; 3] {
                 .conflicts_with("email")
                 .help("Keep this shell command, which prints an access token or API key, instead of a session"),
         );
-    let logout = Command::new("logout").about("End the session of a profile").args(args());
+    let without_org = args().into_iter().filter(|arg| arg.get_id() != "org");
+    let logout = Command::new("logout").about("End the session of a profile").args(without_org);
     let whoami = Command::new("whoami").about("Show who you are: user, role, organization and server").args(args());
     [
         explained(login, "orgkeys login --url https://keys.example.org --profile work"),
@@ -47,7 +49,7 @@ pub fn commands() -> [Command; 3] {
 
 /// Signs in.
 pub fn log_in(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches, context.shared.json)?;
+    let flags = CallFlags::read(matches, context.shared)?;
     let document = document();
     let profiles = context.store.load()?;
     let (name, server, profile) = place(context, &flags, &profiles)?;
@@ -60,7 +62,7 @@ pub fn log_in(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     }
     let ca = ca.map(|path| std::path::absolute(&path).unwrap_or(path));
     let target = Target {
-        server: server.clone(),
+        server: Server::Url(server.clone()),
         ca: ca.clone(),
         profile: None,
         credential: Credential::None,
@@ -136,7 +138,7 @@ fn with_password(
 
 /// Signs out.
 pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches, context.shared.json)?;
+    let flags = CallFlags::read(matches, context.shared)?;
     let document = document();
     let mut client = context.client(&flags, document)?;
     let name = client.target.profile.clone();
@@ -170,7 +172,7 @@ pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
 
 /// Shows the caller.
 pub fn who_am_i(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches, context.shared.json)?;
+    let flags = CallFlags::read(matches, context.shared)?;
     let document = document();
     let mut client = context.client(&flags, document)?;
     if flags.dry_run {
@@ -178,15 +180,24 @@ pub fn who_am_i(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
             Credential::Fixed(secret) => Some(secret),
             _ => None,
         };
-        show_request(&client.target, &client.identity_request(credential)?.1)?;
+        let request = if client.target.is_administrator() {
+            Client::administrator_request()
+        } else {
+            client.identity_request(credential)?.1
+        };
+        show_request(&client.target, &request)?;
         return Ok(Exit::Done);
     }
-    let (is_key, mut row): (bool, Value) = block_on(client.identity())?;
+    let is_administrator = client.target.is_administrator();
+    let (is_key, mut row): (bool, Value) =
+        if is_administrator { (false, block_on(client.administrator())?) } else { block_on(client.identity())? };
     row["server"] = client.target.server.to_string().into();
     row["profile"] = client.target.profile.clone().into();
     let server = [plain("SERVER", "server"), plain("PROFILE", "profile")];
     let columns = if is_key {
         [plain("API KEY", "apiKeyId"), role("ROLE", "roleId"), plain("ORGANIZATION", "organizationId")].to_vec()
+    } else if is_administrator {
+        [plain("ID", "id"), role("ROLE", "orgRole"), plain("ORGANIZATION", "orgId")].to_vec()
     } else {
         vec![
             plain("EMAIL", "email"),

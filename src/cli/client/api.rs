@@ -124,7 +124,7 @@ fn plain(text: &str) -> String {
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches, context.shared.json)?;
+    let flags = CallFlags::read(matches, context.shared)?;
     let include = matches.get_flag("include");
     let (id, matches) = chosen(matches)?;
     let document = document();

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
-use super::flags::{CallFlags, args, explained, show_request};
+use super::flags::{CallFlags, args, columns_arg, explained, show_request};
 use super::{Context, block_on, document};
 use crate::client::compose::{Values, compose};
 use crate::client::failure::{Exit, Failure, Outcome};
@@ -51,7 +51,8 @@ pub fn extend(audit: Command) -> Command {
         )
         .arg(number("after").value_name("SEQ").help("List the entries after this number of the chain; 0 lists all"))
         .arg(number("limit").value_name("COUNT").help("List at most so many entries"))
-        .args(args());
+        .args(args())
+        .arg(columns_arg(ENTRY.iter()));
     let tail = Command::new("tail")
         .about("Show the last events of an organization, and follow what happens")
         .arg(
@@ -76,7 +77,8 @@ pub fn extend(audit: Command) -> Command {
                 .requires("follow")
                 .help("Begin after this event, without a gap; 0 is the oldest"),
         )
-        .args(args());
+        .args(args())
+        .arg(columns_arg(EVENT.iter().map(|(column, _)| column)));
     let audit = audit.about("List and follow a server's audit log; verify and export that of the local database");
     audit
         .subcommand(explained(list, "orgkeys audit list --limit 20"))
@@ -93,7 +95,8 @@ pub fn run(context: &Context<'_>, matches: &ArgMatches) -> Option<Outcome<Exit>>
 }
 
 fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches, context.shared.json)?;
+    let flags = CallFlags::read(matches, context.shared)?;
+    let columns = flags.chosen(&ENTRY, |column| *column)?;
     let (after, limit) = (matches.get_one::<u64>("after").copied(), matches.get_one::<u64>("limit").copied());
     let document = document();
     let mut client = context.client(&flags, document)?;
@@ -125,7 +128,7 @@ fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
             left -= (entries.len() as u64).min(left);
             after = newest;
             if matches!(format, Format::Jsonl | Format::Tsv) {
-                output::show(format, &entries, &ENTRY, true)?;
+                output::show(format, &entries, &columns, true)?;
             } else {
                 all.extend(entries);
             }
@@ -134,7 +137,7 @@ fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
             }
         }
         if matches!(format, Format::Json | Format::Table) {
-            output::show(format, &all, &ENTRY, true)?;
+            output::show(format, &all, &columns, true)?;
         }
         Ok(Exit::Done)
     })
@@ -160,11 +163,12 @@ fn page(client: &Client<'_>, after: u64, limit: u64) -> Outcome<Request> {
 }
 
 fn tail(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches, context.shared.json)?;
+    let flags = CallFlags::read(matches, context.shared)?;
     let follows = matches.get_flag("follow");
     if follows && flags.format == Some(Format::Json) {
         return Err(Failure::usage("-o json needs an end, which -f has not: use -o jsonl"));
     }
+    let columns = flags.chosen(&EVENT, |(column, _)| *column)?;
     let lines = matches.get_one::<u64>("lines").copied().unwrap_or_default();
     let after = matches.get_one::<u64>("after").copied();
     let document = document();
@@ -183,9 +187,10 @@ fn tail(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
             after = events.first().map_or(Some(0), |newest| newest["id"].as_u64());
             let events: Vec<Value> = events.into_iter().rev().collect();
             if follows {
-                events.iter().try_for_each(|event| output::show_next(format, event, &EVENT))?;
+                events.iter().try_for_each(|event| output::show_next(format, event, &columns))?;
             } else {
-                output::show(format, &events, &EVENT.map(|(column, _)| column), true)?;
+                let columns: Vec<Column> = columns.iter().map(|(column, _)| *column).collect();
+                output::show(format, &events, &columns, true)?;
             }
         }
         if !follows {
@@ -194,7 +199,7 @@ fn tail(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
         let request = stream(&client, after)?;
         Err(follow(&mut client, request, |told| {
             match told {
-                Told::Event(event) => output::show_next(format, event, &EVENT)?,
+                Told::Event(event) => output::show_next(format, event, &columns)?,
                 Told::Lost(why) => note(&format!("orgkeys: {why}. Reconnecting")),
                 Told::Back => note("orgkeys: connected again"),
             }

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::client::base_url::BaseUrl;
+use crate::cli::shared_flags::SharedFlags;
 use crate::client::compose::Values;
 use crate::client::document::Operation;
 use crate::client::failure::{EXIT_CODES, Failure, Outcome};
 use crate::client::out_file::OutFile;
 use crate::client::output::{self, Format};
 use crate::client::request::Request;
+use crate::client::rows::Column;
 use crate::client::target::{Selection, Target};
 use crate::store::files::refuse_reserved;
 
@@ -26,10 +27,11 @@ pub struct CallFlags {
     pub format: Option<Format>,
     pub dry_run: bool,
     out: Option<PathBuf>,
+    columns: Option<Vec<String>>,
 }
 
 /// The flags of every call.
-pub fn args() -> [Arg; 5] {
+pub fn args() -> [Arg; 6] {
     [
         Arg::new("url").long("url").value_name("URL").help("The server's URL [env: ORGKEYS_URL]"),
         Arg::new("profile").long("profile").value_name("NAME").help("The profile to use: see `orgkeys profile list`"),
@@ -38,6 +40,10 @@ pub fn args() -> [Arg; 5] {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .help("Trust the certificates in this PEM file instead of the system's"),
+        Arg::new("org")
+            .long("org")
+            .value_name("ID")
+            .help("The organization, for the server's administrator on its own machine [default: the only one]"),
         Arg::new("output")
             .long("output")
             .short('o')
@@ -57,6 +63,17 @@ pub fn out_arg(help: &'static str) -> Arg {
     Arg::new("out").long("out").value_name("FILE").value_parser(value_parser!(PathBuf)).help(help).help_heading(HEADING)
 }
 
+/// The flag that chooses among the columns of a list.
+pub fn columns_arg<'a>(columns: impl Iterator<Item = &'a Column>) -> Arg {
+    let names = columns.map(Column::name).collect::<Vec<_>>().join(",");
+    Arg::new("columns")
+        .long("columns")
+        .value_name("NAMES")
+        .value_delimiter(',')
+        .help(format!("Only these columns of the table or tsv, in this order [default: {names}]"))
+        .help_heading(HEADING)
+}
+
 /// Adds the exit codes and an example to the end of a command's help.
 pub fn explained(command: Command, example: &str) -> Command {
     let mut text = format!("Example:\n  {example}\n\nExit codes:\n");
@@ -71,24 +88,53 @@ pub fn explained(command: Command, example: &str) -> Command {
 impl CallFlags {
     /// Reads the flags of the command that was given.
     ///
-    /// `json` says whether `--json` was given anywhere on the command line.
-    pub fn read(matches: &ArgMatches, json: bool) -> Outcome<Self> {
+    /// `shared` are the flags that were given anywhere on the command line.
+    pub fn read(matches: &ArgMatches, shared: &SharedFlags) -> Outcome<Self> {
         let text = |name: &str| given::<String>(matches, name);
         let format = text("output").as_deref().and_then(Format::parse);
-        let format = match (format, json) {
+        let format = match (format, shared.json) {
             (Some(format), true) if format != Format::Json => {
                 return Err(Failure::usage("--json and --output name different formats: leave out one of them"));
             }
             (None, true) => Some(Format::Json),
             (format, _) => format,
         };
-        let selection = Selection { url: text("url"), profile: text("profile"), ca: given(matches, "ca") };
-        Ok(Self { selection, format, dry_run: given(matches, "dry-run").unwrap_or(false), out: given(matches, "out") })
+        let selection = Selection {
+            url: text("url"),
+            profile: text("profile"),
+            ca: given(matches, "ca"),
+            org: text("org"),
+            is_local: shared.database.is_some() || shared.config.is_some(),
+        };
+        let columns = matches.try_get_many::<String>("columns").ok().flatten().map(|names| names.cloned().collect());
+        let dry_run = given(matches, "dry-run").unwrap_or(false);
+        Ok(Self { selection, format, dry_run, out: given(matches, "out"), columns })
     }
 
     /// The chosen format, else a table on a terminal and tab-separated values in a pipe.
     pub fn format(&self) -> Format {
         self.format.unwrap_or_else(Format::usual)
+    }
+
+    /// Whether `--columns` was given.
+    pub const fn chooses_columns(&self) -> bool {
+        self.columns.is_some()
+    }
+
+    /// Returns the items of a list's columns that `--columns` names, or all.
+    pub fn chosen<T: Copy>(&self, all: &[T], column: impl Fn(&T) -> Column) -> Outcome<Vec<T>> {
+        let Some(names) = &self.columns else { return Ok(all.to_vec()) };
+        if matches!(self.format(), Format::Json | Format::Jsonl) {
+            return Err(Failure::usage("--columns is for a table or tsv: in JSON, a row always has all of its fields"));
+        }
+        let known = || all.iter().map(|item| column(item).name()).collect::<Vec<_>>().join(", ");
+        let find = |name: &String| all.iter().find(|item| column(item).name() == *name).copied();
+        let find = |name| {
+            find(name).ok_or_else(|| {
+                Failure::usage(format!("there is no column {name}: the columns of this list are {}", known()))
+            })
+        };
+        names.iter().map(find).collect()
     }
 
     /// Creates the file that `--out` names.
@@ -120,6 +166,5 @@ pub fn fill_organization(operation: &Operation, values: &mut Values, known: Opti
 
 /// Prints a request instead of sending it.
 pub fn show_request(target: &Target, request: &Request) -> Outcome<()> {
-    let server: &BaseUrl = &target.server;
-    output::say(request.shown(server, target.masked_credential()).trim_end())
+    output::say(target.addressed(request).shown(&target.server, target.masked_credential()).trim_end())
 }

@@ -11,20 +11,24 @@ mod verb;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
 
 use super::shared_flags::SharedFlags;
+use super::{CommandContext, admin, local, log};
 use crate::api::http::document;
 use crate::client::document::Document;
 use crate::client::failure::{Exit, Failure, Outcome};
-use crate::client::noun::{Noun, Verb};
+use crate::client::noun::{Noun, Shows, Verb};
 use crate::client::nouns::{NOUNS, USER};
-use crate::client::output::note;
+use crate::client::output;
 use crate::client::profiles::Store;
 use crate::client::session::Client;
 use crate::client::target::{names_server, resolve};
+use crate::client::text::one_line;
 use crate::config::Texts;
 
 use self::flags::{CallFlags, chosen};
@@ -50,9 +54,9 @@ pub fn extend(command: Command, with_operations: bool) -> Command {
 }
 
 /// Runs a command that calls a server; `None` if the command line has another one.
-pub fn run(matches: &ArgMatches, shared: &SharedFlags, environment: &Texts) -> Option<ExitCode> {
-    let store = Store::new(|name| filled(environment, name));
-    let context = Context { environment, store, shared };
+pub fn run(matches: &ArgMatches, shared: &SharedFlags, command: &CommandContext) -> Option<ExitCode> {
+    let store = Store::new(|name| filled(&command.environment, name));
+    let context = Context { command, store, shared };
     let (noun, matches) = matches.subcommand()?;
     let done = match noun {
         "api" => api::run(&context, matches),
@@ -71,7 +75,7 @@ pub fn run(matches: &ArgMatches, shared: &SharedFlags, environment: &Texts) -> O
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
             if failure.exit != Exit::Interrupted || !failure.message.is_empty() {
-                note(&format!("orgkeys: {}", failure.message));
+                log::print(Level::ERROR, &one_line(&format!("orgkeys: {}", failure.message)));
             }
             ExitCode::from(failure.exit as u8)
         }
@@ -80,7 +84,7 @@ pub fn run(matches: &ArgMatches, shared: &SharedFlags, environment: &Texts) -> O
 
 /// What every call needs of the process.
 struct Context<'a> {
-    environment: &'a Texts,
+    command: &'a CommandContext,
     store: Store,
     shared: &'a SharedFlags,
 }
@@ -88,12 +92,13 @@ struct Context<'a> {
 impl Context<'_> {
     /// Returns a variable that is not empty.
     fn variable(&self, name: &str) -> Option<String> {
-        filled(self.environment, name)
+        filled(&self.command.environment, name)
     }
 
-    /// Returns a caller of the server that the flags, the environment or a profile name.
+    /// Returns a caller of the server that the flags, the environment or a profile name, else of the one on this machine.
     fn client<'a>(&'a self, flags: &CallFlags, document: Document) -> Outcome<Client<'a>> {
-        let target = resolve(&flags.selection, |name| self.variable(name), &self.store)?;
+        let socket = || local::socket(self.command);
+        let target = resolve(&flags.selection, |name| self.variable(name), &self.store, socket)?;
         Client::new(target, document, &self.store)
     }
 }
@@ -133,37 +138,32 @@ fn noun_verb(context: &Context<'_>, noun: &Noun, matches: &ArgMatches) -> Outcom
     }
 }
 
-/// Runs a command of `user` that calls a server. `user list` does so only if a server is named: else it lists the users of
-/// the local database.
+/// Runs a command of `user` that calls a server; `None` if the command line has another one.
 fn user(context: &Context<'_>, matches: &ArgMatches) -> Option<Outcome<Exit>> {
     let (name, matches) = matches.subcommand()?;
     let verb: &Verb = USER.iter().find(|verb| verb.name == name)?;
-    if name == "list" {
-        let flags = match CallFlags::read(matches, context.shared.json) {
-            Ok(flags) => flags,
-            Err(failure) => return Some(Err(failure)),
-        };
-        let is_given = |name: &str| {
-            matches.try_contains_id(name).is_ok_and(|has| has)
-                && matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine)
-        };
-        if !names_server(&flags.selection, |name| context.variable(name)) {
-            let needs_server = ["output", "ca", "dry-run"].iter().find(|name| is_given(name))?;
-            return Some(Err(Failure::usage(format!(
-                "--{needs_server} is for a call to a server: add --url or --profile, or set ORGKEYS_URL"
-            ))));
-        }
-        let of_database = [
-            ("config", context.shared.config.is_some()),
-            ("database", context.shared.database.is_some()),
-            ("org", is_given("org")),
-        ];
-        if let Some((local, _)) = of_database.iter().find(|(_, is_given)| *is_given) {
-            return Some(Err(Failure::usage(format!(
-                "--{local} is for the local database, and a server is named (--url, --profile or ORGKEYS_URL): leave out one of \
-                 them"
-            ))));
-        }
+    if name == "list" { users(context, verb, matches).transpose() } else { Some(verb::run(context, verb, matches)) }
+}
+
+/// Lists users: of a server that is named, else of the server or database on this machine. Returns `None` if the command of
+/// this machine prints them.
+fn users(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<Option<Exit>> {
+    let flags = CallFlags::read(matches, context.shared)?;
+    if names_server(&flags.selection, |name| context.variable(name), &context.store)? {
+        return verb::run(context, verb, matches).map(Some);
     }
-    Some(verb::run(context, verb, matches))
+    let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if let Some(name) = ["ca", "dry-run"].into_iter().find(|name| is_given(name)) {
+        let why = format!("--{name} is for a call to a server: add --url or --profile, or set ORGKEYS_URL");
+        return Err(Failure::usage(why));
+    }
+    let Shows::List(columns) = verb.shows else { return Ok(None) };
+    if !is_given("output") && !flags.chooses_columns() {
+        return Ok(None);
+    }
+    let columns = flags.chosen(columns, |column| *column)?;
+    let rows = admin::users(context.command, flags.selection.org.clone());
+    let rows = rows.map_err(|error| Failure::new(Exit::Refused, error.problem))?;
+    output::show(flags.format(), &rows, &columns, true)?;
+    Ok(Some(Exit::Done))
 }

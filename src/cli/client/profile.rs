@@ -4,11 +4,20 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::Context;
-use super::flags::{CallFlags, args, chosen, explained};
+use super::flags::{CallFlags, args, chosen, columns_arg, explained};
 use crate::client::failure::{Exit, Outcome};
 use crate::client::output::{self, note};
 use crate::client::profiles::{Profile, Profiles};
-use crate::client::rows::plain;
+use crate::client::rows::{Column, plain};
+
+/// The columns of the list.
+const COLUMNS: [Column; 5] = [
+    plain("IN USE", "inUse"),
+    plain("NAME", "name"),
+    plain("URL", "url"),
+    plain("EMAIL", "email"),
+    plain("CREDENTIAL", "credential"),
+];
 
 /// The command.
 pub fn command() -> Command {
@@ -19,7 +28,10 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(explained(
-            Command::new("list").about("List the profiles; an asterisk marks the one in use").args(format),
+            Command::new("list")
+                .about("List the profiles; an asterisk marks the one in use")
+                .args(format)
+                .arg(columns_arg(COLUMNS.iter())),
             "orgkeys profile list",
         ))
         .subcommand(explained(
@@ -52,6 +64,9 @@ pub fn run(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
             let name = name();
             context.store.update(|profiles| delete(profiles, &name))?;
             note(&format!("the profile {name} is deleted"));
+            if context.store.load()?.current.is_none() {
+                note("no profile is in use now: calls go to the server on this machine, unless they name another");
+            }
         }
         _ => list(context, matches)?,
     }
@@ -68,7 +83,8 @@ fn delete(profiles: &mut Profiles, name: &str) -> Outcome<()> {
 }
 
 fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<()> {
-    let format = CallFlags::read(matches, context.shared.json)?.format();
+    let flags = CallFlags::read(matches, context.shared)?;
+    let columns = flags.chosen(&COLUMNS, |column| *column)?;
     let profiles = context.store.load()?;
     let rows: Vec<Value> = profiles
         .profiles
@@ -80,14 +96,7 @@ fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<()> {
             })
         })
         .collect();
-    let columns = [
-        plain("IN USE", "inUse"),
-        plain("NAME", "name"),
-        plain("URL", "url"),
-        plain("EMAIL", "email"),
-        plain("CREDENTIAL", "credential"),
-    ];
-    output::show(format, &rows, &columns, true)
+    output::show(flags.format(), &rows, &columns, true)
 }
 
 fn credential(profile: &Profile) -> Option<&'static str> {

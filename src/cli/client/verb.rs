@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
-use super::flags::{CallFlags, args, explained, fill_organization, out_arg, show_request};
+use super::flags::{CallFlags, args, columns_arg, explained, fill_organization, out_arg, show_request};
 use super::{Context, block_on, document};
 use crate::client::compose::{Values, compose};
 use crate::client::document::Operation;
@@ -27,8 +27,11 @@ pub fn noun(noun: &Noun) -> Command {
 /// Adds a verb to a noun that may have other commands.
 pub fn extend(noun: Command, verb: &Verb) -> Command {
     let add = |command: Command| {
-        let command = command.args(verb.inputs.iter().map(arg)).args(args());
+        let is_new = |arg: &Arg| command.get_arguments().all(|own| own.get_id() != arg.get_id());
+        let calling: Vec<Arg> = args().into_iter().filter(is_new).collect();
+        let command = command.args(verb.inputs.iter().map(arg)).args(calling);
         match verb.shows {
+            Shows::List(columns) => command.arg(columns_arg(columns.iter())),
             Shows::Secret { .. } => command.arg(out_arg("Write the secret to this new file, with mode 0600")),
             _ => command,
         }
@@ -59,10 +62,13 @@ fn arg(input: &Input) -> Arg {
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<Exit> {
-    let flags = CallFlags::read(matches, context.shared.json)?;
+    let flags = CallFlags::read(matches, context.shared)?;
     let document = document();
     let operation = document.operation(verb.operation)?;
     let mut values = values(verb, matches)?;
+    if let Shows::List(columns) = verb.shows {
+        flags.chosen(columns, |column| *column)?;
+    }
     let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         fill_organization(&operation, &mut values, client.target.organization.as_deref());
@@ -174,7 +180,9 @@ async fn user_id(client: &mut Client<'_>, text: &str) -> Outcome<String> {
 fn show(flags: &CallFlags, verb: &Verb, matches: &ArgMatches, found: Value, out: Option<OutFile>) -> Outcome<Exit> {
     let format = flags.format();
     match verb.shows {
-        Shows::List(columns) => output::show(format, &rows::rows(&found), columns, true)?,
+        Shows::List(columns) => {
+            output::show(format, &rows::rows(&found), &flags.chosen(columns, |column| *column)?, true)?;
+        }
         Shows::One(columns) => output::show(format, &rows::rows(&found), columns, false)?,
         Shows::Item { input, field, columns } => {
             let id = text(matches, input);

@@ -209,7 +209,7 @@ impl Event {
                 AuditRecord::read("audit.head", Org, org).with(json!({ "quietReads": quiet }))
             }
             Self::AuditPolled { org, reader, quiet } => AuditRecord::read("audit.polled", Org, org)
-                .with(json!({ "quietReads": quiet, "userId": reader.to_string() })),
+                .with(json!({ "quietReads": quiet, "userId": reader.map_or_else(|| "system".to_owned(), |user| user.to_string()) })),
             Self::AuditTrimmed { org, seq, hash, count } => {
                 let audit_record = org
                     .map_or_else(|| AuditRecord::server("audit.trim"), |org| AuditRecord::read("audit.trim", Org, org));

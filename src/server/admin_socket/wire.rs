@@ -1,12 +1,15 @@
-//! What crosses the socket: one HTTP request with a command, and one response with its answer, both in JSON.
+//! What crosses the socket for a command: one HTTP request, and one response with its answer, both in JSON.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::actions::admin::command::{Answer, Command};
 
-/// The only path on the socket.
+/// The path of commands. All paths but this and the next are those of the API.
 pub const PATH: &str = "/commands";
+
+/// The path that says which organization the server's administrator acts in.
+pub const ADMINISTRATOR: &str = "/administrator";
 
 /// The maximum size of a request's body, in bytes.
 pub const LONGEST_REQUEST: usize = 16 * 1024;

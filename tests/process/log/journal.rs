@@ -41,6 +41,20 @@ fn lines_in_the_journal_begin_with_their_priority() {
 }
 
 #[test]
+fn what_a_command_says_outside_the_log_has_its_priority() {
+    let home = Home::new();
+    assert_eq!(home.first_start().0.stop().0, Some(0));
+    home.write("stderr.log", "");
+    for (words, level) in [(&["token", "revoke", "token-1"][..], 3), (&["key", "list"], 3)] {
+        home.write("stderr.log", "");
+        let mut command = home.orgkeys(words);
+        let (mut child, _) = spawn(command.env("JOURNAL_STREAM", stream(&home)), &home.path("stderr.log"));
+        assert_ne!(child.wait().expect("waited").code(), Some(0), "{words:?}");
+        assert_eq!(priorities(&home), [Some(level)], "{words:?}: {}", home.log());
+    }
+}
+
+#[test]
 fn lines_elsewhere_have_no_priority() {
     let home = Home::new();
     home.write("stderr.log", "");
