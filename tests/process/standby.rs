@@ -225,7 +225,8 @@ fn a_standby_loses_at_most_the_interval_and_the_time_of_one_backup() {
     assert!(restored["tokensEnded"].as_u64() >= Some(1), "{restored}");
     let token = standby.done(&["token", "create", "--user", "owner@localhost"]);
     let owner = Owner { token: token.lines().next().expect("a token").to_owned(), ..loss.owner.clone() };
-    let flags = ["--webhook-allow", "127.0.0.0/8", "--backup-dir", "arrived", "--backup-interval", "1s"];
+    let flags =
+        ["--webhook-allow", "127.0.0.0/8", "--backup-dir", "arrived", "--backup-interval", "1s", "--max", "100"];
     let server = standby.start_with(&mut standby.serve(&flags));
 
     let (lost, back) = compare(&server, &owner, &loss, state);
