@@ -31,7 +31,7 @@ run_commands
 
 # A backup, a restore drill that leaves the server alone, and a restore, with the key of the webhook.
 expect "^$HOME/elsewhere/orgkeys\\.backup holds the database as of " 1
-grep -qxF -f elsewhere/orgkeys.db.key printed || fail "the key file was not printed"
+grep -qxF -f lib/orgkeys.db.key printed || fail "the key file was not printed"
 expect '^The audit log is intact: [0-9]+ entries in 1 chain$' 1
 expect '^Restored /.*/orgkeys\.db from .*/elsewhere/orgkeys\.backup\.$' 2
 for check in file clock integrity audit; do expect "^ok    $check  *" 2; done

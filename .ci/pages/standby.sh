@@ -3,7 +3,6 @@ skip network 1 "it copies to another machine"
 replace /etc/orgkeys/ "$HOME/etc/" "one folder holds all"
 replace /var/lib/orgkeys "$HOME/lib" "one folder holds all"
 replace /home/backup/orgkeys "$HOME/arrived" "one folder holds all"
-replace 'cd /home' "cd $HOME" "one folder holds all"
 replace 'backup=$(ls' 'lose_the_machine; backup=$(ls' "the first machine fails"
 replace key=/path/to/the/copy/of/orgkeys.db.key 'key=$HOME/orgkeys.db.key' "the copy that the page says to keep"
 replace /mnt/first-machine "$HOME/lost" "the first machine is found again"
@@ -37,9 +36,9 @@ run_commands
 
 expect "^Restored $HOME/lib/orgkeys\\.db from $HOME/arrived/orgkeys-[-0-9T.]+Z\\.backup\\.$" 1
 expect 'used signatures are unknown: all signed calls are refused until ' 1
-expect '^owner@localhost\b|owner@localhost'
+expect 'owner@localhost'
 curl -sSf "http://$SERVER/user/profile" -H "Authorization: Bearer $(grep '^okp_' printed | tail -n 1)" -o profile
 [ "$(curl -sS -o refused -w '%{http_code}' "http://$SERVER/user/profile" -H "Authorization: Bearer $TOKEN")" = 401 ] ||
     fail "a token from before the restore is valid"
 cmp -s lib/orgkeys.db.key orgkeys.db.key || fail "the key file is not in its place"
-grep -q '"action":"webhook.create"' lost.jsonl arrived/lost.jsonl 2>/dev/null || fail "the lost log was not exported"
+grep -q '"action":"webhook.create"' lost.jsonl || fail "the lost log was not exported"

@@ -70,9 +70,9 @@ impl PeriodicBackups {
     pub fn new(plan: BackupPlan, system: &System, reserve: u64) -> Self {
         let app = system.app();
         let last = backup_dir::list(&plan.dir).ok().and_then(|files| files.last().map(|file| file.at));
-        let stats = BackupStats { last, ..BackupStats::default() };
-        let state = Mutex::new(State { stats, ..State::default() });
-        Self { plan, database: app.database().to_owned(), reserve, env: app.env.clone(), state }
+        let known = State { stats: BackupStats { last, ..BackupStats::default() }, ..State::default() };
+        let (database, env) = (app.database().to_owned(), app.env.clone());
+        Self { plan, database, reserve, env, state: Mutex::new(known) }
     }
 
     /// Returns what became of them.
@@ -141,9 +141,9 @@ impl PeriodicBackups {
         let Self { plan: BackupPlan { dir, .. }, database, .. } = self;
         backup_dir::prepare(dir)?;
         let kept_free = backup_dir::kept_free(dir, database, self.reserve)?;
-        let go_on = |bytes| match stopping.load(Ordering::Relaxed) {
-            true => Err(StoreError::Busy),
-            false => backup_dir::has_room(dir, bytes, kept_free),
+        let go_on = |bytes| {
+            let gives_up = stopping.load(Ordering::Relaxed);
+            if gives_up { Err(StoreError::Busy) } else { backup_dir::has_room(dir, bytes, kept_free) }
         };
         // Read before the snapshot is taken, so everything that was recorded until then is in it.
         let at = self.env.now();

@@ -281,6 +281,21 @@ fn a_stop_in_the_middle_of_a_backup_is_clean() {
 }
 
 #[test]
+fn requests_are_answered_while_a_backup_is_written() {
+    let home = large();
+    let token = home.done(&["token", "create", "--user", "owner@localhost"]);
+    let token = token.lines().next().expect("a token");
+    let server = start(&home, &[]);
+    // A profile is returned only when its entry in the audit log is on disk.
+    eventually("a change during a backup", || {
+        eventually("a backup begins", || (drafts(&home) > 0).then_some(()));
+        assert_eq!(server.call("GET", "/user/profile", Some(token), None).status, 200);
+        (drafts(&home) > 0).then_some(())
+    });
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn the_doctor_says_what_keeps_backups_from_being_made_or_kept() {
     let home = Home::new();
     assert_eq!(home.first_start().0.stop().0, Some(0));
