@@ -23,8 +23,8 @@ use crate::store::files::reserved_suffix;
 pub use flags::{AllSettings, Choices, Flags, FlagsOf, Takes, Texts};
 pub use resolve::{ConfigError, Resolved, Source, resolve};
 pub use secret_file::SecretFileError;
-pub use value::{Bytes, LogFormat, SocketPath};
-use value::{Range, SettingValue};
+pub use value::{Bytes, Directory, LogFormat, SocketPath};
+use value::{PathKind, Range, SettingValue};
 pub use web_origin::WebOrigin;
 
 /// The longest that a timeout may be. A deadline beyond the range of the clock would end the connection.
@@ -35,6 +35,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The longest value of `node_silent`.
 const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
+
+/// The longest time for which periodic backups may be kept.
+const LONGEST_KEPT: Duration = Duration::from_hours(366 * 24);
 
 /// What the table says about one setting.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +59,8 @@ pub struct Field {
     form: &'static str,
     /// The texts that it takes; empty = no fixed set of texts.
     choices: &'static [&'static str],
-    /// Whether it is the path of a file.
-    is_file: bool,
+    /// What its value is the path of, if it is a path.
+    path: Option<PathKind>,
     range: Range,
 }
 
@@ -97,7 +100,7 @@ macro_rules! settings {
                 read_late: settings!(@read_late $($secret)?),
                 form: <$type as SettingValue>::FORM,
                 choices: <$type as SettingValue>::CHOICES,
-                is_file: <$type as SettingValue>::IS_FILE,
+                path: <$type as SettingValue>::PATH,
                 range: settings!(@range $($range)?),
             },)+)+
         ];
@@ -146,6 +149,19 @@ settings! {
         /// The number of days for which audit log entries are kept.
         /// 0 keeps them forever.
         audit_days: u32 = "0" in Range::ZeroOrNumbers(7, 36_500);
+    }
+    "Periodic backups" {
+        /// The directory into which the running server writes backups.
+        /// Without this setting, it makes none. It creates the directory if only that is missing, and verifies each
+        /// backup. Copy the files to another machine.
+        backup_dir: Option<Directory> = "";
+        /// The time from one of these backups to the next.
+        /// If this machine is lost, so is what was recorded since the last backup that was copied from it.
+        backup_interval: Duration = "5m" in Range::Times(Duration::from_secs(1), LONGEST);
+        /// How long these backups are kept.
+        /// A backup is removed only after a newer one has been verified. The disk must have room for
+        /// `backup_keep` / `backup_interval` copies of the database.
+        backup_keep: Duration = "7d" in Range::Times(Duration::from_secs(1), LONGEST_KEPT);
     }
     "Network" {
         /// The address and port to listen on.
@@ -267,6 +283,9 @@ impl Settings {
             if *key_file == self.database {
                 return Err(("key_file", "must be another file than the database".to_owned()));
             }
+        }
+        if self.backup_keep < self.backup_interval {
+            return Err(("backup_keep", "must not be shorter than backup_interval".to_owned()));
         }
         if self.database_max.0 > 0 && self.database_max.0 <= self.disk_reserve.0 {
             return Err(("database_max", "must be more than disk_reserve, which is part of it".to_owned()));

@@ -1,4 +1,4 @@
-skip systemd 2 "they enable a timer, and have systemd create a folder"
+skip systemd 1 "they enable a timer"
 skip network 1 "it copies to another machine"
 replace /etc/orgkeys/ "$HOME/etc/" "one folder holds all"
 replace /var/lib/orgkeys "$HOME/lib" "one folder holds all"
@@ -9,23 +9,15 @@ replace target/release/orgkeys "$ROOT/target/release/orgkeys" "the program is bu
 replace 127.0.0.1:3999 "127.0.0.1:$(free_port)" "the second server listens on a free port"
 replace 'orgkeys doctor --database "$drill/orgkeys.db"' 'orgkeys doctor --database "$drill/orgkeys.db" || [ $? = 1 ]' \
     "it fails, since the page says that checks need attention"
-replace backup=/home/backup/orgkeys/orgkeys-2026-11-29.backup 'lose_the_machine; backup=$HOME/elsewhere/orgkeys.backup' "the first machine fails"
-replace key=/path/to/the/copy/of/orgkeys.db.key 'key=$HOME/elsewhere/orgkeys.db.key' "the copy that the page says to keep"
 
 # What stands for root and systemd: this user, and the server with the unit's settings.
 sudo() { "$@"; }
 systemctl() {
     case $* in
-    "start orgkeys" | "enable --now orgkeys") serve --config etc/orgkeys.toml ;;
+    "start orgkeys") serve --config etc/orgkeys.toml ;;
     "stop orgkeys") stop ;;
     *) fail "systemctl $* means nothing here" ;;
     esac
-}
-lose_the_machine() {
-    systemctl stop orgkeys
-    cp lib/orgkeys.db.key elsewhere
-    mv lib lost
-    mkdir lib
 }
 
 mkdir etc lib backups elsewhere bin
@@ -37,11 +29,11 @@ curl -sSf "http://$SERVER/organization/$ORGANIZATION/webhooks" -H "Authorization
     -H 'Content-Type: application/json' -d '{"url": "https://hooks.example.org/", "disabled": true}'
 run_commands
 
-# A backup, a restore drill that leaves the server alone, a restore, and a standby, each with the key of the webhook.
+# A backup, a restore drill that leaves the server alone, and a restore, with the key of the webhook.
 expect "^$HOME/elsewhere/orgkeys\\.backup holds the database as of " 1
-grep -qxF -f elsewhere/orgkeys.db.key printed || fail "the key file was not printed"
+grep -qxF -f lib/orgkeys.db.key printed || fail "the key file was not printed"
 expect '^The audit log is intact: [0-9]+ entries in 1 chain$' 1
-expect '^Restored /.*/orgkeys\.db from .*/elsewhere/orgkeys\.backup\.$' 3
+expect '^Restored /.*/orgkeys\.db from .*/elsewhere/orgkeys\.backup\.$' 2
 for check in file clock integrity audit; do expect "^ok    $check  *" 2; done
 expect '^2 of [0-9]+ checks need attention$' 1
 expect '"message":"Profile retrieved successfully".*"email":"owner@localhost"' 1

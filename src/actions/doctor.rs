@@ -1,6 +1,7 @@
 //! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes, access
 //! tokens and webhooks.
 
+mod backups;
 mod clock;
 mod files;
 mod nodes;
@@ -10,16 +11,13 @@ mod webhooks;
 pub use files::readable;
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::audit;
+use super::periodic_backup::BackupPlan;
 use crate::domain::time::Time;
 use crate::engine::error::Error;
-use crate::store::backup::{self, Checked, Snapshot};
+use crate::store::backup::{Checked, Snapshot};
 use crate::store::{self, StoreError, migrate};
-
-/// A last backup older than this needs attention.
-const BACKUP_EVERY: Duration = Duration::from_hours(7 * 24);
 
 /// A larger write-ahead log needs attention: the writer keeps it far smaller, unless a long-running reader prevents it.
 const WAL_TOO_LARGE: u64 = 64 << 20;
@@ -62,6 +60,8 @@ pub struct Patient<'a> {
     pub nodes: u32,
     /// The key file; `None` means the default path next to the database.
     pub key_file: Option<&'a Path>,
+    /// The backups that the server makes by itself.
+    pub backups: Option<BackupPlan>,
     /// Whether to skip comparing indexes with their tables.
     pub quick: bool,
 }
@@ -81,7 +81,8 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     let mut found = vec![files::disk(patient, database), files::wal(database)];
     let key_file = patient.key_file.map_or_else(|| store::key_file::beside(database), Path::to_owned);
     found.extend(files::modes(database, &key_file));
-    found.push(backups(database, now));
+    found.push(backups::last(patient, database, now));
+    found.extend(backups::periodic(patient, database, now));
     let snapshot = match file(database) {
         Ok((snapshot, well)) => {
             found.push(well);
@@ -155,21 +156,6 @@ fn chains(database: &Path) -> Finding {
             "The file was changed by something other than the server: copy it to a safe place, find out who could write to \
             it, and restore the last backup whose audit log is intact",
         ),
-    }
-}
-
-fn backups(database: &Path, now: Time) -> Finding {
-    let remedy = "Run `orgkeys backup FILE` now, and daily from a timer; store the files on another machine";
-    let made = match backup::last(database) {
-        Ok(made) => made.and_then(|made| Time::parse_rfc3339(&made.at)),
-        Err(error) => return unreadable("backup", &error.into()),
-    };
-    match made {
-        None => Finding::act("backup", "This database has never been backed up", remedy),
-        Some(at) if at.plus(BACKUP_EVERY) <= now => {
-            Finding::act("backup", format!("The last backup is more than 7 days old: it was made at {at}"), remedy)
-        }
-        Some(at) => Finding::well("backup", format!("The last backup was made at {at}")),
     }
 }
 

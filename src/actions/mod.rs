@@ -21,6 +21,7 @@ pub mod open;
 pub mod org;
 pub mod org_key;
 pub mod password;
+pub mod periodic_backup;
 pub mod project;
 pub mod refusals;
 pub mod retention;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::periodic_backup::PeriodicBackups;
 use super::{backup, node};
 use crate::domain::expiry::spans;
 use crate::domain::time::Time;
@@ -45,23 +46,26 @@ pub struct DeliveryStats {
 }
 
 /// The counts and times that may be read without a caller, for the metrics.
-pub struct Stats(Arc<System>);
+pub struct Stats {
+    system: Arc<System>,
+    backups: Option<Arc<PeriodicBackups>>,
+}
 
 impl Stats {
-    /// The totals of the store of `system`.
+    /// The totals of the store of `system`, and of the backups that the server makes by itself, if it makes any.
     #[must_use]
-    pub const fn new(system: Arc<System>) -> Self {
-        Self(system)
+    pub const fn new(system: Arc<System>, backups: Option<Arc<PeriodicBackups>>) -> Self {
+        Self { system, backups }
     }
 
     /// Counts the organizations.
     pub fn organizations(&self) -> Result<i64, Error> {
-        self.0.read(|tx| Ok(stats::orgs(tx)?))
+        self.system.read(|tx| Ok(stats::orgs(tx)?))
     }
 
     /// Counts what the server holds, in one snapshot.
     pub fn server(&self) -> Result<ServerStats, Error> {
-        let system = &self.0;
+        let system = &self.system;
         system.read(|tx| {
             let now = system.app().now();
             let mut expiring = spans(now).map(|(days, span)| (days, span, 0));
@@ -85,15 +89,22 @@ impl Stats {
 
     /// Counts webhooks and deliveries, in one snapshot.
     pub fn deliveries(&self) -> Result<DeliveryStats, Error> {
-        self.0.read(|tx| {
+        self.system.read(|tx| {
             let (pending, oldest) = stats::deliveries(tx)?;
             let (webhooks, failing) = stats::webhooks(tx)?;
             Ok(DeliveryStats { pending, oldest, webhooks, failing })
         })
     }
 
-    /// Returns the time of the last backup, and records a backup that has no event yet.
+    /// Returns the time of the last backup, whoever made it, and records one that has no event yet.
     pub fn last_backup(&self) -> Result<Option<Time>, Error> {
-        backup::notice(&self.0)
+        let periodic = self.backups.as_ref().and_then(|backups| backups.stats().last);
+        Ok(backup::notice(&self.system)?.max(periodic))
+    }
+
+    /// Returns the backups that the server makes by itself, if it makes any.
+    #[must_use]
+    pub fn periodic_backups(&self) -> Option<&PeriodicBackups> {
+        self.backups.as_deref()
     }
 }

@@ -10,7 +10,7 @@ use super::output::{Output, say};
 use super::{CommandContext, CommandError, interrupt, progress};
 use crate::actions::doctor::{self, Finding, Patient};
 use crate::config::{FlagsOf, Takes};
-use crate::server::clock;
+use crate::server::{backup_plan, clock};
 
 /// The exit code when at least one check needs attention.
 const ACT: u8 = 1;
@@ -34,7 +34,8 @@ impl Takes for Needs {
     fn takes(name: &str) -> bool {
         let disk = ["disk_reserve", "database_max", "key_file", "nodes_max"];
         let network = ["listen", "tls_cert", "tls_key", "trusted_proxy", "metrics_token"];
-        disk.contains(&name) || network.contains(&name)
+        let backups = ["backup_dir", "backup_interval", "backup_keep"];
+        disk.contains(&name) || network.contains(&name) || backups.contains(&name)
     }
 }
 
@@ -56,6 +57,7 @@ impl Doctor {
             most: settings.database_max.0,
             nodes: settings.nodes_max,
             key_file: settings.key_file.as_deref(),
+            backups: backup_plan(&settings),
             quick: self.quick,
         };
         let mut found = {

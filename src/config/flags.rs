@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
+use super::value::PathKind;
 use super::{FIELDS, Field};
 
 /// Names and texts: of the environment's variables, or of a file's keys.
@@ -133,23 +134,27 @@ impl Field {
         let name = self.flag_key();
         let [help, long_help] = self.help();
         let before = ALIASES.iter().filter(|(_, now)| *now == name).map(|(alias, _)| *alias);
+        let (value_name, hint) = match self.path() {
+            Some(PathKind::File) => ("FILE", ValueHint::FilePath),
+            Some(PathKind::Directory) => ("DIR", ValueHint::DirPath),
+            None => ("VALUE", ValueHint::Other),
+        };
         let arg = Arg::new(name.clone())
             .long(name.replace('_', "-"))
             .aliases(before)
-            .value_name(if self.is_path() { "FILE" } else { "VALUE" })
+            .value_name(value_name)
             .help(help)
             .long_help(long_help)
             .help_heading(self.group);
         match self.choices {
-            [] if self.is_path() => arg.value_hint(ValueHint::FilePath),
-            [] => arg.value_hint(ValueHint::Other),
+            [] => arg.value_hint(hint),
             choices => arg.value_parser(Choices(choices)),
         }
     }
 
-    /// Whether its flag takes the path of a file.
-    fn is_path(&self) -> bool {
-        self.secret || self.is_file
+    /// What its flag takes the path of, if it takes a path.
+    fn path(&self) -> Option<PathKind> {
+        if self.secret { Some(PathKind::File) } else { self.path }
     }
 
     fn flag_key(&self) -> String {

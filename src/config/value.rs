@@ -18,8 +18,8 @@ pub trait SettingValue: Sized {
     /// The texts that it takes; empty = no fixed set of texts.
     const CHOICES: &'static [&'static str] = &[];
 
-    /// Whether it is the path of a file.
-    const IS_FILE: bool = false;
+    /// What it is the path of, if it is a path.
+    const PATH: Option<PathKind> = None;
 
     /// Reads the text.
     fn parse(text: &str) -> Result<Self, String>;
@@ -28,6 +28,15 @@ pub trait SettingValue: Sized {
     fn is_in(&self, _: Range) -> bool {
         true
     }
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
 }
 
 /// The values that a setting takes, of those that its type can be read as.
@@ -76,6 +85,10 @@ pub fn read<T: SettingValue>(text: &str, range: Range) -> Result<T, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);
 
+/// A directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory(pub PathBuf);
+
 /// Where the running server takes commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketPath {
@@ -100,10 +113,19 @@ pub enum LogFormat {
 
 impl SettingValue for PathBuf {
     const FORM: &'static str = "file";
-    const IS_FILE: bool = true;
+    const PATH: Option<PathKind> = Some(PathKind::File);
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("must name a file".to_owned()) } else { Ok(text.into()) }
+    }
+}
+
+impl SettingValue for Directory {
+    const FORM: &'static str = "directory";
+    const PATH: Option<PathKind> = Some(PathKind::Directory);
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() { Err("must name a directory".to_owned()) } else { Ok(Self(text.into())) }
     }
 }
 
@@ -233,7 +255,7 @@ impl SettingValue for IpNet {
 impl<T: SettingValue> SettingValue for Option<T> {
     const FORM: &'static str = T::FORM;
     const CHOICES: &'static [&'static str] = T::CHOICES;
-    const IS_FILE: bool = T::IS_FILE;
+    const PATH: Option<PathKind> = T::PATH;
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }

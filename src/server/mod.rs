@@ -5,6 +5,7 @@ pub mod clock;
 pub mod connection;
 pub mod courier;
 pub mod listener;
+mod periodic_backup;
 mod timed_stream;
 pub mod tls;
 
@@ -24,6 +25,7 @@ use crate::actions::bootstrap::{self, FirstOwner, Start};
 use crate::actions::jobs::{Jobs, TICK};
 use crate::actions::key_file;
 use crate::actions::open::open;
+use crate::actions::periodic_backup::{BackupPlan, PeriodicBackups};
 use crate::actions::stats::Stats;
 use crate::api::http::metrics::Metrics;
 use crate::api::stream::StreamSettings;
@@ -63,6 +65,7 @@ pub struct Server {
     courier: Option<Courier>,
     notifier: DeliveryNotifier,
     jobs: Arc<Jobs>,
+    backups: Option<Arc<PeriodicBackups>>,
     admin_socket: Option<ServedSocket>,
     stop_timeout: Duration,
 }
@@ -86,6 +89,13 @@ pub fn store_options(settings: &Settings) -> Options {
         readers: settings.readers,
         room: Room::new(settings.disk_reserve.0, settings.database_max.0),
     }
+}
+
+/// Returns what these settings say about the backups that the server makes by itself; `None` if it makes none.
+#[must_use]
+pub fn backup_plan(settings: &Settings) -> Option<BackupPlan> {
+    let dir = settings.backup_dir.as_ref()?.0.clone();
+    Some(BackupPlan { dir, interval: settings.backup_interval, keep: settings.backup_keep })
 }
 
 /// Returns the limits of actions under these settings.
@@ -136,10 +146,12 @@ impl Server {
             };
             let start = first_start(&system, &given)?;
             take_key(&system, given.key_file.as_deref())?;
-            Ok::<_, StartError>((system, start, socket))
+            let plan = backup_plan(&given);
+            let backups = plan.map(|plan| Arc::new(PeriodicBackups::new(plan, &system, given.disk_reserve.0)));
+            Ok::<_, StartError>((system, start, socket, backups))
         });
         let opened = opened.await.map_err(|ended| StartError(panicked(&ended).to_owned()))?;
-        let (system, start, admin_socket) = opened?;
+        let (system, start, admin_socket, backups) = opened?;
         if settings.has_bootstrap_token() && matches!(start, Start::Existing) {
             tracing::info!("an organization exists already: the bootstrap settings are ignored");
         }
@@ -150,7 +162,7 @@ impl Server {
         let config = ApiConfig {
             app: Arc::clone(&app),
             metrics: Arc::clone(&metrics),
-            stats: Arc::new(Stats::new(Arc::clone(&system))),
+            stats: Arc::new(Stats::new(Arc::clone(&system), backups.clone())),
             trusted_proxies: settings.trusted_proxy.clone(),
             cors_origins: settings.cors_origins.iter().map(|origin| origin.0.clone()).collect(),
             metrics_token: settings.metrics_token.clone(),
@@ -165,7 +177,19 @@ impl Server {
         let (courier, notifier) = courier(&system, &settings, env);
         let jobs = Arc::new(Jobs::new(Arc::clone(&system), settings.audit_days));
         let (courier, stop_timeout) = (Some(courier), settings.stop_timeout);
-        Ok(Self { listener, system, address, start, stopping, courier, notifier, jobs, admin_socket, stop_timeout })
+        Ok(Self {
+            listener,
+            system,
+            address,
+            start,
+            stopping,
+            courier,
+            notifier,
+            jobs,
+            backups,
+            admin_socket,
+            stop_timeout,
+        })
     }
 
     /// Returns the address that the server listens on, with the actual port if port 0 was configured.
@@ -182,7 +206,7 @@ impl Server {
 
     /// Counts the organizations.
     pub async fn organizations(&self) -> Result<i64, ActionError> {
-        let stats = Stats::new(Arc::clone(&self.system));
+        let stats = Stats::new(Arc::clone(&self.system), None);
         let counted = spawn_blocking(move || stats.organizations()).await;
         counted.map_err(|ended| ActionError::internal(panicked(&ended)))?
     }
@@ -227,6 +251,9 @@ impl Server {
         let carrying = async { Some(carrying?.await) };
         let administering = self.admin_socket.map(|socket| tokio::spawn(socket.run(stop.clone(), self.stop_timeout)));
         let administering = async { Some(administering?.await) };
+        let backing_up =
+            self.backups.map(|backups| tokio::spawn(periodic_backup::run(backups, stop.clone(), self.stop_timeout)));
+        let backing_up = async { Some(backing_up?.await) };
         let stopping = self.stopping;
         let telling = tokio::spawn({
             let stop = stop.clone();
@@ -236,7 +263,7 @@ impl Server {
             }
         });
         let requests = self.listener.run(stop).await;
-        let (_, carried, ..) = tokio::join!(keeping, carrying, administering, telling);
+        let (_, carried, ..) = tokio::join!(keeping, carrying, administering, backing_up, telling);
         let jobs = self.jobs;
         let closed = spawn_blocking(move || {
             let failures = jobs.run_at_stop();

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::lock::Lock;
 use super::unfinished::{self, Unfinished};
 use super::view::View;
-use super::{ReadTx, StoreError, audit, files, header, identity, progress, whole};
+use super::{ReadTx, StoreError, audit, connection, files, header, identity, progress, whole};
 use crate::crypto::chain::hex;
 use crate::domain::event::Head;
 use crate::domain::time::Time;
@@ -100,17 +100,7 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(),
     let lock = Lock::take_unless_read_only(&files::beside(database, ".backup.lock"), || {
         format!("another backup of {} is in progress: wait until it has finished", database.display())
     })?;
-    if let Some(lock) = &lock {
-        remove_leftover(database, lock, &draft)?;
-    }
-    let (draft, target) = Unfinished::create_for(file)?;
-    let made = copy(&source, draft.path(), now)?;
-    files::fit_in(&target, file)?;
-    draft.finish(|draft| files::rename(draft, file))?;
-    if let Some(lock) = &lock {
-        // A note that stays does no harm: the file that it names is not there any more.
-        let _ = lock.note(b"");
-    }
+    let made = write(&source, file, lock.as_ref(), now, &|_| Ok(()), |_| Ok(()))?;
     let marker = files::beside(database, files::MARKER);
     let marker_draft = files::beside(&marker, ".new");
     let noted = note(&made, &marker, &marker_draft).and_then(|()| files::rename(&marker_draft, &marker));
@@ -121,10 +111,53 @@ pub fn make(database: &Path, file: &Path, now: Time) -> Result<(Made, Result<(),
     Ok((made, noted))
 }
 
+/// Copies `database`, which this process serves, to `file`. `go_on` is called before each piece of the copy with the
+/// number of bytes that are left to write, and `check` with the completed copy. If either fails, nothing is left behind.
+///
+/// Only SQLite opens the database here: closing any other descriptor of it would release SQLite's locks.
+pub fn make_beside_writer(
+    database: &Path,
+    file: &Path,
+    now: Time,
+    go_on: &dyn Fn(u64) -> Result<(), StoreError>,
+    check: impl FnOnce(&Path) -> Result<(), StoreError>,
+) -> Result<Made, StoreError> {
+    refuse_target(database, file, &files::beside(file, files::DRAFT))?;
+    let folder = files::folder(file);
+    let lock = Lock::take_unless_read_only(&folder.join("orgkeys.lock"), || {
+        format!("another server is writing a backup to {}: give each server a directory of its own", folder.display())
+    })?;
+    write(&connection::reading(database)?, file, lock.as_ref(), now, go_on, check)
+}
+
+/// Writes a backup under a temporary name, and gives it its own name when it is complete and checked.
+fn write(
+    source: &Connection,
+    file: &Path,
+    lock: Option<&Lock>,
+    now: Time,
+    go_on: &dyn Fn(u64) -> Result<(), StoreError>,
+    check: impl FnOnce(&Path) -> Result<(), StoreError>,
+) -> Result<Made, StoreError> {
+    if let Some(lock) = lock {
+        remove_leftover(lock, &files::beside(file, files::DRAFT))?;
+    }
+    let (draft, target) = Unfinished::create_for(file)?;
+    let made = copy(source, draft.path(), now, go_on)?;
+    check(draft.path())?;
+    files::fit_in(&target, file)?;
+    draft.finish(|draft| files::rename(draft, file))?;
+    if let Some(lock) = lock {
+        // A note that stays does no harm: the file that it names is not there any more.
+        let _ = lock.note(b"");
+    }
+    Ok(made)
+}
+
 /// Removes the draft of a backup that was killed, wherever it was to be made: the lock's file names it. Then writes the
 /// name of this backup's draft there.
-fn remove_leftover(database: &Path, lock: &Lock, draft: &Path) -> Result<(), StoreError> {
-    let noted = fs::read(files::beside(database, ".backup.lock"))?;
+fn remove_leftover(lock: &Lock, draft: &Path) -> Result<(), StoreError> {
+    let noted = lock.noted()?;
     let leftover = Path::new(OsStr::from_bytes(&noted));
     let is_draft = leftover.as_os_str().as_bytes().ends_with(files::DRAFT.as_bytes());
     if is_draft && fs::symlink_metadata(leftover).is_ok_and(|meta| meta.is_file()) {
@@ -152,9 +185,17 @@ pub fn last(database: &Path) -> Result<Option<Made>, StoreError> {
 
 /// Copies everything from one snapshot. The transaction holds it: without one, a copy in several steps would begin again
 /// with each write in between.
-fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError> {
+fn copy(
+    source: &Connection,
+    draft: &Path,
+    now: Time,
+    go_on: &dyn Fn(u64) -> Result<(), StoreError>,
+) -> Result<Made, StoreError> {
     let snapshot = source.unchecked_transaction()?;
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let count = |pragma| snapshot.query_row(pragma, [], |row| row.get::<_, u32>(0)).map(u64::from);
+    let (all_pages, page_size) = (count("PRAGMA page_count")?, count("PRAGMA page_size")?);
+    go_on(all_pages * page_size)?;
     let mut target = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let backup = Backup::new(source, &mut target)?;
     loop {
@@ -164,6 +205,7 @@ fn copy(source: &Connection, draft: &Path, now: Time) -> Result<Made, StoreError
                 let Progress { remaining, pagecount } = backup.progress();
                 let pages = |count: i32| u64::try_from(count).unwrap_or_default();
                 progress::report("Copying the database", pages(pagecount - remaining), pages(pagecount));
+                go_on(pages(remaining) * page_size)?;
             }
             _ => return Err(StoreError::Busy),
         }

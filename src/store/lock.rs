@@ -1,9 +1,9 @@
 //! Locks that ensure a single writer: one on a file beside the database, and one on the database itself. The latter is
 //! shared with commands that read without a server.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The right to be the only process that writes a database: an exclusive lock on `<database>.lock`.
 #[derive(Debug)]
 pub struct Lock {
+    path: PathBuf,
     file: File,
 }
 
@@ -37,8 +38,9 @@ pub(super) struct InUse {
 impl Lock {
     /// Takes the lock of a database, given by its real name; the error says what must stop first.
     pub fn take(database: &Path) -> Result<Self, StoreError> {
-        let file = open(&beside(database, ".lock"))?;
-        if try_lock(&file)? { Ok(Self { file }) } else { Err(StoreError::InUse { path: database.to_owned() }) }
+        let path = beside(database, ".lock");
+        let file = open(&path)?;
+        if try_lock(&file)? { Ok(Self { path, file }) } else { Err(StoreError::InUse { path: database.to_owned() }) }
     }
 
     /// Takes the lock on `path`; if it is taken, the error is the text that `busy` returns. `None` on a read-only file
@@ -48,13 +50,21 @@ impl Lock {
             return Ok(None);
         }
         let file = open(path)?;
-        if try_lock(&file)? { Ok(Some(Self { file })) } else { Err(StoreError::Unusable(busy())) }
+        if !try_lock(&file)? {
+            return Err(StoreError::Unusable(busy()));
+        }
+        Ok(Some(Self { path: path.to_owned(), file }))
     }
 
     /// Writes into the lock's file what its holder is doing, for the next holder to read; nothing when it has finished.
     pub fn note(&self, what: &[u8]) -> Result<(), StoreError> {
         self.file.set_len(0)?;
         Ok(self.file.write_all_at(what, 0)?)
+    }
+
+    /// Reads what the last holder wrote.
+    pub fn noted(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(fs::read(&self.path)?)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod api_key;
 pub mod audit;
 pub mod backup;
+pub mod backup_dir;
 pub mod clock;
 mod columns;
 mod commit_notifier;

@@ -12,7 +12,8 @@ use crate::harness::{Server, blocking};
 async fn found(database: &Path, millis: i64) -> Finding {
     let database = database.to_owned();
     blocking(move || {
-        let patient = Patient { database: &database, reserve: 0, most: 0, nodes: 1, key_file: None, quick: true };
+        let patient =
+            Patient { database: &database, reserve: 0, most: 0, nodes: 1, key_file: None, backups: None, quick: true };
         let found = doctor::examine(&patient, Time::from_millis(millis)).expect("it can be looked at");
         found.into_iter().find(|finding| finding.check == "clock").expect("the clock was looked at")
     })

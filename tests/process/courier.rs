@@ -36,7 +36,7 @@ pub fn receiver() -> (SocketAddr, Receiver<Received>) {
 }
 
 /// Reads one delivery; an interrupted one does not count.
-fn take(mut stream: &TcpStream, tell: &Sender<Received>) -> Option<()> {
+pub fn take(mut stream: &TcpStream, tell: &Sender<Received>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let (mut id, mut length) = (None, 0);
     loop {

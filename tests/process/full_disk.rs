@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::harness::{Home, Owner, Server, registration};
 
 /// A small disk in memory, mounted in a folder of `home`.
-struct Disk(PathBuf);
+pub struct Disk(pub PathBuf);
 
 impl Disk {
     /// `None` if this process may not mount.
-    fn of(home: &Home) -> Option<Self> {
+    pub fn of(home: &Home) -> Option<Self> {
         let folder = home.path("disk");
         fs::create_dir(&folder).expect("a folder");
         let mut mount = Command::new("mount");
@@ -22,7 +22,7 @@ impl Disk {
         mount.output().is_ok_and(|output| output.status.success()).then(|| Self(folder))
     }
 
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut filler = File::options().create(true).append(true).open(self.0.join("filler")).expect("a file");
         while filler.write_all(&[b'x'; 4_096]).is_ok() {}
     }

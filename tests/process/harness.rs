@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orgkeys::crypto::signed_request;
 use orgkeys::domain::time::Time;
@@ -245,6 +245,18 @@ pub fn spawn(command: &mut Command, log: &Path) -> (Child, Receiver<String>) {
     let (send, lines) = channel();
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
     (child, lines)
+}
+
+/// Waits until something is there.
+pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::yield_now();
+    }
 }
 
 /// Runs a command to its end.

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::{Home, integrity, sqlite};
 
 /// A stopped server's database of 60 MB, so that a copy takes a while.
-fn large() -> Home {
+pub fn large() -> Home {
     let home = Home::new();
     assert_eq!(home.first_start().0.stop().0, Some(0));
     let conn = sqlite(&home.database);

@@ -17,7 +17,7 @@ pub fn lines(home: &Home, message: &str) -> Vec<Value> {
 }
 
 /// Waits until the log has this many lines with a message.
-fn wait_for(home: &Home, message: &str, count: usize) -> Vec<Value> {
+pub fn wait_for(home: &Home, message: &str, count: usize) -> Vec<Value> {
     let began = Instant::now();
     loop {
         let found = lines(home, message);

@@ -78,12 +78,12 @@ pub fn readable(file: &Path, mask: u32) -> Option<Finding> {
     })
 }
 
-fn bytes(file: &Path) -> u64 {
+pub(super) fn bytes(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |meta| meta.len())
 }
 
 /// Formats a number of bytes as KiB, MiB or GiB.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         ..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
         0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),

@@ -1,16 +1,18 @@
 //! Gauges that are read from the store when the metrics are requested, so that no request pays for them.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::actions::periodic_backup::{BackupStats, PeriodicBackups};
 use crate::actions::stats::{DeliveryStats, ServerStats, Stats};
 use crate::domain::time::Time;
 use crate::engine::app::App;
@@ -64,6 +66,7 @@ pub struct Gauges {
     disk_reserve: Gauge,
     disk_reserve_held: Gauge,
     backup: Gauge,
+    periodic: Periodic,
     org_keys: Gauge,
     nodes: Gauge,
     nodes_largest: Gauge,
@@ -80,6 +83,43 @@ pub struct Gauges {
     carried: Mutex<Option<Instant>>,
 }
 
+/// What the metrics say about the backups that the server makes by itself.
+#[derive(Default)]
+struct Periodic {
+    interval: Gauge<f64, AtomicU64>,
+    last: Gauge,
+    took: Gauge<f64, AtomicU64>,
+    failures: Counter,
+}
+
+impl Periodic {
+    fn new(registry: &mut Registry) -> Self {
+        let all = Self::default();
+        let mut register = |name: &str, help: &str, gauge: &Gauge<f64, AtomicU64>| {
+            registry.register(name, help, gauge.clone());
+        };
+        let help = "Time between the server's own backups; 0 if it makes none (setting backup_dir)";
+        register("periodic_backup_interval_seconds", help, &all.interval);
+        register(
+            "periodic_backup_seconds",
+            "How long the server's last own backup and its verification took",
+            &all.took,
+        );
+        let help = "Time of the server's last own backup, in Unix seconds; 0 if there was none";
+        registry.register("periodic_backup_timestamp_seconds", help, all.last.clone());
+        registry.register("periodic_backup_failures", "Backups of the server that failed", all.failures.clone());
+        all
+    }
+
+    fn read(&self, backups: &PeriodicBackups) {
+        let BackupStats { last, took, failures } = backups.stats();
+        self.interval.set(backups.interval().as_secs_f64());
+        self.took.set(took.as_secs_f64());
+        self.last.set(last.map_or(0, |at| at.millis() / 1_000));
+        self.failures.inner().store(failures, Ordering::Relaxed);
+    }
+}
+
 /// Registers the start time of the process, under the name that is customary for it.
 pub fn process(registry: &mut Registry, start: Time) {
     let started = Gauge::<i64>::default();
@@ -94,6 +134,7 @@ impl Gauges {
         registry.register("build_info", "Version of the server; always 1", build);
         let (writer, expiring) = (Batches::default(), Family::default());
         registry.register("writer_batch_changes", "Changes per transaction of the writer", writer.clone());
+        let periodic = Periodic::new(registry);
         let help = "API keys in use that expire within this many days, cumulative";
         registry.register("api_keys_expiring", help, expiring.clone());
         let mut gauge = |name: &str, help: &str| {
@@ -110,6 +151,7 @@ impl Gauges {
             disk_free: gauge("disk_free_bytes", "Free bytes on the file system of the database"),
             disk_reserve: gauge("disk_reserve_bytes", "Disk space to reserve for revocations"),
             disk_reserve_held: gauge("disk_reserve_held_bytes", "Disk space currently reserved for revocations"),
+            periodic,
             backup: gauge("backup_timestamp_seconds", "Time of the last backup, in Unix seconds; 0 if there was none"),
             org_keys: gauge("org_keys", "Organization keys"),
             nodes: gauge("nodes", "Registered nodes, without deleted ones"),
@@ -156,6 +198,9 @@ impl Gauges {
         match stats.last_backup() {
             Ok(at) => drop(self.backup.set(at.map_or(0, |at| at.millis() / 1_000))),
             Err(error) => tracing::warn!(%error, "the time of the last backup could not be read"),
+        }
+        if let Some(backups) = stats.periodic_backups() {
+            self.periodic.read(backups);
         }
         now_and_then(&self.counted, || {
             let counted = stats
