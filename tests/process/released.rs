@@ -182,3 +182,51 @@ fn delivery(receiver: &TcpListener) -> (String, String, String, Vec<u8>) {
     stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").expect("answered");
     (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"), body)
 }
+
+#[test]
+fn an_older_program_refuses_a_newer_database_and_returns_to_the_copy_of_the_upgrade() {
+    let fixture = Fixture::all().pop().expect("a fixture");
+    let home = fixture.home();
+    let organization = &fixture.secrets["organizations"][0];
+    assert_eq!(home.start().stop().0, Some(0), "as the older program left it");
+    let version: i64 = schema(&home.database);
+    // What a newer program does with it: the copy, the upgrade, and a change.
+    let copy = format!("orgkeys.db.v{version}");
+    fs::copy(&home.database, home.path(&copy)).expect("copied");
+    let newer = sqlite(&home.database);
+    newer.execute_batch("ALTER TABLE org ADD newer TEXT").expect("upgraded");
+    newer.pragma_update(None, "user_version", version + 1).expect("upgraded");
+    newer.close().expect("closed");
+
+    let before = fs::read(&home.database).expect("bytes");
+    let refused = home.run(&["serve", "--listen", "127.0.0.1:0"]);
+    let expected = format!(
+        "was written by a newer orgkeys (schema {}, this program supports {version}): run that version, or restore a \
+         backup from before the upgrade",
+        version + 1
+    );
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(&expected), "{refused:?}");
+    assert!(fs::read(&home.database).expect("bytes") == before, "the newer database was changed");
+
+    let restored = home.done(&["restore", "--keep-tokens", &copy]);
+    let kept =
+        home.files().into_iter().find(|name| name.starts_with("orgkeys.db.before-")).expect("the newer database");
+    assert!(restored.contains(&kept), "{restored}");
+    assert_eq!(schema(&home.path(&kept)), version + 1);
+    let server = home.start();
+    credentials(&server, organization);
+    api_keys(&server, organization);
+    let key = text(organization, "privateKey");
+    let again = registration(text(organization, "id"), key, text(organization, "nodeIp"), now().millis() / 1_000);
+    let refused = server.call("POST", "/register", None, Some(&again)).refusal();
+    assert_eq!(refused, (400, "TIMESTAMP_TOO_OLD".to_owned()), "used signatures are unknown for a while");
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&["audit", "verify", "--head", "heads"]);
+}
+
+/// The version in a database's header.
+fn schema(database: &Path) -> i64 {
+    let header = fs::read(database).expect("a database");
+    i64::from(u32::from_be_bytes(header[60..64].try_into().expect("four bytes")))
+}
