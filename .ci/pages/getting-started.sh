@@ -1,3 +1,4 @@
+skip deb 4 "they install the package; .ci/run packages runs them in a Debian of its own"
 replace "read -rsp 'New password: ' password" 'password="a cat on 5 roofs"' "nobody types it"
 replace 'cargo install --locked --path .' ':' "the release program is in the PATH; building it again takes minutes"
 replace 'orgkeys serve' serve "in the background"

@@ -37,6 +37,7 @@ mod outbox;
 mod output;
 mod ownership;
 mod periodic_backup;
+mod released;
 mod reload;
 mod restore;
 mod retention;
