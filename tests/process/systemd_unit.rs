@@ -26,7 +26,7 @@ fn settings(all: bool) -> Vec<serde_json::Value> {
 fn the_shipped_settings_are_valid_with_and_without_the_commented_lines() {
     let names = |all| settings(all).into_iter().map(|setting| setting["name"].clone()).collect::<Vec<_>>();
     assert_eq!(names(false), ["database"]);
-    assert_eq!(names(true), ["database", "listen", "tls_cert", "tls_key", "trusted_proxy"]);
+    assert_eq!(names(true), ["database", "backup_dir", "listen", "tls_cert", "tls_key", "trusted_proxy"]);
     assert_eq!(settings(false)[0]["value"], json!("/var/lib/orgkeys/orgkeys.db"));
 }
 
