@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, Progress, StepResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row};
 use sha2::{Digest, Sha256};
 
 use super::lock::Lock;
@@ -193,8 +193,9 @@ fn copy(
 ) -> Result<Made, StoreError> {
     let snapshot = source.unchecked_transaction()?;
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    let count = |pragma| snapshot.query_row(pragma, [], |row| row.get::<_, u32>(0)).map(u64::from);
-    let (all_pages, page_size) = (count("PRAGMA page_count")?, count("PRAGMA page_size")?);
+    let number = |row: &Row<'_>| row.get::<_, u32>(0).map(u64::from);
+    let all_pages = snapshot.query_row("PRAGMA page_count", [], number)?;
+    let page_size = snapshot.query_row("PRAGMA page_size", [], number)?;
     go_on(all_pages * page_size)?;
     let mut target = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let backup = Backup::new(source, &mut target)?;

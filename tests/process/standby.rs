@@ -253,9 +253,9 @@ fn a_standby_loses_at_most_the_interval_and_the_time_of_one_backup() {
     assert!(verified.starts_with("The audit log is intact: "), "{verified}");
 
     // No signature from before is accepted, whether its use was lost or not, and the node is told why.
-    let (first, last) = (machine.registered.iter().take(20), machine.registered.iter().rev().take(40));
+    let (earliest, latest) = (machine.registered.iter().take(20), machine.registered.iter().rev().take(40));
     for (Acknowledged { what, .. }, path) in
-        first.chain(last).flat_map(|one| [(one, "/register"), (one, "/unregister")])
+        earliest.chain(latest).flat_map(|one| [(one, "/register"), (one, "/unregister")])
     {
         let refused = server.call("POST", path, None, Some(what));
         assert_eq!(refused.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()), "{path} {what}");

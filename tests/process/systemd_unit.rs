@@ -53,7 +53,7 @@ fn the_unit_sets_nothing_that_the_doctor_does_not_see() {
     let operations = include_str!("../../docs/operations.md");
     assert!(operations.contains(&format!("\nsudo orgkeys doctor --config {INSTALLED}\n")));
     // Without --config, they look at this place.
-    let execute = include_str!("../../src/cli/admin/execute.rs");
-    assert!(execute.contains(&format!("OF_THE_UNIT: &str = \"{INSTALLED}\"")));
+    let local = include_str!("../../src/cli/local.rs");
+    assert!(local.contains(&format!("OF_THE_UNIT: &str = \"{INSTALLED}\"")));
     assert!(operations.contains("\nsudo orgkeys user list\n"));
 }
