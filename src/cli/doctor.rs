@@ -89,7 +89,7 @@ fn show(found: &[Finding], output: Output) -> Result<ExitCode, CommandError> {
 fn line(finding: &Finding) -> String {
     let Finding { check, message, .. } = finding;
     match &finding.remedy {
-        None => format!("ok    {check:<10}{message}"),
-        Some(remedy) => format!("ACT   {check:<10}{message}\n      {:<10}-> {remedy}", ""),
+        None => format!("ok    {check:<11}{message}"),
+        Some(remedy) => format!("ACT   {check:<11}{message}\n      {:<11}-> {remedy}", ""),
     }
 }

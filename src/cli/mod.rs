@@ -252,7 +252,8 @@ fn open_database(settings: &Settings, why: &str) -> Result<System, CommandError>
     if !files::exists(&database)? {
         let path = database.display();
         return Err(CommandError::new(format!(
-            "{path} does not exist: name the database with --database, or run `orgkeys serve` to create one"
+            "{path} does not exist. This command works on the server's own machine: name the server's database with --database, or \
+             run `orgkeys serve` to create one"
         )));
     }
     let opened = open(&server::store_options(settings), server::limits(settings), server::clock::system());

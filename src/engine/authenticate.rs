@@ -54,7 +54,7 @@ pub(crate) fn charge(app: &App, caller: &Caller, rows: usize) {
 
 fn person(app: &App, text: &str) -> Result<Identity, Error> {
     let Some(digest) = secret::SecretKind::AccessToken.digest(text) else {
-        let message = "The access token is malformed: it must be `okp_` followed by 36 letters and digits";
+        let message = "The access token is incomplete or mistyped. It is `okp_` and 36 letters and digits, the last of which are a checksum: copy it again";
         return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
     };
     let standing = match app.index().token(&digest) {
@@ -67,7 +67,7 @@ fn person(app: &App, text: &str) -> Result<Identity, Error> {
 
 fn service(app: &App, text: &str, origin: &Origin) -> Result<Identity, Error> {
     let Some(digest) = secret::SecretKind::ApiKey.digest(text) else {
-        let message = "The API key is malformed: it must be `oka_` followed by 36 letters and digits";
+        let message = "The API key is incomplete or mistyped. It is `oka_` and 36 letters and digits, the last of which are a checksum: copy it again";
         return Err(Error::unauthenticated("MALFORMED_API_KEY", message));
     };
     let key = app.index().api_key(&digest);

@@ -36,7 +36,7 @@ impl View {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !files::exists(path)? {
             return Err(StoreError::Unusable(format!(
-                "{} does not exist: name the database with --database",
+                "{} does not exist. This command works on the server's own machine: name the server's database with --database",
                 path.display()
             )));
         }

@@ -116,8 +116,10 @@ fn failing_commands_exit_1_and_name_a_remedy() {
     {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(failed(words)), ""), "{words:?}: {ran:?}");
-        let expected =
-            format!("orgkeys: {} does not exist: name the database with --database", home.database.display());
+        let expected = format!(
+            "orgkeys: {} does not exist. This command works on the server's own machine: ",
+            home.database.display()
+        );
         assert!(ran.stderr.starts_with(&expected), "{ran:?}");
         assert!(home.files().is_empty(), "{words:?} made {:?}", home.files());
     }

@@ -85,7 +85,7 @@ fn created_org(CreatedOrg { org: created, owner }: &CreatedOrg) -> String {
 fn created_user(CreatedUser { user: created, invitation }: &CreatedUser) -> String {
     let invitation = invitation.as_ref().map_or_else(String::new, |invitation| {
         format!(
-            "\n{}\nThis invitation is shown only once. {} can use it until {} to set a password (POST /user/verify-email).",
+            "\n{}\nThis invitation is shown only once. {} can use it until {} to set a password (`orgkeys api verifyEmail`, or POST /user/verify-email).",
             invitation.invitation_token.text(),
             created.email,
             invitation.invitation_expires_at
@@ -96,7 +96,7 @@ fn created_user(CreatedUser { user: created, invitation }: &CreatedUser) -> Stri
 
 fn password_reset(reset: &PasswordReset) -> String {
     format!(
-        "{}\nThis invitation is shown only once. {} can use it until {} to set a new password (POST /user/verify-email). The \
+        "{}\nThis invitation is shown only once. {} can use it until {} to set a new password (`orgkeys api verifyEmail`, or POST /user/verify-email). The \
          user's sessions have ended, but the user's access tokens are still valid.",
         reset.token.text(),
         reset.email,

@@ -64,7 +64,7 @@ pub const NODE: &[Verb] = &[
             plain("REGION", "region"),
             plain("STATUS", "status"),
             plain("VERSION", "version"),
-            plain("UPDATED", "lastUpdated"),
+            plain("LAST CALL", "lastUpdated"),
             plain("KEY", "keyId"),
         ]),
         ..verb("list", "List the nodes that are not deleted, newest first", "listNodes", "orgkeys node list")
