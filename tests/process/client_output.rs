@@ -156,7 +156,8 @@ fn users_are_listed_from_the_server_that_is_named_else_from_this_machine() {
         assert_eq!((ran.code, ran.stderr.contains(flag)), (Some(2), true), "{ran:?}");
     }
     // A flag that names the database comes before the variable that names a server.
-    let beside = call(&home, &server, &owner, &["user", "list", "--database", "orgkeys.db"]).stdout;
+    let mut beside = home.orgkeys(&["user", "list", "--database", "orgkeys.db"]);
+    let beside = run(beside.env("ORGKEYS_URL", "http://127.0.0.1:1")).stdout;
     assert!(beside.contains("  OWNER  ") && !beside.contains('\t'), "{beside}");
     // A profile in use names a server, too.
     let text = "current = \"gone\"\n[profiles.gone]\nurl = \"http://127.0.0.1:1\"\naccess_token = \"okp_x\"\n";

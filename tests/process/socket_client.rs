@@ -95,8 +95,10 @@ fn a_credential_that_is_given_is_the_one_that_counts() {
     assert!(me.code == Some(0) && me.stdout.contains("owner@localhost") && me.stdout.contains("unix:"), "{me:?}");
     let wrong = first(&home.done(&["token", "generate"]));
     for (token, code) in [("okp_wrong", "MALFORMED_TOKEN"), (&wrong, "INVALID_TOKEN"), ("oka_x", "MALFORMED_API_KEY")] {
-        let ran = with(token, &["key", "list"]);
-        assert_eq!((ran.code, ran.stderr.contains(code)), (Some(3), true), "{ran:?}");
+        for words in [["key", "list"], ["user", "list"]] {
+            let ran = with(token, &words);
+            assert_eq!((ran.code, ran.stderr.contains(code)), (Some(3), true), "{ran:?}");
+        }
     }
     for header in ["Authorization: Bearer", "Authorization: ", "X-Api-Key: ", "Authorization: Basic YTpi"] {
         let answer = ask(&home, &format!("GET /organization/{}/key", owner.org), &[header], "");

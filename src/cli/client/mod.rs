@@ -145,11 +145,12 @@ fn user(context: &Context<'_>, matches: &ArgMatches) -> Option<Outcome<Exit>> {
     if name == "list" { users(context, verb, matches).transpose() } else { Some(verb::run(context, verb, matches)) }
 }
 
-/// Lists users: of a server that is named, else of the server or database on this machine. Returns `None` if the command of
-/// this machine prints them.
+/// Lists users: those that the server shows to a credential or that a server that is named has, else those of the server or
+/// database on this machine. Returns `None` if the command of this machine prints them.
 fn users(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<Option<Exit>> {
     let flags = CallFlags::read(matches, context.shared)?;
-    if names_server(&flags.selection, |name| context.variable(name), &context.store)? {
+    let has_credential = ["ORGKEYS_TOKEN", "ORGKEYS_TOKEN_FILE"].iter().any(|name| context.variable(name).is_some());
+    if has_credential || names_server(&flags.selection, |name| context.variable(name), &context.store)? {
         return verb::run(context, verb, matches).map(Some);
     }
     let is_given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
