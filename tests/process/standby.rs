@@ -16,7 +16,7 @@ use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::courier::{receiver, take};
-use crate::harness::{Home, Owner, PATIENCE, Server, call, eventually, now, registration};
+use crate::harness::{Home, Owner, PATIENCE, Server, call, eventually, now, registration, sqlite};
 use crate::log::lines;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -225,6 +225,10 @@ fn a_standby_loses_at_most_the_interval_and_the_time_of_one_backup() {
     assert!(restored["tokensEnded"].as_u64() >= Some(1), "{restored}");
     let token = standby.done(&["token", "create", "--user", "owner@localhost"]);
     let owner = Owner { token: token.lines().next().expect("a token").to_owned(), ..machine.owner.clone() };
+    // As if the wait before the next attempt of the pending delivery were over.
+    let conn = sqlite(&standby.database);
+    conn.execute_batch("UPDATE delivery SET due_at = 0 WHERE state = 'pending'").expect("due");
+    conn.close().expect("closed");
     let flags =
         ["--webhook-allow", "127.0.0.0/8", "--backup-dir", "arrived", "--backup-interval", "1s", "--max", "100"];
     let server = standby.start_with(&mut standby.serve(&flags));
