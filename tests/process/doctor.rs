@@ -233,7 +233,7 @@ fn insecure_settings_are_reported() {
     home.write("long", "sixteen-letters.");
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
-    assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
+    assert!(text.contains("ACT   settings   Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
     assert!(text.ends_with("1 of 13 checks needs attention\n"), "{text}");
 }
 
