@@ -36,6 +36,7 @@ mod nginx;
 mod outbox;
 mod output;
 mod ownership;
+mod released;
 mod reload;
 mod restore;
 mod retention;
