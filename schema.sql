@@ -1,4 +1,4 @@
--- The complete schema of an orgkeys database, version 1.
+-- The complete schema of an orgkeys database, version 2.
 --
 -- Times are milliseconds since 1970-01-01T00:00:00Z. Ids are the 16 bytes of a UUID version 7, so rows are inserted in
 -- key order and each insert touches only the last page.
@@ -245,16 +245,54 @@ INSERT INTO server
     (id, signed_after, unannounced_token, backup_recorded, probed_at, high_water, clock_ahead, clock_seen, leapt_at)
 VALUES (1, 0, NULL, 0, 0, 0, 0, 0, 0);
 
--- Organization keys: public keys as SubjectPublicKeyInfo DER. The private keys are never stored.
+-- Organization keys: public keys as SubjectPublicKeyInfo DER. The private keys are never stored. A key is active, then
+-- retiring once it has an end, then retired.
 CREATE TABLE org_key (
-    id         BLOB PRIMARY KEY CHECK (length(id) = 16),
-    org        BLOB NOT NULL REFERENCES org (id),
-    public_key BLOB NOT NULL CHECK (length(public_key) BETWEEN 256 AND 1024),
-    created_at INTEGER NOT NULL
+    id            BLOB PRIMARY KEY CHECK (length(id) = 16),
+    org           BLOB NOT NULL REFERENCES org (id),
+    public_key    BLOB NOT NULL CHECK (length(public_key) BETWEEN 256 AND 1024),
+    created_at    INTEGER NOT NULL,
+    name          TEXT NOT NULL DEFAULT '' CHECK (length(name) <= 100),
+    -- Whether the key pair was generated elsewhere, and only its public key was imported.
+    brought       INTEGER NOT NULL DEFAULT 0 CHECK (brought IN (0, 1)),
+    -- From this moment on, the key verifies nothing; null: it does not end by itself.
+    retire_at     INTEGER,
+    -- Whether it ends as soon as its last node has registered with another key; only while it has a successor.
+    retire_unused INTEGER NOT NULL DEFAULT 0 CHECK (retire_unused IN (0, 1)),
+    -- The key that replaces it.
+    successor     BLOB REFERENCES org_key (id) ON DELETE SET NULL,
+    -- The fewest days before its end at which the end was announced, 0 for the end itself; null: not yet.
+    announced     INTEGER CHECK (announced IN (0, 1, 7)),
+    -- A deleted key stays for a while, so that the deletion can be undone.
+    deleted_at    INTEGER,
+    CHECK (successor IS NULL OR retire_at IS NOT NULL),
+    UNIQUE (org, public_key)
 ) STRICT, WITHOUT ROWID;
 
--- The keys of an organization: to list them, to count them against the quota, and to verify signatures.
-CREATE INDEX org_key_by_org ON org_key (org, id);
+-- The keys of an organization: to list them, to count them against the quota, and to verify signatures. Includes the
+-- columns that decide which keys verify, so that choosing them reads no row.
+CREATE INDEX org_key_by_org ON org_key (org, id, retire_at, deleted_at);
+
+-- The keys that end, by their end. Includes the last notice, so that the search reads no row.
+CREATE INDEX org_key_by_end ON org_key (retire_at, announced) WHERE retire_at IS NOT NULL AND deleted_at IS NULL;
+
+-- The predecessors of a key.
+CREATE INDEX org_key_by_successor ON org_key (successor) WHERE successor IS NOT NULL;
+
+-- Texts that nodes can fetch with a signed call, such as the environment of a program.
+CREATE TABLE secret (
+    id         BLOB PRIMARY KEY CHECK (length(id) = 16),
+    org        BLOB NOT NULL REFERENCES org (id),
+    name       TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 16),
+    -- The region whose nodes get this text; empty: those of every region that has no text of its own.
+    region     TEXT NOT NULL CHECK (length(region) <= 64),
+    -- Sealed under the key of the key file: the key's id (8 bytes), a nonce (12), and AES-256-GCM of the text.
+    sealed     BLOB NOT NULL CHECK (length(sealed) = bytes + 36),
+    -- The length of the text.
+    bytes      INTEGER NOT NULL CHECK (bytes BETWEEN 0 AND 16384),
+    updated_at INTEGER NOT NULL,
+    UNIQUE (org, name, region)
+) STRICT;
 
 -- The registry of nodes. An organization identifies a node by its address.
 CREATE TABLE node (

@@ -11,10 +11,10 @@ use super::{StoreError, connection, files};
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of `schema.sql`.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// `STEPS[n]` upgrades version n + 1 to version n + 2.
-const STEPS: [&str; (VERSION - 1) as usize] = [];
+const STEPS: [&str; (VERSION - 1) as usize] = [include_str!("migrate/to_2.sql")];
 
 /// Copies the file to `<database>.v<version>` and upgrades it to the current version in one transaction.
 pub fn upgrade(path: &Path, from: i32) -> Result<(), StoreError> {
@@ -64,8 +64,7 @@ mod tests {
         let current = Connection::open_in_memory().expect("memory");
         current.execute_batch(SCHEMA).expect("schema");
         let upgraded = Connection::open_in_memory().expect("memory");
-        // Version 1 is the only release so far; a later one starts here from a stored copy of its schema.
-        upgraded.execute_batch(SCHEMA).expect("schema");
+        upgraded.execute_batch(include_str!("migrate/schema_1.sql")).expect("schema");
         run(&upgraded, &STEPS, 1).expect("steps");
         assert_eq!(schema_of(&upgraded), schema_of(&current));
     }

@@ -16,7 +16,8 @@ const ROWS: &str = "
     INSERT INTO project VALUES (zeroblob(16), zeroblob(16), 'p', 0);
     INSERT INTO api_key VALUES (1, zeroblob(16), zeroblob(32), 'oka_', 'a', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL,
         NULL);
-    INSERT INTO org_key VALUES (zeroblob(16), zeroblob(16), zeroblob(294), 0);
+    INSERT INTO org_key (id, org, public_key, created_at) VALUES (zeroblob(16), zeroblob(16), zeroblob(294), 0);
+    INSERT INTO secret VALUES (zeroblob(16), zeroblob(16), 's3', '', zeroblob(37), 1, 0);
     INSERT INTO node VALUES (zeroblob(16), zeroblob(16), 'ip', 'ip', 'r', '', '', '', 0, zeroblob(16), 0, NULL, NULL);
     INSERT INTO audit VALUES
         (1, zeroblob(16), 1, 0, 'user', 'u', NULL, 'a', 4, 'c', NULL, 0, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32));

@@ -7,7 +7,8 @@ const TOKEN: &str =
     "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL)";
 const API_KEY: &str =
     "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(32), 'oka_', %, 0, 0, NULL, NULL, NULL, NULL, NULL)";
-const KEY: &str = "INSERT INTO org_key VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
+const KEY: &str = "INSERT INTO org_key (id, org, public_key, created_at) VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
+const SECRET: &str = "INSERT INTO secret VALUES (x'01020304050607080910111213141516', %, 0)";
 pub const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";
 pub const TRIM_POINT: &str = "INSERT INTO trim_point VALUES (x'0102030405060708090A0B0C0D0E0F10', %)";
@@ -17,7 +18,7 @@ const DELIVERY: &str = "INSERT INTO delivery VALUES (x'0102030405060708091011121
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it accepts, and the first that it refuses.
-pub const LIMITS: [(&str, &str, &str); 75] = [
+pub const LIMITS: [(&str, &str, &str); 88] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -41,6 +42,19 @@ pub const LIMITS: [(&str, &str, &str); 75] = [
     (KEY, "zeroblob(256)", "zeroblob(255)"),
     (KEY, "zeroblob(1024)", "zeroblob(1025)"),
     (KEY, "zeroblob(256)", "'a text is no blob'"),
+    (KEY, "zeroblob(256)", "zeroblob(294)"),
+    ("UPDATE org_key SET name = %", "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
+    ("UPDATE org_key SET brought = %", "1", "2"),
+    ("UPDATE org_key SET retire_unused = %", "1", "2"),
+    ("UPDATE org_key SET announced = %", "0", "2"),
+    ("UPDATE org_key SET %", "successor = zeroblob(16), retire_at = 0", "successor = zeroblob(16), retire_at = NULL"),
+    ("UPDATE org_key SET retire_at = 0, successor = %", "zeroblob(16)", "randomblob(16)"),
+    (SECRET, "zeroblob(16), 's3', 'r', zeroblob(37), 1", "zeroblob(16), 's3', '', zeroblob(37), 1"),
+    (SECRET, "zeroblob(16), printf('%.16c', 'a'), '', zeroblob(37), 1", "zeroblob(16), printf('%.17c', 'a'), '', zeroblob(37), 1"),
+    (SECRET, "zeroblob(16), 'a', printf('%.64c', 'a'), zeroblob(37), 1", "zeroblob(16), 'a', printf('%.65c', 'a'), zeroblob(37), 1"),
+    (SECRET, "zeroblob(16), 'a', '', zeroblob(16420), 16384", "zeroblob(16), 'a', '', zeroblob(16421), 16385"),
+    (SECRET, "zeroblob(16), 'a', '', zeroblob(37), 1", "zeroblob(16), 'a', '', zeroblob(37), 2"),
+    (SECRET, "zeroblob(16), 'a', '', zeroblob(37), 1", "randomblob(16), 'a', '', zeroblob(37), 1"),
     (NODE, "'i', 'i', 'r', '', '', '', 7, NULL, 0, NULL", "'i', 'i', 'r', '', '', '', 8, NULL, 0, NULL"),
     (NODE, "'i', 'i', 'r', 'GCP', '', '', 0, NULL, 0, NULL", "'i', 'i', 'r', 'gcp', '', '', 0, NULL, 0, NULL"),
     (NODE, "'i', 'i', 'r', '', '', '', 0, NULL, 0, 0", "'i', 'i', 'r', '', '', '', 0, zeroblob(16), 0, 0"),
