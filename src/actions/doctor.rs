@@ -1,9 +1,10 @@
-//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes, access
-//! tokens and webhooks.
+//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes and
+//! their secrets, access tokens and webhooks.
 
 mod clock;
 mod files;
 mod nodes;
+mod secrets;
 mod tokens;
 mod webhooks;
 
@@ -97,6 +98,7 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     found.push(chains(database));
     found.push(nodes::limit(&snapshot, patient.nodes));
     found.push(tokens::expiring(&snapshot, now));
+    found.push(secrets::readable(&snapshot, &key_file));
     found.push(webhooks::key_file(&snapshot, key_file));
     found.extend(webhooks::unhealthy(&snapshot, now));
     Ok(found)

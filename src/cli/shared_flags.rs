@@ -23,7 +23,7 @@ const JSON: &str = "json";
 
 /// The commands that do not use all of them, with those that they do not use. Such a command does not take the flag after
 /// its name, and its help does not show it. The same holds for the commands below it.
-const WITHOUT: [(&str, &[&str]); 24] = [
+const WITHOUT: [(&str, &[&str]); 25] = [
     ("api", &[CONFIG, DATABASE]),
     ("api-key", &[CONFIG, DATABASE]),
     ("audit export", &[JSON]),
@@ -41,6 +41,7 @@ const WITHOUT: [(&str, &[&str]); 24] = [
     ("profile delete", &[CONFIG, DATABASE, JSON]),
     ("profile use", &[CONFIG, DATABASE, JSON]),
     ("project", &[CONFIG, DATABASE]),
+    ("secret", &[CONFIG, DATABASE]),
     ("serve", &[JSON]),
     ("sign", &[CONFIG, DATABASE, JSON]),
     ("token generate", &[CONFIG, DATABASE]),

@@ -54,6 +54,7 @@ impl Scene {
         let words = BTreeMap::from([
             ("KEYS", format!("/organization/{org}/key")),
             ("THIS", format!("/organization/{org}/node/{IP}")),
+            ("SECRETS", format!("/organization/{org}/secrets")),
             ("HOOKS", format!("/organization/{org}/webhooks")),
             ("GROUP", format!("/api/organizations/{org}")),
             ("FORM", "ip|region|timestamp".to_owned()),
@@ -108,6 +109,9 @@ impl Scene {
         self.words.extend(text(&told["expiresAt"]).map(|ends| ("ENDS", ends)));
         if name == "createWebhook" {
             self.words.extend(text(&told["data"]["id"]).map(|hook| ("HOOK", hook)));
+        }
+        if name == "putSecret" {
+            self.words.extend(text(&told["data"]["id"]).map(|id| ("PARCEL", id)));
         }
         if name == "testWebhook"
             && let Some(sent) = text(&told["data"]["deliveryId"])
