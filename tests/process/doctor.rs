@@ -73,6 +73,7 @@ fn a_healthy_database_passes_with_and_without_its_server() {
             "audit",
             "nodes",
             "tokens",
+            "secrets",
             "key_file",
             "webhooks",
             "settings"
@@ -234,7 +235,7 @@ fn insecure_settings_are_reported() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 13 checks needs attention\n"), "{text}");
+    assert!(text.ends_with("1 of 14 checks needs attention\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {

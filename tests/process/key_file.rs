@@ -218,7 +218,7 @@ fn secrets_for_nodes_are_refused_without_the_right_key_file_and_set_again_with_a
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     server.stop();
     // A backup does not hold the key: restored, it needs the file of its time.
-    let restored = home.done(&["restore", "copy.db"]);
+    let restored = home.done(&["restore", "copy.db", "--keep-tokens"]);
     assert!(restored.contains("that encrypted the secrets"), "{restored}");
     fs::rename(home.path("aside"), home.path("orgkeys.db.key")).expect("found");
     let server = home.start();
