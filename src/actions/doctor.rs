@@ -1,11 +1,12 @@
-//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes, keys,
-//! access tokens and webhooks.
+//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes and
+//! their secrets, keys, access tokens and webhooks.
 
 mod backups;
 mod clock;
 mod files;
 mod keys;
 mod nodes;
+mod secrets;
 mod tokens;
 mod webhooks;
 
@@ -100,6 +101,7 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     found.push(nodes::limit(&snapshot, patient.nodes));
     found.push(keys::retiring(&snapshot, now));
     found.push(tokens::expiring(&snapshot, now));
+    found.push(secrets::readable(&snapshot, &key_file));
     found.push(webhooks::key_file(&snapshot, key_file));
     found.extend(webhooks::unhealthy(&snapshot, now));
     Ok(found)

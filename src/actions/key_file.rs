@@ -1,12 +1,14 @@
-//! The key file, whose key encrypts the secrets of webhooks. It is created at the first start, and never replaced while
-//! any secret is encrypted with it.
+//! The key file, whose key encrypts the secrets of webhooks and those for nodes. It is created at the first start, and
+//! never replaced while any secret is encrypted with it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::crypto::sealed::{self, SealingKey};
+use crate::crypto::sealed::{self, KeyId, SealingKey};
+use crate::domain::secret::Secret;
 use crate::engine::app::App;
 use crate::engine::error::{Error as ActionError, ErrorKind};
 use crate::engine::system::System;
@@ -19,10 +21,46 @@ pub struct KeyFileStatus {
     pub path: PathBuf,
     /// What is wrong with it; `None` when nothing is.
     pub problem: Option<Problem>,
-    /// The number of webhooks with an encrypted secret.
-    pub sealed: u32,
-    /// How many of these cannot be decrypted with the key in the file.
-    pub waiting: u32,
+    /// What is encrypted with a key file.
+    pub sealed: Sealed,
+    /// What of it cannot be decrypted with the key in the file.
+    pub waiting: Sealed,
+}
+
+/// A number of encrypted secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Those of webhooks.
+    pub webhooks: u32,
+    /// Those for nodes.
+    pub secrets: u32,
+}
+
+impl Sealed {
+    const NOTHING: Self = Self { webhooks: 0, secrets: 0 };
+
+    /// Whether nothing is encrypted.
+    #[must_use]
+    pub fn is_nothing(self) -> bool {
+        self == Self::NOTHING
+    }
+}
+
+impl fmt::Display for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { webhooks, secrets } = *self;
+        let plural = |count| if count == 1 { "" } else { "s" };
+        if webhooks > 0 || secrets == 0 {
+            write!(f, "the secrets of {webhooks} webhook{}", plural(webhooks))?;
+        }
+        if webhooks > 0 && secrets > 0 {
+            f.write_str(" and ")?;
+        }
+        if secrets > 0 {
+            write!(f, "{secrets} secret{} for nodes", plural(secrets))?;
+        }
+        Ok(())
+    }
 }
 
 /// What is wrong with a key file. Its text says what to do.
@@ -52,7 +90,7 @@ impl Problem {
             Self::Unmade(why) => format!("it cannot be created: {why}"),
             Self::Unreadable(why) => format!("it cannot be read: {why}"),
             Self::NoKey => "it does not contain a key".to_owned(),
-            Self::Another => "it contains a different key than the one that encrypted the webhooks' secrets".to_owned(),
+            Self::Another => "it contains a different key than the one that encrypted the secrets".to_owned(),
             Self::Open => "it is readable by users other than its owner".to_owned(),
         }
     }
@@ -64,11 +102,12 @@ impl Problem {
             Self::Missing | Self::NoKey => {
                 "restore it from your copy and restart the server; if it is lost, create a new one with \
                 `openssl rand -base64 32` (mode 0600), restart, rotate the secret of every webhook and configure the new \
-                secret at its receiver: pending deliveries are then sent"
+                secret at its receiver: pending deliveries are then sent. Set the secrets for nodes again"
             }
             Self::Another => {
                 "restore the right file and restart the server; if it is lost, rotate the secret of every webhook that \
-                was created with the old file and configure the new secret at its receiver: pending deliveries are then sent"
+                was created with the old file and configure the new secret at its receiver: pending deliveries are then sent. Set the secrets for \
+                nodes again"
             }
             Self::Unmade(_) => {
                 "make the directory writable by the server's user, or set key_file to another path, and restart"
@@ -84,8 +123,8 @@ impl Problem {
 /// Loads the key for as long as the app is open. Creates the file if it does not exist and no secret is encrypted yet.
 pub fn open(system: &System, path: Option<&Path>) -> Result<KeyFileStatus, ActionError> {
     let path = path.map_or_else(|| key_file::beside(system.app().database()), Path::to_owned);
-    let (sealed, _) = system.read(|tx| Ok(store::webhook::sealed(tx, None)?))?;
-    let made = if sealed == 0 { make(system.app(), &path) } else { Ok(()) };
+    let (sealed, _) = system.read(|tx| Ok(sealed(tx, None)?))?;
+    let made = if sealed.is_nothing() { make(system.app(), &path) } else { Ok(()) };
     let found = made.and_then(|()| read(&path));
     let (key, problem) = match found {
         Ok(key) => (Some(key), None),
@@ -107,10 +146,15 @@ pub fn look(tx: &ReadTx<'_>, path: PathBuf) -> Result<KeyFileStatus, StoreError>
     }
 }
 
+/// Returns the secrets for nodes that the key in the file does not decrypt.
+pub(super) fn unreadable(tx: &ReadTx<'_>, path: &Path) -> Result<Vec<Secret>, StoreError> {
+    store::secret::unreadable(tx, read(path).ok().as_ref().map(SealingKey::id))
+}
+
 /// Returns the loaded key, or an error that says what to do.
 pub(super) fn key(app: &App) -> Result<Arc<SealingKey>, ActionError> {
     app.key.get().cloned().ok_or_else(|| {
-        let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore the file and restart the server; if it is lost, `orgkeys doctor` says what to do";
+        let message = "The server's key file is missing or unreadable, so webhooks are paused and secrets for nodes can be neither set nor fetched: the server's administrator must restore the file and restart the server; if it is lost, `orgkeys doctor` says what to do";
         ActionError::new(ErrorKind::Unavailable, "KEY_FILE_MISSING", message)
     })
 }
@@ -121,11 +165,17 @@ fn stand(
     key: Option<&SealingKey>,
     problem: Option<Problem>,
 ) -> Result<KeyFileStatus, StoreError> {
-    let (sealed, waiting) = store::webhook::sealed(tx, key.map(SealingKey::id))?;
-    let another = (waiting > 0).then_some(Problem::Another);
+    let (sealed, waiting) = sealed(tx, key.map(SealingKey::id))?;
+    let another = (!waiting.is_nothing()).then_some(Problem::Another);
     let open = || key_file::is_open_to_others(&path).then_some(Problem::Open);
     let problem = problem.or(another).or_else(open);
     Ok(KeyFileStatus { path, problem, sealed, waiting })
+}
+
+/// Returns what is encrypted, and what of it is not encrypted with this key.
+fn sealed(tx: &ReadTx<'_>, key: Option<KeyId>) -> Result<(Sealed, Sealed), StoreError> {
+    let (webhooks, secrets) = (store::webhook::sealed(tx, key)?, store::secret::sealed(tx, key)?);
+    Ok((Sealed { webhooks: webhooks.0, secrets: secrets.0 }, Sealed { webhooks: webhooks.1, secrets: secrets.1 }))
 }
 
 fn make(app: &App, path: &Path) -> Result<(), Problem> {

@@ -27,6 +27,7 @@ pub mod refusals;
 pub mod retention;
 #[cfg(test)]
 mod search_tests;
+pub mod secret;
 pub mod session;
 pub mod signed_call;
 pub mod stats;

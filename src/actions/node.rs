@@ -77,7 +77,8 @@ pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> 
     })
 }
 
-fn refuse_deleted(node: Option<&Node>) -> Result<(), Error> {
+/// Refuses a call of a node that an administrator deleted.
+pub(super) fn refuse_deleted(node: Option<&Node>) -> Result<(), Error> {
     let Some(when) = node.and_then(|node| node.deleted_at) else { return Ok(()) };
     let advice = format!("An administrator deleted this node at {when}: ask an administrator to activate it");
     let error = Error::new(ErrorKind::Invalid, "NODE_DELETED", "The node was deleted by an administrator");

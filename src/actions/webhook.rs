@@ -4,7 +4,7 @@ mod replay;
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::key_file;
 use crate::crypto::sealed::{self, SealError};
@@ -50,7 +50,7 @@ pub fn create(
         let (key, mut rng) = (key?, env.rng());
         let (id, secret) = (env.id::<WebhookId>(), sealed::fresh(&mut rng));
         let webhook = Webhook { id, org: grant.org, terms, created_at: grant.at, previous_until: None, last: None };
-        let sealed = key.seal(id.as_bytes(), &secret, &mut rng)?;
+        let sealed = key.seal(id.as_bytes(), secret.expose_secret(), &mut rng)?;
         if !store::webhook::insert(tx, &webhook, &sealed, MOST_PER_ORG)? {
             return Err(limit_reached());
         }
@@ -143,7 +143,7 @@ pub fn rotate(
         }
         let until = grant.at.plus(overlap);
         let previous_until = (!overlap.is_zero()).then_some(until);
-        store::webhook::rotate(tx, id, &key.seal(id.as_bytes(), &secret, &mut rng)?, previous_until)?;
+        store::webhook::rotate(tx, id, &key.seal(id.as_bytes(), secret.expose_secret(), &mut rng)?, previous_until)?;
         let event = Event::WebhookRotated { webhook: id, until };
         Ok(((Webhook { previous_until, ..webhook }, sealed::shown(&secret)), event))
     })

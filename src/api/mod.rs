@@ -11,6 +11,7 @@ pub mod node;
 pub mod org;
 pub mod org_key;
 pub mod project;
+pub mod secret;
 pub mod session;
 pub mod stream;
 pub mod user;
@@ -59,6 +60,10 @@ pub enum Group {
     /// Machines that prove their identity by signing requests with an organization key.
     #[oai(rename = "nodes")]
     Nodes,
+    /// Texts, such as the settings of a program, that an organization stores for its nodes. They are stored encrypted, and
+    /// each answer is encrypted for the key that the node signed with.
+    #[oai(rename = "secrets")]
+    Secrets,
     /// Subdivisions of an organization that have their own members. An API key can be restricted to projects.
     #[oai(rename = "projects")]
     Projects,
@@ -90,9 +95,10 @@ pub enum Group {
 impl Group {
     /// All groups, in the order in which an organization comes to use them. The documentation page shows them in this
     /// order.
-    const IN_ORDER_OF_USE: [Self; 10] = [
+    const IN_ORDER_OF_USE: [Self; 11] = [
         Self::OrgKeys,
         Self::Nodes,
+        Self::Secrets,
         Self::ApiKeys,
         Self::Projects,
         Self::People,
@@ -111,7 +117,7 @@ pub type Apis = (
     user::UserApi,
     org::OrgApi,
     (org_key::OrgKeyApi, org_key::life::OrgKeyLifeApi),
-    node::NodeApi,
+    (node::NodeApi, secret::SecretApi),
     project::ProjectApi,
     api_key::ApiKeyApi,
     verification::VerificationApi,
@@ -139,7 +145,7 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
             org_key::OrgKeyApi::new(Arc::clone(app), turns.clone()),
             org_key::life::OrgKeyLifeApi::new(Arc::clone(app), turns),
         ),
-        node::NodeApi(Arc::clone(app)),
+        (node::NodeApi(Arc::clone(app)), secret::SecretApi(Arc::clone(app))),
         project::ProjectApi(Arc::clone(app)),
         api_key::ApiKeyApi(Arc::clone(app)),
         verification::VerificationApi::new(Arc::clone(app), Arc::clone(&config.metrics)),

@@ -1,6 +1,6 @@
 //! Operations on nodes: registering and unregistering by signature, and managing the registry.
 
-mod wire;
+pub(super) mod wire;
 
 use std::sync::Arc;
 

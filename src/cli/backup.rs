@@ -139,9 +139,11 @@ impl Restore {
 /// Says what became of the key file, which was not in the backup.
 fn about_key_file(found: &KeyFileStatus) -> String {
     let about = match &found.problem {
-        None if found.sealed == 0 => "it is in its place".to_owned(),
-        None => format!("it is in its place, and decrypts the secrets of all webhooks ({})", found.sealed),
-        Some(Problem::Missing) if found.sealed == 0 => "no webhook needs it, and the next start creates one".to_owned(),
+        None if found.sealed.is_nothing() => "it is in its place".to_owned(),
+        None => format!("it is in its place, and decrypts {}", found.sealed),
+        Some(Problem::Missing) if found.sealed.is_nothing() => {
+            "nothing is encrypted with it, and the next start creates one".to_owned()
+        }
         Some(problem) => problem.to_string(),
     };
     format!("Not in a backup: the key file {}: {about}.", found.path.display())

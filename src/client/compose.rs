@@ -36,8 +36,11 @@ impl Values {
     /// Replaces the names of files by the secrets that are in them.
     pub fn read_secrets(&mut self, operation: &Operation) -> Outcome<()> {
         for (flag, values) in &mut self.0 {
-            if operation.field(flag).is_some_and(|field| field.kind == Kind::Secret) {
-                *values = vec![input::read_secret(flag, values.last().map_or("", String::as_str))?];
+            let value = values.last().map_or("", String::as_str);
+            match operation.field(flag).map(|field| &field.kind) {
+                Some(Kind::Secret) => *values = vec![input::read_secret(flag, value)?],
+                Some(Kind::SecretText) => *values = vec![input::read_secret_text(flag, value)?],
+                _ => {}
             }
         }
         Ok(())
@@ -109,7 +112,7 @@ fn value(field: &Field, kind: &Kind, values: &[String]) -> Outcome<Value> {
     }
     let last = values.last().map_or("", String::as_str);
     match kind {
-        Kind::Text | Kind::Choice(_) | Kind::Secret => Ok(json!(last)),
+        Kind::Text | Kind::Choice(_) | Kind::Secret | Kind::SecretText => Ok(json!(last)),
         Kind::Integer => integer(field, last),
         Kind::Boolean => match last {
             "true" => Ok(json!(true)),

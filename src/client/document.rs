@@ -6,8 +6,11 @@ use super::failure::{Failure, Outcome};
 
 /// Fields of request bodies that hold secrets. Their values are read from a file, since other users of the machine can see
 /// a command line.
-pub const SECRET_FIELDS: [&str; 6] =
-    ["password", "currentPassword", "token", "refreshToken", "refresh_token", "apiKey"];
+pub const SECRET_FIELDS: [&str; 7] =
+    ["password", "currentPassword", "token", "refreshToken", "refresh_token", "apiKey", TEXT];
+
+/// The one of them that is a whole file. The others are a line.
+const TEXT: &str = "text";
 
 /// Flags of every call, so a field with one of these names gets another flag.
 const TAKEN: [&str; 13] = [
@@ -99,8 +102,10 @@ pub enum Kind {
     Boolean,
     /// Any number of values.
     List(Box<Self>),
-    /// A text that nobody may see.
+    /// A line that nobody may see.
     Secret,
+    /// A text of any number of lines that nobody may see.
+    SecretText,
 }
 
 impl Field {
@@ -214,13 +219,16 @@ impl Document {
                 self.add_body(fields, own, &path, required);
                 continue;
             }
-            let is_secret = SECRET_FIELDS.contains(&name.as_str());
             fields.push(Field {
                 flag: flag(fields, &path, Place::Body),
                 name: path,
                 place: Place::Body,
                 required,
-                kind: if is_secret { Kind::Secret } else { self.kind(own) },
+                kind: match name.as_str() {
+                    TEXT => Kind::SecretText,
+                    name if SECRET_FIELDS.contains(&name) => Kind::Secret,
+                    _ => self.kind(own),
+                },
                 description: described(property, own),
                 maximum: own["maximum"].as_u64(),
             });
@@ -293,6 +301,7 @@ pub mod tests {
         assert_eq!(shown("listNodes", "take"), (Place::Query, false, Kind::Integer));
         assert_eq!(shown("streamEvents", "Last-Event-ID"), (Place::Header, false, Kind::Text));
         assert_eq!(shown("loginUser", "password"), (Place::Body, true, Kind::Secret));
+        assert_eq!(shown("putSecret", "text"), (Place::Body, true, Kind::SecretText));
         assert_eq!(shown("createApiKey", "userApiKey.hasExpireTime"), (Place::Body, true, Kind::Boolean));
         assert_eq!(shown("createApiKey", "listProjectsId"), (Place::Body, true, Kind::List(Box::new(Kind::Text))));
         assert_eq!(shown("createWebhook", "body-url"), (Place::Body, true, Kind::Text), "--url names the server");

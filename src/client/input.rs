@@ -33,12 +33,22 @@ fn read(source: impl Read, name: &str) -> Outcome<Vec<u8>> {
 
 /// Reads a secret from the source that the flag names: the first line.
 pub fn read_secret(flag: &str, value: &str) -> Outcome<String> {
-    let bytes = read_source(value).unwrap_or_else(|| {
+    let bytes = read_private(flag, value)?;
+    first_line(&bytes).ok_or_else(|| Failure::usage(format!("--{flag}: the file has no text in its first line")))
+}
+
+/// Reads a secret text from the source that the flag names, exactly as it is.
+pub fn read_secret_text(flag: &str, value: &str) -> Outcome<String> {
+    String::from_utf8(read_private(flag, value)?)
+        .map_err(|_| Failure::usage(format!("--{flag}: the file is not UTF-8")))
+}
+
+fn read_private(flag: &str, value: &str) -> Outcome<Vec<u8>> {
+    read_source(value).unwrap_or_else(|| {
         Err(Failure::usage(format!(
             "--{flag} takes @FILE, or @- for standard input: other users of this machine can see a command line"
         )))
-    })?;
-    first_line(&bytes).ok_or_else(|| Failure::usage(format!("--{flag}: the file has no text in its first line")))
+    })
 }
 
 /// Returns the first line of a text, without the line end; `None` if it is empty or not text.
@@ -62,6 +72,19 @@ mod tests {
         assert!(read_secret("password", "@/nowhere").expect_err("refused").message.contains("/nowhere"));
         std::fs::write(file.path(), "\nthree\n").expect("written");
         assert!(read_secret("password", &named).is_err());
+    }
+
+    #[test]
+    fn a_secret_text_is_a_whole_file_as_it_is() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let named = format!("@{}", file.path().display());
+        for text in ["", "\n", "\u{feff}A=1\r\nB=2\n\n", "no line end"] {
+            std::fs::write(file.path(), text).expect("written");
+            assert_eq!(read_secret_text("text", &named).expect("a text"), text);
+        }
+        std::fs::write(file.path(), b"A=\xff").expect("written");
+        assert!(read_secret_text("text", &named).expect_err("refused").message.contains("not UTF-8"));
+        assert!(read_secret_text("text", "A=1").expect_err("refused").message.contains("--text takes @FILE"));
     }
 
     #[test]

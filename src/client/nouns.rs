@@ -3,6 +3,7 @@
 mod api_key;
 mod keys_and_nodes;
 mod project;
+mod secret;
 mod user;
 mod webhook;
 
@@ -19,6 +20,7 @@ pub const NOUNS: &[Noun] = &[
         verbs: keys_and_nodes::KEY,
     },
     Noun { name: "node", about: "List, delete and reactivate nodes", verbs: keys_and_nodes::NODE },
+    Noun { name: "secret", about: "Set, list and delete the secrets that nodes fetch", verbs: secret::VERBS },
     Noun { name: "api-key", about: "Create, list, rotate, verify and delete API keys", verbs: api_key::VERBS },
     Noun { name: "project", about: "Create, list and delete projects", verbs: project::VERBS },
     Noun {

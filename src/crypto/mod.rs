@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod chain;
+pub mod hybrid;
 pub mod password;
 pub mod pem;
 pub mod public_key;

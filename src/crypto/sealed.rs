@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of the sealing key, and of each secret that it seals.
+/// Bytes of the sealing key, and of a webhook's secret.
 pub const SECRET: usize = 32;
 
 /// Identifies the key that sealed a secret: the first 8 bytes of the key's SHA-256.
@@ -18,8 +18,8 @@ pub type KeyId = [u8; 8];
 
 const TAG: usize = 16;
 
-/// Bytes of a sealed secret: key id, nonce, ciphertext and tag.
-pub const SEALED: usize = size_of::<KeyId>() + NONCE_LEN + SECRET + TAG;
+/// The bytes by which a sealed secret is longer than the secret: key id, nonce and tag.
+pub const OVERHEAD: usize = size_of::<KeyId>() + NONCE_LEN + TAG;
 
 /// The key that seals and opens secrets.
 pub struct SealingKey {
@@ -78,22 +78,14 @@ impl SealingKey {
         self.id
     }
 
-    /// Seals a secret for `owner`, which is authenticated: the secret opens for no other owner.
-    pub fn seal(
-        &self,
-        owner: &[u8; 16],
-        secret: &SecretSlice<u8>,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<u8>, SealError> {
-        if secret.expose_secret().len() != SECRET {
-            return Err(SealError);
-        }
+    /// Seals a secret of any length for `owner`, which is authenticated: the secret opens for no other owner.
+    pub fn seal(&self, owner: &[u8; 16], secret: &[u8], rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE_LEN];
         rng.fill_bytes(&mut nonce);
-        let mut sealed = Vec::with_capacity(SEALED);
+        let mut sealed = Vec::with_capacity(OVERHEAD + secret.len());
         sealed.extend(self.id);
         sealed.extend(nonce);
-        let mut body = secret.expose_secret().to_vec();
+        let mut body = secret.to_vec();
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(owner), &mut body);
         let Ok(tag) = tag else {
@@ -127,7 +119,7 @@ impl fmt::Debug for SealingKey {
 
 #[cfg(test)]
 mod tests {
-    use rand::{SeedableRng, rngs::StdRng};
+    use rand::{Rng, SeedableRng, rngs::StdRng};
 
     use super::*;
 
@@ -136,22 +128,26 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let (key, other) = (fresh(&mut rng), SealingKey::new(&fresh(&mut rng)).expect("a key"));
         let key = SealingKey::from_line(&line(&key)).expect("the same key");
-        let (secret, owner) = (fresh(&mut rng), [7; 16]);
-        let sealed = key.seal(&owner, &secret, &mut rng).expect("sealed");
-        assert_eq!((sealed.len(), sealed[..8] == key.id()), (SEALED, true));
-        assert_eq!(key.open(&owner, &sealed).expect("opened").expose_secret(), secret.expose_secret());
-        assert!(other.open(&owner, &sealed).is_err());
-        assert!(key.open(&[8; 16], &sealed).is_err());
-        for place in 0..sealed.len() {
-            let mut changed = sealed.clone();
-            changed[place] ^= 1;
-            assert!(key.open(&owner, &changed).is_err(), "{place}");
+        let owner = [7; 16];
+        for length in [0, 1, SECRET, 100] {
+            let mut secret = vec![0; length];
+            rng.fill_bytes(&mut secret);
+            let sealed = key.seal(&owner, &secret, &mut rng).expect("sealed");
+            assert_eq!((sealed.len(), &sealed[..8]), (length + OVERHEAD, &key.id()[..]));
+            assert_eq!(key.open(&owner, &sealed).expect("opened").expose_secret(), secret);
+            assert!(other.open(&owner, &sealed).is_err());
+            assert!(key.open(&[8; 16], &sealed).is_err());
+            for place in 0..sealed.len() {
+                let mut changed = sealed.clone();
+                changed[place] ^= 1;
+                assert!(key.open(&owner, &changed).is_err(), "{place} of {length}");
+            }
+            for cut in 0..sealed.len() {
+                assert!(key.open(&owner, &sealed[..cut]).is_err(), "{cut} of {length}");
+            }
+            assert_ne!(sealed, key.seal(&owner, &secret, &mut rng).expect("sealed"), "another nonce");
+            assert!(!sealed.windows(8).any(|part| secret.windows(8).any(|same| same == part)));
         }
-        for length in 0..sealed.len() {
-            assert!(key.open(&owner, &sealed[..length]).is_err(), "{length}");
-        }
-        assert_ne!(sealed, key.seal(&owner, &secret, &mut rng).expect("sealed"), "another nonce");
-        assert!(!sealed.windows(8).any(|part| secret.expose_secret().windows(8).any(|same| same == part)));
     }
 
     #[test]

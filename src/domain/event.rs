@@ -14,9 +14,10 @@ pub use kind::{Change, Context};
 pub use shown::{EventView, Published};
 
 use super::api_key::ApiKeyStatus;
-use super::id::{ApiKeyId, DeliveryId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId, WebhookId};
+use super::id::{ApiKeyId, DeliveryId, NodeId, OrgId, OrgKeyId, ProjectId, SecretId, TokenId, UserId, WebhookId};
 use super::org_key::Retirement;
 use super::role::Role;
+use super::secret::SecretName;
 use super::time::Time;
 use super::webhook::{Disabled, Numbers};
 
@@ -194,6 +195,14 @@ pub enum Event {
     /// A webhook was disabled because its receiver is gone or too many deliveries were pending, and its pending
     /// deliveries failed.
     WebhookDisabled { webhook: WebhookId, why: Disabled, failed: usize },
+    /// The text of a secret was set for a region, or for every region that has none of its own.
+    SecretPut { secret: SecretId, name: SecretName, region: Option<String>, bytes: u32, new: bool },
+    /// A secret was deleted.
+    SecretDeleted { secret: SecretId, name: SecretName, region: Option<String> },
+    /// The secrets were listed.
+    SecretsListed { org: OrgId, count: usize },
+    /// A node fetched the secrets with these names, encrypted for this key. It is `None` if it is not registered.
+    SecretsRead { node: Option<NodeId>, key: OrgKeyId, names: Vec<SecretName>, message: &'static str },
     /// The command line listed this many organizations, users or tokens.
     Listed { what: &'static str, count: usize },
     /// A backup was made at `at`.

@@ -66,6 +66,8 @@ ids! {
     WebhookId = "webhook-";
     /// The delivery of an event to a webhook.
     DeliveryId = "delivery-";
+    /// A secret that nodes can fetch.
+    SecretId = "secret-";
 }
 
 /// An API key: a positive signed 32-bit number, as on the published platform.

@@ -14,6 +14,7 @@ pub mod panic;
 pub mod password;
 pub mod project;
 pub mod role;
+pub mod secret;
 pub mod session;
 pub mod shell;
 pub mod text;

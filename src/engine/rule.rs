@@ -49,6 +49,10 @@ pub enum Rule {
     ManagesNodes(Option<OrgId>),
     /// To find the nodes of the caller's organization.
     FindsNodes,
+    /// To see which secrets an organization has for its nodes, but not their texts.
+    SeesSecrets(Option<OrgId>),
+    /// To set and delete the secrets that an organization has for its nodes.
+    ManagesSecrets(Option<OrgId>),
     /// To see the webhooks of an organization and their deliveries.
     SeesWebhooks(Option<OrgId>),
     /// To create, change and delete the webhooks of an organization.
@@ -172,6 +176,16 @@ impl Rule {
                 let refusal = "Insufficient permissions: only OWNER and ADMINISTRATOR roles can manage nodes";
                 ("manage nodes", Some(Administrator), Whole, refusal)
             }
+            Self::SeesSecrets(_) => {
+                let refusal =
+                    "Access denied: only OWNER and ADMINISTRATOR roles can view secrets of their own organization";
+                ("see secrets", Some(Administrator), Never, refusal)
+            }
+            Self::ManagesSecrets(_) => {
+                let refusal =
+                    "Access denied: only OWNER and ADMINISTRATOR roles can manage secrets of their own organization";
+                ("manage secrets", Some(Administrator), Never, refusal)
+            }
             Self::SeesWebhooks(_) => {
                 let refusal =
                     "Access denied: only OWNER and ADMINISTRATOR roles can view webhooks of their own organization";
@@ -222,6 +236,8 @@ impl Rule {
             | Self::ManagesNodes(org)
             | Self::StreamsEvents(org)
             | Self::SeesAudit(org)
+            | Self::SeesSecrets(org)
+            | Self::ManagesSecrets(org)
             | Self::SeesWebhooks(org)
             | Self::ManagesWebhooks(org) => Scope::Org(*org),
             Self::SeesProject(project) | Self::ManagesProject(project) | Self::SeesApiKeysOf(project) => {

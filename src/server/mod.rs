@@ -300,11 +300,12 @@ fn courier(system: &Arc<System>, settings: &Settings, env: Environment) -> (Cour
     (Courier::new(Arc::clone(system), sender, notifier.clone()), notifier)
 }
 
-/// Loads the key that encrypts webhook secrets. Without it the server runs, and webhooks are paused.
+/// Loads the key that encrypts the secrets of webhooks and those for nodes. Without it the server runs, webhooks are
+/// paused, and nodes get no secrets.
 fn take_key(system: &System, path: Option<&Path>) -> Result<(), ActionError> {
     let key_file::KeyFileStatus { path, problem, waiting, .. } = key_file::open(system, path)?;
     if let Some(problem) = problem {
-        tracing::warn!(key_file = %path.display(), waiting, "the key file has a problem, and webhooks may be paused: {problem}");
+        tracing::warn!(key_file = %path.display(), %waiting, "the key file has a problem, and webhooks may be paused: {problem}");
     }
     Ok(())
 }

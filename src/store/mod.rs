@@ -45,6 +45,7 @@ pub mod restore;
 mod schema;
 #[cfg(test)]
 mod schema_tests;
+pub mod secret;
 pub mod server;
 pub mod session;
 mod space;

@@ -59,6 +59,7 @@ impl Scene {
             ("IMPORT", format!("/organization/{org}/keys/import")),
             ("PEM", public_pem().replace('\n', "\\n")),
             ("THIS", format!("/organization/{org}/node/{IP}")),
+            ("SECRETS", format!("/organization/{org}/secrets")),
             ("HOOKS", format!("/organization/{org}/webhooks")),
             ("GROUP", format!("/api/organizations/{org}")),
             ("FORM", "ip|region|timestamp".to_owned()),
@@ -118,6 +119,9 @@ impl Scene {
         }
         if name == "createWebhook" {
             self.words.extend(text(&told["data"]["id"]).map(|hook| ("HOOK", hook)));
+        }
+        if name == "putSecret" {
+            self.words.extend(text(&told["data"]["id"]).map(|id| ("PARCEL", id)));
         }
         if name == "testWebhook"
             && let Some(sent) = text(&told["data"]["deliveryId"])

@@ -155,7 +155,7 @@ async fn wait_for(server: &Server, waiting: u64) {
 async fn a_call_refused_because_its_key_was_just_deleted_is_counted() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    for path in ["/register", "/unregister"] {
+    for path in ["/register", "/unregister", "/secrets"] {
         let (_, pem) = server.mint(&owner).await;
         let (caller, body) = (Arc::clone(&server), registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000));
         let call = move || async move { caller.call(Method::POST, path, Some(&body)).await };
@@ -163,7 +163,7 @@ async fn a_call_refused_because_its_key_was_just_deleted_is_counted() {
         let answer = overtaken(&server, call, delete).await;
         assert_eq!(answer.refusal(), (400, "BAD_SIGNATURE".to_owned()), "{path}");
     }
-    assert_eq!(codes(&server, &owner.org).await, [(json!("BAD_SIGNATURE"), json!(2))]);
+    assert_eq!(codes(&server, &owner.org).await, [(json!("BAD_SIGNATURE"), json!(3))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

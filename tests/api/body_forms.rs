@@ -29,7 +29,7 @@ async fn each_form_of_a_body_that_is_not_plain_json_has_its_message() {
     let project = format!("/api/organizations/{}/projects", owner.org);
     let utf_16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0];
-    for path in [project.as_str(), "/register", "/unregister", "/user/login", "/systemevent"] {
+    for path in [project.as_str(), "/register", "/unregister", "/secrets", "/user/login", "/systemevent"] {
         for (headers, body, status, expected) in [
             (&[JSON][..], "\u{feff}{}".as_bytes(), 400, "begins with a byte order mark"),
             (&[JSON], &utf_16, 400, "is UTF-16"),

@@ -89,7 +89,7 @@ fn bad_line(answer: &Answer) -> Option<&'static str> {
 
 /// Nodes print `errorMessage` alone, so every error of a signed call has one.
 fn bad_advice(path: &str, answer: &Answer) -> Option<&'static str> {
-    let is_signed = matches!(path, "/register" | "/unregister");
+    let is_signed = matches!(path, "/register" | "/unregister" | "/secrets");
     if !is_signed || answer.status.is_success() || answer.body.is_empty() {
         return None;
     }

@@ -298,7 +298,7 @@ async fn pressed() -> Vec<(&'static str, Answer)> {
 }
 
 /// The responses to signed calls from a network that was refused too often.
-async fn refused_often() -> [(&'static str, Answer); 2] {
+async fn refused_often() -> [(&'static str, Answer); 3] {
     let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "1")).await;
     let body = json!({
         "ip": "1", "region": "1", "timestamp": 1, "status": "", "version": "", "signature": format!("{}==", "A".repeat(342)),
@@ -310,7 +310,11 @@ async fn refused_often() -> [(&'static str, Answer); 2] {
         }
         answer
     };
-    [("registerNode", ask("/register").await), ("unregisterNode", ask("/unregister").await)]
+    [
+        ("registerNode", ask("/register").await),
+        ("unregisterNode", ask("/unregister").await),
+        ("fetchSecrets", ask("/secrets").await),
+    ]
 }
 
 /// The responses about organization keys where few are permitted, and long after a deletion.

@@ -66,7 +66,7 @@ async fn deleting_a_key_detaches_its_nodes_and_invalidates_its_signatures() {
     let found = nodes(&server, &owner).await;
     assert_eq!((found.len(), &found[0]["keyId"]), (1, &Value::Null), "the node stays, without a key");
     server.pass(1_000);
-    for call in ["/register", "/unregister"] {
+    for call in ["/register", "/unregister", "/secrets"] {
         let body = registration(&owner.org, &pem, IP, server.now() / 1_000);
         let answer = server.call(Method::POST, call, Some(&body)).await;
         assert_eq!(answer.refusal(), (400, "BAD_SIGNATURE".to_owned()), "{call}");
@@ -283,7 +283,7 @@ async fn the_organization_may_be_omitted_if_there_is_exactly_one() {
     server.pass(1_000);
     assert_eq!(unregister(&server, &without(&server, IP)).await.status, StatusCode::OK);
     server.owner_of("second").await;
-    for call in ["/register", "/unregister"] {
+    for call in ["/register", "/unregister", "/secrets"] {
         server.pass(1_000);
         let answer = server.call(Method::POST, call, Some(&without(&server, IP))).await;
         assert_eq!(answer.refusal(), (400, "UNKNOWN_ORGANIZATION".to_owned()));

@@ -65,6 +65,7 @@ mod rates;
 mod refused_verifications;
 mod retention;
 mod rotation;
+mod secrets;
 mod session_ends;
 mod sessions;
 mod slow_clients;

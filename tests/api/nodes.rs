@@ -30,7 +30,7 @@ async fn of_64_concurrent_copies_of_a_registration_one_is_accepted() {
     }
     assert_eq!(taken, 1);
     let server = Arc::into_inner(server).expect("no more calls").restart().await;
-    for path in ["/register", "/unregister"] {
+    for path in ["/register", "/unregister", "/secrets"] {
         let answer = server.call(Method::POST, path, Some(&body)).await;
         assert_eq!(answer.refusal(), (400, "SIGNATURE_REPLAYED".to_owned()), "{path}");
     }
@@ -137,7 +137,7 @@ async fn a_deleted_node_stays_blocked_until_it_is_reactivated() {
     assert_eq!(deleted.json()["message"], "Node deleted successfully");
     let again = server.call_as(&owner, Method::DELETE, &path, None).await;
     assert_eq!((again.refusal().0, again.json()["message"].clone()), (400, json!("Node is already deleted")));
-    for call in ["/unregister", "/register", "/unregister"] {
+    for call in ["/unregister", "/register", "/secrets", "/unregister"] {
         server.pass(1_000);
         let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
         let answer = server.call(Method::POST, call, Some(&body)).await;

@@ -135,6 +135,7 @@ fn everything(canary: &mut Canary, server: &Server, owner: &Owner) {
     operations::users(canary, server, owner);
     operations::api_keys(canary, server, owner);
     operations::webhooks(canary, server, owner);
+    operations::secrets(canary, server, owner);
     let events = call(canary, server, Some(owner), "POST /systemevent", Some(&json!({ "take": 100 }))).json();
     let id = &events["events"][0]["id"];
     for method in ["POST", "DELETE"] {

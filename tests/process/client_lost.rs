@@ -7,7 +7,7 @@ use crate::harness::{Home, Ran};
 use crate::output::Lost;
 
 /// Every command of the client that prints something, in an order in which all succeed. `api` stands for its operations.
-pub const COMMANDS: [&str; 29] = [
+pub const COMMANDS: [&str; 32] = [
     "api getHealth",
     "whoami",
     "profile list",
@@ -26,6 +26,9 @@ pub const COMMANDS: [&str; 29] = [
     "node delete",
     "node activate",
     "key delete",
+    "secret put",
+    "secret list",
+    "secret delete",
     "api-key list",
     "api-key create",
     "api-key verify",
@@ -48,6 +51,7 @@ fn words(command: &str, ids: &[(&str, String)]) -> Vec<String> {
         "user role" => vec!["bob@example.org".to_owned(), "BILLING".to_owned()],
         "project create" => vec![id("email")],
         "api-key create" => texts(&["--name", "x", "--role", "USER", "--expires", "1d"]),
+        "secret put" => texts(&["s3", "--text", "@api-key"]),
         "api-key verify" => texts(&["--key", "@api-key"]),
         "webhook create" => texts(&["https://hooks.example.org/y"]),
         _ => match command.split_once(' ').expect("a noun") {
@@ -80,6 +84,7 @@ fn no_command_of_the_client_loses_its_output_without_a_word() {
             ("node", first(&done(&["node", "list"]))),
             ("api-key", first(&done(&["api-key", "list"]))),
             ("webhook", hook.clone()),
+            ("secret", "s3".to_owned()),
         ];
         done(&["webhook", "test", &hook]);
         // The delivery is pending for minutes, so sending it again is refused. It prints as `webhook delete` does.

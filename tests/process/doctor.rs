@@ -74,6 +74,7 @@ fn a_healthy_database_passes_with_and_without_its_server() {
             "nodes",
             "keys",
             "tokens",
+            "secrets",
             "key_file",
             "webhooks",
             "settings"
@@ -83,9 +84,9 @@ fn a_healthy_database_passes_with_and_without_its_server() {
     let _server = home.start();
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     let text = home.done(&["doctor"]);
-    assert_eq!(text.lines().count(), 15, "{text}");
+    assert_eq!(text.lines().count(), 16, "{text}");
     assert!(
-        text.lines().take(14).all(|line| line.starts_with("ok    ")) && text.ends_with("All checks passed\n"),
+        text.lines().take(15).all(|line| line.starts_with("ok    ")) && text.ends_with("All checks passed\n"),
         "{text}"
     );
 }
@@ -235,7 +236,7 @@ fn insecure_settings_are_reported() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings   Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 14 checks needs attention\n"), "{text}");
+    assert!(text.ends_with("1 of 15 checks needs attention\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {

@@ -115,7 +115,7 @@ fn a_missing_wrong_or_readable_key_file_is_reported() {
         fs::set_permissions(home.write(name, contents), Permissions::from_mode(mode)).expect("a mode");
     }
     is_well(&home, &["--quick", "--key-file", "right"]);
-    let another = "it contains a different key than the one that encrypted the webhooks' secrets";
+    let another = "it contains a different key than the one that encrypted the secrets";
     finds(&home, &["--quick", "--key-file", "wrong"], "key_file", another, "rotate the secret of every webhook");
     finds(
         &home,

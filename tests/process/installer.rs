@@ -76,6 +76,69 @@ fn an_installers_shell_commands_register_a_node_with_every_timestamp_format() {
     assert!(advice.contains("without a newline") && advice.contains("printf %s '203.0.113.9|eu|"), "{advice}");
 }
 
+/// Fetches the secrets and opens each with the private key, in the steps of an installer: the key by RSA-OAEP, then the
+/// authenticity, then the text. Exits with 1 and prints the code of a refusal.
+const OPEN: &str = r#"ts=$(date +%s%3N)
+signature=$(printf %s "$ip|$region|$ts" | openssl dgst -sha256 -sign key.pem | base64 -w0)
+field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
+hex() { od -An -v -tx1 | tr -d ' \n'; }
+answer=$(curl -sS "$url/secrets" -H 'Content-Type: application/json' \
+  -d "{\"ip\":\"$ip\",\"region\":\"$region\",\"timestamp\":$ts,\"signature\":\"$signature\",\"org_id\":\"$org\"}")
+case $answer in '{"success":true,'*) ;; *) printf %s "$answer" | field errorMessage; exit 1 ;; esac
+for name in s3 gcs blob; do
+  envelope=$(printf %s "$answer" | sed -n "s/.*\"env_${name}_enc\":\"{\([^}]*\)}\".*/{\1}/p" | tr -d '\\')
+  printf %s "$envelope" | field key | base64 -d | openssl pkeyutl -decrypt -inkey key.pem \
+    -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 -out k
+  printf %s "$envelope" | field iv | base64 -d > iv
+  printf %s "$envelope" | field ct | base64 -d > ct
+  mac=$(cat iv ct | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$(hex < k)" -binary | base64 -w0)
+  [ "$mac" = "$(printf %s "$envelope" | field mac)" ]
+  openssl enc -d -aes-256-ctr -K "$(hex < k)" -iv "$(hex < iv)" -in ct -out ".env.$name"
+  rm k iv ct
+done"#;
+
+#[test]
+fn an_installers_shell_commands_open_the_secrets_for_its_region() {
+    if !tools() {
+        return;
+    }
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let (_, pem) = server.mint(&owner);
+    home.write("key.pem", &pem);
+    let url = format!("http://{}", server.address);
+    let ip = "203.0.113.7";
+    let open = |region: &str| shell(&home, OPEN, &[("ip", ip), ("region", region), ("org", &owner.org), ("url", &url)]);
+    let before = open("eu");
+    assert_eq!((before.code, before.stdout.contains("SECRETS_NOT_SET")), (Some(1), true), "{before:?}");
+    // The administrator sets them from files, with the command line.
+    let put = |name: &str, region: &[&str], text: &[u8]| {
+        home.write("text", text);
+        let words = [&["secret", "put", name, "--text", "@text"], region].concat();
+        let mut command = home.orgkeys(&words);
+        let ran = run(command.env("ORGKEYS_URL", &url).env("ORGKEYS_TOKEN", &owner.token));
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{words:?}");
+    };
+    let s3 = "AWS_ACCESS_KEY_ID=AKIA\nAWS_SECRET_ACCESS_KEY='a/+b \"c\" \\d'\nNAME=\u{e9}\n\n";
+    let blob = "x".repeat(16_384);
+    put("s3", &[], s3.as_bytes());
+    put("blob", &["--region", "us"], blob.as_bytes());
+    for (region, expected) in [("eu", [s3, "", ""]), ("us", [s3, "", &blob])] {
+        let ran = open(region);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{region}: {ran:?}");
+        for (name, text) in ["s3", "gcs", "blob"].into_iter().zip(expected) {
+            let found = std::fs::read(home.path(&format!(".env.{name}"))).expect("a file");
+            assert!(found == text.as_bytes(), "{name} in {region}: {}", String::from_utf8_lossy(&found));
+        }
+    }
+    // Somebody who sees the answer, but does not have the key, opens nothing.
+    let (_, other) = server.mint(&owner);
+    home.write("other.pem", other);
+    let stolen = OPEN.replace("-decrypt -inkey key.pem", "-decrypt -inkey other.pem");
+    let ran = shell(&home, &stolen, &[("ip", ip), ("region", "eu"), ("org", &owner.org), ("url", &url)]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+}
+
 #[test]
 fn the_commands_printed_by_the_first_start_work_when_pasted() {
     if !tools() {

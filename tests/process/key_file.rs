@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::courier::{PATIENCE, receiver};
 use crate::doctor::{examined, finds};
-use crate::harness::{Answer, Home, Owner, Server, mode};
+use crate::harness::{Answer, Home, Owner, Server, mode, now, registration};
 
 fn hooks(owner: &Owner) -> String {
     format!("/organization/{}/webhooks", owner.org)
@@ -29,7 +29,7 @@ fn rotate(server: &Server, owner: &Owner) -> Answer {
 
 /// Webhooks can be neither created nor rotated, and everything else works.
 fn waits(server: &Server, owner: &Owner) {
-    let message = "The server's key file is missing or unreadable, so webhooks are paused: the server's administrator must restore the file and restart the server; if it is lost, `orgkeys doctor` says what to do";
+    let message = "The server's key file is missing or unreadable, so webhooks are paused and secrets for nodes can be neither set nor fetched: the server's administrator must restore the file and restart the server; if it is lost, `orgkeys doctor` says what to do";
     let expected = json!({ "success": false, "message": message, "errorCode": "KEY_FILE_MISSING" });
     for answer in [create(server, owner), rotate(server, owner)] {
         assert_eq!((answer.status, answer.json()), (503, expected.clone()));
@@ -76,7 +76,7 @@ fn a_wrong_key_file_is_logged_and_rotation_recovers_from_it() {
     let (server, owner) = home.first_start();
     assert_eq!(create(&server, &owner).status, 201);
     server.stop();
-    let expected = "it contains a different key than the one that encrypted the webhooks' secrets";
+    let expected = "it contains a different key than the one that encrypted the secrets";
     let other = Home::new();
     other.first_start().0.stop();
     fs::copy(other.path("orgkeys.db.key"), home.path("orgkeys.db.key")).expect("mixed up");
@@ -164,6 +164,65 @@ fn the_doctors_remedy_recovers_from_a_lost_key_file() {
     assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, waiting, "the waiting delivery is sent");
     let found = examined(&home, &["--quick"]);
     assert!(found.iter().any(|finding| finding["check"] == "key_file" && finding["ok"] == true), "{found:?}");
+    server.stop();
+}
+
+#[test]
+fn secrets_for_nodes_are_refused_without_the_right_key_file_and_set_again_with_another() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let (_, pem) = server.mint(&owner);
+    let put = |server: &Server, name: &str| {
+        let path = format!("/organization/{}/secrets/{name}", owner.org);
+        server.call("PUT", &path, Some(&owner.token), Some(&json!({ "text": "A=1" })))
+    };
+    let mut signed_at = now().millis();
+    let mut fetch = |server: &Server| {
+        signed_at += 1;
+        server.call("POST", "/secrets", None, Some(&registration(&owner.org, &pem, "203.0.113.7", signed_at)))
+    };
+    assert_eq!((put(&server, "s3").status, put(&server, "blob").status, fetch(&server).status), (200, 200, 200));
+    home.done(&["backup", "copy.db"]);
+    server.stop();
+    fs::rename(home.path("orgkeys.db.key"), home.path("aside")).expect("lost");
+    let server = home.start();
+    assert!(!home.path("orgkeys.db.key").exists(), "a new key would not unseal the secrets");
+    assert_eq!(put(&server, "s3").refusal(), (503, "KEY_FILE_MISSING".to_owned()));
+    assert_eq!(fetch(&server).refusal(), (503, "SECRETS_UNREADABLE".to_owned()));
+    let org = &owner.org;
+    let ill = |check: &str| {
+        let found = examined(&home, &["--quick"]).into_iter().find(|finding| finding["check"] == check);
+        let found = found.expect("a finding");
+        assert_eq!(found["ok"], false, "{found}");
+        format!("{} {}", found["message"], found["remedy"])
+    };
+    assert!(ill("key_file").contains("cannot decrypt 2 secrets for nodes: it does not exist"), "{}", ill("key_file"));
+    let told = ill("secrets");
+    assert!(
+        told.contains(&format!("blob of {org}, s3 of {org}")) && told.contains("orgkeys secret put NAME"),
+        "{told}"
+    );
+    server.stop();
+    // Another key: what is set with it can be fetched once nothing sealed with the lost one is left.
+    let line = STANDARD.encode(system_seed()) + "\n";
+    fs::set_permissions(home.write("orgkeys.db.key", line), Permissions::from_mode(0o600)).expect("a mode");
+    let server = home.start();
+    assert!(
+        home.log().contains("it contains a different key than the one that encrypted the secrets"),
+        "{}",
+        home.log()
+    );
+    assert_eq!((put(&server, "s3").status, fetch(&server).status), (200, 503));
+    assert!(ill("secrets").contains(&format!("cannot be decrypted: blob of {org}\"")), "{}", ill("secrets"));
+    assert_eq!((put(&server, "blob").status, fetch(&server).status), (200, 200));
+    assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
+    server.stop();
+    // A backup does not hold the key: restored, it needs the file of its time.
+    let restored = home.done(&["restore", "copy.db", "--keep-tokens"]);
+    assert!(restored.contains("that encrypted the secrets"), "{restored}");
+    fs::rename(home.path("aside"), home.path("orgkeys.db.key")).expect("found");
+    let server = home.start();
+    assert_eq!(put(&server, "gcs").status, 200);
     server.stop();
 }
 

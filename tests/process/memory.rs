@@ -7,11 +7,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use rsa::PrivateKey;
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs8::EncodePrivateKey;
 use serde_json::{Value, json};
 
 use self::canaries::Canaries;
-use crate::harness::{Answer, Home, Owner, Server, run};
+use crate::harness::{Answer, Home, Owner, Server, now, registration, run};
 use crate::missing::has;
 
 /// How long a secret may stay in memory after its response.
@@ -171,6 +175,35 @@ impl Calls {
         let made = self.call(&format!("POST {keys}"), Some(&owner.token), &new, 201).json();
         self.secret("an API key", made["result"]["apiKey"].as_str().expect("a key"));
     }
+
+    /// Secrets for nodes: the texts, and the key of each encrypted answer.
+    fn bundles(&mut self, owner: &Owner) {
+        let made = self.call_raw(&format!("POST /organization/{}/key", owner.org), Some(&owner.token), "", 200);
+        let pem = String::from_utf8(made.body).expect("text");
+        let text = format!("a text of a secret ({}, {})", self.name, std::process::id()).repeat(20);
+        self.secret("the text of a secret", &text);
+        let head = format!("PUT /organization/{}/secrets/s3", owner.org);
+        self.call(&head, Some(&owner.token), &json!({ "text": text }), 200);
+        self.call(&head, Some(&owner.token), &json!({ "text": text, "region": "" }), 400);
+        let signed = registration(&owner.org, &pem, "203.0.113.7", now().millis());
+        let told = self.call("POST /secrets", None, &signed, 200).json();
+        for name in ["s3", "gcs"] {
+            let envelope: Value =
+                serde_json::from_str(told[format!("env_{name}_enc")].as_str().expect("a text")).expect("JSON");
+            let wrapped = BASE64_STANDARD.decode(envelope["key"].as_str().expect("base64")).expect("base64");
+            self.secret(&format!("the key of {name}"), unwrapped(&pem, &wrapped));
+        }
+        self.call_raw(&format!("DELETE /organization/{}/key", owner.org), Some(&owner.token), "", 200);
+    }
+}
+
+/// Decrypts a key with a private key.
+fn unwrapped(pem: &str, wrapped: &[u8]) -> Vec<u8> {
+    let der = PrivateKey::from_pkcs1_pem(pem).expect("a key").to_pkcs8_der().expect("a key");
+    let private = PrivateDecryptingKey::from_pkcs8(der.as_bytes()).expect("a key");
+    let private = OaepPrivateDecryptingKey::new(private).expect("a key");
+    let mut room = vec![0; private.min_output_size()];
+    private.decrypt(&OAEP_SHA256_MGF1SHA256, wrapped, &mut room, None).expect("the key").to_vec()
 }
 
 fn certificate(home: &Home) {
@@ -234,6 +267,7 @@ fn nothing_stays(tls: bool) {
         calls.people(&owner);
         calls.invitations(&owner);
         calls.services(&owner);
+        calls.bundles(&owner);
         lines.append(&mut calls.lines);
         canaries.0.append(&mut calls.canaries.0);
     }

@@ -30,15 +30,14 @@ pub(super) fn key_file(snapshot: &Snapshot, path: PathBuf) -> Finding {
     };
     let path = path.display();
     match problem {
-        Some(Problem::Missing) if sealed == 0 => {
-            Finding::well("key_file", format!("No webhook has a secret yet; the server creates {path} when it starts"))
-        }
-        None | Some(Problem::Open) => {
-            Finding::well("key_file", format!("The key file {path} decrypts the secrets of {}", webhooks(sealed)))
-        }
+        Some(Problem::Missing) if sealed.is_nothing() => Finding::well(
+            "key_file",
+            format!("Nothing is encrypted with a key file yet; the server creates {path} when it starts"),
+        ),
+        None | Some(Problem::Open) => Finding::well("key_file", format!("The key file {path} decrypts {sealed}")),
         Some(problem) => Finding::act(
             "key_file",
-            format!("The key file {path} cannot decrypt the secrets of {}: {}", webhooks(waiting), problem.what()),
+            format!("The key file {path} cannot decrypt {waiting}: {}", problem.what()),
             capital(problem.remedy()),
         ),
     }
@@ -106,10 +105,6 @@ fn one(webhook: &UnhealthyWebhook) -> Finding {
     };
     let remedy = if *failed > 0 { format!("{mend}, then POST {at}/replay") } else { mend };
     Finding::act("webhooks", format!("Webhook {id} of {org}: {}", what.join("; ")), remedy)
-}
-
-fn webhooks(count: u32) -> String {
-    if count == 1 { "1 webhook".to_owned() } else { format!("{count} webhooks") }
 }
 
 fn capital(phrase: &str) -> String {

@@ -1,4 +1,5 @@
-//! Closes the connection after operations whose request or response body has a password or a token of a user: its bytes
+//! Closes the connection after operations whose request or response body has a password, a token of a user or the text
+//! of a secret: its bytes
 //! may stay in the connection's buffers until the next request or response overwrites them, and are wiped only when the
 //! connection ends.
 
@@ -13,7 +14,8 @@ use crate::api::Apis;
 
 /// Names of fields that have a secret. `apiKey` is not one of them: services verify keys all the time, on connections
 /// of their own whose every request has a key in its head as well.
-const SECRETS: [&str; 6] = ["password", "currentPassword", "refreshToken", "refresh_token", "token", "invitationToken"];
+const SECRETS: [&str; 7] =
+    ["password", "currentPassword", "refreshToken", "refresh_token", "token", "invitationToken", "text"];
 
 /// Middleware that closes such connections.
 pub struct Closing;
@@ -83,6 +85,7 @@ mod tests {
             "createUser",
             "loginUser",
             "logoutUser",
+            "putSecret",
             "refreshSession",
             "resendInvitation",
             "updateAccount",

@@ -12,7 +12,7 @@ pub enum Family {
     Flat,
     /// The same, with the error code under a second name too: login, refresh and logout.
     SignIn,
-    /// The same, with advice in `errorMessage`, which is all that nodes print: register and unregister.
+    /// The same, with advice in `errorMessage`, which is all that nodes print: the signed calls.
     Signed,
     /// `{success, errors, messages, result, resultInfo, statusCode}`: all paths under `/api/`.
     Wrapped,
@@ -24,7 +24,7 @@ impl Family {
     pub fn of(path: &str) -> Self {
         match path {
             "/user/login" | "/user/refresh" | "/user/logout" => Self::SignIn,
-            "/register" | "/unregister" => Self::Signed,
+            "/register" | "/unregister" | "/secrets" => Self::Signed,
             path if path == "/api" || path.starts_with("/api/") => Self::Wrapped,
             _ => Self::Flat,
         }

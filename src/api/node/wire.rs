@@ -69,10 +69,10 @@ pub(super) struct Registration {
     node_services: Option<i64>,
 }
 
-/// A node's unregistration, signed with a key of its organization.
+/// A node's call to unregister or to fetch its secrets, signed with a key of its organization.
 #[derive(Object, Deserialize)]
 #[oai(rename = "NodeUnregistration", skip_serializing_if_is_none)]
-pub(super) struct Unregistration {
+pub(in crate::api) struct Unregistration {
     /// Address of the node, as signed.
     #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
     ip: String,
@@ -123,7 +123,7 @@ pub(super) struct NodeInfo {
     /// Id of the key that the node's last registration was signed with. Null if the node is not associated with a key.
     #[oai(nullable)]
     key_id: Option<String>,
-    /// Time of the last accepted signed call.
+    /// Time of the last registration.
     last_updated: Timestamp,
 }
 
@@ -183,7 +183,7 @@ impl Registration {
 }
 
 impl Unregistration {
-    pub(super) fn parse(self) -> Result<SignedCall, InvalidField> {
+    pub(in crate::api) fn parse(self) -> Result<SignedCall, InvalidField> {
         let region = self.region.as_deref().map(parse_region).transpose()?;
         signed_call(parse_ip(&self.ip)?, region, &self.timestamp, &self.signature, (self.id_org, self.org_id))
     }

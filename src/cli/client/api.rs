@@ -84,7 +84,7 @@ fn field(field: &Field) -> Arg {
         Kind::Choice(choices) => arg.value_parser(PossibleValuesParser::new(choices)),
         Kind::Boolean => arg.value_parser(["true", "false"]),
         Kind::List(_) => arg.action(ArgAction::Append),
-        Kind::Text | Kind::Integer | Kind::Secret => arg,
+        Kind::Text | Kind::Integer | Kind::Secret | Kind::SecretText => arg,
     };
     match (in_body, field.required) {
         (true, true) => arg.required_unless_present("body").conflicts_with("body"),
@@ -99,7 +99,7 @@ fn value_name(kind: &Kind) -> &'static str {
         Kind::Integer => "NUMBER",
         Kind::Boolean => "BOOLEAN",
         Kind::List(_) => "VALUE",
-        Kind::Secret => "@FILE",
+        Kind::Secret | Kind::SecretText => "@FILE",
     }
 }
 

@@ -282,6 +282,25 @@ impl Event {
                 AuditRecord::updated("webhook.disabled", OrgSettings, webhook)
                     .with(json!({ "failed": failed, "why": why.name() }))
             }
+            Self::SecretPut { secret, name, region, bytes, new } => {
+                let change = if *new { AuditRecord::created } else { AuditRecord::updated };
+                change("secret.put", OrgSettings, secret)
+                    .with(json!({ "name": name.as_str(), "region": region, "bytes": bytes }))
+            }
+            Self::SecretDeleted { secret, name, region } => AuditRecord::deleted("secret.delete", OrgSettings, secret)
+                .with(json!({ "name": name.as_str(), "region": region })),
+            Self::SecretsListed { org, count } => {
+                AuditRecord::read("secret.list", OrgSettings, org).with(json!({ "count": count }))
+            }
+            Self::SecretsRead { node, key, names, message } => {
+                let detail = json!({ "keyId": key.to_string(), "names": strings(names), "message": message });
+                AuditRecord {
+                    context: Some(Node),
+                    context_id: node.map(|node| node.to_string()),
+                    ..AuditRecord::server("secret.read")
+                }
+                .with(detail)
+            }
             Self::Listed { what, count } => {
                 AuditRecord::server("server.list").with(json!({ "what": what, "count": count }))
             }

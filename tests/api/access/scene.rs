@@ -111,6 +111,9 @@ impl Scene {
         let (more, about) = self.project(operation).await;
         ids.extend(more);
         body = body.or(about);
+        if operation.contains("Secret") && !operation.contains("Webhook") {
+            ids.push(("{name}", self.secret().await));
+        }
         let (more, about) = self.webhook(operation).await;
         ids.extend(more);
         body = body.or(about);
@@ -124,6 +127,7 @@ impl Scene {
         let body = body.or(about).or(match operation {
             "listSystemEvents" => Some(json!({})),
             "createToken" => Some(json!({ "name": "a", "ttlSeconds": 60 })),
+            "putSecret" => Some(json!({ "text": "A=2\n" })),
             "verifyApiKey" => Some(json!({ "apiKey": "oka_" })),
             "markSystemEventsRead" | "markSystemEventsUnread" => Some(json!({ "id": 1 })),
             "loginUser" => Some(json!({ "email": self.person.email, "password": sessions::PASSWORD })),
@@ -146,7 +150,7 @@ impl Scene {
     /// Prepares an active node, or a deleted one for `activateNode`. Returns the body of a signed call.
     async fn node(&mut self, operation: &str) -> Option<Value> {
         let (server, owner) = (&self.server, &self.owner);
-        if !matches!(operation, "registerNode" | "unregisterNode" | "deleteNode" | "activateNode") {
+        if !matches!(operation, "registerNode" | "unregisterNode" | "fetchSecrets" | "deleteNode" | "activateNode") {
             return None;
         }
         server.pass(1_000);
@@ -160,7 +164,7 @@ impl Scene {
             server.call_as(owner, Method::DELETE, &node, None).await;
         }
         server.pass(1_000);
-        let signed = matches!(operation, "registerNode" | "unregisterNode");
+        let signed = matches!(operation, "registerNode" | "unregisterNode" | "fetchSecrets");
         signed.then(|| registration(&owner.org, &self.pem, IP, server.now() / 1_000))
     }
 
@@ -229,6 +233,14 @@ impl Scene {
             _ => None,
         };
         (ids, body)
+    }
+
+    /// A secret for nodes. Returns its name.
+    async fn secret(&self) -> String {
+        let path = format!("/organization/{}/secrets/s3", self.owner.org);
+        let put = self.server.call_as(&self.owner, Method::PUT, &path, Some(&json!({ "text": "A=1\n" }))).await;
+        assert_eq!(put.status, StatusCode::OK, "{put:?}");
+        "s3".to_owned()
     }
 
     /// The webhook and the delivery that an operation acts on, and its body.

@@ -2,6 +2,7 @@
 
 mod nodes;
 mod projects;
+mod secrets;
 mod sessions;
 mod users;
 mod webhooks;
@@ -25,5 +26,8 @@ const SERVER: &[Row] = &[
 
 /// All rows. A row may need what the calls before it have done.
 pub fn rows() -> impl Iterator<Item = Row> {
-    [sessions::ROWS, nodes::ROWS, users::ROWS, projects::ROWS, webhooks::ROWS, SERVER].into_iter().flatten().copied()
+    [sessions::ROWS, secrets::ROWS, nodes::ROWS, users::ROWS, projects::ROWS, webhooks::ROWS, SERVER]
+        .into_iter()
+        .flatten()
+        .copied()
 }

@@ -85,10 +85,11 @@ pub fn misfit(place: &str, value: &Value, schema: &'static Value) -> Option<Stri
     (!fits).then(|| format!("{place} is {value}, but the schema is {schema}"))
 }
 
-/// The schema of a field, by its name or its other spelling.
+/// The schema of a field, by its name or its other spelling, or the one for all other fields.
 fn field_of(schema: &'static Value, name: &str) -> Option<&'static Value> {
     let properties = schema["properties"].as_object()?;
-    properties.get(name).or_else(|| properties.values().find(|property| property["x-alias"] == name))
+    let other = || properties.values().find(|property| property["x-alias"] == name);
+    properties.get(name).or_else(other).or_else(|| schema.get("additionalProperties").filter(|other| other.is_object()))
 }
 
 fn text_fits(text: &str, schema: &Value) -> bool {

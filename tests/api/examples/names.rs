@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The prefixes of ids.
-const KINDS: [&str; 8] = ["delivery", "key", "node", "org", "project", "token", "user", "webhook"];
+const KINDS: [&str; 9] = ["delivery", "key", "node", "org", "project", "secret", "token", "user", "webhook"];
 
 /// The prefixes of secrets, and what replaces the rest.
 const SECRETS: [(&str, &str); 5] = [
@@ -23,6 +23,10 @@ const PEMS: [(&str, &str); 3] = [
     ("privateKey", PRIVATE_KEY),
     ("publicKey", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG...\n-----END PUBLIC KEY-----\n"),
 ];
+
+/// The encrypted text of a secret.
+const ENVELOPE: &str =
+    r#"{"key":"bm90IGEga2V5...","iv":"bm90IGFuIGl2...","ct":"bm90IGEgdGV4dA...","mac":"bm90IGEgbWFj..."}"#;
 
 /// The values of a server, each with its replacement.
 #[derive(Default)]
@@ -74,6 +78,7 @@ impl Names {
                 .into_iter()
                 .map(|(name, field)| match PEMS.iter().find(|(known, _)| *known == name) {
                     Some((_, pem)) => (name, (*pem).into()),
+                    None if name.starts_with("env_") => (name, ENVELOPE.into()),
                     None => (name, self.example(field)),
                 })
                 .collect(),

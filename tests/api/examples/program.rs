@@ -15,7 +15,7 @@ use super::{World, operations};
 use crate::harness::{Answer, Server, blocking};
 
 /// Fields of bodies that are only read from files.
-const SECRETS: [&str; 5] = ["password", "currentPassword", "token", "refreshToken", "apiKey"];
+const SECRETS: [&str; 6] = ["password", "currentPassword", "token", "refreshToken", "apiKey", "text"];
 
 /// Sends the request of a step. A success has its body in flags, a refusal as a whole.
 pub async fn ask(server: &Server, names: &Names, step: &Step) -> Answer {

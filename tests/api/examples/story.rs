@@ -110,6 +110,8 @@ fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
     let registration = signed(sign, BEGIN + 60, &node);
     let mut forged = registration.clone();
     forged["signature"] = json!(sign("what somebody else signed"));
+    let fetch = |timestamp| ada("fetchSecrets", json!({})).by("").with(signed(sign, timestamp, &json!({})));
+    let secret = |name| json!({ "idOrg": ORG, "name": name });
     let mut steps = vec![
         ada("createOrganizationKey", json!({ "idOrg": ORG })),
         ada("createOrganizationKey", json!({ "idOrg": ORG, "format": "json" })),
@@ -117,6 +119,13 @@ fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
         ada("registerNode", json!({})).by("").with(registration),
         ada("listOrganizationKeys", json!({ "idOrg": ORG })),
         ada("listOrganizationKeys", json!({ "idOrg": ORG, "retired": "maybe" })).refused(),
+        fetch(BEGIN + 61).refused(),
+        ada("putSecret", secret("s3")).with(json!({ "text": "AWS_REGION=eu-central-1\nBUCKET=media\n" })),
+        ada("putSecret", secret("S3")).with(json!({ "text": "" })).refused(),
+        ada("listSecrets", json!({ "idOrg": ORG })),
+        fetch(BEGIN + 61),
+        ada("deleteSecret", json!({ "idOrg": ORG, "name": "s3", "region": "" })).refused(),
+        ada("deleteSecret", secret("s3")),
         ada("listNodes", json!({ "orgId": ORG, "skip": 0, "take": 20 })),
         ada("listNodes", json!({ "orgId": ORG, "skip": 0, "take": 0 })).refused(),
         ada("listNodes", json!({ "orgId": ORG, "keyId": KEY.replace("000000000001", NOBODY) })).refused(),

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{Canary, call};
-use crate::harness::{Home, Owner, Server, now, sqlite};
+use crate::harness::{Home, Owner, Server, now, registration, sqlite};
 
 /// A user signs in with a right and a wrong password, renews the session and ends it.
 pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
@@ -107,6 +107,34 @@ pub(super) fn webhooks(canary: &mut Canary, server: &Server, owner: &Owner) {
             assert_eq!(call(canary, server, Some(owner), &format!("DELETE {hook}"), None).status, 200);
         }
     }
+}
+
+/// Secrets for nodes: set, listed, fetched and deleted. Their texts are needed later, so they are on disk, but sealed; a
+/// node gets them encrypted.
+pub(super) fn secrets(canary: &mut Canary, server: &Server, owner: &Owner) {
+    let (_, pem) = server.mint(owner);
+    canary.private_key(&pem);
+    let path = format!("/organization/{}/secrets", owner.org);
+    for (number, name) in ["s3", "gcs", "old"].into_iter().enumerate() {
+        let text = format!("SECRET_ACCESS_KEY={name}/a/text/of/a/secret\n");
+        canary.secret("the text of a secret", &text);
+        canary.secret("the text of a secret in base64", BASE64_STANDARD.encode(&text).trim_end_matches('='));
+        let line = format!("PUT {path}/{name}");
+        for body in [json!({ "text": "replaced, a text of a secret" }), json!({ "text": text })] {
+            assert_eq!(call(canary, server, Some(owner), &line, Some(&body)).status, 200);
+        }
+        for refused in [json!({ "text": text, "region": "a|b" }), json!({ "text": [text] }), json!({ "txt": text })] {
+            assert_eq!(call(canary, server, Some(owner), &line, Some(&refused)).status, 400);
+        }
+        let signed_at = now().millis() + i64::try_from(number).expect("few");
+        let signed = registration(&owner.org, &pem, "203.0.113.70", signed_at);
+        canary.signature(&signed);
+        assert_eq!(call(canary, server, None, "POST /secrets", Some(&signed)).status, 200);
+        assert_eq!(call(canary, server, None, "POST /secrets", Some(&signed)).status, 400);
+    }
+    canary.secret("a text that was replaced", "replaced, a text of a secret");
+    assert_eq!(call(canary, server, Some(owner), &format!("GET {path}"), None).status, 200);
+    assert_eq!(call(canary, server, Some(owner), &format!("DELETE {path}/old"), None).status, 200);
 }
 
 /// API keys: created, rotated, verified in both ways, used and deleted.

@@ -101,11 +101,11 @@ fn backup_and_restore_name_the_key_file_that_is_not_in_the_backup() {
     assert!(made.contains("the key file elsewhere.key. "), "{made}");
     let text = home.done(&["restore", "copy.db"]);
     assert!(text.contains(&format!("Not in a backup: the key file {key}: it is in its place.")), "{text}");
-    // On a new machine, where no webhook needs it.
+    // On a new machine, where nothing is encrypted with it.
     let other = Home::new();
     fs::copy(home.path("copy.db"), other.path("copy.db")).expect("copied");
     let text = other.done(&["restore", "copy.db"]);
-    assert!(text.contains("orgkeys.db.key: no webhook needs it, and the next start creates one."), "{text}");
+    assert!(text.contains("orgkeys.db.key: nothing is encrypted with it, and the next start creates one."), "{text}");
     // And where one does.
     let home = Home::new();
     let (server, owner) = home.first_start();
@@ -115,7 +115,7 @@ fn backup_and_restore_name_the_key_file_that_is_not_in_the_backup() {
     assert_eq!(server.stop().0, Some(0));
     home.done(&["backup", "copy.db"]);
     let text = home.done(&["restore", "copy.db"]);
-    assert!(text.contains("it is in its place, and decrypts the secrets of all webhooks (1)."), "{text}");
+    assert!(text.contains("it is in its place, and decrypts the secrets of 1 webhook."), "{text}");
     fs::copy(home.path("copy.db"), other.path("copy.db")).expect("copied");
     fs::remove_file(other.path("orgkeys.db.key")).unwrap_or_default();
     let text = other.done(&["restore", "copy.db"]);
