@@ -39,7 +39,7 @@ for check in file clock integrity audit; do expect "^ok    $check  *" 2; done
 expect '^2 of [0-9]+ checks need attention$' 1
 expect '"message":"Profile retrieved successfully".*"email":"owner@localhost"' 1
 expect "^The replaced database is at $HOME/lib/orgkeys\\.db\\.before-[0-9]+\\." 1
-expect 'decrypts the secrets of 1 webhook' 1
+expect '^ok    key_file .* decrypts the secrets of 1 webhook$' 1
 expect '^All checks passed$' 1
 [ ! -e "$drill" ] || fail "the folder of the drill is still there"
 curl -sSf "http://$SERVER/user/profile" -H "Authorization: Bearer $(grep '^okp_' printed | tail -n 1)" -o profile
