@@ -106,7 +106,8 @@ pub fn fetch(app: &App, origin: &Origin, call: &SignedCall) -> Pending<FetchedSe
         let names: Vec<SecretName> = secrets.iter().map(|sealed| sealed.secret.name.clone()).collect();
         let texts = texts(&secrets, key.as_deref())?;
         let fetched = FetchedSecrets { texts, public_key: store::org_key::public_key(tx, signature.key)? };
-        Ok((fetched, Event::SecretsRead { node: id, key: signature.key, names, message: signature.form.name() }))
+        let read = Event::SecretsRead { node: id, key: signature.key, names, message: signature.form.name() };
+        Ok((fetched, vec![read]))
     })
 }
 
