@@ -36,6 +36,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest value of `node_silent`.
 const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 
+/// The longest value of `key_undo`.
+const LONGEST_UNDO: Duration = Duration::from_hours(30 * 24);
+
 /// What the table says about one setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -181,8 +184,8 @@ settings! {
         stop_timeout: Duration = "10s" in Range::Times(SHORTEST, LONGEST);
     }
     "Limits of an organization" {
-        /// The maximum number of organization keys of an organization.
-        /// The older name `max` still works.
+        /// The maximum number of active organization keys of an organization.
+        /// As many may be retiring. The older name `max` still works.
         org_keys_max: u32 = "5" in Range::Numbers(1, MAX_QUOTA);
         /// The maximum number of nodes of an organization.
         /// Deleted nodes count; unregistered nodes do not.
@@ -212,7 +215,10 @@ settings! {
         /// The number of refused signed calls that a client network may make in one burst.
         refused_burst: u32 = "100";
     }
-    "Nodes and webhooks" {
+    "Keys, nodes and webhooks" {
+        /// How long the deletion of an organization key can be undone.
+        /// With 0, a deleted key is gone at once.
+        key_undo: Duration = "24h" in Range::UpTo(LONGEST_UNDO);
         /// How far the timestamp of a signed call may be from the server's time.
         signature_window: Duration = "300s" in Range::Times(Duration::from_secs(1), WIDEST_WINDOW);
         /// How long a node may go without an accepted signed call before it counts as silent.

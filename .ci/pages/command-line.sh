@@ -7,7 +7,7 @@ run_commands
 expect '^owner@localhost	user-.*	OWNER	org-' 1
 expect '^\*	default	http://.*	owner@localhost	session$' 1
 expect '^user-.*	WORKSPACES	bob@example.org$' 2
-expect '^key-.*	0$' 1
+expect '^key-.*		active		.*	0$' 1
 expect '^node-.*	203\.0\.113\.7	eu-1	' 2
 expect '^true	VALID	1	' 1
 expect '^203\.0\.113\.7$' 1
@@ -16,7 +16,7 @@ expect '"name":"My organization"' 1
 expect '^The audit log is intact: ' 1
 expect '^orgkeys: Node not found \(NODE_NOT_FOUND, status 404, request ' 1
 expect '^exit code 5$' 1
-for file in invitation key.pem api-key next-api-key; do
+for file in invitation key.pem next-key.pem api-key next-api-key; do
     [ "$(stat -c %a $file)" = 600 ] || fail "others may read $file"
 done
 [ ! -e other.pem ] || fail "a dry run made a file"

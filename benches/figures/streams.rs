@@ -98,7 +98,7 @@ fn fill(site: &Site, api_keys: usize) -> Watched {
         // A store with an organization without an audit entry does not open.
         store::audit::append(tx, &draft(org, at.millis(), &Event::OrgCreated { org }, "bench".to_owned()))?;
         let pair = rsa::generate(|| env.rng()).expect("a key");
-        let key = OrgKey { id: env.id(), org, public_key: pair.public_der.into(), created_at: at };
+        let key = OrgKey::new(env.id(), org, pair.public_der, at);
         store::org_key::insert(tx, &key, 1)?;
         let (window, role) = (Window { start: at, end: None }, Role::Administrator);
         let terms = ApiKeySettings { name: "a reader".to_owned(), note: String::new(), role, window, disabled: false };

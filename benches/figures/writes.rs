@@ -155,7 +155,7 @@ fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
     let org: OrgId = ids.next(now, &mut rng);
     store::org::insert(tx, &Org { id: org, name: "alone".to_owned(), created_at: now, about: About::default() })?;
     let pair = rsa::generate(|| env.rng()).expect("a key");
-    let key = OrgKey { id: ids.next(now, &mut rng), org, public_key: pair.public_der.into(), created_at: now };
+    let key = OrgKey::new(ids.next(now, &mut rng), org, pair.public_der, now);
     store::org_key::insert(tx, &key, 1)?;
     for node in 0..NODES {
         let id: NodeId = ids.next(now, &mut rng);
@@ -167,11 +167,12 @@ fn prepare(tx: &WriteTx<'_>) -> Result<Known, StoreError> {
 
 /// What a registration does in the writer's transaction.
 fn refresh(tx: &WriteTx<'_>, Known { org, key }: Known, number: u32) -> Result<(), StoreError> {
-    let (now, mut signature): (_, Signature) = (clock::system().now(), [0; rsa::SIGNATURE_BYTES]);
-    signature[..4].copy_from_slice(&number.to_be_bytes());
+    let (now, mut bytes) = (clock::system().now(), [0; 256]);
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    let signature = Signature::new(&bytes).expect("a signature");
     let profile = profile(number);
     store::used_signature::remove_old(tx, now)?;
-    assert!(store::org_key::exists(tx, org, key)? && store::used_signature::insert(tx, &signature, now)?);
+    assert!(store::org_key::end(tx, org, key)?.is_some() && store::used_signature::insert(tx, &signature, now)?);
     let node = store::node::find_by_ip(tx, org, &profile.ip)?.expect("a known node").id;
     store::node::refresh(tx, node, &profile, key, now)?;
     let event = Event::NodeRegistered { node, key, new: false, message: "ip|region|timestamp" };

@@ -1,8 +1,9 @@
-//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes, access
-//! tokens and webhooks.
+//! Checks a database, while the server is running or stopped: its file, disk, clock, audit log, backups, nodes, keys,
+//! access tokens and webhooks.
 
 mod clock;
 mod files;
+mod keys;
 mod nodes;
 mod tokens;
 mod webhooks;
@@ -96,6 +97,7 @@ pub fn examine(patient: &Patient<'_>, now: Time) -> Result<Vec<Finding>, Error> 
     found.push(integrity(&snapshot, patient.quick));
     found.push(chains(database));
     found.push(nodes::limit(&snapshot, patient.nodes));
+    found.push(keys::retiring(&snapshot, now));
     found.push(tokens::expiring(&snapshot, now));
     found.push(webhooks::key_file(&snapshot, key_file));
     found.extend(webhooks::unhealthy(&snapshot, now));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::retention::Retention;
-use super::{api_key, audit, backup, clock, delivery, node, refusals, token, verification};
+use super::{api_key, audit, backup, clock, delivery, node, org_key, refusals, token, verification};
 use crate::crypto::password;
 use crate::engine::error::Error;
 use crate::engine::system::System;
@@ -34,7 +34,7 @@ enum Trigger {
     Stop,
 }
 
-const JOBS: [PeriodicJob; 12] = [
+const JOBS: [PeriodicJob; 13] = [
     PeriodicJob {
         name: "writing the last uses of API keys",
         period: Some(TICK),
@@ -79,6 +79,12 @@ const JOBS: [PeriodicJob; 12] = [
         period: Some(MINUTE),
         at_stop: false,
         run: |jobs, _| token::ending::announce(&jobs.system),
+    },
+    PeriodicJob {
+        name: "announcing organization keys that end",
+        period: Some(MINUTE),
+        at_stop: false,
+        run: |jobs, _| org_key::ending::announce(&jobs.system),
     },
     PeriodicJob {
         name: "announcing silent nodes",

@@ -3,10 +3,12 @@
 
 pub mod silence;
 
+use super::org_key::{no_such_key, rotation};
 use super::signed_call::{self, Purpose, SignedCall};
 use crate::domain::event::Event;
-use crate::domain::id::{NodeId, OrgId};
+use crate::domain::id::{NodeId, OrgId, OrgKeyId};
 use crate::domain::node::{Node, NodeProfile, Services};
+use crate::domain::time::Time;
 use crate::engine::app::App;
 use crate::engine::caller::{Caller, CallerId, Origin};
 use crate::engine::error::{Error, ErrorKind};
@@ -25,9 +27,18 @@ pub struct NodePage {
     pub take: u32,
 }
 
+/// A node that has just registered.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The node.
+    pub node: Node,
+    /// When the key that verified its signature ends, if it does.
+    pub key_ends: Option<Time>,
+}
+
 /// Adds a node to the registry, or refreshes it, and associates it with the key that verified the signature.
-pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProfile) -> Pending<Node> {
-    let (env, most, caller) = (app.env.clone(), app.limits.nodes, origin.proven.clone());
+pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProfile) -> Pending<Registered> {
+    let (env, limits, caller) = (app.env.clone(), app.limits.clone(), origin.proven.clone());
     signed_call::run(app, origin, call, Purpose::Register, move |tx, grant, signature| {
         let (org, key) = (grant.org, signature.key);
         let known = store::node::find_by_ip(tx, org, &profile.ip)?;
@@ -36,27 +47,33 @@ pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProf
         }
         refuse_deleted(known.as_ref())?;
         let new = known.is_none();
+        let before = known.as_ref().and_then(|node| node.key).filter(|before| *before != key);
         let id = known.map_or_else(|| env.id(), |node| node.id);
         let node = Node { id, org, profile, key: Some(key), last_contact: grant.at, deleted_at: None };
         if !new {
             store::node::refresh(tx, id, &node.profile, key, grant.at)?;
-        } else if !store::node::insert(tx, &node, most)? {
-            return Err(signed_call::no_room(tx, org, most)?);
+        } else if !store::node::insert(tx, &node, limits.nodes)? {
+            return Err(signed_call::no_room(tx, org, limits.nodes)?);
         }
         caller.set(CallerId::Node(id));
-        Ok((node, Event::NodeRegistered { node: id, key, new, message: signature.form.name() }))
+        let mut events = vec![Event::NodeRegistered { node: id, key, new, message: signature.form.name() }];
+        events.extend(rotation::left(tx, grant, before, &limits)?);
+        Ok((Registered { node, key_ends: signature.ends }, events))
     })
 }
 
 /// Removes a node from the registry, at its own request.
 pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> {
-    let (ip, caller) = (call.ip.clone(), origin.proven.clone());
+    let (ip, limits, caller) = (call.ip.clone(), app.limits.clone(), origin.proven.clone());
     signed_call::run(app, origin, call, Purpose::Unregister, move |tx, grant, signature| {
         let node = node_at(tx, grant.org, &ip)?;
         caller.set(CallerId::Node(node.id));
         refuse_deleted(Some(&node))?;
         store::node::remove(tx, node.id)?;
-        Ok(((), Event::NodeUnregistered { node: node.id, key: signature.key, message: signature.form.name() }))
+        let (key, message) = (signature.key, signature.form.name());
+        let mut events = vec![Event::NodeUnregistered { node: node.id, key, message }];
+        events.extend(rotation::left(tx, grant, node.key, &limits)?);
+        Ok(((), events))
     })
 }
 
@@ -79,12 +96,15 @@ pub fn find(app: &App, caller: &Caller, page: NodePage) -> Pending<(Vec<Node>, i
 
 /// Soft-deletes a node, named by id or address. It stays blocked until it is activated.
 pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, node: String) -> Pending<()> {
+    let limits = app.limits.clone();
     app.revoke(caller, Rule::ManagesNodes(org), move |tx, grant| {
-        let node = node_named(tx, grant.org, &node)?.id;
+        let Node { id: node, key, .. } = node_named(tx, grant.org, &node)?;
         if !store::node::delete(tx, node, grant.at)? {
             return Err(Error::new(ErrorKind::Invalid, "NODE_ALREADY_DELETED", "Node is already deleted"));
         }
-        Ok(((), Event::NodeDeleted { node }))
+        let mut events = vec![Event::NodeDeleted { node }];
+        events.extend(rotation::left(tx, grant, key, &limits)?);
+        Ok(((), events))
     })
 }
 
@@ -96,6 +116,24 @@ pub fn activate(app: &App, caller: &Caller, org: Option<OrgId>, node: String) ->
             return Err(Error::new(ErrorKind::Invalid, "NODE_NOT_DELETED", "Node is not deleted"));
         }
         Ok(((), Event::NodeActivated { node }))
+    })
+}
+
+/// Returns the nodes that are associated with a key of an organization, newest first, and their total number.
+pub fn list_by_key(
+    app: &App,
+    caller: &Caller,
+    org: Option<OrgId>,
+    key: Option<OrgKeyId>,
+    page: NodePage,
+) -> Pending<(Vec<Node>, i64)> {
+    app.scan(caller, &Rule::SeesNodes(org), |tx, grant| {
+        // Otherwise a misspelled id would look like a key that no node uses any more.
+        let key = key.ok_or_else(no_such_key)?;
+        store::org_key::end(tx, grant.org, key)?.ok_or_else(no_such_key)?;
+        let found = store::node::list_by_key(tx, key, page.skip, page.take)?;
+        let event = Event::NodesListed { org: grant.org, count: found.0.len() };
+        Ok((found, event))
     })
 }
 

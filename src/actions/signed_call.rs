@@ -17,8 +17,9 @@ use crate::engine::error::{Error, ErrorKind};
 use crate::engine::limits::Limiter;
 use crate::engine::pending::Pending;
 use crate::engine::refusals::{NODE_LIMIT, RefusalCounter};
+use crate::engine::retired_key;
 use crate::engine::rule::Rule;
-use crate::engine::verifiers::ReadyKey;
+use crate::engine::verifiers::{ReadyKey, ReadyKeys};
 use crate::store::{self, ReadTx, WriteTx};
 
 const NO_SUCH_ORGANIZATION: &str =
@@ -54,6 +55,8 @@ pub(super) struct SingleUseSignature {
     pub(super) form: Form,
     /// The key that made it.
     pub(super) key: OrgKeyId,
+    /// When that key ends, if it does.
+    pub(super) ends: Option<Time>,
     org: OrgId,
     signature: Signature,
     signed_at: Time,
@@ -67,7 +70,7 @@ struct CandidateKeys {
     org: OrgId,
     /// The node at this address, deleted or not.
     node: Option<Node>,
-    keys: Vec<ReadyKey>,
+    keys: ReadyKeys,
 }
 
 /// Runs a signed call: `work` makes its change in the transaction that consumes the signature and records the call. A
@@ -77,7 +80,7 @@ pub(super) fn run<T: Send + 'static>(
     origin: &Origin,
     call: &SignedCall,
     purpose: Purpose,
-    work: impl FnOnce(&WriteTx<'_>, &Grant, &SingleUseSignature) -> Result<(T, Event), Error> + Send + 'static,
+    work: impl FnOnce(&WriteTx<'_>, &Grant, &SingleUseSignature) -> Result<(T, Vec<Event>), Error> + Send + 'static,
 ) -> Pending<T> {
     if let Err(error) = app.limiter.admit_network(origin.address) {
         return Pending::refused(error);
@@ -150,9 +153,9 @@ impl SingleUseSignature {
 fn candidates(app: &App, call: &SignedCall) -> Result<CandidateKeys, Error> {
     app.pre_auth(|tx| {
         let org = organization(tx, call.org.as_deref())?;
-        let keys = app.verifiers.of(tx, org)?;
+        let keys = app.verifiers.of(tx, org, app.now())?;
         // An organization that has keys exists.
-        if keys.is_empty() && !store::org::exists(tx, org)? {
+        if keys.valid.is_empty() && !store::org::exists(tx, org)? {
             return Err(unknown(NO_SUCH_ORGANIZATION));
         }
         Ok(CandidateKeys { org, node: store::node::find_by_ip(tx, org, &call.ip)?, keys })
@@ -163,26 +166,25 @@ fn candidates(app: &App, call: &SignedCall) -> Result<CandidateKeys, Error> {
 fn verify(app: &App, candidates: CandidateKeys, call: &SignedCall) -> Result<SingleUseSignature, Error> {
     let CandidateKeys { org, node, mut keys } = candidates;
     check_time(app, &call.at)?;
-    if keys.is_empty() {
-        return Err(refusal(
-            "NO_KEYS",
-            "The organization has no keys",
-            "Create a key with POST /organization/{idOrg}/key, copy it to the node and sign with it".to_owned(),
-        ));
-    }
     // A node nearly always signs with the key of its last registration, so that key is tried first.
     let last = node.as_ref().and_then(|node| node.key);
-    keys.sort_by_key(|key| Some(key.id) != last);
+    keys.valid.sort_by_key(|key| Some(key.id) != last);
     let region = call.region.clone().or_else(|| node.map(|node| node.profile.region));
-    let signer = region.and_then(|region| {
-        Messages::new(&call.ip, &region, &call.at.text, &org.to_string()).find_signer(&call.signature, &keys)
-    });
-    let Some((form, index)) = signer else { return Err(bad_signature(call)) };
+    let messages = region.map(|region| Messages::new(&call.ip, &region, &call.at.text, &org.to_string()));
+    let signer = |keys: &[ReadyKey]| messages.as_ref()?.find_signer(&call.signature, keys);
+    let Some((form, index)) = signer(&keys.valid) else {
+        if let Some((_, index)) = signer(&keys.retired) {
+            let key = keys.retired[index].id;
+            return Err(app.pre_auth(|tx| Ok(retired_key::refusal(tx, org, key, app.now())?))?);
+        }
+        return Err(if keys.valid.is_empty() { no_keys() } else { bad_signature(call) });
+    };
     Ok(SingleUseSignature {
         form,
-        key: keys[index].id,
+        key: keys.valid[index].id,
+        ends: keys.valid[index].end,
         org,
-        signature: call.signature,
+        signature: call.signature.clone(),
         signed_at: call.at.time,
         env: app.env.clone(),
         limiter: Arc::clone(&app.limiter),
@@ -199,6 +201,14 @@ fn organization(tx: &ReadTx<'_>, named: Option<&str>) -> Result<OrgId, Error> {
             )
         }),
     }
+}
+
+fn no_keys() -> Error {
+    refusal(
+        "NO_KEYS",
+        "The organization has no keys",
+        "Create a key with POST /organization/{idOrg}/key, copy it to the node and sign with it".to_owned(),
+    )
 }
 
 fn unknown(advice: &str) -> Error {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::org_key::ending;
 use super::{backup, node};
 use crate::domain::expiry::spans;
 use crate::domain::time::Time;
@@ -12,8 +13,12 @@ use crate::store::{api_key, stats, token};
 /// What the server holds.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerStats {
-    /// Organization keys.
-    pub org_keys: i64,
+    /// Organization keys that are active, retiring, retired and deleted.
+    pub org_keys: [i64; 4],
+    /// Nodes that use a retiring organization key.
+    pub nodes_on_retiring: i64,
+    /// Those of them whose key ends soon.
+    pub nodes_on_retiring_soon: i64,
     /// Nodes, without the deleted ones.
     pub nodes: i64,
     /// Nodes of the organization that has the most, including deleted ones.
@@ -71,7 +76,9 @@ impl Stats {
                 *count = nearer;
             }
             Ok(ServerStats {
-                org_keys: stats::org_keys(tx)?,
+                org_keys: stats::org_keys(tx, now)?,
+                nodes_on_retiring: stats::nodes_on_ending_keys(tx, (now, Time::from_millis(i64::MAX)))?,
+                nodes_on_retiring_soon: stats::nodes_on_ending_keys(tx, (now, now.plus(ending::SOON)))?,
                 nodes: stats::nodes(tx)?,
                 nodes_largest: stats::most_nodes(tx)?,
                 nodes_max: system.app().limits.nodes,

@@ -110,7 +110,7 @@ pub type Apis = (
     session::SessionApi,
     user::UserApi,
     org::OrgApi,
-    org_key::OrgKeyApi,
+    (org_key::OrgKeyApi, org_key::life::OrgKeyLifeApi),
     node::NodeApi,
     project::ProjectApi,
     api_key::ApiKeyApi,
@@ -129,12 +129,16 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let app = &config.app;
     let passwords = http::password_work::PasswordWork::default();
     let scan_limit = http::scan_limit::ScanLimit::default();
+    let turns = org_key::Turns::default();
     let apis: Apis = (
         account::AccountApi::new(Arc::clone(app), passwords.clone()),
         session::SessionApi::new(Arc::clone(app), passwords.clone()),
         user::UserApi::new(Arc::clone(app), passwords),
         org::OrgApi(Arc::clone(app)),
-        org_key::OrgKeyApi::new(Arc::clone(app)),
+        (
+            org_key::OrgKeyApi::new(Arc::clone(app), turns.clone()),
+            org_key::life::OrgKeyLifeApi::new(Arc::clone(app), turns),
+        ),
         node::NodeApi(Arc::clone(app)),
         project::ProjectApi(Arc::clone(app)),
         api_key::ApiKeyApi(Arc::clone(app)),

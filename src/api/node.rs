@@ -8,7 +8,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
-use self::wire::{NodeAnswer, NodeList, Registration, Unregistration, info};
+use self::wire::{NodeAnswer, NodeList, Registration, Unregistration, info, retiring};
 use super::Group;
 use super::http::auth::AuthOrKey;
 use super::http::body::Body;
@@ -17,8 +17,8 @@ use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::observe::From;
 use super::http::paging;
-use crate::actions::node::{self, NodePage};
-use crate::domain::id::OrgId;
+use crate::actions::node::{self, NodePage, Registered};
+use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::node::{Node, Services};
 use crate::engine::app::App;
 use crate::engine::error::Error;
@@ -29,6 +29,7 @@ pub struct NodeApi(pub Arc<App>);
 type RegisterFail = ApiError<{ status::BAD_REQUEST | status::BAD_BODY | status::RATE_LIMITED }>;
 type UnregisterFail = ApiError<{ status::BAD_REQUEST | status::NOT_FOUND | status::BAD_BODY | status::RATE_LIMITED }>;
 type ListFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN }>;
+type ListOfOrgFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::NOT_FOUND }>;
 type ManageFail = ApiError<{ status::BAD_REQUEST | status::FORBIDDEN | status::NOT_FOUND }>;
 
 #[OpenApi(tag = "Group::Nodes")]
@@ -45,8 +46,8 @@ impl NodeApi {
     /// If the call is refused, `errorMessage` says what to do.
     ///
     /// Responses:
-    /// - 200: The node is registered with the key that verified the signature.
-    /// - 400: The request was refused: `BAD_SIGNATURE`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
+    /// - 200: The node is registered with the key that verified the signature. If that key ends, `warnings` says when.
+    /// - 400: The request was refused: `BAD_SIGNATURE`, `KEY_RETIRED`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
     ///   `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED`, `NODE_LIMIT_REACHED` or
     ///   `INVALID_FIELD`.
     /// - 429: Too many signed calls from the network were refused, or too many of the organization's were accepted.
@@ -54,8 +55,10 @@ impl NodeApi {
     #[oai(path = "/register", method = "post", operation_id = "registerNode")]
     async fn register(&self, from: From, body: Body<Registration>) -> Result<Json<NodeAnswer>, RegisterFail> {
         let (call, profile) = body.0.parse()?;
-        let node = node::register(&self.0, &from.0, &call, profile).await?;
-        Ok(Json(NodeAnswer { success: true, message: "Node registered successfully".to_owned(), data: info(node) }))
+        let Registered { node, key_ends } = node::register(&self.0, &from.0, &call, profile).await?;
+        let warnings = key_ends.zip(node.key).map(|(ends, key)| vec![retiring(key, ends)]);
+        let message = "Node registered successfully".to_owned();
+        Ok(Json(NodeAnswer { success: true, message, data: info(node), warnings }))
     }
 
     /// Unregister a node
@@ -66,7 +69,7 @@ impl NodeApi {
     ///
     /// Responses:
     /// - 200: The node was removed.
-    /// - 400: The request was refused: `BAD_SIGNATURE`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
+    /// - 400: The request was refused: `BAD_SIGNATURE`, `KEY_RETIRED`, `TIMESTAMP_TOO_OLD`, `TIMESTAMP_IN_FUTURE`,
     ///   `SIGNATURE_REPLAYED`, `UNKNOWN_ORGANIZATION`, `NO_KEYS`, `NODE_DELETED` or `INVALID_FIELD`.
     /// - 404: The organization has no node with this address (`NODE_NOT_FOUND`).
     /// - 429: Too many signed calls from the network were refused, or too many of the organization's were accepted.
@@ -88,6 +91,7 @@ impl NodeApi {
     /// - 400: `skip` or `take` is out of range.
     /// - 403: You do not belong to this organization, or the API key is restricted to projects. An organization that
     ///   does not exist gets the same response.
+    /// - 404: The organization has no key with the id `keyId` (`KEY_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/nodes", method = "get", operation_id = "listNodes")]
     async fn list(
         &self,
@@ -100,11 +104,18 @@ impl NodeApi {
         /// Maximum number of nodes to return: 1 to 1,000. Default 1,000.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
-    ) -> Result<Json<NodeList>, ListFail> {
+        /// Id of an organization key: only the nodes that last registered with it. After a rotation, these are the nodes
+        /// that have not moved yet.
+        #[oai(name = "keyId", validator(max_length = 40))]
+        key: Query<Option<String>>,
+    ) -> Result<Json<NodeList>, ListOfOrgFail> {
         let org = OrgId::parse(&org);
         let page = page(0, skip.0, take.0)?;
-        let found = act(&self.0, move |app| node::list(app, &auth.0, org, page)).await?;
-        Ok(Json(listed(found)))
+        let found = act(&self.0, move |app| match key.0 {
+            Some(key) => node::list_by_key(app, &auth.0, org, OrgKeyId::parse(&key), page),
+            None => node::list(app, &auth.0, org, page),
+        });
+        Ok(Json(listed(found.await?)))
     }
 
     /// Delete a node

@@ -1,16 +1,21 @@
 //! Operations on organization keys.
 
-use std::collections::HashMap;
+mod format;
+pub mod life;
+mod turn;
+mod wire;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use poem::web::Accept;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::{Json, PlainText};
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi, ResponseContent};
+use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
 use secrecy::ExposeSecret;
-use tokio::sync::Semaphore;
 
+use self::format::KeyFormat;
+pub use self::turn::Turns;
+use self::wire::{OrgKeyList, items};
 use super::Group;
 use super::http::auth::Auth;
 use super::http::bridge::blocking;
@@ -22,56 +27,11 @@ use crate::crypto::rsa::{KeyPair, public_pem};
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::org_key::OrgKey;
 use crate::engine::app::App;
-use crate::engine::error::Error;
 
-/// Callers that may be queued to generate a key, which takes up to 170 ms each.
-const WAITING: usize = 128;
-
-/// The operations on organization keys.
+/// The operations that create, list and delete organization keys.
 pub struct OrgKeyApi {
     app: Arc<App>,
-    /// Held by the caller whose key is being generated. Waiting for it occupies no thread.
-    turn: Arc<Semaphore>,
-    /// Held by that caller and by those in the queue.
-    queue: Arc<Semaphore>,
-}
-
-/// An organization key: its public key, and the nodes that last registered with it.
-#[derive(Object)]
-#[oai(rename = "OrganizationKey", rename_all = "camelCase")]
-struct OrgKeyItem {
-    /// Id of the key.
-    id: String,
-    /// Id of the organization.
-    org_id: String,
-    /// RSA public key, SubjectPublicKeyInfo in PEM.
-    public_key: String,
-    /// Time of creation.
-    created_at: Timestamp,
-    /// The nodes that last registered with this key, newest first.
-    node_keys: Vec<NodeKey>,
-}
-
-/// A node and the key that it last registered with.
-#[derive(Object)]
-#[oai(rename_all = "camelCase")]
-struct NodeKey {
-    /// Id of the key.
-    key_id: String,
-    /// Address (`ip`) of the node, as it was signed.
-    node_id: String,
-}
-
-/// The keys of an organization.
-#[derive(Object)]
-#[oai(rename = "OrganizationKeyList")]
-struct OrgKeyList {
-    /// Always true.
-    success: bool,
-    /// Human-readable confirmation.
-    message: String,
-    /// The keys, newest first.
-    data: Vec<OrgKeyItem>,
+    turns: Turns,
 }
 
 /// A new key with its private key, which the server does not store.
@@ -101,16 +61,6 @@ struct NewOrgKeyAnswer {
     data: NewOrgKey,
 }
 
-/// Format in which a new key is returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[oai(rename_all = "lowercase")]
-enum KeyFormat {
-    /// A JSON object with the key pair and its id.
-    Json,
-    /// The private key alone, as a PEM file.
-    Pem,
-}
-
 #[derive(ResponseContent)]
 enum NewOrgKeyContent {
     Json(Json<NewOrgKeyAnswer>),
@@ -136,7 +86,8 @@ enum NewOrgKeyResponse {
     ),
 }
 
-type ListFail = ApiError<{ status::FORBIDDEN }>;
+type ListFail = ApiError<{ status::FORBIDDEN | status::BAD_REQUEST }>;
+type DeleteAllFail = ApiError<{ status::FORBIDDEN }>;
 type CreateFail = ApiError<{ status::FORBIDDEN | status::BAD_REQUEST }>;
 type DeleteFail = ApiError<{ status::FORBIDDEN | status::NOT_FOUND }>;
 
@@ -146,8 +97,8 @@ impl OrgKeyApi {
     ///
     /// Generates an RSA-2048 key pair and returns the private key. The server does not store the private key, so it
     /// cannot be retrieved again. The response is a PEM file, or JSON with `format=json` or an `Accept` header that
-    /// names `application/json`. An organization can have at most `org_keys_max` keys (a server setting, 5 by default).
-    /// Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `org_key.create`.
+    /// names `application/json`. An organization can have at most `org_keys_max` active keys (a server setting, 5 by
+    /// default). Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `org_key.create`.
     ///
     /// Responses:
     /// - 200: The key was created. The body contains its private key, as a PEM file or in JSON. `X-Key-Id` is the key's
@@ -172,33 +123,25 @@ impl OrgKeyApi {
         let org = OrgId::parse(&org);
         let caller = auth.0.clone();
         blocking(&self.app, move |app| org_key::check_room(app, &caller, org)).await?;
-        let too_many = || {
-            Error::too_many(
-                Duration::from_secs(1),
-                "Too many keys are being generated at the same time: retry in a second",
-            )
-        };
-        let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| too_many())?;
-        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(Error::internal)?;
-        // Moved into the work: a client that disconnects does not release them early.
-        let held = (queued, turn);
+        let held = self.turns.wait().await?;
         let (key, pair) = blocking(&self.app, move |app| {
             let made = org_key::create(app, &auth.0, org);
             drop(held);
             made
         })
         .await?;
-        let json = format.0.map_or_else(|| names_json(&accept), |format| format == KeyFormat::Json);
-        Ok(made(&key, &pair, json))
+        Ok(made(&key, &pair, KeyFormat::of(format.0, &accept)))
     }
 
     /// List organization keys
     ///
-    /// Returns the public keys, newest first, each with the nodes that last registered with it. Requires ADMINISTRATOR
-    /// or OWNER. Recorded in the audit log as `org_key.list`.
+    /// Returns the public keys, newest first, each with its state and with the nodes that last registered with it. To see
+    /// who still uses a key after its rotation, look at its `nodeKeys`, or page through `listNodes` with `keyId`. Requires
+    /// ADMINISTRATOR or OWNER. Recorded in the audit log as `org_key.list`.
     ///
     /// Responses:
     /// - 200: The organization's keys.
+    /// - 400: `retired` is neither `true` nor `false`.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:idOrg/key", method = "get", operation_id = "listOrganizationKeys")]
@@ -208,22 +151,22 @@ impl OrgKeyApi {
         /// Id of the organization.
         #[oai(name = "idOrg")]
         org: Path<String>,
+        /// `true` also returns the keys that are retired or deleted, as far as they are still stored. Default `false`.
+        retired: Query<Option<bool>>,
     ) -> Result<Json<OrgKeyList>, ListFail> {
         let org = OrgId::parse(&org);
-        let (keys, nodes) = org_key::list(&self.app, &auth.0, org).await?;
-        let mut beside = HashMap::<OrgKeyId, Vec<NodeKey>>::new();
-        for node in nodes {
-            beside.entry(node.key).or_default().push(NodeKey { key_id: node.key.to_string(), node_id: node.ip });
-        }
-        let data = keys.iter().map(|key| item(key, beside.remove(&key.id).unwrap_or_default())).collect();
-        Ok(Json(OrgKeyList { success: true, message: "Organization keys retrieved successfully".to_owned(), data }))
+        let (keys, nodes) = org_key::list(&self.app, &auth.0, org, retired.0.unwrap_or(false)).await?;
+        let message = "Organization keys retrieved successfully".to_owned();
+        Ok(Json(OrgKeyList { success: true, message, data: items(keys, nodes)? }))
     }
 
     /// Delete all organization keys
     ///
-    /// Deletes every key of the organization. Signatures made with them are refused as soon as the response is sent.
-    /// Nodes stay in the registry, but must register again with a new key. Requires ADMINISTRATOR or OWNER. Recorded in
-    /// the audit log as one `org_key.delete_all` entry that lists the key ids.
+    /// Deletes every key of the organization, also those that are retiring or retired. Signatures made with them are
+    /// refused as soon as the response is sent. Nodes stay in the registry, but must register again with a new key.
+    /// `getOrganizationKeyImpact` says before how many, and `restoreOrganizationKey` undoes the deletion of a key for a
+    /// while. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as one `org_key.delete_all` entry that lists the
+    /// key ids.
     ///
     /// Responses:
     /// - 200: The keys were deleted. The message says how many, which may be 0.
@@ -236,7 +179,7 @@ impl OrgKeyApi {
         /// Id of the organization.
         #[oai(name = "idOrg")]
         org: Path<String>,
-    ) -> Result<Json<Done>, ListFail> {
+    ) -> Result<Json<Done>, DeleteAllFail> {
         let org = OrgId::parse(&org);
         let count = org_key::delete_all(&self.app, &auth.0, org).await?;
         Ok(Json(Done::because(format!("Successfully deleted {count} organization key(s)"))))
@@ -245,8 +188,9 @@ impl OrgKeyApi {
     /// Delete an organization key
     ///
     /// Signatures made with the key are refused as soon as the response is sent. Nodes that registered with it stay in
-    /// the registry, but must register again with another key. Requires ADMINISTRATOR or OWNER. Recorded in the audit
-    /// log as `org_key.delete`.
+    /// the registry, but must register again with another key. `getOrganizationKeyImpact` says before which, and
+    /// `restoreOrganizationKey` undoes the deletion for a while. To replace a key without an interruption, use
+    /// `rotateOrganizationKey`. Requires ADMINISTRATOR or OWNER. Recorded in the audit log as `org_key.delete`.
     ///
     /// Responses:
     /// - 200: The key was deleted.
@@ -273,23 +217,15 @@ impl OrgKeyApi {
 impl OrgKeyApi {
     /// Creates the operations on an app.
     #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app, turn: Arc::new(Semaphore::new(1)), queue: Arc::new(Semaphore::new(WAITING)) }
+    pub const fn new(app: Arc<App>, turns: Turns) -> Self {
+        Self { app, turns }
     }
 }
 
-/// Returns whether an `Accept` header names JSON with a quality above 0. `*/*` does not count.
-fn names_json(accept: &Accept) -> bool {
-    accept.0.iter().any(|mime| {
-        let refused = mime.get_param("q").is_some_and(|q| q.as_str().parse() == Ok(0.0_f32));
-        mime.essence_str() == "application/json" && !refused
-    })
-}
-
-fn made(key: &OrgKey, pair: &KeyPair, json: bool) -> NewOrgKeyResponse {
+fn made(key: &OrgKey, pair: &KeyPair, format: KeyFormat) -> NewOrgKeyResponse {
     let id = key.id.to_string();
     let private_key = pair.private_pem.expose_secret().to_owned();
-    let (content, disposition) = if json {
+    let (content, disposition) = if format == KeyFormat::Json {
         let data = NewOrgKey {
             id: id.clone(),
             org_id: key.org.to_string(),
@@ -303,14 +239,4 @@ fn made(key: &OrgKey, pair: &KeyPair, json: bool) -> NewOrgKeyResponse {
         (NewOrgKeyContent::Pem(PlainText(private_key)), Some(format!("attachment; filename=\"{id}.pem\"")))
     };
     NewOrgKeyResponse::Made(content, disposition, "no-store".to_owned(), id)
-}
-
-fn item(key: &OrgKey, node_keys: Vec<NodeKey>) -> OrgKeyItem {
-    OrgKeyItem {
-        id: key.id.to_string(),
-        org_id: key.org.to_string(),
-        public_key: public_pem(&key.public_key),
-        created_at: Timestamp(key.created_at),
-        node_keys,
-    }
 }

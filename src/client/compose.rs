@@ -16,6 +16,11 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub struct Values(Vec<(String, Vec<String>)>);
 
 impl Values {
+    /// Sets a field of the body to null.
+    pub fn set_null(&mut self, flag: &str) {
+        self.set(flag, Vec::new());
+    }
+
     /// Sets a field, replacing an earlier value.
     pub fn set(&mut self, flag: &str, values: Vec<String>) {
         self.0.retain(|(known, _)| known != flag);
@@ -99,6 +104,9 @@ fn text(field: &Field, value: &str) -> Outcome<String> {
 
 /// Returns a value of the body.
 fn value(field: &Field, kind: &Kind, values: &[String]) -> Outcome<Value> {
+    if values.is_empty() {
+        return Ok(Value::Null);
+    }
     let last = values.last().map_or("", String::as_str);
     match kind {
         Kind::Text | Kind::Choice(_) | Kind::Secret => Ok(json!(last)),

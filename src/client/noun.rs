@@ -57,8 +57,12 @@ pub enum Reads {
     Role,
     /// The time at which something ends: a time, a duration from now, or `never`.
     End,
+    /// The time at which something ends: a time, a duration from now, or `never`, which is sent as null.
+    EndOrNull,
     /// A duration, sent as a number of seconds.
     Seconds,
+    /// A text, or the content of the file that follows `@`.
+    File,
     /// A user, by id or email address.
     User,
 }

@@ -15,7 +15,7 @@ pub const USER: &[Verb] = user::VERBS;
 pub const NOUNS: &[Noun] = &[
     Noun {
         name: "key",
-        about: "Create, list and delete organization keys, which nodes sign with",
+        about: "Create, list, rotate, import and delete organization keys, which nodes sign with",
         verbs: keys_and_nodes::KEY,
     },
     Noun { name: "node", about: "List, delete and reactivate nodes", verbs: keys_and_nodes::NODE },

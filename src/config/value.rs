@@ -41,6 +41,8 @@ pub enum Range {
     ZeroOrNumbers(u32, u32),
     /// Lengths of time from the first to the second.
     Times(Duration, Duration),
+    /// 0, or lengths of time up to this.
+    UpTo(Duration),
 }
 
 impl fmt::Display for Range {
@@ -50,6 +52,7 @@ impl fmt::Display for Range {
             Self::Numbers(least, most) => write!(f, "{least} to {most}"),
             Self::ZeroOrNumbers(least, most) => write!(f, "0, or {least} to {most}"),
             Self::Times(least, most) => write!(f, "{} to {}", short(*least), short(*most)),
+            Self::UpTo(most) => write!(f, "0 to {}", short(*most)),
         }
     }
 }
@@ -150,7 +153,7 @@ impl SettingValue for u32 {
         match range {
             Range::Numbers(least, most) => (least..=most).contains(self),
             Range::ZeroOrNumbers(least, most) => *self == 0 || (least..=most).contains(self),
-            Range::Any | Range::Times(..) => true,
+            Range::Any | Range::Times(..) | Range::UpTo(_) => true,
         }
     }
 }
@@ -178,13 +181,14 @@ impl SettingValue for Duration {
     /// A plain number is seconds.
     fn parse(text: &str) -> Result<Self, String> {
         let seconds = text.parse().ok().map(Self::from_secs);
-        let span = seconds.or_else(|| parse_duration(text)).filter(|span| !span.is_zero());
-        span.ok_or_else(|| "must be a duration above 0, such as 300ms, 10s or 2m".to_owned())
+        let span = seconds.or_else(|| parse_duration(text));
+        span.ok_or_else(|| "must be a duration, such as 300ms, 10s or 2m".to_owned())
     }
 
     fn is_in(&self, range: Range) -> bool {
         match range {
             Range::Times(least, most) => (least..=most).contains(self),
+            Range::UpTo(most) => *self <= most,
             Range::Any | Range::Numbers(..) | Range::ZeroOrNumbers(..) => true,
         }
     }

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod chain;
 pub mod password;
 pub mod pem;
+pub mod public_key;
 pub mod rsa;
 pub mod sealed;
 pub mod secret;

@@ -1,4 +1,5 @@
-//! RSA-2048 key pairs of organizations. The private key leaves as PKCS#1 PEM; only the public key is stored.
+//! RSA key pairs of organizations. Generated ones have 2048 bits, and their private key leaves as PKCS#1 PEM; only the
+//! public key is stored.
 
 use std::fmt;
 
@@ -13,9 +14,6 @@ use zeroize::zeroize_stack;
 
 /// Bits of the modulus of every generated key.
 pub const BITS: usize = 2_048;
-
-/// Bytes of the modulus, and therefore of every signature.
-pub const SIGNATURE_BYTES: usize = BITS / 8;
 
 /// The most bytes of stack that key generation may use.
 const DEPTH: usize = 256 * 1024;
@@ -79,9 +77,9 @@ impl Verifier {
     }
 
     /// Returns whether `signature` is this key's RSASSA-PKCS1-v1_5 signature (RFC 8017, section 8.2) of the message
-    /// with this SHA-256 digest.
+    /// with this SHA-256 digest. A signature of another length than the key's is not.
     #[must_use]
-    pub fn verifies(&self, digest: &Digest, signature: &[u8; SIGNATURE_BYTES]) -> bool {
+    pub fn verifies(&self, digest: &Digest, signature: &[u8]) -> bool {
         self.0.verify_digest_sig(digest, signature).is_ok()
     }
 }

@@ -11,10 +11,15 @@ use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::PublicKeyParts;
 
 use super::pem::{self, KeyForm};
-use super::rsa::{KeyError, SIGNATURE_BYTES, Verifier};
+use super::public_key::SIZES;
+use super::rsa::{KeyError, Verifier};
 
-/// The bytes of a signature.
-pub type Signature = [u8; SIGNATURE_BYTES];
+/// The most bytes of a signature: those of the largest key.
+const MOST_BYTES: usize = SIZES[SIZES.len() - 1] / 8;
+
+/// The bytes of a signature, as many as the modulus of its key has: 256, 384 or 512.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature(Box<[u8]>);
 
 /// Which of the two accepted messages was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,25 +66,37 @@ impl Messages {
     pub fn find_signer(&self, signature: &Signature, keys: &[impl AsRef<Verifier>]) -> Option<(Form, usize)> {
         let signer = |message: &str| {
             let digest = digest::digest(&SHA256, message.as_bytes());
-            keys.iter().position(|key| key.as_ref().verifies(&digest, signature))
+            keys.iter().position(|key| key.as_ref().verifies(&digest, signature.as_ref()))
         };
         let with_org = || signer(&format!("{}|{}", self.plain, self.org)).map(|key| (Form::WithOrganization, key));
         signer(&self.plain).map(|key| (Form::Plain, key)).or_else(with_org)
     }
 }
 
+impl Signature {
+    /// Accepts bytes of the length of a signature.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        SIZES.contains(&(bytes.len() * 8)).then(|| Self(bytes.into()))
+    }
+}
+
+impl AsRef<[u8]> for Signature {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Decodes a signature from standard base64 with padding; `None` unless it has exactly the length of a signature.
 #[must_use]
 pub fn decode_signature(text: &str) -> Option<Signature> {
-    let mut signature = [0; SIGNATURE_BYTES];
     // The decoder estimates the length in groups of three bytes: with one byte less it would refuse valid input.
-    let mut bytes = [0; SIGNATURE_BYTES + 2];
+    let mut bytes = [0; MOST_BYTES + 2];
     let length = BASE64_STANDARD.decode_slice(text, &mut bytes).ok()?;
-    (length == SIGNATURE_BYTES).then(|| signature.copy_from_slice(&bytes[..length]))?;
-    Some(signature)
+    Signature::new(&bytes[..length])
 }
 
-/// Signs `message` with the RSA-2048 private key in a PEM file. Returns standard base64 on one line.
+/// Signs `message` with the RSA private key in a PEM file. Returns standard base64 on one line.
 #[expect(
     clippy::disallowed_methods,
     reason = "the command line signs on the node's side; the server never holds a private key"
@@ -95,9 +112,9 @@ pub fn sign(pem: &[u8], message: &str) -> Result<String, KeyError> {
         }
         (KeyForm::Sec1, _) => Err(refused("the private key is for elliptic curves: organization keys are RSA keys")),
     }?;
-    if private.size() != SIGNATURE_BYTES {
-        let (bits, ours) = (private.size() * 8, SIGNATURE_BYTES * 8);
-        return Err(KeyError(format!("the private key has {bits} bits: organization keys have {ours}")));
+    if !SIZES.contains(&(private.size() * 8)) {
+        let bits = private.size() * 8;
+        return Err(KeyError(format!("the private key has {bits} bits: organization keys have 2048, 3072 or 4096")));
     }
     let der = private.to_pkcs1_der().map_err(|e| KeyError(e.to_string()))?;
     let key = KeyPair::from_der(der.as_bytes()).map_err(|e| KeyError(e.to_string()))?;

@@ -15,6 +15,7 @@ pub use shown::{EventView, Published};
 
 use super::api_key::ApiKeyStatus;
 use super::id::{ApiKeyId, DeliveryId, NodeId, OrgId, OrgKeyId, ProjectId, TokenId, UserId, WebhookId};
+use super::org_key::Retirement;
 use super::role::Role;
 use super::time::Time;
 use super::webhook::{Disabled, Numbers};
@@ -111,14 +112,28 @@ pub enum Event {
     ApiKeyDeleted { key: ApiKeyId, projects: Vec<ProjectId> },
     /// The API keys of an organization or of a project were listed.
     ApiKeysListed { org: OrgId, project: Option<ProjectId>, count: usize },
-    /// An organization key was created.
-    OrgKeyCreated { key: OrgKeyId },
+    /// An organization key was created, or imported, with so many bits.
+    OrgKeyCreated { key: OrgKeyId, brought: bool, bits: usize },
+    /// An organization key was rotated: it has a successor and ends at `retire_at`; this many nodes are to move.
+    OrgKeyRotated { key: OrgKeyId, successor: OrgKeyId, retire_at: Time, nodes: i64 },
+    /// The end or the name of an organization key was changed.
+    OrgKeyUpdated { key: OrgKeyId, retire_at: Option<Time>, retire_unused: bool, renamed: bool },
+    /// An organization key ends within this many days, and this many nodes still use it.
+    OrgKeyRetiring { key: OrgKeyId, days: u32, nodes: i64, ends: Time },
+    /// The last node that used a retiring organization key has left it.
+    OrgKeyUnused { key: OrgKeyId },
+    /// An organization key has ended, and with it the access of this many nodes.
+    OrgKeyRetired { key: OrgKeyId, why: Retirement, nodes: i64 },
     /// The organization keys were listed.
     OrgKeysListed { org: OrgId, count: usize },
-    /// An organization key was deleted, and with it its associations with this many nodes.
-    OrgKeyDeleted { key: OrgKeyId, nodes: usize },
-    /// All organization keys were deleted at once.
-    OrgKeysDeleted { org: OrgId, keys: Vec<OrgKeyId> },
+    /// An organization key was deleted, and with it its associations with this many nodes. It can be restored until then.
+    OrgKeyDeleted { key: OrgKeyId, nodes: i64, until: Option<Time> },
+    /// All organization keys were deleted at once. They can be restored until then.
+    OrgKeysDeleted { org: OrgId, keys: Vec<OrgKeyId>, nodes: i64, until: Option<Time> },
+    /// A deleted organization key was restored.
+    OrgKeyRestored { key: OrgKeyId },
+    /// Somebody asked what the deletion of an organization key, or of all, would do; this many nodes use them.
+    OrgKeyImpactRead { org: OrgId, key: Option<OrgKeyId>, nodes: i64 },
     /// A node registered for the first time, or again.
     NodeRegistered { node: NodeId, key: OrgKeyId, new: bool, message: &'static str },
     /// A node unregistered itself.
@@ -218,6 +233,18 @@ impl Event {
             Self::DeliveryFailed { of_failure: true, .. } => Audience::Nobody,
             Self::DeliveryFailed { webhook, .. } => Audience::SubscribedBut(*webhook),
             _ => Audience::Subscribed,
+        }
+    }
+}
+
+impl Event {
+    /// Whether the server itself does this, whoever made the call in which it happens.
+    #[must_use]
+    pub const fn is_of_server(&self) -> bool {
+        match self {
+            Self::OrgKeyUnused { .. } => true,
+            Self::OrgKeyRetired { why, .. } => !matches!(why, Retirement::Administrator),
+            _ => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::caller::{Caller, Identity};
 use super::error::{Error, ErrorKind};
+use super::retired_key;
 use super::rule::{ApiKeys, DENIED, Rule};
 use crate::domain::api_key::{ApiKeyStatus, Verdict};
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
@@ -69,8 +70,10 @@ pub(crate) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
             decide_api_key(&usable(standing.as_ref(), now).map_err(no_caller)?.clone(), rule, now)
         }
         (Identity::Node { org, key, .. }, Rule::SpeaksAsNode) => {
-            if !store::org_key::exists(tx, *org, *key).map_err(no_caller)? {
-                return Err(no_caller(key_is_gone()));
+            let end =
+                store::org_key::end(tx, *org, *key).map_err(no_caller)?.ok_or_else(|| no_caller(key_is_gone()))?;
+            if end.is_some_and(|end| end <= now) {
+                return Err(no_caller(retired_key::refusal(tx, *org, *key, now).map_err(no_caller)?));
             }
             Ok(Grant { org: *org, user: None, api_key: None, role: Role::User, at: now, ends: None, token_used: None })
         }

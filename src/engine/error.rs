@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Denied,
     /// The target does not exist.
     Missing,
+    /// The target is gone for good.
+    Gone,
     /// The request conflicts with the current state.
     Conflict,
     /// Too many requests; retry later.

@@ -35,6 +35,8 @@ const ROWS_OF_A_CALL: usize = 20;
 pub struct Limits {
     /// Organization keys per organization, 1 to 100.
     pub org_keys: u32,
+    /// How long the deletion of an organization key can be undone; 0 = never.
+    pub key_undo: Duration,
     /// Nodes per organization, including deleted ones, 1 to 1,000,000.
     pub nodes: u32,
     /// Users per organization, including deleted ones, 1 to 100,000.

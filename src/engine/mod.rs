@@ -21,6 +21,7 @@ pub mod polls;
 mod record;
 pub mod refusals;
 mod refused_verifications;
+pub(crate) mod retired_key;
 pub mod rule;
 pub mod system;
 pub mod verifiers;

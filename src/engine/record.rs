@@ -106,6 +106,8 @@ pub(super) fn append(
     now: Time,
 ) -> Result<i64, Error> {
     let audit_record = event.audit_record();
+    let server = Caller::system();
+    let caller = if event.is_of_server() { &server } else { caller };
     let mut actor = caller.actor(audit_record.context_id.as_deref());
     if let Identity::ApiKey { key, .. } = caller.identity {
         actor.name = store::api_key::name(tx, key)?;

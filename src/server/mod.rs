@@ -92,6 +92,7 @@ pub fn store_options(settings: &Settings) -> Options {
 pub fn limits(settings: &Settings) -> Limits {
     Limits {
         org_keys: settings.org_keys_max,
+        key_undo: settings.key_undo,
         nodes: settings.nodes_max,
         people: settings.people_max,
         api_keys: settings.api_keys_max,

@@ -116,6 +116,15 @@ pub fn list(
     Ok((nodes, total.unwrap_or(0)))
 }
 
+/// Returns the nodes that are associated with a key, newest first, and their total number.
+pub fn list_by_key(tx: &ReadTx<'_>, key: OrgKeyId, skip: u32, take: u32) -> Result<(Vec<Node>, i64), StoreError> {
+    let sql = "SELECT count(*) FROM node WHERE key = ?1";
+    let total = tx.row(sql, [key.as_bytes()], |row| row.get(0))?;
+    let sql = format!("SELECT {COLUMNS} FROM node WHERE key = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3");
+    let nodes = tx.rows(&sql, params![key.as_bytes(), take, skip], node)?;
+    Ok((nodes, total.unwrap_or(0)))
+}
+
 /// Returns nodes whose last contact was at `since` or before and whose silence has not been announced, the longest
 /// silent first.
 pub fn silent(tx: &ReadTx<'_>, since: Time, most: u32) -> Result<Vec<Node>, StoreError> {

@@ -7,7 +7,7 @@ use super::migrate;
 use super::sql_tests::statements;
 
 /// A statement, or how one starts or ends, and the steps of its plan.
-const PLANS: [(&str, &[&str]); 21] = [
+const PLANS: [(&str, &[&str]); 23] = [
     // A registration: the node by its address, inserting or refreshing it, the signature, and the audit log entry.
     (
         "FROM node WHERE org = ?1 AND ip_key = ?2",
@@ -53,7 +53,12 @@ const PLANS: [(&str, &[&str]); 21] = [
         &["SEARCH person USING INDEX person_deleted_by_email (email_key=? AND deleted_at>?)"],
     ),
     // The keys and the nodes of an organization.
-    ("created_at FROM org_key WHERE org = ?1 ORDER BY id DESC", &["SEARCH org_key USING INDEX org_key_by_org (org=?)"]),
+    ("deleted_at FROM org_key WHERE org = ?1 ORDER BY id DESC", &["SEARCH org_key USING INDEX org_key_by_org (org=?)"]),
+    (
+        "SELECT id, retire_at FROM org_key WHERE org = ?1 AND deleted_at IS NULL ORDER BY id DESC",
+        &["SEARCH org_key USING COVERING INDEX org_key_by_org (org=?)"],
+    ),
+    ("SELECT retire_at FROM org_key WHERE id = ?1 AND org = ?2", &["SEARCH org_key USING PRIMARY KEY (id=?)"]),
     (
         "SELECT count(*) FROM node WHERE org = ?1 AND deleted_at IS NULL",
         &["SEARCH node USING COVERING INDEX node_by_org (org=?)"],

@@ -19,8 +19,14 @@ pub(super) fn difference(conn: &Connection) -> rusqlite::Result<Option<String>> 
         let how = if is_there(object) { "was changed" } else { "is missing" };
         return Ok(Some(format!("the {} of its schema {how}", name(object))));
     }
-    let more = found.iter().find(|object| !expected.contains(object));
-    Ok(more.map(|object| format!("its schema has the {}, which orgkeys did not create", name(object))))
+    if let Some(object) = found.iter().find(|object| !expected.contains(object)) {
+        return Ok(Some(format!("its schema has the {}, which orgkeys did not create", name(object))));
+    }
+    // Where each object begins differs between files, but no two begin on the same page.
+    let sql = "SELECT count(rootpage) <> count(DISTINCT rootpage)
+        OR max(rootpage) > (SELECT page_count FROM pragma_page_count) FROM sqlite_schema WHERE rootpage > 0";
+    let is_misplaced: bool = conn.query_row(sql, [], |row| row.get(0))?;
+    Ok(is_misplaced.then(|| "its schema names a page that is not where its table or index begins".to_owned()))
 }
 
 fn objects(conn: &Connection) -> rusqlite::Result<Vec<Object>> {
@@ -74,6 +80,17 @@ mod tests {
             let conn = ours();
             conn.execute_batch(change).expect("changed");
             assert_eq!(difference(&conn).expect("read").as_deref(), expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_not_where_an_object_begins_is_a_difference() {
+        for root in ["(SELECT rootpage FROM sqlite_schema WHERE name = 'org')", "100000"] {
+            let conn = ours();
+            let sql = format!("UPDATE sqlite_schema SET rootpage = {root} WHERE name = 'secret'");
+            conn.execute_batch(&format!("PRAGMA writable_schema = ON; {sql}")).expect("changed");
+            let found = difference(&conn).expect("read").expect("a difference");
+            assert!(found.contains("not where its table or index begins"), "{found}");
         }
     }
 

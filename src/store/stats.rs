@@ -1,9 +1,10 @@
 //! Server-wide counts of all organizations together, taken from indexes alone.
 
-use rusqlite::Row;
+use rusqlite::{Row, params};
 
 use super::webhook::FAILING;
 use super::{ReadTx, StoreError};
+use crate::domain::expiry::Span;
 use crate::domain::time::Time;
 
 /// Returns how many organizations there are.
@@ -11,9 +12,21 @@ pub fn orgs(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
     Ok(tx.row("SELECT count(*) FROM org", [], count)?.unwrap_or(0))
 }
 
-/// Returns how many organization keys there are.
-pub fn org_keys(tx: &ReadTx<'_>) -> Result<i64, StoreError> {
-    Ok(tx.row("SELECT count(*) FROM org_key", [], count)?.unwrap_or(0))
+/// Returns how many organization keys are active, retiring, retired and deleted.
+pub fn org_keys(tx: &ReadTx<'_>, now: Time) -> Result<[i64; 4], StoreError> {
+    let sql = "SELECT count(*) FILTER (WHERE deleted_at IS NULL AND retire_at IS NULL),
+        count(*) FILTER (WHERE deleted_at IS NULL AND retire_at > ?1),
+        count(*) FILTER (WHERE deleted_at IS NULL AND retire_at <= ?1),
+        count(*) FILTER (WHERE deleted_at IS NOT NULL) FROM org_key";
+    let counts = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]);
+    Ok(tx.row(sql, [now.millis()], counts)?.unwrap_or_default())
+}
+
+/// Returns how many nodes use organization keys that end in `span`.
+pub fn nodes_on_ending_keys(tx: &ReadTx<'_>, span: Span) -> Result<i64, StoreError> {
+    let sql = "SELECT count(*) FROM org_key CROSS JOIN node ON node.key = org_key.id
+        WHERE retire_at > ?1 AND retire_at <= ?2 AND org_key.deleted_at IS NULL";
+    Ok(tx.row(sql, params![span.0.millis(), span.1.millis()], count)?.unwrap_or(0))
 }
 
 /// Returns how many API keys there are, including expired ones.

@@ -40,7 +40,7 @@ pub fn is_used(tx: &ReadTx<'_>, signature: &Signature, signed_at: Time) -> Resul
 }
 
 fn digest(signature: &Signature) -> [u8; 32] {
-    Sha256::digest(signature).into()
+    Sha256::digest(signature.as_ref()).into()
 }
 
 /// A used signature: its timestamp in milliseconds, and its digest.

@@ -14,11 +14,13 @@ use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use self::table::rows;
+use crate::examples::public_pem;
 use crate::harness::{Answer, Identity, Server, blocking, entries, registration, with_body};
 use crate::openapi::operations;
 use crate::sessions::{self, Person};
 
 const IP: &str = "203.0.113.7";
+const DAY: i64 = 24 * 3_600 * 1_000;
 
 /// An entry in the notation of the table.
 fn line(entry: &Entry) -> String {
@@ -53,6 +55,9 @@ impl Scene {
         let (code, _) = server.api_key(&owner, Role::User, &[&plan]).await;
         let words = BTreeMap::from([
             ("KEYS", format!("/organization/{org}/key")),
+            ("IMPACT", format!("/organization/{org}/keys/impact")),
+            ("IMPORT", format!("/organization/{org}/keys/import")),
+            ("PEM", public_pem().replace('\n', "\\n")),
             ("THIS", format!("/organization/{org}/node/{IP}")),
             ("HOOKS", format!("/organization/{org}/webhooks")),
             ("GROUP", format!("/api/organizations/{org}")),
@@ -94,8 +99,10 @@ impl Scene {
     /// Learns the ids and tokens of a response.
     fn learn(&mut self, name: &str, answer: &Answer) {
         self.words.insert("NOW", Time::from_millis(self.server.now()).to_string());
+        self.words.insert("TOMORROW", Time::from_millis(self.server.now() + DAY).to_string());
         if let Some(made) = answer.headers.get("x-key-id") {
-            self.words.insert("NEW", made.to_str().expect("text").to_owned());
+            let before = self.words.insert("NEW", made.to_str().expect("text").to_owned());
+            self.words.extend(before.map(|before| ("OLD", before)));
         }
         let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -106,6 +113,9 @@ impl Scene {
         let word = if name == "createToken" { "TOKEN" } else { "SESSION" };
         self.words.extend(text(&told["tokenId"]).map(|begun| (word, begun)));
         self.words.extend(text(&told["expiresAt"]).map(|ends| ("ENDS", ends)));
+        if name == "importOrganizationKey" {
+            self.words.extend(text(&told["data"]["id"]).map(|key| ("BROUGHT", key)));
+        }
         if name == "createWebhook" {
             self.words.extend(text(&told["data"]["id"]).map(|hook| ("HOOK", hook)));
         }

@@ -48,7 +48,8 @@ async fn an_event_has_the_documented_format() {
     let signature = json!({ "keyId": key, "message": "ip|region|timestamp" }).to_string();
     let role = json!({ "role": 255, "invited": false }).to_string();
     let token = json!({ "tokenId": owner.token_id, "expiresAt": null }).to_string();
-    let all = json!({ "keys": [key] }).to_string();
+    let all = json!({ "keys": [key], "nodes": 1, "until": "2024-01-16T10:30:01.500Z" }).to_string();
+    let generated = json!({ "brought": false, "bits": 2_048 }).to_string();
     let event = |time: &str, about: (&str, &str), event: &str, who: (&String, &str, &str), data: Option<&String>| {
         json!({
             "timestamp": time, "contextId": about.1, "context": about.0, "event": event, "orgId": owner.org,
@@ -62,7 +63,7 @@ async fn an_event_has_the_documented_format() {
         event(late, ("orgkey", &owner.org), "deleted", ada, Some(&all)),
         event(late, ("flashbacknode", &node_id), "updated", by_node, Some(&signature)),
         event(early, ("flashbacknode", &node_id), "created", by_node, Some(&signature)),
-        event(early, ("orgkey", &key), "created", ada, None),
+        event(early, ("orgkey", &key), "created", ada, Some(&generated)),
         event(early, ("user", &owner.user), "updated", by_system, Some(&token)),
         event(early, ("user", &owner.user), "created", by_system, Some(&role)),
         event(early, ("org", &owner.org), "created", by_system, None),

@@ -10,15 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::{env, fs};
 
+use ::rsa::PrivateKey;
+use ::rsa::pkcs1::DecodeRsaPrivateKey;
+use ::rsa::pkcs8::{Document, EncodePublicKey};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use orgkeys::actions::admin::{self, Ttl};
+use orgkeys::crypto::rsa;
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
-use rsa::PrivateKey;
-use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::pkcs8::EncodePublicKey;
+
 use rusqlite::Connection;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
@@ -32,6 +34,16 @@ use crate::stream::Reader;
 
 /// The private key that the examples sign with. It is public and protects nothing.
 const TEST_ONLY_KEY: &str = include_str!("examples/test-only-key.pem");
+
+fn public_half() -> Document {
+    let key = PrivateKey::from_pkcs1_pem(TEST_ONLY_KEY).expect("a key");
+    key.to_public_key().to_public_key_der().expect("its public half")
+}
+
+/// The public half of the key that the examples sign with.
+pub fn public_pem() -> String {
+    rsa::public_pem(public_half().as_bytes())
+}
 
 /// A server with one organization, its owner, and a key whose private half is public.
 struct World {
@@ -61,8 +73,7 @@ impl World {
         let key = minted.json()["data"]["id"].as_str().expect("an id").to_owned();
         let database = server.database.clone();
         blocking(move || {
-            let key = PrivateKey::from_pkcs1_pem(TEST_ONLY_KEY).expect("a key");
-            let der = key.to_public_key().to_public_key_der().expect("its public half");
+            let der = public_half();
             let beside = Connection::open(database).expect("opened beside the server");
             assert_eq!(beside.execute("UPDATE org_key SET public_key = ?1", [der.as_bytes()]), Ok(1));
         })
@@ -75,8 +86,10 @@ impl World {
 
     /// Sends the request of a step, and returns the response.
     async fn ask(&self, step: &Step) -> Answer {
-        // A stream that opens has no end, so only the scenario of requests opens it.
-        if self.by_program && (step.operation != "streamEvents" || step.shows != Shows::Success) {
+        // A stream that opens has no end, so only the scenario of requests opens it. The program does not send a value that
+        // a flag cannot have.
+        let is_for_program = step.operation != "streamEvents" || step.shows != Shows::Success;
+        if self.by_program && is_for_program && step.parameters["retired"] != "maybe" {
             return program::ask(&self.server, &self.names, step).await;
         }
         let (method, path, operation) = operations()
@@ -249,6 +262,10 @@ async fn told() -> Value {
     for (id, answer) in refused_often().await {
         examples[id]["answers"]["429"] = world.names.example(answer.json());
     }
+    for (id, status, answer) in worn_out().await {
+        assert_eq!(answer.status.as_str(), status, "{answer:?}");
+        examples[id]["answers"][status] = world.names.example(answer.json());
+    }
     examples.insert("refusals".to_owned(), refusals);
     examples.sort_keys();
     examples.into()
@@ -294,6 +311,31 @@ async fn refused_often() -> [(&'static str, Answer); 2] {
         answer
     };
     [("registerNode", ask("/register").await), ("unregisterNode", ask("/unregister").await)]
+}
+
+/// The responses about organization keys where few are permitted, and long after a deletion.
+async fn worn_out() -> [(&'static str, &'static str, Answer); 3] {
+    let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
+    let owner = server.owner_of("acme").await;
+    let keys = format!("/organization/{}/key", owner.org);
+    let (first, _) = server.mint(&owner).await;
+    let end = |time: &str| json!({ "retireAt": format!("2024-01-{time}.000Z") });
+    let put =
+        async |key: &str, body: Value| server.call_as(&owner, Method::PUT, &format!("{keys}/{key}"), Some(&body)).await;
+    let restore = async |key: &str| server.call_as(&owner, Method::POST, &format!("{keys}/{key}/restore"), None).await;
+    put(&first, end("31T10:30:00")).await;
+    let (second, _) = server.mint(&owner).await;
+    let full = put(&second, end("30T10:30:00")).await;
+    server.call_as(&owner, Method::DELETE, &format!("{keys}/{first}"), None).await;
+    put(&second, end("30T10:30:00")).await;
+    let taken = restore(&first).await;
+    server.pass(24 * 3_600 * 1_000);
+    let gone = restore(&first).await;
+    [
+        ("updateOrganizationKey", "409", full),
+        ("restoreOrganizationKey", "409", taken),
+        ("restoreOrganizationKey", "410", gone),
+    ]
 }
 
 /// The responses to an internal error: a table is missing.

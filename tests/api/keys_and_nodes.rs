@@ -49,8 +49,8 @@ async fn keys_and_their_nodes_are_listed_newest_first() {
     let ids: Vec<&Value> = listed["data"].as_array().expect("keys").iter().map(|key| &key["id"]).collect();
     assert_eq!(ids, minted.iter().rev().map(|(id, _)| id).collect::<Vec<_>>());
     let key = &minted[1].0;
-    let beside = json!([{ "keyId": key, "nodeId": "b" }, { "keyId": key, "nodeId": "a" }]);
-    assert_eq!((&listed["data"][1]["nodeKeys"], &listed["data"][0]["nodeKeys"]), (&beside, &json!([])));
+    let beside = ["b", "a"].map(|ip| json!({ "keyId": key, "nodeId": ip, "lastUsed": "2024-01-15T10:30:00.000Z" }));
+    assert_eq!((&listed["data"][1]["nodeKeys"], &listed["data"][0]["nodeKeys"]), (&json!(beside), &json!([])));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,7 @@ mod races;
 mod rates;
 mod refused_verifications;
 mod retention;
+mod rotation;
 mod session_ends;
 mod sessions;
 mod slow_clients;

@@ -166,7 +166,14 @@ async fn totals_cover_all_organizations_and_name_none() {
     }
     let within = |days: u32, count: u32| format!("orgkeys_api_keys_expiring{{within=\"{days}d\"}} {count}");
     let (one, seven, thirty) = (within(1, 2), within(7, 6), within(30, 8));
-    let mut lines = vec!["orgkeys_org_keys 2", "orgkeys_nodes 4", "orgkeys_nodes_silent 0", "orgkeys_api_keys 10"];
+    let mut lines = vec![
+        "orgkeys_org_keys 2",
+        "orgkeys_keys{state=\"active\"} 2",
+        "orgkeys_nodes_on_retiring_keys 0",
+        "orgkeys_nodes 4",
+        "orgkeys_nodes_silent 0",
+        "orgkeys_api_keys 10",
+    ];
     lines.extend(["orgkeys_nodes_largest 2", "orgkeys_nodes_max 10000"]);
     lines.extend([one.as_str(), &seven, &thirty, "orgkeys_event_streams 0", "orgkeys_webhook_deliveries_pending 0"]);
     lines.extend(["process_start_time_seconds 1705314600", "orgkeys_build_info{version=\"0.2.0\"} 1"]);

@@ -42,7 +42,11 @@ async fn an_ip_address_is_one_node_in_every_spelling() {
         let all = nodes(&server, &owner).await;
         assert_eq!((&all["total"], &all["data"][0]["ip"]), (&json!(1), &json!(spelling)), "as it was last signed");
         let keys = server.call_as(&owner, Method::GET, &format!("/organization/{}/key", owner.org), None).await.json();
-        assert_eq!(keys["data"][0]["nodeKeys"], json!([{ "keyId": key, "nodeId": spelling }]));
+        let beside = &keys["data"][0]["nodeKeys"];
+        assert_eq!(
+            (beside.as_array().map(Vec::len), &beside[0]["keyId"], &beside[0]["nodeId"]),
+            (Some(1), &json!(key), &json!(spelling))
+        );
     }
     for other in ["2001:db8::2", "::ffff:192.0.2.1", "192.0.2.1", "edge", "Edge"] {
         assert_eq!(server.register(&owner.org, &pem, other).await.status, StatusCode::OK, "{other}");

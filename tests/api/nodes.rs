@@ -101,7 +101,7 @@ async fn a_refused_registration_says_what_is_wrong() {
     };
     let cases = [
         (changed("region", json!("elsewhere")), "BAD_SIGNATURE", "203.0.113.7|elsewhere|1705314600"),
-        (changed("signature", json!("AAAA")), "INVALID_FIELD", "344 characters"),
+        (changed("signature", json!("AAAA")), "INVALID_FIELD", "344, 512 or 684 characters"),
         (changed("id_org", json!(other.org)), "NO_KEYS", "POST /organization/{idOrg}/key"),
         (changed("id_org", json!("org-1")), "UNKNOWN_ORGANIZATION", "GET /user/profile"),
         (changed("org_id", json!(other.org)), "INVALID_FIELD", "org_id"),

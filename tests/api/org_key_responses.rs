@@ -18,12 +18,18 @@ async fn a_key_is_listed_with_its_nodes() {
     assert!(
         public_key.starts_with("-----BEGIN PUBLIC KEY-----\n") && public_key.ends_with("-----END PUBLIC KEY-----\n")
     );
+    let thumbprint = body["data"][0]["thumbprint"].as_str().expect("a thumbprint");
+    assert_eq!(thumbprint.len(), 43);
+    // The first five fields are those that existing clients know.
     let expected = json!({
         "success": true,
         "message": "Organization keys retrieved successfully",
         "data": [{
             "id": key, "orgId": owner.org, "publicKey": public_key, "createdAt": "2024-01-15T10:30:00.000Z",
-            "nodeKeys": [{ "keyId": key, "nodeId": "203.0.113.7" }],
+            "nodeKeys": [{ "keyId": key, "nodeId": "203.0.113.7", "lastUsed": "2024-01-15T10:30:00.000Z" }],
+            "name": "", "state": "active", "retireAt": null, "retireWhenUnused": false, "successorId": null,
+            "lastUsed": "2024-01-15T10:30:00.000Z", "algorithm": "RSA", "bits": 2048, "thumbprint": thumbprint,
+            "brought": false,
         }],
     });
     assert_eq!((answer.status, body), (StatusCode::OK, expected));

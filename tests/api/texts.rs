@@ -9,7 +9,7 @@ use crate::harness::{Answer, Identity, Server, with_body};
 use crate::openapi::{operations, walk};
 
 /// Inputs of type string that are no texts for people.
-const NO_TEXT: [&str; 23] = [
+const NO_TEXT: [&str; 27] = [
     // Secrets, which are compared and never shown.
     "apiKey",
     "currentPassword",
@@ -18,6 +18,8 @@ const NO_TEXT: [&str; 23] = [
     "token",
     // Ids, which are found or not.
     "id_org",
+    "key",
+    "keyId",
     "org_id",
     "organization",
     "project",
@@ -26,6 +28,7 @@ const NO_TEXT: [&str; 23] = [
     "expireDate",
     "expireDateTime",
     "from_timestamp",
+    "retireAt",
     "since",
     "startDate",
     "startDateTime",
@@ -35,6 +38,7 @@ const NO_TEXT: [&str; 23] = [
     "after",
     "ids",
     "provider",
+    "publicKey",
     "role",
     "signature",
 ];

@@ -122,7 +122,7 @@ const PRE_AUTH: [(&str, &[&str]); 5] = [
     ("actions/invitation.rs", &["check"]),
     ("actions/login_throttle.rs", &["wait"]),
     ("actions/session.rs", &["check", "find", "log_in"]),
-    ("actions/signed_call.rs", &["candidates", "look_for_room"]),
+    ("actions/signed_call.rs", &["candidates", "look_for_room", "verify"]),
     ("engine/authenticate.rs", &["person"]),
 ];
 

@@ -56,7 +56,7 @@ fn a_backup_during_writes_is_consistent_and_matches_its_output() {
             assert_eq!(fields, ["at", "schemaVersion", "heads", "sha256", "keyFile"]);
             let bytes = fs::read(home.path(&file)).expect("bytes");
             assert_eq!(made["sha256"], hex(&Sha256::digest(&bytes)), "{file}");
-            assert_eq!((mode(&home.path(&file)), made["schemaVersion"].as_i64()), (0o600, Some(1)));
+            assert_eq!((mode(&home.path(&file)), made["schemaVersion"].as_i64()), (0o600, Some(2)));
             assert!(made["at"].as_str().expect("a time") >= before.to_string().as_str());
             let seq = made["heads"][0]["seq"].as_i64().expect("a number");
             assert_eq!(count(&home, &file, "SELECT count(*) FROM audit"), seq);
@@ -87,7 +87,7 @@ fn without_json_a_backup_prints_the_same_as_lines() {
     drop(home.first_start());
     let output = home.done(&["backup", "copy.db"]);
     let lines: Vec<&str> = output.lines().collect();
-    assert!(lines[0].starts_with("copy.db holds the database as of 2") && lines[0].ends_with("(schema 1)"), "{output}");
+    assert!(lines[0].starts_with("copy.db holds the database as of 2") && lines[0].ends_with("(schema 2)"), "{output}");
     assert_eq!(lines[1], format!("sha256 {}", hex(&Sha256::digest(fs::read(home.path("copy.db")).expect("bytes")))));
     assert_eq!(lines[2], home.done(&["audit", "head"]).trim_end());
     assert!(lines[3].starts_with("Not in the backup: the key file ") && lines.len() == 4, "{output}");

@@ -307,6 +307,18 @@ fn a_weeks_work_needs_nothing_but_the_commands() {
     let node = first(&done(&["node", "list"]));
     assert!(done(&["key", "list"]).ends_with("\t1\n"));
     assert!(done(&["key", "show", &key, "-o", "table"]).contains("-----BEGIN PUBLIC KEY-----\nM"));
+    let rotated = done(&["key", "rotate", &key, "--overlap", "1h", "--name", "next", "--out", "next.pem"]);
+    assert!(rotated.contains(&key), "{rotated}");
+    assert!(done(&["key", "update", &key, "--retires", "30d", "--name", "before"]).contains("before\tretiring"));
+    assert_eq!(first(&done(&["node", "list", "--key", &key])), node);
+    let impact = done(&["key", "impact", "--key", &key]);
+    assert!(impact.starts_with("1\t1\t1\t") && impact.trim_end().ends_with("203.0.113.7"), "{impact}");
+    done(&["key", "delete", &key]);
+    assert!(done(&["key", "list", "--retired", "true"]).contains("before\tdeleted"));
+    assert!(done(&["key", "restore", &key]).contains("before\tretiring"));
+    assert!(done(&["key", "update", &key, "--retires", "never"]).contains("before\tactive"));
+    home.write("public.pem", include_str!("../api/examples/rfc-7638.pub.pem"));
+    assert!(done(&["key", "import", "--public-key", "@public.pem", "--name", "ours"]).contains("ours\tactive\t2048"));
     done(&["node", "delete", &node]);
     assert_eq!(done(&["node", "list"]), "");
     done(&["node", "activate", &node]);

@@ -72,6 +72,7 @@ fn a_healthy_database_passes_with_and_without_its_server() {
             "integrity",
             "audit",
             "nodes",
+            "keys",
             "tokens",
             "key_file",
             "webhooks",
@@ -82,9 +83,9 @@ fn a_healthy_database_passes_with_and_without_its_server() {
     let _server = home.start();
     assert!(examined(&home, &["--quick"]).iter().all(|finding| finding["ok"] == true));
     let text = home.done(&["doctor"]);
-    assert_eq!(text.lines().count(), 14, "{text}");
+    assert_eq!(text.lines().count(), 15, "{text}");
     assert!(
-        text.lines().take(13).all(|line| line.starts_with("ok    ")) && text.ends_with("All checks passed\n"),
+        text.lines().take(14).all(|line| line.starts_with("ok    ")) && text.ends_with("All checks passed\n"),
         "{text}"
     );
 }
@@ -234,7 +235,7 @@ fn insecure_settings_are_reported() {
     assert!(examined(&home, &["--metrics-token-file", "long"]).iter().all(|finding| finding["ok"] == true));
     let text = home.run(&["doctor", "--listen", "0.0.0.0:3000"]).stdout;
     assert!(text.contains("ACT   settings  Tokens cross") && text.contains("-> Set tls_cert"), "{text}");
-    assert!(text.ends_with("1 of 13 checks needs attention\n"), "{text}");
+    assert!(text.ends_with("1 of 14 checks needs attention\n"), "{text}");
 }
 
 fn home_command(home: &Home, program: &str) -> Command {
@@ -276,6 +277,28 @@ fn access_tokens_of_owners_and_administrators_that_expire_soon_are_reported() {
     }
     set("UPDATE token SET revoked_at = 1");
     assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
+}
+
+#[test]
+fn keys_that_nodes_sign_with_and_that_retire_within_a_day_are_reported() {
+    let home = healthy();
+    let set = |sql: &str| sqlite(&home.database).execute_batch(sql).expect("changed");
+    set("INSERT INTO org_key (id, org, public_key, created_at) SELECT randomblob(16), id, randomblob(294), 0 FROM org;
+        INSERT INTO node (id, org, ip, ip_key, region, provider, status, version, services, key, last_contact)
+        SELECT randomblob(16), org, '192.0.2.1', '192.0.2.1', 'eu', '', '', '', 0, id, 0 FROM org_key");
+    let well = || assert!(examined(&home, &[]).iter().all(|finding| finding["ok"] == true));
+    let (day, now) = (86_400_000, now().millis());
+    let ends = |millis: i64| set(&format!("UPDATE org_key SET retire_at = {}", now + millis));
+    well();
+    ends(day + 600_000);
+    well();
+    ends(day);
+    finds(&home, &[], "keys", "1 node signs with key-", "nodes?keyId=");
+    ends(-1);
+    well();
+    ends(day / 2);
+    set("UPDATE node SET key = NULL");
+    well();
 }
 
 #[test]

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::harness::{Home, Owner, PATIENCE, Server, integrity, now, registration, sqlite};
 
 /// A released database, the heads of its chains, and the secrets that it knows the hashes of.
-struct Fixture {
-    name: String,
+pub struct Fixture {
+    pub name: String,
     database: Vec<u8>,
     key_file: Vec<u8>,
     heads: Vec<u8>,
@@ -26,7 +26,7 @@ struct Fixture {
 
 impl Fixture {
     /// Those of all released versions.
-    fn all() -> Vec<Self> {
+    pub fn all() -> Vec<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
         entries.filter(|path| path.is_dir()).map(|path| Self::read(&path)).collect()
@@ -46,7 +46,7 @@ impl Fixture {
     }
 
     /// A copy of it where the program finds it.
-    fn home(&self) -> Home {
+    pub fn home(&self) -> Home {
         let home = Home::new();
         let private = |path: PathBuf| fs::set_permissions(path, Permissions::from_mode(0o600)).expect("private");
         private(home.write("orgkeys.db", &self.database));

@@ -26,6 +26,8 @@ pub mod status {
     pub const UNAUTHORIZED: u32 = 1 << 5;
     /// 409: conflict with the current state.
     pub const CONFLICT: u32 = 1 << 6;
+    /// 410: the resource is gone for good.
+    pub const GONE: u32 = 1 << 9;
     /// The error schema is that of the paths under `/api/`.
     pub const WRAPPED: u32 = 1 << 7;
     /// No 503: the operation writes nothing to the database, not even an audit entry.
@@ -44,6 +46,7 @@ pub const fn code(kind: ErrorKind) -> StatusCode {
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         ErrorKind::Denied => StatusCode::FORBIDDEN,
         ErrorKind::Missing => StatusCode::NOT_FOUND,
+        ErrorKind::Gone => StatusCode::GONE,
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -112,6 +115,7 @@ impl<const STATUSES: u32> ApiResponse for ApiError<STATUSES> {
             (status::NOT_FOUND, 404, "The resource does not exist."),
             (status::BAD_BODY, 408, "The request did not arrive completely within the server's `request_timeout`."),
             (status::CONFLICT, 409, "The request conflicts with the current state. The message says how."),
+            (status::GONE, 410, "The resource is gone for good."),
             (status::BAD_BODY, 413, "The request body is larger than 64 KiB."),
             (status::BAD_BODY, 415, "The request body's content type is not `application/json`."),
             (status::FORBIDDEN | status::RATE_LIMITED, 429, RATE_LIMITED),

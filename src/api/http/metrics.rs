@@ -26,13 +26,14 @@ pub const SIGNED: [(&str, &str); 2] = [("registerNode", "register"), ("unregiste
 pub const ACCEPTED: &str = "accepted";
 
 /// All outcomes of a signed call: accepted, or the error code of a refusal.
-const OUTCOMES: [&str; 19] = [
+const OUTCOMES: [&str; 20] = [
     ACCEPTED,
     "BAD_SIGNATURE",
     "BODY_TOO_LARGE",
     "INTERNAL_ERROR",
     "INVALID_FIELD",
     "INVALID_REQUEST",
+    "KEY_RETIRED",
     "NODE_DELETED",
     "NODE_LIMIT_REACHED",
     "NODE_NOT_FOUND",

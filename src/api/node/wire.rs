@@ -12,10 +12,12 @@ use serde_json::Value;
 use crate::actions::signed_call::SignedCall;
 use crate::api::http::timestamp::Timestamp;
 use crate::crypto::signed_request;
+use crate::domain::id::OrgKeyId;
 use crate::domain::node::{
     Node, NodeProfile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version, url,
 };
 use crate::domain::text::InvalidField;
+use crate::domain::time::Time;
 
 /// A signed timestamp as it was sent, since its text is part of the signed message.
 #[derive(Clone, Debug)]
@@ -39,9 +41,9 @@ pub(super) struct Registration {
     /// accepted, too. It may differ from the server's time by at most the setting `signature_window`, 300 seconds by
     /// default.
     timestamp: SignedText,
-    /// RSASSA-PKCS1-v1_5 signature with SHA-256 over `ip|region|timestamp`, as 344 characters of standard base64 with
-    /// padding.
-    #[oai(validator(min_length = 344, max_length = 344, pattern = r"^[A-Za-z0-9+/]{342}==$"))]
+    /// RSASSA-PKCS1-v1_5 signature with SHA-256 over `ip|region|timestamp`, in standard base64 with padding: 344
+    /// characters for a key with 2048 bits, 512 for 3072, and 684 for 4096.
+    #[oai(validator(min_length = 344, max_length = 684))]
     signature: String,
     /// Id of the organization. May be left out if the server has exactly one organization.
     #[oai(rename = "id_org")]
@@ -80,7 +82,7 @@ pub(super) struct Unregistration {
     /// As in `registerNode`.
     timestamp: SignedText,
     /// As in `registerNode`.
-    #[oai(validator(min_length = 344, max_length = 344, pattern = r"^[A-Za-z0-9+/]{342}==$"))]
+    #[oai(validator(min_length = 344, max_length = 684))]
     signature: String,
     /// Id of the organization. May be left out if the server has exactly one organization.
     #[oai(validator(max_length = 40))]
@@ -134,6 +136,20 @@ pub(super) struct NodeAnswer {
     pub message: String,
     /// The node.
     pub data: NodeInfo,
+    /// What needs attention although the call was accepted. Left out if there is nothing.
+    #[oai(skip_serializing_if_is_none)]
+    pub warnings: Option<Vec<NodeWarning>>,
+}
+
+/// Something that will soon refuse the node's calls.
+#[derive(Object)]
+pub(super) struct NodeWarning {
+    /// Code for programs: a stable word in capitals, such as `KEY_RETIRING`.
+    code: String,
+    /// Human-readable message.
+    message: String,
+    /// When it happens.
+    at: Timestamp,
 }
 
 /// Nodes of an organization.
@@ -187,9 +203,18 @@ fn signed_call(
         (id_org, org_id) => id_org.or(org_id),
     };
     let signature = signed_request::decode_signature(signature).ok_or_else(|| {
-        InvalidField::new("signature", "must be 256 bytes in standard base64 with padding, on one line: 344 characters")
+        let problem =
+            "must be 256, 384 or 512 bytes in standard base64 with padding, on one line: 344, 512 or 684 characters";
+        InvalidField::new("signature", problem)
     })?;
     Ok(SignedCall { org, ip, region, at: SignedAt::parse(&timestamp.0)?, signature })
+}
+
+/// Returns the warning that the key of a registration ends.
+pub(super) fn retiring(key: OrgKeyId, ends: Time) -> NodeWarning {
+    let message =
+        format!("The key {key} that made this signature verifies none from {ends} on: sign with its successor");
+    NodeWarning { code: "KEY_RETIRING".to_owned(), message, at: Timestamp(ends) }
 }
 
 pub(super) fn info(node: Node) -> NodeInfo {

@@ -223,7 +223,7 @@ impl EventStream {
 const fn reason(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Unauthenticated => "credential",
-        ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Conflict => "role",
+        ErrorKind::Denied | ErrorKind::Missing | ErrorKind::Gone | ErrorKind::Conflict => "role",
         ErrorKind::Invalid | ErrorKind::TooMany | ErrorKind::Unavailable | ErrorKind::Internal => "server",
     }
 }

@@ -9,6 +9,7 @@ use super::{Context, block_on, document};
 use crate::client::compose::{Values, compose};
 use crate::client::document::Operation;
 use crate::client::failure::{Exit, Failure, Outcome};
+use crate::client::input::read_source;
 use crate::client::noun::{Given, Input, Noun, Reads, Shows, Verb};
 use crate::client::out_file::OutFile;
 use crate::client::output::{self, Format, note};
@@ -119,7 +120,17 @@ fn values(verb: &Verb, matches: &ArgMatches) -> Outcome<Values> {
                 values.set("userApiKey.hasExpireTime", vec!["false".to_owned()]);
                 continue;
             }
-            Reads::End => vec![end(&last).ok_or_else(|| wrong("a time (RFC 3339), a duration such as 90d, or never"))?],
+            Reads::EndOrNull if last == "never" => {
+                values.set_null(input.field);
+                continue;
+            }
+            Reads::End | Reads::EndOrNull => {
+                vec![end(&last).ok_or_else(|| wrong("a time (RFC 3339), a duration such as 90d, or never"))?]
+            }
+            Reads::File => match read_source(&last).transpose()? {
+                Some(bytes) => vec![String::from_utf8(bytes).map_err(|_| wrong("a file that contains text"))?],
+                None => vec![last],
+            },
         };
         values.set(input.field, value);
     }

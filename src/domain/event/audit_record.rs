@@ -171,15 +171,36 @@ impl Event {
                 let audit_record = AuditRecord::read("api_key.list", ApiKey, org).with(json!({ "count": count }));
                 AuditRecord { project: *project, ..audit_record }
             }
-            Self::OrgKeyCreated { key } => AuditRecord::created("org_key.create", OrgKey, key),
+            Self::OrgKeyCreated { key, brought, bits } => {
+                AuditRecord::created("org_key.create", OrgKey, key).with(json!({ "brought": brought, "bits": bits }))
+            }
+            Self::OrgKeyRotated { key, successor, retire_at, nodes } => {
+                AuditRecord::updated("org_key.rotate", OrgKey, key).with(json!({
+                    "successor": successor.to_string(), "retireAt": retire_at.to_string(), "nodes": nodes,
+                }))
+            }
+            Self::OrgKeyUpdated { key, retire_at, retire_unused, renamed } => {
+                AuditRecord::updated("org_key.update", OrgKey, key).with(json!({
+                    "retireAt": text(*retire_at), "retireWhenUnused": retire_unused, "renamed": renamed,
+                }))
+            }
+            Self::OrgKeyRetiring { key, days, nodes, ends } => AuditRecord::updated("org_key.retiring", OrgKey, key)
+                .with(json!({ "days": days, "nodes": nodes, "ends": ends.to_string() })),
+            Self::OrgKeyUnused { key } => AuditRecord::updated("org_key.unused", OrgKey, key),
+            Self::OrgKeyRetired { key, why, nodes } => {
+                AuditRecord::updated("org_key.retired", OrgKey, key).with(json!({ "why": why.name(), "nodes": nodes }))
+            }
             Self::OrgKeysListed { org, count } => {
                 AuditRecord::read("org_key.list", OrgKey, org).with(json!({ "count": count }))
             }
-            Self::OrgKeyDeleted { key, nodes } => {
-                AuditRecord::deleted("org_key.delete", OrgKey, key).with(json!({ "nodes": nodes }))
-            }
-            Self::OrgKeysDeleted { org, keys } => {
-                AuditRecord::deleted("org_key.delete_all", OrgKey, org).with(json!({ "keys": strings(keys) }))
+            Self::OrgKeyDeleted { key, nodes, until } => AuditRecord::deleted("org_key.delete", OrgKey, key)
+                .with(json!({ "nodes": nodes, "until": text(*until) })),
+            Self::OrgKeysDeleted { org, keys, nodes, until } => AuditRecord::deleted("org_key.delete_all", OrgKey, org)
+                .with(json!({ "keys": strings(keys), "nodes": nodes, "until": text(*until) })),
+            Self::OrgKeyRestored { key } => AuditRecord::created("org_key.restore", OrgKey, key),
+            Self::OrgKeyImpactRead { org, key, nodes } => {
+                let about = key.map_or_else(|| org.to_string(), |key| key.to_string());
+                AuditRecord::read("org_key.impact", OrgKey, about).with(json!({ "nodes": nodes }))
             }
             Self::NodeRegistered { node, key, new, message } => {
                 let change = if *new { AuditRecord::created } else { AuditRecord::updated };
@@ -297,6 +318,10 @@ fn reach(key: &ApiKeyStatus) -> Value {
         "role": key.role.number(), "projects": strings(&key.projects), "startDate": key.start.to_string(),
         "expireDate": key.expire.map(|end| end.to_string()), "disabled": key.disabled,
     })
+}
+
+fn text(time: Option<Time>) -> Option<String> {
+    time.map(|time| time.to_string())
 }
 
 fn strings(ids: &[impl Display]) -> Value {

@@ -7,8 +7,7 @@ const TOKEN: &str =
     "INSERT INTO token VALUES (x'01020304050607080910111213141516', %, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL)";
 const API_KEY: &str =
     "INSERT INTO api_key VALUES (2, zeroblob(16), randomblob(32), 'oka_', %, 0, 0, NULL, NULL, NULL, NULL, NULL)";
-const KEY: &str =
-    "INSERT INTO org_key (id, org, public_key, created_at) VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
+const KEY: &str = "INSERT INTO org_key (id, org, public_key, created_at) VALUES (x'01020304050607080910111213141516', zeroblob(16), %, 0)";
 const SECRET: &str = "INSERT INTO secret VALUES (x'01020304050607080910111213141516', %, 0)";
 pub const NODE: &str = "INSERT INTO node VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL)";
 const USED: &str = "INSERT INTO used_signature VALUES (0, %)";

@@ -10,6 +10,7 @@ use orgkeys::domain::role::Role;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use crate::examples::public_pem;
 use crate::harness::{Answer, Identity, Server, blocking, new_api_key, registration, with_body};
 use crate::outbox::settle;
 use crate::sessions::{self, Person};
@@ -104,7 +105,9 @@ impl Scene {
         let mut ids: Ids = ["{idOrg}", "{orgId}", "{organizationId}"].map(|name| (name, org.clone())).into();
         ids.push(("{nodeId}", IP.to_owned()));
         let mut body = self.node(operation).await;
-        ids.push(("{idKey}", self.key(operation).await));
+        let (key, about) = self.key(operation).await;
+        ids.push(("{idKey}", key));
+        body = body.or(about);
         let (more, about) = self.project(operation).await;
         ids.extend(more);
         body = body.or(about);
@@ -161,16 +164,37 @@ impl Scene {
         signed.then(|| registration(&owner.org, &self.pem, IP, server.now() / 1_000))
     }
 
-    /// An organization key that can be deleted.
-    async fn key(&self, operation: &str) -> String {
-        if operation != "deleteOrganizationKey" {
-            return "key-1".to_owned();
-        }
+    /// The organization key that an operation acts on, and its body.
+    async fn key(&self, operation: &str) -> (String, Option<Value>) {
         let keys = format!("/organization/{}/key", self.owner.org);
-        let listed = self.server.call_as(&self.owner, Method::GET, &keys, None).await.json();
-        match listed["data"][0]["id"].as_str() {
-            Some(key) => key.to_owned(),
-            None => self.server.mint(&self.owner).await.0,
+        let fresh = async || self.server.mint(&self.owner).await.0;
+        let deleted = async |key: String| {
+            self.server.call_as(&self.owner, Method::DELETE, &format!("{keys}/{key}"), None).await;
+            key
+        };
+        match operation {
+            "deleteOrganizationKey" | "updateOrganizationKey" => {
+                let listed = self.server.call_as(&self.owner, Method::GET, &keys, None).await.json();
+                let key = match listed["data"][0]["id"].as_str() {
+                    Some(key) => key.to_owned(),
+                    None => fresh().await,
+                };
+                (key, (operation == "updateOrganizationKey").then(|| json!({ "name": "a" })))
+            }
+            // The successor replaces the key at once, so that there is always room.
+            "rotateOrganizationKey" => (fresh().await, Some(json!({ "overlapSeconds": 0 }))),
+            "restoreOrganizationKey" => (deleted(fresh().await).await, None),
+            "importOrganizationKey" => {
+                // An organization can have each key once, so the one before is deleted for good.
+                let listed = self.server.call_as(&self.owner, Method::GET, &keys, None).await.json();
+                let known = listed["data"].as_array().into_iter().flatten().find(|key| key["brought"] == true);
+                if let Some(key) = known {
+                    deleted(key["id"].as_str().expect("an id").to_owned()).await;
+                    self.server.pass(24 * 3_600 * 1_000);
+                }
+                (String::new(), Some(json!({ "publicKey": public_pem() })))
+            }
+            _ => ("key-1".to_owned(), None),
         }
     }
 

@@ -18,7 +18,8 @@ const SECRETS: [(&str, &str); 5] = [
 pub const PRIVATE_KEY: &str = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA...\n-----END RSA PRIVATE KEY-----\n";
 
 /// Freshly generated values that are not worth reading.
-const PEMS: [(&str, &str); 2] = [
+const PEMS: [(&str, &str); 3] = [
+    ("thumbprint", "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
     ("privateKey", PRIVATE_KEY),
     ("publicKey", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG...\n-----END PUBLIC KEY-----\n"),
 ];

@@ -14,6 +14,9 @@ pub const KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000001";
 pub const ADA: &str = "user-018d0b6a-5c80-7000-8000-000000000001";
 pub const GRACE: &str = "user-018d0b6a-5c80-7000-8000-000000000002";
 const SECOND_KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000002";
+const THIRD_KEY: &str = "key-018d0b6a-5c80-7000-8000-000000000003";
+/// The public key in RFC 7638, section 3.1.
+const PUBLIC_KEY: &str = include_str!("rfc-7638.pub.pem");
 const NODE: &str = "node-018d0b6a-5c80-7000-8000-000000000001";
 const PROJECT: &str = "project-018d0b6a-5c80-7000-8000-000000000001";
 const API_KEY: &str = "oka_EXAMPLEexampleEXAMPLEexampleEXAMPLE1";
@@ -113,9 +116,10 @@ fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
         ada("registerNode", json!({})).by("").with(forged).refused(),
         ada("registerNode", json!({})).by("").with(registration),
         ada("listOrganizationKeys", json!({ "idOrg": ORG })),
-        ada("deleteOrganizationKey", json!({ "idOrg": ORG, "idKey": SECOND_KEY })),
+        ada("listOrganizationKeys", json!({ "idOrg": ORG, "retired": "maybe" })).refused(),
         ada("listNodes", json!({ "orgId": ORG, "skip": 0, "take": 20 })),
         ada("listNodes", json!({ "orgId": ORG, "skip": 0, "take": 0 })).refused(),
+        ada("listNodes", json!({ "orgId": ORG, "keyId": KEY.replace("000000000001", NOBODY) })).refused(),
         ada("findNodes", json!({ "nodeServices": 1, "skip": 0, "take": 20 })),
         ada("findNodes", json!({ "nodeServices": 8, "skip": 0, "take": 20 })).refused(),
         ada("deleteNode", json!({ "orgId": ORG, "nodeId": NODE })),
@@ -123,9 +127,36 @@ fn keys(sign: &impl Fn(&str) -> String) -> Vec<Step> {
         ada("activateNode", json!({ "orgId": ORG, "nodeId": NODE })),
         ada("activateNode", json!({ "orgId": ORG, "nodeId": NODE })).refused(),
     ];
-    steps.extend((0..3).map(|_| ada("createOrganizationKey", json!({ "idOrg": ORG })).unseen()));
+    steps.extend(lives());
+    steps.push(ada("createOrganizationKey", json!({ "idOrg": ORG })).unseen());
     steps.push(ada("createOrganizationKey", json!({ "idOrg": ORG, "format": "json" })).refused());
     steps
+}
+
+/// The life of keys: four of them are active afterwards.
+fn lives() -> Vec<Step> {
+    let (second, third) = (json!({ "idOrg": ORG, "idKey": SECOND_KEY }), json!({ "idOrg": ORG, "idKey": THIRD_KEY }));
+    let overlap = json!({ "overlapSeconds": 604_800, "retireWhenUnused": true });
+    let in_json = json!({ "idOrg": ORG, "format": "json", "idKey": SECOND_KEY });
+    let import = || ada("importOrganizationKey", json!({ "idOrg": ORG }));
+    let key = json!({ "publicKey": PUBLIC_KEY, "name": "made with openssl" });
+    let change = json!({ "retireAt": "2024-02-15T10:30:00.000Z", "retireWhenUnused": false, "name": "winter" });
+    vec![
+        ada("rotateOrganizationKey", third).with(overlap.clone()),
+        ada("rotateOrganizationKey", in_json).with(overlap),
+        ada("rotateOrganizationKey", second.clone()).with(json!({ "overlapSeconds": -1 })).refused(),
+        ada("rotateOrganizationKey", second.clone()).with(json!({})).refused(),
+        ada("updateOrganizationKey", second.clone()).with(change),
+        ada("updateOrganizationKey", second.clone()).with(json!({ "retireAt": "tomorrow" })).refused(),
+        ada("getOrganizationKeyImpact", json!({ "idOrg": ORG, "key": KEY })),
+        ada("getOrganizationKeyImpact", json!({ "idOrg": ORG, "key": format!("{KEY}0") })).refused(),
+        ada("deleteOrganizationKey", second.clone()),
+        ada("restoreOrganizationKey", second.clone()),
+        ada("restoreOrganizationKey", second).refused(),
+        import().with(key.clone()),
+        import().with(key).refused(),
+        import().with(json!({ "publicKey": "-----BEGIN PRIVATE KEY-----" })).refused(),
+    ]
 }
 
 fn nodes(sign: &impl Fn(&str) -> String) -> Vec<Step> {

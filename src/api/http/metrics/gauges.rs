@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::actions::stats::{DeliveryStats, ServerStats, Stats};
+use crate::domain::org_key::KeyState;
 use crate::domain::time::Time;
 use crate::engine::app::App;
 use crate::store::{SIZES, WriterMetrics};
@@ -25,6 +26,11 @@ const KEPT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Within {
     within: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -65,6 +71,9 @@ pub struct Gauges {
     disk_reserve_held: Gauge,
     backup: Gauge,
     org_keys: Gauge,
+    keys: Family<InState, Gauge>,
+    nodes_on_retiring: Gauge,
+    nodes_on_retiring_soon: Gauge,
     nodes: Gauge,
     nodes_largest: Gauge,
     nodes_max: Gauge,
@@ -92,7 +101,8 @@ impl Gauges {
         let build = Family::<Build, Gauge>::default();
         build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
         registry.register("build_info", "Version of the server; always 1", build);
-        let (writer, expiring) = (Batches::default(), Family::default());
+        let (writer, expiring, keys) = (Batches::default(), Family::default(), Family::default());
+        registry.register("keys", "Organization keys by state", keys.clone());
         registry.register("writer_batch_changes", "Changes per transaction of the writer", writer.clone());
         let help = "API keys in use that expire within this many days, cumulative";
         registry.register("api_keys_expiring", help, expiring.clone());
@@ -111,7 +121,13 @@ impl Gauges {
             disk_reserve: gauge("disk_reserve_bytes", "Disk space to reserve for revocations"),
             disk_reserve_held: gauge("disk_reserve_held_bytes", "Disk space currently reserved for revocations"),
             backup: gauge("backup_timestamp_seconds", "Time of the last backup, in Unix seconds; 0 if there was none"),
-            org_keys: gauge("org_keys", "Organization keys"),
+            org_keys: gauge("org_keys", "Organization keys that verify signatures"),
+            keys,
+            nodes_on_retiring: gauge("nodes_on_retiring_keys", "Nodes that last registered with a retiring key"),
+            nodes_on_retiring_soon: gauge(
+                "nodes_on_keys_retiring_soon",
+                "Nodes that last registered with a key that retires within a day",
+            ),
             nodes: gauge("nodes", "Registered nodes, without deleted ones"),
             nodes_largest: gauge(
                 "nodes_largest",
@@ -180,7 +196,13 @@ impl Gauges {
     }
 
     fn show(&self, stats: &ServerStats) -> i64 {
-        self.org_keys.set(stats.org_keys);
+        let kinds = [KeyState::Active, KeyState::Retiring, KeyState::Retired, KeyState::Deleted];
+        for (state, count) in kinds.into_iter().zip(stats.org_keys) {
+            self.keys.get_or_create(&InState { state: state.name() }).set(count);
+        }
+        self.org_keys.set(stats.org_keys[0] + stats.org_keys[1]);
+        self.nodes_on_retiring.set(stats.nodes_on_retiring);
+        self.nodes_on_retiring_soon.set(stats.nodes_on_retiring_soon);
         self.nodes.set(stats.nodes);
         self.nodes_largest.set(stats.nodes_largest);
         self.nodes_max.set(stats.nodes_max.into());
@@ -190,7 +212,7 @@ impl Gauges {
         for (days, count) in stats.expiring {
             self.expiring.get_or_create(&Within { within: format!("{days}d") }).set(count);
         }
-        stats.org_keys + stats.nodes + stats.api_keys
+        stats.org_keys.iter().sum::<i64>() + stats.nodes + stats.api_keys
     }
 }
 

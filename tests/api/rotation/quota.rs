@@ -1,0 +1,103 @@
+//! How many keys an organization has in each state.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use serde_json::json;
+
+use super::{census, keys_of, register_all, rotate, rotated, state};
+use crate::harness::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_takes_the_place_of_its_predecessor() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        keys.push(server.mint(&owner).await.0);
+    }
+    let create = async || server.call_as(&owner, Method::POST, &keys_of(&owner, ""), None).await;
+    assert_eq!(create().await.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));
+    for (count, key) in keys.iter().enumerate() {
+        rotated(&server, &owner, key, &json!({})).await;
+        assert_eq!(census(&server, &owner).await, [5, count + 1, 0, 0]);
+        assert_eq!(create().await.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));
+    }
+    let active = super::all(&server, &owner).await[0]["id"].as_str().expect("an id").to_owned();
+    // Nothing was generated or stored for the sixth.
+    let sixth = rotate(&server, &owner, &active, &json!({})).await;
+    assert_eq!(sixth.refusal(), (409, "TOO_MANY_RETIRING".to_owned()));
+    assert_eq!(rotate(&server, &owner, &keys[0], &json!({})).await.refusal(), (409, "KEY_ALREADY_ROTATED".to_owned()));
+    assert_eq!(census(&server, &owner).await, [5, 5, 0, 0]);
+    // One that ends at once is never retiring.
+    rotated(&server, &owner, &active, &json!({ "overlapSeconds": 0 })).await;
+    assert_eq!(census(&server, &owner).await, [5, 5, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_retired_and_deleted_keys_are_kept_the_oldest_give_way() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (mut key, mut pem) = server.mint(&owner).await;
+    register_all(&server, &owner, &pem, 0..1).await;
+    let mut old = Vec::new();
+    for _ in 0..10 {
+        server.pass(1_000);
+        old.push(key.clone());
+        (key, pem) = rotated(&server, &owner, &key, &json!({})).await;
+        server.pass(1_000);
+        register_all(&server, &owner, &pem, 0..1).await;
+    }
+    assert_eq!(census(&server, &owner).await, [1, 0, 5, 0]);
+    assert_eq!(state(&server, &owner, &old[5]).await.0, "retired");
+    for _ in 0..15 {
+        server.pass(1_000);
+        let (key, _) = server.mint(&owner).await;
+        server.call_as(&owner, Method::DELETE, &keys_of(&owner, &format!("/{key}")), None).await;
+    }
+    assert_eq!(census(&server, &owner).await, [1, 0, 5, 10]);
+    // All that verified can come back after the deletion of all.
+    for _ in 0..4 {
+        server.mint(&owner).await;
+    }
+    for key in super::all(&server, &owner).await.iter().filter(|key| key["state"] == "active") {
+        rotated(&server, &owner, key["id"].as_str().expect("an id"), &json!({})).await;
+    }
+    let before: Vec<_> = super::all(&server, &owner).await;
+    let verifying = before.iter().filter(|key| key["state"] == "active" || key["state"] == "retiring");
+    let verifying: Vec<_> = verifying.map(|key| key["id"].as_str().expect("an id").to_owned()).collect();
+    assert_eq!(verifying.len(), 10);
+    server.pass(1_000);
+    server.call_as(&owner, Method::DELETE, &keys_of(&owner, ""), None).await;
+    for key in &verifying {
+        let path = keys_of(&owner, &format!("/{key}/restore"));
+        assert_eq!(server.call_as(&owner, Method::POST, &path, None).await.status, StatusCode::OK);
+    }
+    assert_eq!(census(&server, &owner).await[..2], [5, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_many_concurrent_rotations_of_a_key_succeeds() {
+    let server = Arc::new(Server::start().await);
+    let owner = server.owner_of("acme").await;
+    for _ in 0..5 {
+        let (key, _) = server.mint(&owner).await;
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let (server, owner, key) = (Arc::clone(&server), owner.clone(), key.clone());
+                tokio::spawn(async move { rotate(&server, &owner, &key, &json!({})).await })
+            })
+            .collect();
+        let mut made = 0;
+        for call in calls {
+            let answer = call.await.expect("an answer");
+            if answer.status == StatusCode::OK {
+                made += 1;
+            } else {
+                assert_eq!(answer.refusal(), (409, "KEY_ALREADY_ROTATED".to_owned()));
+            }
+        }
+        assert_eq!(made, 1);
+    }
+    assert_eq!(census(&server, &owner).await, [5, 5, 0, 0]);
+}
