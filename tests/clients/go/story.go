@@ -91,6 +91,17 @@ func main() {
 	keys := must(server.OrganizationKeysAPI.ListOrganizationKeys(ada, org).Execute())
 	check(keys.Data[0].NodeKeys[0].NodeId == "203.0.113.7", "the key names its node")
 
+	// The key is rotated, and ends when the node has moved to the successor.
+	rotation := orgkeys.NewOrganizationKeyRotation()
+	rotation.SetOverlapSeconds(3600)
+	rotate := server.OrganizationKeysAPI.RotateOrganizationKey(ada, org, minted.Id).Format(orgkeys.JSON)
+	rotated := must(rotate.OrganizationKeyRotation(*rotation).Execute()).Data
+	signed = registration(rotated.GetPrivateKey(), org)
+	node = must(server.NodesAPI.RegisterNode(anybody).NodeRegistration(signed).Execute()).Data
+	check(*node.KeyId.Get() == rotated.Id, "the node stands beside the successor")
+	keys = must(server.OrganizationKeysAPI.ListOrganizationKeys(ada, org).Retired(true).Execute())
+	check(keys.Data[0].State == orgkeys.ACTIVE && keys.Data[1].State == orgkeys.RETIRED, "the old key has ended")
+
 	// A service gets an API key and has it verified.
 	asked := orgkeys.NewNewApiKeyRequest([]string{}, 0, *orgkeys.NewUserApiKey("a service", false))
 	made := must(server.APIKeysAPI.CreateApiKey(ada, org).NewApiKeyRequest(*asked).Execute()).Result

@@ -23,6 +23,8 @@ import org.openapitools.client.model.Failure;
 import org.openapitools.client.model.KeyFormat;
 import org.openapitools.client.model.NewApiKeyRequest;
 import org.openapitools.client.model.NodeRegistration;
+import org.openapitools.client.model.OrganizationKeyRotation;
+import org.openapitools.client.model.OrganizationKeyState;
 import org.openapitools.client.model.OrganizationUserInput;
 import org.openapitools.client.model.SystemEventQuery;
 import org.openapitools.client.model.UserApiKey;
@@ -101,10 +103,20 @@ class Story {
         var signed = registration(minted.getPrivateKey(), org);
         var node = new NodesApi(anybody).registerNode(signed).getData();
         check(node.getIp().equals("203.0.113.7") && node.getKeyId().equals(minted.getId()), node);
-        var nodes = new NodesApi(ada).listNodes(org, null, null);
+        var nodes = new NodesApi(ada).listNodes(org, null, null, null);
         check(nodes.getTotal() == 1 && nodes.getData().get(0).getId().equals(node.getId()), nodes);
-        var keys = orgKeys.listOrganizationKeys(org).getData();
+        var keys = orgKeys.listOrganizationKeys(org, null).getData();
         check(keys.get(0).getNodeKeys().get(0).getNodeId().equals("203.0.113.7"), keys);
+
+        // The key is rotated, and ends when the node has moved to the successor.
+        var rotation = new OrganizationKeyRotation().overlapSeconds(3600L);
+        var rotated = orgKeys.rotateOrganizationKey(org, minted.getId(), KeyFormat.JSON, rotation).getData();
+        signed = registration(rotated.getPrivateKey(), org);
+        node = new NodesApi(anybody).registerNode(signed).getData();
+        check(node.getKeyId().equals(rotated.getId()), node);
+        keys = orgKeys.listOrganizationKeys(org, true).getData();
+        check(keys.get(0).getState() == OrganizationKeyState.ACTIVE, keys);
+        check(keys.get(1).getState() == OrganizationKeyState.RETIRED, keys);
 
         // A service gets an API key and has it verified.
         var apiKeys = new ApiKeysApi(ada);

@@ -9,7 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from orgkeys_client import AuthenticatedClient, Client
 from orgkeys_client.api.api_keys import create_api_key, delete_api_key, verify_api_key
 from orgkeys_client.api.nodes import list_nodes, register_node
-from orgkeys_client.api.organization_keys import create_organization_key, delete_organization_keys, list_organization_keys
+from orgkeys_client.api.organization_keys import (
+    create_organization_key,
+    delete_organization_keys,
+    list_organization_keys,
+    rotate_organization_key,
+)
 from orgkeys_client.api.people import create_user, get_profile
 from orgkeys_client.api.sessions import login_user
 from orgkeys_client.api.system_events import list_system_events
@@ -29,7 +34,10 @@ from orgkeys_client.models import (
     NodeList,
     NodeRegistration,
     OrganizationKeyList,
+    OrganizationKeyRotation,
+    OrganizationKeyState,
     ProfileAnswer,
+    RotatedOrgKeyAnswer,
     SystemEventPage,
     SystemEventQuery,
     UserApiKey,
@@ -81,6 +89,16 @@ nodes = expect(NodeList, list_nodes.sync(org, client=ada))
 assert (nodes.total, nodes.data[0].id) == (1, node.id)
 keys = expect(OrganizationKeyList, list_organization_keys.sync(org, client=ada)).data
 assert [beside.node_id for beside in keys[0].node_keys] == ["203.0.113.7"]
+
+# The key is rotated, and ends when the node has moved to the successor.
+rotation = OrganizationKeyRotation(overlap_seconds=3600)
+answer = rotate_organization_key.sync(org, minted.id, client=ada, body=rotation, format_=KeyFormat.JSON)
+rotated = expect(RotatedOrgKeyAnswer, answer).data
+signed = registration(serialization.load_pem_private_key(rotated.private_key.encode(), password=None))
+assert expect(NodeAnswer, register_node.sync(client=anybody, body=signed)).data.key_id == rotated.id
+keys = expect(OrganizationKeyList, list_organization_keys.sync(org, client=ada, retired=True)).data
+states = {key.id: key.state for key in keys}
+assert states == {minted.id: OrganizationKeyState.RETIRED, rotated.id: OrganizationKeyState.ACTIVE}, states
 
 # A service gets an API key and has it verified.
 asked = NewApiKeyRequest(

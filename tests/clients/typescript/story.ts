@@ -37,19 +37,32 @@ const minted = data(made);
 assert.ok(typeof minted !== "string", "JSON was asked for, not a PEM file");
 const { id: keyId, privateKey } = minted.data;
 
-function registration(): components["schemas"]["NodeRegistration"] {
+function registration(privateKey: string): components["schemas"]["NodeRegistration"] {
   const [ip, region, timestamp] = ["203.0.113.7", "eu-central-1", Math.floor(Date.now() / 1000)];
   const signature = sign("sha256", Buffer.from(`${ip}|${region}|${timestamp}`), privateKey).toString("base64");
   return { ip, region, timestamp, signature, status: "active", version: "1.0.0", id_org: org, provider: "AWS" };
 }
 
-const signed = registration();
+let signed = registration(privateKey);
 const node = data(await anybody.POST("/register", { body: signed })).data;
 assert.deepEqual([node.ip, node.keyId], ["203.0.113.7", keyId]);
 const nodes = data(await ada.GET("/organization/{orgId}/nodes", { params: { path: { orgId: org } } }));
 assert.deepEqual([nodes.total, nodes.data[0].id], [1, node.id]);
 const keys = data(await ada.GET("/organization/{idOrg}/key", { params: idOrg })).data;
-assert.deepEqual(keys[0].nodeKeys, [{ keyId, nodeId: "203.0.113.7" }]);
+assert.deepEqual(keys[0].nodeKeys.map((beside) => [beside.keyId, beside.nodeId]), [[keyId, "203.0.113.7"]]);
+
+// The key is rotated, and ends when the node has moved to the successor.
+const rotated = data(
+  await ada.POST("/organization/{idOrg}/key/{idKey}/rotate", {
+    params: { path: { idOrg: org, idKey: keyId }, query: { format: "json" } },
+    body: { overlapSeconds: 3600 },
+  }),
+);
+assert.ok(typeof rotated !== "string", "JSON was asked for, not a PEM file");
+signed = registration(rotated.data.privateKey!);
+assert.equal(data(await anybody.POST("/register", { body: signed })).data.keyId, rotated.data.id);
+const all = data(await ada.GET("/organization/{idOrg}/key", { params: { ...idOrg, query: { retired: true } } })).data;
+assert.deepEqual(all.map((key) => [key.id, key.state]), [[rotated.data.id, "active"], [keyId, "retired"]]);
 
 // A service gets an API key and has it verified.
 const organizationId = { path: { organizationId: org } };

@@ -65,10 +65,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signed = registration(&minted.private_key, &org);
     let node = anybody.register_node(&signed).await?.into_inner().data;
     assert_eq!((node.ip.as_str(), node.key_id.as_ref()), ("203.0.113.7", Some(&minted.id)));
-    let nodes = ada.list_nodes(&org, None, None).await?.into_inner();
+    let nodes = ada.list_nodes(&org, None, None, None).await?.into_inner();
     assert_eq!((nodes.total, &nodes.data[0].id), (1, &node.id));
-    let keys = ada.list_organization_keys(&org).await?.into_inner().data;
+    let keys = ada.list_organization_keys(&org, None).await?.into_inner().data;
     assert_eq!(keys[0].node_keys[0].node_id, "203.0.113.7");
+
+    // The key is rotated, and ends when the node has moved to the successor.
+    let rotation = OrganizationKeyRotation { overlap_seconds: Some(3_600), ..Default::default() };
+    let rotated = ada.rotate_organization_key(&org, &minted.id, Some(KeyFormat::Json), &rotation);
+    let rotated = rotated.await?.into_inner().data;
+    let signed = registration(rotated.private_key.as_deref().expect("a key"), &org);
+    let node = anybody.register_node(&signed).await?.into_inner().data;
+    assert_eq!(node.key_id.as_ref(), Some(&rotated.id));
+    let keys = ada.list_organization_keys(&org, Some(true)).await?.into_inner().data;
+    let states: Vec<_> = keys.iter().map(|key| key.state).collect();
+    assert_eq!(states, [OrganizationKeyState::Active, OrganizationKeyState::Retired]);
 
     // A service gets an API key and has it verified.
     let asked = NewApiKeyRequest {
