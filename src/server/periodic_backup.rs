@@ -1,4 +1,5 @@
 //! Makes the periodic backups when they are due, on a thread of its own.
+//! This is a task of its own and no job, because a backup takes longer than the other jobs may wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

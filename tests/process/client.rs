@@ -7,9 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::commands::certificate;
 use crate::harness::{Home, Owner, Ran, Server, mode, objects, run};
-use crate::missing::has;
 
 /// The program with a server's URL and a token in its environment.
 pub fn client(home: &Home, server: &Server, token: &str, words: &[&str]) -> Command {
@@ -191,68 +189,6 @@ fn a_secret_is_not_taken_from_the_command_line() {
     }
     let ran = home.run(&["key", "list", "--token", "okp_x"]);
     assert_eq!(ran.code, Some(2), "there is no flag for the token: {ran:?}");
-}
-
-#[test]
-fn tls_needs_a_certificate_that_is_trusted_and_for_the_name() {
-    if !has("openssl") {
-        return;
-    }
-    let home = Home::new();
-    for name in ["ours", "other"] {
-        certificate(&home, name);
-    }
-    let server = home.start_with(&mut home.serve(&["--tls-cert", "ours.crt", "--tls-key", "ours.key"]));
-    let (owner, port) = (server.owner(), server.address.port());
-    let list = |host: &str, flags: &[&str]| {
-        let url = format!("https://{host}:{port}");
-        run(home.orgkeys(&[&["key", "list", "--url", &url], flags].concat()).env("ORGKEYS_TOKEN", &owner.token))
-    };
-    for host in ["localhost", "127.0.0.1"] {
-        let ran = list(host, &["--ca", "ours.crt"]);
-        assert_eq!(ran.code, Some(0), "{host}: {ran:?}");
-    }
-    let other = list("localhost", &["--ca", "other.crt"]);
-    assert_eq!((other.code, other.stderr.contains("certificate of localhost")), (Some(8), true), "{other:?}");
-    let system = run(home
-        .orgkeys(&["key", "list", "--url", &format!("https://localhost:{port}")])
-        .env("ORGKEYS_TOKEN", &owner.token)
-        .env("SSL_CERT_FILE", home.path("other.crt")));
-    assert_eq!((system.code, system.stderr.contains("--ca")), (Some(8), true), "{system:?}");
-    let clear = run(home
-        .orgkeys(&["api", "getHealth", "--url", &format!("http://localhost:{port}")])
-        .env("HOME", home.path("")));
-    assert_eq!((clear.code, clear.stderr.contains("https://")), (Some(8), true), "{clear:?}");
-    assert_eq!(list("localhost", &["--ca", "ours.key"]).code, Some(2), "no certificate");
-    assert_eq!(list("localhost", &["--ca", "missing"]).code, Some(2));
-}
-
-#[test]
-fn a_certificate_is_trusted_for_its_names_only() {
-    if !has("openssl") {
-        return;
-    }
-    let home = Home::new();
-    certificate(&home, "ca");
-    let openssl = |words: &[&str]| {
-        let ran = run(Command::new("openssl").current_dir(home.path("")).args(words));
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-    };
-    openssl(&["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout", "s.key", "-out", "s.csr"]);
-    home.write("ext", "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n");
-    let sign = ["x509", "-req", "-in", "s.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-days", "2", "-extfile", "ext"];
-    openssl(&[&sign[..], &["-out", "s.crt"]].concat());
-    let server = home.start_with(&mut home.serve(&["--tls-cert", "s.crt", "--tls-key", "s.key"]));
-    // As an authority, and as the certificate itself.
-    for ca in ["ca.crt", "s.crt"] {
-        let ask = |host: &str| {
-            let url = format!("https://{host}:{}", server.address.port());
-            home.run(&["api", "getHealth", "--url", &url, "--ca", ca])
-        };
-        let (named, other) = (ask("localhost"), ask("127.0.0.1"));
-        assert_eq!(named.code, Some(0), "{ca}: {named:?}");
-        assert_eq!((other.code, other.stderr.contains("is not for 127.0.0.1")), (Some(8), true), "{ca}: {other:?}");
-    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod client_lost;
 mod client_output;
 mod client_sessions;
 mod client_tail;
+mod client_tls;
 mod commands;
 mod configuration;
 mod core_dumps;
