@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http_body_util::Full;
 use hyper::Response;
@@ -19,10 +21,12 @@ use poem_openapi::{OpenApi, OpenApiService};
 use tokio_util::sync::CancellationToken;
 
 use crate::Scale;
+use crate::http::Client;
 use crate::load::{self, CONNECTIONS};
+use crate::machine::median;
 use crate::program::{Program, Site};
-use crate::registrations::Signers;
-use crate::report::{Row, over_parts};
+use crate::registrations::{Signer, Signers};
+use crate::report::{self, Row, over_parts};
 use crate::writes;
 
 /// The argument that makes this program serve the hello route.
@@ -33,6 +37,9 @@ pub const HYPER: &str = "--hyper";
 
 const KEYS: usize = 5;
 const NODES: usize = 25;
+
+/// Nodes of an organization that is as large as the design provides for.
+const MANY_NODES: u32 = 5_000;
 
 /// Listing five keys with five nodes each, and the hello route.
 pub fn rows(scale: Scale) -> Vec<Row> {
@@ -62,7 +69,26 @@ pub fn rows(scale: Scale) -> Vec<Row> {
         ),
         Row::baseline("a poem-openapi hello route, 64 connections", least.text()),
         over_parts("processor time of listing keys, over its parts", list.cpu, &parts, 1.3),
+        many_nodes(&server, &org, &pems, scale),
     ]
+}
+
+/// Listing the same keys with a thousand nodes each, one call at a time.
+fn many_nodes(server: &Program, org: &str, pems: &[String], scale: Scale) -> Row {
+    let signers: Vec<Signer> = pems.iter().map(|pem| Signer::new(org, pem)).collect();
+    let count = if scale.turns > 1 { MANY_NODES } else { MANY_NODES / 50 };
+    let mut nodes = (0..count).zip((0..signers.len()).cycle());
+    load::run(server, move || nodes.next().map(|(node, key)| Rc::from(signers[key].request_now(node))));
+    let (request, end) = (server.request("GET", &format!("/organization/{org}/key")), Instant::now() + scale.time);
+    let (mut client, mut times) = (Client::new(server.address), Vec::new());
+    while Instant::now() < end {
+        let answer = client.ask(&request);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        times.push(answer.took);
+    }
+    let median = median(times);
+    let what = "list 5 keys with 5,000 nodes, one client: median";
+    Row::new(what, format!("{} ({count} nodes)", report::ms(median)), "< 25 ms", median.as_millis() < 25)
 }
 
 /// Starts the server of the hello route.
