@@ -35,11 +35,12 @@ fn objects(conn: &Connection) -> rusqlite::Result<Vec<Object>> {
     conn.prepare(sql)?.query_map([], |row| Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?]))?.collect()
 }
 
-/// Reads a column as text, even if damage made it something else.
+/// Reads a column as text. What damage made of a text differs from every text of the schema.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Null => None,
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Some(format!("bytes {}", String::from_utf8_lossy(bytes))),
         ValueRef::Integer(number) => Some(number.to_string()),
         ValueRef::Real(number) => Some(number.to_string()),
     })
