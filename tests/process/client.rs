@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use orgkeys::crypto::rsa;
+use orgkeys::server::clock;
 use serde_json::json;
 
 use crate::harness::{Home, Owner, Ran, Server, mode, objects, run};
@@ -266,7 +268,14 @@ fn a_weeks_work_needs_nothing_but_the_commands() {
     assert!(done(&["key", "restore", &key]).contains("before\tretiring"));
     assert!(done(&["key", "update", &key, "--retires", "never"]).contains("before\tactive"));
     home.write("public.pem", include_str!("../api/examples/rfc-7638.pub.pem"));
-    assert!(done(&["key", "import", "--public-key", "@public.pem", "--name", "ours"]).contains("ours\tactive\t2048"));
+    let imported = done(&["key", "import", "--public-key", "@public.pem", "--name", "ours"]);
+    assert!(imported.contains("ours\tactive\t2048"), "{imported}");
+    let pair = rsa::generate(|| clock::system().rng()).expect("a key pair");
+    home.write("next.pub.pem", rsa::public_pem(&pair.public_der));
+    let own = ["key", "rotate", &first(&imported), "--public-key", "@next.pub.pem"];
+    let refused = call(&home, &server, &owner, &[&own[..], &["--out", "none.pem"]].concat());
+    assert_eq!((refused.code, home.path("none.pem").exists()), (Some(2), false), "{refused:?}");
+    assert!(done(&own).contains(&first(&imported)));
     done(&["node", "delete", &node]);
     assert_eq!(done(&["node", "list"]), "");
     done(&["node", "activate", &node]);

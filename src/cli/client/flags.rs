@@ -137,6 +137,11 @@ impl CallFlags {
         names.iter().map(find).collect()
     }
 
+    /// Returns whether `--out` was given.
+    pub const fn has_out(&self) -> bool {
+        self.out.is_some()
+    }
+
     /// Creates the file that `--out` names.
     pub fn out_file(&self) -> Outcome<Option<OutFile>> {
         let Some(path) = self.out.as_deref() else { return Ok(None) };

@@ -67,6 +67,9 @@ pub fn run(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<
     let document = document();
     let operation = document.operation(verb.operation)?;
     let mut values = values(verb, matches)?;
+    if has_own_key(verb, matches) && flags.has_out() {
+        return Err(Failure::usage("the server makes no private key for your own --public-key: leave out --out"));
+    }
     if let Shows::List(columns) = verb.shows {
         flags.chosen(columns, |column| *column)?;
     }
@@ -93,6 +96,11 @@ pub fn run(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<
         };
         show(&flags, verb, matches, found, out.take())
     })
+}
+
+/// Returns whether the caller brings the public key of what is made, so that the answer contains no private key.
+fn has_own_key(verb: &Verb, matches: &ArgMatches) -> bool {
+    verb.inputs.iter().any(|input| input.field == "publicKey" && matches.contains_id(input.name))
 }
 
 fn text<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
@@ -208,6 +216,9 @@ fn show(flags: &CallFlags, verb: &Verb, matches: &ArgMatches, found: Value, out:
             let is_valid = found[field] == true;
             output::show(format, &[found], columns, false)?;
             return Ok(if is_valid { Exit::Done } else { Exit::Refused });
+        }
+        Shows::Secret { columns, .. } if has_own_key(verb, matches) => {
+            output::show(format, &rows::rows(&found), columns, false)?;
         }
         Shows::Secret { pointer, what, columns } => show_secret(format, found, pointer, what, columns, out)?,
         Shows::Message => match format {

@@ -72,6 +72,16 @@ pub const KEY: &[Verb] = &[
             },
             RETIRE_UNUSED,
             option("name", "The successor's name; by default that of the old key", "name", Given::Optional),
+            Input {
+                reads: Reads::File,
+                ..option(
+                    "public-key",
+                    "Your own public key as the successor, in PEM: @FILE, or @- for standard input. By default the server \
+                     generates a key pair",
+                    "publicKey",
+                    Given::Optional,
+                )
+            },
         ],
         fixed: &[("format", "json")],
         shows: Shows::Secret {
