@@ -82,7 +82,7 @@ fn help_shows_only_what_the_command_uses() {
         (&["audit", "export"], &["config", "database", "help", "out"]),
         (&["user", "list"], &[&CALL[..], &["columns"]].concat()),
         (&["user", "role"], &CALL),
-        (&["key", "list"], &[&CALL[..], &["columns"]].concat()),
+        (&["key", "list"], &[&CALL[..], &["columns", "retired"]].concat()),
         (&["audit", "list"], &[&CALL[..], &["columns", "after", "limit"]].concat()),
         (&["api", "getHealth"], &[&CALL[..], &["out", "include"]].concat()),
         (&["login"], &["help", "url", "profile", "ca", "email", "token-command"]),

@@ -9,10 +9,11 @@ use crate::harness::{Identity, Server};
 use crate::openapi::operations;
 
 /// Limits that are not enforced by a 400, each with the reason: operation, field.
-const OTHERWISE: [(&str, &str); 6] = [
+const OTHERWISE: [(&str, &str); 7] = [
     // A malformed id names no organization.
     ("registerNode", "id_org"),
     ("unregisterNode", "id_org"),
+    ("fetchSecrets", "id_org"),
     // An impossible number names no key.
     ("updateApiKey", "id"),
     ("updateProjectApiKey", "id"),

@@ -9,12 +9,13 @@ use crate::harness::{Answer, Identity, Server, with_body};
 use crate::openapi::{operations, walk};
 
 /// Inputs of type string that are no texts for people.
-const NO_TEXT: [&str; 27] = [
+const NO_TEXT: [&str; 28] = [
     // Secrets, which are compared and never shown.
     "apiKey",
     "currentPassword",
     "password",
     "refreshToken",
+    "text",
     "token",
     // Ids, which are found or not.
     "id_org",

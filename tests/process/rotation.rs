@@ -1,7 +1,7 @@
 //! A key is rotated completely or not at all.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -21,7 +21,9 @@ fn a_key_has_its_successor_or_none_after_100_kills() {
     let owner = server.owner();
     let begun = Instant::now();
     let (first, _) = server.mint(&owner);
-    let usual = u64::try_from(begun.elapsed().as_millis()).expect("milliseconds");
+    // Generating the key takes most of the time of a call. How long that is depends on what else runs, so the longest
+    // time before a kill follows from what came of the kills before: about half of the rotations are interrupted.
+    let mut longest = begun.elapsed() * 2;
     let (mut active, mut rotated) = (first, 0);
     let mut rng = StdRng::seed_from_u64(7);
     for cycle in 0..100 {
@@ -29,8 +31,7 @@ fn a_key_has_its_successor_or_none_after_100_kills() {
         let path = format!("/organization/{}/key/{active}/rotate", owner.org);
         let body = json!({ "overlapSeconds": 60 * i64::from(cycle % 2) });
         let caller = thread::spawn(move || call(address, "POST", &path, Some(&token), Some(&body)));
-        // Generating the key takes most of the time of a call.
-        thread::sleep(Duration::from_millis(rng.random_range(0..usual * 3)));
+        thread::sleep(longest.mul_f64(rng.random_range(0.0..1.0)));
         server.kill();
         let answered = caller.join().expect("it called").ok();
         server = home.start();
@@ -43,8 +44,10 @@ fn a_key_has_its_successor_or_none_after_100_kills() {
         }
         if id == active {
             assert_eq!((&key["successorId"], &key["retireAt"]), (&Value::Null, &Value::Null), "cycle {cycle}");
+            longest = longest.mul_f64(1.25);
             continue;
         }
+        longest = longest.mul_f64(0.8);
         rotated += 1;
         let old = found.iter().find(|key| key["id"] == json!(active)).expect("the predecessor");
         assert_eq!(old["successorId"], json!(id), "cycle {cycle}: {old}");
@@ -56,7 +59,7 @@ fn a_key_has_its_successor_or_none_after_100_kills() {
             assert_eq!(server.call_as(&owner, "DELETE", &path).status, 200);
         }
     }
-    assert!(rotated > 0 && rotated < 100, "{rotated} of 100 rotations were not interrupted");
+    assert!((20..=80).contains(&rotated), "{rotated} of 100 rotations were not interrupted");
     assert_eq!(server.stop().0, Some(0));
     home.done(&["audit", "verify"]);
 }

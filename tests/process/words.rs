@@ -61,7 +61,8 @@ fn sign_reads_keys_in_lines_of_any_length_and_says_what_is_wrong_with_others() {
     for words in [
         "genrsa -out key.pem 2048",
         "genrsa -out small.pem 1024",
-        "genrsa -out large.pem 3072",
+        "genrsa -out odd.pem 2056",
+        "genrsa -out imported.pem 3072",
         "pkey -in key.pem -aes128 -passout pass:secret -out encrypted.pem",
         "rsa -in key.pem -traditional -aes128 -passout pass:secret -out encrypted-pkcs1.pem",
         "rsa -in key.pem -pubout -out public.pem",
@@ -73,13 +74,14 @@ fn sign_reads_keys_in_lines_of_any_length_and_says_what_is_wrong_with_others() {
     }
     let sign = |key| home.done(&["sign", "--key", key, "--ip", "a", "--region", "b", "--timestamp", "1705314600"]);
     let signed = sign("key.pem");
+    sign("imported.pem");
     for width in [76, 10_000] {
         rewrap(&home, width);
         assert_eq!(sign("wide.pem"), signed, "{width}");
     }
     for (key, expected) in [
-        ("small.pem", "small.pem: the private key has 1024 bits: organization keys have 2048"),
-        ("large.pem", "large.pem: the private key has 3072 bits: organization keys have 2048"),
+        ("small.pem", "small.pem: the private key has 1024 bits: organization keys have 2048, 3072 or 4096"),
+        ("odd.pem", "odd.pem: the private key has 2056 bits: organization keys have 2048, 3072 or 4096"),
         ("encrypted.pem", "encrypted.pem: the private key is encrypted with a passphrase"),
         ("encrypted-pkcs1.pem", "encrypted-pkcs1.pem: the private key is encrypted with a passphrase"),
         ("public.pem", "public.pem: the file contains a public key, but no private key"),
