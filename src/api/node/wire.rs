@@ -212,8 +212,7 @@ fn signed_call(
 
 /// Returns the warning that the key of a registration ends.
 pub(super) fn retiring(key: OrgKeyId, ends: Time) -> NodeWarning {
-    let message =
-        format!("The key {key} that made this signature is refused from {ends} on: sign with its successor");
+    let message = format!("The key {key} that made this signature is refused from {ends} on: sign with its successor");
     NodeWarning { code: "KEY_RETIRING".to_owned(), message, at: Timestamp(ends) }
 }
 
