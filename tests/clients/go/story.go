@@ -138,6 +138,6 @@ func main() {
 	verdict = must(question.Execute()).Result
 	check(!verdict.Valid && verdict.Code == "NOT_FOUND", "a deleted key is refused")
 	done := must(server.OrganizationKeysAPI.DeleteOrganizationKeys(ada, org).Execute())
-	check(done.Message == "Successfully deleted 1 organization key(s)", done.Message)
+	check(done.Message == "Successfully deleted 2 organization key(s)", done.Message)
 	fmt.Println("go: the scenario passed")
 }

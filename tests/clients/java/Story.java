@@ -151,7 +151,7 @@ class Story {
         verdict = apiKeys.verifyApiKey(question).getResult();
         check(!verdict.getValid() && verdict.getCode().equals("NOT_FOUND"), verdict);
         var done = orgKeys.deleteOrganizationKeys(org);
-        check(done.getMessage().equals("Successfully deleted 1 organization key(s)"), done);
+        check(done.getMessage().equals("Successfully deleted 2 organization key(s)"), done);
         System.out.println("java: the scenario passed");
     }
 }

@@ -131,5 +131,5 @@ delete_api_key.sync(org, str(made.id), client=ada)
 verdict = expect(ApiKeyVerificationAnswer, verify_api_key.sync(client=ada, body=question)).result
 assert (verdict.valid, verdict.code) == (False, "NOT_FOUND")
 done = expect(Done, delete_organization_keys.sync(org, client=ada))
-assert done.message == "Successfully deleted 1 organization key(s)"
+assert done.message == "Successfully deleted 2 organization key(s)"
 print("python: the scenario passed")

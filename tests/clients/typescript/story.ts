@@ -101,5 +101,5 @@ data(await ada.DELETE("/api/organizations/{organizationId}/api-keys/{id}", apiKe
 verdict = await verify();
 assert.deepEqual([verdict.valid, verdict.code], [false, "NOT_FOUND"]);
 const done = data(await ada.DELETE("/organization/{idOrg}/key", { params: idOrg }));
-assert.equal(done.message, "Successfully deleted 1 organization key(s)");
+assert.equal(done.message, "Successfully deleted 2 organization key(s)");
 console.log("typescript: the scenario passed");

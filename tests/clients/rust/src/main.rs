@@ -122,7 +122,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let verdict = ada.verify_api_key(&question).await?.into_inner().result;
     assert_eq!((verdict.valid, verdict.code.as_str()), (false, "NOT_FOUND"));
     let done = ada.delete_organization_keys(&org).await?.into_inner();
-    assert_eq!(done.message, "Successfully deleted 1 organization key(s)");
+    assert_eq!(done.message, "Successfully deleted 2 organization key(s)");
     println!("rust: the scenario passed");
     Ok(())
 }
