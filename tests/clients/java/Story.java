@@ -112,8 +112,8 @@ class Story {
         // The key is rotated, and ends when the node has moved to the successor.
         var rotation = new OrganizationKeyRotation().overlapSeconds(3600L);
         var rotated = orgKeys.rotateOrganizationKey(org, minted.getId(), KeyFormat.JSON, rotation).getData();
-        signed = registration(rotated.getPrivateKey(), org);
-        node = new NodesApi(anybody).registerNode(signed).getData();
+        var signedAnew = registration(rotated.getPrivateKey(), org);
+        node = new NodesApi(anybody).registerNode(signedAnew).getData();
         check(node.getKeyId().equals(rotated.getId()), node);
         keys = orgKeys.listOrganizationKeys(org, true).getData();
         check(keys.get(0).getState() == OrganizationKeyState.ACTIVE, keys);
@@ -136,7 +136,7 @@ class Story {
         check(seen.containsAll(List.of("user created", "orgkey created", "flashbacknode created", "apikey created")), seen);
 
         // Three refusals, read through their types.
-        var replayed = refusal(Failure.class, () -> new NodesApi(anybody).registerNode(signed));
+        var replayed = refusal(Failure.class, () -> new NodesApi(anybody).registerNode(signedAnew));
         check(replayed.getErrorCode().equals("SIGNATURE_REPLAYED"), replayed);
         check(replayed.getErrorMessage().toLowerCase().contains("sign"), replayed);
         var wrong = new Credentials().email("ada@example.org").password("not that one at all");
