@@ -165,6 +165,8 @@ fn a_file_that_cannot_be_opened_is_named() {
         fails(&home, &[command, &["--database", "words/x.db"]].concat(), "words/x.db: Not a directory");
     }
     fails(&home, &["serve", "--database", "words/x.db"], "words/x.db.lock: Not a directory");
+    std::fs::create_dir(home.path("folder")).expect("a folder");
+    fails(&home, &["serve", "--database", "folder"], "folder is a directory: name a file");
     fails(&home, &["restore", "words/x.db", "--database", "new.db"], "words/x.db: Not a directory");
     fails(&home, &["backup", "words/copy.db"], "words/copy.db: Not a directory");
     fails(&home, &["audit", "export", "--out", "words/log"], "words/log: Not a directory");
