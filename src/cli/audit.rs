@@ -80,7 +80,7 @@ fn print_export(database: &Path, out: impl Write) -> Result<(), CommandError> {
 /// Exports the log to a file that does not exist yet.
 fn export_to(database: &Path, file: &Path) -> Result<(), CommandError> {
     files::refuse_reserved(file)?;
-    if file.try_exists()? {
+    if files::exists(file)? {
         return Err(CommandError::new(format!("{} exists already: name another file", file.display())));
     }
     let (draft, target) = Unfinished::create_for(file)?;

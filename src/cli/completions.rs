@@ -93,7 +93,7 @@ fn pages(command: &Command) -> Result<Vec<(String, String)>, CommandError> {
 
 /// Refuses to replace a file that is not one of our manual pages.
 fn refuse_foreign(path: &Path) -> Result<(), CommandError> {
-    if !path.try_exists()? {
+    if !files::exists(path)? {
         return Ok(());
     }
     let mut head = Vec::new();

@@ -38,9 +38,9 @@ fn system() -> Outcome<ClientConfig> {
 
 fn named(path: &Path) -> Outcome<ClientConfig> {
     let wrong = |why: &str| Failure::usage(format!("--ca {}: {why}", path.display()));
-    let unreadable = |_| wrong("the file cannot be read as certificates in PEM");
-    let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    let file = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+    let certificates = CertificateDer::pem_slice_iter(&file).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|_| wrong("the file cannot be read as certificates in PEM"))?;
     if certificates.is_empty() {
         return Err(wrong("the file contains no certificate in PEM"));
     }

@@ -32,6 +32,14 @@ pub struct Tls {
 /// The modification time and the length of each of the two files.
 type Files = [Option<(SystemTime, u64)>; 2];
 
+/// What the task that watches the files knows of them.
+struct Watcher {
+    tls: Tls,
+    /// The state of the files that are in use.
+    files: Files,
+    logged: LoggedProblem,
+}
+
 /// The problem that was last logged, and the state of the files that have it.
 #[derive(Default)]
 struct LoggedProblem(Option<(Files, String)>);
@@ -98,32 +106,48 @@ impl Tls {
     /// Checks the files until `stop` and reloads them when they change, or when somebody asks for it. A pair that cannot
     /// be used is ignored.
     pub async fn watch(self, stop: CancellationToken) {
-        let mut files = self.files;
-        let mut logged = LoggedProblem::default();
+        let asked = Arc::clone(&self.asked);
+        let mut watcher = Watcher::new(self);
         loop {
             let is_asked = tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.asked.notified() => true,
+                () = asked.notified() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
-            let now = look(&self.cert, &self.key);
-            if now == files && !is_asked {
-                continue;
-            }
-            match read(&self.cert, &self.key) {
-                Ok(config) => {
-                    *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-                    tracing::info!("the TLS certificate was reloaded");
-                    files = now;
-                    logged = LoggedProblem::default();
-                }
-                // They are read again and again, because a file may become readable without being changed.
-                Err(problem) if logged.is_new(now, &problem) || is_asked => tracing::warn!(
+            match watcher.look_again(is_asked) {
+                Some(Ok(())) => tracing::info!("the TLS certificate was reloaded"),
+                Some(Err(problem)) => tracing::warn!(
                     problem,
                     "the TLS files have changed but cannot be used; the previous certificate stays in use"
                 ),
-                Err(_) => {}
+                None => {}
             }
+        }
+    }
+}
+
+impl Watcher {
+    fn new(tls: Tls) -> Self {
+        Self { files: tls.files, logged: LoggedProblem::default(), tls }
+    }
+
+    /// Reads the files again if they have changed, or if somebody asks for it. Returns what is to be logged: that they
+    /// are in use, or why they cannot be used.
+    fn look_again(&mut self, is_asked: bool) -> Option<Result<(), String>> {
+        let Self { tls, files, logged } = self;
+        let now = look(&tls.cert, &tls.key);
+        if now == *files && !is_asked {
+            return None;
+        }
+        match read(&tls.cert, &tls.key) {
+            Ok(config) => {
+                *tls.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+                *files = now;
+                *logged = LoggedProblem::default();
+                Some(Ok(()))
+            }
+            // They are read again and again, because a file may become readable without being changed.
+            Err(problem) => (logged.is_new(now, &problem) || is_asked).then_some(Err(problem)),
         }
     }
 }
@@ -148,7 +172,34 @@ fn look(cert: &Path, key: &Path) -> Files {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use tokio_rustls::rustls::server::ResolvesServerCertUsingSni;
+
     use super::*;
+
+    #[test]
+    fn a_pair_that_cannot_be_used_is_said_once_until_it_changes_or_somebody_asks() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let resolver = Arc::new(ResolvesServerCertUsingSni::new());
+        let config = Arc::new(ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver));
+        let (files, config) = (look(&cert, &key), Arc::new(RwLock::new(config)));
+        let mut watcher = Watcher::new(Tls { cert: cert.clone(), key, config, files, asked: Arc::default() });
+        let mut says = |is_asked| watcher.look_again(is_asked).map(|told| told.expect_err("they cannot be used"));
+        assert_eq!(says(false), None, "nothing has changed");
+        let garbled = "-----BEGIN CERTIFICATE-----\nA!AA\n-----END CERTIFICATE-----\n";
+        for (text, problem) in [("nothing", "no certificate"), ("nothing else", "no certificate"), (garbled, "damaged")]
+        {
+            fs::write(&cert, text).expect("written");
+            assert!(says(false).is_some_and(|told| told.contains(problem)), "{text}");
+            for _ in 0..3 {
+                assert_eq!(says(false), None, "it was said: {text}");
+            }
+            assert!(says(true).is_some_and(|told| told.contains(problem)), "somebody asks: {text}");
+            assert_eq!(says(false), None, "it was said: {text}");
+        }
+    }
 
     #[test]
     fn a_problem_with_the_files_is_logged_once_until_it_or_the_files_change() {

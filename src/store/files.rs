@@ -132,7 +132,11 @@ pub fn is_reserved(database: &Path, path: &Path) -> bool {
 
 /// Refuses a file with several names. Each name has its own lock and log, so two servers could write the file at once.
 pub(super) fn refuse_second_name(path: &Path) -> Result<(), StoreError> {
-    let names = fs::metadata(path)?.nlink();
+    let meta = fs::metadata(path)?;
+    if meta.is_dir() {
+        return Err(StoreError::Unusable(format!("{} is a directory: name a file", path.display())));
+    }
+    let names = meta.nlink();
     if names > 1 {
         let (file, folder) = (path.display(), folder(path).display());
         return Err(StoreError::Unusable(format!(

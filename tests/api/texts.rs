@@ -143,6 +143,27 @@ async fn no_text_is_taken_that_cannot_be_seen_or_turns_the_text_around_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_email_address_contains_a_character_that_cannot_be_seen() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let inputs = inputs(&owner);
+    let addresses: Vec<&Input> = inputs.iter().filter(|input| input.name == "email").collect();
+    assert!(addresses.len() >= 2, "only {} addresses were found", addresses.len());
+    for input in addresses {
+        for c in ['\u{200b}', '\u{ad}', '\u{200d}', '\u{202e}', '\u{2069}', '\u{fe0f}', '\u{feff}', '\u{e0020}'] {
+            for email in [format!("{c}ada@example.org"), format!("a{c}da@example.org"), format!("ada@example.org{c}")] {
+                let answer = input.send(&server, &owner, &email).await;
+                let operation = &input.operation["operationId"];
+                assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{operation} takes {email:?}: {answer:?}");
+                let message = answer.json()["message"].as_str().expect("a message").to_owned();
+                let told = message.contains("email must not contain ") && !message.contains(c);
+                assert!(told, "{operation} {email:?}: {message}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn texts_of_every_language_are_taken() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;

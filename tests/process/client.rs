@@ -7,6 +7,7 @@ use std::process::Command;
 
 use orgkeys::crypto::rsa;
 use orgkeys::server::clock;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::harness::{Home, Owner, Ran, Server, mode, objects, run};
@@ -133,6 +134,24 @@ fn out_holds_the_secret_privately_and_never_overwrites() {
         fs::read_to_string(home.path("second.pem")).expect("a file").starts_with("-----BEGIN RSA PRIVATE KEY-----")
     );
     assert_eq!(mode(&home.path("second.pem")), 0o600);
+}
+
+#[test]
+fn an_interrupted_call_leaves_no_file_for_the_secret_behind() {
+    let home = Home::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let mut create = home.orgkeys(&["key", "create", "--out", "key.pem", "--url", &url]);
+    create.env("ORGKEYS_TOKEN", "okp_x").env("HOME", home.path(""));
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 130)] {
+        let mut child = create.spawn().expect("it runs");
+        // A server that does not answer.
+        let _connection = listener.accept().expect("a connection");
+        assert!(home.path("key.pem").exists());
+        kill_process(Pid::from_child(&child), signal).expect("signalled");
+        assert_eq!(child.wait().expect("ended").code(), Some(code));
+        assert!(home.files().is_empty(), "{:?}", home.files());
+    }
 }
 
 #[test]

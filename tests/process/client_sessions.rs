@@ -162,13 +162,13 @@ fn a_session_is_not_used_up_if_it_cannot_be_saved() {
 }
 
 /// A terminal with the program on it.
-struct Terminal {
+pub struct Terminal {
     screen: File,
-    child: Child,
+    pub child: Child,
 }
 
 impl Terminal {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&screen).expect("granted");
         unlockpt(&screen).expect("unlocked");
@@ -179,7 +179,7 @@ impl Terminal {
     }
 
     /// Reads until this text is on the screen. Returns everything that was read.
-    fn shows(&mut self, text: &str) -> String {
+    pub fn shows(&mut self, text: &str) -> String {
         let mut shown = String::new();
         let mut piece = [0; 1_024];
         while !shown.contains(text) {

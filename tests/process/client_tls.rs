@@ -37,7 +37,12 @@ fn tls_needs_a_certificate_that_is_trusted_and_for_the_name() {
         .env("HOME", home.path("")));
     assert_eq!((clear.code, clear.stderr.contains("https://")), (Some(8), true), "{clear:?}");
     assert_eq!(list("localhost", &["--ca", "ours.key"]).code, Some(2), "no certificate");
-    assert_eq!(list("localhost", &["--ca", "missing"]).code, Some(2));
+    home.write("garbled", "-----BEGIN CERTIFICATE-----\nA!AA\n-----END CERTIFICATE-----\n");
+    for (file, says) in [("missing", "No such file"), ("garbled", "cannot be read as certificates in PEM")] {
+        let ran = list("localhost", &["--ca", file]);
+        let told = ran.stderr.contains(&format!("--ca {file}: ")) && ran.stderr.contains(says);
+        assert_eq!((ran.code, told), (Some(2), true), "{ran:?}");
+    }
 }
 
 #[test]

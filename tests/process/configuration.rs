@@ -7,6 +7,7 @@ use std::{env, fs};
 use orgkeys::config::{FIELDS, Field};
 
 use crate::harness::{Home, run};
+use crate::texts::fails_to_start;
 
 const PAGE: &str = "docs/configuration.md";
 
@@ -90,7 +91,7 @@ fn a_web_origin_that_would_never_match_is_refused_at_the_start() {
             "has an origin that is not written as browsers send it: write https://app.example.org, and nothing after it",
         ),
     ] {
-        let ran = home.run(&["serve", "--listen", "127.0.0.1:0", "--cors-origins", origins]);
+        let ran = fails_to_start(&home, &["--cors-origins", origins]);
         let expected = format!("orgkeys: cors_origins {sentence} (set by flag)");
         assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.trim_end()), (Some(1), "", expected.as_str()));
     }
@@ -111,4 +112,13 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
     home.write("orgkeys.toml", "readers = 7\n");
     let ran = run(home.orgkeys(&["config", "--config", "orgkeys.toml"]).env("ORGKEYS_READERS", ""));
     assert!(ran.stdout.lines().any(|line| line.starts_with("readers           7 ")), "{ran:?}");
+    // A call goes to the server on this machine, as its administrator.
+    let (server, _) = home.first_start();
+    let mut list = home.orgkeys(&["key", "list", "-o", "json"]);
+    for variable in ["ORGKEYS_URL", "ORGKEYS_TOKEN", "ORGKEYS_TOKEN_FILE", "XDG_CONFIG_HOME"] {
+        list.env(variable, "");
+    }
+    let ran = run(&mut list);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "[]\n", ""), "{ran:?}");
+    assert_eq!(server.stop().0, Some(0));
 }

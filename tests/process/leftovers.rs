@@ -1,13 +1,16 @@
 //! Interrupted commands: a signal leaves nothing behind, and what `kill -9` leaves is removed by the next command.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write, pipe};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Home, integrity, sqlite};
+use crate::harness::{Home, PATIENCE, integrity, sqlite};
 
 /// A stopped server's database of 60 MB, so that a copy takes a while.
 pub fn large() -> Home {
@@ -148,4 +151,100 @@ fn reading_commands_are_interrupted_without_a_trace() {
         child.wait().expect("ended");
         assert_eq!(home.files(), before, "{words:?}");
     }
+}
+
+/// A pipe with a name, which holds whoever opens it until somebody opens its other end.
+pub fn named_pipe(home: &Home, name: &str) {
+    let made = Command::new("mkfifo").arg(home.path(name)).status().expect("it runs");
+    assert!(made.success());
+}
+
+/// Sends a signal to a command that waits for something. Returns its exit code, or the number of the signal that ended
+/// it, and its last words.
+fn ended(child: Child, signal: Signal) -> (i32, String) {
+    kill_process(Pid::from_child(&child), signal).expect("signalled");
+    let output = child.wait_with_output().expect("ended");
+    let code = output.status.code().or(output.status.signal()).expect("a code");
+    (code, String::from_utf8(output.stderr).expect("text"))
+}
+
+#[test]
+fn a_reading_command_that_is_interrupted_says_so() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    // More entries than a pipe holds.
+    for _ in 0..200 {
+        assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    }
+    assert_eq!(server.stop().0, Some(0));
+    named_pipe(&home, "pipe");
+    let before = home.files();
+    let told = "orgkeys: interrupted: no unfinished file is left behind\n";
+    for words in [&["audit", "verify", "--file", "pipe"][..], &["doctor", "--tls-cert", "pipe", "--tls-key", "pipe"]] {
+        let child = start(&home, words);
+        // It is open once the command reads it.
+        let pipe = File::options().write(true).open(home.path("pipe")).expect("a pipe");
+        assert_eq!(ended(child, Signal::INT), (130, told.to_owned()), "{words:?}");
+        drop(pipe);
+        assert_eq!(home.files(), before, "{words:?}");
+    }
+    let mut export = home.orgkeys(&["audit", "export"]);
+    let mut child = export.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout.read_exact(&mut [0]).expect("the beginning");
+    assert_eq!(ended(child, Signal::INT), (130, told.to_owned()), "the export");
+    assert_eq!(home.files(), before);
+}
+
+#[test]
+fn a_command_that_was_started_to_survive_its_terminal_survives_it() {
+    let home = large();
+    let draft = home.path("copy.db.orgkeys-draft");
+    let program = env!("CARGO_BIN_EXE_orgkeys");
+    let survived = (0..20).any(|_| {
+        // As `nohup` does.
+        let mut shell = Command::new("sh");
+        shell.current_dir(home.path("")).args(["-c", &format!("trap '' HUP; exec '{program}' backup copy.db")]);
+        let mut child = start_with(&mut shell, Stdio::piped());
+        while !draft.exists() && child.try_wait().expect("a child").is_none() {
+            std::hint::spin_loop();
+        }
+        let was_running = child.try_wait().expect("a child").is_none();
+        if was_running {
+            kill_process(Pid::from_child(&child), Signal::HUP).expect("signalled");
+        }
+        let output = child.wait_with_output().expect("ended");
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+        assert_eq!(integrity(&home.path("copy.db")), "ok");
+        fs::remove_file(home.path("copy.db")).expect("a backup");
+        was_running
+    });
+    assert!(survived, "it was never signalled");
+}
+
+#[test]
+fn a_signal_after_the_result_is_in_its_place_changes_nothing() {
+    let home = Home::new();
+    assert_eq!(home.first_start().0.stop().0, Some(0));
+    // A pipe that is full: the command has its result, and cannot report it yet.
+    let (mut reader, mut writer) = pipe().expect("a pipe");
+    let flags = fcntl_getfl(&writer).expect("flags");
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("set");
+    while matches!(writer.write(&[b'.'; 4_096]), Ok(1..)) {}
+    fcntl_setfl(&writer, flags).expect("set");
+    let mut backup = home.orgkeys(&["backup", "copy.db"]);
+    let child = backup.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().expect("it runs");
+    drop(backup);
+    let began = Instant::now();
+    while !home.path("copy.db").exists() {
+        assert!(began.elapsed() < PATIENCE, "no backup was made");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).expect("signalled");
+    let mut printed = String::new();
+    reader.read_to_string(&mut printed).expect("text");
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    assert!(printed.trim_start_matches('.').starts_with("copy.db holds the database as of "), "{printed}");
+    assert_eq!(integrity(&home.path("copy.db")), "ok");
 }

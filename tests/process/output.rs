@@ -64,7 +64,7 @@ impl Lost {
 }
 
 /// Runs a command whose output is lost.
-fn lost(home: &Home, words: &[&str], lost: Lost) -> Ran {
+pub fn lost(home: &Home, words: &[&str], lost: Lost) -> Ran {
     let mut command = home.orgkeys(words);
     let output = command.stdin(Stdio::null()).stdout(lost.stdout()).stderr(Stdio::piped()).output().expect("it runs");
     let stderr = String::from_utf8(output.stderr).expect("text");

@@ -1,9 +1,14 @@
 //! What a person at a terminal gets: progress of long work, completions, and manual pages.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client_sessions::Terminal;
 use crate::harness::{Home, run, sqlite};
+use crate::leftovers::named_pipe;
 use crate::missing::has;
 
 /// Runs a command whose standard error is a terminal. Returns its standard output, and what the terminal showed.
@@ -63,6 +68,26 @@ fn long_work_shows_its_progress_at_a_terminal_and_nowhere_else() {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{words:?}");
     }
+}
+
+#[test]
+fn an_interrupted_command_removes_its_line_from_the_terminal() {
+    let home = Home::new();
+    assert_eq!(home.first_start().0.stop().0, Some(0));
+    let export = home.done(&["audit", "export"]);
+    named_pipe(&home, "pipe");
+    let mut verify = home.orgkeys(&["audit", "verify", "--file", "pipe"]);
+    verify.env("TERM", "xterm");
+    let mut terminal = Terminal::start(verify);
+    let mut pipe = File::options().write(true).open(home.path("pipe")).expect("a pipe");
+    // The first entry; the command waits for the next one.
+    let (entry, _) = export.split_once('\n').expect("an entry");
+    writeln!(pipe, "{entry}").expect("written");
+    terminal.shows("Verifying the export");
+    kill_process(Pid::from_child(&terminal.child), Signal::INT).expect("signalled");
+    let shown = terminal.shows("no unfinished file is left behind");
+    assert_eq!(terminal.child.wait().expect("ended").code(), Some(130));
+    assert!(shown.contains("\u{1b}[2Korgkeys: interrupted: "), "the line is still there: {shown:?}");
 }
 
 /// What bash offers after these words, of which the last is being typed.

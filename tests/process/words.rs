@@ -167,8 +167,14 @@ fn a_file_that_cannot_be_opened_is_named() {
         fails(&home, &[command, &["--database", "words/x.db"]].concat(), "words/x.db: Not a directory");
     }
     fails(&home, &["serve", "--database", "words/x.db"], "words/x.db.lock: Not a directory");
+    std::fs::create_dir(home.path("folder")).expect("a folder");
+    fails(&home, &["serve", "--database", "folder"], "folder is a directory: name a file");
     fails(&home, &["restore", "words/x.db", "--database", "new.db"], "words/x.db: Not a directory");
     fails(&home, &["backup", "words/copy.db"], "words/copy.db: Not a directory");
+    fails(&home, &["audit", "export", "--out", "words/log"], "words/log: Not a directory");
+    fails(&home, &["audit", "export", "--out", "nowhere/log"], "nowhere/log");
+    fails(&home, &["man", "words"], "words/orgkeys.1: Not a directory");
+    fails(&home, &["man", "nowhere"], "nowhere/orgkeys.1");
 }
 
 #[test]
@@ -191,5 +197,9 @@ fn healthcheck_says_how_the_server_misbehaved() {
         fails(&home, &["healthcheck", "--listen", &address], expected);
     }
     server.join().expect("every reply was sent");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address").to_string();
+    fails(&home, &["healthcheck", "--listen", &address], "is not healthy: no answer within 450 ms");
+    drop(silent);
     fails(&home, &["healthcheck", "--listen", &address], "is not healthy: Connection refused");
 }
