@@ -204,7 +204,8 @@ fn a_command_that_was_started_to_survive_its_terminal_survives_it() {
     let survived = (0..20).any(|_| {
         // As `nohup` does.
         let mut shell = Command::new("sh");
-        shell.current_dir(home.path("")).args(["-c", &format!("trap '' HUP; exec '{program}' backup copy.db")]);
+        let script = format!("trap '' HUP; exec '{program}' backup copy.db");
+        shell.current_dir(home.path("")).env_clear().args(["-c", &script]);
         let mut child = start_with(&mut shell, Stdio::piped());
         while !draft.exists() && child.try_wait().expect("a child").is_none() {
             std::hint::spin_loop();
