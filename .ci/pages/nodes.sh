@@ -1,8 +1,9 @@
 replace http://127.0.0.1:3000 "http://$SERVER" "the server listens on a free port"
 serve
-# An administrator gives the node its organization's id, and the key. The token is for the page's part about secrets.
+# An administrator gives the node its organization's id, and the key. The token is for the parts about rotation and
+# secrets.
 curl -sSf -X POST "http://$SERVER/organization/$ORGANIZATION/key" -H "Authorization: Bearer $TOKEN" -o key.pem
-exec <<<"$ORGANIZATION"$'\n'"$TOKEN"
+exec <<<"$ORGANIZATION"$'\n'"$TOKEN"$'\n'"$TOKEN"
 run_commands
 
 expect '"message":"Node registered successfully".*"ip":"203\.0\.113\.7"' 2
