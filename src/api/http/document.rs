@@ -302,16 +302,23 @@ fn keep_used(schemas: &mut Map<String, Value>, paths: &Value) {
 
 /// Returns the names of all schemas that a part of the document references, directly or through other schemas.
 fn reached(schemas: &Map<String, Value>, from: &Value) -> BTreeSet<String> {
-    let (mut text, mut found) = (from.to_string(), BTreeSet::new());
-    loop {
-        let named = |name: &String| text.contains(&format!("\"#/components/schemas/{name}\""));
-        let new: Vec<_> = schemas.keys().filter(|name| !found.contains(*name) && named(name)).cloned().collect();
-        if new.is_empty() {
-            return found;
+    let (mut found, mut parts) = (BTreeSet::new(), vec![from]);
+    while let Some(part) = parts.pop() {
+        match part {
+            Value::Array(items) => parts.extend(items),
+            Value::Object(fields) => parts.extend(fields.values()),
+            Value::String(text) => {
+                let named = text.strip_prefix("#/components/schemas/").and_then(|name| schemas.get_key_value(name));
+                if let Some((name, schema)) = named
+                    && found.insert(name.clone())
+                {
+                    parts.push(schema);
+                }
+            }
+            _ => {}
         }
-        text = new.iter().map(|name| schemas[name].to_string()).collect();
-        found.extend(new);
     }
+    found
 }
 
 #[cfg(test)]
