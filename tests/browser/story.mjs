@@ -89,7 +89,7 @@ async function story(docs, token, file) {
     await docs.toggle("getOrganization");
 
     const filter = docs.page.getByLabel("Filter operations");
-    for (const [text, found] of [["rotate", ["rotateApiKey", "rotateWebhookSecret"]], ["OWN PROFILE", ["getProfile"]]]) {
+    for (const [text, found] of [["rotate", ["rotateOrganizationKey", "rotateApiKey", "rotateWebhookSecret"]], ["OWN PROFILE", ["getProfile"]]]) {
         await docs.hands.write(filter, text);
         await docs.block(all[0]).waitFor({ state: "detached" });
         assert.deepEqual(await docs.operations(), found);
