@@ -68,6 +68,20 @@ impl Lock {
     }
 }
 
+/// A process that was forked meanwhile has the same lock until it executes its program: closing the file alone would not
+/// release it.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 impl InUse {
     /// Takes the exclusive lock for a server. Commands that hold the shared lock end by themselves, so it waits for
     /// them.
@@ -148,5 +162,35 @@ fn try_lock(file: &File) -> Result<bool, StoreError> {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(StoreError::Internal(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::open;
+
+    #[test]
+    fn a_released_lock_is_free_although_a_forked_process_has_the_file() {
+        let folder = TempDir::new().expect("a folder");
+        let database = folder.path().join("orgkeys.db");
+        open::prepare(&database).expect("made");
+        let lock = Lock::take(&database).expect("free");
+        assert!(matches!(Lock::take(&database), Err(StoreError::InUse { .. })));
+        // As a fork does, this makes a second descriptor of the same open file.
+        let forked = lock.file.try_clone().expect("a descriptor");
+        drop(lock);
+        Lock::take(&database).expect("free again");
+        let served = InUse::serve(&database).expect("free");
+        let forked_too = served.file.try_clone().expect("a descriptor");
+        assert!(InUse::read(&database).expect("readable").is_none());
+        drop(served);
+        let read = InUse::read(&database).expect("readable").expect("free again");
+        let forked_while_read = read.file.try_clone().expect("a descriptor");
+        drop(read);
+        InUse::serve(&database).expect("free again");
+        drop((forked, forked_too, forked_while_read));
     }
 }
