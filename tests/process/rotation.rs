@@ -27,14 +27,14 @@ fn a_key_has_its_successor_or_none_after_100_kills() {
     // How long a call takes depends on what else runs, so the longest time before a kill follows from what came of the
     // kills before: about half of the rotations are interrupted.
     let mut longest = begun.elapsed();
-    // More than an organization has in all states.
+    // More than an organization keeps: 5 that are retired and 10 that are deleted, in turn.
     let mut public_keys = PUBLIC_KEYS.split_inclusive("-----END PUBLIC KEY-----\n").cycle().peekable();
     let (mut active, mut rotated) = (first, 0);
     let mut rng = StdRng::seed_from_u64(7);
     for cycle in 0..100 {
         let (address, token) = (server.address, owner.token.clone());
         let path = format!("/organization/{}/key/{active}/rotate", owner.org);
-        let body = json!({ "overlapSeconds": 60 * i64::from(cycle % 2), "publicKey": public_keys.peek() });
+        let body = json!({ "overlapSeconds": 60 * (rotated % 2), "publicKey": public_keys.peek() });
         let caller = thread::spawn(move || call(address, "POST", &path, Some(&token), Some(&body)));
         thread::sleep(longest.mul_f64(rng.random_range(0.0..1.0)));
         server.kill();
