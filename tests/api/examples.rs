@@ -3,11 +3,11 @@
 mod names;
 mod people;
 mod program;
+mod refusals;
 mod story;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::{env, fs};
 
 use ::rsa::PrivateKey;
@@ -20,14 +20,13 @@ use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::crypto::rsa;
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::role::Role;
-
 use rusqlite::Connection;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use self::names::Names;
 use self::story::{ADAS_TOKEN, BOBS_TOKEN, KEY, LESSER_KEY, ORG, Shows, Step};
-use crate::harness::{Answer, Identity, Server, blocking, raw, sign, with_body};
+use crate::harness::{Answer, Server, blocking, raw, sign, with_body};
 use crate::openapi::operations;
 use crate::outbox::carry;
 use crate::stream::Reader;
@@ -230,7 +229,7 @@ fn shown(media: &str, answer: &Answer) -> Option<String> {
 async fn told() -> Value {
     let mut world = World::new().await;
     world.play().await;
-    let mut refusals = json!({});
+    let mut shared = json!({});
     let mut refused = Vec::new();
     for (family, step) in story::refused() {
         refused.push((family, world.ask(&step).await));
@@ -241,13 +240,13 @@ async fn told() -> Value {
         let request = request.body(Full::new(Bytes::from("name=x"))).expect("a request");
         refused.push((family, world.server.send(request).await));
     }
-    refused.extend(pressed().await);
+    refused.extend(refusals::pressed().await);
     let impatient = Server::with(|flags| flags.with("request_timeout", "300ms")).await;
     for (family, path) in [("plain", "/user/verify-email"), ("wrapped", "/api/api-keys/verify")] {
         let half = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{");
         refused.push((family, raw(impatient.address, half).await));
     }
-    let [plain, wrapped] = faults().await;
+    let [plain, wrapped] = refusals::faults().await;
     for (family, fault) in [("plain", plain), ("wrapped", wrapped)] {
         assert_eq!(fault.status, StatusCode::INTERNAL_SERVER_ERROR, "{fault:?}");
         refused.push((family, fault));
@@ -255,110 +254,20 @@ async fn told() -> Value {
     for (family, answer) in refused {
         let status = answer.status.as_u16();
         let status = status.to_string();
-        assert!(status.starts_with(['4', '5']) && refusals[family].get(&status).is_none(), "{family}: {answer:?}");
-        refusals[family][status] = world.names.example(answer.json());
+        assert!(status.starts_with(['4', '5']) && shared[family].get(&status).is_none(), "{family}: {answer:?}");
+        shared[family][status] = world.names.example(answer.json());
     }
     let mut examples = world.examples;
-    for (id, answer) in refused_often().await {
+    for (id, answer) in refusals::refused_often().await {
         examples[id]["answers"]["429"] = world.names.example(answer.json());
     }
-    for (id, status, answer) in worn_out().await {
+    for (id, status, answer) in refusals::worn_out().await {
         assert_eq!(answer.status.as_str(), status, "{answer:?}");
         examples[id]["answers"][status] = world.names.example(answer.json());
     }
-    examples.insert("refusals".to_owned(), refusals);
+    examples.insert("refusals".to_owned(), shared);
     examples.sort_keys();
     examples.into()
-}
-
-/// The responses to a caller beyond its rate limit, and on a full disk: every call records an entry.
-async fn pressed() -> Vec<(&'static str, Answer)> {
-    let hurried = Server::with(|flags| flags.with("caller_rate", "1")).await;
-    let full = Server::start().await;
-    let mut answers = Vec::new();
-    for (server, status) in [(hurried, StatusCode::TOO_MANY_REQUESTS), (full, StatusCode::SERVICE_UNAVAILABLE)] {
-        let owner = server.owner_of("acme").await;
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            server.room.store(4_096, Ordering::Relaxed);
-        }
-        let paths = [("plain", format!("/organization/{}", owner.org)), ("wrapped", projects(&owner))];
-        for (family, path) in paths {
-            let mut answer = server.call_as(&owner, Method::GET, &path, None).await;
-            for _ in 0..1_000 {
-                if answer.status == status {
-                    break;
-                }
-                answer = server.call_as(&owner, Method::GET, &path, None).await;
-            }
-            assert_eq!(answer.status, status, "{path}: {answer:?}");
-            answers.push((family, answer));
-        }
-    }
-    answers
-}
-
-/// The responses to signed calls from a network that was refused too often.
-async fn refused_often() -> [(&'static str, Answer); 3] {
-    let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "1")).await;
-    let body = json!({
-        "ip": "1", "region": "1", "timestamp": 1, "status": "", "version": "", "signature": format!("{}==", "A".repeat(342)),
-    });
-    let ask = async |path| {
-        let mut answer = server.call(Method::POST, path, Some(&body)).await;
-        while answer.status != StatusCode::TOO_MANY_REQUESTS {
-            answer = server.call(Method::POST, path, Some(&body)).await;
-        }
-        answer
-    };
-    [
-        ("registerNode", ask("/register").await),
-        ("unregisterNode", ask("/unregister").await),
-        ("fetchSecrets", ask("/secrets").await),
-    ]
-}
-
-/// The responses about organization keys where few are permitted, and long after a deletion.
-async fn worn_out() -> [(&'static str, &'static str, Answer); 3] {
-    let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
-    let owner = server.owner_of("acme").await;
-    let keys = format!("/organization/{}/key", owner.org);
-    let (first, _) = server.mint(&owner).await;
-    let end = |time: &str| json!({ "retireAt": format!("2024-01-{time}.000Z") });
-    let put =
-        async |key: &str, body: Value| server.call_as(&owner, Method::PUT, &format!("{keys}/{key}"), Some(&body)).await;
-    let restore = async |key: &str| server.call_as(&owner, Method::POST, &format!("{keys}/{key}/restore"), None).await;
-    put(&first, end("31T10:30:00")).await;
-    let (second, _) = server.mint(&owner).await;
-    let full = put(&second, end("30T10:30:00")).await;
-    server.call_as(&owner, Method::DELETE, &format!("{keys}/{first}"), None).await;
-    put(&second, end("30T10:30:00")).await;
-    let taken = restore(&first).await;
-    server.pass(24 * 3_600 * 1_000);
-    let gone = restore(&first).await;
-    [
-        ("updateOrganizationKey", "409", full),
-        ("restoreOrganizationKey", "409", taken),
-        ("restoreOrganizationKey", "410", gone),
-    ]
-}
-
-/// The responses to an internal error: a table is missing.
-async fn faults() -> [Answer; 2] {
-    let server = Server::start().await;
-    let owner = server.owner_of("acme").await;
-    let database = server.database.clone();
-    blocking(move || {
-        let beside = Connection::open(database).expect("opened beside the server");
-        beside.execute_batch("ALTER TABLE org RENAME TO lost; ALTER TABLE project RENAME TO gone;").expect("broken");
-    })
-    .await;
-    let plain = server.call_as(&owner, Method::GET, &format!("/organization/{}", owner.org), None).await;
-    let wrapped = server.call_as(&owner, Method::GET, &projects(&owner), None).await;
-    [plain, wrapped]
-}
-
-fn projects(owner: &Identity) -> String {
-    format!("/api/organizations/{}/projects", owner.org)
 }
 
 #[tokio::test(flavor = "multi_thread")]
