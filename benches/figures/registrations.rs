@@ -3,10 +3,7 @@
 use std::rc::Rc;
 use std::thread;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::RSA_PKCS1_SHA256;
-use base64::prelude::{BASE64_STANDARD, Engine};
+use orgkeys::crypto::signing_key::SigningKey;
 use orgkeys::server::clock;
 
 use crate::http;
@@ -17,7 +14,7 @@ pub const NODES: u32 = 2_000;
 /// Signs the requests of the nodes of one organization.
 pub struct Signers {
     org: String,
-    keys: Vec<KeyPair>,
+    keys: Vec<SigningKey>,
     /// The first signed timestamp, in Unix seconds; each round is a second later.
     begin: i64,
 }
@@ -39,7 +36,7 @@ pub const REGION: &str = "eu-central-1";
 impl Signers {
     /// Signs with these private keys, in PKCS#1 PEM, each for the same number of nodes.
     pub fn new(org: &str, pems: &[String]) -> Self {
-        let keys = pems.iter().map(|pem| key_pair(pem));
+        let keys = pems.iter().map(|pem| signing_key(pem));
         Self { org: org.to_owned(), keys: keys.collect(), begin: clock::system().now().millis() / 1_000 }
     }
 
@@ -47,9 +44,9 @@ impl Signers {
     pub fn sign(&self, round: u32) -> Vec<Signed> {
         let timestamp = (self.begin + i64::from(round)).to_string();
         let keys = self.keys.iter().cycle();
-        let one = |(node, key): (u32, &KeyPair)| {
+        let one = |(node, key): (u32, &SigningKey)| {
             let ip = std::net::Ipv4Addr::from(0x0a00_0000 + node).to_string();
-            let signature = sign(key, &format!("{ip}|{REGION}|{timestamp}"));
+            let signature = key.sign(&format!("{ip}|{REGION}|{timestamp}")).expect("a signature");
             Signed { ip, timestamp: timestamp.clone(), signature }
         };
         (0..NODES).zip(keys).map(one).collect()
@@ -79,28 +76,26 @@ impl Signers {
 /// A key of one organization that signs during the measurement.
 pub struct Signer {
     org: String,
-    key: KeyPair,
+    key: SigningKey,
 }
 
 impl Signer {
     /// Signs with this private key, in PKCS#1 PEM.
     pub fn new(org: &str, pem: &str) -> Self {
-        Self { org: org.to_owned(), key: key_pair(pem) }
+        Self { org: org.to_owned(), key: signing_key(pem) }
     }
 
     /// Returns a node's request at this moment. Must not be called twice within a second for the same node.
     pub fn request_now(&self, node: u32) -> Vec<u8> {
         let timestamp = (clock::system().now().millis() / 1_000).to_string();
         let ip = std::net::Ipv4Addr::from(0x0a00_0000 + node).to_string();
-        let signature = sign(&self.key, &format!("{ip}|{REGION}|{timestamp}"));
+        let signature = self.key.sign(&format!("{ip}|{REGION}|{timestamp}")).expect("a signature");
         request(&self.org, &Signed { ip, timestamp, signature })
     }
 }
 
-fn key_pair(pem: &str) -> KeyPair {
-    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let der = BASE64_STANDARD.decode(body).expect("base64");
-    KeyPair::from_der(&der).expect("a private key")
+fn signing_key(pem: &str) -> SigningKey {
+    SigningKey::from_pem(pem.as_bytes()).expect("a private key")
 }
 
 fn request(org: &str, Signed { ip, timestamp, signature }: &Signed) -> Vec<u8> {
@@ -109,11 +104,4 @@ fn request(org: &str, Signed { ip, timestamp, signature }: &Signed) -> Vec<u8> {
              \"id_org\":\"{org}\",\"provider\":\"AWS\",\"status\":\"active\",\"version\":\"1.4.2\",\"nodeServices\":1}}"
     );
     http::post("/register", &[("host", "localhost")], &body)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the nodes sign; no server holds these keys")]
-fn sign(key: &KeyPair, message: &str) -> String {
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).expect("a signature");
-    BASE64_STANDARD.encode(signature)
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::CommandError;
 use super::output::say;
 use crate::config::Choices;
-use crate::crypto::signed_request::{self, Messages};
+use crate::crypto::signed_request::Messages;
+use crate::crypto::signing_key::SigningKey;
 use crate::domain::node::{SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version};
 use crate::domain::text::InvalidField;
 use crate::server::clock;
@@ -51,7 +52,8 @@ impl Sign {
         let at = SignedAt::parse(self.timestamp.as_deref().unwrap_or(&now))?;
         self.check()?;
         let messages = Messages::new(&self.ip, &self.region, &at.text, "");
-        let signature = signed_request::sign(&pem, messages.expected())
+        let signature = SigningKey::from_pem(&pem)
+            .and_then(|key| key.sign(messages.expected()))
             .map_err(|error| format!("{}: {error}", self.key.display()))?;
         say(&self.body(&at, &signature).to_string())
     }

@@ -10,4 +10,5 @@ pub mod rsa;
 pub mod sealed;
 pub mod secret;
 pub mod signed_request;
+pub mod signing_key;
 pub mod webhook_signature;

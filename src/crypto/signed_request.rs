@@ -2,17 +2,10 @@
 //! RSASSA-PKCS1-v1_5 and SHA-256.
 
 use aws_lc_rs::digest::{self, SHA256};
-use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rsa::PrivateKey;
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
-use rsa::pkcs8::DecodePrivateKey;
-use rsa::traits::PublicKeyParts;
 
-use super::pem::{self, KeyForm};
 use super::public_key::SIZES;
-use super::rsa::{KeyError, Verifier};
+use super::rsa::Verifier;
 
 /// The most bytes of a signature: those of the largest key.
 const MOST_BYTES: usize = SIZES[SIZES.len() - 1] / 8;
@@ -94,32 +87,4 @@ pub fn decode_signature(text: &str) -> Option<Signature> {
     let mut bytes = [0; MOST_BYTES + 2];
     let length = BASE64_STANDARD.decode_slice(text, &mut bytes).ok()?;
     Signature::new(&bytes[..length])
-}
-
-/// Signs `message` with the RSA private key in a PEM file. Returns standard base64 on one line.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line signs on the node's side; the server never holds a private key"
-)]
-pub fn sign(pem: &[u8], message: &str) -> Result<String, KeyError> {
-    let refused = |problem: &str| KeyError(problem.to_owned());
-    let private = match pem::private_key(pem)? {
-        (KeyForm::Pkcs1, der) => {
-            PrivateKey::from_pkcs1_der(&der).map_err(|_| refused("the private key is damaged: it is no RSA key"))
-        }
-        (KeyForm::Pkcs8, der) => {
-            PrivateKey::from_pkcs8_der(&der).map_err(|_| refused("the private key is no RSA key, or is damaged"))
-        }
-        (KeyForm::Sec1, _) => Err(refused("the private key is for elliptic curves: organization keys are RSA keys")),
-    }?;
-    if !SIZES.contains(&(private.size() * 8)) {
-        let bits = private.size() * 8;
-        return Err(KeyError(format!("the private key has {bits} bits: organization keys have 2048, 3072 or 4096")));
-    }
-    let der = private.to_pkcs1_der().map_err(|e| KeyError(e.to_string()))?;
-    let key = KeyPair::from_der(der.as_bytes()).map_err(|e| KeyError(e.to_string()))?;
-    let mut signature = vec![0; key.public_modulus_len()];
-    let rng = aws_lc_rs::rand::SystemRandom::new();
-    key.sign(&RSA_PKCS1_SHA256, &rng, message.as_bytes(), &mut signature).map_err(|e| KeyError(e.to_string()))?;
-    Ok(BASE64_STANDARD.encode(signature))
 }

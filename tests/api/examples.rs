@@ -26,9 +26,10 @@ use serde_json::{Map, Value, json};
 
 use self::names::Names;
 use self::story::{ADAS_TOKEN, BOBS_TOKEN, KEY, LESSER_KEY, ORG, Shows, Step};
-use crate::harness::{Answer, Server, blocking, raw, sign, with_body};
+use crate::harness::{Answer, Server, blocking, raw, with_body};
 use crate::openapi::operations;
 use crate::outbox::carry;
+use crate::signing::sign;
 use crate::stream::Reader;
 
 /// The private key that the examples sign with. It is public and protects nothing.

@@ -1,6 +1,7 @@
 //! A server to test, with a clock that the test controls, and identities that call it.
 
 mod http;
+mod quick_seeds;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,6 @@ use hyper_util::rt::TokioExecutor;
 use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::actions::audit;
 use orgkeys::config::{Flags, Texts, resolve};
-use orgkeys::crypto::signed_request;
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::{Clock, Time};
@@ -24,7 +24,7 @@ use orgkeys::engine::app::App;
 use orgkeys::engine::environment::Environment;
 use orgkeys::engine::system::System;
 use orgkeys::server::courier::DeliveryNotifier;
-use orgkeys::server::{Server as Running, StopReport, clock, store_options};
+use orgkeys::server::{Server as Running, StopReport, store_options};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::http::{Answer, raw, with_body};
 use crate::contract;
+use crate::signing::sign;
 
 /// When every test begins: 2024-01-15T10:30:00.000Z.
 pub const BEGIN: i64 = 1_705_314_600_000;
@@ -103,7 +104,7 @@ impl Server {
         let (database, options) = (settings.database.clone(), store_options(&settings));
         let opened = !settings.webhook_allow.is_empty();
         let room = Arc::clone(&options.room.limit);
-        let env = Environment::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
+        let env = Environment::new(Arc::clone(&clock) as Arc<dyn Clock>, quick_seeds::next);
         let server = Running::start_on(settings, options, env).await.expect("the server starts");
         // A test that permits no network for webhooks records the results of deliveries itself, or has none.
         let server = if opened { server } else { server.without_courier() };
@@ -271,11 +272,6 @@ pub fn new_api_key(name: &str, role: i64, projects: &[&str]) -> Value {
         "listProjectsId": projects, "roleId": role,
         "userApiKey": { "apiName": name, "hasExpireTime": false, "startDateTime": null, "expireDateTime": null },
     })
-}
-
-/// A signature over a message, in base64.
-pub fn sign(pem: &str, message: &str) -> String {
-    signed_request::sign(pem.as_bytes(), message).expect("a signature")
 }
 
 /// Every entry of the audit log, read from the database file.

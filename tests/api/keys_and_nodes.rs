@@ -7,7 +7,8 @@ use orgkeys::actions::admin::command::{self, Command, List};
 use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Identity, Server, blocking, registration, sign};
+use crate::harness::{Answer, Identity, Server, blocking, registration};
+use crate::signing::sign;
 
 const IP: &str = "203.0.113.7";
 

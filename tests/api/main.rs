@@ -2,6 +2,12 @@
 
 #[path = "../shared/missing.rs"]
 mod missing;
+#[path = "../shared/signing.rs"]
+mod signing;
+
+/// The program's own allocator, without the wiping: with that of the system the tests take longer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod access;
 mod access_tokens;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Identity, Server, registration, sign};
+use crate::harness::{Identity, Server, registration};
+use crate::signing::sign;
 
 /// Spellings of one IPv6 address.
 const SPELLINGS: [&str; 4] = ["2001:db8::1", "2001:DB8:0:0:0:0:0:1", "2001:0db8:0000::0001", "[2001:db8::1]"];

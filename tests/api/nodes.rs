@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, registration, sign};
+use crate::harness::{Server, registration};
+use crate::signing::sign;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_64_concurrent_copies_of_a_registration_one_is_accepted() {

@@ -12,8 +12,9 @@ use rsa::pkcs8::EncodePrivateKey;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Identity, Server, blocking, entries, registration, sign};
+use crate::harness::{Answer, Identity, Server, blocking, entries, registration};
 use crate::outbox::due;
+use crate::signing::sign;
 use crate::webhooks::Hook;
 
 const IP: &str = "203.0.113.7";

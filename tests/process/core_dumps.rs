@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
 
-use crate::harness::Home;
+use crate::harness::{Home, pause};
 
 /// An unprivileged user: `nobody`.
 const NOBODY: u32 = 65_534;
@@ -38,7 +38,7 @@ fn settled(child: &Child) -> bool {
         if is_ours() && limits(process).as_deref() == Some("0 0") {
             return true;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        pause();
     }
     false
 }

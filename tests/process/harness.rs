@@ -10,13 +10,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use orgkeys::crypto::signed_request;
 use orgkeys::domain::time::Time;
 use orgkeys::server::clock;
 use rusqlite::config::DbConfig;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::signing::sign;
 
 pub use self::http::{Answer, answer, answer_of, ask, call};
 
@@ -247,6 +248,11 @@ pub fn spawn(command: &mut Command, log: &Path) -> (Child, Receiver<String>) {
     (child, lines)
 }
 
+/// Lets other processes run between two looks at what one of them changes.
+pub fn pause() {
+    std::thread::sleep(Duration::from_millis(1));
+}
+
 /// Waits until something is there.
 pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
@@ -255,7 +261,7 @@ pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::yield_now();
+        pause();
     }
 }
 
@@ -295,7 +301,7 @@ pub fn now() -> Time {
 
 /// The body of a registration, signed with `pem` over `ip|eu-1|timestamp`.
 pub fn registration(org: &str, pem: &str, ip: &str, timestamp: i64) -> Value {
-    let signature = signed_request::sign(pem.as_bytes(), &format!("{ip}|eu-1|{timestamp}")).expect("a signature");
+    let signature = sign(pem, &format!("{ip}|eu-1|{timestamp}"));
     json!({
         "ip": ip, "region": "eu-1", "timestamp": timestamp, "signature": signature, "id_org": org,
         "provider": "AWS", "status": "active", "version": "1.4.2", "nodeServices": 1,

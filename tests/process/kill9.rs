@@ -7,16 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::RSA_PKCS1_SHA256;
-use base64::prelude::{BASE64_STANDARD, Engine};
 use orgkeys::actions::audit;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Home, Owner, Server, call, integrity, now, sqlite};
+use crate::signing::sign;
 
 const CYCLES: usize = 25;
 const CLIENTS: usize = 8;
@@ -50,7 +47,8 @@ struct Client {
 /// What all clients share.
 struct Site {
     owner: Owner,
-    signer: KeyPair,
+    /// The private key of the nodes.
+    pem: String,
 }
 
 impl Site {
@@ -58,14 +56,10 @@ impl Site {
         self.signed_at(ip, now().millis())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a node signs, with a key that is read once")]
     fn signed_at(&self, ip: &str, timestamp: i64) -> Value {
-        let mut signature = vec![0; self.signer.public_modulus_len()];
-        let message = format!("{ip}|eu|{timestamp}");
-        let rng = aws_lc_rs::rand::SystemRandom::new();
-        self.signer.sign(&RSA_PKCS1_SHA256, &rng, message.as_bytes(), &mut signature).expect("signed");
+        let signature = sign(&self.pem, &format!("{ip}|eu|{timestamp}"));
         json!({
-            "ip": ip, "region": "eu", "timestamp": timestamp, "signature": BASE64_STANDARD.encode(signature),
+            "ip": ip, "region": "eu", "timestamp": timestamp, "signature": signature,
             "id_org": self.owner.org, "status": "active", "version": "1",
         })
     }
@@ -155,8 +149,7 @@ fn acknowledged_changes_survive_25_kills_under_8_writing_clients() {
     let home = Home::new();
     let (server, owner) = home.first_start();
     let (first_key, pem) = server.mint(&owner);
-    let private = rsa::PrivateKey::from_pkcs1_pem(&pem).expect("a key").to_pkcs1_der().expect("DER");
-    let site = Arc::new(Site { owner, signer: KeyPair::from_der(private.as_bytes()).expect("a key") });
+    let site = Arc::new(Site { owner, pem });
     let mut clients: Vec<Client> = (0..CLIENTS).map(|name| Client { name, ..Client::default() }).collect();
     clients[0].keys.insert(first_key, Fate::There);
     clients[0].acknowledged.insert("org_key.create", 1);

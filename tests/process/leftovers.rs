@@ -10,7 +10,7 @@ use std::time::Instant;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Home, PATIENCE, integrity, sqlite};
+use crate::harness::{Home, PATIENCE, integrity, pause, sqlite};
 
 /// A stopped server's database of 60 MB, so that a copy takes a while.
 pub fn large() -> Home {
@@ -239,7 +239,7 @@ fn a_signal_after_the_result_is_in_its_place_changes_nothing() {
     let began = Instant::now();
     while !home.path("copy.db").exists() {
         assert!(began.elapsed() < PATIENCE, "no backup was made");
-        std::thread::yield_now();
+        pause();
     }
     kill_process(Pid::from_child(&child), Signal::INT).expect("signalled");
     let mut printed = String::new();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Owner, PATIENCE, Server, now, objects, registration};
+use crate::harness::{Home, Owner, PATIENCE, Server, now, objects, pause, registration};
 
 /// The lines of the log with this message.
 pub fn lines(home: &Home, message: &str) -> Vec<Value> {
@@ -25,7 +25,7 @@ pub fn wait_for(home: &Home, message: &str, count: usize) -> Vec<Value> {
             return found;
         }
         assert!(began.elapsed() < PATIENCE, "{}", home.log());
-        std::thread::yield_now();
+        pause();
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[path = "../shared/missing.rs"]
 mod missing;
+#[path = "../shared/signing.rs"]
+mod signing;
 
 mod admin_socket;
 mod audit;

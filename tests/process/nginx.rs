@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, Owner, Server, answer_of};
+use crate::harness::{Answer, Home, Owner, Server, answer_of, pause};
 use crate::missing::has;
 
 /// A proxy with a static file behind it.
@@ -67,7 +67,7 @@ impl Nginx {
         while UnixStream::connect(&self.socket).is_err() {
             let text = || fs::read_to_string(log).unwrap_or_default();
             assert!(begun.elapsed() < Duration::from_secs(30), "nginx does not listen: {}", text());
-            std::thread::yield_now();
+            pause();
         }
     }
 

@@ -5,14 +5,14 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::commands::certificate;
-use crate::harness::{Home, Server, run};
+use crate::harness::{Home, Server, pause, run};
 use crate::missing::has;
 
 /// Waits until the log of the servers contains a text this often.
 fn logged(home: &Home, server: &Server, text: &str, count: usize) {
     while home.log().matches(text).count() < count {
         assert!(server.is_running(), "the server ended: {}", home.log());
-        std::thread::yield_now();
+        pause();
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Answer, Home, Owner, Server, answer, integrity, sqlite};
+use crate::harness::{Answer, Home, Owner, Server, answer, integrity, pause, sqlite};
 use crate::log::lines;
 
 /// A request without its last byte, after the server has asked for the body.
@@ -146,7 +145,7 @@ fn waiting(server: &Server, owner: &Owner, holder: &rusqlite::Connection) -> Tcp
     )
     .expect("sent");
     while !metrics(server).contains("\norgkeys_writer_waiting 1\n") {
-        thread::yield_now();
+        pause();
     }
     stream
 }
@@ -175,7 +174,7 @@ fn a_request_whose_client_disconnected_is_logged_counted_and_recorded() {
     let began = Instant::now();
     while !metrics(&server).contains(counted) {
         assert!(began.elapsed() < Duration::from_mins(1), "{}", metrics(&server));
-        thread::yield_now();
+        pause();
     }
     assert_eq!(server.stop().0, Some(0));
     assert_eq!(line(&home), Some(("getProfile".to_owned(), 200)), "{}", home.log());

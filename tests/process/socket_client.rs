@@ -13,7 +13,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, PATIENCE, Ran, answer_of, objects, registration, run, spawn};
+use crate::harness::{Answer, Home, PATIENCE, Ran, answer_of, objects, pause, registration, run, spawn};
 
 /// Opens a connection to the server's socket and sends these lines, each without its end, and a body.
 fn send(home: &Home, lines: &[&str], body: &str) -> UnixStream {
@@ -179,7 +179,7 @@ fn a_tail_follows_by_the_socket_over_a_restart() {
     let (mut child, lines) = spawn(&mut tail, &home.path("tail.log"));
     let log = home.path("stderr.log");
     while !fs::read_to_string(&log).unwrap_or_default().contains("\"operation\":\"streamEvents\"") {
-        std::thread::yield_now();
+        pause();
     }
     let before = first(&home.done(&["project", "create", "before"]));
     assert_eq!(lines.recv_timeout(PATIENCE).expect("an event"), before);

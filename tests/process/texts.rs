@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Instant;
 
-use crate::harness::{Home, PATIENCE, Ran};
+use crate::harness::{Home, PATIENCE, Ran, pause};
 
 /// Texts that cannot be seen, or that change how the text around them is shown.
 const REFUSED: [&str; 5] = ["\u{200b}", "   ", "\u{3164}", "a\u{202e}b", "a\u{2069}b"];
@@ -61,7 +61,7 @@ pub fn fails_to_start(home: &Home, words: &[&str]) -> Ran {
     let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     let began = Instant::now();
     while child.try_wait().expect("a child").is_none() && began.elapsed() < PATIENCE {
-        std::thread::yield_now();
+        pause();
     }
     let _ = child.kill();
     let output = child.wait_with_output().expect("ended");

@@ -1,10 +1,14 @@
 //! A database of an earlier schema is upgraded by the first program that writes to it: completely or not at all, and with a
 //! copy of before.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
+use orgkeys::actions::audit;
+use orgkeys::domain::event::Head;
 use orgkeys::store::migrate::VERSION;
 use serde_json::Value;
 
@@ -32,10 +36,18 @@ fn check(home: &Home, before: i32, case: &str) {
     let copy = home.path(&format!("orgkeys.db.v{before}"));
     assert_eq!((version(&home.database), version(&copy)), (VERSION, before), "{case}");
     assert_eq!((integrity(&home.database).as_str(), integrity(&copy).as_str()), ("ok", "ok"), "{case}");
+    let heads: Vec<Head> = fs::read_to_string(home.path("heads")).expect("heads").lines().map(head).collect();
+    assert!(!heads.is_empty());
     for database in [&home.database, &copy] {
-        let database = database.display().to_string();
-        home.done(&["audit", "verify", "--head", "heads", "--database", &database]);
+        audit::verify(database, &heads).unwrap_or_else(|error| panic!("{case}: {}: {error:?}", database.display()));
     }
+}
+
+/// A line of `orgkeys audit head`.
+fn head(line: &str) -> Head {
+    let mut fields = line.split(' ');
+    let mut next = || fields.next().expect("a field").to_owned();
+    Head { org: next(), seq: next().parse().expect("a number"), hash: next() }
 }
 
 /// Compiles the library that kills the program into which it is preloaded.
@@ -75,28 +87,39 @@ fn the_first_start_upgrades_keeps_a_copy_and_records_it() {
 
 #[test]
 fn an_upgrade_that_is_killed_at_any_step_happens_at_the_next_start() {
+    // Most of the time goes by in waiting for the disk.
+    const AT_ONCE: usize = 4;
     let library_home = Home::new();
-    let library = library(&library_home);
-    for (fixture, before) in earlier() {
-        let mut killed = 0;
-        for at in 1.. {
-            let home = fixture.home();
-            let mut writes = home.orgkeys(&WRITES);
-            writes.env("LD_PRELOAD", &library).env("KILL_AT", at.to_string()).stdin(Stdio::null());
-            let output = writes.output().expect("it runs");
-            if output.status.signal() != Some(9) {
-                assert!(output.status.success(), "{at}: {output:?}");
-                check(&home, before, "not killed");
-                break;
-            }
-            killed += 1;
-            let found = version_of_copy(&home);
-            assert!(found == before || found == VERSION, "{at}: version {found}");
-            home.done(&WRITES);
-            check(&home, before, &format!("killed at call {at}"));
-        }
+    let library = &library(&library_home);
+    for (fixture, before) in &earlier() {
+        let killed: usize = thread::scope(|scope| {
+            let turns =
+                (1..=AT_ONCE).map(|first| scope.spawn(move || kills(fixture, *before, library, first, AT_ONCE)));
+            turns.collect::<Vec<_>>().into_iter().map(|turn| turn.join().expect("upgraded")).sum()
+        });
         assert!(killed > 20, "it was killed at {killed} calls only");
     }
+}
+
+/// Kills an upgrade at its `first` call and at every `step`-th after it, each in a fresh database, and upgrades again.
+/// Returns the number of kills.
+fn kills(fixture: &Fixture, before: i32, library: &Path, first: usize, step: usize) -> usize {
+    for (killed, at) in (first..).step_by(step).enumerate() {
+        let home = fixture.home();
+        let mut writes = home.orgkeys(&WRITES);
+        writes.env("LD_PRELOAD", library).env("KILL_AT", at.to_string()).stdin(Stdio::null());
+        let output = writes.output().expect("it runs");
+        if output.status.signal() != Some(9) {
+            assert!(output.status.success(), "{at}: {output:?}");
+            check(&home, before, "not killed");
+            return killed;
+        }
+        let found = version_of_copy(&home);
+        assert!(found == before || found == VERSION, "{at}: version {found}");
+        home.done(&WRITES);
+        check(&home, before, &format!("killed at call {at}"));
+    }
+    unreachable!("every upgrade makes its last call")
 }
 
 /// The version of a database as a killed process left it, read in a copy, since reading it with its log changes the files.
@@ -105,7 +128,7 @@ fn version_of_copy(home: &Home) -> i32 {
     for suffix in ["", "-wal"] {
         let from = home.path(&format!("orgkeys.db{suffix}"));
         if from.exists() {
-            std::fs::copy(from, other.path(&format!("orgkeys.db{suffix}"))).expect("copied");
+            fs::copy(from, other.path(&format!("orgkeys.db{suffix}"))).expect("copied");
         }
     }
     version(&other.database)

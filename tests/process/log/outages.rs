@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{lines, wait_for};
-use crate::harness::{Home, PATIENCE};
+use crate::harness::{Home, PATIENCE, pause};
 
 /// A part of the URL, which must not be logged.
 const PATH: &str = "hooks/T024BE7LD/a-secret-in-the-path";
@@ -44,7 +44,7 @@ impl Receiver {
         let began = Instant::now();
         while self.answered.load(Ordering::SeqCst) < count {
             assert!(began.elapsed() < PATIENCE, "{count} attempts do not come");
-            thread::yield_now();
+            pause();
         }
     }
 }
