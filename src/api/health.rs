@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::Group;
 use super::http::bridge::blocking;
+use super::http::console;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::metrics::Metrics;
@@ -42,10 +43,10 @@ enum Root {
     /// The server's name and version.
     #[oai(status = 200)]
     Here(Json<Done>),
-    /// Redirect to the API documentation.
+    /// Redirect to the console.
     #[oai(status = 302)]
-    Docs(
-        /// Always `/docs`.
+    Console(
+        /// Always `console/`.
         #[oai(header = "Location")]
         String,
     ),
@@ -59,15 +60,15 @@ type MetricsFail = ApiError<{ status::WRITES_NOTHING | status::UNAUTHORIZED }>;
 impl ServerApi {
     /// Get the server's name and version
     ///
-    /// Browsers, which send `Accept: text/html`, are redirected to `/docs`.
+    /// Browsers, which send `Accept: text/html`, are redirected to the console.
     ///
     /// Responses:
     /// - 200: The message is the server's name and version.
-    /// - 302: Redirect to the API documentation, for browsers.
+    /// - 302: Redirect to the console, for browsers.
     #[oai(path = "/", method = "get", operation_id = "getServer")]
     async fn root(&self, request: &Request) -> Result<Root, HealthFail> {
         if request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) {
-            return Ok(Root::Docs("/docs".to_owned()));
+            return Ok(Root::Console(console::LOCATION.to_owned()));
         }
         Ok(Root::Here(Json(Done::because(concat!("orgkeys ", env!("CARGO_PKG_VERSION"))))))
     }

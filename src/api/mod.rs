@@ -163,7 +163,7 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         health::ServerApi::new(Arc::clone(app), Arc::clone(&config.metrics), config.stats, config.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));
-    Route::new()
+    http::console::on(Route::new())
         .nest("/docs", http::docs::endpoint())
         .at("/openapi.json", http::docs::document())
         .nest_no_strip("/", operations.into_endpoint())

@@ -24,6 +24,7 @@ mod clock_ahead;
 mod clock_doctor;
 mod clock_outage;
 mod connections;
+mod console;
 mod contract;
 mod courier;
 mod credentials;

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod body;
 pub mod bridge;
 pub mod closing;
+pub mod console;
 pub mod cors;
 pub mod docs;
 pub mod document;
