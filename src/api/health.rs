@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use poem::Request;
 use poem::http::header;
 use poem_openapi::payload::{Json, PlainText};
-use poem_openapi::{ApiResponse, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
@@ -17,6 +17,7 @@ use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::metrics::Metrics;
 use super::http::proxied::is_proxied;
+use crate::actions::setup;
 use crate::actions::stats::Stats;
 use crate::crypto::secret;
 use crate::engine::app::App;
@@ -38,11 +39,24 @@ pub struct ServerApi {
     probed: Arc<Mutex<Option<Probed>>>,
 }
 
+/// The server's name and version.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct ServerAnswer {
+    /// Always true.
+    success: bool,
+    /// Name and version, such as `orgkeys 0.2.0`.
+    message: String,
+    /// True while no OWNER on this server has a password: the server's last start printed a link to set one. Otherwise
+    /// left out.
+    setup: Option<bool>,
+}
+
 #[derive(ApiResponse)]
 enum Root {
     /// The server's name and version.
     #[oai(status = 200)]
-    Here(Json<Done>),
+    Here(Json<ServerAnswer>),
     /// Redirect to the console.
     #[oai(status = 302)]
     Console(
@@ -70,7 +84,10 @@ impl ServerApi {
         if request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) {
             return Ok(Root::Console(console::LOCATION.to_owned()));
         }
-        Ok(Root::Here(Json(Done::because(concat!("orgkeys ", env!("CARGO_PKG_VERSION"))))))
+        let message = concat!("orgkeys ", env!("CARGO_PKG_VERSION")).to_owned();
+        // The version is told even if the database cannot be read.
+        let setup = setup::is_pending(&self.app).unwrap_or(false).then_some(true);
+        Ok(Root::Here(Json(ServerAnswer { success: true, message, setup })))
     }
 
     /// Check that the process is running

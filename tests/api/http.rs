@@ -265,7 +265,7 @@ async fn the_root_states_the_version_and_redirects_browsers_to_the_console() {
     let get = async |path: &str, accept: &str| {
         server.send(with_body(server.request(Method::GET, path).header("accept", accept), None)).await
     };
-    let here = json!({ "success": true, "message": concat!("orgkeys ", env!("CARGO_PKG_VERSION")) });
+    let here = json!({ "success": true, "message": concat!("orgkeys ", env!("CARGO_PKG_VERSION")), "setup": true });
     for accept in ["*/*", "application/json"] {
         let answer = get("/", accept).await;
         assert_eq!((answer.status, answer.json()), (StatusCode::OK, here.clone()));

@@ -23,3 +23,4 @@ pub mod receive;
 pub mod refusals;
 pub mod scan_limit;
 pub mod timestamp;
+pub mod web_cookie;
