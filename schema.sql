@@ -119,6 +119,14 @@ CREATE TABLE refresh_token (
 -- The refresh tokens to delete with a session, and its used ones that can be removed.
 CREATE INDEX refresh_token_by_session ON refresh_token (session, used_at);
 
+-- Sessions of browsers. Nothing refreshes them: each use moves their end. The digest in `token` is that of two halves,
+-- one of which the browser has in a cookie.
+CREATE TABLE web_session (
+    token       BLOB PRIMARY KEY REFERENCES token (id) ON DELETE CASCADE,
+    -- When the password was last given: what is hard to undo asks for it again.
+    password_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- One-time tokens with which users activate their account, at most one per user.
 CREATE TABLE invitation (
     person     BLOB PRIMARY KEY REFERENCES person (id),

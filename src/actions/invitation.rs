@@ -1,5 +1,7 @@
 //! Invitations: a new one replaces the previous one, and each can be accepted once, within three days.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::password::PasswordHash;
@@ -13,6 +15,7 @@ use crate::engine::caller::{Caller, Identity, Origin};
 use crate::engine::environment::Environment;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::rule::Rule;
+use crate::engine::setup::Setup;
 use crate::store::{self, ReadTx, WriteTx};
 
 /// An invitation that was valid when it was checked.
@@ -27,20 +30,24 @@ pub struct Invited {
 pub fn check(app: &App, token: &str) -> Result<Invited, Error> {
     let digest = secret::SecretKind::Invitation.digest(token).ok_or_else(invalid)?;
     let now = app.now();
-    let user = app.pre_auth(|tx| good(tx, &digest, now))?;
+    let user = app.pre_auth(|tx| good(tx, &app.setup, &digest, now))?;
     Ok(Invited { digest, user })
 }
 
-/// Accepts an invitation: sets the password of its user and validates the account.
-pub fn take(app: &App, origin: Origin, invited: Invited, password: PasswordHash) -> Result<(), Error> {
+/// Accepts an invitation: sets the password of its user and validates the account. Returns the address to sign in with.
+pub fn take(app: &App, origin: Origin, invited: Invited, password: PasswordHash) -> Result<String, Error> {
     let Invited { digest, user } = invited;
     let caller = Caller::proven(Identity::Proven { user }, origin);
+    let setup = Arc::clone(&app.setup);
     let taken = app.record(&caller, Rule::SignsIn, move |tx, grant| {
         // It may have been accepted meanwhile.
-        if good(tx, &digest, grant.at)? != user || !store::user::set_password(tx, user, None, password.as_str())? {
+        if good(tx, &setup, &digest, grant.at)? != user
+            || !store::user::set_password(tx, user, None, password.as_str())?
+        {
             return Err(invalid());
         }
-        Ok(((), Event::UserVerified { user }))
+        let email = store::user::find(tx, user)?.ok_or_else(invalid)?.email;
+        Ok((email, Event::UserVerified { user }))
     });
     // If the user was deleted meanwhile, the invitation is invalid, and the caller need not know why.
     taken.wait().map_err(|error| if error.kind == ErrorKind::Unauthenticated { invalid() } else { error })
@@ -62,9 +69,12 @@ pub(super) fn give(
     Ok((secret, ends))
 }
 
-fn good(tx: &ReadTx<'_>, digest: &TokenDigest, now: Time) -> Result<UserId, Error> {
-    let found = store::invitation::find(tx, digest)?.filter(|(_, ends)| now < *ends);
-    found.map(|(user, _)| user).ok_or_else(invalid)
+/// Returns the user of a valid invitation, or the owner for whom the link that sets up the server is valid.
+fn good(tx: &ReadTx<'_>, setup: &Setup, digest: &TokenDigest, now: Time) -> Result<UserId, Error> {
+    if let Some((user, _)) = store::invitation::find(tx, digest)?.filter(|(_, ends)| now < *ends) {
+        return Ok(user);
+    }
+    setup.owner(tx, digest, now)?.ok_or_else(invalid)
 }
 
 /// The same error for an unknown, an accepted, a replaced and an expired invitation.

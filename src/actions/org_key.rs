@@ -13,7 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::domain::org_key::{Impact, KeyNode, KeyState, OrgKey};
 use crate::domain::time::Time;
-use crate::engine::access::Grant;
+use crate::engine::access::{self, Grant};
 use crate::engine::app::App;
 use crate::engine::caller::Caller;
 use crate::engine::environment::Environment;
@@ -128,6 +128,7 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKey
     let limits = app.limits.clone();
     app.revoke(caller, Rule::ManagesKeys(org), move |tx, grant| {
         let key = existing(tx, grant.org, key)?.id;
+        access::knows_password(grant)?;
         let (nodes, until) = forget(tx, grant, &[key], &limits)?;
         Ok(((), Event::OrgKeyDeleted { key, nodes, until }))
     })
@@ -137,6 +138,7 @@ pub fn delete(app: &App, caller: &Caller, org: Option<OrgId>, key: Option<OrgKey
 pub fn delete_all(app: &App, caller: &Caller, org: Option<OrgId>) -> Pending<usize> {
     let limits = app.limits.clone();
     app.revoke(caller, Rule::ManagesKeys(org), move |tx, grant| {
+        access::knows_password(grant)?;
         let keys: Vec<_> = store::org_key::candidates(tx, grant.org)?.into_iter().map(|(id, _)| id).collect();
         let (nodes, until) = forget(tx, grant, &keys, &limits)?;
         Ok((keys.len(), Event::OrgKeysDeleted { org: grant.org, keys, nodes, until }))

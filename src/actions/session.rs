@@ -63,12 +63,23 @@ pub fn check(app: &App, origin: &Origin, login: &Login) -> Result<(), Error> {
     login_throttle::look(app, origin, PasswordCheck { email: &login.email, user: found.as_ref(), hash: None })
 }
 
-/// Signs in with a password. An unknown address and a wrong password return the same error, after the same work.
+/// Signs in with a password, and starts a session.
 ///
 /// Blocks for as long as a hash and a commit take.
 pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Error> {
-    let Login { email, password, device } = login;
-    let device = device.clone();
+    let (id, device, fresh) = (app.env.id(), login.device.clone(), Fresh::new(&app.env)?);
+    prove(app, origin, login, move |tx, grant, user| begin(tx, grant, user, fresh, (id, device)))
+}
+
+/// Verifies a password and signs its user in with `begin`. An unknown address and a wrong password return the same error,
+/// after the same work.
+pub(super) fn prove<T: Send + 'static>(
+    app: &App,
+    origin: &Origin,
+    login: &Login,
+    begin: impl FnOnce(&WriteTx<'_>, &Grant, User) -> Result<(T, Vec<Event>), Error> + Send + 'static,
+) -> Result<T, Error> {
+    let Login { email, password, .. } = login;
     let found = app.pre_auth(|tx| with_password(tx, email))?;
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let check = PasswordCheck { email, user: user.as_ref(), hash: hash.as_deref() };
@@ -84,8 +95,7 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
         PasswordMatch::RightButWeak => Some(password::hash(password, &mut app.env.rng()).map_err(Error::internal)?),
         PasswordMatch::Right | PasswordMatch::Wrong => None,
     };
-    let fresh = Fresh::new(&app.env)?;
-    let (env, network) = (app.env.clone(), Network::of(origin.address));
+    let network = Network::of(origin.address);
     let begun = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
         // The password may have been changed since it was verified.
         if store::user::password(tx, user.id)? != hash {
@@ -95,7 +105,7 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
             store::user::rehash_password(tx, user.id, &better)?;
         }
         store::login_attempt::know(tx, user.id, network, grant.at)?;
-        begin(tx, grant, user, fresh, (env.id(), device))
+        begin(tx, grant, user)
     });
     // The user was deleted meanwhile.
     begun.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
@@ -124,14 +134,19 @@ fn begin(
     (id, device): (TokenId, Option<String>),
 ) -> Result<(LoggedIn, Vec<Event>), Error> {
     let now = grant.at;
-    store::session::forget_ended(tx, user.id, now)?;
-    let ended = store::session::make_room(tx, user.id, now)?;
+    let mut events = make_room(tx, user.id, now)?;
     let (expires_at, refresh_until) = ends(now);
     let session = Session { id, user: user.id, created_at: now, expires_at, refresh_until, device };
     store::session::insert(tx, &session, &fresh.access.1, &fresh.refresh.1)?;
-    let ended = ended.into_iter().map(|token| Event::TokenRevoked { token, user: user.id });
-    let events = ended.chain([Event::LoggedIn { session: id, user: user.id }]).collect();
+    events.push(Event::LoggedIn { session: id, user: user.id });
     Ok((LoggedIn { session: id, user, tokens: fresh.tokens(expires_at) }, events))
+}
+
+/// Removes sessions that ended long ago, and ends those that are too many with a new one.
+pub(super) fn make_room(tx: &WriteTx<'_>, user: UserId, now: Time) -> Result<Vec<Event>, Error> {
+    store::session::forget_ended(tx, user, now)?;
+    let ended = store::session::make_room(tx, user, now)?;
+    Ok(ended.into_iter().map(|token| Event::TokenRevoked { token, user }).collect())
 }
 
 /// Renews a session and consumes the refresh token. A token that was used a moment ago is refused. One that was used

@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::id::TokenId;
 use crate::domain::time::Time;
 use crate::domain::user::{MOST_TOKENS, Token};
+use crate::engine::access;
 use crate::engine::app::App;
 use crate::engine::caller::Caller;
 use crate::engine::error::{Error, ErrorKind};
@@ -45,6 +46,8 @@ pub fn create(app: &App, caller: &Caller, new: NewToken) -> Pending<CreatedToken
     let env = app.env.clone();
     app.record(caller, Rule::ManagesOwnSessions, move |tx, grant| {
         let user = grant.user.ok_or_else(|| Error::internal("a token without a user"))?;
+        // The token would never be asked for a password, and outlive the web session.
+        access::knows_password(grant)?;
         if store::session::count_tokens(tx, user, grant.at)? >= MOST_TOKENS {
             return Err(limit_reached());
         }

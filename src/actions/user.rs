@@ -80,7 +80,7 @@ pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
 /// Checks that the caller may create this user, before the password is hashed, which is expensive.
 pub fn check_new(app: &App, caller: &Caller, new: &NewUser) -> Result<(), Error> {
     app.consult(caller, &Rule::AddsPeople, |tx, grant| {
-        access::reaches(grant, new.role)?;
+        makes(grant, new.role)?;
         has_room(tx, grant, app.limits.people)?;
         if store::user::find_by_email(tx, &new.email)?.is_some() { Err(email_taken()) } else { Ok(()) }
     })
@@ -96,7 +96,7 @@ pub fn create(
 ) -> Pending<(User, Option<SecretString>)> {
     let (env, most) = (app.env.clone(), app.limits.people);
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
-        access::reaches(grant, new.role)?;
+        makes(grant, new.role)?;
         has_room(tx, grant, most)?;
         let NewUser { email, name, last_name, role } = new;
         let (id, validated) = (env.id(), password.is_some());
@@ -119,7 +119,7 @@ pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatc
         let mut person = standing(tx, grant, user)?;
         let mut events = Vec::new();
         if let Some(role) = change.role.filter(|role| *role != person.role) {
-            access::reaches(grant, role)?;
+            makes(grant, role)?;
             if !store::user::set_role(tx, person.id, role)? {
                 return Err(last_owner());
             }
@@ -140,7 +140,7 @@ pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatc
 pub fn set_role(app: &App, caller: &Caller, user: Option<UserId>, role: Role) -> Pending<(UserId, Role)> {
     app.record(caller, Rule::ManagesPeople, move |tx, grant| {
         let person = standing(tx, grant, user)?;
-        access::reaches(grant, role)?;
+        makes(grant, role)?;
         if !store::user::set_role(tx, person.id, role)? {
             return Err(last_owner());
         }
@@ -160,6 +160,7 @@ pub fn delete(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<Creat
         if person.deleted_at.is_some() {
             return Err(Error::new(ErrorKind::Invalid, "USER_ALREADY_DELETED", "User is already deleted"));
         }
+        access::knows_password(grant)?;
         let tokens_ended = store::user::delete(tx, person.id, grant.role, grant.at)?.ok_or_else(last_owner)?;
         let (newest, made) = store::api_key::creator::created_by(tx, person.id, grant.at, KEYS_NAMED)?;
         let api_keys = newest.iter().map(|(id, _)| *id).collect();
@@ -182,6 +183,7 @@ pub fn activate(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<()>
         if store::user::find_by_email(tx, &person.email)?.is_some() {
             return Err(email_taken());
         }
+        makes(grant, person.role)?;
         store::user::activate(tx, person.id)?;
         Ok(((), Event::UserActivated { user: person.id }))
     })
@@ -197,6 +199,7 @@ pub fn resend_invitation(app: &App, caller: &Caller, user: Option<UserId>) -> Pe
             let message = "User is already active: an invitation is only for users who have not accepted one yet";
             return Err(Error::new(ErrorKind::Invalid, "USER_ALREADY_VALIDATED", message));
         }
+        makes(grant, person.role)?;
         let (secret, _) = invitation::give(tx, &env, person.id, grant.at)?;
         Ok((secret, Event::UserInvited { user: person.id }))
     })
@@ -217,6 +220,12 @@ fn within_reach(tx: &ReadTx<'_>, grant: &Grant, id: Option<UserId>) -> Result<Us
     let person = person(tx, grant, id)?;
     access::reaches(grant, person.role)?;
     Ok(person)
+}
+
+/// Checks that the caller may give somebody this role. A web session needs the password for making an OWNER.
+fn makes(grant: &Grant, role: Role) -> Result<(), Error> {
+    access::reaches(grant, role)?;
+    if role == Role::Owner { access::knows_password(grant) } else { Ok(()) }
 }
 
 /// As [`within_reach`], for a user who is not deleted.

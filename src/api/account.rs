@@ -9,7 +9,9 @@ use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use secrecy::ExposeSecret;
 
-use self::wire::{AccountChange, InvitationTaken, ParsedAccount, ProfileAnswer, RoleAnswer, RoleChange};
+use self::wire::{
+    AccountChange, InvitationTaken, ParsedAccount, ProfileAnswer, RoleAnswer, RoleChange, VerifiedAnswer,
+};
 use super::Group;
 use super::http::auth::Auth;
 use super::http::body::Body;
@@ -136,20 +138,21 @@ impl AccountApi {
     /// Accept an invitation
     ///
     /// Sets the invited user's password. The user can then sign in. The credential is the one-time token from the
-    /// invitation. A token that is unknown, already used, replaced or older than 72 hours is always refused with the
-    /// same error, `INVALID_TOKEN`. Recorded in the audit log as `user.verify`.
+    /// invitation, or from the link that a start prints while no OWNER has a password. A token that is unknown, already
+    /// used, replaced or older than 72 hours (one hour for that link) is always refused with the same error,
+    /// `INVALID_TOKEN`. Recorded in the audit log as `user.verify`.
     ///
     /// Responses:
-    /// - 200: The password is set, and the user can sign in.
+    /// - 200: The password is set, and the user can sign in. The response contains the address to sign in with.
     /// - 400: The token is not valid (`INVALID_TOKEN`), or the password is shorter than 12 bytes, longer than 1,024
     ///   bytes, or too common.
     #[oai(path = "/user/verify-email", method = "post", operation_id = "verifyEmail")]
-    async fn verify(&self, from: From, body: Body<InvitationTaken>) -> Result<Json<Done>, VerifyFail> {
+    async fn verify(&self, from: From, body: Body<InvitationTaken>) -> Result<Json<VerifiedAnswer>, VerifyFail> {
         let (token, new) = body.0.parse()?;
         let invited = blocking(&self.app, move |app| invitation::check(app, token.expose_secret())).await?;
         let hash = self.passwords.run(&self.app, move |app| password::hash(app, &new)).await?;
-        blocking(&self.app, move |app| invitation::take(app, from.0, invited, hash)).await?;
-        Ok(Json(Done::because("Email verified successfully")))
+        let email = blocking(&self.app, move |app| invitation::take(app, from.0, invited, hash)).await?;
+        Ok(Json(VerifiedAnswer { success: true, message: "Email verified successfully".to_owned(), email }))
     }
 }
 

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use poem::Request;
 use poem::http::header;
 use poem_openapi::payload::{Json, PlainText};
-use poem_openapi::{ApiResponse, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::Group;
 use super::http::bridge::blocking;
+use super::http::console;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::metrics::Metrics;
 use super::http::proxied::is_proxied;
+use crate::actions::setup;
 use crate::actions::stats::Stats;
 use crate::crypto::secret;
 use crate::engine::app::App;
@@ -37,15 +39,28 @@ pub struct ServerApi {
     probed: Arc<Mutex<Option<Probed>>>,
 }
 
+/// The server's name and version.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct ServerAnswer {
+    /// Always true.
+    success: bool,
+    /// Name and version, such as `orgkeys 0.2.0`.
+    message: String,
+    /// True while no OWNER on this server has a password: the server's last start printed a link to set one. Otherwise
+    /// left out.
+    setup: Option<bool>,
+}
+
 #[derive(ApiResponse)]
 enum Root {
     /// The server's name and version.
     #[oai(status = 200)]
-    Here(Json<Done>),
-    /// Redirect to the API documentation.
+    Here(Json<ServerAnswer>),
+    /// Redirect to the console.
     #[oai(status = 302)]
-    Docs(
-        /// Always `/docs`.
+    Console(
+        /// Always `console/`.
         #[oai(header = "Location")]
         String,
     ),
@@ -59,17 +74,20 @@ type MetricsFail = ApiError<{ status::WRITES_NOTHING | status::UNAUTHORIZED }>;
 impl ServerApi {
     /// Get the server's name and version
     ///
-    /// Browsers, which send `Accept: text/html`, are redirected to `/docs`.
+    /// Browsers, which send `Accept: text/html`, are redirected to the console.
     ///
     /// Responses:
     /// - 200: The message is the server's name and version.
-    /// - 302: Redirect to the API documentation, for browsers.
+    /// - 302: Redirect to the console, for browsers.
     #[oai(path = "/", method = "get", operation_id = "getServer")]
     async fn root(&self, request: &Request) -> Result<Root, HealthFail> {
         if request.header(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) {
-            return Ok(Root::Docs("/docs".to_owned()));
+            return Ok(Root::Console(console::LOCATION.to_owned()));
         }
-        Ok(Root::Here(Json(Done::because(concat!("orgkeys ", env!("CARGO_PKG_VERSION"))))))
+        let message = concat!("orgkeys ", env!("CARGO_PKG_VERSION")).to_owned();
+        // The version is told even if the database cannot be read.
+        let setup = setup::is_pending(&self.app).unwrap_or(false).then_some(true);
+        Ok(Root::Here(Json(ServerAnswer { success: true, message, setup })))
     }
 
     /// Check that the process is running

@@ -16,6 +16,7 @@ pub mod session;
 pub mod stream;
 pub mod user;
 pub mod verification;
+pub mod web_session;
 pub mod webhook;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use self::http::web_cookie::CookieName;
 use crate::actions::stats::Stats;
 use crate::engine::app::App;
 
@@ -40,6 +42,8 @@ pub struct ApiConfig {
     pub stats: Arc<Stats>,
     /// Networks of proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// What tells this server's cookies from those of another one on the same host.
+    pub server_mark: String,
     /// Origins whose pages may call the API from a browser.
     pub cors_origins: Vec<String>,
     /// Bearer token for `/metrics`, which is otherwise open to loopback peers only.
@@ -113,7 +117,7 @@ impl Group {
 /// Every group of operations, in the order of the document's paths.
 pub type Apis = (
     account::AccountApi,
-    session::SessionApi,
+    (session::SessionApi, web_session::WebSessionApi),
     user::UserApi,
     org::OrgApi,
     (org_key::OrgKeyApi, org_key::life::OrgKeyLifeApi),
@@ -138,7 +142,10 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let turns = org_key::Turns::default();
     let apis: Apis = (
         account::AccountApi::new(Arc::clone(app), passwords.clone()),
-        session::SessionApi::new(Arc::clone(app), passwords.clone()),
+        (
+            session::SessionApi::new(Arc::clone(app), passwords.clone()),
+            web_session::WebSessionApi::new(Arc::clone(app), passwords.clone()),
+        ),
         user::UserApi::new(Arc::clone(app), passwords),
         org::OrgApi(Arc::clone(app)),
         (
@@ -163,11 +170,12 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         health::ServerApi::new(Arc::clone(app), Arc::clone(&config.metrics), config.stats, config.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));
-    Route::new()
+    http::console::on(Route::new())
         .nest("/docs", http::docs::endpoint())
         .at("/openapi.json", http::docs::document())
         .nest_no_strip("/", operations.into_endpoint())
         .data(Arc::clone(app))
+        .data(CookieName::of(&config.server_mark))
         .with(http::receive::Receive)
         .with(http::refusals::FrameworkErrors)
         .with(http::closing::Closing)

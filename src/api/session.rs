@@ -1,6 +1,6 @@
 //! Operations on sessions and access tokens: sign in, renew, sign out, create, list and end.
 
-mod wire;
+pub(super) mod wire;
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! `orgkeys serve`: starts the server, prints the first token once and the address, and stops on SIGTERM or SIGINT.
+//! `orgkeys serve`: starts the server, prints the first token once, the link that sets it up and the address, and stops on SIGTERM or SIGINT.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +12,7 @@ use super::output::say;
 use super::{CommandError, log};
 use crate::actions::bootstrap::{Start, TOKEN_TTL};
 use crate::config::Resolved;
+use crate::domain::session::SETUP_TTL;
 use crate::server::tls::Tls;
 use crate::server::{Server, clock};
 
@@ -61,15 +62,18 @@ async fn reload(mut hangup: Signal, tls: Option<Tls>) {
     }
 }
 
-/// Prints what the first start created, to standard output and never to the log.
+/// Prints what the first start created, and the link that sets up the server, to standard output and never to the log.
 fn show(server: &Server, scheme: &str) -> Result<(), CommandError> {
+    let url = format!("{scheme}://{}", reachable(server.address()));
+    let link = server.setup_link().map(|token| setup_link(&url, token)).unwrap_or_default();
     match server.first_start() {
-        Start::Existing => Ok(()),
+        Start::Existing if link.is_empty() => Ok(()),
+        Start::Existing => say(&link),
         Start::Given(org) => {
             say(&format!("first start: organization {org}; its owner's access token is the bootstrap token"))
         }
         Start::Show { org, token, id, owner } => {
-            let (token, url) = (token.expose_secret(), format!("{scheme}://{}", reachable(server.address())));
+            let token = token.expose_secret();
             let (days, user, email) = (TOKEN_TTL.as_secs() / 86_400, owner.id, &owner.email);
             let bearer = "-H \"Authorization: Bearer $token\"";
             // Many shells keep a line that starts with a space out of their history.
@@ -84,12 +88,22 @@ fn show(server: &Server, scheme: &str) -> Result<(), CommandError> {
                  \nSet your password, of at least 12 characters, to sign in as {email}:\n\
                  \ncurl -sS -X PUT \"$url/user/{user}\" {bearer} -H 'Content-Type: application/json' -d '{{\"password\": \"...\"}}'\n\
                  \nTo revoke the token, run: orgkeys token revoke {id}\n\
-                 \nTo try every call in a browser, open {url}/docs\n"
+                 \nTo try every call in a browser, open {url}/docs\n\n{link}"
             );
             let undo = "Nobody has seen the first access token: start the server again, and it shows another one";
             say(&notice).map_err(|error| error.and(undo))
         }
     }
+}
+
+/// Returns the notice with the link that sets up the server in a browser. The token is behind `#`, so that no server logs it.
+fn setup_link(url: &str, token: &SecretString) -> String {
+    let (minutes, token) = (SETUP_TTL.as_secs() / 60, token.expose_secret());
+    format!(
+        "No owner has a password yet. To set one in a browser, use this link within {minutes} minutes. It works once, and the \
+         next start prints another:\n\
+         \nOpen {url}/console/#setup={token}\n"
+    )
 }
 
 /// Returns an address that a client on this machine can use.

@@ -5,6 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::chain::hex;
+
 /// The SHA-256 digest by which a secret is stored and looked up.
 pub type TokenDigest = [u8; 32];
 
@@ -24,10 +26,15 @@ pub enum SecretKind {
     ApiKey,
     /// A one-time invitation of a user, `oki_...`.
     Invitation,
+    /// The half of a web session's token that the page has, `okw_...`.
+    WebSession,
+    /// The half of a web session's token that the cookie has, `okc_...`.
+    WebCookie,
 }
 
 impl SecretKind {
-    const ALL: [Self; 4] = [Self::AccessToken, Self::RefreshToken, Self::ApiKey, Self::Invitation];
+    const ALL: [Self; 6] =
+        [Self::AccessToken, Self::RefreshToken, Self::ApiKey, Self::Invitation, Self::WebSession, Self::WebCookie];
 
     /// The prefix of every secret of this type.
     #[must_use]
@@ -37,6 +44,8 @@ impl SecretKind {
             Self::RefreshToken => "okr_",
             Self::ApiKey => "oka_",
             Self::Invitation => "oki_",
+            Self::WebSession => "okw_",
+            Self::WebCookie => "okc_",
         }
     }
 
@@ -53,17 +62,36 @@ impl SecretKind {
     /// lookup is needed.
     #[must_use]
     pub fn digest(self, text: &str) -> Option<TokenDigest> {
-        let body = text.strip_prefix(self.prefix())?;
-        let shaped = body.len() == RANDOM + CHECKSUM && body.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let (signed, sum) = shaped.then(|| text.split_at(PREFIX + RANDOM))?;
-        (checksum(signed) == sum).then(|| Sha256::digest(text).into())
+        self.is_formed(text).then(|| Sha256::digest(text).into())
     }
+
+    fn is_formed(self, text: &str) -> bool {
+        let Some(body) = text.strip_prefix(self.prefix()) else { return false };
+        if body.len() != RANDOM + CHECKSUM || !body.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return false;
+        }
+        let (signed, sum) = text.split_at(PREFIX + RANDOM);
+        checksum(signed) == sum
+    }
+}
+
+/// Returns the digest of a web session's token, which is in two halves, or `None` if the form of one is wrong.
+#[must_use]
+pub fn web_session_digest(cookie: &str, bearer: &str) -> Option<TokenDigest> {
+    let formed = SecretKind::WebCookie.is_formed(cookie) && SecretKind::WebSession.is_formed(bearer);
+    formed.then(|| Sha256::new().chain_update(cookie).chain_update(bearer).finalize().into())
+}
+
+/// Returns eight characters that tell one id from another, and from which it cannot be computed.
+#[must_use]
+pub fn mark(id: &[u8]) -> String {
+    hex(&Sha256::digest(id)[..4])
 }
 
 /// Returns whether the text is a well-formed secret of any type.
 #[must_use]
 pub fn is_secret(text: &str) -> bool {
-    SecretKind::ALL.into_iter().any(|kind| kind.digest(text).is_some())
+    SecretKind::ALL.into_iter().any(|kind| kind.is_formed(text))
 }
 
 /// Masks a secret for display: its first 8 and last 4 characters, `oka_1a2b…9xYz`.
@@ -111,6 +139,23 @@ mod tests {
                 assert!(!is_secret(wrong), "{wrong}");
             }
             assert_eq!(mask(&secret), format!("{}…{}", &text[..8], &text[36..]));
+        }
+    }
+
+    #[test]
+    fn the_halves_of_a_web_session_have_a_digest_only_together_and_in_their_places() {
+        let rng = &mut StdRng::seed_from_u64(7);
+        let [cookie, other] = [(); 2].map(|()| SecretKind::WebCookie.fresh(rng));
+        let [bearer, second] = [(); 2].map(|()| SecretKind::WebSession.fresh(rng));
+        let [cookie, other, bearer, second] = [&cookie, &other, &bearer, &second].map(|half| half.expose_secret());
+        let digest = web_session_digest(cookie, bearer).expect("a digest");
+        for (cookie, bearer) in [(other, bearer), (cookie, second)] {
+            assert!(web_session_digest(cookie, bearer).is_some_and(|another| another != digest));
+        }
+        assert_ne!(Some(digest), SecretKind::WebCookie.digest(cookie));
+        assert_ne!(Some(digest), SecretKind::WebSession.digest(bearer));
+        for (cookie, bearer) in [(bearer, cookie), (cookie, cookie), (bearer, bearer), ("", bearer), (cookie, "")] {
+            assert_eq!(web_session_digest(cookie, bearer), None);
         }
     }
 

@@ -81,6 +81,8 @@ pub enum Event {
     LoggedIn { session: TokenId, user: UserId },
     /// A session was refreshed.
     SessionRefreshed { session: TokenId, user: UserId },
+    /// A user confirmed their password in a web session.
+    PasswordConfirmed { session: TokenId, user: UserId },
     /// A refresh token was used twice, so its session ended: one of the two uses was by somebody who stole it.
     RefreshReused { session: TokenId, user: UserId },
     /// A user listed their own sessions.

@@ -20,6 +20,18 @@ pub const REUSE_GRACE: Duration = Duration::from_secs(10);
 /// The lifetime of an invitation.
 pub const INVITATION_TTL: Duration = Duration::from_hours(72);
 
+/// How long a web session lasts without being used.
+pub const WEB_IDLE: Duration = Duration::from_hours(12);
+
+/// How long a web session lasts at most.
+pub const WEB_LONGEST: Duration = Duration::from_hours(30 * 24);
+
+/// How long after the password of a web session was given it is not asked for again.
+pub const PASSWORD_FRESH: Duration = Duration::from_mins(15);
+
+/// The lifetime of the link that sets up a new server.
+pub const SETUP_TTL: Duration = Duration::from_hours(1);
+
 /// The maximum length in bytes of a password on sign-in; no password was ever longer.
 const PASSWORD_BYTES: usize = 1_024;
 
@@ -57,6 +69,12 @@ pub struct OwnToken {
     pub ends_at: Option<Time>,
     /// When it was last used, to the minute.
     pub last_used: Option<Time>,
+}
+
+/// Returns when a web session that began at `began` and is used at `now` ends.
+#[must_use]
+pub fn web_end(began: Time, now: Time) -> Time {
+    now.plus(WEB_IDLE).min(began.plus(WEB_LONGEST))
 }
 
 /// Parses the e-mail address of a sign-in. Its form is not checked, because no account has an address of another form.

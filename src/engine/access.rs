@@ -6,12 +6,13 @@ use super::error::{Error, ErrorKind};
 use super::retired_key;
 use super::rule::{ApiKeys, DENIED, Rule, Scope};
 use crate::domain::api_key::{ApiKeyStatus, Verdict};
-use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId, TokenId, UserId};
 use crate::domain::project::MemberRole;
 use crate::domain::role::Role;
+use crate::domain::session::PASSWORD_FRESH;
 use crate::domain::time::Time;
 use crate::domain::user::User;
-use crate::store::token;
+use crate::store::token::TokenStatus;
 use crate::store::{self, ReadTx};
 
 /// A granted right, and what it was decided from. Only this module creates one.
@@ -29,8 +30,16 @@ pub struct Grant {
     pub at: Time,
     /// When the credential expires, if it does.
     pub ends: Option<Time>,
-    /// When the token was last used before this call.
-    pub(crate) token_used: Option<Time>,
+    /// The access token that acts, as it was before this call.
+    pub(super) token: Option<TokenStatus>,
+}
+
+impl Grant {
+    /// Returns the web session that acts, if one does, and its user.
+    pub(crate) fn web_session(&self) -> Option<(TokenId, UserId)> {
+        let status = self.token.as_ref().filter(|status| status.password_at.is_some())?;
+        Some((status.token.id, status.token.user))
+    }
 }
 
 /// Why a right was not granted.
@@ -56,14 +65,14 @@ pub(crate) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
                 role: standing.role,
                 at: now,
                 ends: standing.token.expires_at,
-                token_used: standing.token.last_used,
+                token: Some(standing),
             };
             decide_user(tx, grant, rule)
         }
         (Identity::Proven { user }, Rule::SignsIn) => {
             let found = store::user::find(tx, *user).map_err(no_caller)?.filter(|user| user.deleted_at.is_none());
             let User { id, org, role, .. } = found.ok_or_else(|| no_caller(account_deleted()))?;
-            Ok(Grant { org, user: Some(id), api_key: None, role, at: now, ends: None, token_used: None })
+            Ok(Grant { org, user: Some(id), api_key: None, role, at: now, ends: None, token: None })
         }
         (Identity::ApiKey { key, .. }, rule) => {
             let standing = store::api_key::standing(tx, *key).map_err(no_caller)?;
@@ -75,11 +84,11 @@ pub(crate) fn decide(tx: &ReadTx<'_>, caller: &Caller, rule: &Rule, now: Time) -
             if end.is_some_and(|end| end <= now) {
                 return Err(no_caller(retired_key::refusal(tx, *org, *key, now).map_err(no_caller)?));
             }
-            Ok(Grant { org: *org, user: None, api_key: None, role: Role::User, at: now, ends: None, token_used: None })
+            Ok(Grant { org: *org, user: None, api_key: None, role: Role::User, at: now, ends: None, token: None })
         }
         (Identity::Administrator { org }, rule) => decide_administrator(tx, *org, rule, now),
         (Identity::System, Rule::Administers(org)) => {
-            Ok(Grant { org: *org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token_used: None })
+            Ok(Grant { org: *org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token: None })
         }
         (Identity::Node { org, .. }, rule) => Err(forbidden(*org, rule)),
         (Identity::System | Identity::Proven { .. }, rule) => Err(no_caller(Error::denied(rule.spec().refusal))),
@@ -134,7 +143,7 @@ fn decide_api_key(key: &ApiKeyStatus, rule: &Rule, now: Time) -> Result<Grant, D
         role: key.role,
         at: now,
         ends: key.expire,
-        token_used: None,
+        token: None,
     })
 }
 
@@ -155,7 +164,7 @@ fn decide_administrator(tx: &ReadTx<'_>, chosen: Option<OrgId>, rule: &Rule, now
     if chosen.is_some_and(|chosen| chosen != org) {
         return Err(missing(two_organizations()));
     }
-    Ok(Grant { org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token_used: None })
+    Ok(Grant { org, user: None, api_key: None, role: Role::Owner, at: now, ends: None, token: None })
 }
 
 /// Returns the id of an organization for the server's administrator, from whom it is no secret which ones exist.
@@ -205,6 +214,18 @@ pub(crate) fn reaches(grant: &Grant, role: Role) -> Result<(), Error> {
     Err(Error::denied(message))
 }
 
+/// Checks that the password of a web session was given a short while ago. A browser may be left open, so this is asked for
+/// what is hard to undo. Other credentials have no password to confirm.
+pub(crate) fn knows_password(grant: &Grant) -> Result<(), Error> {
+    let given = grant.token.as_ref().and_then(|status| status.password_at);
+    if given.is_none_or(|given| grant.at < given.plus(PASSWORD_FRESH)) {
+        return Ok(());
+    }
+    let message = "This needs your password again, because you gave it more than 15 minutes ago: confirm it \
+        (POST /user/web-session/confirm), then try again";
+    Err(Error::new(ErrorKind::Denied, "PASSWORD_CONFIRMATION_REQUIRED", message))
+}
+
 /// Returns an API key that is valid at `now`, or an error that says why it is not.
 pub(crate) fn usable(standing: Option<&ApiKeyStatus>, now: Time) -> Result<&ApiKeyStatus, Error> {
     let Some(standing) = standing else {
@@ -252,7 +273,7 @@ fn account_deleted() -> Error {
 }
 
 /// Returns a token that is valid at `now`, or an error that says why it is not.
-pub(crate) fn valid(standing: Option<token::TokenStatus>, now: Time) -> Result<token::TokenStatus, Error> {
+pub(crate) fn valid(standing: Option<TokenStatus>, now: Time) -> Result<TokenStatus, Error> {
     let Some(standing) = standing else {
         return Err(Error::unauthenticated(
             "INVALID_TOKEN",

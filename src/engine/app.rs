@@ -14,6 +14,7 @@ use super::record::{append_all, recorded, refuse, remember_use};
 use super::refusals::RefusalCounts;
 use super::refused_verifications::RefusedVerifications;
 use super::rule::Rule;
+use super::setup::Setup;
 use super::verifiers::Verifiers;
 use crate::crypto::sealed;
 use crate::domain::event::Event;
@@ -45,6 +46,7 @@ pub struct App {
     pub(crate) refused_verifications: RefusedVerifications,
     pub(crate) verifiers: Verifiers,
     pub(crate) polls: Polls,
+    pub(crate) setup: Arc<Setup>,
     /// The key that encrypts webhook secrets, once the key file was read.
     pub(crate) key: OnceLock<Arc<sealed::SealingKey>>,
     /// Signed calls with an earlier timestamp are refused. Only a restore changes it, while no server runs.
@@ -70,6 +72,7 @@ impl App {
             refused_verifications: RefusedVerifications::default(),
             verifiers: Verifiers::default(),
             polls: Polls::default(),
+            setup: Arc::default(),
             key: OnceLock::new(),
             signed_after,
             env: env.with_ids_after(last_id).with_high_water(high_water),
@@ -145,7 +148,7 @@ impl App {
         };
         let (caller, env) = (caller.clone(), self.env.clone());
         Pending::coming(self.store.write(move |tx| {
-            remember_use(tx, &caller, &grant)?;
+            remember_use(tx, &grant)?;
             let id = append_all(tx, &env, &caller, Some(grant.org), events, grant.at)?;
             Ok(answer(value, id))
         }))

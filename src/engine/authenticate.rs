@@ -4,7 +4,7 @@ use super::access;
 use super::app::App;
 use super::caller::{Caller, Identity, LocalAdministrator, Origin};
 use super::error::Error;
-use crate::crypto::secret;
+use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::id::OrgId;
 use crate::store;
 
@@ -15,14 +15,22 @@ pub enum Credential<'a> {
     Token(&'a str),
     /// A service's API key.
     ApiKey(&'a str),
+    /// The token of a web session, in two halves.
+    WebSession {
+        /// The half in the cookie; `None` if there is no cookie.
+        cookie: Option<&'a str>,
+        /// The half that the page sends.
+        bearer: &'a str,
+    },
 }
 
 /// Returns the caller that a credential proves. A malformed one is refused before any lookup. Never waits for a write
 /// or a long read, so it may be called on an async thread.
 pub fn authenticate(app: &App, credential: Credential<'_>, origin: Origin) -> Result<Caller, Error> {
     let identity = match credential {
-        Credential::Token(text) => person(app, text)?,
+        Credential::Token(text) => person(app, &token(text)?)?,
         Credential::ApiKey(text) => service(app, text, &origin)?,
+        Credential::WebSession { cookie, bearer } => person(app, &web_session(cookie, bearer)?)?,
     };
     Ok(Caller::proven(identity, origin))
 }
@@ -52,15 +60,31 @@ pub(crate) fn charge(app: &App, caller: &Caller, rows: usize) {
     }
 }
 
-fn person(app: &App, text: &str) -> Result<Identity, Error> {
-    let Some(digest) = secret::SecretKind::AccessToken.digest(text) else {
+/// Returns the digest of an access token.
+fn token(text: &str) -> Result<TokenDigest, Error> {
+    secret::SecretKind::AccessToken.digest(text).ok_or_else(|| {
         let message = "The access token is incomplete or mistyped. It is `okp_` and 36 letters and digits, the last of which are a checksum: copy it again";
-        return Err(Error::unauthenticated("MALFORMED_TOKEN", message));
+        Error::unauthenticated("MALFORMED_TOKEN", message)
+    })
+}
+
+/// Returns the digest of a web session's two halves.
+fn web_session(cookie: Option<&str>, bearer: &str) -> Result<TokenDigest, Error> {
+    let Some(cookie) = cookie else {
+        let message = "The web session's cookie is missing: sign in again in this browser";
+        return Err(Error::unauthenticated("NO_SESSION_COOKIE", message));
     };
-    let standing = match app.index().token(&digest) {
+    secret::web_session_digest(cookie, bearer).ok_or_else(|| {
+        let message = "The web session's token or its cookie is incomplete: sign in again";
+        Error::unauthenticated("MALFORMED_TOKEN", message)
+    })
+}
+
+fn person(app: &App, digest: &TokenDigest) -> Result<Identity, Error> {
+    let standing = match app.index().token(digest) {
         Some(standing) => access::valid(Some((*standing).clone()), app.now())?,
         // It is not valid. Whether it was revoked or never existed is on disk.
-        None => access::valid(app.pre_auth(|tx| Ok(store::token::find_by_digest(tx, &digest)?))?, app.now())?,
+        None => access::valid(app.pre_auth(|tx| Ok(store::token::find_by_digest(tx, digest)?))?, app.now())?,
     };
     Ok(Identity::User { token: standing.token.id, user: standing.token.user, org: standing.org })
 }

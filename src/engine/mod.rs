@@ -23,5 +23,6 @@ pub mod refusals;
 mod refused_verifications;
 pub(crate) mod retired_key;
 pub mod rule;
+pub(crate) mod setup;
 pub mod system;
 pub mod verifiers;

@@ -12,7 +12,9 @@ use super::rule::Rule;
 use crate::domain::audit::Draft;
 use crate::domain::event::{Change, Context, Event};
 use crate::domain::id::OrgId;
+use crate::domain::session::web_end;
 use crate::domain::time::Time;
+use crate::store::token::TokenStatus;
 use crate::store::{self, Rejection, StoreError, WriteTx};
 
 /// The minimum time between two writes of a token's last use.
@@ -45,7 +47,7 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
             }
             Err(error) => return Err(error.into()),
         };
-        remember_use(tx, &caller, &grant)?;
+        remember_use(tx, &grant)?;
         append_all(tx, &env, &caller, Some(grant.org), events, now)?;
         Ok(value)
     }
@@ -69,14 +71,16 @@ pub(super) fn refuse(
     }
 }
 
-/// Stores when a token was last used.
-pub(super) fn remember_use(tx: &WriteTx<'_>, caller: &Caller, grant: &Grant) -> Result<(), StoreError> {
-    match caller.identity {
-        Identity::User { token, .. } if grant.token_used.is_none_or(|last| last.plus(LAST_USE_STEP) <= grant.at) => {
-            store::token::touch(tx, token, grant.at)
-        }
-        Identity::User { .. } | Identity::Proven { .. } | Identity::ApiKey { .. } => Ok(()),
-        Identity::Node { .. } | Identity::Administrator { .. } | Identity::System => Ok(()),
+/// Stores when a token was last used. A web session ends later for it.
+pub(super) fn remember_use(tx: &WriteTx<'_>, grant: &Grant) -> Result<(), StoreError> {
+    let Some(TokenStatus { token, password_at, .. }) = &grant.token else { return Ok(()) };
+    if token.last_used.is_some_and(|last| grant.at < last.plus(LAST_USE_STEP)) {
+        return Ok(());
+    }
+    store::token::touch(tx, token.id, grant.at)?;
+    match password_at {
+        Some(_) => store::web_session::extend(tx, token.id, web_end(token.created_at, grant.at)),
+        None => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, spawn_blocking};
@@ -27,6 +28,7 @@ use crate::actions::key_file;
 use crate::actions::open::open;
 use crate::actions::periodic_backup::{BackupPlan, PeriodicBackups};
 use crate::actions::stats::Stats;
+use crate::actions::{setup, web_session};
 use crate::api::http::metrics::Metrics;
 use crate::api::stream::StreamSettings;
 use crate::api::{self, ApiConfig};
@@ -60,6 +62,7 @@ pub struct Server {
     system: Arc<System>,
     address: SocketAddr,
     start: Start,
+    setup_link: Option<SecretString>,
     /// Cancelled at a stop, to end event streams.
     stopping: CancellationToken,
     courier: Option<Courier>,
@@ -146,13 +149,15 @@ impl Server {
                 None => None,
             };
             let start = first_start(&system, &given)?;
+            let setup_link = setup::link(&system)?;
+            let server_mark = web_session::server_mark(&system)?;
             take_key(&system, given.key_file.as_deref())?;
             let plan = backup_plan(&given);
             let backups = plan.map(|plan| Arc::new(PeriodicBackups::new(plan, &system, given.disk_reserve.0)));
-            Ok::<_, StartError>((system, start, socket, backups))
+            Ok::<_, StartError>((system, (start, setup_link, server_mark), socket, backups))
         });
         let opened = opened.await.map_err(|ended| StartError(panicked(&ended).to_owned()))?;
-        let (system, start, admin_socket, backups) = opened?;
+        let (system, (start, setup_link, server_mark), admin_socket, backups) = opened?;
         if settings.has_bootstrap_token() && matches!(start, Start::Existing) {
             tracing::info!("an organization exists already: the bootstrap settings are ignored");
         }
@@ -164,6 +169,7 @@ impl Server {
             app: Arc::clone(&app),
             metrics: Arc::clone(&metrics),
             stats: Arc::new(Stats::new(Arc::clone(&system), backups.clone())),
+            server_mark,
             trusted_proxies: settings.trusted_proxy.clone(),
             cors_origins: settings.cors_origins.iter().map(|origin| origin.0.clone()).collect(),
             metrics_token: settings.metrics_token.clone(),
@@ -183,6 +189,7 @@ impl Server {
             system,
             address,
             start,
+            setup_link,
             stopping,
             courier,
             notifier,
@@ -234,6 +241,12 @@ impl Server {
     #[must_use]
     pub const fn first_start(&self) -> &Start {
         &self.start
+    }
+
+    /// Returns the one-time token of the link that sets up the server in a browser, while no owner has a password.
+    #[must_use]
+    pub const fn setup_link(&self) -> Option<&SecretString> {
+        self.setup_link.as_ref()
     }
 
     /// Stores that the first token was shown.

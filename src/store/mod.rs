@@ -66,6 +66,7 @@ mod view;
 mod wal;
 #[cfg(test)]
 mod wal_tests;
+pub mod web_session;
 pub mod webhook;
 pub mod whole;
 pub mod writer;

@@ -59,6 +59,11 @@ pub fn list(tx: &ReadTx<'_>, most: u32) -> Result<Vec<Org>, StoreError> {
     tx.rows(&format!("SELECT {COLUMNS} FROM org ORDER BY id DESC LIMIT ?1"), [most], org)
 }
 
+/// Returns the organization that was created first.
+pub fn first(tx: &ReadTx<'_>) -> Result<Option<OrgId>, StoreError> {
+    tx.row("SELECT id FROM org ORDER BY id LIMIT 1", [], |row| Ok(OrgId::from_bytes(row.get(0)?)))
+}
+
 /// Returns whether the organization exists.
 pub fn exists(tx: &ReadTx<'_>, org: OrgId) -> Result<bool, StoreError> {
     Ok(tx.row("SELECT 1 FROM org WHERE id = ?1", [org.as_bytes()], |_| Ok(()))?.is_some())

@@ -33,7 +33,11 @@ const PLANS: [(&str, &[&str]); 23] = [
     // Authentication: by an access token, an API key, a refresh token, or an e-mail address and a password.
     (
         "WHERE token.digest = ?1",
-        &["SEARCH token USING INDEX sqlite_autoindex_token_2 (digest=?)", "SEARCH person USING PRIMARY KEY (id=?)"],
+        &[
+            "SEARCH token USING INDEX sqlite_autoindex_token_2 (digest=?)",
+            "SEARCH person USING PRIMARY KEY (id=?)",
+            "SEARCH web_session USING PRIMARY KEY (token=?) LEFT-JOIN",
+        ],
     ),
     ("disabled, digest FROM api_key WHERE id = ?1", &["SEARCH api_key USING INTEGER PRIMARY KEY (rowid=?)"]),
     (

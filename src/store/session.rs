@@ -78,6 +78,12 @@ pub fn insert(
     access: &TokenDigest,
     refresh: &TokenDigest,
 ) -> Result<(), StoreError> {
+    insert_row(tx, session, access)?;
+    add_refresh(tx, session.id, refresh)
+}
+
+/// Inserts the row of a session, without a refresh token.
+pub(super) fn insert_row(tx: &WriteTx<'_>, session: &Session, access: &TokenDigest) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO token (id, person, digest, created_at, expires_at, refresh_until, device)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -92,7 +98,7 @@ pub fn insert(
         ],
     )?;
     tx.touches.add(Touched::Token(session.id));
-    add_refresh(tx, session.id, refresh)
+    Ok(())
 }
 
 /// Returns the session and the state of the refresh token with this digest.

@@ -23,13 +23,16 @@ pub struct TokenStatus {
     pub role: Role,
     /// Whether its user was deleted.
     pub user_deleted: bool,
+    /// When the password of a web session was last given; `None` for every other token.
+    pub password_at: Option<Time>,
 }
 
 const COLUMNS: &str = "id, person, created_at, expires_at, revoked_at, last_used, name";
 
 const STANDING: &str = "SELECT token.id, token.person, token.created_at, token.expires_at, token.revoked_at,
-        token.last_used, token.name, person.org, person.role, person.deleted_at IS NOT NULL, token.digest
-    FROM token JOIN person ON person.id = token.person";
+        token.last_used, token.name, person.org, person.role, person.deleted_at IS NOT NULL, token.digest,
+        web_session.password_at
+    FROM token JOIN person ON person.id = token.person LEFT JOIN web_session ON web_session.token = token.id";
 
 /// Inserts a token; `false` if there is one with this digest already.
 pub fn insert(tx: &WriteTx<'_>, token: &Token, digest: &TokenDigest) -> Result<bool, StoreError> {
@@ -60,6 +63,12 @@ pub fn find_by_digest(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<To
 /// Returns the token with this id in this snapshot.
 pub fn find(tx: &ReadTx<'_>, id: TokenId) -> Result<Option<TokenStatus>, StoreError> {
     tx.row(&format!("{STANDING} WHERE token.id = ?1"), [id.as_bytes()], standing)
+}
+
+/// Returns whether a user has a token that is valid until it is revoked.
+pub fn has_endless(tx: &ReadTx<'_>, user: UserId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM token WHERE person = ?1 AND expires_at IS NULL AND revoked_at IS NULL LIMIT 1";
+    Ok(tx.row(sql, [user.as_bytes()], |_| Ok(()))?.is_some())
 }
 
 /// Returns up to `most` tokens of one user, or of all users, newest first.
@@ -141,5 +150,6 @@ fn standing(row: &Row<'_>) -> rusqlite::Result<TokenStatus> {
         org: OrgId::from_bytes(row.get(7)?),
         role: row.get(8)?,
         user_deleted: row.get(9)?,
+        password_at: row.get::<_, Option<i64>>(11)?.map(Time::from_millis),
     })
 }

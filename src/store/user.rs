@@ -87,6 +87,18 @@ pub fn password(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>, StoreErro
     Ok(tx.row("SELECT password FROM person WHERE id = ?1", [id.as_bytes()], |row| row.get(0))?.flatten())
 }
 
+/// Returns whether an OWNER on this server has a password.
+pub fn an_owner_has_a_password(tx: &ReadTx<'_>) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM person WHERE role = 255 AND deleted_at IS NULL AND password IS NOT NULL LIMIT 1";
+    Ok(tx.row(sql, [], |_| Ok(()))?.is_some())
+}
+
+/// Returns the OWNER who was created first.
+pub fn first_owner(tx: &ReadTx<'_>) -> Result<Option<UserId>, StoreError> {
+    let sql = "SELECT id FROM person WHERE role = 255 AND deleted_at IS NULL ORDER BY id LIMIT 1";
+    tx.row(sql, [], |row| Ok(UserId::from_bytes(row.get(0)?)))
+}
+
 /// Stores another hash of the same password.
 pub fn rehash_password(tx: &WriteTx<'_>, id: UserId, hash: &str) -> Result<(), StoreError> {
     tx.execute("UPDATE person SET password = ?2 WHERE id = ?1", params![id.as_bytes(), hash]).map(drop)

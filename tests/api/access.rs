@@ -17,7 +17,7 @@ const CREDENTIALS: [&str; 9] =
     ["no token", "malformed", "expired", "revoked", "USER", "BILLING", "WORKSPACES", "ADMINISTRATOR", "OWNER"];
 
 /// One for each credential.
-type Statuses = [u16; 9];
+pub type Statuses = [u16; 9];
 
 /// Requires a credential, of any role.
 const MEMBERS: Statuses = [401, 401, 401, 401, 200, 200, 200, 200, 200];
@@ -56,11 +56,15 @@ const FOR_API_KEYS: &[(&str, [u16; 4])] = &[
 const NO_API_KEY: [u16; 4] = [403, 403, 403, 401];
 
 /// Operation, statuses in the caller's own organization, and in any other (`None` if the path names no organization).
-const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
+pub const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("getProfile", MEMBERS, None),
     ("loginUser", EVERYBODY, None),
     ("refreshSession", EVERYBODY, None),
     ("logoutUser", EVERYBODY, None),
+    ("createWebSession", EVERYBODY, None),
+    // Only a web session can call them.
+    ("confirmPassword", NOBODY, None),
+    ("deleteWebSession", NOBODY, None),
     ("createToken", [401, 401, 401, 401, 201, 201, 201, 201, 201], None),
     ("listTokens", MEMBERS, None),
     ("deleteToken", MEMBERS, None),

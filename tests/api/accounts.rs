@@ -103,7 +103,7 @@ async fn an_invitation_works_once_within_72_hours_and_all_bad_tokens_look_alike(
     let weak = take(&server, &second, "password1234").await;
     assert_eq!(weak.refusal(), (400, "INVALID_FIELD".to_owned()), "the invitation stays valid");
     let taken = take(&server, &second, PASSWORD).await;
-    let expected = json!({ "success": true, "message": "Email verified successfully" });
+    let expected = json!({ "success": true, "message": "Email verified successfully", "email": "eve@example.org" });
     assert_eq!((taken.status, taken.json()), (StatusCode::OK, expected));
     assert!(has_password(&server, &eve, PASSWORD));
     let user = server.call_as(&owner, Method::GET, &format!("/organization/users/{eve}"), None).await.json();

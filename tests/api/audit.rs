@@ -111,7 +111,16 @@ impl Scene {
             let spent = self.words.insert("REFRESH", next);
             self.words.extend(spent.map(|spent| ("SPENT", spent)));
         }
-        let word = if name == "createToken" { "TOKEN" } else { "SESSION" };
+        if name == "createWebSession" {
+            self.words.extend(text(&told["accessToken"]).map(|half| ("WEB", half)));
+            let cookie = answer.headers["set-cookie"].to_str().expect("text").split(';').next();
+            self.words.extend(cookie.map(|half| ("COOKIE", half.to_owned())));
+        }
+        let word = match name {
+            "createToken" => "TOKEN",
+            "createWebSession" => "BROWSER",
+            _ => "SESSION",
+        };
         self.words.extend(text(&told["tokenId"]).map(|begun| (word, begun)));
         self.words.extend(text(&told["expiresAt"]).map(|ends| ("ENDS", ends)));
         if name == "importOrganizationKey" {
@@ -162,10 +171,15 @@ async fn every_operation_records_exactly_the_entry_in_the_table() {
         let body = scene.body(body);
         let id = format!("call-{number}");
         let mut request = scene.server.request(method, &scene.filled(path)).header("x-request-id", &id);
-        let callers = [("OWNER", scene.owner.clone()), ("USER", scene.user.clone())];
+        let browser = scene.words.get("WEB").cloned().unwrap_or_default();
+        let browser = Identity { token: browser, ..scene.user.clone() };
+        let callers = [("OWNER", scene.owner.clone()), ("USER", scene.user.clone()), ("WEB", browser)];
         let caller = callers.into_iter().find_map(|(name, is)| (name == who).then_some(is));
         if let Some(caller) = &caller {
             request = request.header("authorization", format!("Bearer {}", caller.token));
+        }
+        if who == "WEB" {
+            request = request.header("cookie", &scene.words["COOKIE"]);
         }
         let answer = scene.server.send(with_body(request, body.as_ref())).await;
         let case = format!("row {number}, {name}");

@@ -160,6 +160,7 @@ fn beside(method: &Method, path: &str, answer: &Answer) -> Result<(), String> {
     let known = match (answer.status.as_u16(), path) {
         // For people: the document itself, and the pages that display it.
         (200 | 303 | 304 | 404, path) if path == "/openapi.json" || path.starts_with("/docs") => true,
+        (200 | 302 | 304 | 404, path) if path.starts_with("/console") => true,
         // A CORS preflight request.
         (204, _) if method == Method::OPTIONS => answer.headers.contains_key("access-control-allow-methods"),
         (404, path) => methods(path).is_empty() && (method == Method::HEAD || refused("NO_SUCH_PATH")),

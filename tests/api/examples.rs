@@ -45,6 +45,9 @@ pub fn public_pem() -> String {
     rsa::public_pem(public_half().as_bytes())
 }
 
+/// The operations that only browsers call.
+const BROWSERS: [&str; 3] = ["confirmPassword", "createWebSession", "deleteWebSession"];
+
 /// A server with one organization, its owner, and a key whose private half is public.
 struct World {
     server: Server,
@@ -53,6 +56,8 @@ struct World {
     examples: Map<String, Value>,
     /// Whether requests are sent by `orgkeys api`.
     by_program: bool,
+    /// The cookie of the last web session.
+    cookie: String,
 }
 
 impl World {
@@ -81,7 +86,7 @@ impl World {
         let mut names = Names::default();
         let words = [org, secret, bobs, key].map(|word| names.pretty(&word));
         assert_eq!(words, [ORG, ADAS_TOKEN, BOBS_TOKEN, KEY]);
-        Self { server, names, examples: Map::new(), by_program: false }
+        Self { server, names, examples: Map::new(), by_program: false, cookie: String::new() }
     }
 
     /// Sends the request of a step, and returns the response.
@@ -89,6 +94,8 @@ impl World {
         // A stream that opens has no end, so only the scenario of requests opens it. The program does not send a value that
         // a flag cannot have.
         let is_for_program = step.operation != "streamEvents" || step.shows != Shows::Success;
+        // Only a browser has cookies.
+        let is_for_program = is_for_program && !BROWSERS.contains(&step.operation.as_str());
         if self.by_program && is_for_program && step.parameters["retired"] != "maybe" {
             return program::ask(&self.server, &self.names, step).await;
         }
@@ -115,6 +122,9 @@ impl World {
         let credential = self.names.real(step.credential);
         request = match step.credential.get(..4) {
             Some("oka_") => request.header("x-api-key", credential),
+            Some("okw_") => {
+                request.header("authorization", format!("Bearer {credential}")).header("cookie", &self.cookie)
+            }
             Some(_) => request.header("authorization", format!("Bearer {credential}")),
             None => request,
         };
@@ -131,6 +141,9 @@ impl World {
         let answer = self.ask(&step).await;
         let is_so = step.shows == Shows::Nothing || answer.status.is_success() == (step.shows == Shows::Success);
         assert!(is_so, "{}: {answer:?}", step.operation);
+        if let Some(cookie) = answer.headers.get("set-cookie") {
+            cookie.to_str().expect("text").split(';').next().unwrap_or_default().clone_into(&mut self.cookie);
+        }
         let media = answer.headers.get("content-type").map_or("", |of| of.to_str().expect("text"));
         let is_json = media.starts_with("application/json");
         let answered = if is_json { self.names.example(answer.json()) } else { Value::Null };
@@ -166,6 +179,8 @@ impl World {
             self.server.pass(60_000);
         }
         self.follow().await;
+        let foreign = refusals::foreign_page(&self.server).await;
+        self.examples["createWebSession"]["answers"]["403"] = self.names.example(foreign.json());
         self.refuse().await;
     }
 

@@ -11,7 +11,9 @@ use crate::openapi::operations;
 const OWN_ORGANIZATION: [&str; 3] = ["{idOrg}", "{orgId}", "{organizationId}"];
 
 /// Operations that need more than the document can show, each for a reason.
-const NOT_SHOWN: [&str; 1] = [
+const NOT_SHOWN: [&str; 2] = [
+    // It ends the session of a browser, with its cookie.
+    "deleteWebSession",
     // A proxy calls it, with the headers of its own client.
     "verifyPresentedApiKey",
 ];

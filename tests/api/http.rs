@@ -49,6 +49,7 @@ async fn unknown_paths_get_404_in_the_error_format_of_their_family() {
         ("//health", false),
         ("/health/", false),
         ("/docs/c4n4ry", false),
+        ("/console/c4n4ry", false),
         ("/apic4n4ry", false),
         ("/api", true),
         ("/api/", true),
@@ -58,7 +59,7 @@ async fn unknown_paths_get_404_in_the_error_format_of_their_family() {
     for (path, wrapped) in cases {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             let answer = server.call_as(&owner, method.clone(), path, None).await;
-            if path.starts_with("/docs") && method != Method::GET {
+            if (path.starts_with("/docs") || path.starts_with("/console")) && method != Method::GET {
                 refusal(&answer, wrapped, 405, "METHOD_NOT_ALLOWED");
                 continue;
             }
@@ -72,7 +73,7 @@ async fn a_wrong_method_gets_405_and_the_allowed_methods() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let mut paths: Vec<(&str, Vec<String>)> =
-        vec![("/docs", vec!["GET".into()]), ("/openapi.json", vec!["GET".into()])];
+        ["/docs", "/console", "/console/", "/openapi.json"].map(|path| (path, vec!["GET".into()])).to_vec();
     for (method, path, _) in operations() {
         match paths.iter_mut().find(|(known, _)| *known == path) {
             Some((_, methods)) => methods.push(method.to_uppercase()),
@@ -259,23 +260,24 @@ async fn unknown_fields_and_parameters_are_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_root_states_the_version_and_redirects_browsers_to_the_docs() {
+async fn the_root_states_the_version_and_redirects_browsers_to_the_console() {
     let server = Server::start().await;
     let get = async |path: &str, accept: &str| {
         server.send(with_body(server.request(Method::GET, path).header("accept", accept), None)).await
     };
-    let here = json!({ "success": true, "message": concat!("orgkeys ", env!("CARGO_PKG_VERSION")) });
+    let here = json!({ "success": true, "message": concat!("orgkeys ", env!("CARGO_PKG_VERSION")), "setup": true });
     for accept in ["*/*", "application/json"] {
         let answer = get("/", accept).await;
         assert_eq!((answer.status, answer.json()), (StatusCode::OK, here.clone()));
     }
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let sent = get("/", browser).await;
-    assert_eq!((sent.status, &sent.headers["location"]), (StatusCode::FOUND, &"/docs".parse().expect("a value")));
+    assert_eq!((sent.status, &sent.headers["location"]), (StatusCode::FOUND, &"console/".parse().expect("a value")));
     let docs = get("/docs", browser).await;
     assert_eq!(docs.status, StatusCode::OK);
     assert!(docs.headers["content-type"].to_str().expect("text").starts_with("text/html"));
     let page = String::from_utf8(docs.body.to_vec()).expect("text");
+    assert!(page.contains("href=\"/console/\""), "{page}");
     let is_file = |text: &&str| [".js", ".css"].iter().any(|end| text.ends_with(end));
     let linked: Vec<&str> = page.split(['"', '\'']).filter(is_file).collect();
     assert!(linked.len() >= 3, "{page}");
@@ -296,9 +298,14 @@ async fn head_responds_like_get_without_the_body() {
         .map(|(_, path, _)| path.replace("{idOrg}", &owner.org).replace("{orgId}", &owner.org))
         .collect();
     assert!(get.len() >= 8);
-    for path in
-        get.iter().map(String::as_str).chain(["/docs", "/docs/init.js", "/openapi.json", "/nowhere", "/api/nowhere"])
-    {
+    for path in get.iter().map(String::as_str).chain([
+        "/docs",
+        "/docs/init.js",
+        "/console/",
+        "/openapi.json",
+        "/nowhere",
+        "/api/nowhere",
+    ]) {
         let (get, head) = (
             server.call_as(&owner, Method::GET, path, None).await,
             server.call_as(&owner, Method::HEAD, path, None).await,

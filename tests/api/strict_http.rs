@@ -28,7 +28,7 @@ async fn taken(server: &Server, request: &str) -> Answer {
 async fn a_request_must_have_exactly_one_host() {
     let server = Server::start().await;
     let close = "Connection: close\r\n\r\n";
-    for path in ["/health", "/api/nowhere", "/nowhere", "/docs", "/metrics", "/api/api-keys/verify"] {
+    for path in ["/health", "/api/nowhere", "/nowhere", "/docs", "/console/", "/metrics", "/api/api-keys/verify"] {
         refused(&server, &format!("GET {path} HTTP/1.1\r\n{close}"), "no Host").await;
         refused(&server, &format!("GET {path} HTTP/1.1\r\nHost: a\r\nHost: a\r\n{close}"), "more than one Host").await;
     }

@@ -16,7 +16,7 @@ use rand::{RngExt, SeedableRng};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::harness::{Home, Server, integrity, mode, now, run, shown, spawn};
+use crate::harness::{Home, Server, beside_link, integrity, mode, now, run, shown, spawn};
 use crate::missing::has;
 
 /// The status of a profile request with this token.
@@ -47,7 +47,7 @@ fn the_token_is_printed_once_on_stdout_and_the_files_are_private() {
     assert!(server.shown.contains(&format!("\n url=http://{}; org={}; token=", server.address, owner.org)));
     assert_eq!(server.stop(), (Some(0), String::new()));
     let server = home.start();
-    assert_eq!((server.shown.as_str(), profile(&server, &owner.token)), ("", 200));
+    assert_eq!((beside_link(&server.shown).as_str(), profile(&server, &owner.token)), ("", 200));
     assert!(!home.log().contains(&owner.token));
 }
 
@@ -97,7 +97,7 @@ fn a_token_that_may_not_have_been_shown_is_replaced_and_revoked() {
     assert_eq!(dead.refusal(), (401, "TOKEN_REVOKED".to_owned()));
     assert_eq!(server.stop().0, Some(0));
     let server = home.start();
-    assert_eq!((server.shown.as_str(), profile(&server, &owner.token)), ("", 200));
+    assert_eq!((beside_link(&server.shown).as_str(), profile(&server, &owner.token)), ("", 200));
     assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"));
 }
 
@@ -158,7 +158,7 @@ fn twenty_first_starts_killed_at_random_end_with_a_working_token() {
             ["orgkeys.db", "orgkeys.db.key", "orgkeys.db.lock", "orgkeys.db.reserve", "stderr.log"],
             "{when}"
         );
-        assert_eq!(home.start().shown, "", "{when}");
+        assert_eq!(beside_link(&home.start().shown), "", "{when}");
         assert!(home.done(&["audit", "verify"]).starts_with("The audit log is intact"), "{when}");
     }
 }

@@ -294,6 +294,23 @@ pub fn shown(notice: &str, name: &str) -> Option<String> {
     variables.find(|(variable, _)| *variable == name).map(|(_, value)| value.to_owned())
 }
 
+/// The one-time token of the link that sets up the server in a browser, if a start printed one.
+pub fn setup_token(notice: &str) -> Option<String> {
+    let link = notice.lines().find_map(|line| line.strip_prefix("Open http"))?;
+    link.split_once("/console/#setup=").map(|(_, token)| token.to_owned())
+}
+
+/// The output of a start that printed the link and nothing else, without the link.
+pub fn beside_link(notice: &str) -> String {
+    let lines: Vec<_> = notice.lines().collect();
+    match &lines[..] {
+        [why, "", link, ""] if why.starts_with("No owner has a password yet.") && setup_token(link).is_some() => {
+            String::new()
+        }
+        _ => notice.to_owned(),
+    }
+}
+
 /// The current time, as the server sees it.
 pub fn now() -> Time {
     clock::system().now()

@@ -46,6 +46,7 @@ mod reload;
 mod restore;
 mod retention;
 mod rotation;
+mod setup_link;
 mod shutdown;
 mod silent_damage;
 mod socket_client;

@@ -94,6 +94,17 @@ pub(super) struct InvitationTaken {
     password: String,
 }
 
+/// An accepted invitation.
+#[derive(Object)]
+pub(super) struct VerifiedAnswer {
+    /// Always true.
+    pub success: bool,
+    /// Human-readable confirmation.
+    pub message: String,
+    /// Email address of the account, to sign in with.
+    pub email: String,
+}
+
 /// A changed role.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]

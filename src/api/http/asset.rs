@@ -13,6 +13,21 @@ use sha2::{Digest, Sha256};
 
 use crate::crypto::chain::hex;
 
+/// The content type of a page.
+pub const HTML: &str = "text/html; charset=utf-8";
+/// The content type of a style sheet.
+pub const CSS: &str = "text/css; charset=utf-8";
+/// The content type of a script.
+pub const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Includes a file that was compressed at build time.
+macro_rules! built {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"))
+    };
+}
+pub(super) use built;
+
 /// Bytes of the hash in an `ETag`: enough that two contents never share one by chance.
 const TAG_BYTES: usize = 8;
 

@@ -1,4 +1,5 @@
-//! Authenticates the caller by exactly one credential, which is read from its header and nowhere else.
+//! Authenticates the caller by exactly one credential, which is read from its header and nowhere else. A web session has
+//! another half of its own in a cookie.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::error::refused;
 use super::observe::origin;
+use super::web_cookie;
 use crate::crypto::secret;
 use crate::engine::access::no_account;
 use crate::engine::app::App;
@@ -169,7 +171,14 @@ fn credential(request: &Request) -> Result<Option<Credential<'_>>, Error> {
                 let message = "The Authorization header is malformed: send `Authorization: Bearer <access token>`";
                 Error::unauthenticated("MALFORMED_TOKEN", message)
             })?;
-            Ok(Some(if is_api_key(token) { Credential::ApiKey(token) } else { Credential::Token(token) }))
+            Ok(Some(match token {
+                token if is_api_key(token) => Credential::ApiKey(token),
+                bearer if bearer.starts_with(secret::SecretKind::WebSession.prefix()) => {
+                    web_cookie::check_origin(request)?;
+                    Credential::WebSession { cookie: web_cookie::half(request)?, bearer }
+                }
+                token => Credential::Token(token),
+            }))
         }
     }
 }

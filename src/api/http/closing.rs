@@ -81,8 +81,10 @@ mod tests {
     #[test]
     fn operations_that_receive_or_return_secrets_are_derived_from_the_document() {
         let expected = [
+            "confirmPassword",
             "createToken",
             "createUser",
+            "createWebSession",
             "loginUser",
             "logoutUser",
             "putSecret",

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use poem::http::{HeaderValue, header};
 use poem::{IntoEndpoint, Request, Response, Route, get, handler};
 
-use super::asset::Asset;
+use super::asset::{Asset, CSS, HTML, SCRIPT, built};
 use super::document;
 use crate::engine::error::Error;
 
@@ -13,25 +13,14 @@ use crate::engine::error::Error;
 const CSP: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-
-/// Includes a file that was compressed at build time.
-macro_rules! built {
-    ($name:literal) => {
-        include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"))
-    };
-}
-
 /// The page, its script and style, and the files of swagger-ui-dist (Apache-2.0), by name.
 static FILES: LazyLock<[(&str, Asset); 5]> = LazyLock::new(|| {
     [
-        ("", Asset::compressed(HTML, built!("index.html"))),
-        ("init.js", Asset::compressed(SCRIPT, built!("init.js"))),
-        ("orgkeys.css", Asset::compressed(CSS, built!("orgkeys.css"))),
-        ("swagger-ui.css", Asset::compressed(CSS, built!("swagger-ui.css"))),
-        ("swagger-ui-bundle.js", Asset::compressed(SCRIPT, built!("swagger-ui-bundle.js"))),
+        ("", Asset::compressed(HTML, built!("docs/index.html"))),
+        ("init.js", Asset::compressed(SCRIPT, built!("docs/init.js"))),
+        ("orgkeys.css", Asset::compressed(CSS, built!("docs/orgkeys.css"))),
+        ("swagger-ui.css", Asset::compressed(CSS, built!("docs/swagger-ui.css"))),
+        ("swagger-ui-bundle.js", Asset::compressed(SCRIPT, built!("docs/swagger-ui-bundle.js"))),
     ]
 });
 

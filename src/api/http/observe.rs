@@ -15,6 +15,7 @@ use poem_openapi::OperationId;
 use super::envelope::{Code, Family};
 use super::error::{self, Cause};
 use super::metrics::{ACCEPTED, Metrics, SIGNED};
+use super::web_cookie::ViaTrustedProxy;
 use crate::crypto::secret;
 use crate::domain::panic;
 use crate::engine::app::App;
@@ -81,6 +82,9 @@ impl<E: Endpoint> Endpoint for Observed<E> {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let observation = Observation::now(&self.observer, &request);
         request.set_data(observation.origin());
+        if self.observer.is_proxy(&request) {
+            request.set_data(ViaTrustedProxy);
+        }
         let family = Family::of(request.uri().path());
         let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
         let mut response = match called {
@@ -211,6 +215,12 @@ impl Observer {
                 && !secret::is_secret(id)
         };
         request.header(REQUEST_ID).filter(plain).map_or_else(|| self.app.request_id(), str::to_owned)
+    }
+
+    /// Returns whether the peer is a trusted proxy.
+    fn is_proxy(&self, request: &Request) -> bool {
+        let peer = request.remote_addr().as_socket_addr().map(|peer| peer.ip().to_canonical());
+        peer.is_some_and(|peer| self.trusted_proxies.iter().any(|net| net.contains(&peer)))
     }
 
     /// Returns the peer's address or, behind trusted proxies, the last address in `X-Forwarded-For` that is not one of

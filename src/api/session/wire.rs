@@ -13,6 +13,7 @@ use crate::actions::session::{LoggedIn, Login, Tokens};
 use crate::domain::session;
 use crate::domain::text;
 use crate::domain::time::Time;
+use crate::domain::user::User;
 use crate::engine::error::{Error, ErrorKind};
 
 pub(super) use self::token::{NewTokenAnswer, NewTokenBody, NewTokenResponse, TokenList};
@@ -21,7 +22,7 @@ pub(super) use self::token::{NewTokenAnswer, NewTokenBody, NewTokenResponse, Tok
 #[derive(Object, Deserialize)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Credentials {
+pub(in crate::api) struct Credentials {
     /// Email address of the account, in any letter case: up to 254 characters.
     #[oai(validator(min_length = 1, max_length = 254))]
     email: String,
@@ -52,7 +53,7 @@ pub(super) struct RefreshToken {
 /// The user who signed in.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
-struct LoginUser {
+pub(in crate::api) struct LoginUser {
     /// Id of the user.
     id: String,
     /// Email address.
@@ -128,7 +129,7 @@ pub(super) enum RefreshResponse {
 }
 
 impl Credentials {
-    pub(super) fn parse(self) -> Result<Login, Error> {
+    pub(in crate::api) fn parse(self) -> Result<Login, Error> {
         // Before any other check, so that the password is wiped whatever else is invalid.
         let password = SecretString::from(self.password);
         session::check_password(password.expose_secret())?;
@@ -162,20 +163,25 @@ fn if_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>,
 }
 
 /// Converts to Unix seconds, rounded down so that a token is never said to expire later than it does.
-const fn seconds(time: Time) -> i64 {
+pub(in crate::api) const fn seconds(time: Time) -> i64 {
     time.millis().div_euclid(1_000)
 }
 
-impl LoginAnswer {
-    pub(super) fn of(begun: &LoggedIn) -> Self {
-        let LoggedIn { session, user, tokens } = begun;
-        let user = LoginUser {
+impl LoginUser {
+    pub(in crate::api) fn of(user: &User) -> Self {
+        Self {
             id: user.id.to_string(),
             email: user.email.clone(),
             name: user.name.clone(),
             org_id: user.org.to_string(),
             org_role: user.role.number(),
-        };
+        }
+    }
+}
+
+impl LoginAnswer {
+    pub(super) fn of(begun: &LoggedIn) -> Self {
+        let LoggedIn { session, user, tokens } = begun;
         Self {
             success: true,
             message: "Signed in successfully".to_owned(),
@@ -183,7 +189,7 @@ impl LoginAnswer {
             refresh_token: tokens.refresh.expose_secret().to_owned(),
             token_id: session.to_string(),
             expires_at: seconds(tokens.expires_at),
-            user,
+            user: LoginUser::of(user),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Change, Context, Event};
 use crate::domain::api_key::ApiKeyStatus;
-use crate::domain::id::ProjectId;
+use crate::domain::id::{ProjectId, TokenId};
 use crate::domain::time::Time;
 use crate::domain::webhook::Numbers;
 
@@ -83,6 +83,7 @@ impl Event {
     #[expect(clippy::too_many_lines, reason = "a table: what is stored of each event")]
     pub fn audit_record(&self) -> AuditRecord {
         use Context::{ApiKey, Node, Org, OrgKey, OrgSettings, User, Workspace, WorkspaceUser};
+        let id = |session: &TokenId| json!({ "tokenId": session.to_string() });
         match self {
             Self::OrgCreated { org } => AuditRecord::created("org.create", Org, org),
             Self::OrgUpdated { org } => AuditRecord::updated("org.update", Org, org),
@@ -115,14 +116,15 @@ impl Event {
             }
             Self::TokenExpiring { token, user, days, ends } => AuditRecord::updated("token.expiring", User, user)
                 .with(json!({ "tokenId": token.to_string(), "days": days, "ends": ends.to_string() })),
-            Self::LoggedIn { session, user } => {
-                AuditRecord::updated("session.begin", User, user).with(json!({ "tokenId": session.to_string() }))
-            }
+            Self::LoggedIn { session, user } => AuditRecord::updated("session.begin", User, user).with(id(session)),
             Self::SessionRefreshed { session, user } => {
-                AuditRecord::read("session.refresh", User, user).with(json!({ "tokenId": session.to_string() }))
+                AuditRecord::read("session.refresh", User, user).with(id(session))
+            }
+            Self::PasswordConfirmed { session, user } => {
+                AuditRecord::read("session.confirm", User, user).with(id(session))
             }
             Self::RefreshReused { session, user } => {
-                AuditRecord::updated("session.reuse", User, user).with(json!({ "tokenId": session.to_string() }))
+                AuditRecord::updated("session.reuse", User, user).with(id(session))
             }
             Self::SessionsListed { user, count } => {
                 AuditRecord::read("session.list", User, user).with(json!({ "count": count }))

@@ -48,3 +48,10 @@ CREATE TABLE secret (
     updated_at INTEGER NOT NULL,
     UNIQUE (org, name, region)
 ) STRICT;
+
+-- Browsers have sessions of their own.
+CREATE TABLE web_session (
+    token       BLOB PRIMARY KEY REFERENCES token (id) ON DELETE CASCADE,
+    -- When the password was last given: what is hard to undo asks for it again.
+    password_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

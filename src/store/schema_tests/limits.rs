@@ -18,7 +18,7 @@ const DELIVERY: &str = "INSERT INTO delivery VALUES (x'0102030405060708091011121
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it accepts, and the first that it refuses.
-pub const LIMITS: [(&str, &str, &str); 88] = [
+pub const LIMITS: [(&str, &str, &str); 89] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -140,6 +140,7 @@ pub const LIMITS: [(&str, &str, &str); 88] = [
     ("INSERT INTO project_member VALUES (%)", "zeroblob(16), zeroblob(16), 'EDITOR'", "zeroblob(16), zeroblob(16), 'OTHER'"),
     ("INSERT INTO invitation VALUES (zeroblob(16), %, 0)", "randomblob(32)", "randomblob(31)"),
     ("INSERT INTO refresh_token VALUES (%, NULL)", "randomblob(32), zeroblob(16)", "randomblob(32), randomblob(16)"),
+    ("INSERT INTO web_session VALUES (%, 0)", "zeroblob(16)", "randomblob(16)"),
     ("INSERT INTO wrong_password VALUES (NULL, 0, zeroblob(32), %)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO known_network VALUES (zeroblob(16), %, 0)", "zeroblob(16)", "zeroblob(4)"),
     ("INSERT INTO read_mark VALUES (%)", "zeroblob(16), 2", "zeroblob(16), 3"),

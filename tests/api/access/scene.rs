@@ -130,7 +130,10 @@ impl Scene {
             "putSecret" => Some(json!({ "text": "A=2\n" })),
             "verifyApiKey" => Some(json!({ "apiKey": "oka_" })),
             "markSystemEventsRead" | "markSystemEventsUnread" => Some(json!({ "id": 1 })),
-            "loginUser" => Some(json!({ "email": self.person.email, "password": sessions::PASSWORD })),
+            "loginUser" | "createWebSession" => {
+                Some(json!({ "email": self.person.email, "password": sessions::PASSWORD }))
+            }
+            "confirmPassword" => Some(json!({ "password": sessions::PASSWORD })),
             "refreshSession" | "logoutUser" => {
                 Some(json!({ "refreshToken": self.person.session(&self.server).await.refresh }))
             }

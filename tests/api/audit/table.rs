@@ -21,6 +21,7 @@ const SERVER: &[Row] = &[
     ("the document", "", "/openapi.json", "", 200, ""),
     ("Swagger UI", "", "/docs", "", 200, ""),
     ("Swagger UI", "", "/docs/init.js", "", 200, ""),
+    ("the console", "", "/console/", "", 200, ""),
     ("nothing", "OWNER", "/nowhere", "", 404, ""),
 ];
 

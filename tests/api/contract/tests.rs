@@ -41,8 +41,9 @@ fn documented_responses_pass() {
         (Method::HEAD, "/user/profile", json_answer(200, &Value::Null)),
         (Method::GET, "/user/profile", json_answer(503, &example("Failure"))),
         (Method::POST, KEYS, answer(201, &headers, &secret)),
-        (Method::GET, "/", answer(302, &[("location", "/docs")], &Value::Null)),
+        (Method::GET, "/", answer(302, &[("location", "console/")], &Value::Null)),
         (Method::GET, "/docs/", answer(200, &[], &Value::Null)),
+        (Method::GET, "/console", answer(302, &[("location", "console/")], &Value::Null)),
         (Method::GET, "/nothing", json_answer(404, &json!({ "success": false, "errorCode": "NO_SUCH_PATH" }))),
         (Method::GET, "/nothing", answer(431, &[], &Value::Null)),
         (Method::GET, "/token", json_answer(413, &json!({ "success": false, "errorCode": "BODY_TOO_LARGE" }))),
@@ -75,7 +76,7 @@ fn undocumented_parts_of_a_response_are_faults() {
     assert!(
         fault(&get, KEYS, &answer(200, &list, &example("ApiKeyListAnswer"))).starts_with("the header x-total-count")
     );
-    assert_eq!(fault(&get, "/", &answer(302, &[("location", "/docs")], &json!("more"))), "a body");
+    assert_eq!(fault(&get, "/", &answer(302, &[("location", "console/")], &json!("more"))), "a body");
     assert!(
         fault(&get, KEYS, &json_answer(403, &example("Failure"))).contains("/errors is missing"),
         "the format of the other family"

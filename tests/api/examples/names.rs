@@ -6,11 +6,12 @@ use serde_json::Value;
 const KINDS: [&str; 9] = ["delivery", "key", "node", "org", "project", "secret", "token", "user", "webhook"];
 
 /// The prefixes of secrets, and what replaces the rest.
-const SECRETS: [(&str, &str); 5] = [
+const SECRETS: [(&str, &str); 6] = [
     ("oka_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
     ("oki_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
     ("okp_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
     ("okr_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
+    ("okw_", "EXAMPLEexampleEXAMPLEexampleEXAMPLE"),
     ("whsec_", "RXhhbXBsZUV4YW1wbGVFeGFtcGxlRXhhbXBsZUV4YW"),
 ];
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::story::{ADA, GRACE, ORG, Step, ada};
 
 const GRACES_TOKEN: &str = "okp_EXAMPLEexampleEXAMPLEexampleEXAMPLE4";
+const GRACES_BROWSER: &str = "okw_EXAMPLEexampleEXAMPLEexampleEXAMPLE1";
 const SESSION: &str = "token-018d0b6a-5c80-7000-8000-000000000001";
 /// A user who takes Grace's email address while she is deleted.
 const SAME_ADDRESS: &str = "user-018d0b6a-5c80-7000-8000-000000000004";
@@ -67,6 +68,14 @@ pub fn people() -> Vec<Step> {
             .by("")
             .with(json!({ "refreshToken": "okr_EXAMPLEexampleEXAMPLEexampleEXAMPLE2" }))
             .refused(),
+        ada("createWebSession", json!({})).by("").with(guess.clone()).refused(),
+        ada("createWebSession", json!({})).by("").with(json!({ "email": "grace@example.org" })).refused(),
+        ada("createWebSession", json!({}))
+            .by("")
+            .with(json!({ "email": "grace@example.org", "password": password, "deviceInfo": "Firefox on Linux" })),
+        ada("confirmPassword", json!({})).by(GRACES_BROWSER).with(json!({ "password": "wrong" })).refused(),
+        ada("confirmPassword", json!({})).by(GRACES_BROWSER).with(json!({ "password": password })),
+        ada("deleteWebSession", json!({})).by(GRACES_BROWSER),
         ada("getAccount", json!({ "id": GRACE })),
         ada("updateUserRole", json!({ "id": GRACE })).with(json!({ "orgRole": 254 })),
         ada("updateUserRole", json!({ "id": GRACE })).with(json!({ "orgRole": 3 })).refused(),

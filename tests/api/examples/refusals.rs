@@ -6,7 +6,7 @@ use hyper::{Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Identity, Server, blocking};
+use crate::harness::{Answer, Identity, Server, blocking, with_body};
 
 /// The responses to a caller beyond its rate limit, and on a full disk: every call records an entry.
 pub async fn pressed() -> Vec<(&'static str, Answer)> {
@@ -52,6 +52,14 @@ pub async fn refused_often() -> [(&'static str, Answer); 3] {
         ("unregisterNode", ask("/unregister").await),
         ("fetchSecrets", ask("/secrets").await),
     ]
+}
+
+/// The response to a page of another host that signs in.
+pub async fn foreign_page(server: &Server) -> Answer {
+    let request = server.request(Method::POST, "/user/web-session").header("origin", "https://example.net");
+    let answer = server.send(with_body(request, Some(&json!({ "email": "a@b", "password": "a" })))).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{answer:?}");
+    answer
 }
 
 /// The responses about organization keys where few are permitted, and long after a deletion.

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{Canary, call};
-use crate::harness::{Home, Owner, Server, now, registration, sqlite};
+use crate::harness::{Home, Owner, Server, ask, now, registration, sqlite};
 
 /// A user signs in with a right and a wrong password, renews the session and ends it.
 pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
@@ -57,6 +57,18 @@ pub(super) fn users(canary: &mut Canary, server: &Server, owner: &Owner) {
     for (token, status) in [(first, 400), (second, 200), (second, 400)] {
         let body = json!({ "token": token, "password": passwords[0] });
         assert_eq!(call(canary, server, None, "POST /user/verify-email", Some(&body)).status, status);
+    }
+    let credentials = json!({ "email": email, "password": passwords[0] });
+    let signed_in = server.call("POST", "/user/web-session", None, Some(&credentials));
+    let (body, cookie) = (signed_in.json(), signed_in.header("set-cookie").expect("a cookie"));
+    let (half, cookie) = (body["accessToken"].as_str().expect("a half"), cookie.split(';').next().expect("a pair"));
+    canary.secret("a page's half of a web session", half);
+    canary.secret("a cookie's half of a web session", cookie.split_once('=').expect("a pair").1);
+    for cookie in [format!("Cookie: {cookie}\r\n"), String::new()] {
+        let head = format!("GET /user/profile HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{cookie}");
+        let used = ask(server.address, &format!("{head}Authorization: Bearer {half}\r\n\r\n")).expect("an answer");
+        assert_eq!(used.status, if cookie.is_empty() { 401 } else { 200 });
+        canary.answered("GET /user/profile", &used);
     }
     let new = json!({ "name": "a script", "ttlSeconds": 60 });
     let made = server.call("POST", "/token", Some(&owner.token), Some(&new)).json();

@@ -10,9 +10,12 @@ use super::ask;
 use crate::harness::Home;
 
 /// The operations that only a user has: one's own account, sessions, tokens and read marks.
-const OF_A_USER: [&str; 10] = [
+const OF_A_USER: [&str; 13] = [
+    "confirmPassword",
     "createToken",
+    "createWebSession",
     "deleteToken",
+    "deleteWebSession",
     "getProfile",
     "listTokens",
     "loginUser",
