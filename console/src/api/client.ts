@@ -20,3 +20,9 @@ export async function call<T>(result: Promise<{ data?: T; error?: unknown; respo
     if (error !== undefined || data === undefined) throw Problem.of(response, error);
     return data;
 }
+
+/** The answer as JSON, of an operation that can also answer with a text. */
+export function json<T>(answer: T): Exclude<T, string> {
+    if (typeof answer === "string") throw new TypeError("The server answered with a text instead of JSON.");
+    return answer as Exclude<T, string>;
+}

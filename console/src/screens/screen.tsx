@@ -3,6 +3,9 @@ import type { Route } from "../route";
 import { Account } from "./account";
 import { ApiKeyScreen } from "./api-key";
 import { ApiKeys } from "./api-keys";
+import { KeyScreen } from "./key";
+import { Keys } from "./keys";
+import { Nodes } from "./nodes";
 import { Page } from "./page";
 
 /** The screen of a place. */
@@ -13,6 +16,10 @@ export function Screen({ route: { path } }: { route: Route }) {
             return <Account part={part} />;
         case "api-keys":
             return part && /^\d+$/.test(part) ? <ApiKeyScreen id={part} part={more} /> : <ApiKeys part={part} />;
+        case "keys":
+            return part?.startsWith("key-") ? <KeyScreen id={part} part={more} /> : <Keys part={part} />;
+        case "nodes":
+            return <Nodes part={part} />;
         default:
             return (
                 <Page title="Not here">
