@@ -84,6 +84,34 @@ export function useProjects(): Loaded<Project[]> {
     });
 }
 
+/** A project with its members. */
+export function useProject(id: string | null): Loaded<Schema["ProjectWithMembers"]> {
+    return useLoad(id && `project ${id}`, async (signal) =>
+        (await call(api.GET("/api/projects/{projectId}", { params: { path: { projectId: id ?? "" } }, signal }))).result,
+    );
+}
+
+/** Whether the person may change an API key: all of them, or those of their own projects alone. */
+export function useMayChange(): (key: ApiKey) => boolean {
+    const manager = useMay("manageApiKeys");
+    const own = useCell(me);
+    const owned = useLoad(manager ? null : "projects owned", async (signal) => {
+        const params = { path: { organizationId: mine().orgId } };
+        const { result } = await call(api.GET("/api/organizations/{organizationId}/projects", { params, signal }));
+        const all = await Promise.all(
+            result.map(({ publicId }) => call(api.GET("/api/projects/{projectId}", { params: { path: { projectId: publicId } }, signal }))),
+        );
+        const ours = all.filter(({ result: { members } }) => members.some(({ userId, role }) => userId === mine().id && role === "OWNER"));
+        return new Set(ours.map(({ result: { publicId } }) => publicId));
+    }).data;
+    return (key) =>
+        manager ||
+        (own !== null &&
+            key.roleId <= own.orgRole &&
+            key.projectsNameList.length > 0 &&
+            key.projectsNameList.every(({ publicId }) => owned?.has(publicId)));
+}
+
 /** The organization's webhooks. */
 export function useWebhooks(): Loaded<Webhook[]> {
     return useLoad(useMay("manageWebhooks") ? "webhooks" : null, async (signal) => {

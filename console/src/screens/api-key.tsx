@@ -1,7 +1,7 @@
 // One API key: its facts, and what can be done with it.
 import { useState } from "preact/hooks";
 import { roleName } from "../access";
-import { useApiKeys, useMay } from "../data";
+import { useApiKeys, useMay, useMayChange } from "../data";
 import { go, to } from "../route";
 import { Button } from "../ui/form";
 import { Shown } from "../ui/table";
@@ -16,9 +16,11 @@ const CRUMB = { href: "#/api-keys", name: "API keys" };
 export function ApiKeyScreen({ id, part }: { id: string; part: string | undefined }) {
     const keys = useApiKeys();
     const manager = useMay("manageApiKeys");
+    const mayChange = useMayChange();
     const audit = useMay("readAudit");
     const [deleting, setDeleting] = useState(false);
     const key = keys.data?.find(({ apiKeyId }) => String(apiKeyId) === id);
+    const changeable = key !== undefined && mayChange(key);
     if (keys.data && !key) {
         return (
             <Page title={`API key ${id}`} crumb={CRUMB} about="There is no such API key, or it was deleted.">
@@ -33,16 +35,14 @@ export function ApiKeyScreen({ id, part }: { id: string; part: string | undefine
             title={key?.apiKeyName ?? "API key"}
             crumb={CRUMB}
             actions={
-                key && (
+                changeable && (
                     <>
                         <a class="btn" href={to(`api-keys/${id}/edit`)}>
                             Edit
                         </a>
-                        {manager && (
-                            <a class="btn primary" href={to(`api-keys/${id}/rotate`)}>
-                                Rotate
-                            </a>
-                        )}
+                        <a class="btn primary" href={to(`api-keys/${id}/rotate`)}>
+                            Rotate
+                        </a>
                     </>
                 )
             }
@@ -51,8 +51,8 @@ export function ApiKeyScreen({ id, part }: { id: string; part: string | undefine
                 {() =>
                     key && (
                         <>
-                            {part === "edit" && <EditApiKey key={id} apiKey={key} manager={manager} />}
-                            {part === "rotate" && manager && <RotateApiKey key={id} apiKey={key} />}
+                            {part === "edit" && changeable && <EditApiKey key={id} apiKey={key} manager={manager} />}
+                            {part === "rotate" && changeable && <RotateApiKey key={id} apiKey={key} />}
                             <dl class="facts">
                                 <dt>State</dt>
                                 <dd>
@@ -88,7 +88,7 @@ export function ApiKeyScreen({ id, part }: { id: string; part: string | undefine
                             </dl>
                             <div class="row">
                                 {audit && <Onward href={to("audit", { actorId: id })}>What it did, in the log</Onward>}
-                                {manager && (
+                                {changeable && (
                                     <Button kind="danger" onClick={() => setDeleting(true)}>
                                         Delete
                                     </Button>

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { roleName } from "../access";
 import { useCell, now } from "../cell";
 import { endsSoon } from "../attention";
-import { useApiKeys, useMay, useProjects, type ApiKey } from "../data";
+import { useApiKeys, useMay, useMayChange, useProjects, type ApiKey } from "../data";
 import { span, timeOf } from "../format";
 import { filter, route, to } from "../route";
 import { Pick, Search, Segments, Toolbar } from "../ui/filters";
@@ -134,6 +134,7 @@ export function ApiKeys({ part }: { part: string | undefined }) {
     const keys = useApiKeys();
     const projects = useProjects();
     const manager = useMay("manageApiKeys");
+    const mayChange = useMayChange();
     const [deleting, setDeleting] = useState<ApiKey | null>(null);
 
     const segment = query.get("show") ?? "";
@@ -228,9 +229,9 @@ export function ApiKeys({ part }: { part: string | undefined }) {
                                                 of={`Actions for ${key.apiKeyName}`}
                                                 actions={[
                                                     { name: "Show", href: to(`api-keys/${key.apiKeyId}`) },
-                                                    { name: "Edit", href: to(`api-keys/${key.apiKeyId}/edit`) },
-                                                    manager && { name: "Rotate", href: to(`api-keys/${key.apiKeyId}/rotate`) },
-                                                    manager && { name: "Delete", act: () => setDeleting(key), danger: true },
+                                                    mayChange(key) && { name: "Edit", href: to(`api-keys/${key.apiKeyId}/edit`) },
+                                                    mayChange(key) && { name: "Rotate", href: to(`api-keys/${key.apiKeyId}/rotate`) },
+                                                    mayChange(key) && { name: "Delete", act: () => setDeleting(key), danger: true },
                                                 ]}
                                             />
                                         )}

@@ -6,7 +6,12 @@ import { ApiKeys } from "./api-keys";
 import { KeyScreen } from "./key";
 import { Keys } from "./keys";
 import { Nodes } from "./nodes";
+import { Organization } from "./organization";
 import { Page } from "./page";
+import { People } from "./people";
+import { Projects, ProjectScreen } from "./projects";
+import { WebhookScreen } from "./webhook";
+import { Webhooks } from "./webhooks";
 
 /** The screen of a place. */
 export function Screen({ route: { path } }: { route: Route }) {
@@ -20,6 +25,14 @@ export function Screen({ route: { path } }: { route: Route }) {
             return part?.startsWith("key-") ? <KeyScreen id={part} part={more} /> : <Keys part={part} />;
         case "nodes":
             return <Nodes part={part} />;
+        case "people":
+            return <People part={part} more={more} />;
+        case "projects":
+            return part?.startsWith("project-") ? <ProjectScreen id={part} part={more} /> : <Projects part={part} />;
+        case "webhooks":
+            return part?.startsWith("webhook-") ? <WebhookScreen id={part} part={more} /> : <Webhooks part={part} />;
+        case "organization":
+            return <Organization part={part} />;
         default:
             return (
                 <Page title="Not here">
