@@ -51,7 +51,7 @@ function heard(event: LiveEvent): void {
     latest.set(event);
     // Nodes register all the time. That one of them did again changes nothing but its last contact.
     if (event.context === "flashbacknode" && event.event === "updated" && !location.hash.startsWith("#/keys/")) return;
-    if (event.userId !== me.value?.id) refreshSoon(LOADS[event.context] ?? []);
+    if (event.userId !== me.value?.id) refreshSoon(["latest", ...(LOADS[event.context] ?? [])]);
 }
 
 /** Follows the stream until it is aborted. It is open only while the page is visible: browsers have few connections. */

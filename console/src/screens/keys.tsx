@@ -144,7 +144,6 @@ export function Keys({ part }: { part: string | undefined }) {
                                             key.state === "active" && { name: "Rotate", href: to(`keys/${key.id}/rotate`) },
                                             key.state === "retiring" && { name: "Change the end", href: to(`keys/${key.id}/end`) },
                                             key.state !== "deleted" && { name: "Rename", href: to(`keys/${key.id}/rename`) },
-                                            { name: "Show in the log", href: to("audit", { contextId: key.id }) },
                                             key.state === "deleted" && { name: "Restore", act: () => restoring.run(() => restoreKey(key)) },
                                             key.state !== "deleted" && { name: "Delete", act: () => setDeleting(key), danger: true },
                                         ]}

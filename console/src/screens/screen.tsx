@@ -6,7 +6,9 @@ import { ApiKeys } from "./api-keys";
 import { KeyScreen } from "./key";
 import { Keys } from "./keys";
 import { Nodes } from "./nodes";
+import { Audit } from "./audit";
 import { Organization } from "./organization";
+import { Overview } from "./overview";
 import { Page } from "./page";
 import { People } from "./people";
 import { Projects, ProjectScreen } from "./projects";
@@ -17,6 +19,10 @@ import { Webhooks } from "./webhooks";
 export function Screen({ route: { path } }: { route: Route }) {
     const [screen = "", part, more] = path;
     switch (screen) {
+        case "":
+            return <Overview />;
+        case "audit":
+            return <Audit />;
         case "account":
             return <Account part={part} />;
         case "api-keys":

@@ -1,5 +1,5 @@
 // The one table. It keeps its roles, because styles that make cards of it on phones would take them away.
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Loaded } from "../load";
 import { count } from "../format";
@@ -17,22 +17,29 @@ export interface Column<Row> {
 }
 
 /** A table of rows. The first column names the row. */
-export function Table<Row>({ caption, columns, rows, id, actions, current, busy }: {
+export function Table<Row>({ caption, columns, rows, id, actions, look = "", header = 0, rowClass, details, above }: {
     caption: string;
     columns: readonly Column<Row>[];
     rows: readonly Row[];
     id: (row: Row) => string;
     actions?: (row: Row) => ComponentChildren;
-    current?: (row: Row) => boolean;
-    busy?: boolean;
+    /** A look of its own, such as that of a chain. */
+    look?: "chain" | "";
+    /** The column that names the row, if it is not the first. */
+    header?: number;
+    rowClass?: (row: Row) => string;
+    /** What stands below a row that is open. */
+    details?: (row: Row) => ComponentChildren;
+    /** A line above the first row. */
+    above?: ComponentChildren;
 }) {
     return (
-        <table role="table" class="table" aria-busy={busy ? "true" : undefined}>
+        <table role="table" class={`table ${look}`}>
             <caption class="vh">{caption}</caption>
             <thead role="rowgroup">
                 <tr role="row">
                     {columns.map(({ name, kind = "" }) => (
-                        <th key={name} role="columnheader" scope="col" class={kind.replace(/bare|state/g, "").trim() || undefined}>
+                        <th key={name} role="columnheader" scope="col" class={kind.replace(/bare|state|corner/g, "").trim() || undefined}>
                             {name}
                         </th>
                     ))}
@@ -44,26 +51,47 @@ export function Table<Row>({ caption, columns, rows, id, actions, current, busy 
                 </tr>
             </thead>
             <tbody role="rowgroup">
-                {rows.map((row) => (
-                    <tr key={id(row)} role="row" aria-current={current?.(row) ? "true" : undefined}>
-                        {columns.map(({ name, kind, show }, at) =>
-                            at === 0 ? (
-                                <th key={name} role="rowheader" scope="row">
-                                    {show(row)}
-                                </th>
-                            ) : (
-                                <td key={name} role="cell" class={kind} data-label={name}>
-                                    {show(row)}
-                                </td>
-                            ),
-                        )}
-                        {actions && (
-                            <td role="cell" class="act">
-                                {actions(row)}
-                            </td>
-                        )}
+                {above && (
+                    <tr role="row" class="missed">
+                        <td role="cell" />
+                        <td role="cell" colSpan={columns.length - 1}>
+                            {above}
+                        </td>
                     </tr>
-                ))}
+                )}
+                {rows.map((row) => {
+                    const more = details?.(row);
+                    return (
+                        <Fragment key={id(row)}>
+                            <tr role="row" class={[rowClass?.(row), more && "open"].filter(Boolean).join(" ") || undefined}>
+                                {columns.map(({ name, kind, show }, at) =>
+                                    at === header ? (
+                                        <th key={name} role="rowheader" scope="row" class={kind}>
+                                            {show(row)}
+                                        </th>
+                                    ) : (
+                                        <td key={name} role="cell" class={kind} data-label={name}>
+                                            {show(row)}
+                                        </td>
+                                    ),
+                                )}
+                                {actions && (
+                                    <td role="cell" class="act">
+                                        {actions(row)}
+                                    </td>
+                                )}
+                            </tr>
+                            {more && (
+                                <tr role="row" class={`${rowClass?.(row) ?? ""} part`}>
+                                    <td role="cell" />
+                                    <td role="cell" colSpan={columns.length - 1}>
+                                        {more}
+                                    </td>
+                                </tr>
+                            )}
+                        </Fragment>
+                    );
+                })}
             </tbody>
         </table>
     );
