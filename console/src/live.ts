@@ -26,7 +26,7 @@ const LOADS: Record<string, string[]> = {
 };
 
 /** The time between two loads that events cause, in milliseconds: each load is recorded in the audit log. */
-const APART = 10_000;
+const APART = 5000;
 
 const due = new Set<string>();
 let timer = 0;

@@ -30,8 +30,9 @@ const entries = new Map<string, Entry>();
 /** A load that takes no longer than this is not announced, in milliseconds. */
 const MOMENT = 300;
 
-/** Data that is younger than this is not loaded again for the next screen, in milliseconds. */
-const FRESH = 3000;
+/** Data that is younger than this is not loaded again for the next screen, in milliseconds: the event stream tells of
+ *  changes, and each load is recorded in the audit log. */
+const FRESH = 15_000;
 
 /** The most that is kept for screens that are not shown. */
 const KEPT = 60;

@@ -45,7 +45,7 @@ export function aboutOf(entry: Entry, called: (id: string | null) => string | nu
     if (typeof detail.rule === "string") return detail.rule;
     if (typeof detail.ip === "string") return detail.ip;
     if (entry.action === "node.register" && typeof detail.keyId === "string") return `with ${called(detail.keyId) ?? short(detail.keyId)}`;
-    if (entry.contextId && entry.contextId !== entry.actorId) return called(entry.contextId) ?? short(entry.contextId);
+    if (entry.contextId && entry.contextId !== entry.actorId && entry.contextId !== entry.org) return called(entry.contextId) ?? short(entry.contextId);
     return "";
 }
 

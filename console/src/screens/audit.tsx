@@ -83,8 +83,6 @@ function useNewer(since: number | null, wanted: Wanted, paused: boolean): { newe
     const [newer, setNewer] = useState<Entry[]>([]);
     const [missed, setMissed] = useState(0);
     const after = useRef(since ?? 0);
-    const reading = useRef(false);
-    const told = useCell(latest);
     const key = JSON.stringify(wanted);
     useEffect(() => {
         after.current = since ?? 0;
@@ -94,9 +92,13 @@ function useNewer(since: number | null, wanted: Wanted, paused: boolean): { newe
     useEffect(() => {
         if (since === null) return;
         let stopped = false;
+        let reading = false;
+        let again = false;
         const look = async (): Promise<void> => {
-            if (reading.current || document.visibilityState !== "visible") return;
-            reading.current = true;
+            if (stopped || document.visibilityState !== "visible") return;
+            again = reading;
+            if (reading) return;
+            reading = true;
             try {
                 const params = { path: { orgId: mine().orgId }, query: { after: after.current, limit: 1000 } };
                 if (paused) {
@@ -112,16 +114,19 @@ function useNewer(since: number | null, wanted: Wanted, paused: boolean): { newe
             } catch {
                 // The conditions at the top say what is wrong.
             } finally {
-                reading.current = false;
+                reading = false;
+                if (again) void look();
             }
         };
         void look();
         const timer = setInterval(() => void look(), LOOK);
+        const told = latest.watch(() => void look());
         return () => {
             stopped = true;
+            told();
             clearInterval(timer);
         };
-    }, [since, key, paused, told]);
+    }, [since, key, paused]);
     return { newer, missed };
 }
 

@@ -45,6 +45,7 @@ export function Rotation({ old, successor }: { old: Key; successor: Key }) {
     const moved = successor.nodeKeys.length;
     const left = Math.max(0, old.nodeKeys.length - silent);
     const total = moved + old.nodeKeys.length;
+    const over = old.nodeKeys.length === 0;
     const finding = `Of ${total} nodes ${moved} have moved, ${left} are on the old key, ${silent} are on the old key and silent`;
     return (
         <div class="panel">
@@ -63,14 +64,14 @@ export function Rotation({ old, successor }: { old: Key; successor: Key }) {
                     </b>
                     Copy it to the nodes, in any order
                 </li>
-                <li aria-current="step">
+                <li {...(over ? { class: "done" } : { "aria-current": "step" as const })}>
                     <b>
-                        <Icon name="rotate" />
-                        Nodes move
+                        <Icon name={over ? "check" : "rotate"} />
+                        {over ? "All nodes have moved" : "Nodes move"}
                     </b>
                     They register with the new key
                 </li>
-                <li>
+                <li aria-current={over ? "step" : undefined}>
                     <b>Old key retires</b>
                     {old.retireWhenUnused ? "By itself, after the last node" : "By itself, at its end"}
                 </li>

@@ -43,6 +43,7 @@ export function SetUp({ kind, token }: { kind: "setup" | "invite"; token: string
     return (
         <Door version={server?.message}>
             <Form
+                whole
                 title={first ? "Set up this server" : "Welcome"}
                 about={
                     first

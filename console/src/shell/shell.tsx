@@ -62,7 +62,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         <>
             <a
                 class="skip"
-                href={location.hash || "#/"}
+                href="#main"
                 onClick={(event) => {
                     event.preventDefault();
                     main.current?.focus();

@@ -125,8 +125,10 @@ export function Button({ kind, busy, why, icon, small, type = "button", label, a
 }
 
 /** A form in a panel over the list that it adds to. What was typed stays when the call fails. */
-export function Form({ title, about, submit, busy, problem, why, onSubmit, onCancel, children }: {
+export function Form({ title, whole, about, submit, busy, problem, why, onSubmit, onCancel, children }: {
     title?: string;
+    /** Whether the form is the whole page, so that its title is that of the page. */
+    whole?: boolean;
     about?: ComponentChildren;
     submit: string;
     busy: boolean;
@@ -141,7 +143,7 @@ export function Form({ title, about, submit, busy, problem, why, onSubmit, onCan
     useEffect(() => panel.current?.querySelector<HTMLElement>("input:not([readonly]), select, textarea")?.focus(), []);
     return (
         <section class="panel" aria-labelledby={title && id} ref={panel}>
-            {title && <h2 id={id}>{title}</h2>}
+            {title && (whole ? <h1 id={id}>{title}</h1> : <h2 id={id}>{title}</h2>)}
             {about && <p class="quiet">{about}</p>}
             <form
                 class="form"
