@@ -53,6 +53,8 @@ export function to(path: string, query: Query = {}): string {
 /** Goes to a place. */
 export function go(path: string, query: Query = {}): void {
     location.hash = to(path, query);
+    // The event comes later: what follows must find the page where it goes.
+    route.set(parse(location.hash));
 }
 
 /** Changes filters of the present place. Typing into a filter makes no steps for Back. */

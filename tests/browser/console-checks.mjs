@@ -23,7 +23,7 @@ async function owner(url, token) {
 async function signIn(browser, url, email, options = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true, ...options });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(60_000);
     const it = new Console({ page, hands: new Mouse(), name: "check", url, amiss: [], pictures: false });
     await page.goto(`${url}/console/`);
     await it.write("E-mail", email);

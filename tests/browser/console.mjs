@@ -28,7 +28,7 @@ async function tell(browser, { name, hands: Hands, screen }) {
         contexts.push(context);
         const seen = await watch(context, url);
         const page = await context.newPage();
-        page.setDefaultTimeout(20_000);
+        page.setDefaultTimeout(60_000);
         const it = new Console({ page, hands: new Hands(page), name: who ? `${name}-${who}` : name, url, amiss });
         it.seen = seen;
         return it;

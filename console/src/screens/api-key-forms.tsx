@@ -287,7 +287,7 @@ export function RotateApiKey({ apiKey }: { apiKey: ApiKey }) {
 }
 
 /** Asks before an API key is deleted. */
-export function DeleteApiKey({ apiKey, onClose, done }: { apiKey: ApiKey; onClose: () => void; done: () => void }) {
+export function DeleteApiKey({ apiKey, onClose, done }: { apiKey: ApiKey; onClose: () => void; done?: () => void }) {
     const present = useCell(now);
     const used = timeOf(apiKey.lastUsed);
     const recent = used !== null && present - used < 7 * DAY;
@@ -305,8 +305,8 @@ export function DeleteApiKey({ apiKey, onClose, done }: { apiKey: ApiKey; onClos
                 const params = { path: { organizationId: mine().orgId, id: String(apiKey.apiKeyId) } };
                 await call(api.DELETE("/api/organizations/{organizationId}/api-keys/{id}", { params }));
                 toast.set({ text: `${apiKey.apiKeyName} was deleted.` });
-                changed("api-keys");
             }}
+            refresh={["api-keys"]}
             done={done}
             onClose={onClose}
         />

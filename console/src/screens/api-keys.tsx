@@ -5,7 +5,7 @@ import { useCell, now } from "../cell";
 import { endsSoon } from "../attention";
 import { useApiKeys, useMay, useMayChange, useProjects, type ApiKey } from "../data";
 import { span, timeOf } from "../format";
-import { filter, route, to } from "../route";
+import { route, to } from "../route";
 import { Pick, Search, Segments, Toolbar } from "../ui/filters";
 import { Badge } from "../ui/icon";
 import { SERVER } from "../session";
@@ -243,7 +243,7 @@ export function ApiKeys({ part }: { part: string | undefined }) {
                     )
                 }
             </Shown>
-            {deleting && <DeleteApiKey apiKey={deleting} onClose={() => setDeleting(null)} done={() => filter({})} />}
+            {deleting && <DeleteApiKey apiKey={deleting} onClose={() => setDeleting(null)} />}
         </Page>
     );
 }

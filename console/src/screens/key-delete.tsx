@@ -60,9 +60,9 @@ export function DeleteKey({ of: key, onClose, done }: { of: Key; onClose: () => 
             act={async () => {
                 await call(api.DELETE("/organization/{idOrg}/key/{idKey}", { params: { path: { idOrg: mine().orgId, idKey: key.id } } }));
                 toast.set({ text: `${keyName(key)} was deleted.`, undo: { name: "Restore", act: () => void restoreKey(key).catch(() => undefined) } });
-                changed(...LISTS);
             }}
-            {...(done ? { done } : {})}
+            refresh={LISTS}
+            done={done}
             onClose={onClose}
         >
             <Sample impact={impact} />
@@ -87,8 +87,8 @@ export function DeleteAllKeys({ onClose }: { onClose: () => void }) {
             act={async () => {
                 await call(api.DELETE("/organization/{idOrg}/key", { params: { path: { idOrg: mine().orgId } } }));
                 toast.set({ text: "All keys were deleted. They can be restored one by one within 24 hours." });
-                changed(...LISTS);
             }}
+            refresh={LISTS}
             onClose={onClose}
         >
             <Sample impact={impact} />

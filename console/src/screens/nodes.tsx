@@ -181,8 +181,8 @@ export function Nodes({ part }: { part: string | undefined }) {
                             ),
                             undo: { name: "Activate", act: () => activating.run(() => activate(deleting)) },
                         });
-                        changed("nodes", "keys");
                     }}
+                    refresh={["nodes", "keys"]}
                     onClose={() => setDeleting(null)}
                 />
             )}

@@ -172,8 +172,8 @@ function Secrets({ adding }: { adding: boolean }) {
                     act={async () => {
                         const params = { path: { idOrg: mine().orgId, name: deleting.name }, query: deleting.region ? { region: deleting.region } : {} };
                         await call(api.DELETE("/organization/{idOrg}/secrets/{name}", { params }));
-                        changed("secrets");
                     }}
+                    refresh={["secrets"]}
                     onClose={() => setDeleting(null)}
                 />
             )}

@@ -171,8 +171,8 @@ function DeletePerson({ of: person, onClose }: { of: Person; onClose: () => void
                 const named = answer.apiKeys.slice(0, 3).map(({ apiKeyName }) => apiKeyName);
                 const left = answer.apiKeysTotal === 0 ? "" : ` ${of(answer.apiKeysTotal, "API key")} of theirs stay valid: ${list(named)}.`;
                 toast.set({ text: `${fullName(person)} was deleted.${left}`, undo: { name: "Undo", act: () => void activate(person).catch(() => undefined) } });
-                changed("people");
             }}
+            refresh={["people"]}
             onClose={onClose}
         />
     );

@@ -239,12 +239,9 @@ export function ProjectScreen({ id, part }: { id: string; part: string | undefin
                     act={async () => {
                         await call(api.DELETE("/api/projects/{projectId}", { params: { path } }));
                         toast.set({ text: `${name} was deleted.` });
-                        changed("api-keys");
                     }}
-                    done={() => {
-                        go("projects");
-                        changed("project");
-                    }}
+                    refresh={["project", "api-keys"]}
+                    done={() => go("projects")}
                     onClose={() => setDeleting(false)}
                 />
             )}

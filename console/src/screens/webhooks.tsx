@@ -179,9 +179,9 @@ export function DeleteWebhook({ of: hook, onClose, done }: { of: Webhook; onClos
             act={async () => {
                 await call(api.DELETE("/organization/{orgId}/webhooks/{webhookId}", { params: { path: { orgId: mine().orgId, webhookId: hook.id } } }));
                 toast.set({ text: `${place(hook)} was deleted.` });
-                changed("webhooks");
             }}
-            {...(done ? { done } : {})}
+            refresh={["webhook"]}
+            done={done}
             onClose={onClose}
         />
     );

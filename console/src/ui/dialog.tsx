@@ -2,9 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "../api/problem";
-import { useAction } from "../load";
+import { changed, useAction } from "../load";
 import { ProblemBanner } from "./banner";
-import { Button, Check, Field, Input, textOf } from "./form";
+import { Button, Field, Input, textOf } from "./form";
 
 /** A modal dialog. The focus goes back to what opened it. Without `onClose`, nothing but its own buttons closes it. */
 export function Dialog({ title, about, onClose, onSubmit, children, foot }: {
@@ -76,24 +76,24 @@ function giveBackFocus(opener: Element | null): void {
 }
 
 /** Asks before something is deleted: says what breaks, and has a name typed if much does. */
-export function ConfirmDelete({ title, about, what, typed, tick, children, act, done, onClose }: {
+export function ConfirmDelete({ title, about, what, typed, children, act, refresh, done, onClose }: {
     title: string;
     about: ComponentChildren;
     /** The name of the button. */
     what: string;
     /** The text that has to be typed, if it is more than a single thing that breaks. */
     typed?: string | null;
-    /** A statement that has to be ticked. */
-    tick?: string | null;
     children?: ComponentChildren;
     act: () => Promise<void>;
-    done?: () => void;
+    /** The loads that are different then. */
+    refresh: readonly string[];
+    /** Leaves the screen of what is gone. */
+    done?: (() => void) | undefined;
     onClose: () => void;
 }) {
     const [text, setText] = useState("");
-    const [ticked, setTicked] = useState(false);
     const { busy, problem, run } = useAction();
-    const why = typed && text.trim() !== typed ? `Type ${typed} first` : tick && !ticked ? "Tick the box first" : null;
+    const why = typed && text.trim() !== typed ? `Type ${typed} first` : null;
     return (
         <Dialog
             title={title}
@@ -105,6 +105,8 @@ export function ConfirmDelete({ title, about, what, typed, tick, children, act, 
                     await act();
                     onClose();
                     done?.();
+                    // The screen of what is gone must not load it again.
+                    setTimeout(() => changed(...refresh));
                 });
             }}
             foot={
@@ -123,11 +125,6 @@ export function ConfirmDelete({ title, about, what, typed, tick, children, act, 
                 <Field label={`To go on, type ${typed}`}>
                     <Input type="text" autocomplete="off" spellcheck={false} value={text} onInput={(event) => setText(textOf(event))} data-first />
                 </Field>
-            )}
-            {tick && (
-                <Check checked={ticked} onChange={setTicked}>
-                    {tick}
-                </Check>
             )}
             {problem && <ProblemBanner problem={problem} />}
         </Dialog>
