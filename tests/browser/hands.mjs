@@ -18,9 +18,10 @@ export class Keyboard {
     constructor(page) {
         this.page = page;
     }
-    async press(target) {
+    /** Presses with Enter, or with the key that the target takes. */
+    async press(target, key = "Enter") {
         await this.#reach(target);
-        await this.page.keyboard.press("Enter");
+        await this.page.keyboard.press(key);
     }
     async write(target, text) {
         await this.#reach(target);

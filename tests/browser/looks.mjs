@@ -34,6 +34,13 @@ export async function barriers(page) {
         .filter((fault) => !THEIRS.some((known) => fault.startsWith(known)));
 }
 
+/** All violations that axe finds, whatever it rates them: best practice, too. */
+export async function violations(page) {
+    await page.evaluate(AXE);
+    const { violations: found } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+    return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`));
+}
+
 /** Runs in the page. */
 function tooSmall({ text, target }) {
     const found = new Set();
@@ -46,7 +53,8 @@ function tooSmall({ text, target }) {
         if (words.currentNode.data.trim() && shows(it) && size < text) found.add(`${named(it)} has text of ${size} px`);
     }
     for (const it of document.querySelectorAll("button, select, input, textarea, summary, a[download]")) {
-        const { width, height } = it.getBoundingClientRect();
+        // A box to tick is pressed by its label, too.
+        const { width, height } = (it.closest("label") ?? it).getBoundingClientRect();
         const small = Math.min(width, height) < target;
         if (small && shows(it)) found.add(`${named(it)} is ${Math.round(width)} x ${Math.round(height)} px`);
     }

@@ -8,12 +8,12 @@ import { chromium } from "playwright-core";
 
 const { PROGRAM, CHROMIUM, NO_NAMES } = process.env;
 
-/** A fresh server, and its owner's token. */
-export async function serve() {
+/** A fresh server, and its owner's token. With `link`, nobody has a token yet, and its first start prints a link instead. */
+export async function serve({ link = false, flags = [] } = {}) {
     const home = mkdtempSync(join(tmpdir(), "orgkeys-"));
-    const token = execFileSync(PROGRAM, ["token", "generate"], { encoding: "utf8" }).trim();
-    const child = spawn(PROGRAM, ["serve", "--database", join(home, "orgkeys.db"), "--listen", "127.0.0.1:0"], {
-        env: { ...process.env, ORGKEYS_BOOTSTRAP_TOKEN: token },
+    const token = link ? null : execFileSync(PROGRAM, ["token", "generate"], { encoding: "utf8" }).trim();
+    const child = spawn(PROGRAM, ["serve", "--database", join(home, "orgkeys.db"), "--listen", "127.0.0.1:0", ...flags], {
+        env: { ...process.env, ...(token ? { ORGKEYS_BOOTSTRAP_TOKEN: token } : {}) },
         stdio: ["ignore", "pipe", openSync(join(home, "log"), "w")],
     });
     const exited = new Promise((done) => child.once("exit", done));
@@ -22,9 +22,12 @@ export async function serve() {
         await exited;
         rmSync(home, { recursive: true });
     };
+    let url = null;
+    let open = null;
     for await (const line of createInterface({ input: child.stdout })) {
-        const url = line.match(/^listening on (\S+)/)?.[1];
-        if (url) return { url, token, stop };
+        url ??= line.match(/^listening on (\S+)/)?.[1] ?? null;
+        open ??= line.match(/(http\S+#setup=oki_\S+)/)?.[1] ?? null;
+        if (url && (open || !link)) return { url, token, link: open, log: () => readFileSync(join(home, "log"), "utf8"), stop };
     }
     throw new Error(`the server did not start: ${readFileSync(join(home, "log"), "utf8")}`);
 }

@@ -1,0 +1,73 @@
+// The console in Chromium: one story by mouse, in the dark, by keyboard, on a phone and at 320 px; then what must hold
+// when something goes wrong.
+import assert from "node:assert/strict";
+import { Keyboard, Mouse, Thumb } from "./hands.mjs";
+import { checks } from "./console-checks.mjs";
+import { Console } from "./console-page.mjs";
+import { account, apiKeys, audit, keysAndNodes, people, setUp, webhooks } from "./console-story.mjs";
+import { browse, serve, watch } from "./world.mjs";
+
+const DESK = { viewport: { width: 1280, height: 900 } };
+const TELLINGS = [
+    { name: "mouse", hands: Mouse, screen: DESK },
+    { name: "dark", hands: Mouse, screen: { ...DESK, colorScheme: "dark" } },
+    { name: "keyboard", hands: Keyboard, screen: { ...DESK, reducedMotion: "reduce" } },
+    { name: "phone", hands: Thumb, screen: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true } },
+    { name: "narrow", hands: Mouse, screen: { viewport: { width: 320, height: 700 } } },
+];
+
+/** What the document may answer without anything being wrong: a session that has ended, a request that the page gave up. */
+const EXPECTED = /net::ERR_ABORTED|webhooks\/.*: 4/;
+
+async function tell(browser, { name, hands: Hands, screen }) {
+    const { url, link, log, stop } = await serve({ link: true, flags: ["--webhook-allow", "127.0.0.0/8"] });
+    const contexts = [];
+    const amiss = [];
+    const visit = async (who = "") => {
+        const context = await browser.newContext({ ...screen, acceptDownloads: true });
+        contexts.push(context);
+        const seen = await watch(context, url);
+        const page = await context.newPage();
+        page.setDefaultTimeout(60_000);
+        const it = new Console({ page, hands: new Hands(page), name: who ? `${name}-${who}` : name, url, amiss });
+        it.seen = seen;
+        return it;
+    };
+    const since = Date.now();
+    const it = await visit();
+    try {
+        await setUp(it, link);
+        const org = await it.page.evaluate(async () => {
+            const [, token] = Object.entries({ ...localStorage }).find(([key]) => key.endsWith("session"));
+            const response = await fetch("../user/profile", { headers: { Authorization: `Bearer ${token}` } });
+            return (await response.json()).data.orgId;
+        });
+        await keysAndNodes(it, org);
+        await apiKeys(it, org);
+        const hers = await people(it, visit);
+        await audit(it, hers);
+        await webhooks(it);
+        await account(it);
+        const seen = contexts.length && [...it.seen, ...hers.seen].filter((problem) => !EXPECTED.test(problem));
+        assert.deepEqual([...new Set([...amiss, ...seen])], [], "problems on the console");
+        assert.doesNotMatch(log(), /\bok[apirwc]_[A-Za-z0-9]{20,}/, "no secret is in the server's log");
+        console.log(`console, ${name}: the story passed in ${Math.round((Date.now() - since) / 1000)} s`);
+    } catch (error) {
+        await it.page.screenshot({ path: `console-${name}-failed.png` });
+        throw new Error(`console, ${name} failed: ${[...new Set([...amiss, ...it.seen])].join("; ")}`, { cause: error });
+    } finally {
+        for (const context of contexts) await context.close();
+        await stop();
+    }
+}
+
+const known = [...TELLINGS.map(({ name }) => name), "checks"];
+const wanted = process.argv.slice(2);
+for (const name of wanted) assert.ok(known.includes(name), `there is no story named ${name}: ${known}`);
+const browser = await browse();
+try {
+    for (const telling of TELLINGS) if (!wanted.length || wanted.includes(telling.name)) await tell(browser, telling);
+    if (!wanted.length || wanted.includes("checks")) await checks(browser);
+} finally {
+    await browser.close();
+}
