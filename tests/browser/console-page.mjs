@@ -30,7 +30,7 @@ export class Console {
     async settled() {
         await this.page.waitForFunction(() => {
             const arriving = document.getAnimations().some(({ effect, playState }) => playState === "running" && effect.getTiming().iterations !== Infinity);
-            return !arriving && !document.querySelector(".skeleton, [aria-busy=true]");
+            return !arriving && !document.querySelector(".skeleton");
         });
     }
 
