@@ -30,6 +30,7 @@ mod search_tests;
 pub mod secret;
 pub mod session;
 pub mod signed_call;
+pub mod statistics;
 pub mod stats;
 pub mod stream;
 pub mod token;
