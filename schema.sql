@@ -404,6 +404,15 @@ CREATE INDEX audit_by_actor ON audit (org, actor_id, at) WHERE change IS NOT NUL
 CREATE INDEX audit_by_object ON audit (org, context_id, at) WHERE change IS NOT NULL AND actor_kind <> 'node';
 CREATE INDEX audit_by_project ON audit (org, project, at) WHERE change IS NOT NULL AND project IS NOT NULL;
 
+-- The other entries, reads and refusals, by time and by actor. Together with the indexes above, which have the changes,
+-- they list every entry of an organization, and each entry is in one of each pair.
+CREATE INDEX audit_unseen_by_time ON audit (org, at) WHERE change IS NULL;
+CREATE INDEX audit_unseen_by_actor ON audit (org, actor_id, at) WHERE change IS NULL;
+
+-- The entries by action, and the refused ones. Nodes register all the time, and audit_by_class finds registrations.
+CREATE INDEX audit_by_action ON audit (org, action, at) WHERE action <> 'node.register';
+CREATE INDEX audit_refused ON audit (org, at) WHERE outcome = 'refused';
+
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
@@ -450,6 +459,21 @@ WHEN OLD.seq > coalesce((SELECT seq FROM trim_point WHERE chain = coalesce(OLD.o
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+
+-- How often something happened in an organization, per hour, for its statistics. Kept for 31 days.
+CREATE TABLE hourly_count (
+    org     BLOB NOT NULL REFERENCES org (id),
+    -- The beginning of the hour.
+    hour    INTEGER NOT NULL CHECK (hour % 3600000 = 0),
+    kind    TEXT NOT NULL CHECK (kind IN ('node', 'verification', 'call')),
+    -- A word, or the status of a response.
+    outcome TEXT NOT NULL CHECK (length(outcome) BETWEEN 1 AND 20),
+    count   INTEGER NOT NULL CHECK (count > 0),
+    PRIMARY KEY (org, hour, kind, outcome)
+) STRICT, WITHOUT ROWID;
+
+-- The oldest counts, to be removed.
+CREATE INDEX hourly_count_by_hour ON hourly_count (hour);
 
 -- The events that a user has read.
 CREATE TABLE read_mark (

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::login_throttle::{self, PasswordCheck};
 use super::password::{self, PasswordHash};
-use super::user;
+use super::user::{self, InvitedUser};
 use crate::domain::event::Event;
 use crate::domain::id::UserId;
 use crate::domain::org::Org;
@@ -52,7 +52,7 @@ pub fn profile(app: &App, caller: &Caller) -> Pending<(User, Org)> {
 }
 
 /// Returns an account: the caller's own, or another one if the caller may see people.
-pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
+pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<InvitedUser> {
     let own = matches!(caller.identity, Identity::User { user: own, .. } if user == Some(own));
     if !own {
         return user::get(app, caller, user);
@@ -60,7 +60,7 @@ pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
     app.read(caller, &Rule::SeesOwnProfile, |tx, grant| {
         let person = user::person(tx, grant, user)?;
         let event = Event::UserRead { user: person.id };
-        Ok((person, event))
+        Ok((user::invited(tx, grant, person)?, event))
     })
 }
 

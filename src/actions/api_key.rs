@@ -4,6 +4,7 @@ mod change;
 pub mod ending;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::iter;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::project::own_only;
 use crate::crypto::secret::{self, TokenDigest};
 use crate::domain::api_key::{ApiKey, ApiKeySettings, MOST_PER_PROJECT, Verdict, Window, check_end, unknown_project};
 use crate::domain::event::Event;
-use crate::domain::id::{ApiKeyId, OrgId, ProjectId};
+use crate::domain::id::{ApiKeyId, OrgId, ProjectId, UserId};
 use crate::domain::role::Role;
 use crate::domain::time::Time;
 use crate::engine::access::{self, Grant};
@@ -55,6 +56,8 @@ pub struct ApiKeyPage {
     pub keys: Vec<ApiKey>,
     /// The name of every project of the organization.
     pub names: HashMap<ProjectId, String>,
+    /// The first and last names of the users who created the keys.
+    pub creators: HashMap<UserId, String>,
     /// The total number of keys.
     pub total: i64,
 }
@@ -80,8 +83,21 @@ pub fn list(app: &App, caller: &Caller, place: Place, skip: u32, take: u32) -> P
         let projects = store::project::list(tx, grant.org, None)?;
         let names = projects.into_iter().map(|project| (project.id, project.name)).collect();
         let event = Event::ApiKeysListed { org: grant.org, project, count: keys.len() };
-        Ok((ApiKeyPage { keys, names, total }, event))
+        let creators = creators(tx, &keys)?;
+        Ok((ApiKeyPage { keys, names, creators, total }, event))
     })
+}
+
+fn creators(tx: &ReadTx<'_>, keys: &[ApiKey]) -> Result<HashMap<UserId, String>, Error> {
+    let mut creators = HashMap::new();
+    for id in keys.iter().filter_map(|key| key.created_by) {
+        if let Entry::Vacant(place) = creators.entry(id)
+            && let Some(user) = store::user::find(tx, id)?
+        {
+            place.insert(user.full_name());
+        }
+    }
+    Ok(creators)
 }
 
 /// Creates a key. Returns it with its secret, which is not stored.

@@ -138,7 +138,7 @@ pub(super) fn name_actor(tx: &ReadTx<'_>, event: &mut Shown) -> Result<(), Error
     if let Some(id) = UserId::parse(&event.actor_id)
         && let Some(user) = store::user::find(tx, id)?
     {
-        format!("{} {}", user.name, user.last_name).trim().clone_into(&mut event.actor_name);
+        event.actor_name = user.full_name();
         event.actor_email = user.email;
     }
     Ok(())

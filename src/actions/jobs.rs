@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::retention::Retention;
-use super::{api_key, audit, backup, clock, delivery, node, org_key, refusals, token, verification};
+use super::{api_key, audit, backup, clock, delivery, node, org_key, refusals, statistics, token, verification};
 use crate::crypto::password;
 use crate::engine::error::Error;
 use crate::engine::system::System;
@@ -34,7 +34,7 @@ enum Trigger {
     Stop,
 }
 
-const JOBS: [PeriodicJob; 13] = [
+const JOBS: [PeriodicJob; 15] = [
     PeriodicJob {
         name: "writing the last uses of API keys",
         period: Some(TICK),
@@ -55,6 +55,18 @@ const JOBS: [PeriodicJob; 13] = [
             verification::log_refused(jobs.system.app());
             Ok(())
         },
+    },
+    PeriodicJob {
+        name: "writing the counts of the hour",
+        period: Some(MINUTE),
+        at_stop: true,
+        run: |jobs, _| statistics::flush(&jobs.system),
+    },
+    PeriodicJob {
+        name: "removing old counts",
+        period: Some(MINUTE),
+        at_stop: false,
+        run: |jobs, _| statistics::remove_old(&jobs.system),
     },
     PeriodicJob {
         name: "recording counts of audit log reads",

@@ -31,6 +31,7 @@ pub mod secret;
 pub mod session;
 pub mod setup;
 pub mod signed_call;
+pub mod statistics;
 pub mod stats;
 pub mod stream;
 pub mod token;

@@ -7,7 +7,8 @@ use super::org_key::{no_such_key, rotation};
 use super::signed_call::{self, Purpose, SignedCall};
 use crate::domain::event::Event;
 use crate::domain::id::{NodeId, OrgId, OrgKeyId};
-use crate::domain::node::{Node, NodeProfile, Services};
+use crate::domain::node::{Node, NodeFilter, NodeProfile};
+use crate::domain::statistics::Counted;
 use crate::domain::time::Time;
 use crate::engine::app::App;
 use crate::engine::caller::{Caller, CallerId, Origin};
@@ -17,15 +18,18 @@ use crate::engine::rule::Rule;
 use crate::store::{self, ReadTx};
 
 /// A filter and page of nodes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct NodePage {
-    /// Nodes with any of these services; no service means all nodes.
-    pub services: Services,
+    /// Which nodes.
+    pub filter: NodeFilter,
     /// The number of nodes to skip.
     pub skip: u32,
     /// The maximum number of nodes to return.
     pub take: u32,
 }
+
+/// The nodes of a page, newest first, each with the time since when it is silent, and their total number.
+pub type NodesFound = (Vec<(Node, Option<Time>)>, i64);
 
 /// A node that has just registered.
 #[derive(Clone, Debug)]
@@ -43,10 +47,14 @@ pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProf
         let (org, key) = (grant.org, signature.key);
         let known = store::node::find_by_ip(tx, org, &profile.ip)?;
         if let Some(node) = &known {
-            caller.set(CallerId::Node(node.id));
+            caller.set(CallerId::Node(node.id), Some(grant.org));
         }
         refuse_deleted(known.as_ref())?;
         let new = known.is_none();
+        let hour = grant.at.hour();
+        if known.as_ref().is_none_or(|node| node.last_contact.hour() != hour) {
+            store::hourly_count::add(tx, org, hour, Counted::NodeHeard, 1)?;
+        }
         let before = known.as_ref().and_then(|node| node.key).filter(|before| *before != key);
         let id = known.map_or_else(|| env.id(), |node| node.id);
         let node = Node { id, org, profile, key: Some(key), last_contact: grant.at, deleted_at: None };
@@ -55,7 +63,7 @@ pub fn register(app: &App, origin: &Origin, call: &SignedCall, profile: NodeProf
         } else if !store::node::insert(tx, &node, limits.nodes)? {
             return Err(signed_call::no_room(tx, org, limits.nodes)?);
         }
-        caller.set(CallerId::Node(id));
+        caller.set(CallerId::Node(id), Some(org));
         let mut events = vec![Event::NodeRegistered { node: id, key, new, message: signature.form.name() }];
         events.extend(rotation::left(tx, grant, before, &limits)?);
         Ok((Registered { node, key_ends: signature.ends }, events))
@@ -67,7 +75,7 @@ pub fn unregister(app: &App, origin: &Origin, call: &SignedCall) -> Pending<()> 
     let (ip, limits, caller) = (call.ip.clone(), app.limits.clone(), origin.proven.clone());
     signed_call::run(app, origin, call, Purpose::Unregister, move |tx, grant, signature| {
         let node = node_at(tx, grant.org, &ip)?;
-        caller.set(CallerId::Node(node.id));
+        caller.set(CallerId::Node(node.id), Some(grant.org));
         refuse_deleted(Some(&node))?;
         store::node::remove(tx, node.id)?;
         let (key, message) = (signature.key, signature.form.name());
@@ -86,12 +94,12 @@ pub(super) fn refuse_deleted(node: Option<&Node>) -> Result<(), Error> {
 }
 
 /// Returns the nodes of an organization, newest first, and their total number.
-pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, page: NodePage) -> Pending<(Vec<Node>, i64)> {
+pub fn list(app: &App, caller: &Caller, org: Option<OrgId>, page: &NodePage) -> Pending<NodesFound> {
     list_as(app, caller, &Rule::SeesNodes(org), page)
 }
 
 /// Returns the nodes of the caller's organization that offer any of the services.
-pub fn find(app: &App, caller: &Caller, page: NodePage) -> Pending<(Vec<Node>, i64)> {
+pub fn find(app: &App, caller: &Caller, page: &NodePage) -> Pending<NodesFound> {
     list_as(app, caller, &Rule::FindsNodes, page)
 }
 
@@ -126,24 +134,31 @@ pub fn list_by_key(
     caller: &Caller,
     org: Option<OrgId>,
     key: Option<OrgKeyId>,
-    page: NodePage,
-) -> Pending<(Vec<Node>, i64)> {
+    page: &NodePage,
+) -> Pending<NodesFound> {
     app.scan(caller, &Rule::SeesNodes(org), |tx, grant| {
         // Otherwise a misspelled id would look like a key that no node uses any more.
         let key = key.ok_or_else(no_such_key)?;
         store::org_key::end(tx, grant.org, key)?.ok_or_else(no_such_key)?;
-        let found = store::node::list_by_key(tx, key, page.skip, page.take)?;
-        let event = Event::NodesListed { org: grant.org, count: found.0.len() };
-        Ok((found, event))
+        let filter = NodeFilter { key: Some(key), ..page.filter.clone() };
+        found(app, tx, grant.org, &NodePage { filter, ..*page })
     })
 }
 
-fn list_as(app: &App, caller: &Caller, rule: &Rule, page: NodePage) -> Pending<(Vec<Node>, i64)> {
-    app.scan(caller, rule, |tx, grant| {
-        let found = store::node::list(tx, grant.org, page.services, page.skip, page.take)?;
-        let event = Event::NodesListed { org: grant.org, count: found.0.len() };
-        Ok((found, event))
-    })
+fn list_as(app: &App, caller: &Caller, rule: &Rule, page: &NodePage) -> Pending<NodesFound> {
+    app.scan(caller, rule, |tx, grant| found(app, tx, grant.org, page))
+}
+
+fn found(app: &App, tx: &ReadTx<'_>, org: OrgId, page: &NodePage) -> Result<(NodesFound, Event), Error> {
+    // The time by which silence is announced, so that a clock that leaps ahead does not show every node as silent.
+    let (now, patience) = (app.env.safe_now(), app.limits.node_silent);
+    let (nodes, total) = store::node::list(tx, org, &page.filter, now.minus(patience), (page.skip, page.take))?;
+    let event = Event::NodesListed { org, count: nodes.len() };
+    let with_silence = |node: Node| {
+        let since = node.silent_since(patience, now);
+        (node, since)
+    };
+    Ok(((nodes.into_iter().map(with_silence).collect(), total), event))
 }
 
 fn node_named(tx: &ReadTx<'_>, org: OrgId, name: &str) -> Result<Node, Error> {

@@ -97,7 +97,7 @@ pub fn fetch(app: &App, origin: &Origin, call: &SignedCall) -> Pending<FetchedSe
     signed_call::run(app, origin, call, Purpose::Read, move |tx, grant, signature| {
         let node = store::node::find_by_ip(tx, grant.org, &ip)?;
         if let Some(node) = &node {
-            caller.set(CallerId::Node(node.id));
+            caller.set(CallerId::Node(node.id), Some(grant.org));
         }
         refuse_deleted(node.as_ref())?;
         let id = node.as_ref().map(|node| node.id);

@@ -8,6 +8,7 @@ use super::password::PasswordHash;
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, UserId};
 use crate::domain::role::Role;
+use crate::domain::time::Time;
 use crate::domain::user::User;
 use crate::engine::access::{self, Grant};
 use crate::engine::app::App;
@@ -15,7 +16,7 @@ use crate::engine::caller::Caller;
 use crate::engine::error::{Error, ErrorKind};
 use crate::engine::pending::Pending;
 use crate::engine::rule::Rule;
-use crate::store::{self, ReadTx};
+use crate::store::{self, ReadTx, StoreError};
 
 /// The maximum number of API keys that the deletion of their creator names, so that its response and its audit log entry
 /// stay short.
@@ -49,6 +50,9 @@ pub struct UserPatch {
     pub role: Option<Role>,
 }
 
+/// A user, and when their invitation ends if it is open.
+pub type InvitedUser = (User, Option<Time>);
+
 /// The API keys that a deleted user had created and that are still valid: the newest with their names, and how many
 /// there are.
 #[derive(Clone, Debug)]
@@ -60,21 +64,28 @@ pub struct CreatedKeys {
 }
 
 /// Returns the users of the caller's organization, newest first, including deleted ones, and their total number.
-pub fn list(app: &App, caller: &Caller, page: UserPage) -> Pending<(Vec<User>, i64)> {
+pub fn list(app: &App, caller: &Caller, page: UserPage) -> Pending<(Vec<InvitedUser>, i64)> {
     app.scan(caller, &Rule::SeesPeople, |tx, grant| {
-        let found = store::user::page(tx, grant.org, page.skip, page.take)?;
-        let event = Event::UsersListed { org: grant.org, count: found.0.len() };
-        Ok((found, event))
+        let (users, total) = store::user::page(tx, grant.org, page.skip, page.take)?;
+        let event = Event::UsersListed { org: grant.org, count: users.len() };
+        let users = users.into_iter().map(|user| invited(tx, grant, user)).collect::<Result<_, _>>()?;
+        Ok(((users, total), event))
     })
 }
 
 /// Returns one user of the caller's organization.
-pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<User> {
+pub fn get(app: &App, caller: &Caller, user: Option<UserId>) -> Pending<InvitedUser> {
     app.read(caller, &Rule::SeesPeople, |tx, grant| {
         let person = person(tx, grant, user)?;
         let event = Event::UserRead { user: person.id };
-        Ok((person, event))
+        Ok((invited(tx, grant, person)?, event))
     })
+}
+
+/// Adds to a user when their invitation ends. Only users who have not taken their account over have one.
+pub(super) fn invited(tx: &ReadTx<'_>, grant: &Grant, user: User) -> Result<InvitedUser, StoreError> {
+    let until = if user.validated { None } else { store::invitation::open_until(tx, user.id, grant.at)? };
+    Ok((user, until))
 }
 
 /// Checks that the caller may create this user, before the password is hashed, which is expensive.
@@ -87,13 +98,13 @@ pub fn check_new(app: &App, caller: &Caller, new: &NewUser) -> Result<(), Error>
 }
 
 /// Creates a user in the caller's organization. With a password they can sign in immediately; without one, the returned
-/// invitation is for them.
+/// invitation is for them. It comes with its end.
 pub fn create(
     app: &App,
     caller: &Caller,
     new: NewUser,
     password: Option<PasswordHash>,
-) -> Pending<(User, Option<SecretString>)> {
+) -> Pending<(User, Option<(SecretString, Time)>)> {
     let (env, most) = (app.env.clone(), app.limits.people);
     app.record(caller, Rule::AddsPeople, move |tx, grant| {
         makes(grant, new.role)?;
@@ -106,7 +117,7 @@ pub fn create(
         }
         let invitation = match password {
             Some(_) => None,
-            None => Some(invitation::give(tx, &env, id, grant.at)?.0),
+            None => Some(invitation::give(tx, &env, id, grant.at)?),
         };
         let event = Event::UserCreated { user: id, role, invited: invitation.is_some() };
         Ok(((user, invitation), event))
@@ -114,7 +125,7 @@ pub fn create(
 }
 
 /// Changes the name or the role of a user.
-pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatch) -> Pending<User> {
+pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatch) -> Pending<InvitedUser> {
     app.record(caller, Rule::ManagesPeople, move |tx, grant| {
         let mut person = standing(tx, grant, user)?;
         let mut events = Vec::new();
@@ -132,7 +143,7 @@ pub fn update(app: &App, caller: &Caller, user: Option<UserId>, change: UserPatc
             store::user::rename(tx, person.id, &person.name, &person.last_name)?;
             events.push(Event::UserUpdated { user: person.id });
         }
-        Ok((person, events))
+        Ok((invited(tx, grant, person)?, events))
     })
 }
 

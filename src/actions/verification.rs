@@ -59,7 +59,9 @@ impl VerifiedKey {
 /// Verifies a key for a caller, who learns only about keys of its own organization. `None` is a malformed key.
 pub fn verify(app: &App, caller: &Caller, key: Option<TokenDigest>, asked: Asked) -> Result<VerifiedKey, Error> {
     let org = access::verifies_for(caller)?;
-    Ok(judge(app, org, key, asked, caller.origin.address))
+    let verified = judge(app, org, key, asked, caller.origin.address);
+    app.hourly_counts.verified(org, verified.verdict);
+    Ok(verified)
 }
 
 /// Verifies a key that was presented to a service of `org` through a reverse proxy, which needs no other credential.
@@ -71,7 +73,12 @@ pub fn present(app: &App, org: Option<OrgId>, key: Option<TokenDigest>, asked: A
     if let (Verdict::Valid | Verdict::WrongProject | Verdict::InsufficientRole, Some(key)) =
         (verified.verdict, verified.standing())
     {
-        origin.proven.set(CallerId::ApiKey(key.id));
+        origin.proven.set(CallerId::ApiKey(key.id), None);
+    }
+    match org {
+        Some(org) if verified.key.is_some() => app.hourly_counts.verified(org, verified.verdict),
+        Some(org) => app.hourly_counts.verified_if_known(org, verified.verdict),
+        None => {}
     }
     if verified.verdict != Verdict::Valid {
         app.refused_verifications.count(verified.verdict.code(), origin.address);

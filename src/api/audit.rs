@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{Enum, Object, OpenApi};
 
 use super::Group;
 use super::http::auth::Auth;
@@ -12,11 +12,15 @@ use super::http::bridge::act;
 use super::http::error::{ApiError, status};
 use super::http::scan_limit::ScanLimit;
 use crate::actions::audit::page;
+use crate::domain::api_key::parse_time;
 use crate::domain::audit::Entry;
 use crate::domain::event::Head;
 use crate::domain::id::OrgId;
+use crate::domain::text::{self, InvalidField};
+use crate::domain::time::Time;
 use crate::engine::app::App;
 use crate::engine::error::Error;
+use crate::store::audit::backwards::AuditFilter;
 
 /// The operations on the audit log.
 pub struct AuditApi {
@@ -84,9 +88,9 @@ struct AuditPage {
     success: bool,
     /// Human-readable confirmation.
     message: String,
-    /// The entries, in ascending order of `seq`.
+    /// The entries, in ascending order of `seq`; or with `order` `newest`, the newest first.
     data: Vec<AuditEntry>,
-    /// Value of `after` for the next page.
+    /// Value of `after` for the next page; or with `order` `newest`, of `before`, and 0 if there are no more entries.
     next: i64,
     /// `seq` of the chain's last entry.
     last: i64,
@@ -106,6 +110,35 @@ struct AuditHead {
     hash: String,
 }
 
+/// Which entries come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+enum AuditOrder {
+    /// The oldest, by `seq`.
+    Oldest,
+    /// The newest, by time.
+    Newest,
+}
+
+/// Outcome of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+enum AuditOutcome {
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused,
+}
+
+/// The filters of a request, as sent.
+struct Filter {
+    action: Option<String>,
+    actor_id: Option<String>,
+    outcome: Option<AuditOutcome>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
 type PageFail = ApiError<{ status::FORBIDDEN | status::BAD_REQUEST }>;
 type HeadFail = ApiError<{ status::FORBIDDEN }>;
 
@@ -113,10 +146,16 @@ type HeadFail = ApiError<{ status::FORBIDDEN }>;
 impl AuditApi {
     /// Read the audit log
     ///
-    /// Returns every entry of the organization, including reads and refusals, oldest first and with the hashes that
-    /// chain the entries. If you write the entries of all pages to a file, one per line, it equals the output of
-    /// `orgkeys audit export`, and `orgkeys audit verify --file` can verify it. To get the next page, set `after` to
-    /// `next`. Requires ADMINISTRATOR or OWNER; API keys are not allowed.
+    /// Returns every entry of the organization, including reads and refusals, with the hashes that chain the entries.
+    /// By default, the oldest come first, and to get the next page you set `after` to `next`. If you write the entries
+    /// of all pages to a file, one per line, it equals the output of `orgkeys audit export`, and `orgkeys audit verify
+    /// --file` can verify it.
+    ///
+    /// With `order` `newest`, the newest entries come first, by time, and only those that match all filters. To get the
+    /// next page, set `before` to `next` until `next` is 0. A call looks at no more than 20,000 entries, so a page can
+    /// have fewer entries than `limit`, or none, although more follow.
+    ///
+    /// Requires ADMINISTRATOR or OWNER; API keys are not allowed.
     ///
     /// Each read is itself recorded as an `audit.read` entry, which later reads return. Reads that return only entries
     /// of earlier reads are counted instead, for up to an hour. The count is `quietReads` in the reader's next entry,
@@ -124,10 +163,12 @@ impl AuditApi {
     ///
     /// Responses:
     /// - 200: A page of entries. It is empty if `after` is the last entry.
-    /// - 400: `limit` is out of range, or `after` is beyond the last entry: the server was restored from an older backup.
+    /// - 400: `limit` is out of range, `after` or `before` is beyond the last entry (the server was restored from an older
+    ///   backup), a filter is invalid, or a parameter does not belong to this `order`.
     /// - 403: Your role is below ADMINISTRATOR, you do not belong to this organization, or the credential is an API
     ///   key. An organization that does not exist gets the same response.
     #[oai(path = "/organization/:orgId/audit", method = "get", operation_id = "listAuditEntries")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn list(
         &self,
         auth: Auth,
@@ -140,11 +181,37 @@ impl AuditApi {
         /// Maximum number of entries to return: 1 to 1,000. Default 100.
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         limit: Query<Option<u32>>,
+        /// Which entries come first. Default: the oldest. The parameters below require `newest`.
+        order: Query<Option<AuditOrder>>,
+        /// Return entries that come after the one with this `seq` when the newest are first. Default: from the newest.
+        #[oai(validator(minimum(value = "1")))]
+        before: Query<Option<i64>>,
+        /// Action of the entries, such as `api_key.create`.
+        #[oai(validator(max_length = 64, pattern = r"^[^\x00-\x1f\x7f]*$"))]
+        action: Query<Option<String>>,
+        /// Id of the actor.
+        #[oai(name = "actorId", validator(max_length = 300, pattern = r"^[^\x00-\x1f\x7f]*$"))]
+        actor_id: Query<Option<String>>,
+        /// Outcome of the entries. Default: both.
+        outcome: Query<Option<AuditOutcome>>,
+        /// Earliest time, inclusive: RFC 3339 with an offset.
+        #[oai(validator(max_length = 64))]
+        from: Query<Option<String>>,
+        /// Latest time, inclusive: RFC 3339 with an offset.
+        #[oai(validator(max_length = 64))]
+        to: Query<Option<String>>,
     ) -> Result<Json<AuditPage>, PageFail> {
-        let (org, after, limit) = (OrgId::parse(&org), after.0.unwrap_or(0), limit.0.unwrap_or(LIMIT));
+        let (org, limit) = (OrgId::parse(&org), limit.0.unwrap_or(LIMIT));
+        let newest = order.0 == Some(AuditOrder::Newest);
+        let filter = Filter { action: action.0, actor_id: actor_id.0, outcome: outcome.0, from: from.0, to: to.0 };
+        filter.check_order(newest, after.0, before.0)?;
+        let filter = filter.parse()?;
         let permit = self.scan_limit.begin(auth.0.org()).await?;
         let page = act(&self.app, move |app| {
-            let read = page::list(app, &auth.0, org, after, limit);
+            let read = match (newest, after.0) {
+                (true, _) => page::list_newest(app, &auth.0, org, &filter, before.0, limit),
+                (false, after) => page::list(app, &auth.0, org, after.unwrap_or(0), limit),
+            };
             drop(permit);
             read
         })
@@ -190,6 +257,47 @@ impl AuditApi {
     #[must_use]
     pub fn new(app: Arc<App>, scan_limit: ScanLimit) -> Self {
         Self { app, scan_limit }
+    }
+}
+
+impl Filter {
+    /// Checks that each parameter belongs to the order of the entries.
+    fn check_order(&self, newest: bool, after: Option<i64>, before: Option<i64>) -> Result<(), InvalidField> {
+        let Self { action, actor_id, outcome, from, to } = self;
+        let fields = [
+            ("before", before.is_some()),
+            ("action", action.is_some()),
+            ("actorId", actor_id.is_some()),
+            ("outcome", outcome.is_some()),
+            ("from", from.is_some()),
+            ("to", to.is_some()),
+        ];
+        match fields.into_iter().find(|(_, given)| *given) {
+            Some((field, _)) if !newest => Err(InvalidField::new(field, "requires order=newest")),
+            _ if newest && after.is_some() => {
+                Err(InvalidField::new("after", "does not go with order=newest: use before"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn parse(self) -> Result<AuditFilter, InvalidField> {
+        let text = |field, value: Option<String>, most| {
+            value.filter(|value| !value.is_empty()).map(|value| text::parse(field, &value, 1..=most)).transpose()
+        };
+        let time = |field, value: Option<String>, default| {
+            value.map_or(Ok(Time::from_millis(default)), |value| parse_time(field, &value))
+        };
+        Ok(AuditFilter {
+            from: time("from", self.from, i64::MIN)?,
+            to: time("to", self.to, i64::MAX)?,
+            action: text("action", self.action, 64)?,
+            actor_id: text("actorId", self.actor_id, 300)?,
+            outcome: self.outcome.map(|outcome| match outcome {
+                AuditOutcome::Done => "done",
+                AuditOutcome::Refused => "refused",
+            }),
+        })
     }
 }
 

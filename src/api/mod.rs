@@ -13,6 +13,7 @@ pub mod org_key;
 pub mod project;
 pub mod secret;
 pub mod session;
+mod statistics;
 pub mod stream;
 pub mod user;
 pub mod verification;
@@ -127,7 +128,7 @@ pub type Apis = (
     verification::VerificationApi,
     event::EventApi,
     stream::StreamApi,
-    audit::AuditApi,
+    (audit::AuditApi, statistics::StatisticsApi),
     webhook::WebhookApi,
     delivery::DeliveryApi,
     health::ServerApi,
@@ -164,7 +165,10 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
             config.streams,
             config.stop,
         ),
-        audit::AuditApi::new(Arc::clone(app), scan_limit.of_another_kind()),
+        (
+            audit::AuditApi::new(Arc::clone(app), scan_limit.of_another_kind()),
+            statistics::StatisticsApi::new(Arc::clone(app), scan_limit.of_another_kind()),
+        ),
         webhook::WebhookApi(Arc::clone(app)),
         delivery::DeliveryApi::new(Arc::clone(app), scan_limit.of_another_kind()),
         health::ServerApi::new(Arc::clone(app), Arc::clone(&config.metrics), config.stats, config.metrics_token),

@@ -8,7 +8,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
-use self::wire::{NodeAnswer, NodeList, Registration, Unregistration, info, retiring};
+use self::wire::{NodeAnswer, NodeList, Registration, State, Unregistration, info, retiring};
 use super::Group;
 use super::http::auth::AuthOrKey;
 use super::http::body::Body;
@@ -17,11 +17,10 @@ use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
 use super::http::observe::From;
 use super::http::paging;
-use crate::actions::node::{self, NodePage, Registered};
+use crate::actions::node::{self, NodePage, NodesFound, Registered};
 use crate::domain::id::{OrgId, OrgKeyId};
-use crate::domain::node::{Node, Services};
+use crate::domain::node::{NodeFilter, Services, parse_region, parse_search};
 use crate::engine::app::App;
-use crate::engine::error::Error;
 
 /// The operations on nodes.
 pub struct NodeApi(pub Arc<App>);
@@ -58,7 +57,7 @@ impl NodeApi {
         let Registered { node, key_ends } = node::register(&self.0, &from.0, &call, profile).await?;
         let warnings = key_ends.zip(node.key).map(|(ends, key)| vec![retiring(key, ends)]);
         let message = "Node registered successfully".to_owned();
-        Ok(Json(NodeAnswer { success: true, message, data: info(node), warnings }))
+        Ok(Json(NodeAnswer { success: true, message, data: info((node, None)), warnings }))
     }
 
     /// Unregister a node
@@ -83,16 +82,18 @@ impl NodeApi {
 
     /// List the nodes of an organization
     ///
-    /// Returns the registered nodes, newest first. Deleted nodes are left out. Allowed for every role, and for API keys
-    /// that are not restricted to projects. Recorded in the audit log as `node.list`.
+    /// Returns the registered nodes, newest first. Deleted nodes are left out unless `state` is `deleted`. A node must
+    /// match all filters. Allowed for every role, and for API keys that are not restricted to projects. Recorded in the
+    /// audit log as `node.list`.
     ///
     /// Responses:
-    /// - 200: A page of nodes, and their total number.
-    /// - 400: `skip` or `take` is out of range.
+    /// - 200: A page of nodes, and the total number of nodes that match the filters.
+    /// - 400: `skip` or `take` is out of range, or a filter is invalid.
     /// - 403: You do not belong to this organization, or the API key is restricted to projects. An organization that
     ///   does not exist gets the same response.
     /// - 404: The organization has no key with the id `keyId` (`KEY_NOT_FOUND`).
     #[oai(path = "/organization/:orgId/nodes", method = "get", operation_id = "listNodes")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the request")]
     async fn list(
         &self,
         auth: AuthOrKey,
@@ -108,12 +109,28 @@ impl NodeApi {
         /// that have not moved yet.
         #[oai(name = "keyId", validator(max_length = 40))]
         key: Query<Option<String>>,
+        /// State of the nodes. Default: active and silent ones.
+        state: Query<Option<State>>,
+        /// Region of the nodes: up to 64 characters. An empty text matches every region.
+        #[oai(validator(max_length = 64, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
+        region: Query<Option<String>>,
+        /// Text that the address, the region or the version of a node contains, in any letter case (of A to Z), or the
+        /// id of a node: up to 253 characters. An empty text matches every node.
+        #[oai(validator(max_length = 253, pattern = r"^[^\x00-\x1f\x7f]*$"))]
+        search: Query<Option<String>>,
     ) -> Result<Json<NodeList>, ListOfOrgFail> {
         let org = OrgId::parse(&org);
-        let page = page(0, skip.0, take.0)?;
+        let given = |text: Query<Option<String>>| text.0.filter(|text| !text.is_empty());
+        let filter = NodeFilter {
+            state: state.0.map(State::state),
+            region: given(region).map(|region| parse_region(&region)).transpose()?,
+            search: given(search).map(|search| parse_search(&search)).transpose()?,
+            ..NodeFilter::default()
+        };
+        let page = page(filter, skip.0, take.0);
         let found = act(&self.0, move |app| match key.0 {
-            Some(key) => node::list_by_key(app, &auth.0, org, OrgKeyId::parse(&key), page),
-            None => node::list(app, &auth.0, org, page),
+            Some(key) => node::list_by_key(app, &auth.0, org, OrgKeyId::parse(&key), &page),
+            None => node::list(app, &auth.0, org, &page),
         });
         Ok(Json(listed(found.await?)))
     }
@@ -198,18 +215,19 @@ impl NodeApi {
         #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
         take: Query<Option<u32>>,
     ) -> Result<Json<NodeList>, ListFail> {
-        let page = page(services.0.unwrap_or(0), skip.0, take.0)?;
-        let found = act(&self.0, move |app| node::find(app, &auth.0, page)).await?;
+        let filter = NodeFilter { services: Services::parse(services.0.unwrap_or(0))?, ..NodeFilter::default() };
+        let page = page(filter, skip.0, take.0);
+        let found = act(&self.0, move |app| node::find(app, &auth.0, &page)).await?;
         Ok(Json(listed(found)))
     }
 }
 
-fn page(services: i64, skip: Option<u32>, take: Option<u32>) -> Result<NodePage, Error> {
+fn page(filter: NodeFilter, skip: Option<u32>, take: Option<u32>) -> NodePage {
     let (skip, take) = paging::page(skip, take);
-    Ok(NodePage { services: Services::parse(services)?, skip, take })
+    NodePage { filter, skip, take }
 }
 
-fn listed((nodes, total): (Vec<Node>, i64)) -> NodeList {
+fn listed((nodes, total): NodesFound) -> NodeList {
     let data = nodes.into_iter().map(info).collect();
     NodeList { success: true, message: "Nodes retrieved successfully".to_owned(), data, total }
 }

@@ -117,11 +117,12 @@ impl UserApi {
             blocking(&self.app, move |app| user::check_new(app, &caller, &wanted)).await?;
             hash = Some(self.passwords.run(&self.app, move |app| password::hash(app, &chosen)).await?);
         }
-        let (user, secret) = user::create(&self.app, &auth.0, new, hash).await?;
+        let (user, invitation) = user::create(&self.app, &auth.0, new, hash).await?;
+        let (secret, invited_until) = invitation.unzip();
         let answer = NewUserAnswer {
             success: true,
             message: "User created successfully".to_owned(),
-            data: wire::item(user),
+            data: wire::item((user, invited_until)),
             invitation_token: secret.map(|secret| secret.expose_secret().to_owned()),
         };
         Ok(NewUserResponse::Made(Json(answer), SECRET.to_owned()))

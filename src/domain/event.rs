@@ -156,13 +156,15 @@ pub enum Event {
     /// Events were marked as read or unread.
     EventsMarked { user: UserId, read: bool, count: usize },
     /// A page of the audit log was read; `quiet` earlier pages of the same reader showed nothing but reads and were not
-    /// recorded.
-    AuditRead { org: OrgId, after: i64, count: usize, quiet: u64 },
+    /// recorded. `from` says where it began: `after` or `before` an entry, or at the newest.
+    AuditRead { org: OrgId, from: (&'static str, Option<i64>), count: usize, quiet: u64 },
     /// The end of the audit log was read; `quiet` earlier reads of the same reader showed nothing but reads and were
     /// not recorded.
     AuditHeadRead { org: OrgId, quiet: u64 },
     /// At shutdown: this many reads of a reader that showed nothing but reads had not been recorded.
     AuditPolled { org: OrgId, reader: Option<UserId>, quiet: u64 },
+    /// The statistics were read.
+    StatisticsRead { org: OrgId },
     /// Retention removes the first `count` remaining entries of a chain; the last of them had this sequence number and
     /// hash.
     AuditTrimmed { org: Option<OrgId>, seq: i64, hash: String, count: i64 },

@@ -17,6 +17,7 @@ pub mod role;
 pub mod secret;
 pub mod session;
 pub mod shell;
+pub mod statistics;
 pub mod text;
 pub mod time;
 pub mod user;

@@ -40,6 +40,15 @@ pub struct Node {
     pub deleted_at: Option<Time>,
 }
 
+impl Node {
+    /// Returns when the node fell silent, if it is silent at `now`: that is `patience` after its last contact.
+    #[must_use]
+    pub fn silent_since(&self, patience: Duration, now: Time) -> Option<Time> {
+        let since = self.last_contact.plus(patience);
+        (self.deleted_at.is_none() && since <= now).then_some(since)
+    }
+}
+
 /// What a node reports about itself when it registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeProfile {
@@ -76,6 +85,32 @@ impl Services {
     pub const fn bits(self) -> u8 {
         self.0
     }
+}
+
+/// Whether a node calls as it should. A node that is deleted is neither of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It has called lately.
+    Active,
+    /// It has not called for so long that it counts as silent.
+    Silent,
+    /// An administrator deleted it.
+    Deleted,
+}
+
+/// Selects nodes of an organization.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeFilter {
+    /// Nodes that offer any of these services; no service means all nodes.
+    pub services: Services,
+    /// Nodes whose last registration this key verified.
+    pub key: Option<OrgKeyId>,
+    /// Nodes in this state; `None` means all that are not deleted.
+    pub state: Option<NodeState>,
+    /// Nodes of this region.
+    pub region: Option<String>,
+    /// Nodes whose address, region or version contains this text in any letter case (ASCII), or whose id it is.
+    pub search: Option<String>,
 }
 
 /// When a node signed, as it claims: the text in the signed message, and the moment that it denotes.
@@ -146,6 +181,11 @@ fn named_url(ip: &str) -> Option<String> {
 /// Parses a region: 1 to 64 characters of text without `|`.
 pub fn parse_region(value: &str) -> Result<String, InvalidField> {
     text::parse_signed("region", value, 1..=64)
+}
+
+/// Parses a text to search nodes by: 1 to 253 characters.
+pub fn parse_search(value: &str) -> Result<String, InvalidField> {
+    text::parse("search", value, 1..=253)
 }
 
 /// Parses S3, GCS, AZURE, AWS or GCP in any letter case; absent and empty both mean "not reported".

@@ -48,6 +48,12 @@ impl Time {
         Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// Returns the beginning of the hour, in UTC.
+    #[must_use]
+    pub const fn hour(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(3_600_000))
+    }
+
     /// Parses RFC 3339 with an offset, truncated to milliseconds; `None` for anything else, also for a local time.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {

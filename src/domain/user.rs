@@ -39,6 +39,14 @@ pub struct User {
     pub deleted_at: Option<Time>,
 }
 
+impl User {
+    /// Returns the first and the last name.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{} {}", self.name, self.last_name).trim().to_owned()
+    }
+}
+
 /// An access token, without its secret.
 #[derive(Clone, Debug)]
 pub struct Token {

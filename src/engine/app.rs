@@ -7,6 +7,7 @@ use super::caller::Caller;
 use super::environment::Environment;
 use super::error::{Error, ErrorKind};
 use super::high_water::HighWater;
+use super::hourly_counts::HourlyCounts;
 use super::limits::{Limiter, Limits};
 use super::pending::Pending;
 use super::polls::Polls;
@@ -18,6 +19,7 @@ use super::setup::Setup;
 use super::verifiers::Verifiers;
 use crate::crypto::sealed;
 use crate::domain::event::Event;
+use crate::domain::id::OrgId;
 use crate::domain::time::Time;
 use crate::store::index::Index;
 use crate::store::login_attempt::{AccountDigest, Network};
@@ -44,6 +46,7 @@ pub struct App {
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) refusals: Arc<RefusalCounts>,
     pub(crate) refused_verifications: RefusedVerifications,
+    pub(crate) hourly_counts: HourlyCounts,
     pub(crate) verifiers: Verifiers,
     pub(crate) polls: Polls,
     pub(crate) setup: Arc<Setup>,
@@ -70,6 +73,7 @@ impl App {
             limiter: Arc::new(Limiter::new(&limits)),
             refusals: Arc::default(),
             refused_verifications: RefusedVerifications::default(),
+            hourly_counts: HourlyCounts::default(),
             verifiers: Verifiers::default(),
             polls: Polls::default(),
             setup: Arc::default(),
@@ -252,6 +256,11 @@ impl App {
     /// writer's thread and must only pass the notification on.
     pub fn subscribe(&self, listener: impl Fn(i64) + Send + 'static) {
         self.store.subscribe(listener);
+    }
+
+    /// Counts the call of a known caller of an organization by the HTTP status of its response.
+    pub fn count_call(&self, org: OrgId, status: u16) {
+        self.hourly_counts.called(org, status);
     }
 
     /// Returns the current time, as the server trusts it.

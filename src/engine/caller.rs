@@ -126,10 +126,10 @@ impl fmt::Display for CallerId {
     }
 }
 
-/// Where the id of a request's caller is stored when the caller is proven, so that the request's log line can name it.
-/// The default stores nothing.
+/// Where a request's caller and their organization are stored when the caller is proven, so that the request's log line
+/// can name the caller, and the statistics count the call. The default stores nothing.
 #[derive(Clone, Debug, Default)]
-pub struct ProvenCaller(Option<Arc<OnceLock<CallerId>>>);
+pub struct ProvenCaller(Option<Arc<OnceLock<(CallerId, Option<OrgId>)>>>);
 
 impl ProvenCaller {
     /// Creates the place for the caller of one request.
@@ -141,13 +141,19 @@ impl ProvenCaller {
     /// Returns the caller, if it was proven.
     #[must_use]
     pub fn get(&self) -> Option<CallerId> {
-        self.0.as_ref()?.get().copied()
+        Some(self.0.as_ref()?.get()?.0)
     }
 
-    /// Stores the caller. The first one counts.
-    pub(crate) fn set(&self, caller: CallerId) {
+    /// Returns the organization of the caller, if both are known.
+    #[must_use]
+    pub fn org(&self) -> Option<OrgId> {
+        self.0.as_ref()?.get()?.1
+    }
+
+    /// Stores the caller, and their organization if it is known. The first one counts.
+    pub(crate) fn set(&self, caller: CallerId, org: Option<OrgId>) {
         if let Some(place) = &self.0 {
-            let _ = place.set(caller);
+            let _ = place.set((caller, org));
         }
     }
 }
@@ -157,9 +163,10 @@ impl Caller {
     /// so it is stored where the node is found.
     pub(crate) fn proven(identity: Identity, origin: Origin) -> Self {
         match identity {
-            Identity::User { user, .. } | Identity::Proven { user } => origin.proven.set(CallerId::User(user)),
-            Identity::ApiKey { key, .. } => origin.proven.set(CallerId::ApiKey(key)),
-            Identity::Administrator { .. } => origin.proven.set(CallerId::Administrator),
+            Identity::User { user, org, .. } => origin.proven.set(CallerId::User(user), Some(org)),
+            Identity::Proven { user } => origin.proven.set(CallerId::User(user), None),
+            Identity::ApiKey { key, org } => origin.proven.set(CallerId::ApiKey(key), Some(org)),
+            Identity::Administrator { org } => origin.proven.set(CallerId::Administrator, org),
             Identity::Node { .. } | Identity::System => {}
         }
         Self { identity, origin }

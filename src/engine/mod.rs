@@ -3,7 +3,7 @@
 //!
 //! From the bottom up: rights, callers and errors (`rule`, `caller`, `error`); state in memory (`high_water`,
 //! `login_attempts`, `polls`); decisions (`access`, `limits`); counts and webhook deliveries (`refusals`,
-//! `refused_verifications`, `outbox`); recording (`record`, `pending`); and the two ways in: [`app::App`] for callers,
+//! `refused_verifications`, `hourly_counts`, `outbox`); recording (`record`, `pending`); and the two ways in: [`app::App`] for callers,
 //! [`system::System`] for the server itself.
 
 pub mod access;
@@ -13,6 +13,7 @@ pub mod caller;
 pub mod environment;
 pub mod error;
 pub mod high_water;
+mod hourly_counts;
 pub mod limits;
 pub mod login_attempts;
 mod outbox;

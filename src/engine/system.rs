@@ -13,6 +13,7 @@ use super::record::{append, append_all};
 use super::rule::Rule;
 use crate::domain::event::Event;
 use crate::domain::id::{ApiKeyId, OrgId};
+use crate::domain::statistics::Counted;
 use crate::domain::time::Time;
 use crate::store::api_key::touch;
 use crate::store::touched::LastUse;
@@ -136,6 +137,20 @@ impl System {
     /// Deletes up to `most` entries at or before a chain's trim point. Returns their number.
     pub(crate) fn purge(&self, chain: Option<OrgId>, most: u32) -> Result<usize, Error> {
         self.app.store.write(move |tx| Ok(store::trim_point::purge(tx, chain, most)?)).wait()
+    }
+
+    /// Adds to the counts of an hour. Like all counts, they have no audit entry.
+    pub(crate) fn write_counts(&self, hour: Time, counts: Vec<(OrgId, Counted, i64)>) -> Result<(), Error> {
+        let add = move |tx: &WriteTx<'_>| {
+            let mut counts = counts.into_iter();
+            counts.try_for_each(|(org, counted, count)| store::hourly_count::add(tx, org, hour, counted, count))
+        };
+        Ok(self.app.store.write(add).wait()?)
+    }
+
+    /// Removes the counts of the first hour of all, if it is before `time`.
+    pub(crate) fn remove_counts(&self, time: Time) -> Result<(), Error> {
+        Ok(self.app.store.write(move |tx| store::hourly_count::remove_hour(tx, time)).wait()?)
     }
 
     /// Writes when and from where API keys were last used. This is not an action of a caller, so it has no audit entry.

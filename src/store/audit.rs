@@ -1,5 +1,7 @@
 //! The audit log: append-only entries, each chained to the one before it.
 
+pub mod backwards;
+
 use rusqlite::{Row, params};
 
 use super::heads::ChainEnd;
@@ -120,6 +122,12 @@ pub fn page(tx: &ReadTx<'_>, org: OrgId, after: i64, limit: u32) -> Result<Vec<E
 pub fn slice(tx: &ReadTx<'_>, after: i64, upto: i64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3");
     tx.rows(&sql, params![after, upto, limit], entry)
+}
+
+/// Returns the entry with this id, which exists.
+fn find(tx: &ReadTx<'_>, id: i64) -> Result<Entry, StoreError> {
+    let found = tx.row(&format!("SELECT {COLUMNS} FROM audit WHERE id = ?1"), [id], entry)?;
+    found.ok_or_else(|| StoreError::Internal(format!("entry {id} is in an index but not in the table")))
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

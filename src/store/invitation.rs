@@ -27,6 +27,12 @@ pub fn find(tx: &ReadTx<'_>, digest: &TokenDigest) -> Result<Option<(UserId, Tim
     Ok(found.filter(|(_, stored)| secret::equal(stored, digest)).map(|(invited, _)| invited))
 }
 
+/// Returns when the invitation of a user ends, if it is open at `now`.
+pub fn open_until(tx: &ReadTx<'_>, user: UserId, now: Time) -> Result<Option<Time>, StoreError> {
+    let sql = "SELECT expires_at FROM invitation WHERE person = ?1 AND expires_at > ?2";
+    tx.row(sql, params![user.as_bytes(), now.millis()], |row| Ok(Time::from_millis(row.get(0)?)))
+}
+
 /// Removes the invitation of a user, if there is one.
 pub fn end(tx: &WriteTx<'_>, user: UserId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM invitation WHERE person = ?1", [user.as_bytes()]).map(drop)

@@ -6,7 +6,7 @@ use super::event_tests::counted;
 use super::{ReadTx, api_key, delivery, migrate, node, session, user};
 use crate::domain::delivery::State;
 use crate::domain::id::{OrgId, UserId, WebhookId};
-use crate::domain::node::Services;
+use crate::domain::node::NodeFilter;
 use crate::domain::time::Time;
 
 /// A database with one organization, user and webhook, ten sessions, `ended` ended sessions, and `others` users, nodes
@@ -63,14 +63,15 @@ type List<'l> = &'l dyn Fn(&ReadTx<'_>, u32) -> (usize, i64);
 fn counted_and_skipped_rows_are_read_only_from_an_index() {
     let conn = database(1, 10_000);
     let (org, webhook) = (OrgId::from_bytes([0; 16]), WebhookId::from_bytes([0; 16]));
-    let none = Services::parse(0).expect("none");
+    let (every, since) = (NodeFilter::default(), Time::from_millis(0));
     let deliveries = |tx: &ReadTx<'_>, state, skip| {
         delivery::list(tx, webhook, state, skip, 10).map(|(page, total)| (page.len(), total)).expect("a page")
     };
     let people: List<'_> =
         &|tx, skip| user::page(tx, org, skip, 10).map(|(page, total)| (page.len(), total)).expect("a page");
-    let nodes: List<'_> =
-        &|tx, skip| node::list(tx, org, none, skip, 10).map(|(page, total)| (page.len(), total)).expect("a page");
+    let nodes: List<'_> = &|tx, skip| {
+        node::list(tx, org, &every, since, (skip, 10)).map(|(page, total)| (page.len(), total)).expect("a page")
+    };
     // Which keys an owner can see is determined only for an owner.
     let api_keys: List<'_> = &|tx, skip| {
         let all = api_key::ApiKeyFilter { org, project: None, owner: None, skip, take: 10 };

@@ -4,6 +4,8 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 pub mod backup_dir;
+#[cfg(test)]
+mod backwards_tests;
 pub mod clock;
 mod columns;
 mod commit_notifier;
@@ -19,6 +21,7 @@ pub mod files;
 mod halt;
 pub mod header;
 mod heads;
+pub mod hourly_count;
 mod identity;
 mod in_place;
 pub mod index;

@@ -5,10 +5,16 @@ use rusqlite::{Row, params};
 use super::parameters::with_last;
 use super::{ReadTx, StoreError, WriteTx};
 use crate::domain::id::{NodeId, OrgId, OrgKeyId};
-use crate::domain::node::{Node, NodeProfile, Services, ip_key};
+use crate::domain::node::{Node, NodeFilter, NodeProfile, NodeState, Services, ip_key};
 use crate::domain::time::Time;
 
 const COLUMNS: &str = "id, org, ip, region, provider, status, version, services, key, last_contact, deleted_at";
+
+/// The nodes that a filter selects, deleted or not.
+const SELECTED: &str = "org = ?1 AND last_contact > ?2 AND last_contact <= ?3
+    AND (key = ?4 OR ?4 IS NULL) AND (region = ?5 OR ?5 IS NULL) AND (services & ?6 <> 0 OR ?6 = 0)
+    AND (lower(ip) LIKE ?7 ESCAPE '!' OR lower(region) LIKE ?7 ESCAPE '!' OR lower(version) LIKE ?7 ESCAPE '!'
+        OR id = ?8 OR ?7 IS NULL)";
 
 /// Returns the node of an organization with this address, in any spelling, deleted or not.
 pub fn find_by_ip(tx: &ReadTx<'_>, org: OrgId, ip: &str) -> Result<Option<Node>, StoreError> {
@@ -93,9 +99,28 @@ pub fn activate(tx: &WriteTx<'_>, id: NodeId) -> Result<bool, StoreError> {
     Ok(tx.execute(sql, [id.as_bytes()])? == 1)
 }
 
-/// Returns the nodes of an organization that offer any of `services` (empty: all nodes), without deleted ones, newest
-/// first, and the total number.
+/// Returns the nodes of an organization that `filter` selects, newest first, and the total number. A node is silent if its
+/// last contact was at `since` or before.
 pub fn list(
+    tx: &ReadTx<'_>,
+    org: OrgId,
+    filter: &NodeFilter,
+    since: Time,
+    (skip, take): (u32, u32),
+) -> Result<(Vec<Node>, i64), StoreError> {
+    match filter {
+        NodeFilter { services, key: None, state: None, region: None, search: None } => {
+            list_by_services(tx, org, *services, skip, take)
+        }
+        NodeFilter { services, key: Some(key), state: None, region: None, search: None } if services.bits() == 0 => {
+            list_by_key(tx, *key, skip, take)
+        }
+        _ => find_all(tx, org, filter, since, (skip, take)),
+    }
+}
+
+/// As [`list`], for all nodes that are not deleted and offer any of `services` (empty: all).
+fn list_by_services(
     tx: &ReadTx<'_>,
     org: OrgId,
     services: Services,
@@ -116,13 +141,49 @@ pub fn list(
     Ok((nodes, total.unwrap_or(0)))
 }
 
-/// Returns the nodes that are associated with a key, newest first, and their total number.
-pub fn list_by_key(tx: &ReadTx<'_>, key: OrgKeyId, skip: u32, take: u32) -> Result<(Vec<Node>, i64), StoreError> {
+/// As [`list`], for the nodes that are associated with a key.
+fn list_by_key(tx: &ReadTx<'_>, key: OrgKeyId, skip: u32, take: u32) -> Result<(Vec<Node>, i64), StoreError> {
     let sql = "SELECT count(*) FROM node WHERE key = ?1";
     let total = tx.row(sql, [key.as_bytes()], |row| row.get(0))?;
     let sql = format!("SELECT {COLUMNS} FROM node WHERE key = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3");
     let nodes = tx.rows(&sql, params![key.as_bytes(), take, skip], node)?;
     Ok((nodes, total.unwrap_or(0)))
+}
+
+/// As [`list`], for any filter: it looks at every node of the organization.
+fn find_all(
+    tx: &ReadTx<'_>,
+    org: OrgId,
+    filter: &NodeFilter,
+    since: Time,
+    (skip, take): (u32, u32),
+) -> Result<(Vec<Node>, i64), StoreError> {
+    let deleted = if filter.state == Some(NodeState::Deleted) { "IS NOT NULL" } else { "IS NULL" };
+    let (after, until) = match filter.state {
+        Some(NodeState::Active) => (since.millis(), i64::MAX),
+        Some(NodeState::Silent) => (i64::MIN, since.millis()),
+        Some(NodeState::Deleted) | None => (i64::MIN, i64::MAX),
+    };
+    let (key, bits) = (filter.key.as_ref().map(OrgKeyId::as_bytes), filter.services.bits());
+    let pattern = filter.search.as_deref().map(containing);
+    let id = filter.search.as_deref().and_then(NodeId::parse);
+    let id = id.as_ref().map(NodeId::as_bytes);
+    let values = params![org.as_bytes(), after, until, key, filter.region, bits, pattern, id];
+    let total =
+        tx.row(&format!("SELECT count(*) FROM node WHERE {SELECTED} AND deleted_at {deleted}"), values, |row| {
+            row.get(0)
+        })?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM node WHERE {SELECTED} AND deleted_at {deleted} ORDER BY id DESC LIMIT ?9 OFFSET ?10"
+    );
+    let nodes = tx.rows(&sql, &*[values, params![take, skip]].concat(), node)?;
+    Ok((nodes, total.unwrap_or(0)))
+}
+
+/// Returns the pattern for LIKE of texts in lower case that contain `text`.
+fn containing(text: &str) -> String {
+    let literal = text.to_ascii_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    format!("%{literal}%")
 }
 
 /// Returns nodes whose last contact was at `since` or before and whose silence has not been announced, the longest

@@ -7,7 +7,7 @@ use super::migrate;
 use super::sql_tests::statements;
 
 /// A statement, or how one starts or ends, and the steps of its plan.
-const PLANS: [(&str, &[&str]); 23] = [
+const PLANS: [(&str, &[&str]); 26] = [
     // A registration: the node by its address, inserting or refreshing it, the signature, and the audit log entry.
     (
         "FROM node WHERE org = ?1 AND ip_key = ?2",
@@ -98,6 +98,16 @@ const PLANS: [(&str, &[&str]); 23] = [
             "SEARCH webhook USING PRIMARY KEY (id=?)",
             "SEARCH audit USING INTEGER PRIMARY KEY (rowid=?)",
         ],
+    ),
+    // The statistics: a count that is added, the counts of an organization, and the oldest ones.
+    ("INSERT INTO hourly_count", &[]),
+    (
+        "FROM hourly_count WHERE org = ?1 AND hour BETWEEN ?2 AND ?3 ORDER BY hour, kind, outcome",
+        &["SEARCH hourly_count USING PRIMARY KEY (org=? AND hour>? AND hour<?)"],
+    ),
+    (
+        "SELECT 1 FROM hourly_count WHERE hour < ?1 LIMIT 1",
+        &["SEARCH hourly_count USING COVERING INDEX hourly_count_by_hour (hour<?)"],
     ),
     ("UPDATE delivery SET state = ?2", &["SEARCH delivery USING PRIMARY KEY (id=?)"]),
 ];

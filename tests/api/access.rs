@@ -103,6 +103,7 @@ pub const TABLE: &[(&str, Statuses, Option<Statuses>)] = &[
     ("markSystemEventsUnread", MEMBERS, None),
     ("listAuditEntries", ADMINISTRATORS, Some(NOBODY)),
     ("getAuditHead", ADMINISTRATORS, Some(NOBODY)),
+    ("getStatistics", ADMINISTRATORS, Some(NOBODY)),
     ("putSecret", ADMINISTRATORS, Some(NOBODY)),
     ("listSecrets", ADMINISTRATORS, Some(NOBODY)),
     ("deleteSecret", ADMINISTRATORS, Some(NOBODY)),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::api_keys::keys_of;
 use crate::harness::{Identity, Server, entries, new_api_key};
 use crate::sessions::change;
-use crate::users::delete;
+use crate::users::{delete, put};
 
 /// The keys of the caller's organization, newest first.
 async fn listed(server: &Server, who: &Identity) -> Vec<Value> {
@@ -50,7 +50,33 @@ async fn a_key_says_who_created_it_and_when() {
     let server = server.restart().await;
     assert_eq!(listed(&server, &owner).await.iter().map(told).collect::<Vec<_>>(), expected);
     change(&server, &format!("UPDATE api_key SET created_by = NULL WHERE id = {first}"));
-    assert_eq!(listed(&server, &owner).await[1]["createdBy"], Value::Null, "from before this was recorded");
+    let old = &listed(&server, &owner).await[1];
+    assert_eq!(
+        (&old["createdBy"], &old["createdByName"]),
+        (&Value::Null, &Value::Null),
+        "from before this was recorded"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_names_its_creator_also_after_they_were_renamed_or_deleted() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let eve = server.member_of(&owner.org, Role::Administrator).await;
+    for name in ["a", "b"] {
+        named(&server, &eve, name).await;
+    }
+    named(&server, &owner, "c").await;
+    let names = async |expected: [&str; 3]| {
+        let keys = listed(&server, &owner).await;
+        assert_eq!(keys.iter().map(|key| key["createdByName"].clone()).collect::<Vec<_>>(), expected);
+    };
+    names(["Ada Lovelace", "Ada Lovelace", "Ada Lovelace"]).await;
+    let renamed = put(&server, &owner, &eve.user, json!({ "name": "Eve", "lastName": "" })).await;
+    assert_eq!(renamed.status, StatusCode::OK, "{renamed:?}");
+    names(["Ada Lovelace", "Eve", "Eve"]).await;
+    assert_eq!(delete(&server, &owner, &eve.user).await.status, StatusCode::OK);
+    names(["Ada Lovelace", "Eve", "Eve"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

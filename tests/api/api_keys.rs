@@ -49,6 +49,7 @@ async fn a_key_is_created_listed_updated_and_deleted_in_the_documented_format() 
         "projectsNameList": [{ "publicId": second, "name": "Shop" }, { "publicId": first, "name": "Website" }],
         "roleId": 2, "lastUsed": null, "lastUsedAddress": null, "disabled": false, "note": "",
         "createdAt": "2024-01-15T10:30:00.000Z", "createdBy": owner.user,
+        "createdByName": "Ada Lovelace",
     });
     let (of_first, of_second) = (format!("/api/projects/{first}/api-keys"), format!("/api/projects/{second}/api-keys"));
     for path in [&keys_of(&owner), &of_first, &of_second] {
@@ -82,6 +83,7 @@ async fn a_key_is_created_listed_updated_and_deleted_in_the_documented_format() 
         "expireDate": null, "hasExpireTime": false, "projectsNameList": [{ "publicId": second, "name": "Shop" }],
         "roleId": 0, "lastUsed": null, "lastUsedAddress": null, "disabled": true, "note": "of the build server",
         "createdAt": "2024-01-15T10:30:00.000Z", "createdBy": owner.user,
+        "createdByName": "Ada Lovelace",
     });
     assert_eq!(server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result(), json!([item]));
     assert_eq!(server.call_as(&owner, Method::GET, &of_first, None).await.result(), json!([]));

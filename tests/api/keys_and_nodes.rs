@@ -196,7 +196,7 @@ async fn a_node_shows_the_data_and_time_of_its_last_registration() {
     let mut expected = json!({
         "id": answer["data"]["id"], "ip": IP, "region": "eu-1", "version": "1.4.2", "provider": "AWS",
         "status": "active", "url": "https://203.0.113.7", "id_org": owner.org, "nodeServices": 1, "latencyMs": null,
-        "keyId": key, "lastUpdated": "2024-01-15T10:30:00.000Z",
+        "keyId": key, "lastUpdated": "2024-01-15T10:30:00.000Z", "silentSince": null, "deletedAt": null,
     });
     assert_eq!(answer, json!({ "success": true, "message": "Node registered successfully", "data": expected }));
     let listed = get(&server, &owner, "/organization/ORG/nodes").await;

@@ -60,7 +60,8 @@ async fn a_user_is_added_updated_deleted_and_reactivated_in_the_documented_forma
     let id = made.json()["data"]["id"].as_str().expect("an id").to_owned();
     let eve = json!({
         "id": id, "email": "Eve@Example.org", "name": "Eve", "lastName": "Hall", "orgId": owner.org, "orgRole": 2,
-        "validated": true, "deletedAt": null, "orgRoleDescription": "WORKSPACES", "orgRoles": [0, 1, 2],
+        "validated": true, "deletedAt": null, "invitedUntil": null, "orgRoleDescription": "WORKSPACES",
+        "orgRoles": [0, 1, 2],
     });
     let enveloped = |message: &str, data: &Value| json!({ "success": true, "message": message, "data": data });
     let done = |message: &str| json!({ "success": true, "message": message });
@@ -92,6 +93,43 @@ async fn a_user_is_added_updated_deleted_and_reactivated_in_the_documented_forma
     assert_eq!((activated.status, activated.json()), (StatusCode::OK, done("User activated successfully")));
     eva["deletedAt"] = Value::Null;
     assert_eq!(server.call_as(&owner, Method::GET, &path(&id), None).await.json(), eva);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_invitation_says_when_it_ends() {
+    const HOUR: i64 = 3_600_000;
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let in_72_hours = || json!(orgkeys::domain::time::Time::from_millis(server.now() + 72 * HOUR).to_string());
+    let first = in_72_hours();
+    let made = server.call_as(&owner, Method::POST, USERS, Some(&guest("eve@example.org", 2))).await.json();
+    let eve = made["data"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(made["data"]["invitedUntil"], first);
+    let told = async |expected: &Value| {
+        assert_eq!(people(&server, &owner).await[0]["invitedUntil"], *expected);
+        let got = server.call_as(&owner, Method::GET, &path(&eve), None).await.json();
+        let account = server.call_as(&owner, Method::GET, &format!("/user/{eve}"), None).await.json();
+        assert_eq!((&got["invitedUntil"], &account["data"]["invitedUntil"]), (expected, expected));
+    };
+    told(&first).await;
+    assert_eq!(people(&server, &owner).await[1]["invitedUntil"], Value::Null, "the owner");
+    server.pass(72 * HOUR - 1);
+    told(&first).await;
+    let renamed = put(&server, &owner, &eve, json!({ "name": "Eva" })).await.json();
+    assert_eq!(renamed["data"]["invitedUntil"], first);
+    server.pass(1);
+    told(&Value::Null).await;
+    let again = format!("{}/resend-invitation", path(&eve));
+    let second = in_72_hours();
+    assert_eq!(server.call_as(&owner, Method::POST, &again, None).await.status, StatusCode::OK);
+    told(&second).await;
+    let promoted = put(&server, &owner, &eve, json!({ "orgRole": 254 })).await.json();
+    assert_eq!(promoted["data"]["invitedUntil"], Value::Null, "the invitation to a lesser role is over");
+    let token = server.call_as(&owner, Method::POST, &again, None).await.json()["invitationToken"].clone();
+    told(&second).await;
+    let taken = json!({ "token": token, "password": "a cat on 3 roofs" });
+    assert_eq!(server.call(Method::POST, "/user/verify-email", Some(&taken)).await.status, StatusCode::OK);
+    told(&Value::Null).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,7 +315,8 @@ async fn read_only_fields_of_users_and_organizations_are_ignored() {
     let id = eve["id"].as_str().expect("an id").to_owned();
     let expected = json!({
         "id": id, "email": "eve@example.org", "name": "Eve", "lastName": "Hall", "orgId": owner.org, "orgRole": 1,
-        "validated": false, "deletedAt": null, "orgRoleDescription": "BILLING", "orgRoles": [0, 1],
+        "validated": false, "deletedAt": null, "invitedUntil": eve["invitedUntil"], "orgRoleDescription": "BILLING",
+        "orgRoles": [0, 1],
     });
     assert_eq!(eve, expected);
     let users = people(&server, &owner).await;

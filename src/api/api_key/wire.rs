@@ -130,6 +130,9 @@ pub(super) struct ApiKeyItem {
     /// Id of the user who created the key, or rotated its predecessor. Null for keys from before this was recorded.
     #[oai(nullable)]
     created_by: Option<String>,
+    /// First and last name of that user, who may be deleted. Null if `createdBy` is null.
+    #[oai(nullable)]
+    created_by_name: Option<String>,
 }
 
 /// A project that an API key is restricted to.
@@ -222,7 +225,7 @@ fn end(field: &'static str, has_end: bool, value: Option<&str>) -> Result<Option
 }
 
 pub(super) fn page(page: ApiKeyPage) -> Vec<ApiKeyItem> {
-    let ApiKeyPage { keys, names, .. } = page;
+    let ApiKeyPage { keys, names, creators, .. } = page;
     let item = |key: ApiKey| {
         let project = |id| ProjectName { public_id: format!("{id}"), name: names.get(id).cloned().unwrap_or_default() };
         ApiKeyItem {
@@ -240,6 +243,7 @@ pub(super) fn page(page: ApiKeyPage) -> Vec<ApiKeyItem> {
             note: key.note,
             created_at: Timestamp(key.created_at),
             created_by: key.created_by.map(|user| user.to_string()),
+            created_by_name: key.created_by.and_then(|user| creators.get(&user).cloned()),
         }
     };
     keys.into_iter().map(item).collect()

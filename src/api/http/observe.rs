@@ -143,6 +143,10 @@ impl<'o> Observation<'o> {
     fn note(&self, operation: &'static str, status: u16, code: Option<&str>, what: &str) {
         let (id, method, took) = (&self.id, known(&self.method), self.started.elapsed());
         self.observer.metrics.answered(operation, status, took);
+        // Verifications are counted by their verdict.
+        if let Some(org) = self.caller.org().filter(|_| !FREQUENT.contains(&operation)) {
+            self.observer.app.count_call(org, status);
+        }
         let (ms, client) = (milliseconds(took), self.address.map(tracing::field::display));
         let caller = self.caller.get();
         let (kind, caller) = (caller.map(CallerId::kind), caller.map(tracing::field::display));

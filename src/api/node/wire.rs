@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use poem_openapi::Object;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::{Enum, Object};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
@@ -14,7 +14,8 @@ use crate::api::http::timestamp::Timestamp;
 use crate::crypto::signed_request;
 use crate::domain::id::OrgKeyId;
 use crate::domain::node::{
-    Node, NodeProfile, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status, parse_version, url,
+    Node, NodeProfile, NodeState, Services, SignedAt, parse_ip, parse_provider, parse_region, parse_status,
+    parse_version, url,
 };
 use crate::domain::text::InvalidField;
 use crate::domain::time::Time;
@@ -125,6 +126,35 @@ pub(super) struct NodeInfo {
     key_id: Option<String>,
     /// Time of the last registration.
     last_updated: Timestamp,
+    /// Time since when the node is silent: it has not registered for as long as the server setting `node_silent` says.
+    /// Null if it is not silent, or is deleted.
+    #[oai(nullable)]
+    silent_since: Option<Timestamp>,
+    /// Time of deletion. Null if the node is not deleted.
+    #[oai(nullable)]
+    deleted_at: Option<Timestamp>,
+}
+
+/// State of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "NodeState", rename_all = "lowercase")]
+pub(super) enum State {
+    /// It has registered lately.
+    Active,
+    /// It has not registered for as long as the server setting `node_silent` says.
+    Silent,
+    /// An administrator deleted it.
+    Deleted,
+}
+
+impl State {
+    pub(super) const fn state(self) -> NodeState {
+        match self {
+            Self::Active => NodeState::Active,
+            Self::Silent => NodeState::Silent,
+            Self::Deleted => NodeState::Deleted,
+        }
+    }
 }
 
 /// A node after registration.
@@ -216,7 +246,8 @@ pub(super) fn retiring(key: OrgKeyId, ends: Time) -> NodeWarning {
     NodeWarning { code: "KEY_RETIRING".to_owned(), message, at: Timestamp(ends) }
 }
 
-pub(super) fn info(node: Node) -> NodeInfo {
+/// Returns a node, and the time since when it is silent.
+pub(super) fn info((node, silent_since): (Node, Option<Time>)) -> NodeInfo {
     NodeInfo {
         id: node.id.to_string(),
         url: url(&node.profile.ip),
@@ -230,6 +261,8 @@ pub(super) fn info(node: Node) -> NodeInfo {
         latency_ms: None,
         key_id: node.key.map(|key| key.to_string()),
         last_updated: Timestamp(node.last_contact),
+        silent_since: silent_since.map(Timestamp),
+        deleted_at: node.deleted_at.map(Timestamp),
     }
 }
 

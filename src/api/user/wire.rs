@@ -5,13 +5,13 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::actions::account::Names;
-use crate::actions::user::{CreatedKeys, NewUser, UserPatch};
+use crate::actions::user::{CreatedKeys, InvitedUser, NewUser, UserPatch};
 use crate::api::http::timestamp::Timestamp;
 use crate::domain::id::ApiKeyId;
 use crate::domain::password;
 use crate::domain::role::Role;
 use crate::domain::text::InvalidField;
-use crate::domain::user::{User, parse_email, parse_last_name, parse_name};
+use crate::domain::user::{parse_email, parse_last_name, parse_name};
 use crate::engine::error::{Error, ErrorKind};
 
 /// A user of an organization.
@@ -35,6 +35,9 @@ pub(in crate::api) struct UserItem {
     /// Time of deletion. Null if the user is not deleted.
     #[oai(nullable)]
     pub deleted_at: Option<Timestamp>,
+    /// End of the user's invitation. Null if the user has none, or it has expired.
+    #[oai(nullable)]
+    pub invited_until: Option<Timestamp>,
     /// Name of the role, such as `ADMINISTRATOR`.
     pub org_role_description: String,
     /// The numbers of all roles up to and including this one.
@@ -198,7 +201,7 @@ pub(in crate::api) fn parse_role(number: i64) -> Result<Role, InvalidField> {
     })
 }
 
-pub(in crate::api) fn item(user: User) -> UserItem {
+pub(in crate::api) fn item((user, invited_until): InvitedUser) -> UserItem {
     UserItem {
         id: user.id.to_string(),
         email: user.email,
@@ -208,6 +211,7 @@ pub(in crate::api) fn item(user: User) -> UserItem {
         org_role: user.role.number(),
         validated: user.validated,
         deleted_at: user.deleted_at.map(Timestamp),
+        invited_until: invited_until.map(Timestamp),
         org_role_description: user.role.name().to_owned(),
         org_roles: user.role.numbers_up_to(),
     }
@@ -225,6 +229,6 @@ pub(in crate::api) fn deleted(created: CreatedKeys) -> UserDeletedAnswer {
 }
 
 /// Returns a user with a confirmation.
-pub(in crate::api) fn answer(message: &str, user: User) -> UserAnswer {
+pub(in crate::api) fn answer(message: &str, user: InvitedUser) -> UserAnswer {
     UserAnswer { success: true, message: message.to_owned(), data: item(user) }
 }

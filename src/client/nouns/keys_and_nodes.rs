@@ -207,7 +207,17 @@ const RETIRE_UNUSED: Input = Input {
 /// What can be done with nodes.
 pub const NODE: &[Verb] = &[
     Verb {
-        inputs: &[option("key", "Only the nodes that last registered with this key (id)", "keyId", Given::Optional)],
+        inputs: &[
+            option("key", "Only the nodes that last registered with this key (id)", "keyId", Given::Optional),
+            option("state", "Only the nodes in this state: active, silent or deleted", "state", Given::Optional),
+            option("region", "Only the nodes of this region", "region", Given::Optional),
+            option(
+                "search",
+                "Only the nodes whose address, region or version contains this text, or the node with this id",
+                "search",
+                Given::Optional,
+            ),
+        ],
         shows: Shows::List(&[
             plain("ID", "id"),
             plain("IP", "ip"),
@@ -217,7 +227,12 @@ pub const NODE: &[Verb] = &[
             plain("LAST CALL", "lastUpdated"),
             plain("KEY", "keyId"),
         ]),
-        ..verb("list", "List the nodes that are not deleted, newest first", "listNodes", "orgkeys node list")
+        ..verb(
+            "list",
+            "List the nodes, newest first; deleted ones only with their state",
+            "listNodes",
+            "orgkeys node list",
+        )
     },
     Verb {
         inputs: &[argument("id", "The node's id", "nodeId")],

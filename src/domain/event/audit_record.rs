@@ -226,13 +226,14 @@ impl Event {
             Self::EventsMarked { user, read, count } => {
                 AuditRecord::read("event.mark", User, user).with(json!({ "read": read, "count": count }))
             }
-            Self::AuditRead { org, after, count, quiet } => AuditRecord::read("audit.read", Org, org)
-                .with(json!({ "after": after, "count": count, "quietReads": quiet })),
+            Self::AuditRead { org, from: (word, seq), count, quiet } => AuditRecord::read("audit.read", Org, org)
+                .with(json!({ (*word): seq, "count": count, "quietReads": quiet })),
             Self::AuditHeadRead { org, quiet } => {
                 AuditRecord::read("audit.head", Org, org).with(json!({ "quietReads": quiet }))
             }
             Self::AuditPolled { org, reader, quiet } => AuditRecord::read("audit.polled", Org, org)
                 .with(json!({ "quietReads": quiet, "userId": reader.map_or_else(|| "system".to_owned(), |user| user.to_string()) })),
+            Self::StatisticsRead { org } => AuditRecord::read("statistics.read", Org, org),
             Self::AuditTrimmed { org, seq, hash, count } => {
                 let audit_record = org
                     .map_or_else(|| AuditRecord::server("audit.trim"), |org| AuditRecord::read("audit.trim", Org, org));

@@ -55,3 +55,23 @@ CREATE TABLE web_session (
     -- When the password was last given: what is hard to undo asks for it again.
     password_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The whole audit log can be listed newest first, by action, actor and outcome.
+CREATE INDEX audit_unseen_by_time ON audit (org, at) WHERE change IS NULL;
+CREATE INDEX audit_unseen_by_actor ON audit (org, actor_id, at) WHERE change IS NULL;
+CREATE INDEX audit_by_action ON audit (org, action, at) WHERE action <> 'node.register';
+CREATE INDEX audit_refused ON audit (org, at) WHERE outcome = 'refused';
+
+-- An organization has statistics.
+CREATE TABLE hourly_count (
+    org     BLOB NOT NULL REFERENCES org (id),
+    -- The beginning of the hour.
+    hour    INTEGER NOT NULL CHECK (hour % 3600000 = 0),
+    kind    TEXT NOT NULL CHECK (kind IN ('node', 'verification', 'call')),
+    -- A word, or the status of a response.
+    outcome TEXT NOT NULL CHECK (length(outcome) BETWEEN 1 AND 20),
+    count   INTEGER NOT NULL CHECK (count > 0),
+    PRIMARY KEY (org, hour, kind, outcome)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX hourly_count_by_hour ON hourly_count (hour);

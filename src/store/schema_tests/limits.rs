@@ -15,10 +15,11 @@ pub const TRIM_POINT: &str = "INSERT INTO trim_point VALUES (x'01020304050607080
 const WEBHOOK: &str =
     "INSERT INTO webhook VALUES (x'01020304050607080910111213141516', zeroblob(16), %, NULL, 0, 0, 0)";
 const DELIVERY: &str = "INSERT INTO delivery VALUES (x'01020304050607080910111213141516', %)";
+const COUNT: &str = "INSERT INTO hourly_count VALUES (zeroblob(16), %)";
 const AUDIT: &str = "INSERT INTO audit VALUES (3, zeroblob(16), %)";
 
 /// A statement, the last value that it accepts, and the first that it refuses.
-pub const LIMITS: [(&str, &str, &str); 89] = [
+pub const LIMITS: [(&str, &str, &str); 93] = [
     ("INSERT INTO org (id, name, created_at) VALUES (%, 'a', 0)", "x'01020304050607080910111213141516'", "x'010203040506070809101112131415'"),
     (ORG, "'a'", "''"),
     (ORG, "printf('%.100c', 'a')", "printf('%.101c', 'a')"),
@@ -81,6 +82,10 @@ pub const LIMITS: [(&str, &str, &str); 89] = [
         "'i', 'i', 'r', '', printf('%.33c', 'a'), printf('%.64c', 'a'), 0, NULL, 0, NULL",
     ),
     (USED, "zeroblob(32)", "zeroblob(33)"),
+    (COUNT, "3600000, 'call', '200', 1", "3600001, 'call', '200', 1"),
+    (COUNT, "0, 'node', 'heard', 1", "0, 'nodes', 'heard', 1"),
+    (COUNT, "0, 'call', printf('%.20c', 'a'), 1", "0, 'call', printf('%.21c', 'a'), 1"),
+    (COUNT, "0, 'call', '200', 1", "0, 'call', '200', 0"),
     (
         AUDIT,
         "2, 0, 'node', 'n', 'i', 'a', 13, 'n', NULL, 2, 'done', NULL, NULL, NULL, zeroblob(32), zeroblob(32)",

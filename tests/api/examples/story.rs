@@ -277,6 +277,8 @@ fn watching() -> Vec<Step> {
         ada("listAuditEntries", json!({ "orgId": ORG, "after": 0, "limit": 1 })),
         ada("listAuditEntries", json!({ "orgId": ORG, "after": 0, "limit": 0 })).refused(),
         ada("getAuditHead", json!({ "orgId": ORG })),
+        ada("getStatistics", json!({ "orgId": ORG, "days": 1 })),
+        ada("getStatistics", json!({ "orgId": ORG, "days": 0 })).refused(),
         ada("getMetrics", json!({})).by(""),
     ]
 }

@@ -8,7 +8,7 @@ class First {
         client.updateBaseUri(System.getenv("URL"));
         client.setRequestInterceptor(request -> request.header("Authorization", "Bearer " + System.getenv("TOKEN")));
         var org = new PeopleApi(client).getProfile().getData().getOrgId();
-        var nodes = new NodesApi(client).listNodes(org, null, null, null);
+        var nodes = new NodesApi(client).listNodes(org, null, null, null, null, null, null);
         System.out.println("nodes: " + nodes.getTotal());
         nodes.getData().forEach(node -> System.out.println(node.getIp() + " " + node.getStatus()));
     }

@@ -104,7 +104,7 @@ class Story {
         var signed = registration(minted.getPrivateKey(), org);
         var node = new NodesApi(anybody).registerNode(signed).getData();
         check(node.getIp().equals("203.0.113.7") && node.getKeyId().equals(minted.getId()), node);
-        var nodes = new NodesApi(ada).listNodes(org, null, null, null);
+        var nodes = new NodesApi(ada).listNodes(org, null, null, null, null, null, null);
         check(nodes.getTotal() == 1 && nodes.getData().get(0).getId().equals(node.getId()), nodes);
         var keys = orgKeys.listOrganizationKeys(org, null).getData();
         check(keys.get(0).getNodeKeys().get(0).getNodeId().equals("203.0.113.7"), keys);
