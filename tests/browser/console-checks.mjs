@@ -127,7 +127,7 @@ const CHECKS = {
         await it.page.context().setOffline(true);
         await it.page.goto(`${it.url}/console/#/nodes?search=again`);
         await it.page.getByText("No connection to").first().waitFor();
-        await it.look("offline");
+        await it.look("offline", { loading: true });
         await it.page.context().setOffline(false);
         await it.page.getByText("No connection to").first().waitFor({ state: "detached" });
     },
@@ -152,7 +152,7 @@ const CHECKS = {
         await it.dialog().waitFor({ state: "detached" });
         await it.page.keyboard.press("/");
         await it.page.keyboard.type("webh");
-        await it.page.getByRole("option").first().waitFor();
+        await it.page.locator(".found [role=option]").first().waitFor();
         await it.look("search");
         await it.page.keyboard.press("Enter");
         await it.heading("Webhooks");
