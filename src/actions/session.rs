@@ -96,7 +96,7 @@ pub(super) fn prove<T: Send + 'static>(
         PasswordMatch::Right | PasswordMatch::Wrong => None,
     };
     let network = Network::of(origin.address);
-    let begun = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
+    let signed_in = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
         // The password may have been changed since it was verified.
         if store::user::password(tx, user.id)? != hash {
             return Err(wrong());
@@ -108,7 +108,7 @@ pub(super) fn prove<T: Send + 'static>(
         start(tx, grant, user)
     });
     // The user was deleted meanwhile.
-    begun.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
+    signed_in.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
 }
 
 fn with_password(tx: &ReadTx<'_>, email: &str) -> Result<Option<(User, Option<String>)>, Error> {
