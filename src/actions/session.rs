@@ -71,13 +71,13 @@ pub fn log_in(app: &App, origin: &Origin, login: &Login) -> Result<LoggedIn, Err
     prove(app, origin, login, move |tx, grant, user| begin(tx, grant, user, fresh, (id, device)))
 }
 
-/// Verifies a password and signs its user in with `begin`. An unknown address and a wrong password return the same error,
+/// Verifies a password and signs its user in with `start`. An unknown address and a wrong password return the same error,
 /// after the same work.
 pub(super) fn prove<T: Send + 'static>(
     app: &App,
     origin: &Origin,
     login: &Login,
-    begin: impl FnOnce(&WriteTx<'_>, &Grant, User) -> Result<(T, Vec<Event>), Error> + Send + 'static,
+    start: impl FnOnce(&WriteTx<'_>, &Grant, User) -> Result<(T, Vec<Event>), Error> + Send + 'static,
 ) -> Result<T, Error> {
     let Login { email, password, .. } = login;
     let found = app.pre_auth(|tx| with_password(tx, email))?;
@@ -96,7 +96,7 @@ pub(super) fn prove<T: Send + 'static>(
         PasswordMatch::Right | PasswordMatch::Wrong => None,
     };
     let network = Network::of(origin.address);
-    let begun = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
+    let signed_in = app.record(&proven(user.id, origin), Rule::SignsIn, move |tx, grant| {
         // The password may have been changed since it was verified.
         if store::user::password(tx, user.id)? != hash {
             return Err(wrong());
@@ -105,10 +105,10 @@ pub(super) fn prove<T: Send + 'static>(
             store::user::rehash_password(tx, user.id, &better)?;
         }
         store::login_attempt::know(tx, user.id, network, grant.at)?;
-        begin(tx, grant, user)
+        start(tx, grant, user)
     });
     // The user was deleted meanwhile.
-    begun.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
+    signed_in.wait().map_err(|error| if error.code == "TOKEN_REVOKED" { inactive() } else { error })
 }
 
 fn with_password(tx: &ReadTx<'_>, email: &str) -> Result<Option<(User, Option<String>)>, Error> {

@@ -147,7 +147,7 @@ mod tests {
         let rng = &mut StdRng::seed_from_u64(7);
         let [cookie, other] = [(); 2].map(|()| SecretKind::WebCookie.fresh(rng));
         let [bearer, second] = [(); 2].map(|()| SecretKind::WebSession.fresh(rng));
-        let [cookie, other, bearer, second] = [&cookie, &other, &bearer, &second].map(|half| half.expose_secret());
+        let [cookie, other, bearer, second] = [&cookie, &other, &bearer, &second].map(SecretString::expose_secret);
         let digest = web_session_digest(cookie, bearer).expect("a digest");
         for (cookie, bearer) in [(other, bearer), (cookie, second)] {
             assert!(web_session_digest(cookie, bearer).is_some_and(|another| another != digest));

@@ -129,7 +129,10 @@ impl fmt::Display for CallerId {
 /// Where a request's caller and their organization are stored when the caller is proven, so that the request's log line
 /// can name the caller, and the statistics count the call. The default stores nothing.
 #[derive(Clone, Debug, Default)]
-pub struct ProvenCaller(Option<Arc<OnceLock<(CallerId, Option<OrgId>)>>>);
+pub struct ProvenCaller(Option<Arc<OnceLock<Proven>>>);
+
+/// A caller, and their organization if it is known.
+type Proven = (CallerId, Option<OrgId>);
 
 impl ProvenCaller {
     /// Creates the place for the caller of one request.

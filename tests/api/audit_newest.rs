@@ -36,6 +36,9 @@ fn time(millis: i64) -> String {
     utf8_percent_encode(&Time::from_millis(millis).to_string(), NON_ALPHANUMERIC).to_string()
 }
 
+/// Whether a filter selects an entry.
+type Selects = Box<dyn Fn(&Entry) -> bool>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_what_the_filters_select_newest_first() {
     let server = Server::start().await;
@@ -60,11 +63,10 @@ async fn pages_are_what_the_filters_select_newest_first() {
     let last = newest["last"].as_i64().expect("a number");
     let node = node.as_str().expect("an id").to_owned();
     let (by_node, by_key, by_user) = (node.clone(), key.to_string(), user.user.clone());
-    type Selects = Box<dyn Fn(&Entry) -> bool>;
     let of = |action: &'static str| -> Selects { Box::new(move |entry: &Entry| entry.action == action) };
     let by = |actor: String| -> Selects { Box::new(move |entry: &Entry| entry.actor_id == actor) };
     let cases: Vec<(String, Selects)> = vec![
-        ("".into(), Box::new(|_| true)),
+        (String::new(), Box::new(|_| true)),
         ("&action=&actorId=".into(), Box::new(|_| true)),
         ("&action=node.list".into(), of("node.list")),
         ("&action=node.register".into(), of("node.register")),

@@ -5,7 +5,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::announcements::{announced, keep_house};
-use crate::harness::{Identity, Server, sign};
+use crate::harness::{Identity, Server};
+use crate::signing::sign;
 
 const MINUTE: i64 = 60_000;
 

@@ -127,8 +127,8 @@ async fn an_open_invitation_says_when_it_ends() {
     assert_eq!(promoted["data"]["invitedUntil"], Value::Null, "the invitation to a lesser role is over");
     let token = server.call_as(&owner, Method::POST, &again, None).await.json()["invitationToken"].clone();
     told(&second).await;
-    let taken = json!({ "token": token, "password": "a cat on 3 roofs" });
-    assert_eq!(server.call(Method::POST, "/user/verify-email", Some(&taken)).await.status, StatusCode::OK);
+    let acceptance = json!({ "token": token, "password": "a cat on 3 roofs" });
+    assert_eq!(server.call(Method::POST, "/user/verify-email", Some(&acceptance)).await.status, StatusCode::OK);
     told(&Value::Null).await;
 }
 

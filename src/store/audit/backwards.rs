@@ -48,8 +48,11 @@ enum Way {
 /// The time and the id of an entry, by which entries are ordered.
 type Place = (i64, i64);
 
+/// Entries, and the number of the last entry that was looked at, unless there are no more.
+pub type Page = (Vec<Entry>, Option<i64>);
+
 /// Returns at most `limit` matching entries that are older than the one with the number `before`, or the newest without
-/// it, newest first; and the number of the last entry that was looked at, unless there are no more. `None` if there is
+/// it, newest first. `None` if there is
 /// no entry `before`.
 pub fn page(
     tx: &ReadTx<'_>,
@@ -57,7 +60,7 @@ pub fn page(
     filter: &AuditFilter,
     before: Option<i64>,
     limit: u32,
-) -> Result<Option<(Vec<Entry>, Option<i64>)>, StoreError> {
+) -> Result<Option<Page>, StoreError> {
     let end = (filter.to.millis().saturating_add(1), 0);
     let mut place = match before {
         Some(seq) => match place_of(tx, org, seq)? {

@@ -95,6 +95,7 @@ pub fn people() -> Vec<Step> {
         ada("activateUser", json!({ "userId": GRACE })).refused(),
     ];
     steps.extend((0..10).map(|_| ada("loginUser", json!({})).by("").with(guess.clone()).unseen()));
-    steps.push(ada("loginUser", json!({})).by("").with(guess).refused());
+    steps.push(ada("loginUser", json!({})).by("").with(guess.clone()).refused());
+    steps.push(ada("createWebSession", json!({})).by("").with(guess).refused());
     steps
 }
