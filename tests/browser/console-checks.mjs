@@ -201,7 +201,10 @@ const TAMPERINGS = {
 };
 
 /** What each role is offered. */
-async function roles(browser, url, { api }) {
+async function roles(browser, url, { api, org }) {
+    await api("POST", `/organization/${org}/key?format=json`);
+    const userApiKey = { apiName: "theirs", hasExpireTime: false };
+    await api("POST", `/api/organizations/${org}/api-keys`, { listProjectsId: [], roleId: 0, userApiKey });
     for (const { name, role, email, rail, offered } of ROLES) {
         await api("POST", "/organization/users", { email, firstName: name, lastName: "Role", orgRole: role, password: PASSWORD });
         const it = await signIn(browser, url, email);

@@ -15,7 +15,8 @@ const FOR_MEMBERS = {
     organization: [],
 };
 const FOR_MANAGERS = {
-    keys: ["Import a public key", "New key"],
+    keys: ["Import a public key", "New key", "Rotate", "Rename", "Delete"],
+    "api-keys": ["Verify a key", "New API key", "Show", "Edit", "Rotate", "Delete"],
     people: ["Invite", "Password and sessions", "Change name", "Show in the log"],
     projects: ["New project", "No projects yet"],
     webhooks: ["New webhook", "No webhooks yet"],
