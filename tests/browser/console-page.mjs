@@ -40,6 +40,7 @@ export class Console {
 
     /** Goes to a screen by the rail, or on a phone by the bar and its sheet. */
     async open(name) {
+        await this.page.locator(".rail").waitFor();
         const place = this.page.locator(".rail a:visible", { hasText: new RegExp(`^${name}`) });
         if ((await place.count()) === 0) await this.press("button", "More");
         await this.hands.press(place.first());

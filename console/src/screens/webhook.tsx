@@ -229,7 +229,7 @@ function Deliveries({ of: hook, again, busy }: { of: Webhook; again: () => void;
                                 id={({ id }) => id}
                                 actions={(delivery) =>
                                     delivery.state === "failed" || delivery.state === "delivered" ? (
-                                        <Button small busy={acting.busy} label={`Send event ${delivery.eventId} again`} onClick={() => replay(delivery)}>
+                                        <Button small busy={acting.busy} label={`Send again: event ${delivery.eventId}`} onClick={() => replay(delivery)}>
                                             Send again
                                         </Button>
                                     ) : null
