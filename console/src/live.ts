@@ -1,5 +1,6 @@
 // The event stream: whatever anybody changes in the organization is loaded again here.
 import { api, type Schema } from "./api/client";
+import { justChanged } from "./api/transport";
 import { Cell } from "./cell";
 import { changed } from "./load";
 import { me } from "./me";
@@ -51,7 +52,7 @@ function heard(event: LiveEvent): void {
     latest.set(event);
     // Nodes register all the time. That one of them did again changes nothing but its last contact.
     if (event.context === "flashbacknode" && event.event === "updated" && !location.hash.startsWith("#/keys/")) return;
-    if (event.userId !== me.value?.id) refreshSoon(["latest", ...(LOADS[event.context] ?? [])]);
+    if (event.userId !== me.value?.id || !justChanged()) refreshSoon(["latest", ...(LOADS[event.context] ?? [])]);
 }
 
 /** Follows the stream until it is aborted. It is open only while the page is visible: browsers have few connections. */

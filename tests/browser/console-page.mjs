@@ -19,8 +19,8 @@ export class Console {
     }
 
     /** Looks at the screen as it is now: a picture, its sizes, and what axe finds. */
-    async look(what) {
-        await this.settled();
+    async look(what, { loading = false } = {}) {
+        if (!loading) await this.settled();
         if (this.pictures) await this.page.screenshot({ path: `console-${this.name}-${String(++this.#pictures).padStart(2, "0")}-${what}.png` });
         const found = [...(await sizes(this.page)), ...(await violations(this.page))];
         this.amiss.push(...found.map((each) => `${what}: ${each}`));
@@ -30,7 +30,7 @@ export class Console {
     async settled() {
         await this.page.waitForFunction(() => {
             const arriving = document.getAnimations().some(({ effect, playState }) => playState === "running" && effect.getTiming().iterations !== Infinity);
-            return !arriving && !document.querySelector(".skeleton, [aria-busy=true]");
+            return !arriving && !document.querySelector(".skeleton");
         });
     }
 

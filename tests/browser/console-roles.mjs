@@ -16,8 +16,8 @@ const FOR_MEMBERS = {
 };
 const FOR_MANAGERS = {
     keys: ["Import a public key", "New key"],
-    people: ["Invite"],
-    projects: ["New project"],
+    people: ["Invite", "Password and sessions", "Change name", "Show in the log"],
+    projects: ["New project", "No projects yet"],
     webhooks: ["New webhook", "No webhooks yet"],
     audit: ["Export this view", "Verify the chain"],
     organization: ["Edit", "Set a secret"],
@@ -32,7 +32,7 @@ export const ROLES = [
         role: 2,
         email: "workspaces@example.org",
         rail: WORKSPACES,
-        offered: { ...FOR_MEMBERS, people: ["Invite"], projects: ["New project", "New project"] },
+        offered: { ...FOR_MEMBERS, people: ["Invite", "Password and sessions"], projects: ["New project", "No projects yet"] },
     },
     { name: "Administrator", role: 254, email: "administrator@example.org", rail: ALL, offered: FOR_MANAGERS },
     { name: "Owner", role: 255, email: "owner2@example.org", rail: ALL, offered: FOR_MANAGERS },

@@ -188,7 +188,7 @@ export async function audit(it, hers) {
 
 /** A webhook is created, tested, and its failed delivery is sent again. */
 export async function webhooks(it) {
-    let status = 503;
+    let status = 410;
     const receiver = createServer((request, response) => {
         request.resume();
         response.writeHead(status).end();
@@ -205,11 +205,13 @@ export async function webhooks(it) {
         await it.press("button", "Create webhook");
         await it.copied("webhook-secret");
         await it.heading("SIEM");
-        status = 400;
         await it.press("button", "Send a test event");
         await it.row("Failed").waitFor();
+        await it.page.getByText("the receiver is gone (410)").waitFor();
         await it.look("failed-delivery");
         status = 204;
+        await it.press("button", "Switch on");
+        await it.page.getByText("This webhook is switched off").waitFor({ state: "detached" });
         await it.press("button", /^Send event .* again$/);
         await it.row("Delivered").waitFor();
         await it.look("webhook");

@@ -20,6 +20,11 @@ export interface Question {
 }
 export const question = new Cell<Question | null>(null);
 
+let changedAt = 0;
+
+/** Whether this page itself has just changed something, so that it knows of it already. */
+export const justChanged = (): boolean => Date.now() - changedAt < 3000;
+
 /** The waits between attempts while there is no connection, in seconds. */
 const WAITS = [1, 2, 4, 8, 15, 30];
 
@@ -95,6 +100,7 @@ export async function send(request: Request): Promise<Response> {
         }
         offline.set(null);
         if (response.ok) {
+            if (!repeatable) changedAt = Date.now();
             if (!repeatable && request.method !== "DELETE") storageFull.set(false);
             return response;
         }

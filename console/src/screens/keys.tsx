@@ -150,6 +150,7 @@ export function Keys({ part }: { part: string | undefined }) {
                                     />
                                 )}
                             />
+                            {!past && inUse.length === 0 && <p class="quiet">No key is in use.</p>}
                             {past && <p class="quiet">A deleted key can be restored within 24 hours, unless the server’s setting says otherwise.</p>}
                         </>
                     )

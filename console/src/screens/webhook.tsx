@@ -1,9 +1,9 @@
 // One webhook and its deliveries.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api, call, type Schema } from "../api/client";
 import { useCell } from "../cell";
 import { useMay, useWebhooks, type Webhook } from "../data";
-import { count } from "../format";
+import { count, timeOf } from "../format";
 import { changed, useAction, useLoad } from "../load";
 import { mine } from "../me";
 import { go, route, to } from "../route";
@@ -188,6 +188,13 @@ function Deliveries({ of: hook, again, busy }: { of: Webhook; again: () => void;
             }),
         ),
     );
+    // An outcome is known a moment after its attempt.
+    const next = Math.min(...(deliveries.data?.data ?? []).map(({ nextAttemptAt }) => timeOf(nextAttemptAt) ?? Infinity));
+    useEffect(() => {
+        if (next === Infinity) return;
+        const timer = setTimeout(() => changed("webhook"), Math.max(2000, next - Date.now() + 1000));
+        return () => clearTimeout(timer);
+    }, [next, deliveries.at]);
     const replay = (delivery: Delivery): void =>
         acting.run(async () => {
             const params = { path: { ...path, deliveryId: delivery.id } };

@@ -1,5 +1,5 @@
 // The search over everything, which `/` focuses.
-import { useId, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import { fullName, keyName, useApiKeys, useKeys, useMay, usePeople, useProjects, useWebhooks } from "../data";
 import { to } from "../route";
 import { PLACES } from "../shell/places";
@@ -43,11 +43,22 @@ function useFound(text: string): Found[] {
     return found;
 }
 
-/** The search field at the top, with what it finds below it. */
+/** The search field at the top, with what it finds below it. Nothing is loaded for it before something is typed. */
 export function SearchEverything() {
     const id = useId();
     const [text, setText] = useState("");
     const [open, setOpen] = useState(false);
+    const [at, setAt] = useState(0);
+    const found = useRef<Found[]>([]);
+    const shown = open && text.trim() !== "";
+    const chosen = (): number => Math.min(at, found.current.length - 1);
+    const follow = (target: Found | undefined): void => {
+        if (!target) return;
+        location.hash = target.href;
+        setText("");
+        setOpen(false);
+        document.getElementById("main")?.focus();
+    };
     return (
         <div
             class="find"
@@ -58,63 +69,14 @@ export function SearchEverything() {
             }}
         >
             <Icon name="search" />
-            {open ? <Combobox id={id} text={text} setText={setText} close={() => setOpen(false)} /> : <Field id={id} text={text} setText={setText} open={() => setOpen(true)} />}
-            <kbd aria-hidden="true">/</kbd>
-        </div>
-    );
-}
-
-interface Part {
-    id: string;
-    text: string;
-    setText: (text: string) => void;
-}
-
-/** The field at rest: nothing is loaded for it before it is used. */
-function Field({ id, text, setText, open }: Part & { open: () => void }) {
-    return (
-        <input
-            id={id}
-            type="search"
-            role="combobox"
-            list={undefined}
-            aria-expanded="false"
-            aria-controls={`${id}l`}
-            placeholder="Search"
-            aria-label="Search everything"
-            aria-keyshortcuts="/"
-            autocomplete="off"
-            value={text}
-            onInput={(event) => {
-                setText(textOf(event));
-                open();
-            }}
-        />
-    );
-}
-
-function Combobox({ id, text, setText, close }: Part & { close: () => void }) {
-    const found = useFound(text);
-    const [at, setAt] = useState(0);
-    const chosen = Math.min(at, found.length - 1);
-    const follow = (target: Found | undefined): void => {
-        if (!target) return;
-        location.hash = target.href;
-        setText("");
-        close();
-        document.getElementById("main")?.focus();
-    };
-    return (
-        <>
             <input
-                id={id}
-                ref={(field) => field?.focus()}
                 type="search"
                 role="combobox"
                 list={undefined}
-                aria-expanded={found.length > 0 ? "true" : "false"}
-                aria-controls={`${id}l`}
-                aria-activedescendant={found.length > 0 ? `${id}${chosen}` : undefined}
+                aria-expanded={shown ? "true" : "false"}
+                aria-controls={shown ? `${id}l` : undefined}
+                aria-activedescendant={shown ? `${id}${chosen()}` : undefined}
+                placeholder="Search"
                 aria-label="Search everything"
                 aria-keyshortcuts="/"
                 autocomplete="off"
@@ -122,37 +84,50 @@ function Combobox({ id, text, setText, close }: Part & { close: () => void }) {
                 onInput={(event) => {
                     setText(textOf(event));
                     setAt(0);
+                    setOpen(true);
                 }}
                 onKeyDown={(event) => {
-                    if (event.key === "ArrowDown") setAt(Math.min(found.length - 1, chosen + 1));
-                    else if (event.key === "ArrowUp") setAt(Math.max(0, chosen - 1));
-                    else if (event.key === "Enter") follow(found[chosen]);
-                    else if (event.key === "Escape") {
-                        setText("");
-                        close();
-                    } else return;
+                    if (!shown) return;
+                    if (event.key === "ArrowDown") setAt(Math.min(found.current.length - 1, chosen() + 1));
+                    else if (event.key === "ArrowUp") setAt(Math.max(0, chosen() - 1));
+                    else if (event.key === "Enter") follow(found.current[chosen()]);
+                    else if (event.key === "Escape") setOpen(false);
+                    else return;
                     event.preventDefault();
                 }}
             />
-            {found.length > 0 && (
-                <ul class="found" id={`${id}l`} role="listbox" aria-label="Found">
-                    {found.map((each, index) => (
-                        <li
-                            key={each.href + each.kind}
-                            id={`${id}${index}`}
-                            role="option"
-                            aria-selected={index === chosen ? "true" : "false"}
-                            onPointerDown={(event) => {
-                                event.preventDefault();
-                                follow(each);
-                            }}
-                        >
-                            <span>{each.name}</span>
-                            <span class="sub">{each.kind}</span>
-                        </li>
-                    ))}
-                </ul>
-            )}
-        </>
+            <kbd aria-hidden="true">/</kbd>
+            {shown && <Results id={id} text={text} at={at} tell={(now) => (found.current = now)} follow={follow} />}
+        </div>
+    );
+}
+
+function Results({ id, text, at, tell, follow }: {
+    id: string;
+    text: string;
+    at: number;
+    tell: (found: Found[]) => void;
+    follow: (target: Found) => void;
+}) {
+    const found = useFound(text);
+    tell(found);
+    return (
+        <ul class="found" id={`${id}l`} role="listbox" aria-label="Found">
+            {found.map((each, index) => (
+                <li
+                    key={each.href + each.kind}
+                    id={`${id}${index}`}
+                    role="option"
+                    aria-selected={index === Math.min(at, found.length - 1) ? "true" : "false"}
+                    onPointerDown={(event) => {
+                        event.preventDefault();
+                        follow(each);
+                    }}
+                >
+                    <span>{each.name}</span>
+                    <span class="sub">{each.kind}</span>
+                </li>
+            ))}
+        </ul>
     );
 }
