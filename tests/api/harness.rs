@@ -1,6 +1,7 @@
 //! A server to test, with a clock that the test controls, and identities that call it.
 
 mod http;
+mod wait;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::http::{Answer, raw, with_body};
+pub use self::wait::{received, until, within};
 use crate::contract;
 
 /// When every test begins: 2024-01-15T10:30:00.000Z.
@@ -104,7 +106,8 @@ impl Server {
         let opened = !settings.webhook_allow.is_empty();
         let room = Arc::clone(&options.room.limit);
         let env = Environment::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
-        let server = Running::start_on(settings, options, env).await.expect("the server starts");
+        let starting = within("the server starts", Running::start_on(settings, options, env));
+        let server = starting.await.expect("a server");
         // A test that permits no network for webhooks records the results of deliveries itself, or has none.
         let server = if opened { server } else { server.without_courier() };
         let (address, system, courier, stop) =
@@ -120,7 +123,7 @@ impl Server {
         let Self { stop, running, flags, folder, clock, app, system, client, .. } = self;
         drop((app, system, client));
         stop.cancel();
-        running.await.expect("the server stops");
+        within("the server stops", running).await.expect("it runs");
         Stopped { folder, flags, clock }
     }
 
@@ -168,13 +171,14 @@ impl Server {
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self.client.request(request).await.expect("an answer");
+        let what = format!("an answer to {method} {path}");
+        let response = within(&what, self.client.request(request)).await.expect(&what);
         let (status, headers) = (response.status(), response.headers().clone());
         // A stream has no end, so only its head is returned.
         let body = if headers.get("content-type").is_some_and(|of| of == "text/event-stream") {
             Bytes::new()
         } else {
-            response.into_body().collect().await.expect("a whole body").to_bytes()
+            within(&what, response.into_body().collect()).await.expect("a whole body").to_bytes()
         };
         contract::checked(&method, &path, Answer { status, headers, body })
     }
@@ -291,6 +295,9 @@ pub async fn entries(database: &Path) -> Vec<Entry> {
 }
 
 /// Runs blocking work on a thread for it.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("it runs")
+#[track_caller]
+pub fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    let work = tokio::task::spawn_blocking(work);
+    async move { within(format!("the work at {caller} ends"), work).await.expect("it runs") }
 }

@@ -3,12 +3,12 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use orgkeys::store::migrate::VERSION;
 use serde_json::Value;
 
-use crate::harness::{Home, integrity, mode, run, sqlite};
+use crate::harness::{Home, integrity, mode, output, run, sqlite};
 use crate::released::Fixture;
 
 /// A command that writes to the database.
@@ -82,8 +82,7 @@ fn an_upgrade_that_is_killed_at_any_step_happens_at_the_next_start() {
         for at in 1.. {
             let home = fixture.home();
             let mut writes = home.orgkeys(&WRITES);
-            writes.env("LD_PRELOAD", &library).env("KILL_AT", at.to_string()).stdin(Stdio::null());
-            let output = writes.output().expect("it runs");
+            let output = output(writes.env("LD_PRELOAD", &library).env("KILL_AT", at.to_string()));
             if output.status.signal() != Some(9) {
                 assert!(output.status.success(), "{at}: {output:?}");
                 check(&home, before, "not killed");

@@ -9,7 +9,7 @@ const STANDS_IN: &str =
     "the address is mapped, translated or tunnelled to another one; to permit it, add both networks to webhook_allow";
 
 /// IPv4 networks that are not permitted by default: first address, prefix length, reason.
-const V4: [(Ipv4Addr, u32, &str); 16] = [
+const V4: [(Ipv4Addr, u32, &str); 15] = [
     (Ipv4Addr::UNSPECIFIED, 8, NOWHERE),
     (Ipv4Addr::new(10, 0, 0, 0), 8, LOCAL),
     (Ipv4Addr::new(100, 64, 0, 0), 10, LOCAL),
@@ -26,7 +26,6 @@ const V4: [(Ipv4Addr, u32, &str); 16] = [
     // Multicast. Everything above is reserved, up to the broadcast address.
     (Ipv4Addr::new(224, 0, 0, 0), 4, NOWHERE),
     (Ipv4Addr::new(240, 0, 0, 0), 4, NOWHERE),
-    (Ipv4Addr::BROADCAST, 32, NOWHERE),
 ];
 
 /// The only global range of IPv6, `2000::/3`, and the networks in it that are not permitted by default.
