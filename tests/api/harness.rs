@@ -105,6 +105,9 @@ impl Server {
         let (database, options) = (settings.database.clone(), store_options(&settings));
         let opened = !settings.webhook_allow.is_empty();
         let room = Arc::clone(&options.room.limit);
+        // A connection that the server may be closing is not used again. The client also keeps connections that it opened
+        // and did not need: the server closes those after `header_timeout`, and a call on one of them just then fails.
+        let reusable = settings.header_timeout.min(settings.idle_timeout) / 2;
         let env = Environment::new(Arc::clone(&clock) as Arc<dyn Clock>, clock::system_seed);
         let starting = within("the server starts", Running::start_on(settings, options, env));
         let server = starting.await.expect("a server");
@@ -114,7 +117,7 @@ impl Server {
             (server.address(), server.system(), server.delivery_notifier(), CancellationToken::new());
         let app = Arc::clone(system.app());
         let running = tokio::spawn(server.run(stop.clone()));
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(reusable).build_http();
         Self { address, database, app, system, courier, room, clock, client, stop, running, flags, folder }
     }
 

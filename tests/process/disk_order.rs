@@ -77,7 +77,7 @@ fn a_file_is_on_the_disk_before_it_replaces_another() {
     let server = home.start_with(&mut serve);
     let backups =
         || fs::read_dir(home.path("backups")).expect("a folder").map(|file| file.expect("a file").file_name());
-    let is_backup = |name: &str| Path::new(name).extension().is_some_and(|end| end == "db");
+    let is_backup = |name: &str| Path::new(name).extension().is_some_and(|end| end == "backup");
     eventually("the server made a backup", || backups().find(|name| is_backup(&name.to_string_lossy())));
     assert_eq!(server.stop().0, Some(0));
     let trace = noted(&home);

@@ -234,7 +234,7 @@ fn each_closed_network_begins_and_ends_where_it_should() {
             outside += 1;
         }
     }
-    assert_eq!(outside, 34, "all edges but the ends, and those between two closed networks");
+    assert_eq!(outside, 36, "all edges but the ends, and those between two closed networks");
 }
 
 #[test]
