@@ -217,9 +217,9 @@ mod tests {
 
     /// How many calls are admitted before one is not, and how long that one must wait.
     fn admitted_before(limiter: &Limiter, call: Call) -> (u32, Option<Duration>) {
-        for number in 0..10_000 {
-            if let Err(error) = call(limiter, (number % 250) as u8) {
-                return (number, error.retry_after);
+        for (count, number) in (0..10_000).zip((0..250).cycle()) {
+            if let Err(error) = call(limiter, number) {
+                return (count, error.retry_after);
             }
         }
         panic!("there is no limit");

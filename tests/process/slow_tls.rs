@@ -39,7 +39,8 @@ fn ended(mut stream: TcpStream, drip: &[u8]) -> Duration {
 fn shaken(home: &Home, server: &Server, first: &str) -> Child {
     let mut client = std::process::Command::new("openssl");
     client.current_dir(home.path("")).args(["s_client", "-quiet", "-connect", &server.address.to_string()]);
-    let mut client = client.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let mut client =
+        client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
     client.stdin.as_mut().expect("a pipe").write_all(first.as_bytes()).expect("sent");
     client
 }
@@ -57,11 +58,11 @@ fn silent_clients_of_a_tls_listener_are_disconnected_at_the_deadlines() {
         "--tls-key",
         "ours.key",
         "--header-timeout",
-        "300ms",
+        "2s",
         "--request-timeout",
-        "300ms",
+        "2s",
         "--idle-timeout",
-        "300ms",
+        "2s",
     ]));
     // The beginning of a handshake that announces 512 bytes.
     let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
@@ -79,7 +80,7 @@ fn silent_clients_of_a_tls_listener_are_disconnected_at_the_deadlines() {
         let waiting = silent.map(|(stream, drip)| scope.spawn(move || ended(stream, drip)));
         for waiting in waiting {
             let after = waiting.join().expect("it was ended");
-            assert!(after >= Duration::from_millis(200), "too early: {after:?}");
+            assert!(after >= Duration::from_millis(1_900), "too early: {after:?}");
         }
     });
     let began = Instant::now();
@@ -93,5 +94,9 @@ fn silent_clients_of_a_tls_listener_are_disconnected_at_the_deadlines() {
             thread::sleep(Duration::from_millis(10));
         }
     }
+    let [.., (_, mut whole)] = shaken;
+    let mut answer = String::new();
+    whole.stdout.take().expect("a pipe").read_to_string(&mut answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 200"), "the handshake was not completed: {answer}");
     assert_eq!(server.stop().0, Some(0));
 }
