@@ -123,7 +123,7 @@ fn receiver(response: &'static str) -> SocketAddr {
     thread::spawn(move || {
         for mut stream in bound.incoming().flatten() {
             // The whole request arrives at once, or soon enough.
-            let _ = stream.read(&mut [0; 64 * 1024]).and_then(|_| stream.write_all(response.as_bytes()));
+            let _ = stream.read(&mut [0; 16 * 1024]).and_then(|_| stream.write_all(response.as_bytes()));
         }
     });
     address
