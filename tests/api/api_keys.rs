@@ -270,6 +270,37 @@ async fn the_last_use_is_saved_at_shutdown_and_shown_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_key_keeps_its_last_use() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (changed, secret) = server.api_key(&owner, Role::User, &[]).await;
+    let (rotated, other_secret) = server.api_key(&owner, Role::User, &[]).await;
+    server.pass(1_500);
+    for secret in [&secret, &other_secret] {
+        assert_eq!(server.call_with_key(secret, Method::GET, "/node", None).await.status, StatusCode::OK);
+    }
+    // The use is in memory only until it is saved once in a while.
+    server.pass(1_500);
+    let change = json!({
+        "id": changed, "name": "renamed", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0, "disabled": true,
+    });
+    let answer = server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&change)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let rotate = format!("{}/{rotated}/rotate", keys_of(&owner));
+    let answer = server.call_as(&owner, Method::POST, &rotate, Some(&json!({ "overlapSeconds": 60 }))).await;
+    assert!(answer.status.is_success(), "{answer:?}");
+    let server = server.restart().await;
+    let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
+    for id in [changed, rotated] {
+        let key = listed.as_array().expect("keys").iter().find(|key| key["apiKeyId"] == id).expect("the key");
+        assert_eq!(
+            (&key["lastUsed"], &key["lastUsedAddress"]),
+            (&json!("2024-01-15T10:30:01.500Z"), &json!("127.0.0.1"))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_are_paged_by_skip_and_take_and_state_the_total() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;

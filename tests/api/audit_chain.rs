@@ -1,10 +1,11 @@
 //! The hash chains of the audit log: every change to the file is detected and located.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use orgkeys::actions::audit;
 use orgkeys::crypto::chain;
-use orgkeys::domain::audit::Entry;
+use orgkeys::domain::audit::{Actor, Draft, Entry};
 use orgkeys::domain::event::Head;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value as Sql;
@@ -232,4 +233,81 @@ async fn the_database_rejects_changes_to_and_deletions_of_entries() {
         assert_eq!(error, "the audit log is append-only", "{sql}");
     }
     assert_eq!(entries(&log.path).await, before);
+}
+
+/// Entries whose hashes were computed by another program, as docs/audit-log.md describes the chain.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vectors {
+    /// A whole log: every action, every kind of actor, and texts and numbers that are easily encoded wrongly.
+    entries: Vec<Entry>,
+    /// Entries after the same hash, which differ only in where a text ends or in what is null.
+    alike: Vec<Entry>,
+}
+
+impl Vectors {
+    fn read() -> Self {
+        serde_json::from_str(include_str!("../fixtures/audit-chain.json")).expect("JSON")
+    }
+}
+
+/// The same entry as the server holds it before it is appended.
+fn draft(entry: &Entry) -> Draft {
+    let fixed = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+    let number = |number: Option<i64>| number.map(|number| u8::try_from(number).expect("a small number"));
+    Draft {
+        org: None,
+        at: entry.at,
+        actor: Actor { kind: fixed(&entry.actor_kind), id: entry.actor_id.clone(), name: entry.actor_name.clone() },
+        action: fixed(&entry.action),
+        context: number(entry.context),
+        context_id: entry.context_id.clone(),
+        project: entry.project.clone(),
+        change: number(entry.change),
+        outcome: fixed(&entry.outcome),
+        address: entry.address.clone(),
+        request_id: entry.request_id.clone(),
+        detail: entry.detail.clone(),
+    }
+}
+
+#[test]
+fn each_hash_is_that_of_the_documented_encoding() {
+    let Vectors { entries, alike } = Vectors::read();
+    for entry in entries.iter().chain(&alike) {
+        let prev = chain::unhex(&entry.prev_hash).expect("a hash");
+        assert_eq!(chain::hex(&chain::hash_entry(&prev, entry)), entry.hash, "{entry:?}");
+        let drafted = chain::hash_draft(&prev, entry.id, &entry.org, entry.seq, &draft(entry));
+        assert_eq!(chain::hex(&drafted), entry.hash, "when it is appended: {entry:?}");
+    }
+    let hashes: BTreeSet<&str> = alike.iter().map(|entry| entry.hash.as_str()).collect();
+    assert_eq!(hashes.len(), alike.len());
+    assert!(alike.iter().all(|entry| entry.prev_hash == alike[0].prev_hash));
+}
+
+#[test]
+fn the_log_of_the_vectors_verifies_and_has_every_documented_action() {
+    let Vectors { entries, .. } = Vectors::read();
+    let lines: Vec<String> = entries.iter().map(|entry| serde_json::to_string(entry).expect("JSON")).collect();
+    let verified = audit::verify_file(lines.join("\n").as_bytes(), &[]).map_err(|error| error.message).expect("intact");
+    assert_eq!((verified.entries, verified.chains), (entries.len() as u64, 3));
+    let page = include_str!("../../docs/audit-log.md").split_once("\n## Actions\n").expect("a section").1;
+    let documented: BTreeSet<&str> = page.split('`').filter(|word| is_action(word)).collect();
+    let actions: BTreeSet<&str> = entries.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, documented);
+    for (what, values) in [
+        (
+            "user, api_key, node and system",
+            entries.iter().map(|entry| entry.actor_kind.as_str()).collect::<BTreeSet<_>>(),
+        ),
+        ("done and refused", entries.iter().map(|entry| entry.outcome.as_str()).collect()),
+    ] {
+        assert_eq!(values.len(), what.split([',', ' ']).filter(|word| !["", "and"].contains(word)).count(), "{what}");
+    }
+}
+
+/// Whether a word is the name of an action, such as `org_key.create`.
+fn is_action(word: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    word.split_once('.').is_some_and(|(noun, verb)| is_name(noun) && is_name(verb))
 }

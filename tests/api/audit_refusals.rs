@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::{Answer, Identity, Server, blocking, entries, registration, with_body};
+use crate::harness::{Answer, Identity, Server, blocking, entries, registration, until, with_body};
 use crate::races::overtaken;
 
 /// Calls with a timestamp of the day before, from an address that a trusted proxy states.
@@ -146,9 +146,8 @@ async fn codes(server: &Server, org: &str) -> Vec<(Value, Value)> {
 
 /// Waits until so many changes are queued for the writer.
 async fn wait_for(server: &Server, waiting: u64) {
-    while server.app.writer_metrics().waiting != waiting {
-        tokio::task::yield_now().await;
-    }
+    let what = format!("{waiting} changes wait for the writer");
+    until(what, async || server.app.writer_metrics().waiting == waiting).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,9 +186,8 @@ async fn a_refusal_is_counted_even_if_the_client_has_disconnected() {
     holder.execute_batch("COMMIT").expect("committed");
     wait_for(&server, 0).await;
     let answered = "orgkeys_requests_total{operation=\"registerNode\",status=\"400\"} 1\n";
-    while !String::from_utf8_lossy(&server.call(Method::GET, "/metrics", None).await.body).contains(answered) {
-        tokio::task::yield_now().await;
-    }
+    let metrics = async || server.call(Method::GET, "/metrics", None).await.body;
+    until("the call is answered", async || String::from_utf8_lossy(&metrics().await).contains(answered)).await;
     assert_eq!(codes(&server, &owner.org).await, [(json!("SIGNATURE_REPLAYED"), json!(1))]);
 }
 

@@ -11,13 +11,14 @@ mod tls;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
+use orgkeys::crypto::webhook_signature;
 use orgkeys::domain::delivery::{Attempt, Outcome};
 use orgkeys::domain::id::{DeliveryId, OrgId, WebhookId};
 use orgkeys::domain::time::{Clock, Time};
@@ -64,6 +65,15 @@ struct Still;
 impl Clock for Still {
     fn now(&self) -> Time {
         Time::from_millis(BEGIN)
+    }
+}
+
+/// A clock that a test moves.
+struct Moved(AtomicI64);
+
+impl Clock for Moved {
+    fn now(&self) -> Time {
+        Time::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -184,6 +194,28 @@ async fn retry_after_is_read_as_seconds_and_as_a_date() {
     assert_eq!(answer, Outcome::Refused { status: 429, retry_after: Some(Duration::from_mins(2)) });
     let answer = outcome_of("HTTP/1.1 503 X\r\nRetry-After: Mon, 15 Jan 2024 11:30:00 GMT\r\n\r\n").await;
     assert_eq!(answer, Outcome::Refused { status: 503, retry_after: Some(Duration::from_hours(1)) });
+}
+
+#[tokio::test]
+async fn the_time_of_a_delivery_is_that_of_the_clock_even_after_it_was_set_back() {
+    let wall_clock = Arc::new(Moved(AtomicI64::new(BEGIN + 3_600_000)));
+    let env = Environment::new(Arc::clone(&wall_clock) as Arc<dyn Clock>, clock::system_seed);
+    let before = env.now();
+    for (now, date) in [(BEGIN + 3_600_000, "11:31"), (BEGIN, "10:31"), (BEGIN + 600_000, "10:41")] {
+        wall_clock.0.store(now, Ordering::SeqCst);
+        assert_eq!(env.now(), before, "the server's own time does not go back");
+        let answer = format!("HTTP/1.1 503 X\r\nretry-after: Mon, 15 Jan 2024 {date}:00 GMT\r\n\r\n");
+        let receiver = Receiver::answering(answer).await;
+        let opened = vec!["127.0.0.0/8".parse().expect("a network")];
+        let attempt = attempt(5, &receiver.url());
+        let outcome = HttpSender::new(Lying::new(&[&[]]), opened, env.clone()).send(&attempt).await;
+        assert_eq!(outcome, Outcome::Refused { status: 503, retry_after: Some(Duration::from_mins(1)) }, "{date}");
+        let headers = headers(receiver.requests()[0].split_once("\r\n\r\n").expect("a head").0);
+        let seconds = now / 1_000;
+        assert_eq!(headers["webhook-timestamp"], seconds.to_string());
+        let signature = webhook_signature::sign(&attempt.secrets, &attempt.id.to_string(), seconds, &attempt.body);
+        assert_eq!(headers["webhook-signature"], signature);
+    }
 }
 
 #[tokio::test]

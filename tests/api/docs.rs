@@ -19,6 +19,18 @@ const PAGE: [&str; 6] = [
     "/openapi.json",
 ];
 
+/// What the page may do, and what it tells other sites of where it was: nothing from elsewhere runs in it, no page of
+/// another site can frame it, and it sends nothing away.
+const POLICIES: [&str; 2] = [
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; \
+     form-action 'none'",
+    "no-referrer",
+];
+
+fn policies(answer: &Answer) -> [Option<&str>; 2] {
+    ["content-security-policy", "referrer-policy"].map(|name| answer.headers.get(name)?.to_str().ok())
+}
+
 /// The decompressed content of a gzip stream.
 fn plain(gzip: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
@@ -46,6 +58,11 @@ async fn with_gzip_the_page_is_at_most_600_kb_and_decompresses_identically() {
         for answer in [&compressed, &whole] {
             assert_eq!(answer.headers["vary"], "Accept-Encoding", "{path}");
             assert_eq!(answer.headers["cache-control"], "no-cache", "{path}");
+            assert_eq!(
+                policies(answer),
+                if path == "/openapi.json" { [None; 2] } else { POLICIES.map(Some) },
+                "{path}"
+            );
         }
         sent += compressed.body.len();
     }
@@ -64,6 +81,11 @@ async fn each_file_has_its_own_etag_and_is_not_resent_if_unchanged() {
             let unchanged = get(&server, path, &[("if-none-match", &known)]).await;
             assert_eq!((unchanged.status, unchanged.body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
             assert_eq!(unchanged.headers["etag"], tag.as_str(), "{path}");
+            assert_eq!(
+                policies(&unchanged),
+                if path == "/openapi.json" { [None; 2] } else { POLICIES.map(Some) },
+                "{path}"
+            );
         }
         let changed = get(&server, path, &[("if-none-match", "\"0.1.0\"")]).await;
         assert_eq!(changed.status, StatusCode::OK, "{path}");

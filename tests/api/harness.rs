@@ -2,6 +2,7 @@
 
 mod http;
 mod quick_seeds;
+mod wait;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::http::{Answer, raw, with_body};
+pub use self::wait::{received, until, within};
 use crate::contract;
 use crate::signing::sign;
 
@@ -104,15 +106,19 @@ impl Server {
         let (database, options) = (settings.database.clone(), store_options(&settings));
         let opened = !settings.webhook_allow.is_empty();
         let room = Arc::clone(&options.room.limit);
+        // A connection that the server may be closing is not used again. The client also keeps connections that it opened
+        // and did not need: the server closes those after `header_timeout`, and a call on one of them just then fails.
+        let reusable = settings.header_timeout.min(settings.idle_timeout) / 2;
         let env = Environment::new(Arc::clone(&clock) as Arc<dyn Clock>, quick_seeds::next);
-        let server = Running::start_on(settings, options, env).await.expect("the server starts");
+        let starting = within("the server starts", Running::start_on(settings, options, env));
+        let server = starting.await.expect("a server");
         // A test that permits no network for webhooks records the results of deliveries itself, or has none.
         let server = if opened { server } else { server.without_courier() };
         let (address, system, courier, stop) =
             (server.address(), server.system(), server.delivery_notifier(), CancellationToken::new());
         let app = Arc::clone(system.app());
         let running = tokio::spawn(server.run(stop.clone()));
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(reusable).build_http();
         Self { address, database, app, system, courier, room, clock, client, stop, running, flags, folder }
     }
 
@@ -121,7 +127,7 @@ impl Server {
         let Self { stop, running, flags, folder, clock, app, system, client, .. } = self;
         drop((app, system, client));
         stop.cancel();
-        running.await.expect("the server stops");
+        within("the server stops", running).await.expect("it runs");
         Stopped { folder, flags, clock }
     }
 
@@ -169,13 +175,14 @@ impl Server {
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = self.client.request(request).await.expect("an answer");
+        let what = format!("an answer to {method} {path}");
+        let response = within(&what, self.client.request(request)).await.expect(&what);
         let (status, headers) = (response.status(), response.headers().clone());
         // A stream has no end, so only its head is returned.
         let body = if headers.get("content-type").is_some_and(|of| of == "text/event-stream") {
             Bytes::new()
         } else {
-            response.into_body().collect().await.expect("a whole body").to_bytes()
+            within(&what, response.into_body().collect()).await.expect("a whole body").to_bytes()
         };
         contract::checked(&method, &path, Answer { status, headers, body })
     }
@@ -287,6 +294,9 @@ pub async fn entries(database: &Path) -> Vec<Entry> {
 }
 
 /// Runs blocking work on a thread for it.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("it runs")
+#[track_caller]
+pub fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    let work = tokio::task::spawn_blocking(work);
+    async move { within(format!("the work at {caller} ends"), work).await.expect("it runs") }
 }

@@ -1,9 +1,12 @@
 //! Proxies and the addresses that they forward, browsers of other origins, metrics collectors, and rate limits.
 
+use std::time::Instant;
+
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use crate::harness::{Answer, Identity, Server, entries, registration, with_body};
+use crate::missing::missing;
 
 /// Names and values.
 type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -27,7 +30,7 @@ async fn forwarded_addresses_are_accepted_only_from_trusted_proxies() {
     let server = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.0/8, 10.0.0.0/8")).await;
     let owner = server.owner_of("acme").await;
     // The header's lines, and the client: the last hop that is not a trusted proxy.
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 26] = [
         (&[], "127.0.0.1"),
         (&["192.0.2.7"], "192.0.2.7"),
         (&["198.51.100.9, 192.0.2.7"], "192.0.2.7"),
@@ -40,6 +43,22 @@ async fn forwarded_addresses_are_accepted_only_from_trusted_proxies() {
         (&["nonsense"], "127.0.0.1"),
         (&["192.0.2.7, nonsense"], "127.0.0.1"),
         (&["192.0.2.7, nonsense, 10.1.2.3"], "10.1.2.3"),
+        // As some proxies write a hop: with a port, and an IPv6 address in brackets.
+        (&["192.0.2.7:4711"], "192.0.2.7"),
+        (&["[2001:db8::1]"], "2001:db8::1"),
+        (&["[2001:db8::1]:4711"], "2001:db8::1"),
+        (&["[::ffff:192.0.2.7]:4711"], "192.0.2.7"),
+        (&["192.0.2.7:4711, 10.1.2.3:80"], "192.0.2.7"),
+        (&["[2001:db8::1]:4711", "[2001:db8::2]:4711, 10.1.2.3:80 ,::ffff:10.1.2.4"], "2001:db8::2"),
+        // What is no address ends the list: what stands before it may be anybody's.
+        (&["192.0.2.7, 192.0.2.8:"], "127.0.0.1"),
+        (&["192.0.2.7, 192.0.2.8:65536"], "127.0.0.1"),
+        (&["192.0.2.7, [192.0.2.8]"], "127.0.0.1"),
+        (&["192.0.2.7, [2001:db8::1"], "127.0.0.1"),
+        (&["192.0.2.7, 2001:db8::1]"], "127.0.0.1"),
+        (&["192.0.2.7, []"], "127.0.0.1"),
+        (&["192.0.2.7, , 10.1.2.3"], "10.1.2.3"),
+        (&["192.0.2.7,"], "127.0.0.1"),
     ];
     for (lines, client) in cases {
         let headers: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
@@ -48,6 +67,25 @@ async fn forwarded_addresses_are_accepted_only_from_trusted_proxies() {
     }
     profile_with(&server, &owner, &[("x-real-ip", "192.0.2.7"), ("forwarded", "for=192.0.2.7")]).await;
     assert_eq!(last_address(&server).await.as_deref(), Some("127.0.0.1"), "other headers are ignored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_its_ipv4_address_on_a_listener_for_both_versions() {
+    if std::net::TcpListener::bind("[::]:0").is_err() {
+        return missing("IPv6");
+    }
+    for (proxy, client) in [("10.0.0.0/8", "127.0.0.1"), ("127.0.0.1", "192.0.2.7")] {
+        let mut server = Server::with(|flags| flags.with("listen", "[::]:0").with("trusted_proxy", proxy)).await;
+        let owner = server.owner_of("acme").await;
+        // The system shows this client as ::ffff:127.0.0.1.
+        server.address = ([127, 0, 0, 1], server.address.port()).into();
+        let answer = profile_with(&server, &owner, &[("x-forwarded-for", "192.0.2.7")]).await;
+        assert_eq!((answer.status, last_address(&server).await.as_deref()), (StatusCode::OK, Some(client)));
+        assert_eq!(server.call(Method::GET, "/metrics", None).await.status, StatusCode::OK, "it is on this machine");
+        server.address = (std::net::Ipv6Addr::LOCALHOST, server.address.port()).into();
+        profile_with(&server, &owner, &[("x-forwarded-for", "192.0.2.7")]).await;
+        assert_eq!(last_address(&server).await.as_deref(), Some("::1"), "no proxy that is trusted");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,14 +190,15 @@ async fn metrics_require_a_direct_loopback_connection_or_the_metrics_token() {
     assert!(!text.contains(&owner.org) && !text.contains(&owner.user) && !text.contains(token), "{text}");
 }
 
-/// Sends refused calls from one network until it must wait, at most `most`. Returns how many were refused before that.
-async fn exhaust(server: &Server, org: &str, from: &str, most: usize) -> (usize, Answer) {
+/// Sends refused calls from one network until it must wait, at most `most`, in turn from these addresses. Returns how many
+/// were refused before that.
+pub async fn exhaust(server: &Server, org: &str, from: &[&str], most: usize) -> (usize, Answer) {
     let body = json!({
         "ip": "203.0.113.7", "region": "eu", "timestamp": 1, "id_org": org, "status": "active", "version": "1",
         "signature": format!("{}==", "A".repeat(342)),
     });
     for refused in 0..most {
-        let request = server.request(Method::POST, "/register").header("x-forwarded-for", from);
+        let request = server.request(Method::POST, "/register").header("x-forwarded-for", from[refused % from.len()]);
         let answer = server.send(with_body(request, Some(&body))).await;
         if answer.status != StatusCode::BAD_REQUEST {
             return (refused, answer);
@@ -187,14 +226,14 @@ async fn only_refused_signed_calls_use_up_a_networks_rate_limit() {
     for _ in 0..20 {
         assert_eq!(good("192.0.2.1").await.0.status, StatusCode::OK, "accepted calls take nothing from the bucket");
     }
-    let (before, answer) = exhaust(&server, &owner.org, "192.0.2.1", 1_000).await;
+    let (before, answer) = exhaust(&server, &owner.org, &["192.0.2.1"], 1_000).await;
     assert!(before >= 5, "only {before} were refused before");
     assert_eq!(answer.refusal(), (429, "TOO_MANY_REQUESTS".to_owned()));
     assert_eq!(answer.headers["retry-after"], "1");
     // The bucket refills over time, so a slow machine may need several attempts to find it empty.
     let mut met = None;
     for _ in 0..100 {
-        exhaust(&server, &owner.org, "192.0.2.1", 1_000).await;
+        exhaust(&server, &owner.org, &["192.0.2.1"], 1_000).await;
         let (answer, body) = good("192.0.2.1").await;
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             met = Some(body);
@@ -205,8 +244,19 @@ async fn only_refused_signed_calls_use_up_a_networks_rate_limit() {
     let request = server.request(Method::POST, "/register").header("x-forwarded-for", "192.0.2.2");
     let answer = server.send(with_body(request, Some(&unused))).await;
     assert_eq!(answer.status, StatusCode::OK, "another network is not limited, and the signature was not used up");
-    let (before, _) = exhaust(&server, &owner.org, "2001:db8::1", 1_000).await;
-    assert!(before >= 5);
+    // The addresses of an IPv6 network share its bucket, and so do the two forms of an IPv4 address.
+    let networks: [&[&str]; 3] = [
+        &["2001:db8::1", "2001:db8::2", "2001:db8::8000:0:0:1", "2001:db8::ffff:ffff:ffff:ffff"],
+        &["2001:db8:0:1::1", "2001:db8:0:1::2"],
+        &["192.0.2.3", "::ffff:192.0.2.3"],
+    ];
+    for network in networks {
+        let began = Instant::now();
+        let (before, answer) = exhaust(&server, &owner.org, network, 1_000).await;
+        assert_eq!(answer.refusal().1, "TOO_MANY_REQUESTS");
+        let most = 5 + usize::try_from(began.elapsed().as_secs()).expect("a number") + 1;
+        assert!((5..=most).contains(&before), "{before} were refused before: {network:?}");
+    }
     let off = set("0").await;
     let owner = off.owner_of("acme").await;
     for _ in 0..20 {

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::api_keys::keys_of;
-use crate::harness::{BEGIN, Identity, Server, new_api_key, registration};
+use crate::harness::{BEGIN, Identity, Server, new_api_key, registration, until};
 use crate::outbox::settle;
 use crate::webhooks::Hook;
 
@@ -99,9 +99,7 @@ async fn changes_that_wait_for_the_writer_are_counted() {
             tokio::spawn(async move { server.events(&owner).await })
         })
         .collect();
-    while server.app.writer_metrics().waiting < 3 {
-        tokio::task::yield_now().await;
-    }
+    until("three calls wait for the writer", async || server.app.writer_metrics().waiting == 3).await;
     expect(&server, &["orgkeys_writer_waiting 3"]).await;
     holder.execute_batch("COMMIT").expect("committed");
     for call in calls {

@@ -151,3 +151,60 @@ async fn a_deleted_node_stays_blocked_until_it_is_reactivated() {
     server.pass(1_000);
     assert_eq!(server.register(&owner.org, &pem, "203.0.113.7").await.json()["data"]["keyId"], json!(key));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_a_signed_call_come_in_one_order() {
+    let server = Server::start().await;
+    let (owner, without) = (server.owner_of("acme").await, server.owner_of("without keys").await);
+    let (_, pem) = server.mint(&owner).await;
+    let now = server.now() / 1_000;
+    let used = registration(&owner.org, &pem, "203.0.113.7", now);
+    assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
+    let gone = format!("/organization/{}/node/203.0.113.7", owner.org);
+    assert_eq!(server.call_as(&owner, Method::DELETE, &gone, None).await.status, StatusCode::OK);
+    let signed = |org: &str, timestamp: i64| registration(org, &pem, "203.0.113.7", timestamp);
+    let forged = |org: &str, timestamp: i64| {
+        let mut body = signed(org, timestamp);
+        body["region"] = json!("elsewhere");
+        body
+    };
+    let nowhere = "org-00000000-0000-0000-0000-000000000000";
+    for path in ["/register", "/unregister", "/secrets"] {
+        for (body, code) in [
+            // Of each call, what comes later in the order is wrong, too.
+            (forged(nowhere, now - 301), "UNKNOWN_ORGANIZATION"),
+            (forged(&without.org, now - 301), "TIMESTAMP_TOO_OLD"),
+            (forged(&without.org, now + 301), "TIMESTAMP_IN_FUTURE"),
+            (forged(&without.org, now), "NO_KEYS"),
+            (forged(&owner.org, now - 301), "TIMESTAMP_TOO_OLD"),
+            (forged(&owner.org, now), "BAD_SIGNATURE"),
+            (used.clone(), "SIGNATURE_REPLAYED"),
+            (signed(&owner.org, now + 1), "NODE_DELETED"),
+        ] {
+            let answer = server.call(Method::POST, path, Some(&body)).await;
+            assert_eq!(answer.refusal(), (400, code.to_owned()), "{path} {body}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_part_of_a_signed_message_contains_the_character_between_the_parts() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.mint(&owner).await;
+    let now = server.now() / 1_000;
+    // Otherwise one signature would be good for two calls: `a|b` in `c` is `a` in `b|c`.
+    for (ip, region) in
+        [("a", "b|c"), ("a|b", "c"), ("a", "|"), ("|", "c"), ("a", "b|"), ("a", "|c"), ("|a", "c"), ("a|", "c")]
+    {
+        let mut body = registration(&owner.org, &pem, ip, now);
+        (body["region"], body["signature"]) = (json!(region), json!(sign(&pem, &format!("{ip}|{region}|{now}"))));
+        for path in ["/register", "/unregister", "/secrets"] {
+            let answer = server.call(Method::POST, path, Some(&body)).await;
+            assert_eq!(answer.refusal(), (400, "INVALID_FIELD".to_owned()), "{path} {ip} {region}");
+            let message = answer.json()["message"].as_str().unwrap_or_default().to_owned();
+            let field = if ip.contains('|') { "ip" } else { "region" };
+            assert!(message.contains(field) && message.contains("'|'"), "{path}: {message}");
+        }
+    }
+}

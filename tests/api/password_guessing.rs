@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::harness::{Answer, Identity, Server, blocking, entries};
+use crate::harness::{Answer, Identity, Server, blocking, entries, until, within};
 use crate::sessions::{PASSWORD, Person, conn, log_in, person};
 
 const MINUTE: i64 = 60_000;
@@ -43,7 +43,7 @@ async fn signs_in(server: &Server, from: &str, person: &Person) -> u16 {
 }
 
 /// Inserts failed logins at the current time, each from a network of its own.
-fn tried(server: &Server, email: &str, networks: std::ops::Range<u32>) {
+pub fn tried(server: &Server, email: &str, networks: std::ops::Range<u32>) {
     let (conn, account) = (conn(server), Sha256::digest(email.to_lowercase()));
     for network in networks {
         let network = std::net::Ipv4Addr::from_bits(0x0a00_0000 + network).to_ipv6_mapped().octets();
@@ -323,22 +323,15 @@ async fn two_passwords_are_checked_at_once_and_256_wait_even_if_clients_disconne
     let mut calls: Vec<_> = (0..258).map(|_| call()).collect();
     assert!(calls.iter_mut().all(|call| call.as_mut().poll(&mut unwoken).is_pending()));
     assert_eq!(call().await, Err(("SERVER_BUSY", Some(Duration::from_secs(1)))));
-    while counted()[0] < 2 {
-        tokio::task::yield_now().await;
-    }
+    until("two passwords are being checked", async || counted()[0] == 2).await;
     // The clients of these two disconnect; their work continues and keeps its slots.
     drop(calls.drain(..2));
     assert_eq!(counted(), [2, 2, 0]);
     gate.send_replace(true);
     for call in calls {
-        assert_eq!(call.await, Ok(()));
+        assert_eq!(within("a check ends", call).await, Ok(()));
     }
     // One of the two without a client may be the last to end.
-    let all_ended = async {
-        while counted()[2] < 258 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), all_ended).await.expect("all 258 calls end");
+    until("all 258 checks end", async || counted()[2] == 258).await;
     assert_eq!(counted(), [0, 2, 258]);
 }

@@ -7,9 +7,17 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Waker};
 
 use orgkeys::api::http::password_work::PasswordWork;
+use orgkeys::api::session::SessionApi;
+use orgkeys::domain::role::Role;
 use orgkeys::engine::error::ErrorKind;
+use poem::http::{Method, Uri};
+use poem::{Endpoint, IntoEndpoint, Request};
+use poem_openapi::OpenApiService;
+use serde_json::json;
 
-use crate::harness::Server;
+use crate::harness::{Server, received, within};
+use crate::password_guessing::tried;
+use crate::sessions::{PASSWORD, person};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_two_password_checks_run_at_once() {
@@ -31,7 +39,7 @@ async fn exactly_two_password_checks_run_at_once() {
         })
         .collect();
     for call in calls {
-        call.await.expect("an end").expect("its turn");
+        within("a check ends, and two run at once", call).await.expect("an end").expect("its turn");
     }
     assert_eq!(most.load(Ordering::SeqCst), 2);
 }
@@ -55,11 +63,11 @@ async fn a_disconnected_client_frees_its_slot_only_when_its_work_ends() {
         tokio::spawn(async move { gate.run(&app, work).await })
     };
     let aborted = begin("first");
-    starts.recv().expect("a start");
+    received("a check starts", &starts);
     aborted.abort();
     assert!(aborted.await.expect_err("it left").is_cancelled());
     let second = begin("second");
-    starts.recv().expect("a start");
+    received("a check starts", &starts);
     let third = begin("third");
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
@@ -67,11 +75,12 @@ async fn a_disconnected_client_frees_its_slot_only_when_its_work_ends() {
     story.lock().expect("the story").push("the first is done");
     let releases: Vec<_> = holds.into_iter().collect();
     releases[0].send(()).expect("it waits");
-    starts.recv().expect("a start");
+    received("a check starts", &starts);
     assert_eq!(*story.lock().expect("the story"), ["first", "second", "the first is done", "third"]);
     drop(releases);
-    second.await.expect("an end").expect("done");
-    third.await.expect("an end").expect("done");
+    for call in [second, third] {
+        within("a check ends", call).await.expect("an end").expect("done");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,5 +106,39 @@ async fn the_257th_waiting_password_check_gets_503() {
     assert!(refused.retry_after.is_some());
     calls.pop();
     assert!(call().as_mut().poll(&mut context).is_pending(), "a waiting call was cancelled");
+    drop((calls, release));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_beyond_the_limits_is_refused_before_it_waits_for_its_turn() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (guessed, other) =
+        (person(&server, &owner.org, Role::User).await, person(&server, &owner.org, Role::User).await);
+    tried(&server, &guessed.email, 0..100);
+    let gate = PasswordWork::default();
+    let api =
+        OpenApiService::new(SessionApi::new(Arc::clone(&server.app), gate.clone()), "sessions", "1").into_endpoint();
+    let log_in = async |email: &str| {
+        let body = json!({ "email": email, "password": PASSWORD }).to_string();
+        let request = Request::builder().method(Method::POST).uri(Uri::from_static("/user/login"));
+        api.get_response(request.content_type("application/json").body(body)).await.status().as_u16()
+    };
+    assert_eq!((log_in(&guessed.email).await, log_in(&other.email).await), (429, 200));
+    // Every place is taken by others.
+    let (release, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut calls: Vec<_> = (0..258)
+        .map(|_| {
+            let held = Arc::clone(&held);
+            Box::pin(gate.run(&server.app, move |_| {
+                let _ = held.lock().expect("alone").recv();
+                Ok(())
+            }))
+        })
+        .collect();
+    assert!(calls.iter_mut().all(|call| call.as_mut().poll(&mut context).is_pending()));
+    assert_eq!((log_in(&guessed.email).await, log_in(&other.email).await), (429, 503));
     drop((calls, release));
 }

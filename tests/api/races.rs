@@ -6,7 +6,7 @@ use hyper::Method;
 use orgkeys::domain::role::Role;
 use rusqlite::Connection;
 
-use crate::harness::{Answer, Server, entries, registration};
+use crate::harness::{Answer, Server, entries, registration, until};
 use crate::sessions::{PASSWORD, log_in, person};
 
 /// Holds the database's write lock while `call` is sent. Once it waits for the writer, runs `change` and releases the lock.
@@ -19,10 +19,11 @@ pub async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
     holder.execute_batch("PRAGMA foreign_keys = ON; BEGIN IMMEDIATE").expect("the lock");
     assert_eq!(server.app.writer_metrics().waiting, 0);
     let call = tokio::spawn(call());
-    while server.app.writer_metrics().waiting == 0 {
-        assert!(!call.is_finished(), "it was answered without a change: {:?}", call.await);
-        tokio::task::yield_now().await;
-    }
+    until("the call waits for the writer", async || {
+        assert!(!call.is_finished(), "it was answered without a change");
+        server.app.writer_metrics().waiting > 0
+    })
+    .await;
     change(&holder);
     holder.execute_batch("COMMIT").expect("committed");
     call.await.expect("an answer")

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::harness::{Answer, Identity, Server, blocking, registration};
+use crate::http_clients::exhaust;
 
 /// Another access token of the same user.
 async fn another(server: &Server, person: &Identity) -> Identity {
@@ -245,6 +246,9 @@ fn default_rates_let_all_nodes_register_at_once_or_every_minute() {
     let settings = resolve(&Flags::default(), &Texts::new(), None).expect("settings").settings;
     let limits = limits(&settings);
     assert_eq!((limits.nodes, limits.signed_rate, limits.signed_burst()), (10_000, 200, 12_000));
+    // What docs/configuration.md says. A rate of 0 would be none.
+    let rates = (limits.caller_rate, limits.org_rate, limits.refused_rate, limits.refused_burst);
+    assert_eq!(rates, (50, 500, 20, 100));
     assert!(limits.signed_rate * 60 >= limits.nodes && limits.signed_burst() >= limits.nodes);
 }
 
@@ -274,4 +278,47 @@ async fn by_default_512_nodes_can_register_at_once() {
         });
     }
     calls.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_users_organizations_and_networks_are_limited() {
+    let server = untouched().await;
+    let owner = server.owner_of("acme").await;
+    let ids: Vec<i64> = (1..=1_000).collect();
+    // Each of these calls counts as 50 calls. At most 200 are allowed at once by an access token, and 2,000 by an
+    // organization.
+    let began = Instant::now();
+    let mark = async |who: &Identity| {
+        server.call_as(who, Method::POST, "/systemevent/read", Some(&json!({ "ids": ids }))).await
+    };
+    let until_held = async |who: &Identity| {
+        for call in 0..1_000 {
+            let answer = mark(who).await;
+            if answer.status != StatusCode::OK {
+                return (call, answer);
+            }
+        }
+        panic!("there is no limit");
+    };
+    let (calls, held) = until_held(&owner).await;
+    let back = came_back(began);
+    assert!((4..=5 + back).contains(&calls), "{calls} calls");
+    assert!(held.json()["message"].as_str().is_some_and(|message| message.contains("raise caller_rate")), "{held:?}");
+    let mut all = calls;
+    let held = loop {
+        let member = server.member_of(&owner.org, Role::User).await;
+        let (calls, held) = until_held(&member).await;
+        all += calls;
+        if held.json()["message"].as_str().is_some_and(|message| message.contains("raise org_rate")) {
+            break held;
+        }
+        let back = 10 * came_back(began);
+        assert!(all <= 41 + back, "{all} calls, and the organization has no limit");
+    };
+    assert_eq!(held.refusal().1, "TOO_MANY_REQUESTS");
+    let began = Instant::now();
+    let (refused, held) = exhaust(&server, &owner.org, &["192.0.2.1"], 1_000).await;
+    let back = 20 * came_back(began);
+    assert!((100..=100 + back).contains(&refused), "{refused} calls were refused");
+    assert_eq!(held.refusal().1, "TOO_MANY_REQUESTS");
 }

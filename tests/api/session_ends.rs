@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::backup;
+use orgkeys::actions::{admin, backup};
 use orgkeys::domain::role::Role;
 use orgkeys::server::clock;
 use orgkeys::store::{Options, Room};
@@ -284,6 +284,35 @@ async fn a_restore_ends_every_session() {
         assert_eq!(session.refreshed(&server).await.json(), refused());
     }
     assert_eq!(ada.session(&server).await.status(&server).await, ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resetting_a_password_ends_every_session_of_its_user_and_of_nobody_else() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let bob = person(&server, &owner.org, Role::User).await;
+    let (first, second, other) = (ada.session(&server).await, ada.session(&server).await, bob.session(&server).await);
+    let renewed = second.renewed(&server).await;
+    let (system, email) = (Arc::clone(&server.system), ada.email.clone());
+    blocking(move || drop(admin::reset_password(&system, &email).expect("an invitation"))).await;
+    for session in [&first, &renewed] {
+        assert_eq!(session.status(&server).await, revoked());
+    }
+    for session in [&first, &second, &renewed] {
+        let answer = session.refreshed(&server).await;
+        assert_eq!((answer.status, answer.json()), (StatusCode::UNAUTHORIZED, refused()));
+    }
+    assert_eq!(log_in(&server, "127.0.0.1", &ada.email, PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    let server = server.restart().await;
+    for session in [&first, &renewed] {
+        assert_eq!(session.status(&server).await, revoked(), "after a restart");
+        assert_eq!(session.refreshed(&server).await.status, StatusCode::UNAUTHORIZED, "after a restart");
+    }
+    let profile = server.call_as(&ada.identity, Method::GET, "/user/profile", None).await;
+    assert_eq!(profile.status, StatusCode::OK, "an access token is no session");
+    assert_eq!(other.status(&server).await, ok());
+    other.renewed(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

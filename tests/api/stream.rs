@@ -1,7 +1,6 @@
 //! The event stream: its content, its order, who receives it, and where it resumes.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -10,13 +9,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use crate::contract;
-use crate::harness::{Answer, Identity, Server, entries, with_body};
-
-/// Far beyond everything here, so it is reached only when something is lost.
-pub const BOUND: Duration = Duration::from_mins(1);
+use crate::harness::{Answer, Identity, Server, entries, with_body, within};
 
 /// A client of the stream.
 pub struct Reader {
@@ -43,7 +38,7 @@ impl Reader {
         let request = with_body(request, None);
         let path = request.uri().path().to_owned();
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request).await.expect("an answer");
+        let response = within("a stream opens", client.request(request)).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let head = contract::checked(&Method::GET, &path, Answer { status, headers, body: Bytes::new() });
         assert_eq!(status, StatusCode::OK, "{query}");
@@ -65,7 +60,7 @@ impl Reader {
     /// The next message as sent; `None` once the server has ended the stream.
     pub async fn message(&mut self) -> Option<String> {
         while self.messages.is_empty() {
-            let frame = timeout(BOUND, self.body.frame()).await.expect("in time")?;
+            let frame = within("the next message of a stream", self.body.frame()).await?;
             let data = frame.ok()?.into_data().expect("data");
             self.text.push_str(std::str::from_utf8(&data).expect("text"));
             while let Some(end) = self.text.find("\n\n") {
@@ -78,15 +73,19 @@ impl Reader {
 
     /// The next event, with its id and name; comments and messages without data are skipped.
     pub async fn event(&mut self) -> (i64, String, Value) {
-        loop {
-            let message = self.message().await.expect("the stream goes on");
-            let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-            let Some(data) = field("data: ") else { continue };
-            let (id, name) = (field("id: ").expect("an id"), field("event: ").expect("a name"));
-            contract::check_message(&id, &name, &data);
-            let (id, data) = (id.parse().expect("a number"), serde_json::from_str(&data).expect("JSON"));
-            return (id, name, data);
-        }
+        // A stream that has lost an event goes on with comments, so messages alone do not end the wait.
+        let event = async {
+            loop {
+                let message = self.message().await.expect("the stream goes on");
+                let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                if let Some(data) = field("data: ") {
+                    return (field("id: ").expect("an id"), field("event: ").expect("a name"), data);
+                }
+            }
+        };
+        let (id, name, data) = within("the next event of a stream", event).await;
+        contract::check_message(&id, &name, &data);
+        (id.parse().expect("a number"), name, serde_json::from_str(&data).expect("JSON"))
     }
 
     /// The next `count` events, with their ids.
@@ -101,12 +100,15 @@ impl Reader {
 
     /// The data of the last message, after which nothing follows.
     pub async fn end(&mut self) -> Value {
-        let data = loop {
-            let (_, name, data) = self.event().await;
-            if name == "end" {
-                break data;
+        let end = async {
+            loop {
+                let (_, name, data) = self.event().await;
+                if name == "end" {
+                    break data;
+                }
             }
         };
+        let data = within("the end of a stream", end).await;
         assert_eq!(self.message().await, None);
         data
     }

@@ -11,12 +11,12 @@ use orgkeys::store::{self, Options, Room, Store, StoreError};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::access::token;
-use crate::harness::{BEGIN, Identity, Server, blocking};
+use crate::harness::{BEGIN, Identity, Server, blocking, until};
 use crate::sessions;
-use crate::stream::{BOUND, Reader, changes, happen};
+use crate::stream::{Reader, changes, happen};
 
 /// The gauge of open streams.
 async fn open(server: &Server) -> String {
@@ -175,14 +175,13 @@ async fn the_21st_stream_of_a_credential_is_refused_until_one_closes() {
     drop(Reader::open(&server, ("authorization", &format!("Bearer {more}")), &owner.org, "", None).await);
     drop(readers.pop());
     // A closed connection is noticed when the next comment is written.
-    let freed = async { while server.call_as(&owner, Method::GET, &path, None).await.status != StatusCode::OK {} };
-    timeout(BOUND, freed).await.expect("a stream was released");
+    let is_free = async || server.call_as(&owner, Method::GET, &path, None).await.status == StatusCode::OK;
+    until("a stream is released", is_free).await;
     drop(readers);
-    let ended = async || while open(&server).await != "0" {};
-    timeout(BOUND, ended()).await.expect("all streams were released");
+    until("all streams are released", async || open(&server).await == "0").await;
     // A HEAD request holds no stream.
     assert_eq!(server.call_as(&owner, Method::HEAD, &path, None).await.status, StatusCode::OK);
-    timeout(BOUND, ended()).await.expect("all streams were released");
+    until("all streams are released", async || open(&server).await == "0").await;
 }
 
 /// Records more events than any socket buffer holds.
@@ -266,8 +265,7 @@ async fn a_client_that_stops_reading_loses_its_stream_and_others_do_not() {
 
     let mut good = Reader::of(&server, &owner, "?after=0&context=4&event=1").await;
     assert_eq!(good.events(400).await.len(), 400);
-    let cut = async { while open(&server).await != "1" {} };
-    timeout(BOUND, cut).await.expect("it is disconnected");
+    until("it is disconnected", async || open(&server).await == "1").await;
     // The other client continues.
     happen(&server, &owner, "a").await;
     assert_eq!(good.event().await.1, "updated");

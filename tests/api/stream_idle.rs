@@ -2,11 +2,10 @@
 
 use hyper::Method;
 use orgkeys::domain::role::Role;
-use tokio::time::timeout;
 
-use crate::harness::{Identity, Server};
+use crate::harness::{Identity, Server, within};
 use crate::retention::{chain_of, days, remove_old};
-use crate::stream::{BOUND, Reader, happen};
+use crate::stream::{Reader, happen};
 
 /// Reads until the resume position is `id`. Returns all positions received.
 async fn told(reader: &mut Reader, id: i64) -> Vec<i64> {
@@ -22,7 +21,7 @@ async fn told(reader: &mut Reader, id: i64) -> Vec<i64> {
             );
         }
     };
-    timeout(BOUND, telling).await.unwrap_or_else(|_| panic!("the position {id} was never sent"));
+    within(format!("the position {id} is sent"), telling).await;
     told
 }
 

@@ -185,3 +185,33 @@ fn a_backup_succeeds_even_if_its_marker_cannot_be_written() {
     assert_eq!(home.run(&["backup", "copy.db"]).stderr, "", "the next one is noted again");
     assert!(home.path("orgkeys.db.last-backup").is_file());
 }
+
+#[test]
+fn a_backup_does_not_replace_the_database_of_another_server() {
+    let (home, other) = (Home::new(), Home::new());
+    assert_eq!(home.first_start().0.stop().0, Some(0));
+    let (server, owner) = other.first_start();
+    let file = other.database.display().to_string();
+    let refused = |when: &str| {
+        let files = other.files();
+        let ran = home.run(&["backup", &file]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{when}: {ran:?}");
+        assert!(ran.stderr.contains("is a database in use: name another file"), "{when}: {ran:?}");
+        assert_eq!(other.files(), files, "{when}");
+    };
+    refused("while it runs");
+    let lock = fs::read(other.path("orgkeys.db.lock")).expect("a lock");
+    fs::remove_file(other.path("orgkeys.db.lock")).expect("removed");
+    refused("while it runs, although its lock file was removed");
+    fs::write(other.path("orgkeys.db.lock"), &lock).expect("put back");
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    server.kill();
+    refused("after it was killed");
+    let server = other.start();
+    assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    assert_eq!(server.stop().0, Some(0));
+    let bytes = fs::read(&other.database).expect("bytes");
+    refused("while it is stopped");
+    assert!(fs::read(&other.database).expect("bytes") == bytes, "it was changed");
+    assert!(!home.path("orgkeys.db.last-backup").exists());
+}

@@ -3,14 +3,14 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use orgkeys::crypto::rsa;
 use orgkeys::server::clock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::harness::{Home, Owner, Ran, Server, mode, objects, run};
+use crate::harness::{Home, Owner, Ran, Server, accepted, ended, mode, objects, output_of, run};
 
 /// The program with a server's URL and a token in its environment.
 pub fn client(home: &Home, server: &Server, token: &str, words: &[&str]) -> Command {
@@ -146,10 +146,10 @@ fn an_interrupted_call_leaves_no_file_for_the_secret_behind() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 130)] {
         let mut child = create.spawn().expect("it runs");
         // A server that does not answer.
-        let _connection = listener.accept().expect("a connection");
+        let _connection = accepted(&listener);
         assert!(home.path("key.pem").exists());
         kill_process(Pid::from_child(&child), signal).expect("signalled");
-        assert_eq!(child.wait().expect("ended").code(), Some(code));
+        assert_eq!(ended("the call", &mut child).code(), Some(code));
         assert!(home.files().is_empty(), "{:?}", home.files());
     }
 }
@@ -165,8 +165,8 @@ fn a_secret_goes_to_standard_output_alone_or_the_failure_is_told() {
     let json = objects(&done(&home, &server, &owner, &[&words[..], &["-o", "jsonl"]].concat()))[0].clone();
     assert!(json["apiKey"].as_str().is_some_and(|key| key.starts_with("oka_")), "{json}");
     let mut full = client(&home, &server, &owner.token, &words);
-    let full =
-        full.stdout(fs::OpenOptions::new().write(true).open("/dev/full").expect("a device")).output().expect("it runs");
+    full.stdout(fs::OpenOptions::new().write(true).open("/dev/full").expect("a device")).stderr(Stdio::piped());
+    let full = output_of("api-key create", full.stdin(Stdio::null()).spawn().expect("it runs"));
     let told = String::from_utf8(full.stderr).expect("text");
     assert_eq!(
         (full.status.code(), told.contains("is lost: delete it") && told.contains("id 3")),
@@ -238,7 +238,7 @@ fn a_server_that_never_answers_leaves_a_doubt_that_is_told() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let close = std::thread::spawn(move || {
         for _ in 0..2 {
-            drop(listener.accept());
+            drop(accepted(&listener));
         }
     });
     for (words, doubt) in [

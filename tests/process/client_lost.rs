@@ -6,7 +6,7 @@ use orgkeys::crypto::rsa;
 use orgkeys::server::clock;
 
 use crate::client::{client, done};
-use crate::harness::{Home, Ran};
+use crate::harness::{Home, Ran, output_of};
 use crate::output::Lost;
 
 /// Every command of the client that prints something, in an order in which all succeed. `api` stands for its operations.
@@ -104,8 +104,8 @@ fn no_command_of_the_client_loses_its_output_without_a_word() {
             let own = if command.contains(' ') { words(command, &ids) } else { Vec::new() };
             let all: Vec<&str> = command.split(' ').chain(own.iter().map(String::as_str)).collect();
             let mut program = client(&home, &server, &owner.token, &all);
-            let output = program.stdin(Stdio::null()).stdout(round.stdout()).stderr(Stdio::piped()).output();
-            let output = output.expect("it runs");
+            program.stdin(Stdio::null()).stdout(round.stdout()).stderr(Stdio::piped());
+            let output = output_of(command, program.spawn().expect("it runs"));
             let stderr = String::from_utf8(output.stderr).expect("text");
             let ran = Ran { code: output.status.code(), stdout: String::new(), stderr };
             assert_eq!(ran.code, Some(1), "{all:?} {round:?}: {ran:?}");

@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::client::{call, done};
-use crate::harness::{Home, Ran, objects, run};
+use crate::harness::{Home, Ran, accepted, objects, run};
 
 /// A server that answers every request with this body. Ends with the test's process.
 fn impostor(status: &'static str, body: String) -> SocketAddr {
@@ -70,7 +70,7 @@ fn every_page_of_a_list_is_shown() {
     let asked = thread::spawn(move || {
         let mut asked = Vec::new();
         for (from, to) in [(0, 1_000), (1_000, 2_000), (2_000, 2_001)] {
-            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut stream = accepted(&listener);
             let mut request = [0; 4_096];
             let read = stream.read(&mut request).expect("a request");
             asked.push(String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned());

@@ -1,14 +1,17 @@
 //! Signing in from the command line, profiles, and sessions that renew themselves.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::json;
 
-use crate::harness::{Home, Owner, Ran, Server, mode, objects, run};
+use crate::harness::{Home, Owner, PATIENCE, Ran, Server, ended, mode, objects, output_of, run};
 
 const PASSWORD: &str = "a cat on 3 roofs";
 
@@ -39,8 +42,9 @@ fn done(home: &Home, words: &[&str]) -> String {
 fn log_in(home: &Home, words: &[&str], password: &str) -> Ran {
     home.write("password", format!("{password}\n"));
     let words = [&["login", "--email", "owner@localhost"], words].concat();
-    let output =
-        orgkeys(home, &words).stdin(File::open(home.path("password")).expect("a file")).output().expect("it runs");
+    let mut command = orgkeys(home, &words);
+    command.stdin(File::open(home.path("password")).expect("a file")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = output_of("login", command.spawn().expect("it runs"));
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
@@ -135,7 +139,7 @@ fn an_ended_access_token_is_renewed_once_by_many_processes() {
             })
             .collect();
         for child in started {
-            let output = child.wait_with_output().expect("waited");
+            let output = output_of("whoami", child);
             assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         }
         assert!(profiles(&home) != before && !profiles(&home).contains("okp_expired"));
@@ -175,6 +179,8 @@ impl Terminal {
         let name = ptsname(&screen, Vec::new()).expect("a name").into_string().expect("text");
         let end = || OpenOptions::new().read(true).write(true).open(&name).expect("a terminal");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("started");
+        let flags = fcntl_getfl(&screen).expect("flags");
+        fcntl_setfl(&screen, flags | OFlags::NONBLOCK).expect("set");
         Self { screen: screen.into(), child }
     }
 
@@ -182,9 +188,14 @@ impl Terminal {
     pub fn shows(&mut self, text: &str) -> String {
         let mut shown = String::new();
         let mut piece = [0; 1_024];
+        let began = Instant::now();
         while !shown.contains(text) {
-            let read = self.screen.read(&mut piece).unwrap_or_else(|error| panic!("{error}: {shown}"));
-            shown.push_str(&String::from_utf8_lossy(&piece[..read]));
+            assert!(began.elapsed() < PATIENCE, "{text:?} is not shown: {shown}");
+            match self.screen.read(&mut piece) {
+                Ok(read) => shown.push_str(&String::from_utf8_lossy(&piece[..read])),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(Duration::from_millis(2)),
+                Err(error) => panic!("{error}: {shown}"),
+            }
         }
         shown
     }
@@ -211,12 +222,12 @@ fn a_password_is_typed_unseen_and_the_terminal_is_left_as_it_was() {
     terminal.types(&format!("{PASSWORD}\n"));
     let shown = terminal.shows("is now in use");
     assert!(!shown.contains("roofs"), "{shown}");
-    assert_eq!(terminal.child.wait().expect("waited").code(), Some(0));
+    assert_eq!(ended("login", &mut terminal.child).code(), Some(0));
     assert!(terminal.echoes());
     let mut terminal = Terminal::start(orgkeys(&home, &["login", "--email", "owner@localhost"]));
     terminal.shows("Password: ");
     terminal.types("a cat\u{3}");
-    assert_eq!(terminal.child.wait().expect("waited").code(), Some(130), "Ctrl-C");
+    assert_eq!(ended("login", &mut terminal.child).code(), Some(130), "Ctrl-C");
     assert!(terminal.echoes());
     assert!(profiles(&home).contains("okr_"), "the session is still there");
     done(&home, &["whoami"]);

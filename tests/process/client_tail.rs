@@ -2,14 +2,11 @@
 
 use std::process::Child;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::client::{client, done};
-use crate::harness::{Home, Owner, Server, run, spawn};
-
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::harness::{Home, Owner, Server, received, run, spawn};
 
 /// A process that follows.
 struct Tail {
@@ -26,7 +23,7 @@ impl Tail {
 
     /// What the next event is about.
     fn next(&self) -> String {
-        let line = self.lines.recv_timeout(PATIENCE).expect("an event");
+        let line = received("an event", &self.lines);
         let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         event["contextId"].as_str().expect("an id").to_owned()
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
 
-use crate::harness::{Home, pause};
+use crate::harness::{Home, ended};
 
 /// An unprivileged user: `nobody`.
 const NOBODY: u32 = 65_534;
@@ -38,7 +38,7 @@ fn settled(child: &Child) -> bool {
         if is_ours() && limits(process).as_deref() == Some("0 0") {
             return true;
         }
-        pause();
+        std::thread::sleep(Duration::from_millis(5));
     }
     false
 }
@@ -65,7 +65,7 @@ fn a_crashing_command_leaves_no_core_dump() {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("spawned");
     let settled = settled(&child);
     kill_process(Pid::from_child(&child), Signal::ABORT).expect("signalled");
-    let status = child.wait().expect("waited");
+    let status = ended("the command", &mut child);
     assert!(settled, "its limit was {:?}", limits(child.id()));
     assert!(!status.core_dumped(), "{status}");
 }

@@ -5,15 +5,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
 
 use orgkeys::server::clock::system_seed;
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Server, call, sqlite};
-
-/// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+use crate::harness::{self, Home, Server, call, sqlite};
 
 /// How many times the server is killed.
 const ROUNDS: usize = 6;
@@ -87,7 +83,7 @@ fn every_event_arrives_even_if_the_server_is_killed_repeatedly() {
             answers.map_while(Result::ok).filter(|answer| answer.status == 201).count()
         });
         for _ in 0..=instant % 64 {
-            note(&mut received, told.recv_timeout(PATIENCE).expect("the courier continues"));
+            note(&mut received, harness::received("the courier continues", &told));
         }
         server.kill();
         acknowledged += client.join().expect("a client");
@@ -101,7 +97,7 @@ fn every_event_arrives_even_if_the_server_is_killed_repeatedly() {
     };
     assert!(events.len() >= acknowledged && acknowledged > ROUNDS, "{acknowledged} of {}", events.len());
     while received.len() < events.len() {
-        note(&mut received, told.recv_timeout(PATIENCE).expect("the missing deliveries arrive"));
+        note(&mut received, harness::received("the missing deliveries arrive", &told));
     }
     let id = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON")["id"].as_i64().expect("an id");
     let arrived: BTreeSet<i64> = received.values().map(|(body, _)| id(body)).collect();

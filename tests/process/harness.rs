@@ -1,6 +1,7 @@
 //! The program as users run it: started, called over a socket, signalled, and run for its output.
 
 mod http;
+mod wait;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -8,7 +9,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
 
 use orgkeys::domain::time::Time;
 use orgkeys::server::clock;
@@ -20,9 +20,7 @@ use tempfile::TempDir;
 use crate::signing::sign;
 
 pub use self::http::{Answer, answer, answer_of, ask, call};
-
-/// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub use self::wait::{PATIENCE, accepted, ended, eventually, output, output_of, read_by_somebody, received, within};
 
 /// A test's own folder, in which the database is or will be.
 pub struct Home {
@@ -196,12 +194,12 @@ impl Server {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             printed.push_str(&line);
         }
-        (self.child.wait().expect("waited").code(), printed)
+        (ended("the server", &mut self.child).code(), printed)
     }
 
     /// Waits until it ends by a signal that was sent to it.
     pub fn crashed(mut self) -> ExitStatus {
-        self.child.wait().expect("waited")
+        ended("the server", &mut self.child)
     }
 
     pub fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
@@ -227,7 +225,9 @@ impl Server {
         let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {last}\r\n");
         stream.write_all(format!("{head}Authorization: Bearer {}\r\n\r\n", owner.token).as_bytes()).expect("sent");
         let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
-        lines.find(|line| line.starts_with("data: ")).expect("an event")
+        // A stream that has lost the event goes on with comments.
+        let event = move || lines.find(|line| line.starts_with("data: ")).expect("an event");
+        within("an event of a stream", event)
     }
 }
 
@@ -248,26 +248,9 @@ pub fn spawn(command: &mut Command, log: &Path) -> (Child, Receiver<String>) {
     (child, lines)
 }
 
-/// Lets other processes run between two looks at what one of them changes.
-pub fn pause() {
-    std::thread::sleep(Duration::from_millis(1));
-}
-
-/// Waits until something is there.
-pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        pause();
-    }
-}
-
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ran {
-    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    let output = output(command);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -59,7 +59,8 @@ fn an_installers_shell_commands_register_a_node_with_every_timestamp_format() {
             "data": {
                 "id": data["id"], "ip": ip, "region": "eu-central-1", "version": "1.4.2", "provider": answered,
                 "status": "running", "url": format!("https://{ip}"), "id_org": owner.org, "nodeServices": 0,
-                "latencyMs": null, "keyId": key, "lastUpdated": data["lastUpdated"],
+                "latencyMs": null, "keyId": key, "lastUpdated": data["lastUpdated"], "silentSince": null,
+                "deletedAt": null,
             },
         });
         assert_eq!(answer, expected, "{lines}");

@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use orgkeys::server::clock::system_seed;
 use serde_json::{Value, json};
 
-use crate::courier::{PATIENCE, receiver};
+use crate::courier::receiver;
 use crate::doctor::{examined, finds};
-use crate::harness::{Answer, Home, Owner, Server, mode, now, registration};
+use crate::harness::{Answer, Home, Owner, Server, mode, now, received, registration};
 
 fn hooks(owner: &Owner) -> String {
     format!("/organization/{}/webhooks", owner.org)
@@ -131,7 +131,7 @@ fn the_doctors_remedy_recovers_from_a_lost_key_file() {
         tested["data"]["deliveryId"].as_str().expect("an id").to_owned()
     };
     let first = test(&server);
-    assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, first);
+    assert_eq!(received("the delivery arrives", &told).0, first);
     // An overlap that is still running when the key is lost.
     let overlap = json!({ "overlapSeconds": 3_600 });
     let rotated = server.call("POST", &format!("{path}/rotate-secret"), Some(&owner.token), Some(&overlap));
@@ -161,7 +161,7 @@ fn the_doctors_remedy_recovers_from_a_lost_key_file() {
         (200, &Value::Null),
         "the previous secret no longer signs"
     );
-    assert_eq!(told.recv_timeout(PATIENCE).expect("it arrives").0, waiting, "the waiting delivery is sent");
+    assert_eq!(received("the delivery arrives", &told).0, waiting, "the waiting delivery is sent");
     let found = examined(&home, &["--quick"]);
     assert!(found.iter().any(|finding| finding["check"] == "key_file" && finding["ok"] == true), "{found:?}");
     server.stop();

@@ -10,7 +10,7 @@ use std::time::Instant;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Home, PATIENCE, integrity, pause, sqlite};
+use crate::harness::{self, Home, PATIENCE, eventually, integrity, output_of, read_by_somebody, sqlite, within};
 
 /// A stopped server's database of 60 MB, so that a copy takes a while.
 pub fn large() -> Home {
@@ -41,14 +41,16 @@ fn interrupted(home: &Home, words: &[&str], draft: &str, signal: Signal) -> Opti
 /// Sends a command a signal as soon as the file `draft` is there.
 fn ended_by(home: &Home, mut child: Child, draft: &str, signal: Signal) -> Option<(i32, String)> {
     let draft = home.path(draft);
+    let began = Instant::now();
     while !draft.exists() {
         if child.try_wait().expect("a child").is_some() {
             return None;
         }
+        assert!(began.elapsed() < PATIENCE, "the command neither begins nor ends");
         std::hint::spin_loop();
     }
     kill_process(Pid::from_child(&child), signal).expect("signalled");
-    let output = child.wait_with_output().expect("ended");
+    let output = output_of("the command", child);
     let code = output.status.code().or(output.status.signal()).expect("a code");
     (code != 0).then(|| (code, String::from_utf8(output.stderr).expect("text")))
 }
@@ -148,7 +150,7 @@ fn reading_commands_are_interrupted_without_a_trace() {
     for words in [&["doctor", "--database", "whole.db"][..], &["audit", "verify", "--database", "whole.db"]] {
         let mut child = start(&home, words);
         kill_process(Pid::from_child(&child), Signal::INT).expect("signalled");
-        child.wait().expect("ended");
+        harness::ended(&format!("{words:?}"), &mut child);
         assert_eq!(home.files(), before, "{words:?}");
     }
 }
@@ -163,7 +165,7 @@ pub fn named_pipe(home: &Home, name: &str) {
 /// it, and its last words.
 fn ended(child: Child, signal: Signal) -> (i32, String) {
     kill_process(Pid::from_child(&child), signal).expect("signalled");
-    let output = child.wait_with_output().expect("ended");
+    let output = output_of("the command", child);
     let code = output.status.code().or(output.status.signal()).expect("a code");
     (code, String::from_utf8(output.stderr).expect("text"))
 }
@@ -183,7 +185,7 @@ fn a_reading_command_that_is_interrupted_says_so() {
     for words in [&["audit", "verify", "--file", "pipe"][..], &["doctor", "--tls-cert", "pipe", "--tls-key", "pipe"]] {
         let child = start(&home, words);
         // It is open once the command reads it.
-        let pipe = File::options().write(true).open(home.path("pipe")).expect("a pipe");
+        let pipe = read_by_somebody(&home.path("pipe"));
         assert_eq!(ended(child, Signal::INT), (130, told.to_owned()), "{words:?}");
         drop(pipe);
         assert_eq!(home.files(), before, "{words:?}");
@@ -191,8 +193,9 @@ fn a_reading_command_that_is_interrupted_says_so() {
     let mut export = home.orgkeys(&["audit", "export"]);
     let mut child = export.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     let mut stdout = child.stdout.take().expect("a pipe");
-    stdout.read_exact(&mut [0]).expect("the beginning");
+    let stdout = within("the export begins", move || stdout.read_exact(&mut [0]).map(|()| stdout)).expect("a byte");
     assert_eq!(ended(child, Signal::INT), (130, told.to_owned()), "the export");
+    drop(stdout);
     assert_eq!(home.files(), before);
 }
 
@@ -207,14 +210,16 @@ fn a_command_that_was_started_to_survive_its_terminal_survives_it() {
         let script = format!("trap '' HUP; exec '{program}' backup copy.db");
         shell.current_dir(home.path("")).env_clear().args(["-c", &script]);
         let mut child = start_with(&mut shell, Stdio::piped());
+        let began = Instant::now();
         while !draft.exists() && child.try_wait().expect("a child").is_none() {
+            assert!(began.elapsed() < PATIENCE, "the command neither begins nor ends");
             std::hint::spin_loop();
         }
         let was_running = child.try_wait().expect("a child").is_none();
         if was_running {
             kill_process(Pid::from_child(&child), Signal::HUP).expect("signalled");
         }
-        let output = child.wait_with_output().expect("ended");
+        let output = output_of("the command", child);
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
         assert_eq!(integrity(&home.path("copy.db")), "ok");
         fs::remove_file(home.path("copy.db")).expect("a backup");
@@ -236,15 +241,13 @@ fn a_signal_after_the_result_is_in_its_place_changes_nothing() {
     let mut backup = home.orgkeys(&["backup", "copy.db"]);
     let child = backup.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().expect("it runs");
     drop(backup);
-    let began = Instant::now();
-    while !home.path("copy.db").exists() {
-        assert!(began.elapsed() < PATIENCE, "no backup was made");
-        pause();
-    }
+    eventually("a backup is made", || home.path("copy.db").exists().then_some(()));
     kill_process(Pid::from_child(&child), Signal::INT).expect("signalled");
-    let mut printed = String::new();
-    reader.read_to_string(&mut printed).expect("text");
-    let output = child.wait_with_output().expect("ended");
+    let printed = within("the command ends its output", move || {
+        let mut printed = String::new();
+        reader.read_to_string(&mut printed).map(|_| printed)
+    });
+    let (printed, output) = (printed.expect("text"), output_of("the command", child));
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
     assert!(printed.trim_start_matches('.').starts_with("copy.db holds the database as of "), "{printed}");
     assert_eq!(integrity(&home.path("copy.db")), "ok");

@@ -4,12 +4,10 @@ mod journal;
 mod outages;
 mod refusals;
 
-use std::time::Instant;
-
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Owner, PATIENCE, Server, now, objects, pause, registration};
+use crate::harness::{Home, Owner, Server, eventually, now, objects, registration};
 
 /// The lines of the log with this message.
 pub fn lines(home: &Home, message: &str) -> Vec<Value> {
@@ -18,15 +16,8 @@ pub fn lines(home: &Home, message: &str) -> Vec<Value> {
 
 /// Waits until the log has this many lines with a message.
 pub fn wait_for(home: &Home, message: &str, count: usize) -> Vec<Value> {
-    let began = Instant::now();
-    loop {
-        let found = lines(home, message);
-        if found.len() >= count {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "{}", home.log());
-        pause();
-    }
+    let what = format!("{count} lines {message:?} in the log");
+    eventually(&what, || Some(lines(home, message)).filter(|found| found.len() >= count))
 }
 
 /// The last line about an answered call of an operation.

@@ -2,8 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
+use std::process::Stdio;
 
-use crate::harness::{Home, Ran, run};
+use crate::harness::{Home, Ran, ended, output_of, run};
 
 /// The endings of the names of our own files and SQLite's, beside a database or a backup.
 const OURS: [&str; 16] = [
@@ -128,7 +129,8 @@ fn no_command_prints_into_a_database_or_a_file_beside_one() {
             let before = contents(&home);
             let append = OpenOptions::new().append(true).open(home.path(name)).expect("a file");
             let mut command = home.orgkeys(words);
-            let output = command.stdout(append).output().expect("it runs");
+            command.stdin(Stdio::null()).stdout(append).stderr(Stdio::piped());
+            let output = output_of(&format!("{command:?}"), command.spawn().expect("it runs"));
             let stderr = String::from_utf8(output.stderr).expect("text");
             assert_eq!(output.status.code(), Some(2), "{name} {words:?}: {stderr}");
             assert!(stderr.starts_with("orgkeys: standard output is ") && stderr.contains(name), "{stderr}");
@@ -137,7 +139,8 @@ fn no_command_prints_into_a_database_or_a_file_beside_one() {
     }
     // A name that only looks so.
     let heads = fs::File::create(home.path("heads.new")).expect("a file");
-    let status = home.orgkeys(&["audit", "head"]).stdout(heads).status().expect("it runs");
+    let mut child = home.orgkeys(&["audit", "head"]).stdout(heads).spawn().expect("it runs");
+    let status = ended("audit head", &mut child);
     assert!(status.success());
     home.done(&["audit", "verify", "--head", "heads.new"]);
 }

@@ -5,12 +5,11 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, Owner, Server, answer_of, pause};
+use crate::harness::{Answer, Home, Owner, Server, answer_of, ended, eventually};
 use crate::missing::has;
 
 /// A proxy with a static file behind it.
@@ -63,12 +62,8 @@ impl Nginx {
     }
 
     fn wait(&self, log: &Path) {
-        let begun = Instant::now();
-        while UnixStream::connect(&self.socket).is_err() {
-            let text = || fs::read_to_string(log).unwrap_or_default();
-            assert!(begun.elapsed() < Duration::from_secs(30), "nginx does not listen: {}", text());
-            pause();
-        }
+        let what = format!("nginx listens; see {}", log.display());
+        eventually(&what, || UnixStream::connect(&self.socket).ok());
     }
 
     /// Requests the application's file with these headers.
@@ -86,8 +81,11 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
+        // Its workers end with it only if it ends by itself.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            ended("nginx", &mut self.child);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use orgkeys::cli;
 
 use crate::client_lost;
-use crate::harness::{Home, Ran};
+use crate::harness::{Home, Ran, output_of};
 
 /// Words with which each command succeeds and prints something, by its names. The list is complete: a command without a
 /// row fails the test. Those that call a server are in `client_lost.rs`.
@@ -66,7 +66,8 @@ impl Lost {
 /// Runs a command whose output is lost.
 pub fn lost(home: &Home, words: &[&str], lost: Lost) -> Ran {
     let mut command = home.orgkeys(words);
-    let output = command.stdin(Stdio::null()).stdout(lost.stdout()).stderr(Stdio::piped()).output().expect("it runs");
+    command.stdin(Stdio::null()).stdout(lost.stdout()).stderr(Stdio::piped());
+    let output = output_of(&format!("{command:?}"), command.spawn().expect("it runs"));
     let stderr = String::from_utf8(output.stderr).expect("text");
     Ran { code: output.status.code(), stdout: String::new(), stderr }
 }

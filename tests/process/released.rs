@@ -13,7 +13,7 @@ use orgkeys::crypto::webhook_signature;
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Owner, PATIENCE, Server, integrity, now, registration, sqlite};
+use crate::harness::{Home, Owner, Server, accepted, integrity, now, registration, sqlite};
 
 /// A released database, the heads of its chains, and the secrets that it knows the hashes of.
 pub struct Fixture {
@@ -168,8 +168,7 @@ fn webhook(server: &Server, organization: &Value) {
 
 /// The first delivery that arrives: its id, timestamp, signature and body.
 fn delivery(receiver: &TcpListener) -> (String, String, String, Vec<u8>) {
-    let (mut stream, _) = receiver.accept().expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    let mut stream = accepted(receiver);
     let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
     let head: Vec<String> =
         reader.by_ref().lines().map(|line| line.expect("a line")).take_while(|line| !line.is_empty()).collect();

@@ -1,19 +1,20 @@
 //! SIGHUP: the server reads its TLS files again, and goes on.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::commands::certificate;
-use crate::harness::{Home, Server, pause, run};
+use crate::harness::{Home, Server, eventually, run};
 use crate::missing::has;
 
 /// Waits until the log of the servers contains a text this often.
 fn logged(home: &Home, server: &Server, text: &str, count: usize) {
-    while home.log().matches(text).count() < count {
+    eventually(text, || {
         assert!(server.is_running(), "the server ended: {}", home.log());
-        pause();
-    }
+        (home.log().matches(text).count() >= count).then_some(())
+    });
 }
 
 /// The SHA-256 fingerprint of the certificate that a server presents, or that is in a file.
@@ -52,6 +53,34 @@ fn sighup_reads_the_tls_files_again_and_does_not_end_the_server() {
     home.write("ours.crt", "nothing");
     server.signal(Signal::HUP);
     logged(&home, &server, "the previous certificate stays in use", 1);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_renewed_pair_is_served_within_seconds_and_a_broken_one_is_not() {
+    if !has("openssl") {
+        return;
+    }
+    let home = Home::new();
+    certificate(&home, "ours");
+    certificate(&home, "renewed");
+    let server = home.start_with(&mut home.serve(&["--tls-cert", "ours.crt", "--tls-key", "ours.key"]));
+    let presented =
+        || fingerprint(&home, &format!("openssl s_client -connect {} </dev/null 2>/dev/null", server.address));
+    let first = fingerprint(&home, "cat ours.crt");
+    let began = Instant::now();
+    home.write("ours.crt", "nothing");
+    logged(&home, &server, "the previous certificate stays in use", 1);
+    assert_eq!(presented(), first, "a broken pair");
+    for kind in ["crt", "key"] {
+        fs::rename(home.path(&format!("renewed.{kind}")), home.path(&format!("ours.{kind}"))).expect("renewed");
+    }
+    logged(&home, &server, "the TLS certificate was reloaded", 1);
+    let renewed = presented();
+    assert_eq!(renewed, fingerprint(&home, "cat ours.crt"));
+    assert_ne!(renewed, first);
+    // The files are looked at every 5 s, and without a signal.
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     assert_eq!(server.stop().0, Some(0));
 }
 

@@ -246,6 +246,26 @@ fn without_the_old_database_signed_calls_are_refused_for_15_minutes() {
 }
 
 #[test]
+fn a_signature_that_was_stamped_ahead_and_used_before_the_restore_is_a_replay() {
+    let Site { home, owner, pem, .. } = site();
+    let server = home.start();
+    // The window is 300 s, so both timestamps are later than that from which on the restored server takes signed calls.
+    let later = now().millis() / 1_000 + 200;
+    let [used, unused] = ["203.0.113.4", "203.0.113.5"].map(|ip| registration(&owner.org, &pem, ip, later));
+    assert_eq!(server.call("POST", "/register", None, Some(&used)).status, 200);
+    assert_eq!(server.stop().0, Some(0));
+    home.done(&["restore", "copy.db", "--keep-tokens"]);
+    let server = home.start();
+    assert_eq!(nodes(&server, &owner), ["203.0.113.1"], "the registration is undone");
+    for path in ["/register", "/unregister"] {
+        let refused = server.call("POST", path, None, Some(&used));
+        assert_eq!(refused.refusal(), (400, "SIGNATURE_REPLAYED".to_owned()), "{path}");
+    }
+    assert_eq!(server.call("POST", "/register", None, Some(&unused)).status, 200);
+    assert_eq!(nodes(&server, &owner), ["203.0.113.5", "203.0.113.1"]);
+}
+
+#[test]
 fn used_signatures_are_unknown_unless_the_database_continues_the_backup() {
     // A standby machine has a fresh database, or an older state of the same one.
     let Site { home, owner, used, .. } = site();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Answer, Home, Owner, Server, answer, integrity, pause, sqlite};
+use crate::harness::{Answer, Home, Owner, Server, answer, eventually, integrity, sqlite};
 use crate::log::lines;
 
 /// A request without its last byte, after the server has asked for the body.
@@ -59,10 +59,7 @@ fn a_request_that_has_begun_is_answered_during_shutdown() {
     let mut stream = half_a_request(&server, &owner);
     server.signal(Signal::TERM);
     // Refused connections show that the shutdown has begun.
-    let began = Instant::now();
-    while TcpStream::connect(server.address).is_ok() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it still accepts connections");
-    }
+    eventually("it accepts no connections", || TcpStream::connect(server.address).err());
     stream.write_all(b"}").expect("sent");
     let Answer { status, body, .. } = answer(stream).expect("an answer");
     assert_eq!((status, body.starts_with(b"{\"events\":[")), (200, true));
@@ -144,9 +141,8 @@ fn waiting(server: &Server, owner: &Owner, holder: &rusqlite::Connection) -> Tcp
         "GET /user/profile HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: departed\r\nAuthorization: Bearer {token}\r\n\r\n"
     )
     .expect("sent");
-    while !metrics(server).contains("\norgkeys_writer_waiting 1\n") {
-        pause();
-    }
+    let waits = || metrics(server).contains("\norgkeys_writer_waiting 1\n").then_some(());
+    eventually("the call waits for the writer", waits);
     stream
 }
 
@@ -171,11 +167,7 @@ fn a_request_whose_client_disconnected_is_logged_counted_and_recorded() {
     drop(client);
     holder.execute_batch("COMMIT").expect("committed");
     let counted = "orgkeys_requests_total{operation=\"getProfile\",status=\"200\"} 1\n";
-    let began = Instant::now();
-    while !metrics(&server).contains(counted) {
-        assert!(began.elapsed() < Duration::from_mins(1), "{}", metrics(&server));
-        pause();
-    }
+    eventually("the request is counted", || metrics(&server).contains(counted).then_some(()));
     assert_eq!(server.stop().0, Some(0));
     assert_eq!(line(&home), Some(("getProfile".to_owned(), 200)), "{}", home.log());
     assert!(home.done(&["audit", "export"]).contains("\"departed\""));

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, PATIENCE, Ran, answer_of, objects, pause, registration, run, spawn};
+use crate::harness::{Answer, Home, PATIENCE, Ran, answer_of, eventually, objects, received, registration, run, spawn};
 
 /// Opens a connection to the server's socket and sends these lines, each without its end, and a body.
 fn send(home: &Home, lines: &[&str], body: &str) -> UnixStream {
@@ -178,15 +178,15 @@ fn a_tail_follows_by_the_socket_over_a_restart() {
     let mut tail = home.orgkeys(&["audit", "tail", "-f", "-n", "0", "-o", "tsv", "--columns", "about"]);
     let (mut child, lines) = spawn(&mut tail, &home.path("tail.log"));
     let log = home.path("stderr.log");
-    while !fs::read_to_string(&log).unwrap_or_default().contains("\"operation\":\"streamEvents\"") {
-        pause();
-    }
+    let log = || fs::read_to_string(&log).unwrap_or_default();
+    let opened = || log().contains("\"operation\":\"streamEvents\"").then_some(());
+    eventually("the stream opens", opened);
     let before = first(&home.done(&["project", "create", "before"]));
-    assert_eq!(lines.recv_timeout(PATIENCE).expect("an event"), before);
+    assert_eq!(received("an event", &lines), before);
     assert_eq!(server.stop().0, Some(0), "the stream does not keep the server");
     let _server = home.start();
     let after = first(&home.done(&["project", "create", "after"]));
-    while lines.recv_timeout(PATIENCE).expect("an event") != after {}
+    eventually("the event after the restart", || (received("an event", &lines) == after).then_some(()));
     child.kill().and_then(|()| child.wait()).expect("ended");
 }
 
@@ -212,7 +212,8 @@ fn streams_and_silent_connections_keep_neither_commands_nor_calls_waiting() {
     assert_eq!(server.stop().0, Some(0));
     for mut stream in streams.into_iter().map(BufReader::into_inner).chain(silent) {
         let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest);
+        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+        stream.read_to_end(&mut rest).expect("the server ends it");
     }
 }
 

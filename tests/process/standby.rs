@@ -16,7 +16,7 @@ use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::courier::{receiver, take};
-use crate::harness::{Home, Owner, PATIENCE, Server, call, eventually, now, registration, sqlite};
+use crate::harness::{Home, Owner, Server, call, eventually, now, received, registration, sqlite};
 use crate::log::lines;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -282,13 +282,11 @@ fn a_standby_loses_at_most_the_interval_and_the_time_of_one_backup() {
     assert!(id > machine.last_id + 500_000_000, "{id} follows {}", machine.last_id);
 
     // A webhook receiver gets what goes on, in a chain that continues the backup: `seq` may repeat, with another hash.
-    let next = loop {
-        let (_, body) = told.recv_timeout(PATIENCE).expect("the event of the new key");
+    let next = eventually("the event of the new key", || {
+        let (_, body) = received("an event", &told);
         let payload: Value = serde_json::from_slice(&body).expect("JSON");
-        if payload["contextId"] == key.as_str() {
-            break payload;
-        }
-    };
+        (payload["contextId"] == key.as_str()).then_some(payload)
+    });
     assert!(next["id"].as_i64() >= Some(id), "{next}");
     let head = restored["newHeads"].as_array().expect("heads").iter().find(|head| head["org"] == owner.org.as_str());
     let seq = next["seq"].as_i64().expect("a number");

@@ -1,13 +1,13 @@
 //! What a person at a terminal gets: progress of long work, completions, and manual pages.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client_sessions::Terminal;
-use crate::harness::{Home, run, sqlite};
+use crate::harness::{Home, ended, read_by_somebody, run, sqlite};
 use crate::leftovers::named_pipe;
 use crate::missing::has;
 
@@ -79,14 +79,14 @@ fn an_interrupted_command_removes_its_line_from_the_terminal() {
     let mut verify = home.orgkeys(&["audit", "verify", "--file", "pipe"]);
     verify.env("TERM", "xterm");
     let mut terminal = Terminal::start(verify);
-    let mut pipe = File::options().write(true).open(home.path("pipe")).expect("a pipe");
+    let mut pipe = read_by_somebody(&home.path("pipe"));
     // The first entry; the command waits for the next one.
     let (entry, _) = export.split_once('\n').expect("an entry");
     writeln!(pipe, "{entry}").expect("written");
     terminal.shows("Verifying the export");
     kill_process(Pid::from_child(&terminal.child), Signal::INT).expect("signalled");
     let shown = terminal.shows("no unfinished file is left behind");
-    assert_eq!(terminal.child.wait().expect("ended").code(), Some(130));
+    assert_eq!(ended("the command", &mut terminal.child).code(), Some(130));
     assert!(shown.contains("\u{1b}[2Korgkeys: interrupted: "), "the line is still there: {shown:?}");
 }
 

@@ -1,10 +1,7 @@
 //! Texts on the command line and in settings: those that cannot be seen, or that turn the text around them, are refused
 //! as they are over HTTP.
 
-use std::process::Stdio;
-use std::time::Instant;
-
-use crate::harness::{Home, PATIENCE, Ran, pause};
+use crate::harness::{Home, Ran, run};
 
 /// Texts that cannot be seen, or that change how the text around them is shown.
 const REFUSED: [&str; 5] = ["\u{200b}", "   ", "\u{3164}", "a\u{202e}b", "a\u{2069}b"];
@@ -58,15 +55,7 @@ fn no_command_takes_a_text_that_cannot_be_seen_or_turns_the_text_around_it() {
 /// Starts a server that must end by itself. One that does not is killed.
 pub fn fails_to_start(home: &Home, words: &[&str]) -> Ran {
     let mut serve = home.serve(words);
-    let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let began = Instant::now();
-    while child.try_wait().expect("a child").is_none() && began.elapsed() < PATIENCE {
-        pause();
-    }
-    let _ = child.kill();
-    let output = child.wait_with_output().expect("ended");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    run(&mut serve)
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 use orgkeys::actions::audit;
@@ -12,7 +12,7 @@ use orgkeys::domain::event::Head;
 use orgkeys::store::migrate::VERSION;
 use serde_json::Value;
 
-use crate::harness::{Home, integrity, mode, run, sqlite};
+use crate::harness::{Home, integrity, mode, output, run, sqlite};
 use crate::released::Fixture;
 
 /// A command that writes to the database.
@@ -107,8 +107,7 @@ fn kills(fixture: &Fixture, before: i32, library: &Path, first: usize, step: usi
     for (killed, at) in (first..).step_by(step).enumerate() {
         let home = fixture.home();
         let mut writes = home.orgkeys(&WRITES);
-        writes.env("LD_PRELOAD", library).env("KILL_AT", at.to_string()).stdin(Stdio::null());
-        let output = writes.output().expect("it runs");
+        let output = output(writes.env("LD_PRELOAD", library).env("KILL_AT", at.to_string()));
         if output.status.signal() != Some(9) {
             assert!(output.status.success(), "{at}: {output:?}");
             check(&home, before, "not killed");

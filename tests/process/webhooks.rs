@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use orgkeys::crypto::webhook_signature;
 use secrecy::SecretSlice;
 
-use crate::harness::now;
+use crate::harness::{ended, now};
 use crate::missing::missing;
 
 const SECRET: [u8; 32] = [7; 32];
@@ -33,7 +33,7 @@ fn verify(language: &str, signature: &str, timestamp: i64, body: &str) -> Option
     let status = spawned.ok().map(|mut child| {
         // It may have exited without reading.
         let _ = child.stdin.take().expect("its input").write_all(body.as_bytes());
-        child.wait().expect("it ends").code().expect("a status")
+        ended(language, &mut child).code().expect("a status")
     });
     match status {
         None | Some(3) => {

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use crate::commands::certificate;
-use crate::harness::{Home, failed, run};
+use crate::harness::{Home, accepted, failed, run};
 use crate::missing::has;
 
 /// Words of libraries, which say nothing to an administrator.
@@ -185,7 +185,7 @@ fn healthcheck_says_how_the_server_misbehaved() {
     let replies = [&b""[..], b"220 mail\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 503 Unavailable\r\n\r\n"];
     let server = std::thread::spawn(move || {
         for reply in replies {
-            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut stream = accepted(&listener);
             let mut request = [0; 512];
             let _ = stream.read(&mut request).expect("a request");
             stream.write_all(reply).expect("sent");

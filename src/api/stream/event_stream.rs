@@ -40,9 +40,9 @@ pub struct EventStream {
     app: Arc<App>,
     shared: Arc<Shared>,
     follower: Follower,
-    last_id: watch::Receiver<i64>,
+    pub(super) last_id: watch::Receiver<i64>,
     /// Number of the last entry that was searched.
-    position: i64,
+    pub(super) position: i64,
     /// The id to resume from, as sent to the client: the last entry of its own organization that was searched, whether
     /// shown or not. It is never `position`, which counts the entries of all organizations.
     resume_from: i64,
@@ -169,7 +169,7 @@ impl EventStream {
     }
 
     /// Reads a page on a blocking thread and returns it as messages.
-    async fn look(&mut self, turn: Option<SearchTurn>) -> Result<String, Error> {
+    pub(super) async fn look(&mut self, turn: Option<SearchTurn>) -> Result<String, Error> {
         let permit = self.shared.scan_limit.begin(None).await?;
         // Before the page is read, so that a later entry notifies again.
         self.last_id.mark_unchanged();

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::actions::admin::{self, Ttl};
+use crate::actions::stream::Follower;
 use crate::domain::audit::{Actor, Draft};
 use crate::domain::event::EventFilter;
 use crate::domain::id::{TokenId, UserId};
@@ -111,12 +112,20 @@ impl Site {
         Self { app, api, caller: caller.expect("a caller"), org: Some(org), _folder: folder }
     }
 
+    /// Begins to follow the log from its beginning. Returns the number of the entry that records this.
+    async fn open(&self) -> (Follower, i64) {
+        stream::open(&self.app, &self.caller, self.org, EventFilter::default(), Some(0)).await.expect("a follower")
+    }
+
     /// Opens a stream without filters.
-    async fn pieces(&self) -> impl futures_util::Stream<Item = std::io::Result<String>> + use<> {
-        let opened = stream::open(&self.app, &self.caller, self.org, EventFilter::default(), Some(0)).await;
+    async fn stream(&self) -> EventStream {
         let slot = self.api.shared.stream_quota.take(&self.caller).expect("a place");
         let (app, shared) = (Arc::clone(&self.app), Arc::clone(&self.api.shared));
-        EventStream::new(app, shared, slot, opened.expect("a follower").0, 0).pieces()
+        EventStream::new(app, shared, slot, self.open().await.0, 0)
+    }
+
+    async fn pieces(&self) -> impl futures_util::Stream<Item = std::io::Result<String>> + use<> {
+        self.stream().await.pieces()
     }
 }
 
@@ -162,4 +171,21 @@ async fn one_search_runs_at_a_time_with_a_pause_after_it() {
     let turn = searches.turn().await;
     turn.over(Duration::from_hours(1));
     assert!(searches.turn().now_or_never().is_none(), "without a pause");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_added_while_a_stream_reads_wakes_the_stream() {
+    let site = Arc::new(Site::new(0, Duration::from_secs(15), Duration::from_hours(1)));
+    let mut live = site.stream().await;
+    for _ in 0..100 {
+        let adds = Arc::clone(&site);
+        let adding = tokio::spawn(async move { adds.open().await.1 });
+        // During the last of these reads, or before it, the entry is added.
+        while !adding.is_finished() {
+            live.look(None).await.map(drop).expect("a page");
+        }
+        let added = adding.await.expect("it is added");
+        let is_woken = live.last_id.has_changed().expect("the log is there");
+        assert!(live.position >= added || is_woken, "the stream would wait, although entry {added} is there");
+    }
 }

@@ -9,7 +9,7 @@ const STANDS_IN: &str =
     "the address is mapped, translated or tunnelled to another one; to permit it, add both networks to webhook_allow";
 
 /// IPv4 networks that are not permitted by default: first address, prefix length, reason.
-const V4: [(Ipv4Addr, u32, &str); 16] = [
+const V4: [(Ipv4Addr, u32, &str); 14] = [
     (Ipv4Addr::UNSPECIFIED, 8, NOWHERE),
     (Ipv4Addr::new(10, 0, 0, 0), 8, LOCAL),
     (Ipv4Addr::new(100, 64, 0, 0), 10, LOCAL),
@@ -23,19 +23,17 @@ const V4: [(Ipv4Addr, u32, &str); 16] = [
     (Ipv4Addr::new(198, 18, 0, 0), 15, NOWHERE),
     (Ipv4Addr::new(198, 51, 100, 0), 24, NOWHERE),
     (Ipv4Addr::new(203, 0, 113, 0), 24, NOWHERE),
-    // Multicast. Everything above is reserved, up to the broadcast address.
-    (Ipv4Addr::new(224, 0, 0, 0), 4, NOWHERE),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, NOWHERE),
-    (Ipv4Addr::BROADCAST, 32, NOWHERE),
+    // Multicast, and everything above it, which is reserved up to the broadcast address.
+    (Ipv4Addr::new(224, 0, 0, 0), 3, NOWHERE),
 ];
 
-/// The only global range of IPv6, `2000::/3`, and the networks in it that are not permitted by default.
+/// The only global range of IPv6, `2000::/3`, and the networks in it that are not permitted by default, beside those
+/// whose addresses stand for IPv4 addresses ([`inner`]).
 const GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
-const V6: [(Ipv6Addr, u32, &str); 4] = [
+const V6: [(Ipv6Addr, u32, &str); 3] = [
     // Teredo (2001::/32), benchmarking, ORCHID and other protocol assignments.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, STANDS_IN),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, NOWHERE),
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, STANDS_IN),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20, NOWHERE),
 ];
 

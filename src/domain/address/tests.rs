@@ -1,5 +1,7 @@
 //! Tests of which URLs and addresses are accepted.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::*;
 
 fn opened(nets: &[&str]) -> Vec<IpNet> {
@@ -182,6 +184,59 @@ fn internal_and_reserved_addresses_may_not_be_reached() {
     }
 }
 
+/// Every network that is closed by default, and a word of the reason.
+const CLOSED: [(&str, &str); 22] = [
+    ("0.0.0.0/8", "reserved"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "private"),
+    ("127.0.0.0/8", "private"),
+    ("169.254.0.0/16", "private"),
+    ("172.16.0.0/12", "private"),
+    ("192.0.0.0/24", "reserved"),
+    ("192.0.2.0/24", "reserved"),
+    ("192.88.99.0/24", "reserved"),
+    ("192.168.0.0/16", "private"),
+    ("198.18.0.0/15", "reserved"),
+    ("198.51.100.0/24", "reserved"),
+    ("203.0.113.0/24", "reserved"),
+    ("224.0.0.0/4", "reserved"),
+    ("240.0.0.0/4", "reserved"),
+    // All but 2000::/3. The first address, `::`, embeds no other.
+    ("::/3", "private"),
+    ("4000::/2", "private"),
+    ("8000::/1", "private"),
+    ("2001::/23", "mapped"),
+    ("2001:db8::/32", "reserved"),
+    ("2002::/16", "mapped"),
+    ("3fff::/20", "reserved"),
+];
+
+#[test]
+fn each_closed_network_begins_and_ends_where_it_should() {
+    let is_closed = |address: &IpAddr| CLOSED.iter().any(|(net, _)| opened(&[net])[0].contains(address));
+    let beside = |address: IpAddr, step: i8| match address {
+        IpAddr::V4(v4) => v4.to_bits().checked_add_signed(step.into()).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V6(v6) => v6.to_bits().checked_add_signed(step.into()).map(|bits| Ipv6Addr::from_bits(bits).into()),
+    };
+    let mut outside = 0;
+    for (net, word) in CLOSED {
+        let network = opened(&[net])[0];
+        let (first, last) = (network.network(), network.broadcast());
+        for inside in [first, last] {
+            let refused = may_reach(inside, &[]).expect_err(net);
+            assert!(refused.contains(word), "{inside} of {net}: {refused}");
+            // Where an IPv6 address stands for an IPv4 address, that must be opened too.
+            let both = opened(&[net, "0.0.0.0/0"]);
+            assert_eq!(may_reach(inside, &both), Ok(()), "{inside} of {net}");
+        }
+        for beyond in [beside(first, -1), beside(last, 1)].into_iter().flatten().filter(|address| !is_closed(address)) {
+            assert_eq!(may_reach(beyond, &[]), Ok(()), "{beyond} beside {net}");
+            outside += 1;
+        }
+    }
+    assert_eq!(outside, 36, "all edges but the ends, and those between two closed networks");
+}
+
 #[test]
 fn permitting_a_network_does_not_permit_its_embedded_ipv6_forms() {
     assert_eq!(reach("127.0.0.1", &["127.0.0.0/8"]), Ok(()));
@@ -226,6 +281,40 @@ fn metadata_services_are_never_permitted_in_any_notation() {
     ] {
         for opened in [&["0.0.0.0/0", "::/0"][..], &["fc00::/7", "fe80::/10"], &[]] {
             assert!(reach(address, opened).is_err(), "{address}: {opened:?}");
+        }
+    }
+}
+
+#[test]
+fn each_metadata_service_is_blocked_alone_whatever_is_permitted() {
+    let blocked = "the address is a cloud metadata service, which is never permitted";
+    for (address, neighbours) in [
+        ("169.254.169.254", ["169.254.169.255", "169.254.169.252"]),
+        ("169.254.169.253", ["169.254.169.252", "169.254.169.255"]),
+        ("169.254.169.123", ["169.254.169.122", "169.254.169.124"]),
+        ("169.254.170.2", ["169.254.170.1", "169.254.170.3"]),
+        ("169.254.170.23", ["169.254.170.22", "169.254.170.24"]),
+        ("169.254.0.23", ["169.254.0.22", "169.254.0.24"]),
+        ("169.254.42.42", ["169.254.42.41", "169.254.42.43"]),
+        ("100.100.100.200", ["100.100.100.199", "100.100.100.201"]),
+        ("168.63.129.16", ["168.63.129.15", "168.63.129.17"]),
+        ("192.0.0.192", ["192.0.0.191", "192.0.0.193"]),
+        ("fd00:ec2::", ["fd00:ec1:ffff:ffff:ffff:ffff:ffff:ffff", "fd00:ec3::"]),
+        ("fd00:ec2:ffff:ffff:ffff:ffff:ffff:ffff", ["fd00:ec1:ffff:ffff:ffff:ffff:ffff:ffff", "fd00:ec3::"]),
+        ("fd00:42::42", ["fd00:42::41", "fd00:42::43"]),
+        ("fd20:ce::254", ["fd20:ce::253", "fd20:ce::255"]),
+        ("fd00:a9fe:a9fe::1", ["fd00:a9fe:a9fe::", "fd00:a9fe:a9fe::2"]),
+        ("fe80::a9fe:a9fe", ["fe80::a9fe:a9fd", "fe80::a9fe:a9ff"]),
+        ("fd00:c1::a9fe:a9fe", ["fd00:c1::a9fe:a9fd", "fd00:c1::a9fe:a9ff"]),
+        ("fd00:100::100:200", ["fd00:100::100:1ff", "fd00:100::100:201"]),
+    ] {
+        for nets in
+            [&["0.0.0.0/0", "::/0"][..], &[&format!("{address}/{}", if address.contains(':') { 128 } else { 32 })], &[]]
+        {
+            assert_eq!(reach(address, nets), Err(blocked), "{address}: {nets:?}");
+        }
+        for neighbour in neighbours {
+            assert_eq!(reach(neighbour, &["0.0.0.0/0", "::/0"]), Ok(()), "{neighbour}");
         }
     }
 }

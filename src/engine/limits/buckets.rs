@@ -135,6 +135,16 @@ mod tests {
     }
 
     #[test]
+    fn strangers_without_end_do_not_fill_the_memory() {
+        let (buckets, begin) = (Buckets::new(20, 100).expect("a limit"), Instant::now());
+        // A thousand new networks a second, each refused once: at any time the buckets of 50 are not full.
+        for key in 0..100_000 {
+            assert_eq!(buckets.take(key, begin + MILLISECOND * key), Duration::ZERO);
+            assert!(buckets.lock().full_at.len() <= MANY, "after {key}");
+        }
+    }
+
+    #[test]
     fn rate_0_means_no_limit_and_the_maximum_rate_works() {
         assert!(Buckets::<u32>::new(0, 5).is_none());
         let buckets = Buckets::new(u32::MAX, u32::MAX).expect("a limit");

@@ -33,6 +33,8 @@ pub(super) struct Connector {
     /// Loaded at the first delivery over TLS, so that a server without webhooks does not hold the system's
     /// certificates.
     pub tls: OnceCell<Arc<ClientConfig>>,
+    /// Tells whether an address belongs to this machine.
+    pub is_own: fn(IpAddr) -> bool,
 }
 
 impl Connector {
@@ -79,7 +81,7 @@ impl Connector {
     fn check(&self, target: &Target, address: IpAddr) -> Result<(), &'static str> {
         target.may_reach(address, &self.opened)?;
         // A service on a public address of this machine may rely on a firewall that this program is behind.
-        if !address::is_opened(address, &self.opened) && is_own(address) {
+        if !address::is_opened(address, &self.opened) && (self.is_own)(address) {
             return Err("the address belongs to this machine; to permit it, add its network to webhook_allow");
         }
         Ok(())
@@ -105,7 +107,7 @@ impl Connector {
 }
 
 /// Whether the address belongs to this machine. Sends nothing: it only asks the system for the route.
-fn is_own(address: IpAddr) -> bool {
+pub(super) fn is_own(address: IpAddr) -> bool {
     let from: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let way = UdpSocket::bind((from, 0)).and_then(|socket| {
         socket.connect((address, 9))?;
@@ -151,11 +153,52 @@ fn why_tls(error: &io::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::BoxFuture;
+
     use super::*;
 
     #[test]
     fn own_addresses_are_recognized() {
         assert!(is_own(Ipv4Addr::LOCALHOST.into()));
         assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
+        // That of the way to other machines, where there is one.
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+        if socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).is_ok() {
+            assert!(is_own(socket.local_addr().expect("an address").ip()));
+        }
+    }
+
+    struct Answers(&'static [IpAddr]);
+
+    impl Resolver for Answers {
+        fn resolve(&self, _name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+            let addresses = self.0.to_vec();
+            Box::pin(async move { Ok(addresses) })
+        }
+    }
+
+    /// Public addresses, of which the first belongs to this machine.
+    const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
+    const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
+
+    #[tokio::test]
+    async fn a_public_address_of_this_machine_is_not_connected_to_unless_it_is_opened() {
+        let connector = |answers, opened: &[&str]| Connector {
+            resolver: Arc::new(Answers(answers)),
+            opened: opened.iter().map(|net| net.parse().expect("a network")).collect(),
+            tls: OnceCell::new(),
+            is_own: |address| address == OWN,
+        };
+        let end = Instant::now() + EACH;
+        let refused = "the address belongs to this machine; to permit it, add its network to webhook_allow";
+        for url in ["https://8.8.8.8/", "https://own.example/"] {
+            let target = Target::parse(url).expect("a target");
+            let asked = connector(&[OWN], &["10.0.0.0/8"]);
+            assert_eq!(asked.addresses(&target, end).await, Err(refused), "{url}");
+            assert_eq!(asked.connect(&target, end).await.err(), Some(refused), "{url}");
+            assert_eq!(connector(&[OWN], &["8.8.8.8/32"]).addresses(&target, end).await, Ok(vec![OWN]), "{url}");
+        }
+        let target = Target::parse("https://both.example/").expect("a target");
+        assert_eq!(connector(&[OWN, OTHER], &[]).addresses(&target, end).await, Ok(vec![OTHER]));
     }
 }

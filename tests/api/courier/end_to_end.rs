@@ -1,7 +1,5 @@
 //! End to end: an event caused over HTTP arrives at the receiver, signed, and is recorded as delivered.
 
-use std::time::{Duration, Instant};
-
 use hyper::Method;
 use orgkeys::server::clock;
 use serde_json::json;
@@ -9,7 +7,7 @@ use standardwebhooks::Webhook;
 
 use super::headers;
 use super::receiver::Receiver;
-use crate::harness::{Identity, Server};
+use crate::harness::{self, Identity, Server};
 
 async fn server() -> Server {
     Server::with(|flags| flags.with("webhook_allow", "127.0.0.0/8")).await
@@ -24,12 +22,12 @@ async fn webhook(server: &Server, owner: &Identity, url: &str) -> (String, Strin
 }
 
 pub(super) async fn until(server: &Server, what: &str, so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !so().await {
-        assert!(began.elapsed() < Duration::from_mins(1), "not yet: {what}");
+    let is_so = async || {
+        let is_so = so().await;
         server.courier.hurry();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        is_so
+    };
+    harness::until(what, is_so).await;
 }
 
 pub(super) fn header<'a>(request: &'a str, name: &str) -> &'a str {

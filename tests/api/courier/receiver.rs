@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::harness::within;
+
 /// What the receiver does once it has read the request.
 enum Manner {
     /// Writes these bytes and closes the connection.
@@ -113,7 +115,7 @@ impl Receiver {
 
     /// Waits until the client has ended a connection.
     pub async fn ended(&self) {
-        tokio::time::timeout(Duration::from_secs(30), self.record.ended.notified()).await.expect("the connection ends");
+        within("the client ends the connection", self.record.ended.notified()).await;
     }
 }
 

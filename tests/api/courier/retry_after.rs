@@ -1,25 +1,14 @@
 //! A receiver that sends Retry-After: its whole webhook pauses for that long, unless an administrator acts on it.
 
-use std::time::{Duration, Instant};
-
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::receiver::Receiver;
-use crate::harness::{Identity, Server};
+use crate::harness::{Identity, Server, until};
 use crate::outbox_limit::{change, number};
 use crate::webhooks::Hook;
 
 const FOR_AN_HOUR: &str = "HTTP/1.1 429 X\r\nretry-after: 3600\r\n\r\n";
-
-/// Waits until this holds, without waking the courier: what ends a pause must wake it.
-async fn until(what: &str, so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !so().await {
-        assert!(began.elapsed() < Duration::from_mins(1), "not yet: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 /// Creates three events that are not sent, once the receiver has asked for a pause.
 async fn rest(server: &Server, owner: &Identity) {

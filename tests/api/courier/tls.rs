@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use orgkeys::domain::delivery::Outcome;
 use orgkeys::server::tls::certificates;
@@ -17,6 +16,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::{BODY, Lying, attempt, sender};
+use crate::harness::within;
 use crate::missing::has;
 
 /// A self-signed certificate for `hooks.test`; `false` without openssl.
@@ -52,8 +52,7 @@ async fn receiver(folder: &Path) -> (u16, JoinHandle<Option<String>>) {
 }
 
 async fn received(serving: JoinHandle<Option<String>>) -> String {
-    let ended = tokio::time::timeout(Duration::from_secs(30), serving).await.expect("it ends");
-    ended.expect("it runs").unwrap_or_default()
+    within("the receiver has served a connection", serving).await.expect("it runs").unwrap_or_default()
 }
 
 #[tokio::test]

@@ -95,8 +95,13 @@ async fn orgkeys_api_sends_and_prints_every_example() {
     assert_eq!(world.examples.len(), operations().len());
     for (operation, told) in &world.examples {
         let (mut told, mut expected) = (told.clone(), file[operation].clone());
-        forget_jobs(&mut told);
-        forget_jobs(&mut expected);
+        for answers in [&mut told, &mut expected] {
+            forget_jobs(answers);
+            // A job counts calls once a minute.
+            if let (Some(counts), "getStatistics") = (answers.pointer_mut("/answers/200/data"), operation.as_str()) {
+                *counts = Value::Null;
+            }
+        }
         if let Some(answers) = expected.get_mut("answers").and_then(Value::as_object_mut) {
             // These need a server with other limits, except for signing in and for rotating.
             for status in ["409", "410", "429"] {

@@ -1,5 +1,9 @@
 //! The operations on users, sessions, API keys and webhooks that involve secrets.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+
 use base64::prelude::{BASE64_STANDARD, Engine};
 use orgkeys::crypto::password;
 use orgkeys::server::clock;
@@ -7,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{Canary, call};
-use crate::harness::{Home, Owner, Server, ask, now, registration, sqlite};
+use crate::harness::{Home, Owner, Server, ask, eventually, now, registration, sqlite};
 
 /// A user signs in with a right and a wrong password, renews the session and ends it.
 pub(super) fn sessions(canary: &mut Canary, home: &Home, server: &Server) {
@@ -118,6 +122,56 @@ pub(super) fn webhooks(canary: &mut Canary, server: &Server, owner: &Owner) {
         if !keep {
             assert_eq!(call(canary, server, Some(owner), &format!("DELETE {hook}"), None).status, 200);
         }
+    }
+}
+
+/// A part of the URL of each webhook that is really tried.
+pub(super) const IN_A_URL: &str = "T024BE7LD/a-secret-in-a-path";
+
+/// A receiver that gives this response to everything.
+fn receiver(response: &'static str) -> SocketAddr {
+    let bound = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = bound.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut stream in bound.incoming().flatten() {
+            // The whole request arrives at once, or soon enough.
+            let _ = stream.read(&mut [0; 16 * 1024]).and_then(|_| stream.write_all(response.as_bytes()));
+        }
+    });
+    address
+}
+
+/// Deliveries that are really tried, with each kind of result.
+pub(super) fn tries(server: &Server, owner: &Owner, log: &dyn Fn() -> String) {
+    let hooks = format!("/organization/{}/webhooks", owner.org);
+    let [good, down, gone, garbled] = [
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\n\r\n",
+        "HTTP/1.1 410 Gone\r\n\r\n",
+        "no HTTP\r\n\r\n",
+    ]
+    .map(receiver);
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("an address");
+    for target in [
+        format!("http://{good}"),
+        format!("http://localhost:{}", good.port()),
+        format!("https://{good}"),
+        format!("http://{down}"),
+        format!("http://{gone}"),
+        format!("http://{garbled}"),
+        format!("http://{closed}"),
+    ] {
+        let new = json!({ "url": format!("{target}/{IN_A_URL}?token={IN_A_URL}"), "contexts": [5] });
+        let made = server.call("POST", &hooks, Some(&owner.token), Some(&new));
+        assert_eq!(made.status, 201, "{target}: {made:?}");
+        let id = made.json()["data"]["id"].as_str().expect("an id").to_owned();
+        assert_eq!(server.call_as(owner, "POST", &format!("{hooks}/{id}/test")).status, 200);
+        eventually(&format!("a delivery to {target} was tried"), || {
+            let log = log();
+            let mut lines = log.lines().filter(|line| line.contains("a webhook delivery was attempted"));
+            lines.any(|line| line.contains(&id)).then_some(())
+        });
+        assert_eq!(server.call_as(owner, "DELETE", &format!("{hooks}/{id}")).status, 200);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::harness::{Home, spawn};
+use crate::harness::{Home, ended, spawn};
 
 /// `JOURNAL_STREAM`, as systemd sets it for a process whose standard error is the log.
 fn stream(home: &Home) -> String {
@@ -34,7 +34,7 @@ fn lines_in_the_journal_begin_with_their_priority() {
                 .env("JOURNAL_STREAM", stream(&home)),
             &home.path("stderr.log"),
         );
-        assert_eq!(child.wait().expect("waited").code(), Some(1));
+        assert_eq!(ended("the command", &mut child).code(), Some(1));
         let failed = home.log().strip_prefix(&log).map(str::to_owned).expect("more lines");
         assert!(failed.starts_with("<3>orgkeys: "), "{failed}");
     }
@@ -49,7 +49,7 @@ fn what_a_command_says_outside_the_log_has_its_priority() {
         home.write("stderr.log", "");
         let mut command = home.orgkeys(words);
         let (mut child, _) = spawn(command.env("JOURNAL_STREAM", stream(&home)), &home.path("stderr.log"));
-        assert_ne!(child.wait().expect("waited").code(), Some(0), "{words:?}");
+        assert_ne!(ended("the command", &mut child).code(), Some(0), "{words:?}");
         assert_eq!(priorities(&home), [Some(level)], "{words:?}: {}", home.log());
     }
 }

@@ -5,12 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
 
 use serde_json::json;
 
 use super::{lines, wait_for};
-use crate::harness::{Home, PATIENCE, pause};
+use crate::harness::{Home, eventually};
 
 /// A part of the URL, which must not be logged.
 const PATH: &str = "hooks/T024BE7LD/a-secret-in-the-path";
@@ -41,11 +40,8 @@ impl Receiver {
     }
 
     fn wait_for(&self, count: usize) {
-        let began = Instant::now();
-        while self.answered.load(Ordering::SeqCst) < count {
-            assert!(began.elapsed() < PATIENCE, "{count} attempts do not come");
-            pause();
-        }
+        let answered = || (self.answered.load(Ordering::SeqCst) >= count).then_some(());
+        eventually(&format!("{count} attempts"), answered);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{Site, site};
-use crate::harness::{Home, past_triggers};
+use crate::harness::{Home, integrity, past_triggers, sqlite};
 
 #[test]
 fn a_restore_looks_at_the_backup_before_it_asks_for_a_stop() {
@@ -120,4 +120,37 @@ fn backup_and_restore_name_the_key_file_that_is_not_in_the_backup() {
     fs::remove_file(other.path("orgkeys.db.key")).unwrap_or_default();
     let text = other.done(&["restore", "copy.db"]);
     assert!(text.contains("orgkeys.db.key: it does not exist: restore it from your copy"), "{text}");
+}
+
+#[test]
+fn no_log_of_the_replaced_database_stays_beside_the_restored_one() {
+    for damaged in [false, true] {
+        let Site { home, owner, .. } = site();
+        let in_the_backup = entries(&home, "copy.db");
+        let server = home.start();
+        server.mint(&owner);
+        server.kill();
+        let log = fs::read(home.path("orgkeys.db-wal")).expect("a log");
+        assert!(!log.is_empty());
+        if damaged {
+            // SQLite cannot move the log's changes into it, so they are kept beside it.
+            let mut bytes = fs::read(&home.database).expect("bytes");
+            bytes[0] = b'X';
+            fs::write(&home.database, bytes).expect("damaged");
+        }
+        let restored: Value = serde_json::from_str(&home.done(&["restore", "copy.db", "--json"])).expect("JSON");
+        for suffix in ["-wal", "-shm", "-journal"] {
+            assert!(!home.path(&format!("orgkeys.db{suffix}")).exists(), "{suffix}: {:?}", home.files());
+        }
+        let aside = format!("{}-wal", restored["aside"].as_str().expect("a path"));
+        assert_eq!(fs::read(aside).ok(), damaged.then_some(log), "{:?}", home.files());
+        // SQLite itself, which would apply a log that it finds.
+        assert_eq!(entries(&home, "orgkeys.db"), in_the_backup + 1, "those of the backup, and the restore's own");
+        assert_eq!(integrity(&home.database), "ok");
+    }
+}
+
+/// The number of entries in the audit log, as SQLite sees it.
+fn entries(home: &Home, database: &str) -> i64 {
+    sqlite(&home.path(database)).query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).expect("a number")
 }

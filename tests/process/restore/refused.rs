@@ -82,3 +82,30 @@ fn a_database_in_use_is_not_replaced_even_without_its_lock_file() {
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     assert_eq!(server.stop().0, Some(0));
 }
+
+#[test]
+fn a_restore_replaces_no_file_of_another_program() {
+    let Site { home, .. } = site();
+    let magic = |id: i32| {
+        let file = format!("foreign-{id}.db");
+        sqlite(&home.path(&file))
+            .execute_batch(&format!(
+                "PRAGMA application_id = {id}; CREATE TABLE notes (id); INSERT INTO notes VALUES (1)"
+            ))
+            .expect("a database");
+        file
+    };
+    for file in [magic(0), magic(0x1234_5678)] {
+        let before = contents(&home);
+        let ran = home.run(&["restore", "copy.db", "--database", &file]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{file}: {ran:?}");
+        assert!(ran.stderr.contains("is a database of another program"), "{file}: {ran:?}");
+        let mut after = contents(&home);
+        after.remove(&format!("{file}.lock"));
+        assert!(after == before, "{file}: {:?} became {:?}", before.keys(), after.keys());
+    }
+    // It is its own program's database still.
+    let count = "SELECT count(*) FROM notes";
+    let rows: i64 = sqlite(&home.path("foreign-0.db")).query_row(count, [], |row| row.get(0)).expect("a number");
+    assert_eq!(rows, 1);
+}
