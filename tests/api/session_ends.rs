@@ -222,7 +222,11 @@ async fn beyond_1000_sessions_the_least_recently_renewed_one_is_revoked() {
     assert_eq!(actions(&server, before).await, ["token.revoke", "session.begin"]);
     assert_eq!(first.status(&server).await, ok());
     let browser = Browser::of(&server, &ada.email).await;
-    assert_eq!((count(&server, standing), browser.status(&server).await), (1_000, ok()), "a web session is one of them");
+    assert_eq!(
+        (count(&server, standing), browser.status(&server).await),
+        (1_000, ok()),
+        "a web session is one of them"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
