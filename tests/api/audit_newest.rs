@@ -115,6 +115,15 @@ async fn a_page_before_an_entry_continues_there_and_polls_are_not_recorded() {
     assert_eq!(second["data"][0]["seq"], next - 1);
     let end = page(&server, &owner, "&before=1").await;
     assert_eq!((&end["data"], &end["next"]), (&json!([]), &json!(0)));
+    // A page begins where the time span ends, also if the entry is later.
+    server.pass(1_000);
+    for _ in 0..2 {
+        server.events(&owner).await;
+    }
+    let (to, latest) = (time(server.now() - 1), page(&server, &owner, "&limit=1").await["data"][0]["seq"].as_i64());
+    let latest = latest.expect("a number");
+    let spanned = page(&server, &owner, &format!("&limit=1&to={to}&before={latest}")).await;
+    assert_eq!(spanned["data"][0]["seq"], latest - 2);
     let length = async || entries(&server.database).await.iter().filter(|entry| entry.org == owner.org).count();
     let before = length().await;
     for _ in 0..3 {

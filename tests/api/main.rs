@@ -77,6 +77,7 @@ mod rotation;
 mod secrets;
 mod session_ends;
 mod sessions;
+mod setup_link;
 mod slow_clients;
 mod statistics;
 mod statuses;

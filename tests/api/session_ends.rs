@@ -15,6 +15,7 @@ use crate::harness::{Server, blocking, entries};
 use crate::sessions::{
     DAY, GRACE, PASSWORD, Session, actions, already_used, change, conn, count, log_in, ok, person, refused, revoked,
 };
+use crate::web_sessions::Browser;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reusing_a_refresh_token_ends_only_its_session() {
@@ -220,6 +221,12 @@ async fn beyond_1000_sessions_the_least_recently_renewed_one_is_revoked() {
     assert_eq!((count(&server, standing), second.status(&server).await), (1_000, forgotten));
     assert_eq!(actions(&server, before).await, ["token.revoke", "session.begin"]);
     assert_eq!(first.status(&server).await, ok());
+    let browser = Browser::of(&server, &ada.email).await;
+    assert_eq!(
+        (count(&server, standing), browser.status(&server).await),
+        (1_000, ok()),
+        "a web session is one of them"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

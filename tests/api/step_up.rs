@@ -1,11 +1,17 @@
 //! Step-up: a web session whose password was given long ago needs it again for what is hard to undo.
 
+use std::sync::Arc;
+
 use hyper::{Method, StatusCode};
+use orgkeys::actions::web_session;
 use orgkeys::domain::role::Role;
+use orgkeys::engine::authenticate::{Credential, authenticate};
+use orgkeys::engine::caller::Origin;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::harness::Server;
-use crate::sessions::{DAY, PASSWORD};
+use crate::harness::{Server, blocking};
+use crate::sessions::{DAY, PASSWORD, change};
 use crate::web_sessions::{Browser, SIGN_IN, ok, outcome, owner, refused};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,4 +93,24 @@ async fn confirming_is_limited_together_with_signing_in() {
     let body = json!({ "password": PASSWORD });
     let other = server.call_as(&ada.identity, Method::POST, "/user/web-session/confirm", Some(&body)).await;
     assert_eq!(other.refusal(), refused(403, "NOT_A_WEB_SESSION"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_changed_meanwhile_confirms_nothing() {
+    let server = Server::start().await;
+    let ada = owner(&server).await;
+    let browser = Browser::of(&server, &ada.email).await;
+    server.pass(15 * 60_000);
+    let cookie = browser.cookie.split_once('=').expect("a pair").1;
+    let credential = Credential::WebSession { cookie: Some(cookie), bearer: &browser.bearer };
+    let caller = authenticate(&server.app, credential, Origin::NONE).expect("a caller");
+    let begun = web_session::confirming(&server.app, &caller).expect("begun");
+    // As `user reset-password` does while the old password is compared, except that the session goes on.
+    change(&server, &format!("UPDATE person SET password = NULL WHERE email = '{}'", ada.email));
+    let (app, old) = (Arc::clone(&server.app), SecretString::from(PASSWORD));
+    let error = blocking(move || web_session::confirm(&app, &caller, begun, &old).expect_err("it is no longer right"));
+    assert_eq!(error.await.code, "WRONG_PASSWORD");
+    let keys = format!("/organization/{}/key", ada.identity.org);
+    let needed = refused(403, "PASSWORD_CONFIRMATION_REQUIRED");
+    assert_eq!(browser.call(&server, Method::DELETE, &keys, None).await.refusal(), needed);
 }

@@ -56,7 +56,7 @@ impl Browser {
     }
 
     /// The result of a call: status and error code.
-    async fn status(&self, server: &Server) -> (u16, String) {
+    pub async fn status(&self, server: &Server) -> (u16, String) {
         outcome(&self.call(server, Method::GET, "/user/profile", None).await)
     }
 
