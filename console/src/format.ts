@@ -2,6 +2,8 @@
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+/** How far the server's clock may be ahead of the browser's without a word. */
+const SKEW = 20_000;
 const DAY = 24 * HOUR;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -25,7 +27,7 @@ export function span(milliseconds: number): string {
 /** A time as seen from now: `just now`, `5 min ago`, `in 5 days`, or its date if that is far away. */
 export function relative(time: number, now: number): string {
     const ahead = time - now;
-    if (Math.abs(ahead) < MINUTE) return ahead > 5000 ? "in a minute" : "just now";
+    if (Math.abs(ahead) < MINUTE) return ahead > SKEW ? "in a minute" : "just now";
     if (Math.abs(ahead) > 60 * DAY) return date(time);
     return ahead > 0 ? `in ${span(ahead)}` : `${span(ahead)} ago`;
 }

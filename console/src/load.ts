@@ -2,6 +2,7 @@
 // screen that needs it, and loaded again when something has changed it.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem } from "./api/problem";
+import { now } from "./cell";
 
 /** What is known of a load. Data stays while it is loaded again. */
 export interface Loaded<T> {
@@ -48,6 +49,8 @@ async function start(entry: Entry): Promise<void> {
     const timer = setTimeout(() => put({ slow: true }), MOMENT);
     try {
         const data = await entry.load(own.signal);
+        // What has just happened is not ahead of the clock on the screen.
+        now.set(Date.now());
         put({ data, problem: null, slow: false, at: Date.now(), running: null });
     } catch (thrown) {
         if (!own.signal.aborted) put({ problem: Problem.from(thrown), slow: false, running: null });
