@@ -16,8 +16,8 @@ const TELLINGS = [
     { name: "narrow", hands: Mouse, screen: { viewport: { width: 320, height: 700 } } },
 ];
 
-/** What the document may answer without anything being wrong: a session that has ended, a request that the page gave up. */
-const EXPECTED = /net::ERR_ABORTED|webhooks\/.*: 4/;
+/** What may be answered without anything being wrong: a request that the page gave up, or one about what was just deleted. */
+const EXPECTED = /net::ERR_ABORTED|^404: .*(\/webhooks\/|\/nodes\?keyId=|\/impact\?key=)/;
 
 async function tell(browser, { name, hands: Hands, screen }) {
     const { url, link, log, stop } = await serve({ link: true, flags: ["--webhook-allow", "127.0.0.0/8"] });

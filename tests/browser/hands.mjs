@@ -31,6 +31,7 @@ export class Keyboard {
     }
     async choose(target, option) {
         await this.#reach(target);
+        if ((await target.inputValue()) !== option) await this.page.keyboard.press("Home");
         for (let steps = 0; (await target.inputValue()) !== option; steps++) {
             assert.ok(steps < 20, `arrows do not reach ${option}`);
             await this.page.keyboard.press("ArrowDown");

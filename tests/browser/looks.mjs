@@ -50,7 +50,8 @@ function tooSmall({ text, target }) {
     while (words.nextNode()) {
         const it = words.currentNode.parentElement;
         const size = parseFloat(getComputedStyle(it).fontSize);
-        if (words.currentNode.data.trim() && shows(it) && size < text) found.add(`${named(it)} has text of ${size} px`);
+        // Text of 0 px is for screen readers only.
+        if (words.currentNode.data.trim() && shows(it) && size > 0 && size < text) found.add(`${named(it)} has text of ${size} px`);
     }
     for (const it of document.querySelectorAll("button, select, input, textarea, summary, a[download]")) {
         // A box to tick is pressed by its label, too.

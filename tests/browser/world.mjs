@@ -56,6 +56,8 @@ export async function watch(context, origin) {
     context.on("response", (answer) => answer.status() < 400 || problems.push(`${answer.status()}: ${answer.url()}`));
     context.on("weberror", (error) => problems.push(`thrown: ${error.error()}`));
     context.on("console", (message) => {
+        // An answer that says no is among the responses above, with its URL.
+        if (message.text().startsWith("Failed to load resource")) return;
         if (["error", "warning", "assert"].includes(message.type())) problems.push(`console: ${message.text()}`);
     });
     return problems;
