@@ -26,7 +26,7 @@ use orgkeys::engine::environment::Environment;
 use orgkeys::engine::system::System;
 use orgkeys::server::courier::DeliveryNotifier;
 use orgkeys::server::{Server as Running, StopReport, store_options};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -59,6 +59,8 @@ pub struct Server {
     pub database: PathBuf,
     pub app: Arc<App>,
     pub system: Arc<System>,
+    /// The token of the link that sets up the server.
+    pub setup_link: Option<SecretString>,
     /// Wakes the courier, whose clock stands still.
     pub courier: DeliveryNotifier,
     /// Bytes that the database file may have; 0 = no limit.
@@ -116,10 +118,10 @@ impl Server {
         let server = if opened { server } else { server.without_courier() };
         let (address, system, courier, stop) =
             (server.address(), server.system(), server.delivery_notifier(), CancellationToken::new());
-        let app = Arc::clone(system.app());
+        let (app, setup_link) = (Arc::clone(system.app()), server.setup_link().cloned());
         let running = tokio::spawn(server.run(stop.clone()));
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(reusable).build_http();
-        Self { address, database, app, system, courier, room, clock, client, stop, running, flags, folder }
+        Self { address, database, app, system, setup_link, courier, room, clock, client, stop, running, flags, folder }
     }
 
     /// Stops the server cleanly. Returns what a new one needs.

@@ -1,7 +1,6 @@
 //! How long the link that sets up a new server is valid.
 
 use hyper::Method;
-use orgkeys::actions::setup;
 use orgkeys::domain::role::Role;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -12,16 +11,9 @@ use crate::web_sessions::{ok, outcome, refused};
 
 const HOUR: i64 = 3_600_000;
 
-/// A server whose first owner has neither a password nor a token, the id of the organization, and the token of the link.
-async fn new() -> (Server, String, String) {
-    let server = Server::start().await;
-    let owner = server.owner_of("acme").await;
-    server.revoke(&owner).await;
-    let token = setup::link(&server.system).expect("a link or none").expect("a link");
-    (server, owner.org, token.expose_secret().to_owned())
-}
-
-async fn take(server: &Server, token: &str) -> (u16, String) {
+/// Sets the first owner's password with the link.
+async fn take(server: &Server) -> (u16, String) {
+    let token = server.setup_link.as_ref().expect("a link").expose_secret();
     let body = json!({ "token": token, "password": PASSWORD });
     outcome(&server.call(Method::POST, "/user/verify-email", Some(&body)).await)
 }
@@ -30,12 +22,12 @@ async fn take(server: &Server, token: &str) -> (u16, String) {
 async fn a_link_that_sets_up_a_server_is_valid_for_an_hour_or_until_another_owner_has_a_password() {
     let invalid = refused(400, "INVALID_TOKEN");
     for (age, expected) in [(HOUR - 1, ok()), (HOUR, invalid.clone())] {
-        let (server, _, token) = new().await;
+        let server = Server::start().await;
         server.pass(age);
-        assert_eq!(take(&server, &token).await, expected, "{age} ms");
+        assert_eq!(take(&server).await, expected, "{age} ms");
     }
-    let (server, org, token) = new().await;
-    person(&server, &org, Role::Administrator).await;
-    person(&server, &org, Role::Owner).await;
-    assert_eq!(take(&server, &token).await, invalid);
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    person(&server, &owner.org, Role::Owner).await;
+    assert_eq!(take(&server).await, invalid);
 }
