@@ -102,6 +102,8 @@ export function useLoad<T>(name: string | null, load: (signal: AbortSignal) => P
             if (entry.watchers.size === 0 && entry.running) {
                 entry.running.abort();
                 entry.running = null;
+                // What was being replaced is old.
+                entry.at = null;
             }
         };
     }, [entry]);

@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signed = registration(&minted.private_key, &org);
     let node = anybody.register_node(&signed).await?.into_inner().data;
     assert_eq!((node.ip.as_str(), node.key_id.as_ref()), ("203.0.113.7", Some(&minted.id)));
-    let nodes = ada.list_nodes(&org, None, None, None).await?.into_inner();
+    let nodes = ada.list_nodes(&org, None, None, None, None, None, None).await?.into_inner();
     assert_eq!((nodes.total, &nodes.data[0].id), (1, &node.id));
     let keys = ada.list_organization_keys(&org, None).await?.into_inner().data;
     assert_eq!(keys[0].node_keys[0].node_id, "203.0.113.7");
