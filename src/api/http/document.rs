@@ -17,6 +17,7 @@
 //!
 //! Statuses that mean the same everywhere (401, 408, 413, 415, 429, 500, 503) may be left out of the list.
 
+mod constants;
 mod examples;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +87,7 @@ fn document() -> Value {
     let paths = paths();
     keep_used(&mut schemas, &paths);
     allow_null(&mut schemas, &paths);
+    constants::name_shared(&mut schemas);
     json!({
         "openapi": "3.0.3",
         "info": {
