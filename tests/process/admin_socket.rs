@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use regex::Regex;
 use serde_json::json;
 
-use crate::harness::{Home, Owner, Ran, Server, objects, run};
+use crate::harness::{Home, Owner, Ran, Server, copy_program, objects, run};
 
 /// What commands printed.
 struct Transcript<'h> {
@@ -192,7 +192,7 @@ fn a_created_user_has_an_invitation_that_can_be_sent_again() {
 fn as_another(home: &Home, words: &[&str]) -> Ran {
     let program = home.path("orgkeys");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_orgkeys"), &program).expect("copied");
+        copy_program(&program);
     }
     let mut command = std::process::Command::new(program);
     run(command.current_dir(home.path("")).env_clear().args(words).uid(65_534).gid(65_534))

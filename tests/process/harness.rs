@@ -248,6 +248,13 @@ pub fn spawn(command: &mut Command, log: &Path) -> (Child, Receiver<String>) {
     (child, lines)
 }
 
+/// Copies the program, by a process of its own: while a child of another test has the copy open for writing, which it
+/// inherits until it has started, the copy cannot be run.
+pub fn copy_program(to: &Path) {
+    let copied = run(Command::new("cp").arg(env!("CARGO_BIN_EXE_orgkeys")).arg(to));
+    assert_eq!(copied.code, Some(0), "{copied:?}");
+}
+
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ran {
     let output = output(command);

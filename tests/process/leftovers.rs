@@ -66,7 +66,7 @@ fn an_interrupted_command_leaves_no_file_behind() {
         (&["restore", "whole.db"], "orgkeys.db.restoring"),
     ] {
         for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-            let ended = (0..20).find_map(|_| {
+            let ended = (0..200).find_map(|_| {
                 let ended = interrupted(&home, words, draft, signal);
                 if ended.is_none() {
                     // It was faster than the signal, and complete.

@@ -13,7 +13,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, PATIENCE, Ran, answer_of, eventually, objects, received, registration, run, spawn};
+use crate::harness::{
+    Answer, Home, PATIENCE, Ran, answer_of, copy_program, eventually, objects, received, registration, run, spawn,
+};
 
 /// Opens a connection to the server's socket and sends these lines, each without its end, and a body.
 fn send(home: &Home, lines: &[&str], body: &str) -> UnixStream {
@@ -146,7 +148,7 @@ fn a_user_who_may_not_administer_the_server_is_refused_with_or_without_a_token()
     }
     let home = Home::new();
     let (server, owner) = home.first_start();
-    fs::copy(env!("CARGO_BIN_EXE_orgkeys"), home.path("orgkeys")).expect("copied");
+    copy_program(&home.path("orgkeys"));
     fs::set_permissions(home.path(""), Permissions::from_mode(0o755)).expect("a mode");
     let other = |words: &[&str], token: Option<&str>| -> Ran {
         let mut command = Command::new(home.path("orgkeys"));
