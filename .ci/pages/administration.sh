@@ -10,13 +10,14 @@ run_commands
 expect '"message":"User created successfully".*"orgRole":2' 1
 expect '"message":"Email verified successfully"' 1
 expect '"message":"User role updated successfully".*"newRole":254' 1
-expect '"email":"bob@example.org".*"deletedAt":null,"orgRoleDescription":"ADMINISTRATOR".*"total":2' 1
+expect '"email":"bob@example.org".*"deletedAt":null,"invitedUntil":null,"orgRoleDescription":"ADMINISTRATOR".*"total":2' 1
 expect '"message":"Signed in successfully"' 1
 expect '"message":"User updated successfully"' 1
 expect '"name":"Shop".*"members":.*"role":"OWNER"' 1
 expect '"messages":\["Project member saved successfully"\].*"role":"EDITOR"' 1
 expect '"messages":\["Project member removed successfully"\]' 1
 expect '"message":"Organization keys retrieved successfully","data":\[\{"id":"key-' 1
+expect '"message":"Statistics retrieved successfully"' 1
 expect '"message":"Access token created successfully".*"name":"inventory script"' 1
 expect '"name":"inventory script".*"current":false.*"type":"token".*"current":true' 1
 expect '"message":"Token revoked successfully"' 1
