@@ -10,7 +10,7 @@ export const offline = new Cell<{ since: number; retryAt: number } | null>(null)
 /** When the server, which limits the rate of calls, may be asked again. */
 export const slowedUntil = new Cell<number | null>(null);
 
-/** Whether the server's disk is nearly full, so that it accepts nothing but what revokes. */
+/** Whether the server's disk is nearly full: then it accepts only calls that revoke or delete. */
 export const storageFull = new Cell(false);
 
 /** A question that the page asks over whatever it shows. `answer` goes on with the call, or gives it up. */

@@ -5,6 +5,7 @@ import { count, span, timeOf } from "../format";
 import { now } from "../cell";
 import { route } from "../route";
 import { fingerprint } from "../sha256";
+import { Legend } from "../ui/charts";
 import { Segments } from "../ui/filters";
 import { Badge, Icon } from "../ui/icon";
 import { PAGE, Pager, pageOf, Shown, Table, type Column } from "../ui/table";
@@ -90,22 +91,13 @@ export function Rotation({ old, successor }: { old: Key; successor: Key }) {
                     <progress max={total} value={moved} aria-label={finding} />
                 )}
             </div>
-            <ul class="legend" role="list">
-                {(
-                    [
-                        ["f-go", "Moved", moved],
-                        ["f2", "On the old key", left],
-                        ["f-warn", "On the old key and silent", silent],
-                    ] as const
-                ).map(([fill, name, number]) => (
-                    <li key={name}>
-                        <svg viewBox="0 0 10 10" aria-hidden="true">
-                            <rect class={fill} width="10" height="10" rx="2" />
-                        </svg>
-                        {name} <b>{count(number)}</b>
-                    </li>
-                ))}
-            </ul>
+            <Legend
+                of={[
+                    ["f-go", "Moved", moved],
+                    ["f2", "On the old key", left],
+                    ["f-warn", "On the old key and silent", silent],
+                ]}
+            />
             <div class="rotation">
                 <Half title="Old key" of={old} />
                 <Icon name="arrow" />

@@ -6,7 +6,7 @@ import { useApiKeys, useMay, usePeople, type Key } from "../data";
 import { count, hour, of, timeOf } from "../format";
 import { useLoad } from "../load";
 import { mine } from "../me";
-import { Bars, Spark } from "../ui/charts";
+import { Bars, Legend, Spark } from "../ui/charts";
 
 function useStatistics() {
     return useLoad(useMay("readAudit") ? "statistics" : null, (signal) =>
@@ -102,21 +102,12 @@ export function Verifications() {
                 <h2 id="verifications">API keys verified, last 24 hours</h2>
             </div>
             <figure class="panel">
-                <ul class="legend" role="list">
-                    {(
-                        [
-                            ["f1", "Accepted", good],
-                            ["f-bad", "Refused", bad],
-                        ] as const
-                    ).map(([fill, name, number]) => (
-                        <li key={name}>
-                            <svg viewBox="0 0 10 10" aria-hidden="true">
-                                <rect class={fill} width="10" height="10" rx="2" />
-                            </svg>
-                            {name} <b>{count(number)}</b>
-                        </li>
-                    ))}
-                </ul>
+                <Legend
+                    of={[
+                        ["f1", "Accepted", good],
+                        ["f-bad", "Refused", bad],
+                    ]}
+                />
                 <Bars of={bars} finding={`API keys verified per hour: ${good} accepted, ${bad} refused`} />
                 <div class="axis" aria-hidden="true">
                     {[0, 6, 12, 18].map((at) => (

@@ -100,7 +100,7 @@ const COLUMNS: readonly Column<Webhook>[] = [
 /** Sends an event that only this webhook gets. */
 export async function sendTest(hook: Webhook): Promise<void> {
     await call(api.POST("/organization/{orgId}/webhooks/{webhookId}/test", { params: { path: { orgId: mine().orgId, webhookId: hook.id } } }));
-    toast.set({ text: `A test event is on its way to ${place(hook)}.` });
+    toast.set({ text: `A test event is being sent to ${place(hook)}.` });
     changed("webhook");
     // Its outcome is known a moment later.
     setTimeout(() => changed("webhook"), 1500);

@@ -1,4 +1,21 @@
 // Charts, drawn by hand. Each says its finding in words, and its numbers stand beside it.
+import { count } from "../format";
+
+/** The parts of a chart: the class that fills each, its name and its number. */
+export function Legend({ of: parts }: { of: readonly (readonly [fill: string, name: string, number: number])[] }) {
+    return (
+        <ul class="legend" role="list">
+            {parts.map(([fill, name, number]) => (
+                <li key={name}>
+                    <svg viewBox="0 0 10 10" aria-hidden="true">
+                        <rect class={fill} width="10" height="10" rx="2" />
+                    </svg>
+                    {name} <b>{count(number)}</b>
+                </li>
+            ))}
+        </ul>
+    );
+}
 
 /** Bars of two kinds on top of each other, one pair for each hour. */
 export function Bars({ of: bars, finding }: { of: readonly { title: string; good: number; bad: number }[]; finding: string }) {

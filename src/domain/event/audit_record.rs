@@ -183,7 +183,7 @@ impl Event {
             }
             Self::OrgKeyUpdated { key, retire_at, retire_unused, renamed } => {
                 AuditRecord::updated("org_key.update", OrgKey, key).with(json!({
-                    "retireAt": text(*retire_at), "retireWhenUnused": retire_unused, "renamed": renamed,
+                    "retireAt": retire_at.map(|at| at.to_string()), "retireWhenUnused": retire_unused, "renamed": renamed,
                 }))
             }
             Self::OrgKeyRetiring { key, days, nodes, ends } => AuditRecord::updated("org_key.retiring", OrgKey, key)
@@ -196,9 +196,9 @@ impl Event {
                 AuditRecord::read("org_key.list", OrgKey, org).with(json!({ "count": count }))
             }
             Self::OrgKeyDeleted { key, nodes, until } => AuditRecord::deleted("org_key.delete", OrgKey, key)
-                .with(json!({ "nodes": nodes, "until": text(*until) })),
+                .with(json!({ "nodes": nodes, "until": until.map(|at| at.to_string()) })),
             Self::OrgKeysDeleted { org, keys, nodes, until } => AuditRecord::deleted("org_key.delete_all", OrgKey, org)
-                .with(json!({ "keys": strings(keys), "nodes": nodes, "until": text(*until) })),
+                .with(json!({ "keys": strings(keys), "nodes": nodes, "until": until.map(|at| at.to_string()) })),
             Self::OrgKeyRestored { key } => AuditRecord::created("org_key.restore", OrgKey, key),
             Self::OrgKeyImpactRead { org, key, nodes } => {
                 let about = key.map_or_else(|| org.to_string(), |key| key.to_string());
@@ -340,10 +340,6 @@ fn reach(key: &ApiKeyStatus) -> Value {
         "role": key.role.number(), "projects": strings(&key.projects), "startDate": key.start.to_string(),
         "expireDate": key.expire.map(|end| end.to_string()), "disabled": key.disabled,
     })
-}
-
-fn text(time: Option<Time>) -> Option<String> {
-    time.map(|time| time.to_string())
 }
 
 fn strings(ids: &[impl Display]) -> Value {
