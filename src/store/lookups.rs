@@ -1,6 +1,6 @@
 //! The connections for lookups: short reads on any thread, async ones too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
@@ -12,25 +12,55 @@ use super::{ReadGuard, ReadTx, StoreError, connection};
 /// an async thread always finds one.
 const SPARE: usize = 6;
 
-/// The connections that are free. The one used last is used again first, because its cache is warm.
-pub(super) struct LookupConnections(Mutex<Vec<Connection>>);
+/// The connections, each opened when one is first needed: opening reads the whole schema, which takes a millisecond.
+pub(super) struct LookupConnections {
+    database: PathBuf,
+    /// The maximum number of connections.
+    limit: usize,
+    opened: Mutex<Opened>,
+}
+
+struct Opened {
+    /// How many there are, in use or free.
+    count: usize,
+    /// The one used last is used again first, because its cache is warm.
+    free: Vec<Connection>,
+}
 
 impl LookupConnections {
-    /// Opens connections to `database`, more than there are threads for async tasks.
+    /// Opens the first connection to `database`. There can be more of them than threads for async tasks.
     pub(super) fn open(database: &Path) -> Result<Self, StoreError> {
-        let count = available_parallelism()?.get() + SPARE;
-        let free: Result<_, _> = (0..count).map(|_| connection::reading(database)).collect();
-        Ok(Self(Mutex::new(free?)))
+        let limit = available_parallelism()?.get() + SPARE;
+        let opened = Opened { count: 1, free: vec![connection::reading(database)?] };
+        Ok(Self { database: database.to_owned(), limit, opened: Mutex::new(opened) })
     }
 
-    /// Takes a connection, if one is free.
+    /// Takes a free connection, or opens another one. `None` if too many are in use, or no more can be opened.
     pub(super) fn take(&self) -> Option<LookupConnection<'_>> {
-        let conn = self.free().pop()?;
+        let mut opened = self.opened();
+        let conn = match opened.free.pop() {
+            Some(conn) => conn,
+            None if opened.count == self.limit => return None,
+            None => {
+                opened.count += 1;
+                drop(opened);
+                self.another()?
+            }
+        };
         Some(LookupConnection { conn: Some(conn), home: self })
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Opens a connection that is counted already.
+    fn another(&self) -> Option<Connection> {
+        let conn = connection::reading(&self.database).ok();
+        if conn.is_none() {
+            self.opened().count -= 1;
+        }
+        conn
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Opened> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,6 +80,6 @@ impl LookupConnection<'_> {
 
 impl Drop for LookupConnection<'_> {
     fn drop(&mut self) {
-        self.home.free().extend(self.conn.take());
+        self.home.opened().free.extend(self.conn.take());
     }
 }

@@ -194,6 +194,7 @@ impl Store {
             .with_init(connection::prepare_reader);
         let readers = r2d2::Pool::builder()
             .max_size(options.readers)
+            .min_idle(Some(1))
             .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(5))
             .build(manager)

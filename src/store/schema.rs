@@ -1,6 +1,8 @@
 //! Compares the schema of a file with `schema.sql`. SQLite executes whatever the file's schema says, so every text is
 //! compared.
 
+use std::sync::OnceLock;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -11,9 +13,7 @@ type Object = [Option<String>; 4];
 
 /// Returns the first difference between the file's schema and that of the current version, if there is one.
 pub(super) fn difference(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    let ours = Connection::open_in_memory()?;
-    ours.execute_batch(migrate::SCHEMA)?;
-    let (expected, found) = (objects(&ours)?, objects(conn)?);
+    let (expected, found) = (expected()?, objects(conn)?);
     let is_there = |object: &Object| found.iter().any(|other| other[..2] == object[..2]);
     if let Some(object) = expected.iter().find(|object| !found.contains(object)) {
         let how = if is_there(object) { "was changed" } else { "is missing" };
@@ -27,6 +27,18 @@ pub(super) fn difference(conn: &Connection) -> rusqlite::Result<Option<String>> 
         OR max(rootpage) > (SELECT page_count FROM pragma_page_count) FROM sqlite_schema WHERE rootpage > 0";
     let is_misplaced: bool = conn.query_row(sql, [], |row| row.get(0))?;
     Ok(is_misplaced.then(|| "its schema names a page that is not where its table or index begins".to_owned()))
+}
+
+/// The objects of the current version. They are the same for every database, so they are read once.
+fn expected() -> rusqlite::Result<&'static [Object]> {
+    static EXPECTED: OnceLock<Vec<Object>> = OnceLock::new();
+    if EXPECTED.get().is_none() {
+        let ours = Connection::open_in_memory()?;
+        ours.execute_batch(migrate::SCHEMA)?;
+        // Another thread may have been first; it read the same.
+        let _ = EXPECTED.set(objects(&ours)?);
+    }
+    Ok(EXPECTED.get().map_or(&[], Vec::as_slice))
 }
 
 fn objects(conn: &Connection) -> rusqlite::Result<Vec<Object>> {
