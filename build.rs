@@ -8,7 +8,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// The files, by the folder in which they are and the folder in `OUT_DIR` in which their compressed forms will be.
-const FOLDERS: [(&str, &str, &[&str]); 2] = [
+const FOLDERS: [(&str, &str, &[&str]); 3] = [
+    ("openapi", "openapi", &["orgkeys.json"]),
     ("openapi/swagger-ui", "docs", &["index.html", "init.js", "orgkeys.css", "swagger-ui.css", "swagger-ui-bundle.js"]),
     ("console/dist", "console", &["index.html", "app.js", "app.css"]),
 ];

@@ -63,15 +63,7 @@ const HEADERS: [&str; 10] = [
     "X-Total-Count",
 ];
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-
-static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", *DOCUMENT));
-
-/// Returns the document, from which the command line builds its commands and requests.
-#[must_use]
-pub fn json() -> &'static Value {
-    &DOCUMENT
-}
+static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
 
 /// Returns the document as JSON text, which the file, the server and Swagger UI share.
 #[must_use]

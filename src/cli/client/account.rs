@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::flags::{CallFlags, args, explained, show_request};
-use super::{Context, block_on, document, terminal};
+use super::{Context, block_on, terminal};
 use crate::client::base_url::BaseUrl;
 use crate::client::compose::{Values, compose};
 use crate::client::document::Document;
@@ -50,7 +50,7 @@ pub fn commands() -> [Command; 3] {
 /// Signs in.
 pub fn log_in(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared)?;
-    let document = document();
+    let document = Document::of_this_program();
     let profiles = context.store.load()?;
     let (name, server, profile) = place(context, &flags, &profiles)?;
     let ca = flags.selection.ca.clone().or(profile.ca);
@@ -139,7 +139,7 @@ fn with_password(
 /// Signs out.
 pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared)?;
-    let document = document();
+    let document = Document::of_this_program();
     let mut client = context.client(&flags, document)?;
     let name = client.target.profile.clone();
     let name = name.ok_or_else(|| Failure::usage("no profile is in use, so there is no session to end"))?;
@@ -173,7 +173,7 @@ pub fn log_out(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
 /// Shows the caller.
 pub fn who_am_i(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared)?;
-    let document = document();
+    let document = Document::of_this_program();
     let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         let credential = match &client.target.credential {

@@ -6,10 +6,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::flags::{CallFlags, args, chosen, explained, fill_organization, out_arg, show_request};
-use super::{Context, block_on, document};
+use super::{Context, block_on};
 use crate::client::answer::Answer;
 use crate::client::compose::{Values, compose};
-use crate::client::document::{Body, Field, Kind, Operation, Place};
+use crate::client::document::{Body, Document, Field, Kind, Operation, Place};
 use crate::client::failure::{Exit, Failure, Outcome};
 use crate::client::input::read_source;
 use crate::client::out_file::OutFile;
@@ -127,7 +127,7 @@ pub fn run(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared)?;
     let include = matches.get_flag("include");
     let (id, matches) = chosen(matches)?;
-    let document = document();
+    let document = Document::of_this_program();
     let operation = document.operation(id)?;
     let mut values = values(&operation, matches);
     let mut client = context.client(&flags, document)?;

@@ -4,8 +4,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use super::flags::{CallFlags, args, columns_arg, explained, show_request};
-use super::{Context, block_on, document};
+use super::{Context, block_on};
 use crate::client::compose::{Values, compose};
+use crate::client::document::Document;
 use crate::client::failure::{Exit, Failure, Outcome};
 use crate::client::follow::{Told, follow};
 use crate::client::output::{self, Format, note};
@@ -98,7 +99,7 @@ fn list(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared)?;
     let columns = flags.chosen(&ENTRY, |column| *column)?;
     let (after, limit) = (matches.get_one::<u64>("after").copied(), matches.get_one::<u64>("limit").copied());
-    let document = document();
+    let document = Document::of_this_program();
     let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         let first = limit.unwrap_or(if after.is_some() { PAGE } else { USUAL }).min(PAGE);
@@ -171,7 +172,7 @@ fn tail(context: &Context<'_>, matches: &ArgMatches) -> Outcome<Exit> {
     let columns = flags.chosen(&EVENT, |(column, _)| *column)?;
     let lines = matches.get_one::<u64>("lines").copied().unwrap_or_default();
     let after = matches.get_one::<u64>("after").copied();
-    let document = document();
+    let document = Document::of_this_program();
     let mut client = context.client(&flags, document)?;
     if flags.dry_run {
         let request = if follows { stream(&client, after)? } else { past(&client, lines)? };

@@ -19,7 +19,6 @@ use tracing::Level;
 
 use super::shared_flags::SharedFlags;
 use super::{CommandContext, admin, local, log};
-use crate::api::http::document;
 use crate::client::document::Document;
 use crate::client::failure::{Exit, Failure, Outcome};
 use crate::client::noun::{Noun, Shows, Verb};
@@ -43,7 +42,7 @@ pub fn needs_operations(words: &[OsString]) -> bool {
 
 /// Adds the commands that call a server, with or without every operation.
 pub fn extend(command: Command, with_operations: bool) -> Command {
-    let operations = with_operations.then(|| document().operations());
+    let operations = with_operations.then(|| Document::of_this_program().operations());
     let command = command
         .subcommand(api::command(&operations.unwrap_or_default()))
         .subcommands(NOUNS.iter().map(verb::noun))
@@ -105,11 +104,6 @@ impl Context<'_> {
 
 fn filled(environment: &Texts, name: &str) -> Option<String> {
     environment.get(name).filter(|value| !value.is_empty()).cloned()
-}
-
-/// Returns the OpenAPI document of this program.
-fn document() -> Document {
-    Document::new(document::json())
 }
 
 /// Runs a call to its end, or until a signal: then what it has begun is undone.

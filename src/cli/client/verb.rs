@@ -5,9 +5,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 
 use super::flags::{CallFlags, args, columns_arg, explained, fill_organization, out_arg, show_request};
-use super::{Context, block_on, document};
+use super::{Context, block_on};
 use crate::client::compose::{Values, compose};
-use crate::client::document::Operation;
+use crate::client::document::{Document, Operation};
 use crate::client::failure::{Exit, Failure, Outcome};
 use crate::client::input::read_source;
 use crate::client::noun::{Given, Input, Noun, Reads, Shows, Verb};
@@ -64,7 +64,7 @@ fn arg(input: &Input) -> Arg {
 /// Runs the command.
 pub fn run(context: &Context<'_>, verb: &Verb, matches: &ArgMatches) -> Outcome<Exit> {
     let flags = CallFlags::read(matches, context.shared)?;
-    let document = document();
+    let document = Document::of_this_program();
     let operation = document.operation(verb.operation)?;
     let mut values = values(verb, matches)?;
     if has_own_key(verb, matches) && flags.has_out() {
