@@ -176,7 +176,7 @@ async fn announcements_that_fail_on_a_full_disk_are_made_once_there_is_room() {
 async fn each_silence_of_a_node_is_announced_once() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let register = async |server: &Server, ip: &str| {
         let answer = server.register(&owner.org, &pem, ip).await;
         assert_eq!(answer.status.as_u16(), 200, "{answer:?}");

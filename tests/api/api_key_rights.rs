@@ -278,7 +278,7 @@ async fn the_audit_log_names_the_api_key_that_acted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (id, secret) = server.api_key(&owner, Role::Administrator, &[]).await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     server.register(&owner.org, &pem, "203.0.113.7").await;
     let node = format!("/organization/{}/node/203.0.113.7", owner.org);
     assert_eq!(server.call_with_key(&secret, Method::DELETE, &node, None).await.status, StatusCode::OK);

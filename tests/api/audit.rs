@@ -47,8 +47,8 @@ impl Scene {
         let server = Server::with(|flags| flags.with("max", "3")).await;
         let owner = server.owner_of("acme").await;
         let Person { identity: user, email } = sessions::person(&server, &owner.org, Role::User).await;
-        let (key, pem) = server.mint(&owner).await;
-        let (spare, _) = server.mint(&owner).await;
+        let (key, pem) = server.key(&owner).await;
+        let (spare, _) = server.key(&owner).await;
         let org = &owner.org;
         let node = server.register(org, &pem, IP).await.json()["data"]["id"].as_str().expect("an id").to_owned();
         let plan = server.project(&owner, "a").await;

@@ -45,7 +45,7 @@ async fn pages_are_what_the_filters_select_newest_first() {
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let user = server.member_of(&owner.org, Role::User).await;
     let (key, secret) = server.api_key(&owner, Role::User, &[]).await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let node = server.register(&owner.org, &pem, "10.0.0.1").await.json()["data"]["id"].clone();
     server.pass(1_000);
     let began = server.now();

@@ -31,7 +31,7 @@ async fn refused(server: &Server, org: &str, from: &str) -> Answer {
 async fn behind_a_proxy() -> (Server, Identity, String) {
     let server = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.1")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     (server, owner, pem)
 }
 
@@ -155,7 +155,7 @@ async fn a_call_refused_because_its_key_was_just_deleted_is_counted() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     for path in ["/register", "/unregister", "/secrets"] {
-        let (_, pem) = server.mint(&owner).await;
+        let (_, pem) = server.key(&owner).await;
         let (caller, body) = (Arc::clone(&server), registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000));
         let call = move || async move { caller.call(Method::POST, path, Some(&body)).await };
         let delete = |conn: &Connection| assert_eq!(conn.execute("DELETE FROM org_key", []), Ok(1));
@@ -169,7 +169,7 @@ async fn a_call_refused_because_its_key_was_just_deleted_is_counted() {
 async fn a_refusal_is_counted_even_if_the_client_has_disconnected() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&body)).await.status, StatusCode::OK);
     let holder = Connection::open(&server.database).expect("the file");
@@ -195,7 +195,7 @@ async fn a_refusal_is_counted_even_if_the_client_has_disconnected() {
 async fn a_refusal_lost_with_its_transaction_is_counted_when_the_client_retries() {
     let server = Arc::new(Server::with(|flags| flags.with("disk_reserve", "256KiB")).await);
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let used = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
     let holder = Connection::open(&server.database).expect("the file");

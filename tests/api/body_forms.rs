@@ -65,7 +65,7 @@ async fn each_form_of_a_body_that_is_not_plain_json_has_its_message() {
 async fn a_value_of_another_type_has_a_message_in_the_words_of_json() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let whole = "timestamp must be a whole number of Unix seconds or milliseconds";
     for timestamp in
         [json!(1_705_314_600.5), json!(1.7e9), json!(-1), json!("1705314600.5"), json!(true), json!([]), json!({})]

@@ -141,7 +141,7 @@ async fn ids_and_entry_numbers_keep_rising_while_the_clock_jumps() {
     let mut server = server;
     for (step, restart) in [(HOUR, false), (-HOUR, false), (TEN_YEARS, true), (-TEN_YEARS, true), (MINUTE, false)] {
         server = set(server, step, restart).await;
-        ids.push(server.mint(&owner).await.0);
+        ids.push(server.key(&owner).await.0);
     }
     assert!(ids.is_sorted(), "{ids:?}");
     let all = entries(&server.database).await;
@@ -156,7 +156,7 @@ async fn a_used_signature_is_rejected_when_the_clock_is_set_back() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
-        let (_, pem) = server.mint(&owner).await;
+        let (_, pem) = server.key(&owner).await;
         let signed_at = server.now() / 1_000;
         let used = registration(&owner.org, &pem, IP, signed_at);
         assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
@@ -180,7 +180,7 @@ async fn a_used_signature_is_remembered_across_a_ten_year_jump() {
     for restart in [false, true] {
         let server = Server::start().await;
         let owner = server.owner_of("acme").await;
-        let (_, pem) = server.mint(&owner).await;
+        let (_, pem) = server.key(&owner).await;
         let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
         assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
         let server = set(server, TEN_YEARS, restart).await;
@@ -228,7 +228,7 @@ async fn a_clock_ahead_for_a_day_is_trusted_until_an_administrator_corrects_it()
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let long = token(&server, &owner, Ttl::For(Duration::from_hours(100 * 24))).await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let server = set(server, TEN_YEARS, false).await;
     for _ in 0..2 {
         server.pass(DAY / 2);
@@ -272,7 +272,7 @@ async fn failed_logins_during_a_clock_jump_block_for_only_15_minutes() {
 async fn a_brief_jump_of_half_a_day_blocks_no_node() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
     server.pass(12 * HOUR);
@@ -293,7 +293,7 @@ async fn a_brief_jump_of_half_a_day_blocks_no_node() {
 async fn concurrent_replays_are_all_rejected_while_the_clock_jumps() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let used = registration(&owner.org, &pem, IP, server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
     let calls = async {

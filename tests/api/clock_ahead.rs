@@ -35,7 +35,7 @@ async fn announced(server: &Server, action: &str) -> Vec<String> {
 async fn a_node_seen_while_the_clock_was_ahead_can_still_fall_silent() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     set(&server, TEN_YEARS).await;
     assert_eq!(server.register(&owner.org, &pem, "10.0.0.1").await.status, 200);
     set(&server, -TEN_YEARS).await;
@@ -94,7 +94,7 @@ async fn an_accepted_clock_stays_accepted_after_a_restart() {
 async fn a_clock_jump_neither_announces_nor_hides_a_silent_node() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let heard = server.now();
     assert_eq!(server.register(&owner.org, &pem, "10.0.0.1").await.status, 200);
     set(&server, TEN_YEARS).await;
@@ -109,7 +109,7 @@ async fn a_clock_jump_neither_announces_nor_hides_a_silent_node() {
 async fn a_silence_is_announced_again_after_another_clock_is_accepted() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     assert_eq!(server.register(&owner.org, &pem, "10.0.0.1").await.status, 200);
     for millis in [TEN_YEARS, DAY / 2, DAY / 2] {
         assert!(announced(&server, "node.silent").await.is_empty());

@@ -62,7 +62,7 @@ async fn ids_and_roles_stated_in_a_request_are_ignored() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let user = server.member_of(&owner.org, Role::User).await;
-    server.mint(&owner).await;
+    server.key(&owner).await;
     let claims = json!({ "orgId": other.org, "organizationId": other.org, "userId": owner.user, "orgRole": 255 });
     let query = format!("?orgId={}&userId={}&orgRole=255", other.org, owner.user);
     let page = server.call_as(&user, Method::POST, &format!("/systemevent{query}"), Some(&claims)).await.json();

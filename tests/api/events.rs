@@ -117,8 +117,8 @@ async fn each_filter_returns_the_matching_events_and_rejects_bad_values() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let admin = server.member_of(&owner.org, Role::Administrator).await;
-    let (key, pem) = server.mint(&owner).await;
-    server.mint(&admin).await;
+    let (key, pem) = server.key(&owner).await;
+    server.key(&admin).await;
     server.register(&owner.org, &pem, "203.0.113.7").await;
     let cases = [
         (json!({ "context": 10 }), 2),
@@ -237,7 +237,7 @@ async fn the_total_is_exact_up_to_10100_and_capped_there() {
 async fn old_events_are_found_and_a_long_search_is_recorded_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     let server = with_more(server, &owner, &[("a", 12_000), ("b", 12_000)]).await;
     let before = entries(&server.database).await.len();
     // Few match by user and many by object; no event matches both.
@@ -263,10 +263,10 @@ async fn administrators_see_all_events_of_their_organization_and_others_only_the
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
-    server.mint(&other).await;
+    server.key(&other).await;
     let admin = server.member_of(&owner.org, Role::Administrator).await;
     let workspaces = server.member_of(&owner.org, Role::Workspaces).await;
-    let (key, _) = server.mint(&admin).await;
+    let (key, _) = server.key(&admin).await;
     let everything = ids(&server, &owner, &json!({})).await;
     assert_eq!(everything.len(), 8);
     assert_eq!(ids(&server, &admin, &json!({})).await, everything);

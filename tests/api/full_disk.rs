@@ -29,7 +29,7 @@ struct Acme {
 impl Acme {
     async fn on(server: &Server) -> Self {
         let owner = server.owner_of("acme").await;
-        let ((first, _), (second, pem)) = (server.mint(&owner).await, server.mint(&owner).await);
+        let ((first, _), (second, pem)) = (server.key(&owner).await, server.key(&owner).await);
         assert_eq!(server.register(&owner.org, &pem, "first").await.status, StatusCode::OK);
         let leaving = server.member_of(&owner.org, Role::Administrator).await;
         Self { owner, keys: vec![first, second], pem, leaving }
@@ -262,7 +262,7 @@ async fn a_full_disk_refuses_changes_accepts_revocations_and_recovers() {
     }
 
     disk.free();
-    let (_, pem) = server.mint(&acme.owner).await;
+    let (_, pem) = server.key(&acme.owner).await;
     assert_eq!(server.register(&acme.owner.org, &pem, "later").await.status, StatusCode::OK);
     assert_eq!(acme.nodes(&server).await, ["later"]);
     verify(&server, &acme, &["later".to_owned()]).await;

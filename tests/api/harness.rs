@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::http::{Answer, raw, with_body};
 pub use self::wait::{received, until, within};
 use crate::contract;
+use crate::key_pairs::{KeyPair, next_pair};
 use crate::signing::sign;
 
 /// When every test begins: 2024-01-15T10:30:00.000Z.
@@ -226,7 +227,21 @@ impl Server {
         (made["id"].as_i64().expect("an id"), made["apiKey"].as_str().expect("a secret").to_owned())
     }
 
-    /// Creates a key in the identity's organization. Returns its id and its private key.
+    /// A key pair that this server does not know.
+    pub fn pair(&self) -> &'static KeyPair {
+        next_pair(&self.database.display().to_string())
+    }
+
+    /// Imports a key into the identity's organization. Returns its id and its private key.
+    pub async fn key(&self, identity: &Identity) -> (String, String) {
+        let pair = self.pair();
+        let path = format!("/organization/{}/keys/import", identity.org);
+        let answer = self.call_as(identity, Method::POST, &path, Some(&json!({ "publicKey": pair.public }))).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        (answer.json()["data"]["id"].as_str().expect("an id").to_owned(), pair.private.clone())
+    }
+
+    /// Lets the server generate a key in the identity's organization. Returns its id and its private key.
     pub async fn mint(&self, identity: &Identity) -> (String, String) {
         let answer = self.call_as(identity, Method::POST, &format!("/organization/{}/key", identity.org), None).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");

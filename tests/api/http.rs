@@ -238,7 +238,7 @@ async fn a_valid_request_id_is_kept_and_any_other_is_replaced() {
 async fn unknown_fields_and_parameters_are_ignored() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let mut body = crate::harness::registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     body["hostname"] = json!({ "anything": [1, null] });
     let registered = server.call(Method::POST, "/register?api-version=1.0", Some(&body)).await;

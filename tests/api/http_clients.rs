@@ -216,7 +216,7 @@ async fn only_refused_signed_calls_use_up_a_networks_rate_limit() {
     };
     let server = set("1").await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let good = async |from: &str| {
         server.pass(1_000);
         let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);

@@ -41,7 +41,7 @@ async fn keys_and_their_nodes_are_listed_newest_first() {
     let owner = server.owner_of("acme").await;
     let mut minted = Vec::new();
     for _ in 0..3 {
-        minted.push(server.mint(&owner).await);
+        minted.push(server.key(&owner).await);
     }
     for ip in ["a", "b"] {
         assert_eq!(server.register(&owner.org, &minted[1].1, ip).await.status, StatusCode::OK);
@@ -58,8 +58,8 @@ async fn keys_and_their_nodes_are_listed_newest_first() {
 async fn deleting_a_key_detaches_its_nodes_and_invalidates_its_signatures() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
-    let (left, left_pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
+    let (left, left_pem) = server.key(&owner).await;
     server.register(&owner.org, &pem, IP).await;
     assert_eq!(nodes(&server, &owner).await[0]["keyId"], json!(key));
     let path = format!("/organization/{}/key/{key}", owner.org);
@@ -84,7 +84,7 @@ async fn deleting_a_key_detaches_its_nodes_and_invalidates_its_signatures() {
 async fn a_key_signs_only_for_its_own_organization() {
     let server = Server::start().await;
     let (one, two) = (server.owner_of("one").await, server.owner_of("two").await);
-    let ((_, pem), (_, other_pem)) = (server.mint(&one).await, server.mint(&two).await);
+    let ((_, pem), (_, other_pem)) = (server.key(&one).await, server.key(&two).await);
     assert_eq!(server.register(&one.org, &other_pem, IP).await.refusal().1, "BAD_SIGNATURE");
     let first = server.register(&one.org, &pem, IP).await.json()["data"]["id"].clone();
     let second = server.register(&two.org, &other_pem, IP).await.json()["data"]["id"].clone();
@@ -107,7 +107,7 @@ async fn a_key_signs_only_for_its_own_organization() {
 async fn a_node_that_unregisters_and_returns_gets_a_new_id() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let first = server.register(&owner.org, &pem, IP).await.json()["data"]["id"].clone();
     server.pass(1_000);
     let again = server.register(&owner.org, &pem, IP).await.json()["data"]["id"].clone();
@@ -129,7 +129,7 @@ async fn a_node_that_unregisters_and_returns_gets_a_new_id() {
 async fn unregistering_without_a_region_uses_the_stored_region() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     server.register(&owner.org, &pem, IP).await;
     server.pass(1_000);
     let now = server.now() / 1_000;
@@ -149,7 +149,7 @@ async fn nodes_are_filtered_by_any_of_their_services_and_paged() {
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
     let user = server.member_of(&owner.org, Role::User).await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     for (ip, services) in [("none", 0), ("storage", 1), ("aillm", 2), ("chat", 4), ("all", 7)] {
         let answer = register_as(&server, &owner.org, &pem, ip, &json!({ "nodeServices": services })).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -191,7 +191,7 @@ async fn nodes_are_filtered_by_any_of_their_services_and_paged() {
 async fn a_node_shows_the_data_and_time_of_its_last_registration() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     let answer = server.register(&owner.org, &pem, IP).await.json();
     let mut expected = json!({
         "id": answer["data"]["id"], "ip": IP, "region": "eu-1", "version": "1.4.2", "provider": "AWS",
@@ -207,7 +207,7 @@ async fn a_node_shows_the_data_and_time_of_its_last_registration() {
     refused["region"] = json!("elsewhere");
     assert_eq!(server.call(Method::POST, "/register", Some(&refused)).await.refusal().0, 400);
     assert_eq!(nodes(&server, &owner).await, [expected.clone()], "a refused call does not count as contact");
-    let (second, second_pem) = server.mint(&owner).await;
+    let (second, second_pem) = server.key(&owner).await;
     let now = server.now() / 1_000;
     let body = json!({
         "ip": IP, "region": "us", "timestamp": now, "signature": sign(&second_pem, &format!("{IP}|us|{now}")),
@@ -236,7 +236,7 @@ async fn a_node_shows_the_data_and_time_of_its_last_registration() {
 async fn a_deleted_node_is_reactivated_once_and_without_a_key() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     let id = server.register(&owner.org, &pem, IP).await.json()["data"]["id"].as_str().expect("an id").to_owned();
     let by_id = format!("/organization/{}/node/{id}", owner.org);
     let call = async |method: Method, path: &str| {
@@ -273,7 +273,7 @@ async fn the_organization_may_be_omitted_if_there_is_exactly_one() {
     let command::Answer::Orgs(only) = listed else { panic!("{listed:?}") };
     assert_eq!(only.len(), 1, "the first start makes one");
     let owner = server.member_of(&only[0].id, Role::Owner).await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let without = |server: &Server, ip: &str| {
         let mut body = registration("", &pem, ip, server.now() / 1_000);
         body.as_object_mut().expect("an object").remove("id_org");

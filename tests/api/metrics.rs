@@ -113,7 +113,7 @@ async fn signed_calls_are_counted_by_outcome() {
     let server = Server::with(|flags| flags.with("refused_rate", "1").with("refused_burst", "4")).await;
     let owner = server.owner_of("acme").await;
     expect(&server, &["orgkeys_signed_calls_total{call=\"register\",outcome=\"accepted\"} 0"]).await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let now = server.now() / 1_000;
     let good = registration(&owner.org, &pem, "10.0.0.1", now);
     let mut forged = good.clone();
@@ -150,7 +150,7 @@ async fn totals_cover_all_organizations_and_name_none() {
     let server = Server::start().await;
     let (acme, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     for owner in [&acme, &other] {
-        let (_, pem) = server.mint(owner).await;
+        let (_, pem) = server.key(owner).await;
         for ip in ["10.0.0.1", "10.0.0.2"] {
             assert_eq!(server.register(&owner.org, &pem, ip).await.status.as_u16(), 200);
         }

@@ -31,7 +31,7 @@ fn unregistration(owner: &Identity, pem: &str, ip: &str, timestamp: i64) -> Valu
 async fn an_ip_address_is_one_node_in_every_spelling() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     let mut id = Value::Null;
     for spelling in SPELLINGS {
         let answer = server.register(&owner.org, &pem, spelling).await;
@@ -64,7 +64,7 @@ async fn an_ip_address_is_one_node_in_every_spelling() {
 async fn a_deleted_node_does_not_come_back_under_another_spelling() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     assert_eq!(server.register(&owner.org, &pem, SPELLINGS[0]).await.status, StatusCode::OK);
     let deleted = server.call_as(&owner, Method::DELETE, &path(&owner, SPELLINGS[1]), None).await;
     assert_eq!(deleted.status, StatusCode::OK, "{deleted:?}");
@@ -89,7 +89,7 @@ async fn a_deleted_node_does_not_come_back_under_another_spelling() {
 async fn concurrent_registrations_under_two_spellings_make_one_node() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let calls: Vec<_> = (0..16)
         .map(|number| {
             let body = registration(
@@ -120,7 +120,7 @@ async fn concurrent_registrations_under_two_spellings_make_one_node() {
 async fn a_node_without_a_url_says_so() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     for (ip, url) in [
         ("203.0.113.7", json!("https://203.0.113.7")),
         ("edge-1.example.org", json!("https://edge-1.example.org")),
@@ -140,7 +140,7 @@ async fn a_node_without_a_url_says_so() {
 async fn the_command_in_a_refusal_signs_exactly_what_was_expected() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     for (ip, region) in [("203.0.113.7", "l'ouest"), ("$(id)", "`é` \"東\\"), ("'", "''")] {
         let mut body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
         (body["ip"], body["region"]) = (json!(ip), json!(region));

@@ -39,7 +39,7 @@ async fn stored(server: &Server, org: &str) -> u32 {
 async fn nearly_full(most: u32, room: u32) -> (Arc<Server>, Identity, String) {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     seed(&server, &owner.org, most - room).await;
     (server, owner, pem)
 }
@@ -67,7 +67,7 @@ async fn concurrent_registrations_cannot_exceed_10000_nodes() {
     }
     assert_eq!((taken, stored(&server, &owner.org).await), (3, 10_000));
     let other = server.owner_of("other").await;
-    let (_, pem) = server.mint(&other).await;
+    let (_, pem) = server.key(&other).await;
     assert_eq!(server.register(&other.org, &pem, "203.0.113.1").await.status, StatusCode::OK, "another organization");
 }
 
@@ -75,7 +75,7 @@ async fn concurrent_registrations_cannot_exceed_10000_nodes() {
 async fn at_the_limit_known_nodes_still_register() {
     let server = Arc::new(Server::with(|flags| flags.with("nodes_max", "3")).await);
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     for ip in ["203.0.113.1", "203.0.113.2", "203.0.113.3"] {
         assert_eq!(server.register(&owner.org, &pem, ip).await.status, StatusCode::OK);
     }
@@ -114,7 +114,7 @@ async fn at_the_limit_known_nodes_still_register() {
 async fn lowering_the_limit_removes_no_node() {
     let server = Server::with(|flags| flags.with("nodes_max", "1")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     seed(&server, &owner.org, 3).await;
     for ip in ["seeded-1", "seeded-3"] {
         assert_eq!(server.register(&owner.org, &pem, ip).await.status, StatusCode::OK, "a node that is known");
@@ -130,7 +130,7 @@ async fn node_limit_refusals_are_recorded_but_do_not_rate_limit_the_network() {
     let server =
         Server::with(|flags| set.into_iter().fold(flags, |flags, (name, value)| flags.with(name, value))).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     assert_eq!(server.register(&owner.org, &pem, "203.0.113.1").await.status, StatusCode::OK);
     for number in 0..20 {
         let refused = server.register(&owner.org, &pem, &format!("198.51.100.{number}")).await;

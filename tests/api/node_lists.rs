@@ -40,7 +40,7 @@ async fn list(server: &Server, owner: &Identity, query: &str) -> (Value, Vec<Str
 async fn a_node_is_silent_from_the_moment_of_the_event_until_it_calls_again() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let began = server.now();
     register(&server, (&owner, &pem), "10.0.0.1", "eu", "1").await;
     let states = async |expected: [&[&str]; 3]| {
@@ -73,7 +73,7 @@ async fn a_node_is_silent_from_the_moment_of_the_event_until_it_calls_again() {
 async fn a_deleted_node_is_listed_by_its_state_alone_and_can_be_activated() {
     let server = Server::with(|flags| flags.with("node_silent", "10m")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let node = register(&server, (&owner, &pem), "10.0.0.1", "eu", "1").await;
     register(&server, (&owner, &pem), "10.0.0.2", "eu", "1").await;
     let path = format!("/organization/{}/node/{node}", owner.org);
@@ -98,8 +98,8 @@ async fn a_deleted_node_is_listed_by_its_state_alone_and_can_be_activated() {
 async fn filters_combine_and_select_only_nodes_of_the_organization() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
-    let ((first_key, first), (second_key, second)) = (server.mint(&owner).await, server.mint(&owner).await);
-    let (_, foreign) = server.mint(&other).await;
+    let ((first_key, first), (second_key, second)) = (server.key(&owner).await, server.key(&owner).await);
+    let (_, foreign) = server.key(&other).await;
     register(&server, (&owner, &first), "10.0.0.1", "eu-1", "1.4").await;
     register(&server, (&owner, &first), "Edge_A.example.org", "eu-2", "1.5").await;
     register(&server, (&owner, &second), "edge-b.example.org", "eu-1", "2.0-EDGE").await;

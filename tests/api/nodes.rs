@@ -12,7 +12,7 @@ use crate::signing::sign;
 async fn of_64_concurrent_copies_of_a_registration_one_is_accepted() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     let calls: Vec<_> = (0..64)
         .map(|_| {
@@ -41,7 +41,7 @@ async fn of_64_concurrent_copies_of_a_registration_one_is_accepted() {
 async fn every_timestamp_format_is_verified_as_it_was_signed() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let forms = [
         (json!(1_705_314_600), "1705314600"),
         (json!(1_705_314_600_000_i64), "1705314600000"),
@@ -66,7 +66,7 @@ async fn every_timestamp_format_is_verified_as_it_was_signed() {
 async fn timestamps_up_to_300_seconds_off_are_accepted() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let now = server.now() / 1_000;
     let cases = [
         (now - 300, None),
@@ -93,7 +93,7 @@ async fn a_refused_registration_says_what_is_wrong() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let good = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     let changed = |field: &str, value: Value| {
         let mut body = good.clone();
@@ -131,7 +131,7 @@ async fn a_refused_registration_says_what_is_wrong() {
 async fn a_deleted_node_stays_blocked_until_it_is_reactivated() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     server.register(&owner.org, &pem, "203.0.113.7").await;
     let path = format!("/organization/{}/node/203.0.113.7", owner.org);
     let deleted = server.call_as(&owner, Method::DELETE, &path, None).await;
@@ -156,7 +156,7 @@ async fn a_deleted_node_stays_blocked_until_it_is_reactivated() {
 async fn refusals_of_a_signed_call_come_in_one_order() {
     let server = Server::start().await;
     let (owner, without) = (server.owner_of("acme").await, server.owner_of("without keys").await);
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let now = server.now() / 1_000;
     let used = registration(&owner.org, &pem, "203.0.113.7", now);
     assert_eq!(server.call(Method::POST, "/register", Some(&used)).await.status, StatusCode::OK);
@@ -191,7 +191,7 @@ async fn refusals_of_a_signed_call_come_in_one_order() {
 async fn no_part_of_a_signed_message_contains_the_character_between_the_parts() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let now = server.now() / 1_000;
     // Otherwise one signature would be good for two calls: `a|b` in `c` is `a` in `b|c`.
     for (ip, region) in

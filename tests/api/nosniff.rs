@@ -34,7 +34,7 @@ async fn every_operation_sends_nosniff_on_success_and_refusal() {
 async fn every_other_path_sends_nosniff() {
     let server = Server::with(|flags| flags.with("cors_origins", "https://app.example.org")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&body)).await.status, StatusCode::OK);
     let browser = "Accept: text/html\r\n";

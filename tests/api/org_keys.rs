@@ -51,7 +51,7 @@ async fn a_new_key_is_sent_as_pem_unless_json_is_requested() {
 async fn a_full_quota_is_refused_with_the_documented_message() {
     let server = Server::with(|flags| flags.with("max", "1")).await;
     let owner = server.owner_of("acme").await;
-    server.mint(&owner).await;
+    server.key(&owner).await;
     let answer = server.call_as(&owner, Method::POST, &format!("/organization/{}/key", owner.org), None).await;
     let message = "Maximum number of organization keys (1) has been reached. Please delete existing keys before creating new ones.";
     let expected = json!({ "success": false, "message": message, "errorCode": "KEY_LIMIT_REACHED" });

@@ -151,8 +151,8 @@ async fn an_enabled_webhook_gets_the_matching_events_of_its_organization() {
     let deletions = hook(json!({ "url": url, "events": [2] })).await;
     let both = hook(json!({ "url": url, "contexts": [10, 0], "events": [2] })).await;
     let off = hook(json!({ "url": url, "disabled": true })).await;
-    let (key, _) = server.mint(&owner).await;
-    server.mint(&other).await;
+    let (key, _) = server.key(&owner).await;
+    server.key(&other).await;
     let project = server.project(&owner, "a").await;
     let path = format!("/organization/{}/key/{key}", owner.org);
     server.call_as(&owner, Method::DELETE, &path, None).await;

@@ -33,7 +33,7 @@ pub async fn overtaken<C: Future<Output = Answer> + Send + 'static>(
 async fn a_key_deleted_after_the_signature_check_registers_nothing() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let body = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     let before = entries(&server.database).await.len();
     let caller = Arc::clone(&server);
@@ -52,7 +52,7 @@ async fn a_key_deleted_after_the_signature_check_registers_nothing() {
 async fn a_token_revoked_while_its_call_waits_changes_nothing() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     let before = entries(&server.database).await.len();
     let (caller, who) = (Arc::clone(&server), owner.clone());
     let path = format!("/organization/{}/key/{key}", owner.org);
@@ -75,7 +75,7 @@ async fn a_token_revoked_while_its_call_waits_changes_nothing() {
 async fn a_call_whose_role_is_revoked_while_it_waits_is_denied_and_recorded() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     let (caller, who) = (Arc::clone(&server), owner.clone());
     let path = format!("/organization/{}/key/{key}", owner.org);
     let call = move || async move { caller.call_as(&who, Method::DELETE, &path, None).await };

@@ -142,7 +142,7 @@ async fn an_organization_at_its_rate_limit_does_not_limit_others() {
         Server::with(|flags| rates.into_iter().fold(flags, |flags, (name, rate)| flags.with(name, rate))).await;
     let server = Arc::new(server);
     let greedy = server.owner_of("greedy").await;
-    let (_, pem) = server.mint(&greedy).await;
+    let (_, pem) = server.key(&greedy).await;
     let mut spending = JoinSet::new();
     for _ in 0..8 {
         let (server, member) = (Arc::clone(&server), server.member_of(&greedy.org, Role::User).await);
@@ -157,7 +157,7 @@ async fn an_organization_at_its_rate_limit_does_not_limit_others() {
     let (_, _, answer) = until_held(&server, &greedy.org, &pem, "greedy").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     let modest = server.owner_of("modest").await;
-    let (_, pem) = server.mint(&modest).await;
+    let (_, pem) = server.key(&modest).await;
     for number in 0..7 {
         assert_eq!(profile(&server, &modest).await.status, StatusCode::OK, "call {number}");
         let node = server.register(&modest.org, &pem, &format!("modest-{number}")).await;
@@ -185,7 +185,7 @@ async fn signed_calls_are_rate_limited_and_a_limited_call_can_be_resent() {
     let server = Server::with(|flags| flags.with("signed_rate", "2")).await;
     let owner = server.owner_of("acme").await;
     let other = server.owner_of("other").await;
-    let ((_, pem), (_, other_pem)) = (server.mint(&owner).await, server.mint(&other).await);
+    let ((_, pem), (_, other_pem)) = (server.key(&owner).await, server.key(&other).await);
     let began = Instant::now();
     let (taken, held, answer) = until_held(&server, &owner.org, &pem, "a").await;
     assert!((120..=120 + 2 * came_back(began)).contains(&taken), "{taken} in {:?}", began.elapsed());
@@ -219,7 +219,7 @@ async fn signed_calls_are_rate_limited_and_a_limited_call_can_be_resent() {
 async fn refused_signed_calls_use_up_none_of_an_organizations_rate() {
     let server = Server::with(|flags| flags.with("signed_rate", "1").with("nodes_max", "80")).await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let captured = registration(&owner.org, &pem, "203.0.113.7", server.now() / 1_000);
     assert_eq!(server.call(Method::POST, "/register", Some(&captured)).await.status, StatusCode::OK);
     let mut forged = captured.clone();
@@ -265,7 +265,7 @@ async fn untouched() -> Server {
 async fn by_default_512_nodes_can_register_at_once() {
     let server = Arc::new(untouched().await);
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let pem = Arc::<str>::from(pem);
     let mut calls = JoinSet::new();
     for part in 0..16 {

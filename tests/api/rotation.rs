@@ -93,7 +93,7 @@ async fn register_all(server: &Server, owner: &Identity, pem: &str, nodes: std::
 async fn twenty_nodes_move_and_the_old_key_ends_with_the_last() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (old, old_pem) = server.mint(&owner).await;
+    let (old, old_pem) = server.key(&owner).await;
     register_all(&server, &owner, &old_pem, 0..20).await;
     let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example", "contexts": [10] })).await;
     let mut reader = Reader::of(&server, &owner, "?context=10").await;
@@ -147,7 +147,7 @@ async fn twenty_nodes_move_and_the_old_key_ends_with_the_last() {
 async fn the_holder_of_a_retired_key_is_told_which_key_replaced_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (old, old_pem) = server.mint(&owner).await;
+    let (old, old_pem) = server.key(&owner).await;
     register_all(&server, &owner, &old_pem, 0..1).await;
     let (new, pem) = rotated(&server, &owner, &old, &json!({})).await;
     server.pass(1_000);
@@ -168,7 +168,7 @@ async fn the_holder_of_a_retired_key_is_told_which_key_replaced_it() {
     let refused = server.register(&owner.org, &old_pem, &ip(0)).await;
     assert!(refused.json()["errorMessage"].as_str().expect("advice").contains(&newest), "{refused:?}");
     // Whoever does not hold the key is told nothing about it.
-    let (_, strange) = server.mint(&server.owner_of("other").await).await;
+    let (_, strange) = server.key(&server.owner_of("other").await).await;
     server.pass(1_000);
     assert_eq!(server.register(&owner.org, &strange, &ip(0)).await.refusal(), (400, "BAD_SIGNATURE".to_owned()));
 }
@@ -177,7 +177,7 @@ async fn the_holder_of_a_retired_key_is_told_which_key_replaced_it() {
 async fn a_key_that_does_not_end_unused_verifies_until_its_end_and_not_at_it() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (old, old_pem) = server.mint(&owner).await;
+    let (old, old_pem) = server.key(&owner).await;
     register_all(&server, &owner, &old_pem, 0..1).await;
     let body = json!({ "overlapSeconds": 3_600, "retireWhenUnused": false, "name": "autumn" });
     let (new, pem) = rotated(&server, &owner, &old, &body).await;
@@ -197,7 +197,7 @@ async fn a_key_that_does_not_end_unused_verifies_until_its_end_and_not_at_it() {
 async fn a_key_that_no_node_used_waits_for_its_end() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (old, old_pem) = server.mint(&owner).await;
+    let (old, old_pem) = server.key(&owner).await;
     let (_, pem) = rotated(&server, &owner, &old, &json!({ "overlapSeconds": 3_600 })).await;
     register_all(&server, &owner, &pem, 0..2).await;
     assert_eq!(state(&server, &owner, &old).await.0, "retiring");
@@ -215,7 +215,7 @@ async fn a_node_leaves_a_key_when_it_is_unregistered_or_deleted_too() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     for way in ["unregistered", "deleted"] {
-        let (old, old_pem) = server.mint(&owner).await;
+        let (old, old_pem) = server.key(&owner).await;
         register_all(&server, &owner, &old_pem, 0..1).await;
         rotated(&server, &owner, &old, &json!({})).await;
         server.pass(1_000);
@@ -241,7 +241,7 @@ async fn a_node_leaves_a_key_when_it_is_unregistered_or_deleted_too() {
 async fn no_registration_is_refused_while_keys_are_rotated() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
-    let (mut key, mut pem) = server.mint(&owner).await;
+    let (mut key, mut pem) = server.key(&owner).await;
     let at_once = async |pem: &str, second: i64| {
         let calls: Vec<_> = (0..64)
             .map(|node| {

@@ -90,9 +90,9 @@ async fn change(server: &Server, sql: &'static str) {
 async fn a_node_gets_the_texts_of_its_region_encrypted_for_the_key_it_signed_with() {
     let server = Server::start().await;
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
-    let (key, pem) = server.mint(&owner).await;
-    let (_, second) = server.mint(&owner).await;
-    let (_, others) = server.mint(&other).await;
+    let (key, pem) = server.key(&owner).await;
+    let (_, second) = server.key(&owner).await;
+    let (_, others) = server.key(&other).await;
     let exact = "A=1\r\n\u{feff}B='x|\u{1F600}'\0\n\n";
     set(&server, &owner, "s3", None, exact).await;
     set(&server, &owner, "s3", Some("us"), "us only").await;
@@ -133,7 +133,7 @@ async fn a_node_gets_the_texts_of_its_region_encrypted_for_the_key_it_signed_wit
 async fn a_registered_node_may_leave_out_its_region() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     set(&server, &owner, "s3", None, "all").await;
     set(&server, &owner, "s3", Some("eu-1"), "eu-1 only").await;
     let without = || {
@@ -152,7 +152,7 @@ async fn a_registered_node_may_leave_out_its_region() {
 async fn a_signature_is_used_up_by_an_answer_and_not_by_a_refusal() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let body = registration(&owner.org, &pem, IP, server.now() / 1_000);
     let send = async |path: &str| server.call(Method::POST, path, Some(&body)).await;
     let refused = send("/secrets").await;
@@ -256,7 +256,7 @@ async fn a_mistake_in_a_deletion_deletes_nothing() {
 async fn a_text_that_cannot_be_decrypted_is_refused_until_it_is_set_again() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     set(&server, &owner, "s3", None, "all").await;
     set(&server, &owner, "gcs", Some("eu"), "eu only").await;
     for damage in [
@@ -283,7 +283,7 @@ async fn a_text_that_cannot_be_decrypted_is_refused_until_it_is_set_again() {
 async fn changes_of_secrets_are_system_events_and_go_to_webhooks() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     let body = json!({ "url": "https://a.example", "contexts": [8] });
     let hook = Hook::make(&server, &owner, &body).await;
     set(&server, &owner, "s3", None, "a text to look for").await;

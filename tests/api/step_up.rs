@@ -29,7 +29,7 @@ async fn what_is_hard_to_undo_needs_the_password_again_after_15_minutes() {
     assert_eq!(gone.status, StatusCode::OK, "the password was just given");
     let member = server.member_of(&org, Role::User).await.user;
     let keys = format!("/organization/{org}/key");
-    let key = server.mint(&ada.identity).await.0;
+    let key = server.key(&ada.identity).await.0;
     let user = format!("/organization/users/{member}");
     let (own, to_owner) = (json!({ "name": "a", "ttlSeconds": 60 }), json!({ "orgRole": 255 }));
     let calls: [(Method, String, Option<Value>); 9] = [

@@ -172,7 +172,7 @@ async fn a_stream_starts_with_its_position_and_sends_events_as_listed() {
     assert_eq!((opened.action.as_str(), opened.detail.as_deref()), ("event.stream", Some(r#"{"after":null}"#)));
     assert_eq!(reader.message().await, Some(format!("retry: 2000\nid: {}", opened.id)));
     happen(&server, &owner, "Rome\\nParis").await;
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     let listed = server.events(&owner).await;
     for (index, name) in [(1, "updated"), (0, "created")] {
         let event = &listed[index];
@@ -275,7 +275,7 @@ async fn stream_filters_pass_matching_events_and_invalid_filters_are_refused() {
     let owner = server.owner_of("acme").await;
     let admin = server.member_of(&owner.org, Role::Administrator).await;
     let project = server.project(&admin, "a").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     assert_eq!(server.register(&owner.org, &pem, "203.0.113.7").await.status, StatusCode::OK);
     happen(&server, &owner, "last").await;
     // Each filter passes exactly these of the events since the organization was created, and the last change after them.
@@ -319,7 +319,7 @@ async fn below_administrator_callers_receive_only_their_own_events() {
     let user = server.member_of(&owner.org, Role::User).await;
     let (_, strong) = server.api_key(&owner, Role::Administrator, &[]).await;
     let (_, weak) = server.api_key(&owner, Role::User, &[]).await;
-    let (_, pem) = server.mint(&owner).await;
+    let (_, pem) = server.key(&owner).await;
     server.register(&owner.org, &pem, "203.0.113.7").await;
     let mut strong_reader = Reader::open(&server, ("x-api-key", &strong), &owner.org, "", None).await;
     let mut weak_reader = Reader::open(&server, ("x-api-key", &weak), &owner.org, "?after=0", None).await;

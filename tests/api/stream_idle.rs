@@ -42,7 +42,7 @@ async fn an_idle_stream_can_resume_after_retention_removed_older_events() {
     let last = *ids(&server, &owner).await.last().expect("an entry");
     told(&mut reader, last).await;
     drop(reader);
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     server.call_as(&owner, Method::DELETE, &format!("/organization/{}/key/{key}", owner.org), None).await;
     let mut again = Reader::again(&server, &owner, last).await;
     let events = again.events(2).await;

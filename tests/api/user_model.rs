@@ -31,7 +31,7 @@ const STEPS: usize = 12;
 const DELETED_FROM_ABOVE: &str = "DELETED_FROM_ABOVE";
 
 /// Sequences that run at once, so that the writer batches their changes.
-const THREADS: usize = 32;
+const THREADS: usize = 64;
 
 /// A user in the model.
 #[derive(Clone, Debug)]

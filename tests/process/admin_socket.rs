@@ -167,7 +167,7 @@ fn an_organization_with_an_owner_can_be_used() {
         let session = server.call("POST", "/user/login", None, Some(&signed_in)).json();
         let token = session["accessToken"].as_str().expect("a token").to_owned();
         let org = session["user"]["orgId"].as_str().expect("an organization").to_owned();
-        let (_, pem) = server.mint(&Owner { org, token });
+        let (_, pem) = server.key(&Owner { org, token });
         assert!(pem.starts_with("-----BEGIN "));
     }
     // Neither is left if the address is taken.

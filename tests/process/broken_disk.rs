@@ -27,7 +27,7 @@ fn a_disk_failure_during_a_commit_ends_the_server_without_losing_acknowledged_ch
         serve.env("LD_PRELOAD", library(&home)).env("BROKEN_WHILE", &broken_while).env("BROKEN_CALL", broken);
         let server = home.start_with(&mut serve);
         let owner = server.owner();
-        let (key, _) = server.mint(&owner);
+        let (key, _) = server.key(&owner);
         home.write("broken", "");
         let (address, path) = (server.address, format!("/api/organizations/{}/projects", owner.org));
         let callers: Vec<_> = (0..8)

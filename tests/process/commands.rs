@@ -285,7 +285,7 @@ fn healthcheck_trusts_only_the_servers_own_certificate() {
 pub fn certificate(home: &Home, name: &str) {
     let (key, cert) = (format!("{name}.key"), format!("{name}.crt"));
     let mut openssl = std::process::Command::new("openssl");
-    openssl.current_dir(home.path("")).args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]);
+    openssl.current_dir(home.path("")).args(["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2"]);
     openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
     let ran = run(openssl.args(["-keyout", &key, "-out", &cert]));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -307,7 +307,7 @@ fn completions_and_the_api_document_are_printed() {
 fn the_output_of_sign_is_accepted_unchanged() {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    home.write("key.pem", server.mint(&owner).1);
+    home.write("key.pem", server.key(&owner).1);
     let words = ["sign", "--key", "key.pem", "--ip", "203.0.113.7", "--region", "eu-1"];
     let body = home.done(&[&words[..], &["--org", &owner.org, "--provider", "aws", "--services", "5"]].concat());
     assert_eq!(body.lines().count(), 1);

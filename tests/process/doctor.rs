@@ -188,7 +188,7 @@ fn a_clock_behind_the_database_is_reported_and_can_be_accepted() {
 fn an_unusable_or_expiring_certificate_is_reported() {
     let home = healthy();
     let certificate = |days: &str| {
-        let words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", days];
+        let words = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost", "-days", days];
         let ran = run(home_command(&home, "openssl").args(words).args(["-keyout", "key.pem", "-out", "cert.pem"]));
         assert_eq!(ran.code, Some(0), "{ran:?}");
         chmod(&home.path("key.pem"), 0o640);
@@ -205,7 +205,7 @@ fn an_unusable_or_expiring_certificate_is_reported() {
     assert!(well["message"].as_str().expect("text").starts_with("The certificate is valid until 21"), "{well}");
     home.write("v3", "basicConstraints=CA:FALSE");
     for words in [
-        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
+        "req -newkey ed25519 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
         "x509 -req -in request.pem -signkey key.pem -days -1 -extfile v3 -out cert.pem",
     ] {
         let ran = run(home_command(&home, "openssl").args(words.split(' ')));

@@ -179,9 +179,9 @@ fn a_backup_or_copy_beside_a_later_log_is_refused() {
 fn an_earlier_log_of_the_same_database_is_refused() {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    server.mint(&owner);
+    server.key(&owner);
     let early = fs::read(home.path("orgkeys.db-wal")).expect("a log");
-    server.mint(&owner);
+    server.key(&owner);
     assert_eq!(server.stop().0, Some(0));
     home.write("orgkeys.db-wal", &early);
     is_refused(&home, "a log from before the stop");

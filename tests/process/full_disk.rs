@@ -60,7 +60,7 @@ fn a_server_starts_on_a_full_disk_and_accepts_every_revocation() {
     let owner = server.owner();
     let advice = server.shown.lines().find_map(|line| line.split_once("orgkeys token revoke "));
     let id = advice.expect("how to revoke the token").1.to_owned();
-    let (_, pem) = server.mint(&owner);
+    let (_, pem) = server.key(&owner);
     assert_eq!(server.stop().0, Some(0));
     disk.fill();
     let server = start(&home);

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::key_pairs::next_pair;
 use crate::signing::sign;
 
 pub use self::http::{Answer, answer, answer_of, ask, call};
@@ -210,7 +211,15 @@ impl Server {
         self.call(method, path, Some(&owner.token), None)
     }
 
-    /// Creates a key. Returns its id and its private key.
+    /// Imports a key. Returns its id and its private key.
+    pub fn key(&self, owner: &Owner) -> (String, String) {
+        let (pair, path) = (next_pair(&owner.org), format!("/organization/{}/keys/import", owner.org));
+        let answer = self.call("POST", &path, Some(&owner.token), Some(&json!({ "publicKey": pair.public })));
+        assert_eq!(answer.status, 201, "{answer:?}");
+        (answer.json()["data"]["id"].as_str().expect("an id").to_owned(), pair.private.clone())
+    }
+
+    /// Lets the server generate a key. Returns its id and its private key.
     pub fn mint(&self, owner: &Owner) -> (String, String) {
         let answer = self.call_as(owner, "POST", &format!("/organization/{}/key", owner.org));
         assert_eq!(answer.status, 200, "{answer:?}");

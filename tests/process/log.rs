@@ -133,7 +133,7 @@ fn sessions(home: &Home, server: &Server, owner: &Owner, user: &str) {
 
 /// A node is named once its signature was verified.
 fn nodes(home: &Home, server: &Server, owner: &Owner) {
-    let (_, pem) = server.mint(owner);
+    let (_, pem) = server.key(owner);
     let at = now().millis();
     let register = |pem: &str, at: i64| {
         let body = registration(&owner.org, pem, "203.0.113.7", at);

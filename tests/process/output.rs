@@ -85,7 +85,7 @@ fn leaves(command: &clap::Command, path: &str) -> Vec<String> {
 fn site() -> (Home, String, Vec<String>) {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    home.write("key.pem", server.mint(&owner).1);
+    home.write("key.pem", server.key(&owner).1);
     assert_eq!(server.stop().0, Some(0));
     let token = || {
         let printed = home.done(&["token", "create", "--user", "owner@localhost"]);

@@ -68,7 +68,7 @@ fn a_running_server_makes_private_backups_that_verify_and_can_be_restored() {
     let (home, before) = (Home::new(), now());
     let server = start(&home, &[]);
     let owner = server.owner();
-    server.mint(&owner);
+    server.key(&owner);
     // The first of them may have begun before the key was there.
     let enough = backups(&home).len() + 3;
     let made = eventually("three more backups", || Some(backups(&home)).filter(|made| made.len() >= enough));
@@ -118,7 +118,7 @@ fn old_backups_go_only_if_they_are_earlier_states_of_this_database() {
         home.done(&["backup", &format!("backups/{name}")]);
     }
     // What was undone by a restore is only in a backup from before it.
-    server.mint(&owner);
+    server.key(&owner);
     home.done(&["backup", "backups/orgkeys-2020-02-01T000000.000Z.backup"]);
     assert_eq!(server.stop().0, Some(0));
     home.done(&["restore", "backups/weekly.backup", "--keep-tokens"]);
@@ -245,7 +245,7 @@ fn a_backup_never_takes_the_space_that_the_server_needs() {
     // The disk has 24 MiB, of which twice the reserve is to stay free.
     let server = start("8MiB");
     let owner = server.owner();
-    let (_, pem) = server.mint(&owner);
+    let (_, pem) = server.key(&owner);
     failures(&server, 2);
     let why = lines(&home, FAILED).pop().expect("a line")["error"].as_str().expect("a reason").to_owned();
     assert!(why.contains("must leave 16 MiB free: free disk space, or lower backup_keep"), "{why}");

@@ -23,7 +23,7 @@ struct Site {
 fn site() -> Site {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    let (_, pem) = server.mint(&owner);
+    let (_, pem) = server.key(&owner);
     let used = ["203.0.113.1", "203.0.113.2"].map(|ip| {
         let body = registration(&owner.org, &pem, ip, now().millis() / 1_000);
         assert_eq!(server.call("POST", "/register", None, Some(&body)).status, 200);
@@ -194,7 +194,7 @@ fn entries_after_a_restore_get_ids_that_were_never_used() {
     let (new, old) = restored.split_last().expect("an entry");
     assert_eq!((*new, old.last() < Some(&last_id)), (last_id + 1, true), "{restored:?}");
     let server = home.start();
-    let (key, _) = server.mint(&owner);
+    let (key, _) = server.key(&owner);
     assert_eq!(ids(&home).last(), Some(&(last_id + 2)));
     // A client that followed the old log resumes, and receives the new event.
     let shown = server.followed(&owner, last_id);
@@ -215,7 +215,7 @@ fn entries_after_a_restore_get_ids_that_were_never_used() {
         home.done(&["audit", "verify"]);
     }
     let server = home.start();
-    let (key, _) = server.mint(&owner);
+    let (key, _) = server.key(&owner);
     let shown = server.followed(&owner, *old.last().expect("an entry"));
     assert!(shown.contains(&key), "{shown}");
 }

@@ -38,7 +38,7 @@ fn both_signals_stop_the_server_with_exit_code_0_and_a_checkpoint() {
     for signal in [Signal::TERM, Signal::INT] {
         let home = Home::new();
         let (server, owner) = home.first_start();
-        server.mint(&owner);
+        server.key(&owner);
         assert!(home.path("orgkeys.db-wal").metadata().expect("a log").len() > 0);
         server.signal(signal);
         assert_eq!(server.ended(), (Some(0), String::new()), "{signal:?}");
@@ -111,7 +111,7 @@ fn stalled_connections_are_closed_after_stop_timeout() {
 fn refusal_counts_are_recorded_at_a_clean_shutdown() {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    let (_, pem) = server.mint(&owner);
+    let (_, pem) = server.key(&owner);
     for _ in 0..3 {
         let body = crate::harness::registration(&owner.org, &pem, "203.0.113.7", 1_705_314_600);
         let refused = server.call("POST", "/register", None, Some(&body));

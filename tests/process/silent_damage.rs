@@ -14,7 +14,7 @@ const PAGE: usize = 4_096;
 fn stopped() -> Home {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    server.mint(&owner);
+    server.key(&owner);
     assert_eq!(server.stop().0, Some(0));
     home
 }

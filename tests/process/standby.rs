@@ -146,7 +146,7 @@ fn lose_a_machine(standby: &Home, live: SocketAddr) -> LostMachine {
     let owner = server.owner();
     // No backup contains it: it was copied once.
     fs::copy(home.path("orgkeys.db.key"), standby.path("orgkeys.db.key")).expect("copied");
-    let (_, pem) = server.mint(&owner);
+    let (_, pem) = server.key(&owner);
     subscribe(&server, &owner, live, 10);
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let deliveries = subscribe(&server, &owner, silent.local_addr().expect("an address"), 0);
@@ -275,7 +275,7 @@ fn a_standby_loses_at_most_the_interval_and_the_time_of_one_backup() {
     assert_eq!(server.call_as(&machine.owner, "GET", "/user/profile").refusal(), (401, "TOKEN_REVOKED".to_owned()));
 
     // A stream client resumes after an event that the second machine never had, and the ids show the gap.
-    let (key, _) = server.mint(&owner);
+    let (key, _) = server.key(&owner);
     let event = server.followed(&owner, machine.last_id);
     let event: Value = serde_json::from_str(event.trim_start_matches("data: ")).expect("JSON");
     let id = event["id"].as_i64().expect("an id");

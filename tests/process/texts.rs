@@ -25,7 +25,7 @@ fn told(ran: &Ran, words: &[&str], field: &str, text: &str) {
 fn no_command_takes_a_text_that_cannot_be_seen_or_turns_the_text_around_it() {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    home.write("key.pem", server.mint(&owner).1);
+    home.write("key.pem", server.key(&owner).1);
     let lists = || (home.done(&["org", "list"]), home.done(&["user", "list"]));
     let before = lists();
     let user = ["user", "create", "--org", &owner.org, "--role", "USER"];

@@ -60,10 +60,10 @@ impl Scene {
     pub async fn new() -> Self {
         let server = Server::with(|flags| flags.with("max", "100")).await;
         let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
-        let (other_key, other_pem) = server.mint(&other).await;
+        let (other_key, other_pem) = server.key(&other).await;
         let node = server.register(&other.org, &other_pem, IP).await.json()["data"]["id"].clone();
         let others = [other.org.clone(), other_key, node.as_str().expect("an id").to_owned(), other.user.clone()];
-        let (_, pem) = server.mint(&owner).await;
+        let (_, pem) = server.key(&owner).await;
         let person = sessions::person(&server, &owner.org, Role::User).await;
         let project = server.project(&owner, "a").await;
         let project_key = server.api_key(&owner, Role::Administrator, &[&project]).await;
@@ -159,7 +159,7 @@ impl Scene {
         server.pass(1_000);
         let node = format!("/organization/{}/node/{IP}", owner.org);
         if server.register(&owner.org, &self.pem, IP).await.status != StatusCode::OK {
-            (_, self.pem) = server.mint(owner).await;
+            (_, self.pem) = server.key(owner).await;
             server.call_as(owner, Method::POST, &format!("{node}/activate"), None).await;
             assert_eq!(server.register(&owner.org, &self.pem, IP).await.status, StatusCode::OK);
         }
@@ -174,7 +174,7 @@ impl Scene {
     /// The organization key that an operation acts on, and its body.
     async fn key(&self, operation: &str) -> (String, Option<Value>) {
         let keys = format!("/organization/{}/key", self.owner.org);
-        let fresh = async || self.server.mint(&self.owner).await.0;
+        let fresh = async || self.server.key(&self.owner).await.0;
         let deleted = async |key: String| {
             self.server.call_as(&self.owner, Method::DELETE, &format!("{keys}/{key}"), None).await;
             key

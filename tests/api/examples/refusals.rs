@@ -69,13 +69,13 @@ pub async fn worn_out() -> [(&'static str, &'static str, Answer); 3] {
     let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
     let owner = server.owner_of("acme").await;
     let keys = format!("/organization/{}/key", owner.org);
-    let (first, _) = server.mint(&owner).await;
+    let (first, _) = server.key(&owner).await;
     let end = |time: &str| json!({ "retireAt": format!("2024-01-{time}.000Z") });
     let put =
         async |key: &str, body: Value| server.call_as(&owner, Method::PUT, &format!("{keys}/{key}"), Some(&body)).await;
     let restore = async |key: &str| server.call_as(&owner, Method::POST, &format!("{keys}/{key}/restore"), None).await;
     put(&first, end("31T10:30:00")).await;
-    let (second, _) = server.mint(&owner).await;
+    let (second, _) = server.key(&owner).await;
     let full = put(&second, end("30T10:30:00")).await;
     server.call_as(&owner, Method::DELETE, &format!("{keys}/{first}"), None).await;
     put(&second, end("30T10:30:00")).await;

@@ -10,7 +10,7 @@ use crate::harness::{BEGIN, Server};
 async fn the_end_is_announced_seven_days_and_one_day_before_and_when_it_comes() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     register_all(&server, &owner, &pem, 0..3).await;
     rotated(&server, &owner, &key, &json!({ "overlapSeconds": 10 * DAY / 1_000 })).await;
     let mut expected: Vec<(String, Value)> = Vec::new();
@@ -44,7 +44,7 @@ async fn the_end_is_announced_seven_days_and_one_day_before_and_when_it_comes() 
 async fn an_end_that_is_set_near_is_not_announced_at_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     rotated(&server, &owner, &key, &json!({})).await;
     keep_house(&server).await;
     assert_eq!(announced(&server, "org_key.retiring").await, [], "the rotation has just said so");

@@ -14,7 +14,7 @@ async fn put(server: &Server, owner: &Identity, key: &str, body: &Value) -> Answ
 async fn the_end_of_a_key_can_be_moved_taken_back_and_brought_about() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     register_all(&server, &owner, &pem, 0..1).await;
     let (next, _) = rotated(&server, &owner, &key, &json!({})).await;
 
@@ -56,7 +56,7 @@ async fn the_end_of_a_key_can_be_moved_taken_back_and_brought_about() {
 async fn changes_beyond_a_limit_are_refused() {
     let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
     let owner = server.owner_of("acme").await;
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     let year = 365 * DAY;
     for (body, problem) in [
         (json!({ "retireAt": moment(BEGIN + year + 1) }), "at most 365 days"),
@@ -72,7 +72,7 @@ async fn changes_beyond_a_limit_are_refused() {
         (404, "KEY_NOT_FOUND".to_owned())
     );
     assert_eq!(put(&server, &owner, &key, &json!({ "retireAt": moment(BEGIN + year) })).await.status, StatusCode::OK);
-    let (other, _) = server.mint(&owner).await;
+    let (other, _) = server.key(&owner).await;
     let refused = put(&server, &owner, &key, &json!({ "retireAt": null })).await;
     assert_eq!(refused.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));
     let refused = put(&server, &owner, &other, &json!({ "retireAt": moment(BEGIN + year) })).await;
@@ -89,7 +89,7 @@ async fn changes_beyond_a_limit_are_refused() {
 async fn a_key_id_that_is_misspelled_does_not_look_like_a_key_without_nodes() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     register_all(&server, &owner, &pem, 0..3).await;
     let nodes = async |query: &str| {
         let path = format!("/organization/{}/nodes?keyId={query}", owner.org);
@@ -97,7 +97,7 @@ async fn a_key_id_that_is_misspelled_does_not_look_like_a_key_without_nodes() {
     };
     let page = nodes(&format!("{key}&skip=1&take=1")).await.json();
     assert_eq!((&page["total"], &page["data"][0]["ip"]), (&json!(3), &json!(super::ip(1))));
-    let (others, _) = server.mint(&server.owner_of("other").await).await;
+    let (others, _) = server.key(&server.owner_of("other").await).await;
     for id in ["", "key-1", &key[..key.len() - 1], &others] {
         assert_eq!(nodes(id).await.refusal(), (404, "KEY_NOT_FOUND".to_owned()), "{id}");
     }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::{all, ip, keys_of, rotate};
 use crate::harness::{Answer, Identity, Server, registration};
+use crate::key_pairs::KeyPair;
 
 /// Runs openssl in a folder. Returns what it prints.
 fn openssl(folder: &TempDir, arguments: &str) -> Vec<u8> {
@@ -67,8 +68,8 @@ async fn a_key_of_each_size_registers_a_node_with_a_signature_by_openssl() {
 async fn a_key_is_rotated_to_one_that_was_generated_elsewhere() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (old, _) = server.mint(&owner).await;
-    let (_folder, private, public) = pair(3_072);
+    let (old, _) = server.key(&owner).await;
+    let KeyPair { private, public } = server.pair();
     let refused = rotate(&server, &owner, &old, &json!({ "publicKey": private })).await;
     assert_eq!(refused.refusal(), (400, "KEY_REFUSED".to_owned()));
     // PEM has no place for what a rotation says, and there is no private key to return.
@@ -78,7 +79,7 @@ async fn a_key_is_rotated_to_one_that_was_generated_elsewhere() {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let data = answer.json()["data"].clone();
     assert_eq!((data.get("privateKey"), &data["publicKey"]), (None, &json!(public)));
-    assert_eq!(server.register(&owner.org, &private, &ip(1)).await.status, StatusCode::OK);
+    assert_eq!(server.register(&owner.org, private, &ip(1)).await.status, StatusCode::OK);
     let known = rotate(&server, &owner, data["id"].as_str().expect("an id"), &body).await;
     assert_eq!(known.refusal(), (409, "KEY_KNOWN".to_owned()));
 }
@@ -127,10 +128,10 @@ async fn keys_of_another_form_are_refused_and_not_repeated() {
 async fn a_key_that_is_known_in_another_state_is_named() {
     let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
     let owner = server.owner_of("acme").await;
-    let (_folder, _, public) = pair(2_048);
+    let public = &server.pair().public;
     let body = json!({ "publicKey": public });
     let key = import(&server, &owner, &body).await.json()["data"]["id"].as_str().expect("an id").to_owned();
-    let (_folder, _, other) = pair(2_048);
+    let other = &server.pair().public;
     let full = import(&server, &owner, &json!({ "publicKey": other })).await;
     assert_eq!(full.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));
     server.call_as(&owner, Method::DELETE, &keys_of(&owner, &format!("/{key}")), None).await;

@@ -30,7 +30,7 @@ async fn a_successor_takes_the_place_of_its_predecessor() {
     let owner = server.owner_of("acme").await;
     let mut keys = Vec::new();
     for _ in 0..5 {
-        keys.push(server.mint(&owner).await.0);
+        keys.push(server.key(&owner).await.0);
     }
     let create = async || server.call_as(&owner, Method::POST, &keys_of(&owner, ""), None).await;
     assert_eq!(create().await.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));
@@ -54,7 +54,7 @@ async fn a_successor_takes_the_place_of_its_predecessor() {
 async fn few_retired_and_deleted_keys_are_kept_the_oldest_give_way() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (mut key, mut pem) = server.mint(&owner).await;
+    let (mut key, mut pem) = server.key(&owner).await;
     register_all(&server, &owner, &pem, 0..1).await;
     let mut old = Vec::new();
     for _ in 0..10 {
@@ -100,7 +100,7 @@ async fn one_of_many_concurrent_rotations_of_a_key_succeeds() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     for _ in 0..5 {
-        let (key, _) = server.mint(&owner).await;
+        let (key, _) = server.key(&owner).await;
         let calls: Vec<_> = (0..8)
             .map(|_| {
                 let (server, owner, key) = (Arc::clone(&server), owner.clone(), key.clone());

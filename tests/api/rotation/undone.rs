@@ -25,7 +25,7 @@ async fn impact(server: &Server, owner: &Identity, query: &str) -> Value {
 async fn a_deletion_can_be_undone_for_a_day() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (key, pem) = server.mint(&owner).await;
+    let (key, pem) = server.key(&owner).await;
     register_all(&server, &owner, &pem, 0..2).await;
     assert_eq!(restore(&server, &owner, &key).await.refusal(), (400, "KEY_NOT_DELETED".to_owned()));
     assert_eq!(restore(&server, &owner, "key-1").await.refusal(), (404, "KEY_NOT_FOUND".to_owned()));
@@ -63,9 +63,9 @@ async fn a_deletion_can_be_undone_for_a_day() {
 async fn a_restored_key_needs_room_and_its_end_has_not_moved() {
     let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
     let owner = server.owner_of("acme").await;
-    let (first, _) = server.mint(&owner).await;
+    let (first, _) = server.key(&owner).await;
     delete(&server, &owner, &first).await;
-    let (second, _) = server.mint(&owner).await;
+    let (second, _) = server.key(&owner).await;
     assert_eq!(restore(&server, &owner, &first).await.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));
     let (third, _) = rotated(&server, &owner, &second, &json!({ "overlapSeconds": 3_600 })).await;
     delete(&server, &owner, &second).await;
@@ -80,7 +80,7 @@ async fn a_restored_key_needs_room_and_its_end_has_not_moved() {
 async fn without_time_to_undo_a_deleted_key_is_gone_at_once() {
     let server = Server::with(|flags| flags.with("key_undo", "0")).await;
     let owner = server.owner_of("acme").await;
-    let (key, _) = server.mint(&owner).await;
+    let (key, _) = server.key(&owner).await;
     delete(&server, &owner, &key).await;
     assert_eq!(all(&server, &owner).await.len(), 0);
     assert_eq!(restore(&server, &owner, &key).await.refusal(), (404, "KEY_NOT_FOUND".to_owned()));
@@ -92,11 +92,11 @@ async fn without_time_to_undo_a_deleted_key_is_gone_at_once() {
 async fn a_key_whose_successor_is_deleted_does_not_end_unused_and_can_be_rotated_again() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (old, old_pem) = server.mint(&owner).await;
+    let (old, old_pem) = server.key(&owner).await;
     register_all(&server, &owner, &old_pem, 0..1).await;
     let (new, _) = rotated(&server, &owner, &old, &json!({})).await;
     delete(&server, &owner, &new).await;
-    let (other, pem) = server.mint(&owner).await;
+    let (other, pem) = server.key(&owner).await;
     server.pass(1_000);
     register_all(&server, &owner, &pem, 0..1).await;
     assert_eq!(state(&server, &owner, &old).await.0, "retiring");
@@ -111,8 +111,8 @@ async fn a_key_whose_successor_is_deleted_does_not_end_unused_and_can_be_rotated
 async fn the_preview_says_which_nodes_a_deletion_concerns_and_deletes_nothing() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
-    let (first, first_pem) = server.mint(&owner).await;
-    let (second, second_pem) = server.mint(&owner).await;
+    let (first, first_pem) = server.key(&owner).await;
+    let (second, second_pem) = server.key(&owner).await;
     register_all(&server, &owner, &first_pem, 0..25).await;
     server.pass(DAY + 1);
     register_all(&server, &owner, &first_pem, 24..25).await;

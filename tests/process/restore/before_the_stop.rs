@@ -128,7 +128,7 @@ fn no_log_of_the_replaced_database_stays_beside_the_restored_one() {
         let Site { home, owner, .. } = site();
         let in_the_backup = entries(&home, "copy.db");
         let server = home.start();
-        server.mint(&owner);
+        server.key(&owner);
         server.kill();
         let log = fs::read(home.path("orgkeys.db-wal")).expect("a log");
         assert!(!log.is_empty());
