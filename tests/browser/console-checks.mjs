@@ -115,9 +115,7 @@ const CHECKS = {
         const other = await it.page.context().newPage();
         await other.goto(`${it.url}/console/`);
         await other.locator(".rail").waitFor();
-        await it.hands.press(it.page.getByLabel("Your account").first());
-        await it.press("button", "Sign out");
-        await it.heading("Sign in");
+        await it.signOut();
         await other.getByRole("heading", { name: "Sign in" }).waitFor();
     },
     "the shortcuts search, go to screens, and list themselves": async (it) => {

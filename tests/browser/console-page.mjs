@@ -33,6 +33,12 @@ export class Console {
         await this.page.locator(".rail").waitFor();
     }
 
+    async signOut() {
+        await this.hands.press(this.page.getByLabel("Your account").first());
+        await this.press("button", "Sign out");
+        await this.heading("Sign in");
+    }
+
     /** Looks at the screen as it is now: a picture, its sizes, and what axe finds. */
     async look(what, { loading = false } = {}) {
         if (!this.looks) return;

@@ -87,14 +87,12 @@ async function overTls(browser) {
     assert.match(url, /^https:/);
     const context = await open(browser);
     const it = await tab(context, url, "tls");
-    it.pictures = false;
+    it.looks = false;
     const seen = await watch(context, url);
     try {
         await setUp(it, byName(link));
         assert.deepEqual(await cookieOf(it), { secure: true, httpOnly: true, sameSite: "Strict" });
-        await it.press("button", "Your account");
-        await it.press("button", "Sign out");
-        await it.heading("Sign in");
+        await it.signOut();
         assert.deepEqual(await context.cookies(), [], "the cookie has gone with the session");
         await it.signIn("owner@localhost");
         assert.deepEqual(await cookieOf(it), { secure: true, httpOnly: true, sameSite: "Strict" });
@@ -120,9 +118,7 @@ async function besideAnother(browser) {
         }
         for (const it of tabs) await signedIn(it);
         const [left, stays] = tabs;
-        await left.press("button", "Your account");
-        await left.press("button", "Sign out");
-        await left.heading("Sign in");
+        await left.signOut();
         await signedIn(stays);
     } finally {
         await context.close();
@@ -135,14 +131,14 @@ async function signedIn(it) {
     await it.page.reload();
     await it.page.locator("main h1").waitFor();
     assert.notEqual(await it.page.locator("main h1").innerText(), "Sign in", `${it.url} has signed somebody out`);
-    await it.heading("Overview");
+    await it.page.locator(".rail").waitFor();
 }
 
 async function inTwoTabs(browser) {
     let world = await inhabited();
     const context = await open(browser);
     const tabs = [await tab(context, world.url, "first"), await tab(context, world.url, "second")];
-    const session = async () => (await world.api("GET", "/token")).data.find(({ current }) => !current);
+    const session = async () => (await world.api("GET", "/token")).tokens.find(({ type }) => type === "session");
     // The server must not be running while its database is changed.
     const endAt = async (end) => {
         await world.stop({ keep: true });
@@ -156,7 +152,7 @@ async function inTwoTabs(browser) {
     try {
         await tabs[0].signIn(OWNER);
         await tabs[1].page.goto(`${world.url}/console/`);
-        await tabs[1].heading("Overview");
+        await tabs[1].page.locator(".rail").waitFor();
 
         // Before the end: whoever goes on using it moves it.
         await endAt(Date.now() + 60_000);

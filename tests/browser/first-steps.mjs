@@ -2,6 +2,7 @@
 // signed in on the overview.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { openSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Console } from "./console-page.mjs";
 import { setUp } from "./console-story.mjs";
@@ -13,8 +14,10 @@ const { START, START_IN, START_PATH } = process.env;
 /** How long the server may take to print the link, in milliseconds. */
 const PATIENCE = 60_000;
 
+const LOG = "first-steps.log";
+
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("START") && !name.startsWith("npm_")));
-const server = spawn("sh", ["-c", `exec ${START}`], { cwd: START_IN, env: { ...env, PATH: START_PATH }, stdio: ["ignore", "pipe", "inherit"] });
+const server = spawn("sh", ["-c", `exec ${START}`], { cwd: START_IN, env: { ...env, PATH: START_PATH }, stdio: ["ignore", "pipe", openSync(LOG, "w")] });
 const ended = new Promise((done) => server.once("exit", done));
 const late = setTimeout(() => server.kill(), PATIENCE);
 let link = null;
@@ -24,7 +27,7 @@ for await (const line of createInterface({ input: server.stdout })) {
 }
 clearTimeout(late);
 try {
-    assert.ok(link, `the server printed no link within ${PATIENCE / 1000} s`);
+    assert.ok(link, `the server printed no link within ${PATIENCE / 1000} s: ${readFileSync(LOG, "utf8")}`);
     const browser = await browse();
     try {
         const url = new URL(link).origin;
