@@ -53,7 +53,7 @@ function nginxConfig(home, port, upstream, { cert, key }) {
         ["http://127.0.0.1:3000;", `http://${upstream}/;`],
     ]);
     const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((what) => `${what}_temp_path ${home}/${what};`);
-    return `daemon off; pid ${home}/pid; error_log stderr;\nevents { }\nhttp {\naccess_log off;\n${folders.join("\n")}\n${server}}\n`;
+    return `user root; daemon off; master_process off; pid ${home}/pid;\nevents { }\nhttp {\naccess_log off;\n${folders.join("\n")}\n${server}}\n`;
 }
 
 function caddyConfig(home, port, upstream, { cert, key }) {
