@@ -60,8 +60,10 @@ export function leave(): void {
 }
 
 session.onOtherTab(() => {
-    if (session.token() === null) leave();
-    else signedIn.set(true);
+    if (session.token() === null) return leave();
+    signedIn.set(true);
+    // Whoever has signed in again in another tab is not asked here, too.
+    if (question.value?.kind === "sign-in") question.value.answer(true);
 });
 
 // A page that comes back by Back must not show what a signed-out browser may not see.

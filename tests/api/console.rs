@@ -15,11 +15,10 @@ const FILES: [(&str, &str); 3] =
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 6] = [
     ("content-security-policy", CSP),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("cache-control", "no-cache"),
     ("vary", "Accept-Encoding"),
@@ -67,6 +66,19 @@ async fn each_file_has_its_headers_and_is_sent_compressed_on_request_and_again_o
             assert_eq!(answer.headers["etag"], tag, "{path}");
         }
         assert!(tags.insert(tag.to_owned()), "{path} has the ETag of another file");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_are_kept_apart_only_where_the_connection_is_encrypted() {
+    let proxied = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.1")).await;
+    let direct = Server::start().await;
+    for (server, proto, expected) in
+        [(&proxied, "https", Some("same-origin")), (&proxied, "http", None), (&direct, "https", None)]
+    {
+        let answer = get(server, "/console/", &[("x-forwarded-proto", proto)]).await;
+        let policy = answer.headers.get("cross-origin-opener-policy").map(|value| value.to_str().expect("text"));
+        assert_eq!((answer.status, policy), (StatusCode::OK, expected), "{proto}");
     }
 }
 

@@ -1,23 +1,8 @@
 // What must hold on the console when something goes wrong, and for people who may do less.
 import assert from "node:assert/strict";
-import { Console, PASSWORD } from "./console-page.mjs";
+import { Console, inhabited, OWNER, PASSWORD } from "./console-page.mjs";
 import { ROLES } from "./console-roles.mjs";
 import { Mouse } from "./hands.mjs";
-import { serve } from "./world.mjs";
-
-const OWNER = "ada@example.org";
-
-/** Calls of the owner, by the token of the first start. */
-async function owner(url, token) {
-    const api = async (method, path, body) => {
-        const headers = { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}) };
-        const response = await fetch(url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
-        assert.ok(response.ok, `${method} ${path}: ${response.status}`);
-        return response.json();
-    };
-    const { data: me } = await api("GET", "/user/profile");
-    return { api, me, org: me.orgId };
-}
 
 /** Signs in on a page of its own. */
 async function signIn(browser, url, email, options = {}) {
@@ -25,12 +10,7 @@ async function signIn(browser, url, email, options = {}) {
     const page = await context.newPage();
     page.setDefaultTimeout(60_000);
     const it = new Console({ page, hands: new Mouse(), name: "check", url, amiss: [], pictures: false });
-    await page.goto(`${url}/console/`);
-    await it.write("E-mail", email);
-    await it.write("Password", PASSWORD);
-    await it.press("button", "Sign in");
-    await page.locator("main h1").waitFor();
-    await page.locator(".rail").waitFor();
+    await it.signIn(email);
     return it;
 }
 
@@ -135,9 +115,7 @@ const CHECKS = {
         const other = await it.page.context().newPage();
         await other.goto(`${it.url}/console/`);
         await other.locator(".rail").waitFor();
-        await it.hands.press(it.page.getByLabel("Your account").first());
-        await it.press("button", "Sign out");
-        await it.heading("Sign in");
+        await it.signOut();
         await other.getByRole("heading", { name: "Sign in" }).waitFor();
     },
     "the shortcuts search, go to screens, and list themselves": async (it) => {
@@ -225,9 +203,8 @@ async function roles(browser, url, { api, org }) {
 
 /** All of them, on one server. */
 export async function checks(browser) {
-    const { url, token, stop } = await serve({ flags: ["--bootstrap-email", OWNER] });
-    const world = await owner(url, token);
-    await world.api("PUT", `/user/${world.me.id}`, { name: "Ada", lastName: "Example", password: PASSWORD });
+    const world = await inhabited();
+    const { url, stop } = world;
     try {
         for (const [name, check] of Object.entries(CHECKS)) {
             const it = await signIn(browser, url, OWNER);

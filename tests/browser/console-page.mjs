@@ -3,23 +3,45 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { sizes, violations } from "./looks.mjs";
+import { serve } from "./world.mjs";
 
 /** The secrets of the API, by their first letters, and private keys. */
 const SECRETS = /\b(?:ok[apirc]_[A-Za-z0-9]{20,}|whsec_[A-Za-z0-9+/=]{20,})|BEGIN (?:RSA )?PRIVATE KEY/;
 
-/** The owner's password in the stories. */
+/** The password of everybody in the stories. */
 export const PASSWORD = "a cat on 3 roofs";
+
+/** The owner of the servers that are set up before a browser comes. */
+export const OWNER = "ada@example.org";
 
 /** A page of the console, and the way in which it is used. */
 export class Console {
     #pictures = 0;
 
-    constructor({ page, hands, name, url, amiss, pictures = true }) {
-        Object.assign(this, { page, hands, name, url, amiss, pictures });
+    /** `server` is the server's own address, if the browser reaches it by another one. */
+    constructor({ page, hands, name, url, server = url, amiss = [], pictures = true, looks = true }) {
+        Object.assign(this, { page, hands, name, url, server, amiss, pictures, looks });
+    }
+
+    /** Signs in on the page that the browser's address leads to. */
+    async signIn(email) {
+        await this.page.goto(`${this.url}/console/`);
+        await this.write("E-mail", email);
+        await this.write("Password", PASSWORD);
+        await this.press("button", "Sign in");
+        await this.page.locator("main h1").waitFor();
+        await this.page.locator(".rail").waitFor();
+    }
+
+    async signOut() {
+        await this.hands.press(this.page.getByLabel("Your account").first());
+        await this.press("button", "Sign out");
+        await this.heading("Sign in");
     }
 
     /** Looks at the screen as it is now: a picture, its sizes, and what axe finds. */
     async look(what, { loading = false } = {}) {
+        if (!this.looks) return;
         if (!loading) await this.settled();
         if (this.pictures) await this.page.screenshot({ path: `console-${this.name}-${String(++this.#pictures).padStart(2, "0")}-${what}.png` });
         const found = [...(await sizes(this.page)), ...(await violations(this.page))];
@@ -143,6 +165,20 @@ export class Console {
         }
         return found;
     }
+}
+
+/** A server whose owner has a password, and the owner's calls. */
+export async function inhabited() {
+    const world = await serve({ flags: ["--bootstrap-email", OWNER] });
+    const api = async (method, path, body) => {
+        const headers = { Authorization: `Bearer ${world.token}`, ...(body ? { "Content-Type": "application/json" } : {}) };
+        const response = await fetch(world.url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+        assert.ok(response.ok, `${method} ${path}: ${response.status}`);
+        return response.json();
+    };
+    const { data: me } = await api("GET", "/user/profile");
+    await api("PUT", `/user/${me.id}`, { name: "Ada", lastName: "Example", password: PASSWORD });
+    return { ...world, api, org: me.orgId };
 }
 
 /** Registers a node as a machine would, with openssl. */

@@ -40,7 +40,7 @@ export async function keysAndNodes(it, org) {
     await it.open("Nodes");
     await it.page.getByText("No nodes yet").waitFor();
     await it.look("no-nodes");
-    await register(it.url, org, old, "203.0.113.7");
+    await register(it.server, org, old, "203.0.113.7");
     await it.open("Keys");
     await it.open("Nodes");
     await it.row("203.0.113.7").waitFor();
@@ -58,7 +58,7 @@ export async function keysAndNodes(it, org) {
     await it.page.getByText("0 of 1 nodes moved").waitFor();
     await it.page.getByText("cannot be deleted yet").waitFor();
     await it.look("rotation");
-    await register(it.url, org, young, "203.0.113.7");
+    await register(it.server, org, young, "203.0.113.7");
     await it.page.getByText("1 of 1 nodes moved").waitFor();
     await it.look("rotation-done");
     await it.press("button", "Delete old key");
@@ -107,7 +107,7 @@ export async function apiKeys(it, org) {
     const first = await it.copied("api-key");
     await it.row("billing-export").waitFor();
     await it.look("api-keys");
-    const used = await fetch(`${it.url}/organization/${org}/nodes`, { headers: { "x-api-key": first } });
+    const used = await fetch(`${it.server}/organization/${org}/nodes`, { headers: { "x-api-key": first } });
     assert.equal(used.status, 200);
 
     await it.menu("billing-export", "Rotate");

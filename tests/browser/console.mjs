@@ -1,10 +1,12 @@
-// The console in Chromium: one story by mouse, in the dark, by keyboard, on a phone and at 320 px; then what must hold
-// when something goes wrong.
+// The console in Chromium: one story by mouse, in the dark, by keyboard, on a phone, at 320 px and behind two proxies; then
+// what must hold however the browser reaches the server, and when something goes wrong.
 import assert from "node:assert/strict";
 import { Keyboard, Mouse, Thumb } from "./hands.mjs";
 import { checks } from "./console-checks.mjs";
 import { Console } from "./console-page.mjs";
+import { reach } from "./console-reach.mjs";
 import { account, apiKeys, audit, keysAndNodes, people, setUp, webhooks } from "./console-story.mjs";
+import { proxy } from "./fronts.mjs";
 import { browse, serve, watch } from "./world.mjs";
 
 const DESK = { viewport: { width: 1280, height: 900 } };
@@ -14,29 +16,35 @@ const TELLINGS = [
     { name: "keyboard", hands: Keyboard, screen: { ...DESK, reducedMotion: "reduce" } },
     { name: "phone", hands: Thumb, screen: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true } },
     { name: "narrow", hands: Mouse, screen: { viewport: { width: 320, height: 700 } } },
+    // The screens look the same as without a proxy.
+    { name: "nginx", hands: Mouse, screen: DESK, behind: "nginx", looks: false },
+    { name: "caddy", hands: Mouse, screen: DESK, behind: "caddy", looks: false },
 ];
 
 /** What may be answered without anything being wrong: a request that the page gave up, or one about what was just deleted. */
 const EXPECTED = /net::ERR_ABORTED|^404: .*(\/webhooks\/|\/nodes\?keyId=|\/impact\?key=)/;
 
-async function tell(browser, { name, hands: Hands, screen }) {
-    const { url, link, log, stop } = await serve({ link: true, flags: ["--webhook-allow", "127.0.0.0/8"] });
+async function tell(browser, { name, hands: Hands, screen, behind, looks }) {
+    const trust = behind ? ["--trusted-proxy", "127.0.0.1"] : [];
+    const { url: server, link, log, stop } = await serve({ link: true, flags: ["--webhook-allow", "127.0.0.0/8", ...trust] });
+    const front = behind ? await proxy(behind, server) : { url: server, stop: () => undefined };
+    const { url } = front;
     const contexts = [];
     const amiss = [];
     const visit = async (who = "") => {
-        const context = await browser.newContext({ ...screen, acceptDownloads: true });
+        const context = await browser.newContext({ ...screen, acceptDownloads: true, ignoreHTTPSErrors: Boolean(behind) });
         contexts.push(context);
         const seen = await watch(context, url);
         const page = await context.newPage();
         page.setDefaultTimeout(60_000);
-        const it = new Console({ page, hands: new Hands(page), name: who ? `${name}-${who}` : name, url, amiss });
+        const it = new Console({ page, hands: new Hands(page), name: who ? `${name}-${who}` : name, url, server, amiss, looks });
         it.seen = seen;
         return it;
     };
     const since = Date.now();
     const it = await visit();
     try {
-        await setUp(it, link);
+        await setUp(it, link.replace(server, url));
         const org = await it.page.evaluate(async () => {
             const [, token] = Object.entries({ ...localStorage }).find(([key]) => key.endsWith("session"));
             const response = await fetch("../user/profile", { headers: { Authorization: `Bearer ${token}` } });
@@ -57,16 +65,18 @@ async function tell(browser, { name, hands: Hands, screen }) {
         throw new Error(`console, ${name} failed: ${[...new Set([...amiss, ...it.seen])].join("; ")}`, { cause: error });
     } finally {
         for (const context of contexts) await context.close();
+        await front.stop();
         await stop();
     }
 }
 
-const known = [...TELLINGS.map(({ name }) => name), "checks"];
+const known = [...TELLINGS.map(({ name }) => name), "reach", "checks"];
 const wanted = process.argv.slice(2);
 for (const name of wanted) assert.ok(known.includes(name), `there is no story named ${name}: ${known}`);
 const browser = await browse();
 try {
     for (const telling of TELLINGS) if (!wanted.length || wanted.includes(telling.name)) await tell(browser, telling);
+    if (!wanted.length || wanted.includes("reach")) await reach(browser);
     if (!wanted.length || wanted.includes("checks")) await checks(browser);
 } finally {
     await browser.close();

@@ -8,26 +8,29 @@ import { chromium } from "playwright-core";
 
 const { PROGRAM, CHROMIUM, NO_NAMES } = process.env;
 
-/** A fresh server, and its owner's token. With `link`, nobody has a token yet, and its first start prints a link instead. */
-export async function serve({ link = false, flags = [] } = {}) {
-    const home = mkdtempSync(join(tmpdir(), "orgkeys-"));
+/** This machine by a name, as others on a network see it. Only the browser knows it. */
+export const NAME = "keys.test";
+
+/** A server, and its owner's token. With `link`, nobody has a token yet, and its first start prints a link instead. The
+ *  database is in a new folder, or in `home`, at which another one has stopped. */
+export async function serve({ link = false, flags = [], listen = "127.0.0.1:0", home = mkdtempSync(join(tmpdir(), "orgkeys-")) } = {}) {
     const token = link ? null : execFileSync(PROGRAM, ["token", "generate"], { encoding: "utf8" }).trim();
-    const child = spawn(PROGRAM, ["serve", "--database", join(home, "orgkeys.db"), "--listen", "127.0.0.1:0", ...flags], {
+    const child = spawn(PROGRAM, ["serve", "--database", join(home, "orgkeys.db"), "--listen", listen, ...flags], {
         env: { ...process.env, ...(token ? { ORGKEYS_BOOTSTRAP_TOKEN: token } : {}) },
-        stdio: ["ignore", "pipe", openSync(join(home, "log"), "w")],
+        stdio: ["ignore", "pipe", openSync(join(home, "log"), "a")],
     });
     const exited = new Promise((done) => child.once("exit", done));
-    const stop = async () => {
+    const stop = async ({ keep = false } = {}) => {
         child.kill();
         await exited;
-        rmSync(home, { recursive: true });
+        if (!keep) rmSync(home, { recursive: true });
     };
     let url = null;
     let open = null;
     for await (const line of createInterface({ input: child.stdout })) {
         url ??= line.match(/^listening on (\S+)/)?.[1] ?? null;
         open ??= line.match(/(http\S+#setup=oki_\S+)/)?.[1] ?? null;
-        if (url && (open || !link)) return { url, token, link: open, log: () => readFileSync(join(home, "log"), "utf8"), stop };
+        if (url && (open || !link)) return { url, token, link: open, home, log: () => readFileSync(join(home, "log"), "utf8"), stop };
     }
     throw new Error(`the server did not start: ${readFileSync(join(home, "log"), "utf8")}`);
 }
@@ -36,8 +39,8 @@ export async function serve({ link = false, flags = [] } = {}) {
 export async function browse() {
     const near = Object.keys(networkInterfaces()).join() === "lo";
     if (!near && !NO_NAMES) throw new Error("this machine's network can be reached from here");
-    const names = NO_NAMES ? ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"] : [];
-    return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", ...names] });
+    const names = `--host-resolver-rules=MAP ${NAME} 127.0.0.1${NO_NAMES ? ", MAP * ~NOTFOUND, EXCLUDE 127.0.0.1" : ""}`;
+    return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", names] });
 }
 
 /** Collects everything that must not happen on a page. */

@@ -6,6 +6,7 @@ use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{Request, Response, Route, get, handler};
 
 use super::asset::{Asset, CSS, HTML, SCRIPT, built};
+use super::web_cookie::is_encrypted;
 
 /// Only the server's own files may run, and scripts cannot create HTML from text.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -16,13 +17,16 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geol
     magnetometer=(), microphone=(), payment=(), usb=()";
 
 /// The headers of each file.
-const HEADERS: [(HeaderName, &str); 5] = [
+const HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, CSP),
     (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), PERMISSIONS),
 ];
+
+/// Keeps pages of others that open the console away from its window. Only for encrypted connections: in the clear,
+/// browsers ignore it and complain.
+const OPENER_POLICY: (HeaderName, &str) = (HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
 
 /// The page, its script and its style, by name.
 static FILES: LazyLock<[(&str, Asset); 3]> = LazyLock::new(|| {
@@ -51,7 +55,7 @@ fn file(request: &Request) -> poem::Result<Response> {
     let name = request.raw_path_param("name").unwrap_or_default();
     let (_, asset) = FILES.iter().find(|(known, _)| *known == name).ok_or(poem::error::NotFoundError)?;
     let mut response = asset.answer(request);
-    for (name, value) in HEADERS {
+    for (name, value) in HEADERS.into_iter().chain(is_encrypted(request).then_some(OPENER_POLICY)) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     Ok(response)

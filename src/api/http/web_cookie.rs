@@ -64,7 +64,8 @@ fn line(request: &Request, value: &str, seconds: u64) -> String {
 }
 
 /// Returns whether the browser's connection is encrypted: by this server, or by a proxy that is trusted to say so.
-fn is_encrypted(request: &Request) -> bool {
+#[must_use]
+pub fn is_encrypted(request: &Request) -> bool {
     *request.scheme() == Scheme::HTTPS
         || forwarded(request, &FORWARDED_PROTO).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
