@@ -3,7 +3,7 @@ import { api, type Schema } from "./api/client";
 import { justChanged } from "./api/transport";
 import { Cell } from "./cell";
 import { changed } from "./load";
-import { me } from "./me";
+import { lookAtRole, me } from "./me";
 
 /** An event of the stream. */
 export type LiveEvent = Schema["SystemEvent"];
@@ -50,6 +50,7 @@ function refreshSoon(names: readonly string[]): void {
 
 function heard(event: LiveEvent): void {
     latest.set(event);
+    if (event.context === "user" && event.contextId === me.value?.id) void lookAtRole().catch(() => undefined);
     // Nodes register all the time. That one of them did again changes nothing but its last contact.
     if (event.context === "flashbacknode" && event.event === "updated" && !location.hash.startsWith("#/keys/")) return;
     if (event.userId !== me.value?.id || !justChanged()) refreshSoon(["latest", ...(LOADS[event.context] ?? [])]);
