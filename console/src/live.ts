@@ -50,7 +50,6 @@ function refreshSoon(names: readonly string[]): void {
 
 function heard(event: LiveEvent): void {
     latest.set(event);
-    if (event.context === "user" && event.contextId === me.value?.id) void lookAtRole().catch(() => undefined);
     // Nodes register all the time. That one of them did again changes nothing but its last contact.
     if (event.context === "flashbacknode" && event.event === "updated" && !location.hash.startsWith("#/keys/")) return;
     if (event.userId !== me.value?.id || !justChanged()) refreshSoon(["latest", ...(LOADS[event.context] ?? [])]);
@@ -73,7 +72,11 @@ async function follow(signal: AbortSignal): Promise<void> {
                 failures = 0;
                 for await (const message of messages(response.body)) {
                     if (message.id) after = message.id;
-                    if (message.event === "end") break;
+                    if (message.event === "end") {
+                        // Among the reasons is that the person's role has changed.
+                        void lookAtRole().catch(() => undefined);
+                        break;
+                    }
                     if (message.data) heard(JSON.parse(message.data) as LiveEvent);
                 }
             }

@@ -2,10 +2,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { sizes, violations } from "./looks.mjs";
+import { moves, sizes, violations } from "./looks.mjs";
 
 /** The secrets of the API, by their first letters, and private keys. */
-const SECRETS = /\b(?:ok[apirc]_[A-Za-z0-9]{20,}|whsec_[A-Za-z0-9+/=]{20,})|BEGIN (?:RSA )?PRIVATE KEY/;
+export const SECRETS = /\b(?:ok[apirwc]_[A-Za-z0-9]{20,}|whsec_[A-Za-z0-9+/=]{20,})|BEGIN (?:RSA )?PRIVATE KEY/;
+
+/** What the session's own half looks like, and where it is. */
+const OWN = /^orgkeys:\S+:session=okw_[A-Za-z0-9]+$/;
 
 /** The owner's password in the stories. */
 export const PASSWORD = "a cat on 3 roofs";
@@ -14,15 +17,21 @@ export const PASSWORD = "a cat on 3 roofs";
 export class Console {
     #pictures = 0;
 
-    constructor({ page, hands, name, url, amiss, pictures = true }) {
-        Object.assign(this, { page, hands, name, url, amiss, pictures });
+    constructor({ page, hands, name, url, amiss, pictures = true, schemes = [] }) {
+        Object.assign(this, { page, hands, name, url, amiss, pictures, schemes });
     }
 
-    /** Looks at the screen as it is now: a picture, its sizes, and what axe finds. */
+    /** Looks at the screen as it is now: a picture, its sizes, what moves, and what axe finds, in light and dark if `schemes` says so. */
     async look(what, { loading = false } = {}) {
         if (!loading) await this.settled();
         if (this.pictures) await this.page.screenshot({ path: `console-${this.name}-${String(++this.#pictures).padStart(2, "0")}-${what}.png` });
-        const found = [...(await sizes(this.page)), ...(await violations(this.page))];
+        const found = [...(await sizes(this.page)), ...(await moves(this.page))];
+        if (this.schemes.length === 0) found.push(...(await violations(this.page)));
+        for (const colorScheme of this.schemes) {
+            await this.page.emulateMedia({ colorScheme });
+            if (!loading) await this.settled();
+            found.push(...(await violations(this.page)).map((each) => `${colorScheme}: ${each}`));
+        }
         this.amiss.push(...found.map((each) => `${what}: ${each}`));
     }
 
@@ -129,16 +138,25 @@ export class Console {
 
     /** Everything that the browser keeps: nothing of it may be a secret, but for the session's own half. */
     async leftovers() {
-        const kept = await this.page.evaluate(() => ({
+        const kept = await this.page.evaluate(async () => ({
             local: Object.entries({ ...localStorage }).map((entry) => entry.join("=")),
             session: Object.entries({ ...sessionStorage }),
             url: location.href,
             page: document.documentElement.outerHTML,
             fields: [...document.querySelectorAll("input, textarea")].map(({ value }) => value).join("\n"),
+            databases: (await indexedDB.databases()).length,
         }));
+        const browser = await this.page.context().newCDPSession(this.page);
+        const { entries } = await browser.send("Page.getNavigationHistory");
+        await browser.detach();
+        const history = entries.map(({ url, userTypedURL, title }) => [url, userTypedURL, title].join(" ")).join("\n");
         const found = [];
         if (kept.session.length > 0) found.push("something is in sessionStorage");
-        for (const [where, text] of [["localStorage", kept.local.join("\n")], ["the URL", kept.url], ["the page", kept.page], ["a field", kept.fields]]) {
+        if (kept.databases > 0) found.push("something is in IndexedDB");
+        const local = kept.local.filter((entry) => !OWN.test(entry));
+        if (kept.local.length - local.length > 1) found.push("localStorage has more than one session");
+        const places = { localStorage: local.join("\n"), history, "the URL": kept.url, "the page": kept.page, "a field": kept.fields };
+        for (const [where, text] of Object.entries(places)) {
             if (SECRETS.test(text)) found.push(`a secret is left in ${where}: ${SECRETS.exec(text)[0].slice(0, 12)}`);
         }
         return found;

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { Keyboard, Mouse, Thumb } from "./hands.mjs";
 import { checks } from "./console-checks.mjs";
+import { size } from "./console-size.mjs";
 import { Console } from "./console-page.mjs";
 import { account, apiKeys, audit, keysAndNodes, people, setUp, webhooks } from "./console-story.mjs";
-import { browse, serve, watch } from "./world.mjs";
+import { browse, profile, serve, watch } from "./world.mjs";
 
 const DESK = { viewport: { width: 1280, height: 900 } };
 const TELLINGS = [
@@ -24,7 +25,7 @@ async function tell(browser, { name, hands: Hands, screen }) {
     const contexts = [];
     const amiss = [];
     const visit = async (who = "") => {
-        const context = await browser.newContext({ ...screen, acceptDownloads: true });
+        const context = await profile(browser, screen);
         contexts.push(context);
         const seen = await watch(context, url);
         const page = await context.newPage();
@@ -61,13 +62,14 @@ async function tell(browser, { name, hands: Hands, screen }) {
     }
 }
 
-const known = [...TELLINGS.map(({ name }) => name), "checks"];
+const OTHERS = { checks, size };
+const known = [...TELLINGS.map(({ name }) => name), ...Object.keys(OTHERS)];
 const wanted = process.argv.slice(2);
 for (const name of wanted) assert.ok(known.includes(name), `there is no story named ${name}: ${known}`);
 const browser = await browse();
 try {
     for (const telling of TELLINGS) if (!wanted.length || wanted.includes(telling.name)) await tell(browser, telling);
-    if (!wanted.length || wanted.includes("checks")) await checks(browser);
+    for (const [name, other] of Object.entries(OTHERS)) if (!wanted.length || wanted.includes(name)) await other(browser);
 } finally {
     await browser.close();
 }
