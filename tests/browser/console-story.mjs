@@ -225,8 +225,8 @@ export async function webhooks(it) {
     }
 }
 
-/** The rest of the screens, the session, and the end of it. */
-export async function account(it) {
+/** The rest of the screens, the sessions, and the end of them. `visit` opens another browser. */
+export async function account(it, visit) {
     await it.open("Organization");
     await it.look("organization");
     await it.open("Overview");
@@ -240,12 +240,27 @@ export async function account(it) {
     await it.heading("Not here");
     const left = await it.leftovers();
     assert.deepEqual(left, [], "what is left behind");
+
+    const elsewhere = await visit("elsewhere");
+    await elsewhere.page.goto(`${it.url}/console/`);
+    await elsewhere.write("E-mail", "owner@localhost");
+    await elsewhere.write("Password", PASSWORD);
+    await elsewhere.press("button", "Sign in");
+    await elsewhere.heading("Overview");
     await it.page.goto(`${it.url}/console/#/account`);
+    await it.page.reload();
     await it.heading("Your account");
+    await it.press("button", "Sign out everywhere else");
+    await it.page.getByText("You are signed out everywhere else").waitFor();
+    await elsewhere.page.evaluate(() => (location.hash = "#/projects"));
+    await elsewhere.page.getByRole("heading", { name: "Sign in again" }).waitFor();
     await it.hands.press(it.row("this one").getByRole("button"));
     await it.heading("Sign in");
     await it.page.goBack();
     await it.heading("Sign in");
+    await it.page.goBack();
+    await it.heading("Sign in");
+    assert.ok(!(await it.page.evaluate(() => document.documentElement.outerHTML)).includes("Example Research"), "Back shows nothing");
     await it.look("sign-in");
     assert.deepEqual(await it.page.evaluate(() => Object.keys(localStorage).filter((name) => name.endsWith("session"))), []);
 }

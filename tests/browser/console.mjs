@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Keyboard, Mouse, Thumb } from "./hands.mjs";
 import { checks } from "./console-checks.mjs";
 import { size } from "./console-size.mjs";
-import { Console } from "./console-page.mjs";
+import { Console, PASSWORD, SECRETS } from "./console-page.mjs";
 import { account, apiKeys, audit, keysAndNodes, people, setUp, webhooks } from "./console-story.mjs";
 import { browse, profile, serve, watch } from "./world.mjs";
 
@@ -48,10 +48,12 @@ async function tell(browser, { name, hands: Hands, screen }) {
         const hers = await people(it, visit);
         await audit(it, hers);
         await webhooks(it);
-        await account(it);
+        await account(it, visit);
         const seen = contexts.length && [...it.seen, ...hers.seen].filter((problem) => !EXPECTED.test(problem));
         assert.deepEqual([...new Set([...amiss, ...seen])], [], "problems on the console");
-        assert.doesNotMatch(log(), /\bok[apirwc]_[A-Za-z0-9]{20,}/, "no secret is in the server's log");
+        assert.deepEqual(await hers.leftovers(), [], "what is left behind in the other browser");
+        assert.doesNotMatch(log(), SECRETS, "no secret is in the server's log");
+        assert.ok(!log().includes(PASSWORD), "no password is in the server's log");
         console.log(`console, ${name}: the story passed in ${Math.round((Date.now() - since) / 1000)} s`);
     } catch (error) {
         await it.page.screenshot({ path: `console-${name}-failed.png` });
