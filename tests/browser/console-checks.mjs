@@ -28,7 +28,12 @@ const CHECKS = {
     },
     "a double click makes one key": async (it, { api, org }) => {
         await newApiKey(it, "twice");
+        let sent = 0;
+        it.page.on("request", (request) => (sent += request.method() === "POST" && request.url().endsWith("/api-keys")));
+        await it.look("new API key");
         await it.page.getByRole("button", { name: "Create API key" }).dblclick();
+        await it.dialog().waitFor();
+        assert.equal(sent, 1, "the form is sent once");
         await it.copied("twice");
         const { result } = await api("GET", `/api/organizations/${org}/api-keys`);
         assert.equal(result.filter(({ apiKeyName }) => apiKeyName === "twice").length, 1);

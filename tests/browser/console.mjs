@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { Keyboard, Mouse, Thumb } from "./hands.mjs";
 import { checks } from "./console-checks.mjs";
 import { size } from "./console-size.mjs";
+import { tour } from "./console-tour.mjs";
 import { Console, PASSWORD, SECRETS } from "./console-page.mjs";
 import { account, apiKeys, audit, keysAndNodes, people, setUp, webhooks } from "./console-story.mjs";
 import { browse, profile, serve, watch } from "./world.mjs";
@@ -64,7 +65,7 @@ async function tell(browser, { name, hands: Hands, screen }) {
     }
 }
 
-const OTHERS = { checks, size };
+const OTHERS = { checks, tour, size };
 const known = [...TELLINGS.map(({ name }) => name), ...Object.keys(OTHERS)];
 const wanted = process.argv.slice(2);
 for (const name of wanted) assert.ok(known.includes(name), `there is no story named ${name}: ${known}`);
