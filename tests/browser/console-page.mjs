@@ -97,6 +97,7 @@ export class Console {
         await this.page.keyboard.press("Escape");
         await this.page.keyboard.press("Escape");
         await this.page.mouse.click(4, 4);
+        assert.ok(await dialog.isVisible(), `the dialog of ${what} stays until its secret is stored`);
         await dialog.getByRole("button", { name: "I have stored it" }).evaluate((button) => button.click());
         assert.ok(await dialog.isVisible(), `the dialog of ${what} stays until its secret is stored`);
         return dialog.locator(".secret code").innerText();
