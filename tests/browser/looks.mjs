@@ -75,7 +75,7 @@ function tooSmall({ text, target }) {
     for (const it of document.querySelectorAll("button, select, input, textarea, summary, a[download], a.btn, nav a, .menu a")) {
         // A box to tick is pressed by its label, too.
         const { width, height } = (it.closest("label") ?? it).getBoundingClientRect();
-        const small = Math.min(width, height) < target;
+        const small = Math.min(width, height) < target && !it.closest('[aria-hidden="true"]');
         if (small && shows(it)) found.add(`${named(it)} is ${Math.round(width)} x ${Math.round(height)} px`);
     }
     return [...found];
