@@ -150,7 +150,7 @@ export class Console {
         const browser = await this.page.context().newCDPSession(this.page);
         const { entries } = await browser.send("Page.getNavigationHistory");
         await browser.detach();
-        const history = entries.map(({ url, userTypedURL, title }) => [url, userTypedURL, title].join(" ")).join("\n");
+        const history = entries.map(({ url, title }) => `${url} ${title}`).join("\n");
         const found = [];
         if (kept.session.length > 0) found.push("something is in sessionStorage");
         if (kept.databases > 0) found.push("something is in IndexedDB");
