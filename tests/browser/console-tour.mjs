@@ -45,9 +45,8 @@ const PLACES = ({ old, young, gone, key, grace, project, hook }) => [
 ];
 
 /** The dialogs that ask before something is deleted: the screen, and what is pressed on it. */
-const DIALOGS = ({ old, key, project, hook }) => [
+const DIALOGS = ({ key, project, hook }) => [
     ["keys", (it) => it.menu("young", "Delete")],
-    [`keys/${old}`, (it) => it.press("button", "Delete old key")],
     ["nodes", (it) => it.menu("203.0.113.7", "Delete")],
     [`api-keys/${key}`, (it) => it.press("button", "Delete")],
     ["people", (it) => it.menu("Grace Sample", "Delete")],

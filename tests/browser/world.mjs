@@ -75,6 +75,8 @@ export async function watch(context, origin) {
     context.on("console", (message) => {
         // An answer that says no is among the responses above, with its URL.
         if (message.text().startsWith("Failed to load resource")) return;
+        // Chromium's advice on forms, which it shows only to people who ask for it.
+        if (message.type() === "debug") return;
         problems.push(`console: ${message.text()}`);
     });
     return problems;
