@@ -47,7 +47,7 @@ const PLACES = ({ old, young, gone, key, grace, project, hook }) => [
 /** The dialogs that ask before something is deleted: the screen, and what is pressed on it. */
 const DIALOGS = ({ key, project, hook }) => [
     ["keys", (it) => it.menu("young", "Delete")],
-    ["nodes", (it) => it.menu("203.0.113.7", "Delete")],
+    ["nodes", (it) => it.menu("203.0.113.8", "Delete")],
     [`api-keys/${key}`, (it) => it.press("button", "Delete")],
     ["people", (it) => it.menu("Grace Sample", "Delete")],
     [`projects/${project}`, (it) => it.press("button", "Delete project")],
