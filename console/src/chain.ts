@@ -135,6 +135,7 @@ export async function verify(org: string, progress: (done: number, all: number) 
             if (entry.org !== org) return broken(entry.seq, "It belongs to another organization", org, entry.org);
             const hash = hashOf(entry.prevHash, entry);
             if (hash !== entry.hash) return broken(entry.seq, "Its content does not match its hash", entry.hash, hash);
+            if (entry.seq === head.seq && hash !== head.hash) return broken(entry.seq, "It is not the head that the server names", head.hash, hash);
             if (entry.seq === before?.to) {
                 if (entry.hash !== before.hash) return broken(entry.seq, "This browser saw another entry here before", before.hash, entry.hash);
                 continues = { seq: before.to, at: before.at };
@@ -152,7 +153,6 @@ export async function verify(org: string, progress: (done: number, all: number) 
         if (trim.seq !== from - 1 || trim.hash !== firstPrev) return broken(from, "It does not follow the entry that was removed last", trim.hash, firstPrev);
     }
     if (end.seq < head.seq) return broken(end.seq + 1, "Entries are missing at the end", String(head.seq), String(end.seq));
-    if (end.seq === head.seq && end.hash !== head.hash) return broken(end.seq, "It is not the head that the server names", head.hash, end.hash);
     if (before && before.to > end.seq) return broken(end.seq + 1, "This browser saw more entries before: the end of the log was cut off", String(before.to), String(end.seq));
     return done(null);
 }

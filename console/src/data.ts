@@ -2,8 +2,9 @@
 import { useMemo } from "preact/hooks";
 import { may, type Right } from "./access";
 import { api, call, type Schema } from "./api/client";
+import { storageFull } from "./api/transport";
 import { useCell } from "./cell";
-import { useLoad, type Loaded } from "./load";
+import { changed, useLoad, type Loaded } from "./load";
 import { me, mine } from "./me";
 
 export type Key = Schema["OrganizationKey"];
@@ -127,6 +128,9 @@ export function useOrganization(): Loaded<Schema["Organization"]> {
         return (await call(api.GET("/organization/{orgId}", { params, signal }))).data;
     });
 }
+
+// A read that waits for room on the disk is what finds that there is some again.
+storageFull.watch((full) => full && changed("organization"));
 
 /** A person's name, or their address if they have none. */
 export const fullName = ({ name, lastName, email }: { name: string; lastName: string; email: string }): string =>

@@ -3,7 +3,7 @@ import { api, type Schema } from "./api/client";
 import { justChanged } from "./api/transport";
 import { Cell } from "./cell";
 import { changed } from "./load";
-import { me } from "./me";
+import { lookAtRole, me } from "./me";
 
 /** An event of the stream. */
 export type LiveEvent = Schema["SystemEvent"];
@@ -72,7 +72,11 @@ async function follow(signal: AbortSignal): Promise<void> {
                 failures = 0;
                 for await (const message of messages(response.body)) {
                     if (message.id) after = message.id;
-                    if (message.event === "end") break;
+                    if (message.event === "end") {
+                        // Among the reasons is that the person's role has changed.
+                        void lookAtRole().catch(() => undefined);
+                        break;
+                    }
                     if (message.data) heard(JSON.parse(message.data) as LiveEvent);
                 }
             }

@@ -68,6 +68,11 @@ export function changed(...names: string[]): void {
     }
 }
 
+/** Loads again whatever is shown. */
+function refreshShown(): void {
+    for (const entry of entries.values()) if (entry.watchers.size > 0) void start(entry);
+}
+
 /** Forgets everything, for the next person who signs in. */
 export function forgetAll(): void {
     for (const entry of entries.values()) entry.running?.abort();
@@ -130,6 +135,8 @@ export function useAction(): { busy: boolean; problem: Problem | null; run(act: 
             .catch((thrown: unknown) => {
                 const found = Problem.from(thrown);
                 if (!found.cancelled) setProblem(found);
+                // Somebody else was faster: what is shown beside the refusal is how it is now.
+                if (found.status === 409) refreshShown();
             })
             .finally(() => {
                 running.current = false;

@@ -1,7 +1,7 @@
 // Who has signed in, and how that begins and ends.
 import { api, call, door, type Schema } from "./api/client";
 import { Problem } from "./api/problem";
-import { question } from "./api/transport";
+import { forbidden, question } from "./api/transport";
 import { Cell } from "./cell";
 import { forgetAll } from "./load";
 import * as session from "./session";
@@ -28,7 +28,20 @@ export async function meet(): Promise<void> {
     const before = me.value;
     if (before && before.id !== data.id) forgetAll();
     me.set(data);
+    newRole.set(null);
 }
+
+/** The role that the person has now, if it is another than the one that the page shows; else null. */
+export const newRole = new Cell<number | null>(null);
+
+/** Asks the server for the person's role. The page is not redrawn for it by itself: a form may be open on it. */
+export async function lookAtRole(): Promise<void> {
+    const before = me.value;
+    if (!before) return;
+    const { data } = await call(api.GET("/user/profile"));
+    if (me.value === before) newRole.set(data.orgRole === before.orgRole ? null : data.orgRole);
+}
+forbidden.watch((times) => void (times > 0 && lookAtRole().catch(() => undefined)));
 
 /** Signs in, with the password that was just typed. */
 export async function signIn(email: string, password: string): Promise<void> {
@@ -55,6 +68,7 @@ export function leave(): void {
     session.forget();
     forgetAll();
     me.set(null);
+    newRole.set(null);
     signedIn.set(false);
     question.value?.answer(false);
 }

@@ -2,25 +2,24 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { sizes, violations } from "./looks.mjs";
-import { serve } from "./world.mjs";
+import { moves, sizes, violations } from "./looks.mjs";
 
 /** The secrets of the API, by their first letters, and private keys. */
-const SECRETS = /\b(?:ok[apirc]_[A-Za-z0-9]{20,}|whsec_[A-Za-z0-9+/=]{20,})|BEGIN (?:RSA )?PRIVATE KEY/;
+export const SECRETS = /\b(?:ok[apirwc]_[A-Za-z0-9]{20,}|whsec_[A-Za-z0-9+/=]{20,})|BEGIN (?:RSA )?PRIVATE KEY/;
+
+/** What the session's own half looks like, and where it is. */
+const OWN = /^orgkeys:\S+:session=okw_[A-Za-z0-9]+$/;
 
 /** The password of everybody in the stories. */
 export const PASSWORD = "a cat on 3 roofs";
-
-/** The owner of the servers that are set up before a browser comes. */
-export const OWNER = "ada@example.org";
 
 /** A page of the console, and the way in which it is used. */
 export class Console {
     #pictures = 0;
 
     /** `server` is the server's own address, if the browser reaches it by another one. */
-    constructor({ page, hands, name, url, server = url, amiss = [], pictures = true, looks = true }) {
-        Object.assign(this, { page, hands, name, url, server, amiss, pictures, looks });
+    constructor({ page, hands, name, url, server = url, amiss = [], pictures = true, looks = true, schemes = [] }) {
+        Object.assign(this, { page, hands, name, url, server, amiss, pictures, looks, schemes });
     }
 
     /** Signs in on the page that the browser's address leads to. */
@@ -39,12 +38,18 @@ export class Console {
         await this.heading("Sign in");
     }
 
-    /** Looks at the screen as it is now: a picture, its sizes, and what axe finds. */
+    /** Looks at the screen as it is now: a picture, its sizes, what moves, and what axe finds, in light and dark if `schemes` says so. */
     async look(what, { loading = false } = {}) {
         if (!this.looks) return;
         if (!loading) await this.settled();
         if (this.pictures) await this.page.screenshot({ path: `console-${this.name}-${String(++this.#pictures).padStart(2, "0")}-${what}.png` });
-        const found = [...(await sizes(this.page)), ...(await violations(this.page))];
+        const found = [...(await sizes(this.page)), ...(await moves(this.page))];
+        if (this.schemes.length === 0) found.push(...(await violations(this.page)));
+        for (const colorScheme of this.schemes) {
+            await this.page.emulateMedia({ colorScheme });
+            if (!loading) await this.settled();
+            found.push(...(await violations(this.page)).map((each) => `${colorScheme}: ${each}`));
+        }
         this.amiss.push(...found.map((each) => `${what}: ${each}`));
     }
 
@@ -110,6 +115,7 @@ export class Console {
         await this.page.keyboard.press("Escape");
         await this.page.keyboard.press("Escape");
         await this.page.mouse.click(4, 4);
+        assert.ok(await dialog.isVisible(), `the dialog of ${what} stays until its secret is stored`);
         await dialog.getByRole("button", { name: "I have stored it" }).evaluate((button) => button.click());
         assert.ok(await dialog.isVisible(), `the dialog of ${what} stays until its secret is stored`);
         return dialog.locator(".secret code").innerText();
@@ -151,34 +157,29 @@ export class Console {
 
     /** Everything that the browser keeps: nothing of it may be a secret, but for the session's own half. */
     async leftovers() {
-        const kept = await this.page.evaluate(() => ({
+        const kept = await this.page.evaluate(async () => ({
             local: Object.entries({ ...localStorage }).map((entry) => entry.join("=")),
             session: Object.entries({ ...sessionStorage }),
             url: location.href,
             page: document.documentElement.outerHTML,
             fields: [...document.querySelectorAll("input, textarea")].map(({ value }) => value).join("\n"),
+            databases: (await indexedDB.databases()).length,
         }));
+        const browser = await this.page.context().newCDPSession(this.page);
+        const { entries } = await browser.send("Page.getNavigationHistory");
+        await browser.detach();
+        const history = entries.map(({ url, title }) => `${url} ${title}`).join("\n");
         const found = [];
         if (kept.session.length > 0) found.push("something is in sessionStorage");
-        for (const [where, text] of [["localStorage", kept.local.join("\n")], ["the URL", kept.url], ["the page", kept.page], ["a field", kept.fields]]) {
+        if (kept.databases > 0) found.push("something is in IndexedDB");
+        const local = kept.local.filter((entry) => !OWN.test(entry));
+        if (kept.local.length - local.length > 1) found.push("localStorage has more than one session");
+        const places = { localStorage: local.join("\n"), history, "the URL": kept.url, "the page": kept.page, "a field": kept.fields };
+        for (const [where, text] of Object.entries(places)) {
             if (SECRETS.test(text)) found.push(`a secret is left in ${where}: ${SECRETS.exec(text)[0].slice(0, 12)}`);
         }
         return found;
     }
-}
-
-/** A server whose owner has a password, and the owner's calls. */
-export async function inhabited() {
-    const world = await serve({ flags: ["--bootstrap-email", OWNER] });
-    const api = async (method, path, body) => {
-        const headers = { Authorization: `Bearer ${world.token}`, ...(body ? { "Content-Type": "application/json" } : {}) };
-        const response = await fetch(world.url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
-        assert.ok(response.ok, `${method} ${path}: ${response.status}`);
-        return response.json();
-    };
-    const { data: me } = await api("GET", "/user/profile");
-    await api("PUT", `/user/${me.id}`, { name: "Ada", lastName: "Example", password: PASSWORD });
-    return { ...world, api, org: me.orgId };
 }
 
 /** Registers a node as a machine would, with openssl. */

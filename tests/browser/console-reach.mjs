@@ -5,8 +5,9 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Console, inhabited, OWNER, PASSWORD } from "./console-page.mjs";
+import { Console, PASSWORD } from "./console-page.mjs";
 import { setUp } from "./console-story.mjs";
+import { furnished, OWNER } from "./console-visit.mjs";
 import { certificate } from "./fronts.mjs";
 import { Mouse } from "./hands.mjs";
 import { NAME, serve, watch } from "./world.mjs";
@@ -37,7 +38,7 @@ async function cookieOf(it) {
 }
 
 async function inTheClear(browser) {
-    const { url: near, stop } = await inhabited();
+    const { url: near, stop } = await furnished();
     const url = byName(near);
     const context = await open(browser);
     const it = await tab(context, url, "clear");
@@ -108,7 +109,7 @@ async function overTls(browser) {
 }
 
 async function besideAnother(browser) {
-    const worlds = [await inhabited(), await inhabited()];
+    const worlds = [await furnished(), await furnished()];
     const context = await open(browser);
     try {
         const tabs = [];
@@ -135,18 +136,18 @@ async function signedIn(it) {
 }
 
 async function inTwoTabs(browser) {
-    let world = await inhabited();
+    let world = await furnished();
     const context = await open(browser);
     const tabs = [await tab(context, world.url, "first"), await tab(context, world.url, "second")];
     const session = async () => (await world.api("GET", "/token")).tokens.find(({ type }) => type === "session");
     // The server must not be running while its database is changed.
     const endAt = async (end) => {
-        await world.stop({ keep: true });
+        const before = await world.stop({ keep: true });
         const change = "UPDATE token SET expires_at = :end, refresh_until = :end, last_used = last_used - 120000 WHERE id IN (SELECT token FROM web_session)";
         const script = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); print(d.execute(sys.argv[2], {'end': int(sys.argv[3])}).rowcount); d.commit()";
         const changed = execFileSync("python3", ["-c", script, join(world.home, "orgkeys.db"), change, String(end)], { encoding: "utf8" });
         assert.equal(changed.trim(), "1", "one session");
-        const { stop } = await serve({ home: world.home, listen: new URL(world.url).host });
+        const { stop } = await serve({ before, listen: new URL(world.url).host });
         world = { ...world, stop };
     };
     try {
@@ -183,7 +184,7 @@ async function inTwoTabs(browser) {
 }
 
 async function thrifty(browser) {
-    const { url, stop } = await inhabited();
+    const { url, stop } = await furnished();
     const context = await open(browser);
     try {
         const { page } = await tab(context, url, "thrifty");

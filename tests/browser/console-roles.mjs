@@ -7,6 +7,7 @@ const ALL = ["Overview", "Keys", "Nodes", "API keys", "People", "Projects", "Web
 const NOT_THEIRS = ["Owners and administrators can see this"];
 const FOR_MEMBERS = {
     keys: NOT_THEIRS,
+    nodes: ["Register a node", "Copy address", "Copy id"],
     "api-keys": ["Verify a key", "No API keys yet"],
     people: ["Owners, administrators and Workspaces can see this"],
     projects: ["No projects yet"],
@@ -16,6 +17,7 @@ const FOR_MEMBERS = {
 };
 const FOR_MANAGERS = {
     keys: ["Import a public key", "New key", "Rotate", "Rename", "Delete"],
+    nodes: ["Register a node", "Copy address", "Copy id", "Show in the log", "Delete"],
     "api-keys": ["Verify a key", "New API key", "Show", "Edit", "Rotate", "Delete"],
     people: ["Invite", "Password and sessions", "Change name", "Show in the log"],
     projects: ["New project", "No projects yet"],

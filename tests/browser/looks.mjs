@@ -37,8 +37,27 @@ export async function barriers(page) {
 /** All violations that axe finds, whatever it rates them: best practice, too. */
 export async function violations(page) {
     await page.evaluate(AXE);
-    const { violations: found } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+    const { violations: found } = await page.evaluate(() =>
+        axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], rules: { "target-size": { enabled: true } } }),
+    );
     return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`));
+}
+
+/** What moves although the person has asked the system for less motion. */
+export function moves(page) {
+    return page.evaluate(() => {
+        if (!matchMedia("(prefers-reduced-motion: reduce)").matches) return [];
+        const seconds = (list) => Math.max(...list.split(", ").map(parseFloat));
+        const found = new Set();
+        for (const it of document.querySelectorAll("*")) {
+            for (const part of [undefined, "::before", "::after", "::backdrop"]) {
+                const { animationName, animationDuration, transitionDuration } = getComputedStyle(it, part);
+                const longest = Math.max(animationName === "none" ? 0 : seconds(animationDuration), seconds(transitionDuration));
+                if (longest > 0.01) found.add(`${it.tagName.toLowerCase()}.${[...it.classList].join(".")}${part ?? ""} moves for ${longest} s`);
+            }
+        }
+        return [...found];
+    });
 }
 
 /** Runs in the page. */
@@ -53,10 +72,10 @@ function tooSmall({ text, target }) {
         // Text of 0 px is for screen readers only.
         if (words.currentNode.data.trim() && shows(it) && size > 0 && size < text) found.add(`${named(it)} has text of ${size} px`);
     }
-    for (const it of document.querySelectorAll("button, select, input, textarea, summary, a[download]")) {
+    for (const it of document.querySelectorAll("button, select, input, textarea, summary, a[download], a.btn, nav a, .menu a")) {
         // A box to tick is pressed by its label, too.
         const { width, height } = (it.closest("label") ?? it).getBoundingClientRect();
-        const small = Math.min(width, height) < target;
+        const small = Math.min(width, height) < target && !it.closest('[aria-hidden="true"]');
         if (small && shows(it)) found.add(`${named(it)} is ${Math.round(width)} x ${Math.round(height)} px`);
     }
     return [...found];

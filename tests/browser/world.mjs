@@ -6,17 +6,20 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const { PROGRAM, CHROMIUM, NO_NAMES } = process.env;
+const { PROGRAM, CHROMIUM, NO_NAMES, CONSOLE } = process.env;
 
 /** This machine by a name, as others on a network see it. Only the browser knows it. */
 export const NAME = "keys.test";
 
-/** A server, and its owner's token. With `link`, nobody has a token yet, and its first start prints a link instead. The
- *  database is in a new folder, or in `home`, at which another one has stopped. */
-export async function serve({ link = false, flags = [], listen = "127.0.0.1:0", home = mkdtempSync(join(tmpdir(), "orgkeys-")) } = {}) {
-    const token = link ? null : execFileSync(PROGRAM, ["token", "generate"], { encoding: "utf8" }).trim();
+/**
+ * A server, and its owner's token. With `link`, nobody has a token yet, and its first start prints a link instead. The
+ * database is in a new folder, or in `home`. `before` is what stopping another server with `keep` gave back, whose database
+ * this one goes on with.
+ */
+export async function serve({ link = false, flags = [], listen = "127.0.0.1:0", before = null, home = before?.home ?? mkdtempSync(join(tmpdir(), "orgkeys-")) } = {}) {
+    const token = before?.token ?? (link ? null : execFileSync(PROGRAM, ["token", "generate"], { encoding: "utf8" }).trim());
     const child = spawn(PROGRAM, ["serve", "--database", join(home, "orgkeys.db"), "--listen", listen, ...flags], {
-        env: { ...process.env, ...(token ? { ORGKEYS_BOOTSTRAP_TOKEN: token } : {}) },
+        env: { ...process.env, ...(token && !before ? { ORGKEYS_BOOTSTRAP_TOKEN: token } : {}) },
         stdio: ["ignore", "pipe", openSync(join(home, "log"), "a")],
     });
     const exited = new Promise((done) => child.once("exit", done));
@@ -24,6 +27,7 @@ export async function serve({ link = false, flags = [], listen = "127.0.0.1:0", 
         child.kill();
         await exited;
         if (!keep) rmSync(home, { recursive: true });
+        return { home, token };
     };
     let url = null;
     let open = null;
@@ -41,6 +45,19 @@ export async function browse() {
     if (!near && !NO_NAMES) throw new Error("this machine's network can be reached from here");
     const names = `--host-resolver-rules=MAP ${NAME} 127.0.0.1${NO_NAMES ? ", MAP * ~NOTFOUND, EXCLUDE 127.0.0.1" : ""}`;
     return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", names] });
+}
+
+/** A browser profile of its own. With CONSOLE, it gets the console's files from that folder instead of from the server. */
+export async function profile(browser, options = {}) {
+    const context = await browser.newContext({ acceptDownloads: true, ...options });
+    if (!CONSOLE) return context;
+    await context.route(/\/console\/(app\.(js|css))?([?#].*)?$/, async (route) => {
+        const response = await route.fetch();
+        const file = new URL(route.request().url()).pathname.split("/").pop() || "index.html";
+        const { "content-encoding": _, "content-length": __, ...headers } = response.headers();
+        await route.fulfill({ status: response.status(), headers, body: readFileSync(join(CONSOLE, file)) });
+    });
+    return context;
 }
 
 /** Collects everything that must not happen on a page. */
@@ -61,7 +78,9 @@ export async function watch(context, origin) {
     context.on("console", (message) => {
         // An answer that says no is among the responses above, with its URL.
         if (message.text().startsWith("Failed to load resource")) return;
-        if (["error", "warning", "assert"].includes(message.type())) problems.push(`console: ${message.text()}`);
+        // Chromium's advice on forms, which it shows only to people who ask for it.
+        if (message.type() === "debug") return;
+        problems.push(`console: ${message.text()}`);
     });
     return problems;
 }

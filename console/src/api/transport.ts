@@ -13,6 +13,9 @@ export const slowedUntil = new Cell<number | null>(null);
 /** Whether the server's disk is nearly full: then it accepts only calls that revoke or delete. */
 export const storageFull = new Cell(false);
 
+/** How often the server has said that the person's role does not permit a call. */
+export const forbidden = new Cell(0);
+
 /** A question that the page asks over whatever it shows. `answer` goes on with the call, or gives it up. */
 export interface Question {
     readonly kind: "sign-in" | "confirm";
@@ -27,6 +30,9 @@ export const justChanged = (): boolean => Date.now() - changedAt < 3000;
 
 /** The waits between attempts while there is no connection, in seconds. */
 const WAITS = [1, 2, 4, 8, 15, 30];
+
+/** The time between attempts while the server's disk is full, in milliseconds. */
+const FULL_WAIT = 30_000;
 
 let asked: Promise<boolean> | null = null;
 
@@ -47,7 +53,7 @@ function ask(kind: Question["kind"]): Promise<boolean> {
 
 let wake: (() => void) | null = null;
 
-/** Ends the wait for the connection: asks the server now. */
+/** Ends the wait for the connection, or for room on the disk: asks the server now. */
 export const tryNow = (): void => wake?.();
 addEventListener("online", tryNow);
 
@@ -84,6 +90,7 @@ async function codeOf(response: Response): Promise<string> {
 /** Sends a request of the generated client. */
 export async function send(request: Request): Promise<Response> {
     const repeatable = request.method === "GET";
+    let refusedForRoom = false;
     for (let attempt = 0; ; attempt++) {
         const bearer = session.token();
         const copy = new Request(request.clone(), bearer ? { headers: withBearer(request, bearer) } : {});
@@ -101,11 +108,19 @@ export async function send(request: Request): Promise<Response> {
         offline.set(null);
         if (response.ok) {
             if (!repeatable) changedAt = Date.now();
-            if (!repeatable && request.method !== "DELETE") storageFull.set(false);
+            if (refusedForRoom || (!repeatable && request.method !== "DELETE")) storageFull.set(false);
             return response;
         }
         const code = await codeOf(response);
-        if (code === "STORAGE_FULL") storageFull.set(true);
+        if (code === "STORAGE_FULL") {
+            storageFull.set(true);
+            if (repeatable) {
+                // Reads are recorded, so they fail as well. Once one succeeds, there is room again.
+                refusedForRoom = true;
+                await pause(FULL_WAIT, request.signal);
+                continue;
+            }
+        }
         if (response.status === 401 && bearer) {
             // Another tab may have signed in meanwhile.
             if (session.token() !== bearer || (await ask("sign-in"))) continue;
@@ -115,6 +130,7 @@ export async function send(request: Request): Promise<Response> {
             if (await ask("confirm")) continue;
             throw Problem.cancelled();
         }
+        if (response.status === 403) forbidden.set(forbidden.value + 1);
         const seconds = Number(response.headers.get("Retry-After") ?? NaN);
         if (repeatable && seconds > 0 && attempt < 5 && (response.status === 429 || response.status === 503)) {
             slowedUntil.set(Date.now() + seconds * 1000);

@@ -40,6 +40,16 @@ export function Account({ part }: { part: string | undefined }) {
             if (item.current) leave();
             else changed("sessions");
         });
+    const others = (items.data ?? []).filter(({ type, current }) => type === "session" && !current);
+    const endOthers = (): void =>
+        ending.run(async () => {
+            try {
+                for (const { id } of others) await call(api.DELETE("/token/{tokenId}", { params: { path: { tokenId: id } } }));
+                toast.set({ text: "You are signed out everywhere else." });
+            } finally {
+                changed("sessions");
+            }
+        });
     const button = (item: Item, name: string) => (
         <Button small busy={ending.busy} label={`${name}: ${item.name ?? item.deviceInfo ?? item.id}`} onClick={() => end(item)}>
             {name}
@@ -72,6 +82,13 @@ export function Account({ part }: { part: string | undefined }) {
                                     <h2 id="sessions">Sessions</h2>
                                     <p>A session of a browser ends after 12 hours without use, and after 30 days in any case.</p>
                                 </div>
+                                {others.length > 0 && (
+                                    <div class="row">
+                                        <Button busy={ending.busy} onClick={endOthers}>
+                                            Sign out everywhere else
+                                        </Button>
+                                    </div>
+                                )}
                             </div>
                             <Table
                                 caption="Your sessions"

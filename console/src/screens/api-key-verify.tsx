@@ -41,6 +41,7 @@ export function VerifyApiKey() {
             title="Verify a key"
             about="The same question that a gateway asks. It is not recorded as a use of the key."
             submit="Verify"
+            asks
             busy={busy}
             problem={problem}
             onSubmit={submit}

@@ -98,7 +98,7 @@ export function KeyScreen({ id, part }: { id: string; part: string | undefined }
                             </a>
                         )}
                         {key.state === "deleted" && (
-                            <Button busy={restoring.busy} onClick={() => restoring.run(() => restoreKey(key))}>
+                            <Button writes busy={restoring.busy} onClick={() => restoring.run(() => restoreKey(key))}>
                                 Restore
                             </Button>
                         )}

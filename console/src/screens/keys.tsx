@@ -144,7 +144,7 @@ export function Keys({ part }: { part: string | undefined }) {
                                             key.state === "active" && { name: "Rotate", href: to(`keys/${key.id}/rotate`) },
                                             key.state === "retiring" && { name: "Change the end", href: to(`keys/${key.id}/end`) },
                                             key.state !== "deleted" && { name: "Rename", href: to(`keys/${key.id}/rename`) },
-                                            key.state === "deleted" && { name: "Restore", act: () => restoring.run(() => restoreKey(key)) },
+                                            key.state === "deleted" && { name: "Restore", act: () => restoring.run(() => restoreKey(key)), writes: true },
                                             key.state !== "deleted" && { name: "Delete", act: () => setDeleting(key), danger: true },
                                         ]}
                                     />

@@ -153,7 +153,7 @@ export function Nodes({ part }: { part: string | undefined }) {
                                                     { name: "Copy address", act: () => void copyText(node.ip) },
                                                     { name: "Copy id", act: () => void copyText(node.id) },
                                                     manager && { name: "Show in the log", href: to("audit", { actorId: node.id }) },
-                                                    manager && node.deletedAt !== null && { name: "Activate", act: () => activating.run(() => activate(node)) },
+                                                    manager && node.deletedAt !== null && { name: "Activate", act: () => activating.run(() => activate(node)), writes: true },
                                                     manager && node.deletedAt === null && { name: "Delete", act: () => setDeleting(node), danger: true },
                                                 ]}
                                             />

@@ -125,11 +125,11 @@ export function People({ part, more }: { part: string | undefined; more: string 
                                                 of={`Actions for ${fullName(person)}`}
                                                 actions={[
                                                     self && { name: "Password and sessions", href: "#/account" },
-                                                    below && present && !person.validated && { name: "New invitation", act: () => acting.run(() => inviteAgain(person)) },
+                                                    below && present && !person.validated && { name: "New invitation", act: () => acting.run(() => inviteAgain(person)), writes: true },
                                                     manager && below && present && !self && { name: "Change role", href: to(`people/${person.id}/role`) },
                                                     manager && below && present && { name: "Change name", href: to(`people/${person.id}/name`) },
                                                     audit && { name: "Show in the log", href: to("audit", { actorId: person.id }) },
-                                                    manager && below && !present && { name: "Activate", act: () => acting.run(() => activate(person)) },
+                                                    manager && below && !present && { name: "Activate", act: () => acting.run(() => activate(person)), writes: true },
                                                     manager &&
                                                         below &&
                                                         present &&

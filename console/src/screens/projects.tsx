@@ -175,8 +175,8 @@ export function ProjectScreen({ id, part }: { id: string; part: string | undefin
                                                       of={`Actions for ${nameOf(userId) ?? userId}`}
                                                       actions={[
                                                           role === "OWNER"
-                                                              ? { name: "Make editor", act: () => put(userId, "EDITOR") }
-                                                              : { name: "Make owner", act: () => put(userId, "OWNER") },
+                                                              ? { name: "Make editor", act: () => put(userId, "EDITOR"), writes: true }
+                                                              : { name: "Make owner", act: () => put(userId, "OWNER"), writes: true },
                                                           { name: "Remove", act: () => remove(userId), danger: true },
                                                       ]}
                                                   />

@@ -30,7 +30,11 @@ export function Door({ version, children }: { version?: string | undefined; chil
                 </Banner>
             )}
             {children}
-            <footer class="quiet">{version ? `${version} · ` : ""}self-hosted, nothing leaves this server</footer>
+            <footer class="quiet">
+                Self-hosted, nothing leaves this server
+                <br />
+                {version}
+            </footer>
         </main>
     );
 }

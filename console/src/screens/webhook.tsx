@@ -95,7 +95,7 @@ export function WebhookScreen({ id, part }: { id: string; part: string | undefin
                         <a class="btn" href={to(`webhooks/${id}/rotate`)}>
                             Rotate secret
                         </a>
-                        <Button busy={acting.busy} why={hook.disabled ? "The webhook is switched off" : null} onClick={() => acting.run(() => sendTest(hook))}>
+                        <Button writes busy={acting.busy} why={hook.disabled ? "The webhook is switched off" : null} onClick={() => acting.run(() => sendTest(hook))}>
                             Send a test event
                         </Button>
                     </>
@@ -112,7 +112,7 @@ export function WebhookScreen({ id, part }: { id: string; part: string | undefin
                                 <Banner
                                     tone={hook.disabledWhy === "administrator" ? undefined : "bad"}
                                     action={
-                                        <Button busy={acting.busy} onClick={() => acting.run(() => toggle(hook))}>
+                                        <Button writes busy={acting.busy} onClick={() => acting.run(() => toggle(hook))}>
                                             Switch on
                                         </Button>
                                     }
@@ -151,7 +151,7 @@ export function WebhookScreen({ id, part }: { id: string; part: string | undefin
                             <Deliveries of={hook} again={again} busy={acting.busy} />
                             <div class="row">
                                 {!hook.disabled && (
-                                    <Button busy={acting.busy} onClick={() => acting.run(() => toggle(hook))}>
+                                    <Button writes busy={acting.busy} onClick={() => acting.run(() => toggle(hook))}>
                                         Switch off
                                     </Button>
                                 )}
@@ -207,7 +207,7 @@ function Deliveries({ of: hook, again, busy }: { of: Webhook; again: () => void;
             <div class="head">
                 <h2 id="deliveries">Deliveries</h2>
                 <div class="row">
-                    <Button busy={busy} onClick={again}>
+                    <Button writes busy={busy} onClick={again}>
                         Send failed again
                     </Button>
                 </div>
@@ -229,7 +229,7 @@ function Deliveries({ of: hook, again, busy }: { of: Webhook; again: () => void;
                                 id={({ id }) => id}
                                 actions={(delivery) =>
                                     delivery.state === "failed" || delivery.state === "delivered" ? (
-                                        <Button small busy={acting.busy} label={`Send again: event ${delivery.eventId}`} onClick={() => replay(delivery)}>
+                                        <Button writes small busy={acting.busy} label={`Send again: event ${delivery.eventId}`} onClick={() => replay(delivery)}>
                                             Send again
                                         </Button>
                                     ) : null

@@ -152,10 +152,10 @@ export function Webhooks({ part }: { part: string | undefined }) {
                                 <Menu
                                     of={`Actions for ${place(hook)}`}
                                     actions={[
-                                        !hook.disabled && { name: "Send a test event", act: () => acting.run(() => sendTest(hook)) },
+                                        !hook.disabled && { name: "Send a test event", act: () => acting.run(() => sendTest(hook)), writes: true },
                                         { name: "Edit", href: to(`webhooks/${hook.id}/edit`) },
                                         { name: "Rotate secret", href: to(`webhooks/${hook.id}/rotate`) },
-                                        { name: hook.disabled ? "Switch on" : "Switch off", act: () => acting.run(() => toggle(hook)) },
+                                        { name: hook.disabled ? "Switch on" : "Switch off", act: () => acting.run(() => toggle(hook)), writes: true },
                                         { name: "Delete", act: () => setDeleting(hook), danger: true },
                                     ]}
                                 />

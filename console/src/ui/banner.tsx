@@ -2,9 +2,11 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Problem } from "../api/problem";
+import { roleName } from "../access";
 import { offline, slowedUntil, storageFull, tryNow } from "../api/transport";
 import { Cell, now, useCell } from "../cell";
 import { hour } from "../format";
+import { me, meet, newRole } from "../me";
 import { Button } from "./form";
 import { Icon } from "./icon";
 import { copyText } from "./text";
@@ -45,6 +47,7 @@ export function ProblemBanner({ problem, title }: { problem: Problem; title?: st
             {title && <b>{title} </b>}
             {title ? problem.message : <b>{problem.message}</b>}
             {left > 0 && <> Try again in {minutes(left)}.</>}
+            {problem.status === 409 && <> What the page shows is how it is now.</>}
             {problem.lost && <> It is not known whether the server did it. Look before you try again.</>}
             {(problem.code || problem.requestId) && (
                 <span class="sub">
@@ -72,11 +75,13 @@ function minutes(seconds: number): string {
     return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-/** What is the case on every screen: no connection, a full disk, a limited rate, a connection that others can read. */
+/** What is the case on every screen: no connection, a full disk, a limited rate, another role. */
 export function Conditions() {
     const lost = useCell(offline);
     const slowed = useCell(slowedUntil);
     const full = useCell(storageFull);
+    const role = useCell(newRole);
+    const own = useCell(me);
     const retry = useCountdown(lost?.retryAt ?? null);
     const wait = useCountdown(slowed);
     return (
@@ -87,12 +92,20 @@ export function Conditions() {
                 </Banner>
             )}
             {full && (
-                <Banner tone="warn" role="status">
+                <Banner tone="warn" role="status" action={<Button onClick={tryNow}>Try now</Button>}>
                     <b>The server’s disk is nearly full: only revocations are accepted.</b> Deleting keys, API keys, nodes and people still works. Everything
                     else waits for room.
                     <span class="sub">
                         <code>STORAGE_FULL</code>
                     </span>
+                </Banner>
+            )}
+            {role !== null && own && (
+                <Banner tone="warn" role="status" action={<Button onClick={() => void meet().catch(() => undefined)}>Show what I may do now</Button>}>
+                    <b>
+                        Your role was changed from {roleName(own.orgRole)} to {roleName(role)}.
+                    </b>{" "}
+                    What you have typed is still here, but the server decides by your new role.
                 </Banner>
             )}
             {slowed && wait > 0 && (
@@ -126,6 +139,7 @@ export function Toast() {
                     {shown.undo && (
                         <Button
                             small
+                            writes
                             onClick={() => {
                                 toast.set(null);
                                 shown.undo?.act();

@@ -43,7 +43,11 @@ export function Dialog({ title, about, onClose, onSubmit, children, foot }: {
                 event.stopPropagation();
                 onClose?.();
             }}
-            onCancel={(event) => event.preventDefault()}
+            onCancel={(event) => {
+                // Esc arrives here if nothing in the dialog has the focus.
+                event.preventDefault();
+                onClose?.();
+            }}
             onClose={() => {
                 // Some browsers close a dialog however often it is refused.
                 if (!closing.current) dialog.current?.showModal();
@@ -94,6 +98,11 @@ export function ConfirmDelete({ title, about, what, typed, children, act, refres
     const [text, setText] = useState("");
     const { busy, problem, run } = useAction();
     const why = typed && text.trim() !== typed ? `Type ${typed} first` : null;
+    useEffect(() => {
+        // The field goes when it turns out that little breaks, and the focus with it.
+        const open = document.querySelector("dialog[open]");
+        if (!open?.contains(document.activeElement)) open?.querySelector<HTMLElement>("[data-first], .foot button")?.focus();
+    }, [typed]);
     return (
         <Dialog
             title={title}

@@ -8,6 +8,8 @@ import {
 } from "preact";
 import { useContext, useEffect, useId, useRef } from "preact/hooks";
 import type { Problem } from "../api/problem";
+import { storageFull } from "../api/transport";
+import { useCell } from "../cell";
 import { Icon } from "./icon";
 import { ProblemBanner } from "./banner";
 
@@ -79,12 +81,17 @@ export function Check({ checked, onChange, children }: { checked: boolean; onCha
     );
 }
 
+/** Why nothing can be added or changed now: the disk is full. Revoking and deleting still work. Null if everything can. */
+export const useNoRoom = (): string | null => (useCell(storageFull) ? "The server’s disk is nearly full" : null);
+
 /** A button. While it runs it says so and takes no second press; what cannot be done stays, with its reason. */
-export function Button({ kind, busy, why, icon, small, type = "button", label, autofocus, children, onClick }: {
+export function Button({ kind, busy, why: given, writes, icon, small, type = "button", label, autofocus, children, onClick }: {
     kind?: "primary" | "plain" | "danger";
     busy?: boolean;
-    /** Why it cannot be pressed now: the id of the text that says so, or the text itself. */
+    /** Why it cannot be pressed now. */
     why?: string | null;
+    /** Whether it adds or changes something, which needs room on the server's disk. */
+    writes?: boolean;
     icon?: string;
     small?: boolean;
     children: ComponentChildren;
@@ -95,6 +102,8 @@ export function Button({ kind, busy, why, icon, small, type = "button", label, a
     autofocus?: boolean;
 }) {
     const id = useId();
+    const noRoom = useNoRoom();
+    const why = given || (writes && noRoom) || null;
     const off = busy || Boolean(why);
     return (
         <>
@@ -106,7 +115,7 @@ export function Button({ kind, busy, why, icon, small, type = "button", label, a
                 aria-busy={busy ? "true" : undefined}
                 aria-disabled={off ? "true" : undefined}
                 aria-describedby={why ? id : undefined}
-                title={why ?? undefined}
+                title={why || undefined}
                 onClick={(event) => {
                     if (off) event.preventDefault();
                     else onClick?.();
@@ -125,7 +134,7 @@ export function Button({ kind, busy, why, icon, small, type = "button", label, a
 }
 
 /** A form in a panel over the list that it adds to. What was typed stays when the call fails. */
-export function Form({ title, whole, about, submit, busy, problem, why, onSubmit, onCancel, children }: {
+export function Form({ title, whole, about, submit, busy, problem, why: given, asks, onSubmit, onCancel, children }: {
     title?: string;
     /** Whether the form is the whole page, so that its title is that of the page. */
     whole?: boolean;
@@ -134,11 +143,15 @@ export function Form({ title, whole, about, submit, busy, problem, why, onSubmit
     busy: boolean;
     problem: Problem | null;
     why?: string | null;
+    /** Whether it only asks something, and changes nothing. */
+    asks?: boolean;
     onSubmit: () => void;
     onCancel?: () => void;
     children: ComponentChildren;
 }) {
     const id = useId();
+    const noRoom = useNoRoom();
+    const why = given || (asks ? null : noRoom);
     const panel = useRef<HTMLElement>(null);
     useEffect(() => panel.current?.querySelector<HTMLElement>("input:not([readonly]), select, textarea")?.focus(), []);
     return (

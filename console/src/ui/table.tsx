@@ -5,7 +5,7 @@ import type { Loaded } from "../load";
 import { count } from "../format";
 import { filter, to } from "../route";
 import { ProblemBanner } from "./banner";
-import { Button } from "./form";
+import { Button, useNoRoom } from "./form";
 import { Icon } from "./icon";
 
 /** A column: what stands above it, and what it shows of a row. */
@@ -97,12 +97,13 @@ export function Table<Row>({ caption, columns, rows, id, actions, look = "", hea
     );
 }
 
-/** Something that can be done with a row. */
-export type Action = { name: string; act?: () => void; href?: string; danger?: boolean } | null | false;
+/** Something that can be done with a row. `writes` if it needs room on the server's disk. */
+export type Action = { name: string; act?: () => void; href?: string; danger?: boolean; writes?: boolean } | null | false;
 
 /** The menu of a row. What destroys stands last and apart. */
 export function Menu({ of, actions, up }: { of: string; actions: readonly Action[]; up?: boolean }) {
     const menu = useRef<HTMLDetailsElement>(null);
+    const noRoom = useNoRoom();
     const shown = actions.filter((action): action is Exclude<Action, null | false> => Boolean(action));
     useEffect(() => {
         const close = (event: Event): void => {
@@ -135,7 +136,7 @@ export function Menu({ of, actions, up }: { of: string; actions: readonly Action
                 <Icon name="dots" />
             </summary>
             <ul>
-                {shown.map(({ name, act, href, danger }, at) => (
+                {shown.map(({ name, act, href, danger, writes }, at) => (
                     <li key={name} class={danger && at > 0 ? "apart" : undefined}>
                         {href ? (
                             <a href={href} onClick={close}>
@@ -145,7 +146,10 @@ export function Menu({ of, actions, up }: { of: string; actions: readonly Action
                             <button
                                 type="button"
                                 class={danger ? "danger" : undefined}
+                                aria-disabled={writes && noRoom ? "true" : undefined}
+                                title={(writes && noRoom) || undefined}
                                 onClick={() => {
+                                    if (writes && noRoom) return;
                                     act?.();
                                     close();
                                 }}
