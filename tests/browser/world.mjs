@@ -79,7 +79,7 @@ export async function watch(context, origin) {
         // An answer that says no is among the responses above, with its URL.
         if (message.text().startsWith("Failed to load resource")) return;
         // Chromium's advice on forms, which it shows only to people who ask for it.
-        if (message.type() === "debug") return;
+        if (message.text().startsWith("[DOM]")) return;
         problems.push(`console: ${message.text()}`);
     });
     return problems;
