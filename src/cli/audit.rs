@@ -10,6 +10,7 @@ use serde_json::json;
 use super::output::say;
 use super::{CommandContext, CommandError, interrupt, progress};
 use crate::actions::audit;
+use crate::client::text::one_line;
 use crate::domain::event::Head;
 use crate::store::files;
 use crate::store::progress::report;
@@ -119,7 +120,8 @@ fn verify(context: &CommandContext, file: Option<&Path>, head: Option<&Path>) ->
     let text = || {
         let removed = verified.removed.iter();
         let removed = removed
-            .map(|head| format!("Not compared: {head}, because retention removed it, as the chain itself records"));
+            .map(|head| format!("Not compared: {head}, because retention removed it, as the chain itself records"))
+            .map(|line| one_line(&line));
         std::iter::once(verified.to_string()).chain(removed).collect::<Vec<_>>().join("\n")
     };
     context.output.print(&json, text).map_err(blind)
