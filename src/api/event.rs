@@ -121,7 +121,7 @@ struct SystemEventPage {
 /// The events to mark: up to 1,000 ids.
 #[derive(Default, Object, Deserialize)]
 #[oai(skip_serializing_if_is_none)]
-struct SystemEventIds {
+pub struct SystemEventIds {
     /// Id of one event.
     #[oai(validator(minimum(value = "1")))]
     id: Option<i64>,
@@ -302,7 +302,8 @@ fn number(field: &'static str, value: Option<i64>, count: usize) -> Result<Optio
     value.map(read).transpose()
 }
 
-fn parse_ids(query: Option<&str>, body: SystemEventIds) -> Result<Vec<i64>, Error> {
+/// Returns the ids of a request, from its query and its body: 1 to 1,000.
+pub fn parse_ids(query: Option<&str>, body: SystemEventIds) -> Result<Vec<i64>, Error> {
     let mut ids = body.ids.unwrap_or_default();
     ids.extend(body.id);
     for id in query.into_iter().flat_map(|ids| ids.split(',')).filter(|id| !id.trim().is_empty()) {

@@ -1,6 +1,6 @@
 //! Operations on nodes: registering and unregistering by signature, and managing the registry.
 
-pub(super) mod wire;
+pub mod wire;
 
 use std::sync::Arc;
 

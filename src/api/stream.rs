@@ -211,7 +211,7 @@ impl StreamApi {
 }
 
 /// Returns the event to resume after: from the header, else from the parameter. An empty value is treated as left out.
-fn last_seen(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Error> {
+pub fn last_seen(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<i64>, Error> {
     let wrong = || {
         Error::new(
             ErrorKind::Invalid,

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::output::say;
 use super::{CommandContext, CommandError, interrupt, progress};
 use crate::actions::audit;
+use crate::client::text::one_line;
 use crate::domain::event::Head;
 use crate::store::files;
 use crate::store::progress::report;
@@ -119,7 +120,8 @@ fn verify(context: &CommandContext, file: Option<&Path>, head: Option<&Path>) ->
     let text = || {
         let removed = verified.removed.iter();
         let removed = removed
-            .map(|head| format!("Not compared: {head}, because retention removed it, as the chain itself records"));
+            .map(|head| format!("Not compared: {head}, because retention removed it, as the chain itself records"))
+            .map(|line| one_line(&line));
         std::iter::once(verified.to_string()).chain(removed).collect::<Vec<_>>().join("\n")
     };
     context.output.print(&json, text).map_err(blind)
@@ -151,7 +153,7 @@ impl Read for Watched {
 /// Reads the output of `audit head`, with or without `--json`. A file without a head would compare nothing.
 fn read_heads(path: &Path) -> Result<Vec<Head>, CommandError> {
     let text = files::read_text(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let heads: Option<Vec<Head>> = text.lines().filter(|line| !line.trim().is_empty()).map(read_head).collect();
+    let heads: Option<Vec<Head>> = text.lines().filter(|line| !line.trim().is_empty()).map(Head::parse).collect();
     match heads {
         Some(heads) if heads.is_empty() => Err(format!(
             "{} contains no head, so there is nothing to compare the log with: name a file with output of `orgkeys audit head`",
@@ -161,13 +163,4 @@ fn read_heads(path: &Path) -> Result<Vec<Head>, CommandError> {
         Some(heads) => Ok(heads),
         None => Err(format!("{} is not output of `orgkeys audit head`", path.display()).into()),
     }
-}
-
-fn read_head(line: &str) -> Option<Head> {
-    if line.starts_with('{') {
-        return serde_json::from_str(line).ok();
-    }
-    let mut words = line.split_whitespace();
-    let head = Head { org: words.next()?.to_owned(), seq: words.next()?.parse().ok()?, hash: words.next()?.to_owned() };
-    words.next().is_none().then_some(head)
 }

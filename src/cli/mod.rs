@@ -34,6 +34,7 @@ use tracing::Level;
 use self::output::{Output, refuse_own_files, say, written};
 use self::shared_flags::SharedFlags;
 use crate::actions::open::open;
+use crate::client::text;
 use crate::config::{AllSettings, ConfigError, Flags, FlagsOf, Resolved, Settings, Texts, resolve};
 use crate::engine::error::IN_USE;
 use crate::engine::system::System;
@@ -128,7 +129,8 @@ impl CommandError {
 
     /// Says what is wrong, and returns the exit code.
     fn exit(self) -> ExitCode {
-        log::print(Level::ERROR, &format!("orgkeys: {}", self.problem));
+        // It may contain text of a file from elsewhere, such as an export of another server's audit log.
+        log::print(Level::ERROR, &text::lines(&format!("orgkeys: {}", self.problem)));
         ExitCode::from(self.code)
     }
 }

@@ -32,6 +32,20 @@ pub struct Head {
     pub hash: String,
 }
 
+impl Head {
+    /// Parses a line that `orgkeys audit head` printed, with or without `--json`; `None` for anything else.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let line = line.trim_start();
+        if line.starts_with('{') {
+            return serde_json::from_str(line).ok();
+        }
+        let mut words = line.split_whitespace();
+        let (org, seq, hash) = (words.next()?.to_owned(), words.next()?.parse().ok()?, words.next()?.to_owned());
+        words.next().is_none().then_some(Self { org, seq, hash })
+    }
+}
+
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.org, self.seq, self.hash)

@@ -58,6 +58,22 @@ fn audit_commands_work_beside_a_running_server_and_detect_edits() {
     }
 }
 
+/// An export, and what somebody says are its heads, may come from anywhere.
+#[test]
+fn what_is_printed_of_an_export_cannot_control_the_terminal() {
+    let home = Home::new();
+    let entry = json!({
+        "id": 1, "org": "\u{1b}]0;title\u{7}\u{9b}2J\u{202e}", "seq": 2, "at": 0, "actorKind": "", "actorId": "",
+        "actorName": null, "action": "", "context": null, "contextId": null, "project": null, "change": null,
+        "outcome": "", "address": null, "requestId": null, "detail": null, "prevHash": "", "hash": "",
+    });
+    home.write("log", &entry.to_string());
+    let ran = home.run(&["audit", "verify", "--file", "log"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains(r"\u001b]0;title\u0007\u009b2J\u202e"), "{ran:?}");
+    assert!(!ran.stderr.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{ran:?}");
+}
+
 #[test]
 fn audit_verify_names_a_changed_entry() {
     let home = Home::new();

@@ -157,7 +157,7 @@ pub fn administrates(
 }
 
 /// Returns the request's credential, if it has one. An API key may be sent as a bearer token too.
-fn credential(request: &Request) -> Result<Option<Credential<'_>>, Error> {
+pub fn credential(request: &Request) -> Result<Option<Credential<'_>>, Error> {
     let mut authorizations = request.headers().get_all(header::AUTHORIZATION).iter();
     let mut keys = request.headers().get_all(X_API_KEY).iter();
     match (authorizations.next(), authorizations.next(), keys.next(), keys.next()) {

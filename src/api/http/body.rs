@@ -102,7 +102,8 @@ fn is_json(content_type: &str) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+/// Parses a body. The error names the field and never repeats its value.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     if let Some(problem) = encoding_problem(bytes) {
         return Err(invalid(problem.to_owned()));
     }

@@ -5,6 +5,7 @@ pub mod asset;
 pub mod auth;
 pub mod body;
 pub mod bridge;
+pub mod client_address;
 pub mod closing;
 pub mod console;
 pub mod cors;

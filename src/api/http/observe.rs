@@ -1,7 +1,7 @@
 //! Gives each request an id, determines its client, logs one line and counts it, without ever recording its content.
 //! Also adds the headers that every response has.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use poem::http::{HeaderValue, Method, header};
 use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
 use poem_openapi::OperationId;
 
+use super::client_address;
 use super::envelope::{Code, Family};
 use super::error::{self, Cause};
 use super::metrics::{ACCEPTED, Metrics, SIGNED};
@@ -28,8 +29,6 @@ const FREQUENT: [&str; 5] = ["getHealth", "getReadiness", "getMetrics", "verifyA
 
 /// Status in the log and the metrics for a request without a response. The server never sends it.
 const UNANSWERED: u16 = 499;
-
-const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The origin of a request, for operations without a caller.
 pub struct From(pub Origin);
@@ -204,13 +203,6 @@ fn known(method: &Method) -> &str {
     if known.contains(method) { method.as_str() } else { "other" }
 }
 
-/// Parses an address as proxies write it: alone or with a port, and an IPv6 address also in brackets.
-fn hop_address(hop: &str) -> Option<IpAddr> {
-    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
-    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
-    hop.parse().ok().or_else(bracketed).or_else(with_port)
-}
-
 impl Observer {
     /// Returns the client's request id if it is short, plain and not a secret, otherwise a new one.
     fn request_id(&self, request: &Request) -> String {
@@ -225,29 +217,14 @@ impl Observer {
 
     /// Returns whether the peer is a trusted proxy.
     fn is_proxy(&self, request: &Request) -> bool {
-        let peer = request.remote_addr().as_socket_addr().map(|peer| peer.ip().to_canonical());
-        peer.is_some_and(|peer| self.trusted_proxies.iter().any(|net| net.contains(&peer)))
+        let peer = request.remote_addr().as_socket_addr();
+        peer.is_some_and(|peer| client_address::is_trusted(peer.ip(), &self.trusted_proxies))
     }
 
-    /// Returns the peer's address or, behind trusted proxies, the last address in `X-Forwarded-For` that is not one of
-    /// them.
+    /// Returns the address of the client.
     fn client(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.remote_addr().as_socket_addr()?.ip().to_canonical();
-        let trusted = |address: &IpAddr| self.trusted_proxies.iter().any(|net| net.contains(address));
-        if !trusted(&peer) {
-            return Some(peer);
-        }
-        let lists = request.headers().get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = lists.flat_map(|list| list.split(',')).collect();
-        let mut client = peer;
-        for hop in hops.into_iter().rev() {
-            let Some(hop) = hop_address(hop.trim()) else { break };
-            client = hop.to_canonical();
-            if !trusted(&client) {
-                break;
-            }
-        }
-        Some(client)
+        let peer = request.remote_addr().as_socket_addr()?.ip();
+        Some(client_address::client(peer, request.headers(), &self.trusted_proxies))
     }
 }
 

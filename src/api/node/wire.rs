@@ -31,7 +31,7 @@ const LAST_MILLISECOND: f64 = 253_402_300_799_999.0;
 #[derive(Object, Deserialize)]
 #[oai(rename = "NodeRegistration", rename_all = "camelCase", skip_serializing_if_is_none)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Registration {
+pub struct Registration {
     /// Address of the node, as signed: 1 to 253 characters without `|`.
     #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
     ip: String,
@@ -73,7 +73,7 @@ pub(super) struct Registration {
 /// A node's call to unregister or to fetch its secrets, signed with a key of its organization.
 #[derive(Object, Deserialize)]
 #[oai(rename = "NodeUnregistration", skip_serializing_if_is_none)]
-pub(in crate::api) struct Unregistration {
+pub struct Unregistration {
     /// Address of the node, as signed.
     #[oai(validator(min_length = 1, max_length = 253, pattern = r"^[^|\x00-\x1f\x7f]*$"))]
     ip: String,
@@ -196,7 +196,8 @@ pub(super) struct NodeList {
 }
 
 impl Registration {
-    pub(super) fn parse(self) -> Result<(SignedCall, NodeProfile), InvalidField> {
+    /// Parses the fields into the signed call and what the node reports about itself.
+    pub fn parse(self) -> Result<(SignedCall, NodeProfile), InvalidField> {
         let profile = NodeProfile {
             ip: parse_ip(&self.ip)?,
             region: parse_region(&self.region)?,
@@ -213,7 +214,8 @@ impl Registration {
 }
 
 impl Unregistration {
-    pub(in crate::api) fn parse(self) -> Result<SignedCall, InvalidField> {
+    /// Parses the fields into the signed call.
+    pub fn parse(self) -> Result<SignedCall, InvalidField> {
         let region = self.region.as_deref().map(parse_region).transpose()?;
         signed_call(parse_ip(&self.ip)?, region, &self.timestamp, &self.signature, (self.id_org, self.org_id))
     }

@@ -86,7 +86,7 @@ pub fn answer(app: &App, metrics: &Metrics, request: &Request) -> Door {
 
 /// Parses a proxy's query. What the server does not understand might be a limit that somebody relies on, so it is an
 /// error: the text says which.
-fn question(query: &str) -> Result<(OrgId, Asked), &'static str> {
+pub fn question(query: &str) -> Result<(OrgId, Asked), &'static str> {
     let (mut organization, mut project, mut role) = (None, None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let parameter = match &*name {
@@ -131,7 +131,7 @@ impl<'a> ApiExtractor<'a> for Presented {
 
 /// Returns the presented key. `x-api-key` takes precedence, unless it is empty, as some proxies send it; a header that is
 /// there twice counts as no key.
-fn presented(headers: &HeaderMap) -> Option<&str> {
+pub fn presented(headers: &HeaderMap) -> Option<&str> {
     let one = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
         Some((values.next()?, values.next().is_none()))
