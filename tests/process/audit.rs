@@ -67,7 +67,7 @@ fn what_is_printed_of_an_export_cannot_control_the_terminal() {
         "actorName": null, "action": "", "context": null, "contextId": null, "project": null, "change": null,
         "outcome": "", "address": null, "requestId": null, "detail": null, "prevHash": "", "hash": "",
     });
-    home.write("log", &entry.to_string());
+    home.write("log", entry.to_string());
     let ran = home.run(&["audit", "verify", "--file", "log"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains(r"\u001b]0;title\u0007\u009b2J\u202e"), "{ran:?}");
