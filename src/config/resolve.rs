@@ -240,6 +240,28 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        for (settings, problem) in [
+            ([("disk_reserve", "64MiB"), ("database_max", "67108864")], "database_max must be more than disk_reserve"),
+            ([("disk_reserve", "64MiB"), ("database_max", "67108865")], ""),
+            ([("disk_reserve", "64MiB"), ("database_max", "0")], ""),
+            ([("database", "a.db"), ("key_file", "a.db")], "key_file must be another file than the database"),
+            ([("database", "a.db"), ("key_file", "b.db")], ""),
+            ([("backup_interval", "1h"), ("backup_keep", "59m")], "backup_keep must not be shorter"),
+            ([("backup_interval", "1h"), ("backup_keep", "1h")], ""),
+            ([("tls_cert", "a.crt"), ("tls_key", "")], "tls_cert is set without tls_key"),
+            ([("tls_cert", ""), ("tls_key", "a.key")], "tls_key is set without tls_cert"),
+            ([("tls_cert", "a.crt"), ("tls_key", "a.key")], ""),
+        ] {
+            let flags = settings.into_iter().fold(Flags::default(), |flags, (name, text)| flags.with(name, text));
+            let told = resolve(&flags, &Texts::new(), None).err().map(|error| error.to_string());
+            let is_right =
+                told.as_ref().map_or(problem.is_empty(), |told| !problem.is_empty() && told.contains(problem));
+            assert!(is_right, "{settings:?}: {told:?}");
+        }
+    }
+
+    #[test]
     fn a_secret_is_read_from_its_file_and_never_printed() {
         let token = file("okp_verysecret\n");
         let path = token.path().display().to_string();

@@ -100,11 +100,11 @@ pub fn has_room(dir: &Path, bytes: u64, kept_free: u64) -> Result<(), StoreError
 }
 
 /// Whether a file is a backup of an earlier state of the database that `newer` is a backup of. No other file may be
-/// removed. What cannot be read is no such file.
+/// removed. What cannot be read is no such file, and neither is what has a second name, which is not opened.
 #[must_use]
 pub fn is_earlier_state(older: &Path, newer: &Snapshot) -> bool {
     let heads = || Snapshot::open(older)?.read(audit::heads);
-    let is_ours = fs::symlink_metadata(older).is_ok_and(|meta| meta.is_file() && meta.nlink() == 1);
+    let is_ours = fs::symlink_metadata(older).is_ok_and(|meta| meta.is_file());
     is_ours
         && heads().is_ok_and(|heads| {
             !heads.is_empty() && newer.read(|tx| restore::continues(tx, &heads)).is_ok_and(|continues| continues)

@@ -194,3 +194,35 @@ impl LiveKey {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::role::Role;
+
+    #[test]
+    fn a_use_that_could_not_be_written_does_not_replace_a_later_one() {
+        let (id, digest) = (ApiKeyId::from_number(7).expect("an id"), [7; 32]);
+        let standing = ApiKeyStatus {
+            id,
+            org: OrgId::from_bytes([1; 16]),
+            role: Role::User,
+            start: Time::from_millis(0),
+            expire: None,
+            disabled: false,
+            projects: Box::default(),
+        };
+        let mut keys = Table::default();
+        keys.put(id, digest, LiveKey { standing, used: Mutex::new(None) });
+        let index = Index { api_keys: RwLock::new(keys), ..Index::default() };
+        let key = index.api_key(&digest).expect("the key");
+        key.touch(Time::from_millis(1), None);
+        let unwritten = index.take_used();
+        index.put_back(&unwritten);
+        assert_eq!(index.take_used(), unwritten);
+        let later = Time::from_millis(2);
+        key.touch(later, None);
+        index.put_back(&unwritten);
+        assert_eq!(index.take_used(), [(id, (later, None))]);
+    }
+}

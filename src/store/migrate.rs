@@ -95,4 +95,16 @@ mod tests {
         assert!(run(&conn, &["", "", "CREATE TABLE four (a)", "nonsense"], 3).is_err());
         assert_eq!(schema_of(&conn).len(), 2, "a failed upgrade leaves nothing");
     }
+
+    #[test]
+    fn an_upgrade_that_removes_rows_to_which_others_refer_is_undone() {
+        let conn = Connection::open_in_memory().expect("memory");
+        let before = "CREATE TABLE one (id INTEGER PRIMARY KEY); CREATE TABLE two (one REFERENCES one (id));
+            INSERT INTO one VALUES (7); INSERT INTO two VALUES (7)";
+        conn.execute_batch(before).expect("rows");
+        let refused = run(&conn, &["DELETE FROM one"], 1).expect_err("a reference to no row").to_string();
+        assert!(refused.contains("references to rows that do not exist"), "{refused}");
+        let left: i64 = conn.query_row("SELECT count(*) FROM one", [], |row| row.get(0)).expect("a number");
+        assert_eq!(left, 1);
+    }
 }

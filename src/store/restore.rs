@@ -142,3 +142,21 @@ pub fn replace(database: &Path, draft: Unfinished, now: Time) -> Result<Aside, S
         Ok(Aside { database: kept.then_some(aside), log: log.filter(|_| !kept) })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_after_it_was_looked_at_is_not_restored() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (copy, database) = (folder.path().join("copy.db"), folder.path().join("orgkeys.db"));
+        fs::write(&copy, "one").expect("written");
+        let looked_at = sha256(&copy).expect("a checksum");
+        drop(stage(&copy, &looked_at, &database).expect("unchanged"));
+        fs::write(&copy, "two").expect("written");
+        let refused = stage(&copy, &looked_at, &database).expect_err("changed").to_string();
+        assert!(refused.contains("was changed while it was being restored"), "{refused}");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left beside it");
+    }
+}

@@ -257,6 +257,9 @@ async fn the_last_use_is_saved_at_shutdown_and_shown_after_a_restart() {
     server.call_with_key(&secret, Method::GET, "/node", None).await;
     let other = if unused.ends_with('x') { 'y' } else { 'x' };
     server.call_with_key(&format!("{}{other}", &unused[..39]), Method::GET, "/node", None).await;
+    let asked = json!({ "apiKey": unused, "role": 254 });
+    let verified = server.call_as(&owner, Method::POST, "/api/api-keys/verify", Some(&asked)).await.result();
+    assert_eq!(verified["code"], "INSUFFICIENT_ROLE", "a refused key was not used");
     let own = async |server: &Server| {
         entries(&server.database).await.into_iter().filter(|entry| entry.org == owner.org).count()
     };

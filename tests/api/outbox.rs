@@ -269,7 +269,9 @@ async fn a_410_disables_the_webhook_and_failed_deliveries_can_be_replayed() {
     assert_eq!(twice.refusal(), (409, "DELIVERY_PENDING".to_owned()));
     let all = hook.call(&server, &owner, Method::POST, "/replay", since).await.json();
     assert_eq!(all["data"], json!({ "count": 2, "more": false }));
-    let ids: BTreeSet<String> = due(&server, &[], 32).await.0.iter().map(|attempt| attempt.id.to_string()).collect();
+    let (attempts, _) = due(&server, &[], 32).await;
+    assert!(attempts.iter().all(|attempt| attempt.attempts == 0), "each has its ten attempts again: {attempts:?}");
+    let ids: BTreeSet<String> = attempts.iter().map(|attempt| attempt.id.to_string()).collect();
     assert!(ids.len() == 3 && ids.contains(&first), "with the same ids: {ids:?}");
     assert_eq!(actions(&server, &hook).await, ["webhook.test"; 3]);
 }

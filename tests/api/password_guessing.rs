@@ -181,6 +181,17 @@ async fn a_guess_counts_for_15_minutes_even_across_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_limits_the_longest_wait_is_told() {
+    let (server, _, ada) = behind_a_proxy().await;
+    tried(&server, &ada.email, 0..90);
+    server.pass(5 * MINUTE);
+    (0..10).for_each(|_| tried(&server, &ada.email, 100..101));
+    for (from, wait) in [("10.0.0.100", "900"), ("10.0.0.101", "600")] {
+        assert_eq!(retry_after(&log_in(&server, from, &ada.email, PASSWORD).await), wait, "{from}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn expired_guesses_are_deleted() {
     let (server, _, ada) = behind_a_proxy().await;
     tried(&server, &ada.email, 0..6);

@@ -216,6 +216,11 @@ async fn pages_lists_and_read_marks_start_after_the_trim_point() {
     let path = format!("/organization/{}/audit?limit=1", owner.org);
     let page = server.call_as(&owner, Method::GET, &path, None).await.json();
     assert_eq!((&page["removed"], &page["data"][0]["seq"], &page["next"]), (&json!(4), &json!(5), &json!(5)));
+    for before in [4, 5] {
+        let newest = format!("{path}&order=newest&before={before}");
+        let page = server.call_as(&owner, Method::GET, &newest, None).await.json();
+        assert_eq!((&page["data"], &page["next"]), (&json!([]), &json!(0)), "before {before}");
+    }
     let server = server.restart().await;
     let page = server.call_as(&owner, Method::GET, &path, None).await.json();
     assert_eq!(page["removed"], 4);

@@ -178,3 +178,16 @@ async fn counts_are_written_when_the_server_stops() {
     let server = server.restart().await;
     assert_eq!(counts(&server, &owner, "verification").await, ["10:00 VALID 1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_leaps_ahead_removes_no_counts() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (_, pem) = server.key(&owner).await;
+    server.register(&owner.org, &pem, "10.0.0.1").await;
+    for leap in [400 * DAY, -400 * DAY] {
+        server.pass(leap);
+        keep_house(&server).await;
+    }
+    assert_eq!(counts(&server, &owner, "node").await, ["10:00 heard 1"]);
+}

@@ -6,13 +6,21 @@ use hyper::{Method, StatusCode};
 use orgkeys::actions::web_session;
 use orgkeys::domain::role::Role;
 use orgkeys::engine::authenticate::{Credential, authenticate};
-use orgkeys::engine::caller::Origin;
+use orgkeys::engine::caller::{Caller, Origin};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, blocking};
 use crate::sessions::{DAY, PASSWORD, change};
 use crate::web_sessions::{Browser, SIGN_IN, ok, outcome, owner, refused};
+
+/// The caller that a browser's web session proves.
+fn caller_of(server: &Server, browser: &Browser) -> Caller {
+    let cookie = browser.cookie.split_once('=').expect("a pair").1;
+    let credential = Credential::WebSession { cookie: Some(cookie), bearer: &browser.bearer };
+    let origin = Origin { address: Some(server.address.ip()), ..Origin::NONE };
+    authenticate(&server.app, credential, origin).expect("a caller")
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_hard_to_undo_needs_the_password_again_after_15_minutes() {
@@ -88,6 +96,10 @@ async fn confirming_is_limited_together_with_signing_in() {
         assert_eq!(answer.refusal(), refused(429, "TOO_MANY_ATTEMPTS"));
         assert_eq!(answer.headers["retry-after"], "900");
     }
+    // It takes no place from others who wait for the work on a password.
+    let caller = caller_of(&server, &browser);
+    let begun = web_session::confirming(&server.app, &caller).err().expect("beyond the limit");
+    assert_eq!(begun.code, "TOO_MANY_ATTEMPTS");
     server.pass(15 * 60_000);
     assert_eq!(outcome(&browser.confirm(&server, PASSWORD).await), ok());
     let body = json!({ "password": PASSWORD });
@@ -101,9 +113,7 @@ async fn a_password_that_was_changed_meanwhile_confirms_nothing() {
     let ada = owner(&server).await;
     let browser = Browser::of(&server, &ada.email).await;
     server.pass(15 * 60_000);
-    let cookie = browser.cookie.split_once('=').expect("a pair").1;
-    let credential = Credential::WebSession { cookie: Some(cookie), bearer: &browser.bearer };
-    let caller = authenticate(&server.app, credential, Origin::NONE).expect("a caller");
+    let caller = caller_of(&server, &browser);
     let begun = web_session::confirming(&server.app, &caller).expect("begun");
     // As `user reset-password` does while the old password is compared, except that the session goes on.
     change(&server, &format!("UPDATE person SET password = NULL WHERE email = '{}'", ada.email));

@@ -32,7 +32,7 @@ async fn a_stream_ends_with_its_credential_and_says_where_to_resume() {
     let owner = server.owner_of("acme").await;
     let mut streams = Vec::new();
     let mut people = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let person = server.member_of(&owner.org, Role::Administrator).await;
         streams.push(Reader::of(&server, &person, "").await);
         people.push(person);
@@ -56,13 +56,15 @@ async fn a_stream_ends_with_its_credential_and_says_where_to_resume() {
     server.revoke(&people[0]).await;
     let people_path = |person: &Identity| format!("/organization/users/{}", person.user);
     server.call_as(&owner, Method::DELETE, &people_path(&people[1]), None).await;
-    let demoted = json!({ "orgRole": 0 });
-    server.call_as(&owner, Method::PUT, &people_path(&people[2]), Some(&demoted)).await;
+    for (person, role) in [(&people[2], 0), (&people[3], 255)] {
+        server.call_as(&owner, Method::PUT, &people_path(person), Some(&json!({ "orgRole": role }))).await;
+    }
     let off = format!("/api/organizations/{}/api-keys/{id}", owner.org);
     server.call_as(&owner, Method::DELETE, &off, None).await;
     let wanted = [
         ("credential", "The access token was revoked: sign in again, or use another token"),
         ("credential", "The access token was revoked: sign in again, or use another token"),
+        ("role", "Your role has changed: reconnect to receive the events that your new role may see"),
         ("role", "Your role has changed: reconnect to receive the events that your new role may see"),
         ("credential", "The API key is unknown to this server"),
     ];

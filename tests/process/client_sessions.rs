@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -110,7 +111,13 @@ fn profiles_are_chosen_and_forgotten() {
     assert!(!profiles(&home).contains(&owner.token));
     assert!(done(&home, &["whoami"]).ends_with("\trobot\n"));
     assert!(done(&home, &["whoami", "--profile", "default"]).ends_with("\tdefault\n"));
+    // A file that is kept elsewhere stays there.
+    let (link, kept) = (home.path(".config/orgkeys/profiles.toml"), home.path("kept.toml"));
+    fs::rename(&link, &kept).expect("moved");
+    symlink(&kept, &link).expect("a link");
     done(&home, &["profile", "use", "default"]);
+    assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+    assert!(fs::read_to_string(&kept).expect("a file").contains("current = \"default\""));
     assert!(done(&home, &["key", "list", "--dry-run"]).contains(&owner.org), "the profile knows the organization");
     fs::remove_file(home.path("token")).expect("removed");
     let failed = run(&mut orgkeys(&home, &["whoami", "--profile", "robot"]));

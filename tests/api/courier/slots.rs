@@ -1,5 +1,7 @@
 //! Slots of the running courier with the real database: a receiver that hangs holds a few, and delays no other webhook or organization.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
@@ -103,8 +105,10 @@ async fn webhooks_deleted_during_an_attempt_hold_no_slot() {
         until(&server, "it is tried", async || hanging.connections() > before).await;
         hook.call(&server, &loud, Method::DELETE, "", Value::Null).await;
     }
+    let deleted = Instant::now();
     test(&server, &[(quiet, well)], 1).await;
     until(&server, "the other organization's arrives", async || receiver.connections() == 1).await;
     until(&server, "the attempts of deleted webhooks have ended", async || hanging.open() == 0).await;
+    assert!(deleted.elapsed() < Duration::from_secs(10), "an attempt was left to itself, and gave up after 15 s");
     server.stop().await;
 }
