@@ -122,6 +122,7 @@ const CHECKS = {
     "the focus goes back to what opened a dialog": async (it, world) => {
         await apiKey(world, "focus");
         await visit(it, "api-keys");
+        await it.page.reload();
         const menu = it.page.getByLabel("Actions for focus");
         const focused = (target) => target.evaluate((element) => element === document.activeElement);
         for (const close of [() => it.page.keyboard.press("Escape"), () => it.press("button", "Cancel", it.dialog())]) {
