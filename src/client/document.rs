@@ -8,11 +8,9 @@ use serde_json::Value;
 
 use super::failure::{Failure, Outcome};
 
-/// The document as it is in the repository, which a test compares with the endpoints: reading it takes a fraction of the
-/// time that deriving it from them takes.
+/// The document in the repository, which a test compares with the endpoints: deriving it from them takes much longer.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let compressed = include_bytes!(concat!(env!("OUT_DIR"), "/openapi/orgkeys.json.gz"));
-    let mut text = Vec::new();
+    let (compressed, mut text) = (include_bytes!(concat!(env!("OUT_DIR"), "/openapi/orgkeys.json.gz")), Vec::new());
     GzDecoder::new(&compressed[..]).read_to_end(&mut text).expect("the build compressed it");
     serde_json::from_slice(&text).expect("the document is JSON")
 });
