@@ -26,7 +26,7 @@ mkdir pasted
 cmp pasted/key.pem pasted/first.pem || fail "the printed lines overwrite the key"
 openssl rsa -in pasted/key.pem -check -noout >checked 2>&1 || fail "the printed lines leave no private key in key.pem"
 ! grep -F '"success":false' pasted/printed || fail "a printed line was refused"
-curl -sSf "http://$SERVER/docs" | grep -q swagger-ui || fail "the page /docs is not there"
+grep -q swagger-ui <<<"$(curl -sSf "http://$SERVER/docs")" || fail "the page /docs is not there"
 
 # The server stops cleanly, and the audit log is whole afterwards.
 stop

@@ -18,7 +18,7 @@ block js >receiver.mjs
 webhooks() { curl -sSf "$url/organization/$org/webhooks$1" -H "Authorization: Bearer $token" -H "$json" "${@:2}"; }
 # The id of the last test delivery, and whether a delivery of the webhook has arrived.
 tested() { grep -o '"deliveryId":"[^"]*"' printed | tail -n 1 | field deliveryId; }
-delivered() { webhooks "/$hook/deliveries?state=delivered" | grep -qF "$1"; }
+delivered() { grep -qF "$1" <<<"$(webhooks "/$hook/deliveries?state=delivered")"; }
 
 serve --webhook-allow 127.0.0.1
 run_commands
