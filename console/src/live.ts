@@ -70,11 +70,13 @@ async function follow(signal: AbortSignal): Promise<void> {
             if (response.ok && response.body) {
                 live.set(true);
                 failures = 0;
+                // What is shown may have changed before the stream began.
+                if (!after) refreshSoon([""]);
                 for await (const message of messages(response.body)) {
                     if (message.id) after = message.id;
                     if (message.event === "end") {
-                        // Among the reasons is that the person's role has changed.
-                        void lookAtRole().catch(() => undefined);
+                        const { reason } = JSON.parse(message.data) as { reason: string };
+                        if (reason === "role") void lookAtRole().catch(() => undefined);
                         break;
                     }
                     if (message.data) heard(JSON.parse(message.data) as LiveEvent);

@@ -29,7 +29,7 @@ function Console() {
         meet().catch((thrown: unknown) => setProblem(Problem.from(thrown)));
     };
     useEffect(() => {
-        if (inside && !invited) begin();
+        if (inside && !invited && !me.value) begin();
     }, [inside, invited]);
     useEffect(() => (own ? startLive() : undefined), [own?.id]);
     useEffect(() => {

@@ -51,3 +51,30 @@ export async function conflict(it, world) {
     assert.equal(await it.page.getByLabel("The old key ends").inputValue(), "3600", "nothing in the form is lost");
     await it.look("conflict");
 }
+
+/** A change that the stream does not tell of, since it was not open: at first it is not yet, and never while the page is hidden. */
+export async function unheard(it, world) {
+    let open;
+    const held = new Promise((resolve) => (open = resolve));
+    await it.page.route("**/events/stream*", async (route) => {
+        await held;
+        await route.continue();
+    });
+    await apiKey(world, "at first");
+    await visit(it, "api-keys");
+    await it.page.reload();
+    await it.row("at first").waitFor();
+    await apiKey(world, "before the stream");
+    open();
+    await it.row("before the stream").waitFor();
+
+    const become = (state) =>
+        it.page.evaluate((state) => {
+            Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }, state);
+    await become("hidden");
+    await apiKey(world, "while hidden");
+    await become("visible");
+    await it.row("while hidden").waitFor();
+}
