@@ -88,12 +88,12 @@ pub fn confirming(app: &App, caller: &Caller) -> Result<Confirming, Error> {
 }
 
 /// Confirms that the user of a web session knows their password. Attempts count against the same limits as logins. Returns
-/// until when it is not asked for again.
+/// until when it is not asked for again. May use the disk reserve: on a full disk, too, what is deleted may ask for it.
 ///
 /// Blocks for as long as a hash and a commit take.
 pub fn confirm(app: &App, caller: &Caller, confirming: Confirming, password: &SecretString) -> Result<Time, Error> {
     login_throttle::compare(app, &caller.origin, confirming.check(), password, wrong())?;
-    let confirmed = app.record(caller, Rule::ManagesOwnSessions, move |tx, grant| {
+    let confirmed = app.revoke(caller, Rule::ManagesOwnSessions, move |tx, grant| {
         let (session, user) = own(grant)?;
         // The password may have been changed since it was verified.
         if store::user::password(tx, user)? != confirming.hash {

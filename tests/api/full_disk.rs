@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Identity, Server, blocking, registration};
+use crate::sessions::PASSWORD;
+use crate::web_sessions::{Browser, owner};
 
 /// The size of a page of the database.
 const PAGE: u64 = 4_096;
@@ -184,6 +186,22 @@ async fn a_full_file_refuses_changes_accepts_revocations_and_recovers() {
     let server = Arc::into_inner(server).expect("no more calls").restart().await;
     assert_eq!(server.call(Method::GET, "/ready", None).await.status, StatusCode::OK);
     verify(&server, &acme, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_a_web_session_can_confirm_its_password_to_delete() {
+    let server = Server::with(|flags| flags.with("disk_reserve", "256KiB")).await;
+    let ada = owner(&server).await;
+    let browser = Browser::of(&server, &ada.email).await;
+    let key = format!("/organization/{}/key/{}", ada.identity.org, server.key(&ada.identity).await.0);
+    server.pass(15 * 60_000);
+    server.room.store(pages(&server).await * PAGE + 256 * 1_024, Ordering::Relaxed);
+    let full = browser.call(&server, Method::POST, "/systemevent", Some(&json!({}))).await;
+    assert_eq!(full.refusal(), (503, "STORAGE_FULL".to_owned()));
+    let asked = browser.call(&server, Method::DELETE, &key, None).await;
+    assert_eq!(asked.refusal(), (403, "PASSWORD_CONFIRMATION_REQUIRED".to_owned()));
+    assert_eq!(browser.confirm(&server, PASSWORD).await.status, StatusCode::OK);
+    assert_eq!(browser.call(&server, Method::DELETE, &key, None).await.status, StatusCode::OK);
 }
 
 /// A small disk of its own, in memory.

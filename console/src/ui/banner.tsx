@@ -94,7 +94,7 @@ export function Conditions() {
             {full && (
                 <Banner tone="warn" role="status" action={<Button onClick={tryNow}>Try now</Button>}>
                     <b>The server’s disk is nearly full: only revocations are accepted.</b> Deleting keys, API keys, nodes and people still works. Everything
-                    else waits for room.
+                    else waits for room, and what you delete stays in the lists until then.
                     <span class="sub">
                         <code>STORAGE_FULL</code>
                     </span>
