@@ -1,7 +1,8 @@
 // What the console offers while the server's disk is full: what revokes, and nothing else.
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
-import { apiKey, furnished, inspect, OWNER, signIn, visit } from "./console-visit.mjs";
+import { PASSWORD } from "./console-page.mjs";
+import { apiKey, furnished, inspect, once, OWNER, refusal, signIn, visit } from "./console-visit.mjs";
 import { serve } from "./world.mjs";
 
 const SMALL = ["--disk-reserve", "256KiB", "--database-max", "800KiB", "--webhook-allow", "127.0.0.0/8"];
@@ -39,9 +40,15 @@ export async function fullDisk(browser, name) {
             assert.equal(await it.page.getByLabel("Name", { exact: true }).inputValue(), "third", "nothing in the form is lost");
             await it.look("full");
 
+            // The password can be confirmed, too.
+            await once(it.page, "DELETE", "**/api-keys/*", refusal(403, "PASSWORD_CONFIRMATION_REQUIRED", "Confirm the password"));
             await it.menu("first", "Delete");
-            await it.confirm("Delete API key");
+            await it.press("button", "Delete API key", it.dialog());
+            await it.page.getByRole("heading", { name: "Confirm your password" }).waitFor();
+            await it.page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+            await it.press("button", "Confirm");
             await it.page.getByText("first was deleted").waitFor();
+            await it.page.getByText("only revocations are accepted").waitFor();
 
             await visit(it, "webhooks");
             await it.page.getByText("only revocations are accepted").waitFor();

@@ -90,6 +90,7 @@ async function codeOf(response: Response): Promise<string> {
 /** Sends a request of the generated client. */
 export async function send(request: Request): Promise<Response> {
     const repeatable = request.method === "GET";
+    const needsNoRoom = request.method === "DELETE" || request.url.endsWith("/user/web-session/confirm");
     let refusedForRoom = false;
     for (let attempt = 0; ; attempt++) {
         const bearer = session.token();
@@ -108,7 +109,7 @@ export async function send(request: Request): Promise<Response> {
         offline.set(null);
         if (response.ok) {
             if (!repeatable) changedAt = Date.now();
-            if (refusedForRoom || (!repeatable && request.method !== "DELETE")) storageFull.set(false);
+            if (refusedForRoom || (!repeatable && !needsNoRoom)) storageFull.set(false);
             return response;
         }
         const code = await codeOf(response);

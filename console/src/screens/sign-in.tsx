@@ -106,7 +106,7 @@ export function Ask({ question }: { question: Question }) {
             about={
                 again
                     ? "Your session has ended. Nothing on the page is lost: after you have signed in, what you did goes on."
-                    : "This cannot be undone by others. Your password was last asked for more than 15 minutes ago."
+                    : "This is hard to undo, and you last gave your password more than 15 minutes ago."
             }
             submit={again ? "Sign in" : "Confirm"}
             problem={problem}
