@@ -239,13 +239,14 @@ async fn a_node_leaves_a_key_when_it_is_unregistered_or_deleted_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_registration_is_refused_while_keys_are_rotated() {
+    const NODES: u8 = 32;
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (mut key, mut pem) = server.key(&owner).await;
     let at_once = async |pem: &str, second: i64| {
-        let calls: Vec<_> = (0..64)
+        let calls: Vec<_> = (0..NODES)
             .map(|node| {
-                let body = registration(&owner.org, pem, &ip(node), server.now() / 1_000 + second);
+                let body = registration(&owner.org, pem, &ip(node.into()), server.now() / 1_000 + second);
                 let server = Arc::clone(&server);
                 tokio::spawn(async move { server.call(Method::POST, "/register", Some(&body)).await })
             })
@@ -261,7 +262,11 @@ async fn no_registration_is_refused_while_keys_are_rotated() {
         let ((), (successor, successor_pem)) = tokio::join!(at_once(&pem, 1), rotated(&server, &owner, &key, &terms));
         at_once(&successor_pem, 2).await;
         assert_eq!(state(&server, &owner, &key).await.0, "retired", "round {round}");
-        assert_eq!(state(&server, &owner, &successor).await, ("active".to_owned(), 64), "round {round}");
+        assert_eq!(
+            state(&server, &owner, &successor).await,
+            ("active".to_owned(), usize::from(NODES)),
+            "round {round}"
+        );
         (key, pem) = (successor, successor_pem);
         server.pass(10_000);
     }

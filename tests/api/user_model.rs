@@ -243,8 +243,7 @@ impl<'a> World<'a> {
     }
 
     /// Checks the invariants that hold after every call, whatever the model says.
-    fn judge(&self, story: &str, actor: &Person, before: &[Row]) {
-        let after = self.rows();
+    fn judge(&self, story: &str, actor: &Person, before: &[Row], after: &[Row]) {
         for row in after.iter().filter(|row| !before.contains(row)) {
             let was = before.iter().find(|was| was.0 == row.0).map_or(Role::User, |was| was.2);
             assert_eq!(row.1, actor.org, "{story}: another organization was touched");
@@ -276,6 +275,7 @@ impl<'a> World<'a> {
 fn run(world: &mut World<'_>, seed: u64, answers: &Mutex<BTreeSet<&'static str>>) {
     let mut rng = StdRng::seed_from_u64(seed);
     let nobody = UserId::from_bytes([7; 16]);
+    let mut before = world.rows();
     for step in 0..STEPS {
         let actor = rng.random_range(0..world.people.len());
         let Some(token) = world.signed_in(actor) else { continue };
@@ -284,7 +284,7 @@ fn run(world: &mut World<'_>, seed: u64, answers: &Mutex<BTreeSet<&'static str>>
         let target = world.people.get(target).map(|_| target);
         let story = format!("seed {seed}, step {step}: {call:?} of {target:?} by {person:?}");
         let verdict = world.verdict(&person, &token, call, target.map(|index| &world.people[index]));
-        let (before, id) = (world.rows(), target.map_or(nobody, |index| world.people[index].id));
+        let id = target.map_or(nobody, |index| world.people[index].id);
         let made = world.make(&token.caller, call, Some(id));
         // The API reports it like every other denial.
         let expected = verdict.map_err(|code| if code == DELETED_FROM_ABOVE { "ACCESS_DENIED" } else { code });
@@ -293,8 +293,10 @@ fn run(world: &mut World<'_>, seed: u64, answers: &Mutex<BTreeSet<&'static str>>
         if verdict.is_ok() {
             world.follow((person.org, person.role), call, target, made.unwrap_or_default());
         }
-        assert_eq!(world.rows(), world.modelled(), "{story}");
-        world.judge(&story, &person, &before);
+        let after = world.rows();
+        assert_eq!(after, world.modelled(), "{story}");
+        world.judge(&story, &person, &before, &after);
+        before = after;
     }
 }
 

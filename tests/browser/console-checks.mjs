@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { chain } from "./console-chain.mjs";
 import { fullDisk } from "./console-full.mjs";
-import { conflict, roleTakenAway, unheard } from "./console-meanwhile.mjs";
+import { behindReads, conflict, roleTakenAway, unheard } from "./console-meanwhile.mjs";
 import { PASSWORD, register, SECRETS } from "./console-page.mjs";
 import { ROLES } from "./console-roles.mjs";
 import { apiKey, furnished, inspect, once, OWNER, person, problemsOf, refusal, signIn, visit } from "./console-visit.mjs";
@@ -149,6 +149,7 @@ const CHECKS = {
     },
     "a log that was changed is found, wherever it was changed": chain,
     "a role that was taken away is told, and nothing in the form is lost": roleTakenAway,
+    "the overview shows changes, however much was read since": behindReads,
     "what changed while the page did not hear of it is shown": unheard,
     "what somebody else was faster to do is told, with how it is now": conflict,
 };

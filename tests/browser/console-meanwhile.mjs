@@ -78,3 +78,11 @@ export async function unheard(it, world) {
     await become("visible");
     await it.row("while hidden").waitFor();
 }
+
+/** The overview shows changes, however much was read since. */
+export async function behindReads(it, { api, org }) {
+    for (let read = 0; read < 120; read++) await api("GET", `/organization/${org}/nodes`);
+    await it.page.reload();
+    await it.heading("Overview");
+    await it.page.locator(".timeline li").first().waitFor();
+}

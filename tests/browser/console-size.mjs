@@ -57,6 +57,7 @@ async function large(it) {
     }
     await it.press("link", "Older");
     await it.page.waitForFunction(() => location.hash.includes("before="));
+    await it.page.locator("tbody tr").first().waitFor();
     await rows("older entries");
     await visit(it, "nodes?search=10.0.7.");
     await it.page.getByText("of 256.").waitFor();

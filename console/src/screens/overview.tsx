@@ -18,6 +18,9 @@ import { NewLink, Page } from "./page";
 /** A check that is older than this is worth repeating, in milliseconds. */
 const MONTH = 30 * 86_400_000;
 
+/** The changes that are shown. */
+const SHOWN = 8;
+
 /** The screen that opens first. */
 export function Overview() {
     const own = useCell(me);
@@ -110,16 +113,26 @@ function Checked() {
     );
 }
 
+/** The changes among the newest entries. Most entries may be reads, so if the first page has too few, a longer one is read. */
+async function latestChanges(signal: AbortSignal): Promise<Entry[]> {
+    const changes: Entry[] = [];
+    let before: number | undefined;
+    for (const limit of [100, 1000]) {
+        const params = { path: { orgId: mine().orgId }, query: { order: "newest" as const, limit, ...(before && { before }) } };
+        const { data } = await call(api.GET("/organization/{orgId}/audit", { params, signal }));
+        changes.push(...data.filter(({ change }) => change !== null));
+        before = data.at(-1)?.seq;
+        if (changes.length >= SHOWN || data.length < limit) break;
+    }
+    return changes.slice(0, SHOWN);
+}
+
 /** The changes that were made last. */
 function Events() {
     const streaming = useCell(live);
     const called = useCalled();
     const check = lastCheck(mine().orgId);
-    const entries = useLoad("latest", async (signal) => {
-        const params = { path: { orgId: mine().orgId }, query: { order: "newest" as const, limit: 100 } };
-        const { data } = await call(api.GET("/organization/{orgId}/audit", { params, signal }));
-        return data.filter(({ change }) => change !== null).slice(0, 8);
-    }).data;
+    const entries = useLoad("latest", latestChanges).data;
     return (
         <>
             <div class="head">
@@ -136,6 +149,7 @@ function Events() {
                     </li>
                 ))}
             </ol>
+            {entries?.length === 0 && <p class="quiet">There are only reads among the latest entries.</p>}
             <p class="gap">
                 <Onward href="#/audit">All entries</Onward>
             </p>
