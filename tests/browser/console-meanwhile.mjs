@@ -81,6 +81,7 @@ export async function unheard(it, world) {
 
 /** The overview shows changes, however much was read since. */
 export async function behindReads(it, { api, org }) {
+    await api("POST", `/organization/${org}/key?format=json`);
     for (let read = 0; read < 120; read++) await api("GET", `/organization/${org}/nodes`);
     await it.page.reload();
     await it.heading("Overview");
