@@ -42,6 +42,12 @@ impl Disk {
         while more.write_all(&[b'x'; 4_096]).is_ok() {}
         more
     }
+
+    /// Frees the space of a file. Removing it would not be enough: a process that another test is starting has it open
+    /// until it runs its own program.
+    fn empty(&self, name: &str) {
+        fs::File::create(self.0.join(name)).expect("emptied");
+    }
 }
 
 impl Drop for Disk {
@@ -75,7 +81,7 @@ fn revocations_survive_a_disk_that_fills_up_during_their_batch() {
     assert_eq!(disk.free(), 0);
     assert_eq!(subject.orgs(), [2, 200].map(id).into());
 
-    fs::remove_file(disk.0.join("filler")).expect("removed");
+    disk.empty("filler");
     subject.store.write(|tx| add_large(tx, 3)).wait().expect("there is room again");
     assert_eq!(subject.orgs(), [2, 3, 200].map(id).into());
 }
@@ -109,8 +115,8 @@ fn the_reserve_occupies_disk_is_used_by_revocations_and_refilled() {
     subject.store.write_reserved(|tx| add_large(tx, 10)).wait().expect("there is a reserve");
     let subject = subject.reopened();
 
-    fs::remove_file(disk.0.join("filler")).expect("removed");
-    fs::remove_file(disk.0.join("more")).expect("removed");
+    disk.empty("filler");
+    disk.empty("more");
     subject.store.write(|tx| add_large(tx, 1)).wait().expect("there is room again");
     let subject = subject.reopened();
     // The writer fills the reserve before its first change.
@@ -169,7 +175,7 @@ fn opening_a_store_without_a_reserve_reports_the_full_disk() {
     // A thread of the pool may have closed a connection only now, which frees the space of the log's index.
     let full = format!("orgkeys.db is full ({} bytes are free): free at least", disk.free());
     assert!(refusal.contains(&full), "{refusal}");
-    fs::remove_file(disk.0.join("filler")).expect("removed");
+    disk.empty("filler");
     drop(closed.open().expect("there is room again"));
     drop(disk);
 }

@@ -235,8 +235,10 @@ impl Disk {
         }
     }
 
+    /// Empties the file. Removing it would not be enough: a process that another test is starting has it open until it
+    /// runs its own program.
     fn free(&self) {
-        std::fs::remove_file(self.path("filler")).expect("removed");
+        File::create(self.path("filler")).expect("emptied");
     }
 }
 
