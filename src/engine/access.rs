@@ -42,6 +42,9 @@ impl Grant {
     }
 }
 
+/// The code of a denial that asks for the password of a web session. After that, the same call is permitted.
+pub(super) const CONFIRMATION_REQUIRED: &str = "PASSWORD_CONFIRMATION_REQUIRED";
+
 /// Why a right was not granted.
 #[derive(Debug)]
 pub enum Denial {
@@ -223,7 +226,7 @@ pub(crate) fn knows_password(grant: &Grant) -> Result<(), Error> {
     }
     let message = "This needs your password again, because you gave it more than 15 minutes ago: confirm it \
         (POST /user/web-session/confirm), then try again";
-    Err(Error::new(ErrorKind::Denied, "PASSWORD_CONFIRMATION_REQUIRED", message))
+    Err(Error::new(ErrorKind::Denied, CONFIRMATION_REQUIRED, message))
 }
 
 /// Returns an API key that is valid at `now`, or an error that says why it is not.

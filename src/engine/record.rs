@@ -36,9 +36,15 @@ pub(super) fn recorded<T, E: IntoIterator<Item = Event>>(
         let before = tx.changes();
         let (value, events) = match work(tx, &grant) {
             Ok(done) => done,
-            // A denial by `work` is recorded like any other if there is nothing to undo, but not in the disk reserve,
-            // which a caller could use up that way. It is still returned: it may be what asks for the password.
-            Err(error) if error.kind == ErrorKind::Denied && tx.changes() == before && !tx.in_reserve() => {
+            // A denial by `work` is recorded like any other if there is nothing to undo, but not from the disk reserve,
+            // which a caller could use up that way. What asks for the password is returned all the same: without it,
+            // nothing could be deleted.
+            Err(error) if error.kind == ErrorKind::Denied && tx.changes() == before => {
+                match (tx.in_reserve(), error.code) {
+                    (true, access::CONFIRMATION_REQUIRED) => return Err(error.into()),
+                    (true, _) => return Err(StoreError::Full.into()),
+                    (false, _) => {}
+                }
                 let denial = Denial::Forbidden(grant.org, Box::new(error));
                 return Err(Rejection::Recorded(refuse(tx, &env, &caller, &rule, denial, now)?));
             }
