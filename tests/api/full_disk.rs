@@ -13,10 +13,17 @@ use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::access::{Column, Credential, Scene, filled};
 use crate::harness::{Identity, Server, blocking, registration};
+use crate::openapi::{WRITES_NOTHING, operations};
+use crate::sessions::person;
+use crate::web_sessions::Browser;
 
 /// The size of a page of the database.
 const PAGE: u64 = 4_096;
+
+/// The usual `disk_reserve`.
+const RESERVE: u64 = 64 << 20;
 
 /// An owner with two keys, a node registered with the second, and a member who will be deleted.
 struct Acme {
@@ -184,6 +191,67 @@ async fn a_full_file_refuses_changes_accepts_revocations_and_recovers() {
     let server = Arc::into_inner(server).expect("no more calls").restart().await;
     assert_eq!(server.call(Method::GET, "/ready", None).await.status, StatusCode::OK);
     verify(&server, &acme, &acknowledged).await;
+}
+
+/// The pages of the database that are in use.
+async fn used(server: &Server) -> u64 {
+    let database = server.database.clone();
+    blocking(move || {
+        let conn = rusqlite::Connection::open(database).expect("opened beside the server");
+        let sql = "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count";
+        conn.query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a number").into()
+    })
+    .await
+}
+
+/// What docs/operations.md lists.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_takes_something_away_may_use_the_reserve() {
+    let mut scene = Scene::new().await;
+    let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
+    let mut permitted = Vec::new();
+    for (method, path, operation) in operations() {
+        let name = operation["operationId"].as_str().expect("an id");
+        if WRITES_NOTHING.contains(&name) {
+            continue;
+        }
+        scene.server.room.store(0, Ordering::Relaxed);
+        let (ids, body) = scene.ready(name, &column).await;
+        let browser = match name {
+            "deleteWebSession" => {
+                let person = person(&scene.server, &scene.owner.org, Role::User).await;
+                Some(Browser::of(&scene.server, &person.email).await)
+            }
+            _ => None,
+        };
+        scene.server.room.store(used(&scene.server).await * PAGE + RESERVE, Ordering::Relaxed);
+        let answer = match browser {
+            Some(browser) => browser.call(&scene.server, Method::DELETE, path, None).await,
+            None => scene.call(method, &filled(path, &ids), &column.credential, body.as_ref()).await,
+        };
+        if answer.status.is_success() {
+            permitted.push(name);
+        } else {
+            assert_eq!(answer.refusal(), (503, "STORAGE_FULL".to_owned()), "{name}");
+        }
+    }
+    permitted.sort_unstable();
+    let expected = [
+        "deleteApiKey",
+        "deleteNode",
+        "deleteOrganizationKey",
+        "deleteOrganizationKeys",
+        "deleteProject",
+        "deleteSecret",
+        "deleteToken",
+        "deleteUser",
+        "deleteWebSession",
+        "deleteWebhook",
+        "logoutUser",
+        "removeProjectMember",
+        "unregisterNode",
+    ];
+    assert_eq!(permitted, expected);
 }
 
 /// A small disk of its own, in memory.
