@@ -193,18 +193,7 @@ async fn a_full_file_refuses_changes_accepts_revocations_and_recovers() {
     verify(&server, &acme, &acknowledged).await;
 }
 
-/// The pages of the database that are in use.
-async fn used(server: &Server) -> u64 {
-    let database = server.database.clone();
-    blocking(move || {
-        let conn = rusqlite::Connection::open(database).expect("opened beside the server");
-        let sql = "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count";
-        conn.query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a number").into()
-    })
-    .await
-}
-
-/// What docs/operations.md lists.
+/// What docs/operations.md lists. Whatever adds or changes something is not asked here: most of it is in `is_refused`.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_takes_something_away_may_use_the_reserve() {
     let mut scene = Scene::new().await;
@@ -212,7 +201,8 @@ async fn only_what_takes_something_away_may_use_the_reserve() {
     let mut permitted = Vec::new();
     for (method, path, operation) in operations() {
         let name = operation["operationId"].as_str().expect("an id");
-        if WRITES_NOTHING.contains(&name) {
+        let adds = ["post", "put"].contains(&method) && !["logoutUser", "unregisterNode"].contains(&name);
+        if adds || WRITES_NOTHING.contains(&name) {
             continue;
         }
         scene.server.room.store(0, Ordering::Relaxed);
@@ -224,7 +214,8 @@ async fn only_what_takes_something_away_may_use_the_reserve() {
             }
             _ => None,
         };
-        scene.server.room.store(used(&scene.server).await * PAGE + RESERVE, Ordering::Relaxed);
+        // The reserve is a part of what the file may have, and nothing else is left.
+        scene.server.room.store(RESERVE, Ordering::Relaxed);
         let answer = match browser {
             Some(browser) => browser.call(&scene.server, Method::DELETE, path, None).await,
             None => scene.call(method, &filled(path, &ids), &column.credential, body.as_ref()).await,
