@@ -178,14 +178,19 @@ mod tests {
 
     use super::*;
 
+    /// What a server has loaded from two files, without a certificate.
+    fn unusable(cert: &Path, key: &Path) -> Tls {
+        let resolver = Arc::new(ResolvesServerCertUsingSni::new());
+        let config = Arc::new(ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver));
+        let (files, config) = (look(cert, key), Arc::new(RwLock::new(config)));
+        Tls { cert: cert.to_owned(), key: key.to_owned(), config, files, asked: Arc::default() }
+    }
+
     #[test]
     fn a_pair_that_cannot_be_used_is_said_once_until_it_changes_or_somebody_asks() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        let resolver = Arc::new(ResolvesServerCertUsingSni::new());
-        let config = Arc::new(ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver));
-        let (files, config) = (look(&cert, &key), Arc::new(RwLock::new(config)));
-        let mut watcher = Watcher::new(Tls { cert: cert.clone(), key, config, files, asked: Arc::default() });
+        let mut watcher = Watcher::new(unusable(&cert, &key));
         let mut says = |is_asked| watcher.look_again(is_asked).map(|told| told.expect_err("they cannot be used"));
         assert_eq!(says(false), None, "nothing has changed");
         let garbled = "-----BEGIN CERTIFICATE-----\nA!AA\n-----END CERTIFICATE-----\n";
@@ -199,6 +204,15 @@ mod tests {
             assert!(says(true).is_some_and(|told| told.contains(problem)), "somebody asks: {text}");
             assert_eq!(says(false), None, "it was said: {text}");
         }
+    }
+
+    #[test]
+    fn a_pair_that_changes_between_the_start_and_the_first_look_is_noticed() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let tls = unusable(&cert, &key);
+        fs::write(&cert, "renewed").expect("written");
+        assert!(Watcher::new(tls).look_again(false).is_some());
     }
 
     #[test]

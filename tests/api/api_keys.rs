@@ -260,6 +260,14 @@ async fn the_last_use_is_saved_at_shutdown_and_shown_after_a_restart() {
     let asked = json!({ "apiKey": unused, "role": 254 });
     let verified = server.call_as(&owner, Method::POST, "/api/api-keys/verify", Some(&asked)).await.result();
     assert_eq!(verified["code"], "INSUFFICIENT_ROLE", "a refused key was not used");
+    // However a key is used: by its own call, by a service that asks, or at a reverse proxy.
+    let (_, asked) = server.api_key(&owner, Role::User, &[]).await;
+    let (_, presented) = server.api_key(&owner, Role::User, &[]).await;
+    let verified = json!({ "apiKey": asked });
+    let verified = server.call_as(&owner, Method::POST, "/api/api-keys/verify", Some(&verified)).await.result();
+    assert_eq!(verified["code"], "VALID");
+    let door = format!("/api/api-keys/verify?organization={}", owner.org);
+    assert_eq!(server.call_with_key(&presented, Method::GET, &door, None).await.status, StatusCode::OK);
     let own = async |server: &Server| {
         entries(&server.database).await.into_iter().filter(|entry| entry.org == owner.org).count()
     };
@@ -267,9 +275,10 @@ async fn the_last_use_is_saved_at_shutdown_and_shown_after_a_restart() {
     let server = server.restart().await;
     assert_eq!(own(&server).await, before, "saving the last use is not recorded as an action");
     let listed = server.call_as(&owner, Method::GET, &keys_of(&owner), None).await.result();
-    assert_eq!(listed[1]["lastUsedAddress"], "127.0.0.1");
-    let used = (&listed[1]["lastUsed"], &listed[0]["lastUsed"]);
-    assert_eq!(used, (&json!("2024-01-15T10:30:01.500Z"), &Value::Null));
+    let used = listed.as_array().expect("keys").iter().map(|key| json!([key["lastUsed"], key["lastUsedAddress"]]));
+    let by_us = json!(["2024-01-15T10:30:01.500Z", "127.0.0.1"]);
+    let never = json!([null, null]);
+    assert_eq!(used.collect::<Vec<_>>(), [by_us.clone(), by_us.clone(), never, by_us]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -212,6 +212,35 @@ async fn an_edited_export_is_detected() {
     assert!(verdict(&shuffled.join("\n")).is_err());
 }
 
+/// An export in which each entry of a chain follows the one before it, whatever it contains.
+pub fn rehashed(mut entries: Vec<Entry>, org: &str) -> Vec<u8> {
+    let mut prev = None;
+    for entry in entries.iter_mut().filter(|entry| entry.org == org) {
+        let before = prev.unwrap_or_else(|| chain::unhex(&entry.prev_hash).expect("a hash"));
+        let hash = chain::hash_entry(&before, entry);
+        (entry.prev_hash, entry.hash) = (chain::hex(&before), chain::hex(&hash));
+        prev = Some(hash);
+    }
+    entries.iter().map(|entry| serde_json::to_string(entry).expect("JSON") + "\n").collect::<String>().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_entries_of_an_export_have_the_same_id() {
+    let log = Log::new().await;
+    let verdict = |entries| audit::verify_file(rehashed(entries, &log.owner.org).as_slice(), &[]);
+    let entries = entries(&log.path).await;
+    assert!(verdict(entries.clone()).is_ok());
+    // The number of the entry before it, which is in another chain.
+    let place = entries.iter().position(|entry| entry.org == log.owner.org && entry.seq == 6).expect("an entry");
+    assert_ne!(entries[place - 1].org, log.owner.org);
+    for before in [0, 1] {
+        let mut entries = entries.clone();
+        entries[place].id = entries[place - 1].id - before;
+        let error = verdict(entries).expect_err("not in order").message;
+        assert!(error.contains("it is out of order"), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_rejects_changes_to_and_deletions_of_entries() {
     let log = Log::new().await;

@@ -1,12 +1,17 @@
 //! What was created while the clock was ten years ahead does not last ten years once the clock is right again.
 
+use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use hyper::Method;
 use orgkeys::actions::clock;
 use orgkeys::actions::jobs::Jobs;
+use orgkeys::actions::periodic_backup::{BackupPlan, PeriodicBackups};
 use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::clock::{HOUR, ending_key, key_status, server_entries};
 use crate::harness::{Server, blocking, entries};
@@ -72,6 +77,32 @@ async fn a_secret_rotated_with_the_clock_ahead_signs_for_at_most_7_days() {
     assert_eq!(secrets().await, 2);
     set(&server, 1).await;
     assert_eq!((secrets().await, until().await), (1, Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_jump_removes_no_backup() {
+    let server = Server::start().await;
+    let folder = TempDir::new().expect("a folder");
+    let day = Duration::from_hours(24);
+    let plan = BackupPlan { dir: folder.path().to_owned(), interval: day, keep: day };
+    let backups = Arc::new(PeriodicBackups::new(plan, &server.system, 0));
+    let kept = async || {
+        let (backups, dir) = (Arc::clone(&backups), folder.path().to_owned());
+        blocking(move || {
+            backups.run(&AtomicBool::new(false));
+            let names = fs::read_dir(dir).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+            names.filter(|name| name.to_string_lossy().ends_with(".backup")).count()
+        })
+        .await
+    };
+    assert_eq!(kept().await, 1);
+    set(&server, TEN_YEARS).await;
+    assert_eq!(kept().await, 2, "the first one may be the only right one");
+    set(&server, -TEN_YEARS).await;
+    set(&server, DAY).await;
+    assert_eq!(kept().await, 3);
+    set(&server, 1).await;
+    assert_eq!(kept().await, 3, "the first one is too old now");
 }
 
 #[tokio::test(flavor = "multi_thread")]

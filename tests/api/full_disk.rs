@@ -13,12 +13,17 @@ use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::access::{Column, Credential, Scene, filled};
 use crate::harness::{Identity, Server, blocking, registration};
-use crate::sessions::PASSWORD;
+use crate::openapi::{WRITES_NOTHING, operations};
+use crate::sessions::{PASSWORD, person};
 use crate::web_sessions::{Browser, owner};
 
 /// The size of a page of the database.
 const PAGE: u64 = 4_096;
+
+/// The usual `disk_reserve`.
+const RESERVE: u64 = 64 << 20;
 
 /// An owner with two keys, a node registered with the second, and a member who will be deleted.
 struct Acme {
@@ -202,6 +207,58 @@ async fn on_a_full_disk_a_web_session_can_confirm_its_password_to_delete() {
     assert_eq!(asked.refusal(), (403, "PASSWORD_CONFIRMATION_REQUIRED".to_owned()));
     assert_eq!(browser.confirm(&server, PASSWORD).await.status, StatusCode::OK);
     assert_eq!(browser.call(&server, Method::DELETE, &key, None).await.status, StatusCode::OK);
+}
+
+/// What docs/operations.md lists. Whatever adds or changes something is not asked here: most of it is in `is_refused`.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_takes_something_away_may_use_the_reserve() {
+    let mut scene = Scene::new().await;
+    let column = Column::new(Credential::Token(scene.owner.token.clone()), &scene.owner.user);
+    let mut permitted = Vec::new();
+    for (method, path, operation) in operations() {
+        let name = operation["operationId"].as_str().expect("an id");
+        let adds = ["post", "put"].contains(&method) && !["logoutUser", "unregisterNode"].contains(&name);
+        if adds || WRITES_NOTHING.contains(&name) {
+            continue;
+        }
+        scene.server.room.store(0, Ordering::Relaxed);
+        let (ids, body) = scene.ready(name, &column).await;
+        let browser = match name {
+            "deleteWebSession" => {
+                let person = person(&scene.server, &scene.owner.org, Role::User).await;
+                Some(Browser::of(&scene.server, &person.email).await)
+            }
+            _ => None,
+        };
+        // The reserve is a part of what the file may have, and nothing else is left.
+        scene.server.room.store(RESERVE, Ordering::Relaxed);
+        let answer = match browser {
+            Some(browser) => browser.call(&scene.server, Method::DELETE, path, None).await,
+            None => scene.call(method, &filled(path, &ids), &column.credential, body.as_ref()).await,
+        };
+        if answer.status.is_success() {
+            permitted.push(name);
+        } else {
+            assert_eq!(answer.refusal(), (503, "STORAGE_FULL".to_owned()), "{name}");
+        }
+    }
+    permitted.sort_unstable();
+    let expected = [
+        "deleteApiKey",
+        "deleteNode",
+        "deleteOrganizationKey",
+        "deleteOrganizationKeys",
+        "deleteProject",
+        "deleteSecret",
+        "deleteToken",
+        "deleteUser",
+        "deleteWebSession",
+        "deleteWebhook",
+        "logoutUser",
+        "removeProjectMember",
+        "unregisterNode",
+    ];
+    assert_eq!(permitted, expected);
 }
 
 /// A small disk of its own, in memory.

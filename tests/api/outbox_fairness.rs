@@ -33,6 +33,25 @@ async fn an_organization_with_many_webhooks_leaves_slots_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_deliveries_due_at_the_same_time_the_oldest_go_first() {
+    let server = Server::start().await;
+    let (owner, hook) = owner_and_hook(&server).await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(hook.tested(&server, &owner).await);
+    }
+    let mut sent = Vec::new();
+    while sent.len() < ids.len() {
+        let attempts = due(&server, &[], 100).await.0;
+        assert!(!attempts.is_empty(), "only {} are due", sent.len());
+        sent.extend(attempts.iter().map(|attempt| attempt.id.to_string()));
+        let taken = |attempt: &Attempt| (attempt.id.to_string(), Outcome::Taken { status: 204 });
+        settle(&server, attempts.iter().map(taken).collect()).await;
+    }
+    assert_eq!(sent, ids);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deliveries_created_while_the_clock_was_ahead_are_sent() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;

@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
+use crate::audit_chain::rehashed;
 use crate::harness::{BEGIN, Identity, Server, blocking, entries};
 
 const DAY: i64 = 86_400_000;
@@ -129,6 +130,21 @@ async fn heads_removed_by_retention_are_reported_and_wrong_heads_fail() {
     assert!(error.contains("differs from the given head"), "{error}");
     let beyond = Head { seq: 99, ..now.into_iter().find(|head| head.org == owner.org).expect("a head") };
     assert!(verdict(&server, vec![beyond]).await.expect_err("cut").ends_with("entries at its end are missing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_must_begin_where_its_chain_says_that_retention_ended() {
+    let (server, owner, _) = old().await;
+    assert!(remove_old(&server, 7).await > 0);
+    let entries = entries(&server.database).await;
+    let verdict = |entries| audit::verify_file(rehashed(entries, &owner.org).as_slice(), &[]);
+    assert!(verdict(entries.clone()).is_ok());
+    let mut forged = entries;
+    let first = forged.iter_mut().find(|entry| entry.org == owner.org).expect("an entry");
+    first.prev_hash = "0".repeat(64);
+    let place = format!("the chain of {} begins after number {}", owner.org, first.seq - 1);
+    let error = verdict(forged).expect_err("after another entry").message;
+    assert!(error.contains(&place), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

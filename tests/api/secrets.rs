@@ -98,10 +98,13 @@ async fn a_node_gets_the_texts_of_its_region_encrypted_for_the_key_it_signed_wit
     set(&server, &owner, "s3", Some("us"), "us only").await;
     set(&server, &owner, "s3", Some("\u{e9}"), "").await;
     set(&server, &owner, "app0", Some("eu"), "eu only").await;
+    // Those of another organization neither replace nor hide ours.
+    set(&server, &other, "s3", Some("asia"), "theirs").await;
     for (pem, region, texts) in [
         (&pem, "eu", &[("s3", exact), ("gcs", ""), ("blob", ""), ("app0", "eu only")][..]),
         (&second, "us", &[("s3", "us only"), ("gcs", ""), ("blob", "")]),
         (&pem, "US", &[("s3", exact), ("gcs", ""), ("blob", "")]),
+        (&pem, "asia", &[("s3", exact), ("gcs", ""), ("blob", "")]),
         (&pem, "\u{e9}", &[("s3", ""), ("gcs", ""), ("blob", "")]),
     ] {
         let answer = fetch(&server, &owner, pem, region).await;

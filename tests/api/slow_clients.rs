@@ -255,6 +255,10 @@ async fn a_connection_may_be_idle_until_the_idle_timeout() {
         tokio::time::sleep(PACE * 5).await;
         stream.write_all(GOOD.as_bytes()).await.expect("still open");
     }
+    // Once the next head has begun, it has no more time than the first one.
+    assert_eq!(answer(&mut stream).await.0, "HTTP/1.1 200 OK");
+    stream.write_all(b"GET /hea").await.expect("still open");
+    assert_eq!(until_ended(&mut stream).await, "");
 
     let server = Server::with(|flags| flags.with("idle_timeout", "300ms")).await;
     let mut stream = BufReader::new(connected(server.address, GOOD).await);

@@ -106,10 +106,19 @@ fn profiles_are_chosen_and_forgotten() {
     assert_eq!((other.code, other.stderr.contains("name another with --profile")), (Some(2), true), "{other:?}");
     home.write("token", &owner.token);
     let path = home.path("token").display().to_string();
-    done(&home, &["login", "--profile", "robot", "--url", &url, "--token-command", &format!("cat '{path}'")]);
+    done(
+        &home,
+        &["login", "--profile", "robot", "--url", &url, "--token-command", &format!("echo >> asked; cat '{path}'")],
+    );
     assert!(done(&home, &["profile", "list"]).contains(&format!("*\trobot\t{url}\t\ttoken_command\n")));
     assert!(!profiles(&home).contains(&owner.token));
+    // The command may ask somebody something, so it is run once, however many calls there are.
+    let asked = || fs::read_to_string(home.path("asked")).expect("lines").lines().count();
+    let before = asked();
     assert!(done(&home, &["whoami"]).ends_with("\trobot\n"));
+    assert_eq!(asked() - before, 1);
+    done(&home, &["key", "list"]);
+    assert_eq!(asked() - before, 2);
     assert!(done(&home, &["whoami", "--profile", "default"]).ends_with("\tdefault\n"));
     // A file that is kept elsewhere stays there.
     let (link, kept) = (home.path(".config/orgkeys/profiles.toml"), home.path("kept.toml"));

@@ -44,6 +44,26 @@ fn shaken(home: &Home, server: &Server, first: &str) -> Child {
 }
 
 #[test]
+fn handshakes_that_are_not_completed_do_not_delay_shutdown() {
+    if !has("openssl") {
+        return;
+    }
+    let home = Home::new();
+    certificate(&home, "ours");
+    let server = home.start_with(&mut home.serve(&["--tls-cert", "ours.crt", "--tls-key", "ours.key"]));
+    let silent = TcpStream::connect(server.address).expect("connected");
+    // Accepted after the silent one, and refused because it is not TLS.
+    let mut plain = TcpStream::connect(server.address).expect("connected");
+    plain.write_all(b"GET /health HTTP/1.1\r\n\r\n").expect("sent");
+    ended(plain, &[]);
+    let began = Instant::now();
+    assert_eq!(server.stop().0, Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    assert!(!home.log().contains("did not finish within stop_timeout"), "{}", home.log());
+    drop(silent);
+}
+
+#[test]
 fn silent_clients_of_a_tls_listener_are_disconnected_at_the_deadlines() {
     if !has("openssl") {
         return;

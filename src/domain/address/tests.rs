@@ -285,6 +285,22 @@ fn metadata_services_are_never_permitted_in_any_notation() {
     }
 }
 
+/// RFC 6052, section 2.2: an IPv4 address may begin at any of these bits, and is interrupted by the bits 64 to 71. A translator
+/// ignores what is behind it, so whoever chooses the address can make everything else in it public.
+#[test]
+fn an_address_behind_a_local_translator_is_found_at_each_place() {
+    for (bit, address) in [
+        (48, "64:ff9b:1:a9fe:a9:fe08:808:808"),
+        (56, "64:ff9b:1:8a9:fe:a9fe:808:808"),
+        (64, "64:ff9b:1:808:a9:fea9:fe08:808"),
+        (96, "64:ff9b:1:808:8:808:a9fe:a9fe"),
+    ] {
+        let refused = Err("the address is a cloud metadata service, which is never permitted");
+        assert_eq!(reach(address, &["0.0.0.0/0", "::/0"]), refused, "{bit}");
+    }
+    assert_eq!(reach("64:ff9b:1:808:8:808:808:808", &["64:ff9b:1::/48"]), Ok(()), "8.8.8.8 at each place");
+}
+
 #[test]
 fn each_metadata_service_is_blocked_alone_whatever_is_permitted() {
     let blocked = "the address is a cloud metadata service, which is never permitted";

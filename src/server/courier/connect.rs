@@ -20,7 +20,7 @@ use crate::domain::address::{self, Target};
 
 /// The maximum number of addresses per name that are tried, and the timeout of each.
 const ADDRESSES: usize = 3;
-const EACH: Duration = Duration::from_secs(4);
+pub(super) const EACH: Duration = Duration::from_secs(4);
 
 /// A connection, encrypted or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -35,6 +35,8 @@ pub(super) struct Connector {
     pub tls: OnceCell<Arc<ClientConfig>>,
     /// Tells whether an address belongs to this machine.
     pub is_own: fn(IpAddr) -> bool,
+    /// How long an address may take to answer before the next one is tried.
+    pub each: Duration,
 }
 
 impl Connector {
@@ -42,7 +44,7 @@ impl Connector {
     pub async fn connect(&self, target: &Target, end: Instant) -> Result<Box<dyn Stream>, &'static str> {
         let mut last = "the host name has no address";
         for address in self.addresses(target, end).await? {
-            let connecting = timeout(EACH, TcpStream::connect(SocketAddr::new(address, target.port())));
+            let connecting = timeout(self.each, TcpStream::connect(SocketAddr::new(address, target.port())));
             match timeout_at(end, connecting).await.unwrap_or(Ok(Err(ErrorKind::TimedOut.into()))) {
                 Ok(Ok(stream)) => return self.encrypt(stream, target, end).await,
                 Ok(Err(error)) => last = why(&error),
@@ -154,6 +156,7 @@ fn why_tls(error: &io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use futures_util::future::BoxFuture;
+    use tokio::net::TcpSocket;
 
     use super::*;
 
@@ -188,6 +191,7 @@ mod tests {
             opened: opened.iter().map(|net| net.parse().expect("a network")).collect(),
             tls: OnceCell::new(),
             is_own: |address| address == OWN,
+            each: EACH,
         };
         let end = Instant::now() + EACH;
         let refused = "the address belongs to this machine; to permit it, add its network to webhook_allow";
@@ -200,5 +204,34 @@ mod tests {
         }
         let target = Target::parse("https://both.example/").expect("a target");
         assert_eq!(connector(&[OWN, OTHER], &[]).addresses(&target, end).await, Ok(vec![OTHER]));
+    }
+
+    /// The addresses of a name whose first one does not answer.
+    const SILENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    const OPEN: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_leaves_time_for_the_next_one() {
+        // Connections that nobody accepts fill the queue, and the system answers no more.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((SILENT, 0).into()).expect("bound");
+        let silent = socket.listen(0).expect("listening");
+        let port = silent.local_addr().expect("an address").port();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(50), TcpStream::connect((SILENT, port))).await {
+            waiting.push(stream.expect("connected"));
+            assert!(waiting.len() < 10, "the queue is never full");
+        }
+        let _open = tokio::net::TcpListener::bind((OPEN, port)).await.expect("the port is free there");
+        let connector = Connector {
+            resolver: Arc::new(Answers(&[SILENT, OPEN])),
+            opened: vec!["127.0.0.0/8".parse().expect("a network")],
+            tls: OnceCell::new(),
+            is_own: |_| false,
+            each: Duration::from_millis(100),
+        };
+        let target = Target::parse(&format!("http://slow.example:{port}/")).expect("a target");
+        let connected = connector.connect(&target, Instant::now() + Duration::from_secs(10)).await;
+        assert_eq!(connected.err(), None);
     }
 }

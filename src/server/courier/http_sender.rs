@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::RootCertStore;
 
-use super::connect::{Connector, Stream, is_own, trusting};
+use super::connect::{Connector, EACH, Stream, is_own, trusting};
 use super::resolver::Resolver;
 use crate::crypto::webhook_signature;
 use crate::domain::address::Target;
@@ -50,7 +50,7 @@ impl HttpSender {
     /// private networks in `opened`.
     #[must_use]
     pub fn new(resolver: Arc<dyn Resolver>, opened: Vec<IpNet>, env: Environment) -> Self {
-        Self { connector: Connector { resolver, opened, tls: OnceCell::new(), is_own }, env }
+        Self { connector: Connector { resolver, opened, tls: OnceCell::new(), is_own, each: EACH }, env }
     }
 
     /// Trusts these certificates instead of the system's.
