@@ -201,10 +201,9 @@ async fn on_a_full_disk_a_web_session_can_confirm_its_password_to_delete() {
     let key = format!("/organization/{}/key/{}", ada.identity.org, server.key(&ada.identity).await.0);
     server.pass(15 * 60_000);
     server.room.store(pages(&server).await * PAGE + 256 * 1_024, Ordering::Relaxed);
-    let full = browser.call(&server, Method::POST, "/systemevent", Some(&json!({}))).await;
-    assert_eq!(full.refusal(), (503, "STORAGE_FULL".to_owned()));
-    let asked = browser.call(&server, Method::DELETE, &key, None).await;
-    assert_eq!(asked.refusal(), (403, "PASSWORD_CONFIRMATION_REQUIRED".to_owned()));
+    assert_eq!(browser.call(&server, Method::GET, "/user/profile", None).await.refusal().1, "STORAGE_FULL");
+    let asked = browser.call(&server, Method::DELETE, &key, None).await.refusal().1;
+    assert_eq!(asked, "PASSWORD_CONFIRMATION_REQUIRED");
     assert_eq!(browser.confirm(&server, PASSWORD).await.status, StatusCode::OK);
     assert_eq!(browser.call(&server, Method::DELETE, &key, None).await.status, StatusCode::OK);
 }
