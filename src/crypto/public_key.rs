@@ -1,5 +1,7 @@
 //! Public keys that were generated elsewhere: RSA, as SubjectPublicKeyInfo or PKCS#1 in PEM.
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use rsa::pkcs1::RsaPublicKeyRef;
@@ -15,6 +17,21 @@ pub const SIZES: [usize; 3] = [2_048, 3_072, 4_096];
 /// The factors that a modulus must not have. The modulus of a key pair is the product of two large primes, so a small
 /// factor shows that it is damaged.
 const FACTORS_BELOW: u64 = 10_000;
+
+/// The primes among them, multiplied into numbers of up to 32 bits: one division of the modulus tries several.
+static FACTORS: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    let is_prime = |number: &u64| {
+        (2..*number).take_while(|divisor| divisor * divisor <= *number).all(|divisor| number % divisor != 0)
+    };
+    let mut products = vec![1];
+    for prime in (2..FACTORS_BELOW).filter(is_prime) {
+        match products.last_mut() {
+            Some(product) if *product * prime <= u32::MAX.into() => *product *= prime,
+            _ => products.push(prime),
+        }
+    }
+    products
+});
 
 /// The accepted public exponents. Smaller ones make forgeries of badly checked signatures easy.
 const EXPONENTS: std::ops::RangeInclusive<u64> = 65_537..=u32::MAX as u64;
@@ -137,12 +154,17 @@ fn bits(number: &[u8]) -> usize {
 }
 
 fn has_small_factor(modulus: &[u8]) -> bool {
-    let divides = |divisor: u64| {
-        let words = modulus.chunks(4).map(|word| word.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)));
-        // Every accepted size is a multiple of four bytes.
-        words.fold(0, |rest, word| ((rest << 32) | word) % divisor) == 0
-    };
-    divides(2) || (3..FACTORS_BELOW).step_by(2).any(divides)
+    let words = modulus.chunks(4).map(|word| word.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)));
+    // Every accepted size is a multiple of four bytes.
+    let words: Vec<u64> = words.collect();
+    FACTORS.iter().any(|product| {
+        let rest = words.iter().fold(0, |rest, word| ((rest << 32) | word) % product);
+        common_divisor(rest, *product) > 1
+    })
+}
+
+fn common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 fn refused(problem: &str) -> KeyError {

@@ -74,6 +74,11 @@ fn keys_of_another_form_are_refused_with_what_to_do() {
     assert_eq!(of(&even, &[1, 0, 1]), DAMAGED);
     // 3 divides a number of 256 equal bytes that it divides itself.
     assert_eq!(of(&[0x99; 256], &[1, 0, 1]), DAMAGED);
+    for factor in [5, 97, 4_391, 9_967, 9_973_u32] {
+        let rest = good[..252].iter().chain(&[0; 4]).fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % factor);
+        let last = (factor - rest) + (factor - rest + 1) % 2 * factor;
+        assert_eq!(of(&[&good[..252], &last.to_be_bytes()].concat(), &[1, 0, 1]), DAMAGED, "{factor}");
+    }
 
     let ed25519 = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
     let others = [
