@@ -21,7 +21,7 @@ const FACTORS_BELOW: u64 = 10_000;
 /// The primes among them, multiplied into numbers of up to 32 bits: one division of the modulus tries several.
 static FACTORS: LazyLock<Vec<u64>> = LazyLock::new(|| {
     let is_prime = |number: &u64| {
-        (2..*number).take_while(|divisor| divisor * divisor <= *number).all(|divisor| number % divisor != 0)
+        (2..*number).take_while(|divisor| divisor * divisor <= *number).all(|divisor| !number.is_multiple_of(divisor))
     };
     let mut products = vec![1];
     for prime in (2..FACTORS_BELOW).filter(is_prime) {
