@@ -47,18 +47,24 @@ export class Console {
         if (this.schemes.length === 0) found.push(...(await violations(this.page)));
         for (const colorScheme of this.schemes) {
             await this.page.emulateMedia({ colorScheme });
-            if (!loading) await this.settled();
+            await this.still();
             found.push(...(await violations(this.page)).map((each) => `${colorScheme}: ${each}`));
         }
         this.amiss.push(...found.map((each) => `${what}: ${each}`));
     }
 
-    /** Waits until nothing moves and nothing is loaded any more. */
+    /** Waits until nothing moves, and no colour is on its way to another, after what has just changed was drawn. */
+    async still() {
+        await this.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+        await this.page.waitForFunction(
+            () => !document.getAnimations().some(({ effect, playState }) => playState === "running" && effect.getTiming().iterations !== Infinity),
+        );
+    }
+
+    /** Waits until, besides, nothing is loaded any more. */
     async settled() {
-        await this.page.waitForFunction(() => {
-            const arriving = document.getAnimations().some(({ effect, playState }) => playState === "running" && effect.getTiming().iterations !== Infinity);
-            return !arriving && !document.querySelector(".skeleton");
-        });
+        await this.page.waitForFunction(() => !document.querySelector(".skeleton"));
+        await this.still();
     }
 
     async heading(text) {
