@@ -149,7 +149,7 @@ function Events() {
                     </li>
                 ))}
             </ol>
-            {entries?.length === 0 && <p class="quiet">There are only reads among the latest entries.</p>}
+            {entries?.length === 0 && <p class="quiet">There are no changes among the latest entries.</p>}
             <p class="gap">
                 <Onward href="#/audit">All entries</Onward>
             </p>
