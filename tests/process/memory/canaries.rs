@@ -1,26 +1,22 @@
 //! The secrets that are searched for in a process's memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
+use aho_corasick::AhoCorasick;
 use rsa::PrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PrivateKeyParts;
 
-/// The secrets that must not be found, by what they are. The highest bit of every byte is cleared, as in the searched memory.
+/// The secrets that must not be found, by what they are.
 #[derive(Default)]
-pub struct Canaries(pub BTreeMap<String, String>);
-
-/// Bytes as text that can be searched quickly.
-fn searchable(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.iter().map(|byte| byte & 0x7f).collect()).expect("ASCII")
-}
+pub struct Canaries(pub BTreeMap<String, Vec<u8>>);
 
 impl Canaries {
     pub fn add(&mut self, what: &str, secret: impl AsRef<[u8]>) {
         assert!(secret.as_ref().len() >= 12, "{what} is too short to be looked for");
-        self.0.insert(what.to_owned(), searchable(secret.as_ref()));
+        self.0.insert(what.to_owned(), secret.as_ref().to_vec());
     }
 
     /// The secret parts of a key: as text, each line after the public modulus, and as numbers.
@@ -46,6 +42,8 @@ impl Canaries {
     pub fn found_in(&self, process: u32) -> Option<Vec<String>> {
         let memory = File::open(format!("/proc/{process}/mem")).ok()?;
         let maps = fs::read_to_string(format!("/proc/{process}/maps")).ok()?;
+        let names: Vec<&String> = self.0.keys().collect();
+        let any = AhoCorasick::new(self.0.values()).expect("an automaton");
         let mut found = Vec::new();
         for line in maps.lines() {
             let (range, rest) = line.split_once(' ')?;
@@ -56,9 +54,8 @@ impl Canaries {
             let (begin, end) = range.split_once('-')?;
             let (begin, end) = (u64::from_str_radix(begin, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
             let bytes = written(&memory, begin, end);
-            let text = searchable(&bytes);
-            let those = self.0.iter().filter(|(_, secret)| text.contains(*secret));
-            found.extend(those.map(|(what, _)| format!("{what} in {line}")));
+            let those: BTreeSet<_> = any.find_overlapping_iter(&bytes).map(|one| names[one.pattern()]).collect();
+            found.extend(those.into_iter().map(|what| format!("{what} in {line}")));
         }
         Some(found)
     }
