@@ -49,7 +49,10 @@ fn ended_by(home: &Home, mut child: Child, draft: &str, signal: Signal) -> Optio
         assert!(began.elapsed() < PATIENCE, "the command neither begins nor ends");
         std::hint::spin_loop();
     }
-    kill_process(Pid::from_child(&child), signal).expect("signalled");
+    // Stopped first, so that it does not end before the signal reaches it on a busy machine.
+    for signal in [Signal::STOP, signal, Signal::CONT] {
+        kill_process(Pid::from_child(&child), signal).expect("signalled");
+    }
     let output = output_of("the command", child);
     let code = output.status.code().or(output.status.signal()).expect("a code");
     (code != 0).then(|| (code, String::from_utf8(output.stderr).expect("text")))
