@@ -11,6 +11,19 @@ use crate::domain::time::Time;
 
 const DAY: i64 = 86_400_000;
 
+/// For all ends that were announced: stores the lead time of the last announcement that would be due by now.
+const ANNOUNCED_TOO_EARLY: [&str; 3] = [
+    "UPDATE token SET announced =
+         CASE WHEN expires_at > ?1 + 30 * ?2 THEN NULL WHEN expires_at > ?1 + 7 * ?2 THEN 30 ELSE 7 END
+     WHERE expires_at > ?1 + announced * ?2",
+    "UPDATE api_key SET announced =
+         CASE WHEN expire_at > ?1 + 30 * ?2 THEN NULL WHEN expire_at > ?1 + 7 * ?2 THEN 30 ELSE 7 END
+     WHERE expire_at > ?1 + announced * ?2",
+    "UPDATE org_key SET announced =
+         CASE WHEN retire_at > ?1 + 7 * ?2 THEN NULL WHEN retire_at > ?1 + ?2 THEN 7 ELSE 1 END
+     WHERE retire_at > ?1 + announced * ?2",
+];
+
 /// The stored state of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockState {
@@ -64,6 +77,8 @@ pub fn keep(tx: &WriteTx<'_>, state: ClockState) -> Result<(), StoreError> {
 /// Corrects what was stored while the clock was ahead of `now`. A credential created then gets the same lifetime from
 /// `now`, and no other stored time may remain far enough ahead to block anything. Deliveries are scheduled by the
 /// displayed clock, which went back by `back`, so each keeps its remaining delay.
+///
+/// What is corrected once is not ahead any more, so another step back does not correct it again.
 pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> Result<(), StoreError> {
     let until = |life| now.plus(life).millis();
     let now = now.millis();
@@ -78,7 +93,9 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
          WHERE refresh_until IS NULL AND expires_at IS NOT NULL AND created_at > ?1",
         [now],
     )?;
+    tx.execute("UPDATE token SET created_at = ?1 WHERE created_at > ?1", [now])?;
     tx.execute("UPDATE token SET last_used = ?1 WHERE last_used > ?1", [now])?;
+    tx.execute("UPDATE web_session SET password_at = ?1 WHERE password_at > ?1", [now])?;
     tx.touches.add(Touched::EveryToken);
     tx.execute("UPDATE invitation SET expires_at = ?1 WHERE expires_at > ?1", [until(lives.invitation)])?;
     tx.execute("UPDATE wrong_password SET at = ?1 WHERE at > ?1", [now])?;
@@ -91,28 +108,45 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
     }
     tx.execute("UPDATE webhook SET previous_until = ?1 WHERE previous_until > ?1", [until(lives.overlap)])?;
     tx.execute("UPDATE node SET last_contact = ?1 WHERE last_contact > ?1", [now])?;
+    pull_back_org_keys(tx, now)?;
+    pull_back_api_keys(tx, now)?;
     // What was announced too early is announced again in time.
     tx.execute("UPDATE node SET silent_at = NULL WHERE silent_at > ?1", [now])?;
-    tx.execute(
-        "UPDATE api_key SET announced =
-             CASE WHEN expire_at > ?3 THEN NULL WHEN expire_at > ?4 THEN 30 ELSE 7 END
-         WHERE expire_at > ?1 + announced * ?2",
-        [now, DAY, now + 30 * DAY, now + 7 * DAY],
-    )?;
-    // Only the end of a rotated API key was computed from the clock; the ends of all others are dates that somebody
-    // chose.
-    let rotated = tx.rows("SELECT id FROM api_key WHERE rotated_at > ?1 AND expire_at IS NOT NULL", [now], |row| {
-        row.get::<_, i64>(0)
-    })?;
-    for id in rotated {
-        tx.execute(
-            "UPDATE api_key SET expire_at = CASE WHEN ?2 + expire_at - rotated_at > start_at
-                 THEN ?2 + expire_at - rotated_at ELSE start_at + 1 END WHERE id = ?1",
-            [id, now],
-        )?;
-        if let Some(id) = ApiKeyId::from_number(id) {
-            tx.touches.add(Touched::ApiKey(id));
-        }
+    for sql in ANNOUNCED_TOO_EARLY {
+        tx.execute(sql, [now, DAY])?;
     }
     Ok(())
+}
+
+/// Corrects the ends of organization keys that were rotated while the clock was ahead. All other ends are dates that
+/// somebody chose. A key whose end was recorded stays retired, even if that was too early: it may have been ended at once.
+fn pull_back_org_keys(tx: &WriteTx<'_>, now: i64) -> Result<(), StoreError> {
+    // A rotation creates the successor, so that says when it was.
+    tx.execute(
+        "UPDATE org_key SET retire_at = ?1 + org_key.retire_at - successor.created_at FROM org_key AS successor
+         WHERE successor.id = org_key.successor AND successor.created_at > ?1
+         AND org_key.retire_at >= successor.created_at",
+        [now],
+    )?;
+    tx.execute("UPDATE org_key SET retire_at = ?1 WHERE announced = 0 AND retire_at > ?1", [now])?;
+    tx.execute("UPDATE org_key SET created_at = ?1 WHERE created_at > ?1", [now])?;
+    tx.execute("UPDATE org_key SET deleted_at = ?1 WHERE deleted_at > ?1", [now]).map(drop)
+}
+
+/// Corrects the starts of API keys that were created while the clock was ahead, and the ends of those that were rotated
+/// then. All other starts and ends are dates that somebody chose.
+fn pull_back_api_keys(tx: &WriteTx<'_>, now: i64) -> Result<(), StoreError> {
+    let ahead =
+        tx.rows("SELECT id FROM api_key WHERE created_at > ?1 OR rotated_at > ?1", [now], |row| row.get::<_, i64>(0))?;
+    for id in ahead.into_iter().filter_map(ApiKeyId::from_number) {
+        tx.touches.add(Touched::ApiKey(id));
+    }
+    tx.execute("UPDATE api_key SET start_at = ?1 WHERE start_at = created_at AND created_at > ?1", [now])?;
+    tx.execute("UPDATE api_key SET created_at = ?1 WHERE created_at > ?1", [now])?;
+    tx.execute(
+        "UPDATE api_key SET rotated_at = ?1, expire_at = CASE WHEN ?1 + expire_at - rotated_at > start_at
+             THEN ?1 + expire_at - rotated_at ELSE start_at + 1 END WHERE rotated_at > ?1",
+        [now],
+    )
+    .map(drop)
 }

@@ -29,7 +29,7 @@ async fn set(server: &Server, millis: i64) {
 }
 
 /// Runs the housekeeping. Returns the detail of each announcement so far.
-async fn announced(server: &Server, action: &str) -> Vec<String> {
+pub async fn announced(server: &Server, action: &str) -> Vec<String> {
     let system = Arc::clone(&server.system);
     blocking(move || assert!(Jobs::new(system, 0).run_due(0).is_empty())).await;
     let recorded = entries(&server.database).await.into_iter().filter(|entry| entry.action == action);

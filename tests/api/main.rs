@@ -31,6 +31,7 @@ mod breaking;
 mod clock;
 mod clock_ahead;
 mod clock_doctor;
+mod clock_keys;
 mod clock_outage;
 mod connections;
 mod console;
