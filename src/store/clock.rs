@@ -95,6 +95,7 @@ pub fn pull_back(tx: &WriteTx<'_>, now: Time, back: Duration, lives: Lives) -> R
     )?;
     tx.execute("UPDATE token SET created_at = ?1 WHERE created_at > ?1", [now])?;
     tx.execute("UPDATE token SET last_used = ?1 WHERE last_used > ?1", [now])?;
+    tx.execute("UPDATE refresh_token SET used_at = ?1 WHERE used_at > ?1", [now])?;
     tx.execute("UPDATE web_session SET password_at = ?1 WHERE password_at > ?1", [now])?;
     tx.touches.add(Touched::EveryToken);
     tx.execute("UPDATE invitation SET expires_at = ?1 WHERE expires_at > ?1", [until(lives.invitation)])?;

@@ -14,7 +14,7 @@ use crate::api_keys::keys_of;
 use crate::clock::{DAY, HOUR, MINUTE, TEN_YEARS, key_status, set, status};
 use crate::clock_ahead::announced;
 use crate::harness::{Answer, Identity, Server};
-use crate::sessions::{PASSWORD, person};
+use crate::sessions::{GRACE, PASSWORD, ok, person, refused, revoked};
 use crate::web_sessions::Browser;
 
 const IP: &str = "203.0.113.7";
@@ -122,6 +122,21 @@ async fn a_token_created_with_the_clock_ahead_lasts_however_often_the_clock_is_s
     assert_eq!(status(&server, &ahead).await, 200);
     server.pass(3_000);
     assert_eq!(status(&server, &ahead).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reusing_a_refresh_token_that_was_used_with_the_clock_ahead_ends_its_session() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let server = set(server, TEN_YEARS, false).await;
+    let first = ada.session(&server).await;
+    let second = first.renewed(&server).await;
+    let server = set_right(server).await;
+    server.pass(GRACE + 2_000);
+    assert_eq!(second.status(&server).await, ok());
+    assert_eq!(first.refreshed(&server).await.json(), refused());
+    assert_eq!(second.status(&server).await, revoked());
 }
 
 #[tokio::test(flavor = "multi_thread")]
