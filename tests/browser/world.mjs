@@ -71,7 +71,9 @@ export async function watch(context, origin) {
     const ours = (url) => url.startsWith("data:") || url.replace(/^blob:/, "").startsWith(`${origin}/`);
     context.on("request", (request) => ours(request.url()) || problems.push(`request to another host: ${request.url()}`));
     context.on("requestfailed", (request) => {
-        problems.push(`failed: ${request.url()}, ${request.failure()?.errorText}`);
+        const why = request.failure()?.errorText;
+        // The page gives up a request when its user leaves the screen that it was for.
+        if (why !== "net::ERR_ABORTED") problems.push(`failed: ${request.url()}, ${why}`);
     });
     context.on("response", (answer) => answer.status() < 400 || problems.push(`${answer.status()}: ${answer.url()}`));
     context.on("weberror", (error) => problems.push(`thrown: ${error.error()}`));
