@@ -106,6 +106,19 @@ async fn a_clock_jump_removes_no_backup() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_from_the_future_does_not_put_off_the_next_one() {
+    let server = Server::start().await;
+    let hours = Duration::from_hours;
+    for (made, wait) in [(-30, hours(0)), (-23, hours(1)), (0, hours(24)), (1, hours(24)), (9_000, hours(24))] {
+        let folder = TempDir::new().expect("a folder");
+        let at = Time::from_millis(server.now() + made * HOUR).to_string().replace(':', "");
+        fs::write(folder.path().join(format!("orgkeys-{at}.backup")), "").expect("written");
+        let plan = BackupPlan { dir: folder.path().to_owned(), interval: hours(24), keep: hours(24) };
+        assert_eq!(PeriodicBackups::new(plan, &server.system, 0).first_wait(), wait, "made {made} hours from now");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_clock_stays_accepted_after_a_restart() {
     for ahead in [12 * HOUR, TEN_YEARS] {
         let server = Server::start().await;

@@ -19,6 +19,7 @@ mod api_key_creators;
 mod api_key_limits;
 mod api_key_rights;
 mod api_key_rotation;
+mod api_key_uses;
 mod api_key_windows;
 mod api_keys;
 mod audit;

@@ -297,6 +297,9 @@ async fn deleting_a_project_deletes_the_keys_that_belong_only_to_it() {
         server.call_with_key(&shared_secret, Method::GET, &path, None).await.result();
         let answer = server.call_with_key(&shared_secret, Method::GET, "/node", None).await;
         assert_eq!(answer.refusal(), (403, "API_KEY_NOT_ALLOWED".to_owned()), "{round}");
+        let asked = json!({ "apiKey": shared_secret });
+        let verified = server.call_as(&owner, Method::POST, "/api/api-keys/verify", Some(&asked)).await.result();
+        assert_eq!(verified["projects"], json!([second]), "{round}");
         let whole = server.call_with_key(&whole_secret, Method::GET, "/node", None).await;
         assert_eq!(whole.status, StatusCode::OK, "{round}");
         server = server.restart().await;

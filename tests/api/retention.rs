@@ -8,6 +8,8 @@ use orgkeys::actions::{audit, clock};
 use orgkeys::domain::audit::Entry;
 use orgkeys::domain::event::Head;
 use orgkeys::domain::id::OrgId;
+use orgkeys::store::backup::Snapshot;
+use orgkeys::store::restore;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
@@ -130,6 +132,33 @@ async fn heads_removed_by_retention_are_reported_and_wrong_heads_fail() {
     assert!(error.contains("differs from the given head"), "{error}");
     let beyond = Head { seq: 99, ..now.into_iter().find(|head| head.org == owner.org).expect("a head") };
     assert!(verdict(&server, vec![beyond]).await.expect_err("cut").ends_with("entries at its end are missing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_continues_a_backup_whose_last_entries_retention_removed() {
+    let (server, owner, known) = old().await;
+    assert!(remove_old(&server, 7).await > 0);
+    let beyond = Head { org: owner.org.clone(), seq: 99, hash: "0".repeat(64) };
+    for (heads, expected) in [(known, true), (vec![beyond], false)] {
+        let database = server.database.clone();
+        let continues = move || Snapshot::open(&database)?.read(|tx| restore::continues(tx, &heads));
+        assert_eq!(blocking(continues).await.expect("read"), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_from_a_clock_that_was_ahead_do_not_keep_later_ones() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    pass(&server, 3_652 * DAY).await;
+    server.events(&owner).await;
+    pass(&server, -3_652 * DAY).await;
+    server.events(&owner).await;
+    let last = chain_of(&server, &owner.org).await.last().expect("an entry").seq;
+    days(&server, 8).await;
+    remove_old(&server, 7).await;
+    let left: Vec<_> = chain_of(&server, &owner.org).await.into_iter().map(|entry| entry.seq).collect();
+    assert_eq!(left, [last + 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

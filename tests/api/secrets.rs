@@ -149,6 +149,8 @@ async fn a_registered_node_may_leave_out_its_region() {
     assert_eq!(server.register(&owner.org, &pem, IP).await.status, StatusCode::OK);
     let known = server.call(Method::POST, "/secrets", Some(&without())).await;
     assert_eq!(opened(&pem, &known, "s3"), "eu-1 only");
+    let elsewhere = fetch(&server, &owner, &pem, "us-1").await;
+    assert_eq!(opened(&pem, &elsewhere, "s3"), "all", "the region that it signs comes first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,16 @@ fn tls_needs_a_certificate_that_is_trusted_and_for_the_name() {
         let ran = list(host, &["--ca", "ours.crt"]);
         assert_eq!(ran.code, Some(0), "{host}: {ran:?}");
     }
+    // A profile finds the certificate wherever its commands run.
+    home.write("token", &owner.token);
+    let (url, from) = (format!("https://localhost:{port}"), format!("cat {}", home.path("token").display()));
+    for (folder, words) in [
+        (home.path(""), &["login", "--url", &url, "--ca", "ours.crt", "--token-command", &from][..]),
+        ("/".into(), &["whoami"]),
+    ] {
+        let ran = run(home.orgkeys(words).env("HOME", home.path("")).env("PATH", "/usr/bin:/bin").current_dir(folder));
+        assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
+    }
     let other = list("localhost", &["--ca", "other.crt"]);
     assert_eq!((other.code, other.stderr.contains("certificate of localhost")), (Some(8), true), "{other:?}");
     let system = run(home
@@ -71,4 +81,24 @@ fn a_certificate_is_trusted_for_its_names_only() {
         assert_eq!(named.code, Some(0), "{ca}: {named:?}");
         assert_eq!((other.code, other.stderr.contains("is not for 127.0.0.1")), (Some(8), true), "{ca}: {other:?}");
     }
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_refused_even_if_it_is_named() {
+    if !has("openssl") {
+        return;
+    }
+    let home = Home::new();
+    home.write("ext", "subjectAltName=DNS:localhost\n");
+    for words in [
+        "req -newkey ed25519 -nodes -subj /CN=x -keyout s.key -out s.csr",
+        "x509 -req -in s.csr -signkey s.key -days -1 -extfile ext -out s.crt",
+    ] {
+        let ran = run(Command::new("openssl").current_dir(home.path("")).args(words.split(' ')));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    let server = home.start_with(&mut home.serve(&["--tls-cert", "s.crt", "--tls-key", "s.key"]));
+    let url = format!("https://localhost:{}", server.address.port());
+    let ran = home.run(&["api", "getHealth", "--url", &url, "--ca", "s.crt"]);
+    assert_eq!((ran.code, ran.stderr.contains("expired")), (Some(8), true), "{ran:?}");
 }

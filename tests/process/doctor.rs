@@ -134,6 +134,11 @@ fn disk_space_log_file_modes_and_backups_are_checked() {
             finds(&home, &[], "backup", "more than 7 days old", "orgkeys backup FILE");
         }
     }
+    // A backup of the server's own is as good.
+    fs::create_dir(home.path("backups")).expect("a folder");
+    home.write(&format!("backups/orgkeys-{}.backup", now().to_string().replace(':', "")), "");
+    let own = ["--backup-dir", "backups", "--backup-interval", "1h", "--backup-keep", "1h"];
+    assert!(examined(&home, &own).iter().all(|finding| finding["ok"] == true));
     fs::remove_file(&marker).expect("removed");
     finds(&home, &[], "backup", "never been backed up", "orgkeys backup FILE");
 }
@@ -211,6 +216,12 @@ fn an_unusable_or_expiring_certificate_is_reported() {
         let ran = run(home_command(&home, "openssl").args(words.split(' ')));
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
+    finds(&home, &tls, "tls", "The certificate cert.pem expired at 2", "Renew the certificate");
+    // The chain ends with the first of its certificates that does.
+    let expired = fs::read_to_string(home.path("cert.pem")).expect("a certificate");
+    certificate("15");
+    let first = fs::read_to_string(home.path("cert.pem")).expect("a certificate");
+    home.write("cert.pem", first + &expired);
     finds(&home, &tls, "tls", "The certificate cert.pem expired at 2", "Renew the certificate");
     certificate("13");
     finds(&home, &tls, "tls", "expires within 14 days: at 2", "the server reloads it automatically");

@@ -120,6 +120,16 @@ fn a_bootstrap_token_replaces_one_that_may_not_have_been_shown() {
 }
 
 #[test]
+fn a_restored_server_does_not_replace_a_token_that_its_backup_had_not_shown() {
+    let home = Home::new();
+    let kept = organization_without_a_shown_token(&home.database);
+    home.done(&["backup", "copy.db"]);
+    home.done(&["restore", "copy.db", "--keep-tokens"]);
+    let server = home.start();
+    assert_eq!((beside_link(&server.shown).as_str(), profile(&server, &kept)), ("", 200));
+}
+
+#[test]
 fn twenty_first_starts_killed_at_random_end_with_a_working_token() {
     let seed = std::env::var("ORGKEYS_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| now().millis().unsigned_abs());

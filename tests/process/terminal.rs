@@ -126,6 +126,7 @@ fn completions_complete_values() {
         (&["orgkeys", "org", "list", "--database", "c"], &["copy.db"]),
         (&["orgkeys", "restore", ""], &files),
         (&["orgkeys", "backup", "c"], &["copy.db"]),
+        (&["orgkeys", "man", ""], &files),
         (&["orgkeys", "restore", "--database", "copy.db", ""], &files),
         (&["orgkeys", "audit", "verify", "--head", "o"], &["orgkeys.bash"]),
         (&["orgkeys", "user", "create", "--role", "A"], &["ADMINISTRATOR"]),

@@ -58,3 +58,24 @@ async fn an_end_that_is_set_near_is_not_announced_at_once() {
     keep_house(&server).await;
     assert_eq!(announced(&server, "org_key.retired").await, []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_is_moved_is_announced_again() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (key, _) = server.key(&owner).await;
+    rotated(&server, &owner, &key, &json!({ "overlapSeconds": 10 * DAY / 1_000 })).await;
+    let lead_times = async || {
+        keep_house(&server).await;
+        let announced = announced(&server, "org_key.retiring").await;
+        announced.into_iter().map(|(_, detail)| detail["days"].clone()).collect::<Vec<_>>()
+    };
+    server.pass(9 * DAY);
+    assert_eq!(lead_times().await, [1]);
+    let later = json!({ "retireAt": moment(BEGIN + 20 * DAY) });
+    server.call_as(&owner, hyper::Method::PUT, &super::keys_of(&owner, &format!("/{key}")), Some(&later)).await;
+    server.pass(4 * DAY);
+    assert_eq!(lead_times().await, [1, 7]);
+    server.pass(6 * DAY);
+    assert_eq!(lead_times().await, [1, 7, 1]);
+}
