@@ -36,6 +36,23 @@ async fn serve(stream: DuplexStream, deadlines: Timeouts, last: bool) -> hyper::
     http1::Builder::new().serve_connection(TokioIo::new(TimedStream::new(stream, deadlines)), service).await
 }
 
+#[test]
+fn a_connection_is_busy_from_a_complete_head_until_its_response_is_sent() {
+    for last in [false, true] {
+        let deadlines = ConnectionDeadlines::new(IDLE);
+        deadlines.received();
+        assert!(!deadlines.is_busy(), "the head is not complete");
+        deadlines.answering();
+        assert!(deadlines.is_busy());
+        let body = deadlines.answered(last, String::new());
+        assert!(deadlines.is_busy(), "a stop would cut off the response");
+        drop(body);
+        assert!(deadlines.is_busy(), "the rest of the response is not sent");
+        deadlines.sent();
+        assert_eq!(deadlines.is_busy(), last, "a connection that closes is busy until it is closed");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_with_an_immediate_request_is_closed_when_idle() {
     let (mut client, server) = duplex(4_096);
