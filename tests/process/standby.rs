@@ -21,6 +21,9 @@ use crate::log::lines;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// The time between two registrations: enough are lost, and processors are left for other tests.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The number of keys beyond which the oldest is deleted.
 const MOST_KEYS: usize = 5;
 
@@ -49,7 +52,9 @@ fn register(at: SocketAddr, owner: &Owner, pem: &str, count: &AtomicUsize) -> Ve
         let answer = call(at, "POST", "/register", None, Some(&body)).ok()?;
         assert_eq!(answer.status, 200, "{answer:?}");
         count.fetch_add(1, Ordering::Relaxed);
-        Some(Acknowledged { at: now(), what: body })
+        let accepted = Acknowledged { at: now(), what: body };
+        thread::sleep(PAUSE);
+        Some(accepted)
     });
     accepted.collect()
 }
