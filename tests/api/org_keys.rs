@@ -64,7 +64,7 @@ async fn concurrent_creations_never_exceed_the_quota() {
     let server = Arc::new(Server::with(|flags| flags.with("org_keys_max", "1")).await);
     let owner = server.owner_of("acme").await;
     let path = format!("/organization/{}/key", owner.org);
-    for round in 0..20 {
+    for round in 0..50 {
         let calls: Vec<_> = (0..64)
             .map(|_| {
                 let (server, owner, path) = (Arc::clone(&server), owner.clone(), path.clone());
