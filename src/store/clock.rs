@@ -146,7 +146,8 @@ fn pull_back_api_keys(tx: &WriteTx<'_>, now: i64) -> Result<(), StoreError> {
     tx.execute("UPDATE api_key SET created_at = ?1 WHERE created_at > ?1", [now])?;
     tx.execute(
         "UPDATE api_key SET rotated_at = ?1, expire_at = CASE WHEN ?1 + expire_at - rotated_at > start_at
-             THEN ?1 + expire_at - rotated_at ELSE start_at + 1 END WHERE rotated_at > ?1",
+             THEN ?1 + expire_at - rotated_at ELSE start_at + 1 END
+         WHERE rotated_at > ?1 AND expire_at IS NOT NULL",
         [now],
     )
     .map(drop)

@@ -23,12 +23,11 @@ fn path(owner: &Identity, key: &str, rest: &str) -> String {
     format!("/organization/{}/key/{key}{rest}", owner.org)
 }
 
-/// Rotates an organization key to an imported one, and returns the id of that one.
-async fn rotated(server: &Server, owner: &Identity, key: &str, overlap: i64) -> String {
+/// Rotates an organization key to an imported one. The overlap is in milliseconds.
+async fn rotate(server: &Server, owner: &Identity, key: &str, overlap: i64) {
     let body = json!({ "overlapSeconds": overlap / 1_000, "publicKey": server.pair().public });
     let answer = server.call_as(owner, Method::POST, &path(owner, key, "/rotate"), Some(&body)).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-    answer.headers["x-key-id"].to_str().expect("text").to_owned()
 }
 
 /// What becomes of a registration that is signed with this key.
@@ -37,10 +36,12 @@ async fn registered(server: &Server, owner: &Identity, pem: &str) -> String {
     if answer.status == StatusCode::OK { "accepted".to_owned() } else { answer.refusal().1 }
 }
 
-async fn api_key(server: &Server, owner: &Identity, id: i64, overlap: i64) -> Value {
+/// Rotates an API key, and returns the secret of its successor. The overlap is in milliseconds.
+async fn rotate_api_key(server: &Server, owner: &Identity, id: i64, overlap: i64) -> String {
     let path = format!("{}/{id}/rotate", keys_of(owner));
     let body = json!({ "overlapSeconds": overlap / 1_000 });
-    server.call_as(owner, Method::POST, &path, Some(&body)).await.result()
+    let successor = server.call_as(owner, Method::POST, &path, Some(&body)).await.result();
+    successor["apiKey"].as_str().expect("a secret").to_owned()
 }
 
 /// Sets the clock back twice, as a time server does that corrects it step by step.
@@ -55,7 +56,7 @@ async fn an_organization_key_rotated_with_the_clock_ahead_ends_after_its_overlap
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.key(&owner).await;
     let server = set(server, TEN_YEARS, false).await;
-    rotated(&server, &owner, &key, HOUR).await;
+    rotate(&server, &owner, &key, HOUR).await;
     let server = set_right(server).await;
     server.pass(HOUR - 1_000);
     assert_eq!(registered(&server, &owner, &pem).await, "accepted");
@@ -68,7 +69,7 @@ async fn an_organization_key_ended_with_the_clock_ahead_stays_ended() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (key, pem) = server.key(&owner).await;
-    rotated(&server, &owner, &key, 300 * DAY).await;
+    rotate(&server, &owner, &key, 300 * DAY).await;
     let server = set(server, 100 * DAY, false).await;
     let ended = json!({ "retireAt": Time::from_millis(server.now()).to_string() });
     let answer = server.call_as(&owner, Method::PUT, &path(&owner, &key, ""), Some(&ended)).await;
@@ -100,7 +101,7 @@ async fn api_keys_created_and_rotated_with_the_clock_ahead_are_valid_and_end_aft
     let (id, old) = server.api_key(&owner, Role::User, &[]).await;
     let server = set(server, TEN_YEARS, false).await;
     let (_, created) = server.api_key(&owner, Role::User, &[]).await;
-    let successor = api_key(&server, &owner, id, HOUR).await["apiKey"].as_str().expect("a secret").to_owned();
+    let successor = rotate_api_key(&server, &owner, id, HOUR).await;
     let server = set_right(server).await;
     for key in [&old, &created, &successor] {
         assert_eq!(key_status(&server, key).await, 200);
@@ -164,7 +165,7 @@ async fn ends_of_tokens_and_organization_keys_announced_by_a_clock_jump_are_anno
     let owner = server.owner_of("acme").await;
     token(&server, &owner, Ttl::For(Duration::from_hours(10 * 24))).await;
     let (key, _) = server.key(&owner).await;
-    rotated(&server, &owner, &key, 10 * DAY).await;
+    rotate(&server, &owner, &key, 10 * DAY).await;
     let days = async |server: &Server, action: &str| {
         let details = announced(server, action).await.into_iter();
         let details = details.map(|detail| serde_json::from_str::<Value>(&detail).expect("JSON")["days"].clone());
