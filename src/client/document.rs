@@ -1,18 +1,15 @@
 //! The operations of the API, as the OpenAPI document describes them.
 
-use std::io::Read;
 use std::sync::LazyLock;
 
-use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use super::failure::{Failure, Outcome};
 
-/// The document in the repository, which a test compares with the endpoints: deriving it from them takes much longer.
+/// What the document in the repository says about requests. A test compares that document with the endpoints: deriving it
+/// from them takes much longer.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let (compressed, mut text) = (include_bytes!(concat!(env!("OUT_DIR"), "/openapi/orgkeys.json.gz")), Vec::new());
-    GzDecoder::new(&compressed[..]).read_to_end(&mut text).expect("the build compressed it");
-    serde_json::from_slice(&text).expect("the document is JSON")
+    serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/requests.json"))).expect("the build wrote JSON")
 });
 
 /// Fields of request bodies that hold secrets. Their values are read from a file, since other users of the machine can see
