@@ -69,7 +69,7 @@ fn overlapping_readers_do_not_prevent_the_log_from_restarting() {
             let _ = other.recv();
             overlap(&subject, &ended, &turns, (to_one, other));
         });
-        let highest = subject.write_much(80);
+        let highest = subject.write_much(48);
         ended.store(true, Ordering::Relaxed);
         assert!(highest < 32 * MIB, "the log had {highest} bytes");
     });

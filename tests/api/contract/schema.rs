@@ -106,11 +106,11 @@ fn text_fits(text: &str, schema: &Value) -> bool {
         && schema["maxLength"].as_u64().is_none_or(|most| length <= most)
 }
 
-/// A compiled pattern, cached: streams bring many thousands of events.
-fn regex(pattern: &str) -> Regex {
-    static MADE: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+/// A compiled pattern, made once: streams bring many thousands of events, and a clone would have to warm up again.
+fn regex(pattern: &str) -> &'static Regex {
+    static MADE: LazyLock<Mutex<HashMap<String, &'static Regex>>> = LazyLock::new(Mutex::default);
     let mut made = MADE.lock().expect("the patterns");
-    made.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).expect("a pattern")).clone()
+    made.entry(pattern.to_owned()).or_insert_with(|| Box::leak(Box::new(Regex::new(pattern).expect("a pattern"))))
 }
 
 fn number_fits(number: i64, schema: &Value) -> bool {
