@@ -64,11 +64,14 @@ pub fn make(database: &Path, file: &Path, env: &Environment) -> Result<(Made, Op
 
 /// Returns the time of the last backup, and records a backup that has no event yet.
 pub fn notice(system: &System) -> Result<Option<Time>, Error> {
+    // Read before the file: if another thread records a backup meanwhile, this one does not record an earlier one again.
+    let recorded = system.read(|tx| Ok(store::server::backup_recorded(tx)?))?;
     let Some(made) = backup::last(system.app().database())? else { return Ok(None) };
     let Some(at) = Time::parse_rfc3339(&made.at) else { return Ok(None) };
-    if system.read(|tx| Ok(store::server::backup_recorded(tx)?))? < at {
+    // It may be earlier than the recorded one: that was made while the clock was ahead.
+    if at != recorded {
         let recorded = system.write(move |tx, _| {
-            let new = store::server::record_backup(tx, at)?;
+            let new = store::server::record_backup(tx, at, recorded)?;
             Ok(((), new.then_some(Event::BackedUp { at, heads: made.heads })))
         });
         // On a full disk the time is returned all the same; recording the event is retried.

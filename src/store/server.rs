@@ -57,10 +57,11 @@ pub fn backup_recorded(tx: &ReadTx<'_>) -> Result<Time, StoreError> {
     Ok(Time::from_millis(millis.unwrap_or(0)))
 }
 
-/// Records that the backup made at `time` is in the audit log; `false` if it or a later one already was.
-pub fn record_backup(tx: &WriteTx<'_>, time: Time) -> Result<bool, StoreError> {
-    let sql = "UPDATE server SET backup_recorded = ?1 WHERE backup_recorded < ?1";
-    Ok(tx.execute(sql, [time.millis()])? == 1)
+/// Records that the backup made at `time` is in the audit log; `false` if the last recorded one is no longer the one made
+/// at `before`.
+pub fn record_backup(tx: &WriteTx<'_>, time: Time, before: Time) -> Result<bool, StoreError> {
+    let sql = "UPDATE server SET backup_recorded = ?1 WHERE backup_recorded = ?2";
+    Ok(tx.execute(sql, [time.millis(), before.millis()])? == 1)
 }
 
 /// Verifies that the disk accepts writes. The value differs each time, because SQLite does not write an unchanged page.

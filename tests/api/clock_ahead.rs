@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hyper::Method;
-use orgkeys::actions::clock;
 use orgkeys::actions::jobs::Jobs;
 use orgkeys::actions::periodic_backup::{BackupPlan, PeriodicBackups};
+use orgkeys::actions::{backup, clock};
 use orgkeys::domain::time::Time;
+use orgkeys::store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -115,6 +116,27 @@ async fn a_backup_from_the_future_does_not_put_off_the_next_one() {
         fs::write(folder.path().join(format!("orgkeys-{at}.backup")), "").expect("written");
         let plan = BackupPlan { dir: folder.path().to_owned(), interval: hours(24), keep: hours(24) };
         assert_eq!(PeriodicBackups::new(plan, &server.system, 0).first_wait(), wait, "made {made} hours from now");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_from_the_future_does_not_keep_later_ones_out_of_the_audit_log() {
+    let server = Server::start().await;
+    let now = server.now();
+    for (n, at) in [now, now + TEN_YEARS, now + HOUR, now + TEN_YEARS, now + 2 * HOUR].into_iter().enumerate() {
+        let at = Time::from_millis(at);
+        let (system, database) = (Arc::clone(&server.system), server.database.clone());
+        let file = database.with_file_name(format!("{n}.backup"));
+        blocking(move || {
+            store::backup::make(&database, &file, at).expect("a backup").1.expect("noted");
+            for _ in 0..2 {
+                assert_eq!(backup::notice(&system).expect("noticed"), Some(at));
+            }
+        })
+        .await;
+        let recorded = server_entries(&server, "server.backup").await;
+        assert_eq!(recorded.len(), n + 1, "each one once");
+        assert!(recorded[n].detail.as_ref().is_some_and(|detail| detail.contains(&at.to_string())), "{recorded:?}");
     }
 }
 
