@@ -59,6 +59,7 @@ export async function fullDisk(browser, name) {
             await it.page.locator("tbody .menu").getByRole("button", { name: "Delete" }).click();
             await it.confirm("Delete webhook");
 
+            it.restarts = true;
             const before = await running.stop({ keep: true });
             running = await serve({ before, flags: LARGE, listen: new URL(world.url).host });
             await it.press("button", "Try now");

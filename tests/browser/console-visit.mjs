@@ -9,7 +9,7 @@ import { profile, serve, watch } from "./world.mjs";
 export const OWNER = "ada@example.org";
 
 /** What the checks provoke. Everything else that happens on a page is a problem. */
-const PROVOKED = /^(401|403|404|409|503): |net::ERR_(FAILED|INTERNET_DISCONNECTED|CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING)$/;
+const PROVOKED = /^(401|403|404|409|503): |net::ERR_(FAILED|INTERNET_DISCONNECTED|CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING)$/;
 
 /** Calls of the owner, by the token of the first start. */
 export async function owner(url, token) {
@@ -55,8 +55,12 @@ export async function signIn(browser, url, email, { hands: Hands = Mouse, scheme
     return it;
 }
 
+/** What a restart of the server does to the page's stream of events, too. */
+const RESET = /net::ERR_CONNECTION_RESET$/;
+
 /** What was not in order on a page, besides what was provoked. */
-export const problemsOf = (it) => [...new Set([...it.amiss, ...it.seen.filter((problem) => !PROVOKED.test(problem))])];
+export const problemsOf = ({ amiss, seen, restarts }) =>
+    [...new Set([...amiss, ...seen.filter((problem) => !PROVOKED.test(problem) && !(restarts && RESET.test(problem)))])];
 
 /** Runs a check on a page, and looks at what it leaves behind. */
 export async function inspect(it, name, check) {
