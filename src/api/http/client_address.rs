@@ -40,3 +40,23 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
     let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
     hop.parse().ok().or_else(bracketed).or_else(with_port)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_trusted_on_a_listener_for_both_versions_of_ip_too() {
+        let nets = ["10.0.0.0/8", "2001:db8::/32"].map(|net| net.parse().expect("a network"));
+        for (peer, trusted) in [
+            ("10.255.255.255", true),
+            ("::ffff:10.0.0.0", true),
+            ("11.0.0.0", false),
+            ("::ffff:11.0.0.0", false),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+        ] {
+            assert_eq!(is_trusted(peer.parse().expect("an address"), &nets), trusted, "{peer}");
+        }
+    }
+}

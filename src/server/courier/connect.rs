@@ -97,7 +97,7 @@ impl Connector {
         let config = self.tls.get_or_try_init(system_roots).await?;
         let name = match target.literal() {
             Some(address) => ServerName::from(address),
-            None => ServerName::try_from(target.name().trim_end_matches('.').to_owned())
+            None => ServerName::try_from(target.name().to_owned())
                 .map_err(|_| "the host name cannot be used in a certificate")?,
         };
         match timeout_at(end, TlsConnector::from(Arc::clone(config)).connect(name, stream)).await {

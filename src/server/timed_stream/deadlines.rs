@@ -187,3 +187,36 @@ impl<B> Drop for TimedBody<B> {
         self.deadlines.given();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A moment after `earlier`.
+    fn later_than(earlier: Instant) -> Instant {
+        std::iter::repeat_with(Instant::now).find(|now| *now > earlier).expect("time passes")
+    }
+
+    #[test]
+    fn a_request_has_its_time_from_its_first_byte() {
+        let [head, request, idle] = [1, 2, 3].map(Duration::from_secs);
+        let deadlines = ConnectionDeadlines::new(Timeouts { head, request, idle });
+        let opened = later_than(Instant::now());
+        later_than(opened);
+        // The first request begins with the connection.
+        deadlines.received();
+        assert!(deadlines.read_deadline() < Some(opened + head));
+        assert!(deadlines.answering() < opened + request);
+        // The next one begins with its first byte, not with the response before it.
+        drop(deadlines.answered(false, String::new()));
+        assert!(deadlines.sent());
+        let answered = later_than(Instant::now());
+        assert!(deadlines.read_deadline() < Some(answered + idle));
+        deadlines.received();
+        let began = later_than(Instant::now());
+        assert!(deadlines.read_deadline() > Some(answered + head) && deadlines.read_deadline() < Some(began + head));
+        deadlines.received();
+        let deadline = deadlines.answering();
+        assert!(deadline > answered + request && deadline < began + request);
+    }
+}
