@@ -120,6 +120,10 @@ mod tests {
         assert_eq!(buckets.wait(&1, now), 4_900 * MILLISECOND);
         assert_eq!(buckets.wait(&1, now + 4_900 * MILLISECOND), Duration::ZERO);
         assert_eq!(buckets.wait(&2, now), Duration::ZERO);
+        // A bucket that has long been full holds no more than its burst.
+        let later = now + Duration::from_hours(1);
+        buckets.charge(1, 50, later);
+        assert_eq!(buckets.wait(&1, later), 4_900 * MILLISECOND);
     }
 
     #[test]
