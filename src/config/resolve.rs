@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::flags::{Flags, Texts, variable};
 use super::secret_file::{Found, SecretFileError};
 use super::{FIELDS, Field, Settings};
+use crate::domain::text::line_at;
 use crate::store::files;
 
 /// A setting is invalid; the text says which one, why, and where it came from.
@@ -112,7 +113,7 @@ fn read(path: &Path) -> Result<Texts, ConfigError> {
     let text = files::read_text(path).map_err(fail)?;
     // The parser's message repeats the line, which may hold a secret; its place is enough.
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| line_at(&text, span.start));
         fail(format!("line {line} is not valid TOML: write each setting as name = \"value\""))
     })?;
     let known = names();
@@ -229,6 +230,11 @@ mod tests {
             ("request_timeout", ["1ms", "86400"], ["0", "86401"]),
             ("idle_timeout", ["1ms", "86400"], ["0", "86401"]),
             ("stop_timeout", ["1ms", "86400"], ["0", "86401"]),
+            ("stream_comment", ["1ms", "86400"], ["0", "86401"]),
+            ("key_undo", ["0", "30d"], ["2592000001ms", "2592001"]),
+            ("audit_days", ["0", "7"], ["1", "6"]),
+            ("audit_days", ["7", "36500"], ["-1", "36501"]),
+            ("max_connections", ["1", "1000000"], ["0", "1000001"]),
         ] {
             for value in good {
                 assert!(resolve(&Flags::default().with(name, value), &Texts::new(), None).is_ok(), "{name} {value}");
@@ -236,6 +242,38 @@ mod tests {
             for value in bad {
                 assert!(resolve(&Flags::default().with(name, value), &Texts::new(), None).is_err(), "{name} {value}");
             }
+        }
+    }
+
+    #[test]
+    fn a_file_has_texts_numbers_and_lists() {
+        let with = |text: &str| resolve(&Flags::default(), &Texts::new(), Some(file(text).path()));
+        let resolved =
+            with("trusted_proxy = [\"10.0.0.1\", \"::1\"]\nreaders = 7\nlog = \"warn\"\n").expect("resolved");
+        let settings = resolved.settings;
+        let proxies: Vec<String> = settings.trusted_proxy.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.1/32", "::1/128"]);
+        assert_eq!((settings.readers, settings.log), (7, tracing::Level::WARN));
+        for value in ["true", "1.5", "2024-01-15", "{ a = 1 }", "[[1, true]]", "[true]"] {
+            let problem = with(&format!("readers = {value}\n")).expect_err(value).to_string();
+            assert!(problem.ends_with(": readers must be a string, a number or a list of strings"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_by_its_line() {
+        for (text, line) in [
+            ("readers = = 7\n", 1),
+            ("readers = 7\nlog = warn\n", 2),
+            ("readers = 7\n\n= 8\n", 3),
+            ("readers = 7\n\n\nlog\n", 4),
+            ("# one\nreaders = 7\nreaders = 8\n", 3),
+            ("readers = 7\nlog = \"warn\n", 2),
+            ("readers = 7\nlog =", 2),
+        ] {
+            let problem =
+                resolve(&Flags::default(), &Texts::new(), Some(file(text).path())).expect_err(text).to_string();
+            assert!(problem.contains(&format!(": line {line} is not valid TOML")), "{text:?}: {problem}");
         }
     }
 
