@@ -12,7 +12,7 @@ use crate::client::{call, done};
 use crate::harness::{Home, Ran, accepted, objects, run};
 
 /// A server that answers every request with this body. Ends with the test's process.
-fn impostor(status: &'static str, body: String) -> SocketAddr {
+pub fn impostor(status: &'static str, body: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {

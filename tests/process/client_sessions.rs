@@ -84,6 +84,12 @@ fn a_session_is_kept_privately_used_and_ended() {
     let session = profiles(&home);
     done(&home, &["logout"]);
     assert!(!profiles(&home).contains("okr_") && !profiles(&home).contains("okp_"));
+    let twice = run(&mut orgkeys(&home, &["logout"]));
+    assert_eq!((twice.code, twice.stderr.contains("default has no session")), (Some(3), true), "{twice:?}");
+    let json = objects(&done(&home, &["profile", "list", "-o", "jsonl"]));
+    let url = format!("http://{}", server.address);
+    let row = json!({ "inUse": "*", "name": "default", "url": url, "email": "owner@localhost", "credential": null });
+    assert_eq!(json, [row], "the profile is still there");
     let out = run(&mut orgkeys(&home, &["whoami"]));
     assert_eq!((out.code, out.stderr.contains("orgkeys login")), (Some(3), true), "{out:?}");
     // The session is over on the server, too.
@@ -94,6 +100,33 @@ fn a_session_is_kept_privately_used_and_ended() {
         (Some(3), true),
         "{over:?}"
     );
+}
+
+#[test]
+fn a_session_that_cannot_be_ended_is_kept() {
+    let home = Home::new();
+    let (server, _) = with_password(&home);
+    signed_in(&home, &server);
+    assert_eq!(server.stop().0, Some(0));
+    let before = profiles(&home);
+    let ran = run(&mut orgkeys(&home, &["logout"]));
+    let told = "The session is kept: `orgkeys profile delete default` forgets it";
+    assert_eq!((ran.code, ran.stderr.contains(told)), (Some(8), true), "{ran:?}");
+    expire(&home);
+    let expired = profiles(&home);
+    assert_eq!(run(&mut orgkeys(&home, &["whoami"])).code, Some(8), "it cannot be renewed now");
+    assert_eq!(profiles(&home), expired);
+    assert!(before.contains("okr_"), "{before}");
+}
+
+#[test]
+fn a_password_that_leaves_this_machine_in_the_clear_is_warned_of() {
+    let home = Home::new();
+    for (url, warns) in [("http://0.0.0.0:1", true), ("http://127.0.0.1:1", false), ("https://0.0.0.0:1", false)] {
+        let ran = log_in(&home, &["--url", url], PASSWORD);
+        assert_eq!((ran.code, ran.stderr.contains("others on the network")), (Some(8), warns), "{url}: {ran:?}");
+        assert!(!home.path(".config/orgkeys/profiles.toml").exists());
+    }
 }
 
 #[test]
@@ -112,6 +145,14 @@ fn profiles_are_chosen_and_forgotten() {
     );
     assert!(done(&home, &["profile", "list"]).contains(&format!("*\trobot\t{url}\t\ttoken_command\n")));
     assert!(!profiles(&home).contains(&owner.token));
+    // A command that prints no token makes no profile.
+    for (command, says) in
+        [("true", "printed no token: true"), ("echo; echo okp_x", "printed no token"), ("exit 7", "failed: exit 7")]
+    {
+        let ran = run(&mut orgkeys(&home, &["login", "--profile", "bad", "--url", &url, "--token-command", command]));
+        assert_eq!((ran.code, ran.stderr.contains(says)), (Some(3), true), "{ran:?}");
+        assert!(!profiles(&home).contains("bad"));
+    }
     // The command may ask somebody something, so it is run once, however many calls there are.
     let asked = || fs::read_to_string(home.path("asked")).expect("lines").lines().count();
     let before = asked();

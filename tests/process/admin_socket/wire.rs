@@ -1,7 +1,9 @@
 //! What other programs send to the socket: everything but a command of this version is refused.
 
+use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -81,4 +83,44 @@ fn silent_connections_keep_neither_the_server_nor_its_stop_waiting() {
         assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
     }
     assert!(!home.path("orgkeys.db.sock").exists());
+}
+
+/// A process that listens on the socket of the server, and answers every connection with these bytes.
+fn impostor(home: &Home, answer: &'static [u8]) {
+    let socket = home.path("orgkeys.db.sock");
+    let _ = fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.read(&mut [0; 4_096]);
+            let _ = stream.write_all(answer);
+        }
+    });
+}
+
+#[test]
+fn a_process_on_the_socket_that_is_not_orgkeys_is_told_of_and_nothing_is_done_beside_it() {
+    let home = Home::new();
+    assert_eq!(home.first_start().0.stop().0, Some(0));
+    let before = home.done(&["audit", "export"]);
+    let foreign = format!("is not orgkeys {}: restart the server with this version", env!("CARGO_PKG_VERSION"));
+    let doubt = "did not answer (";
+    for (answer, says) in [
+        (&b"HTTP/1.1 200 OK\r\n\r\n<html>Welcome</html>"[..], foreign.as_str()),
+        (b"HTTP/1.1 200 OK\r\n\r\n{\"answer\":{\"unheardOf\":[]}}", &foreign),
+        (b"220 mail.example.org\r\n", &foreign),
+        (b"HTTP/1.1 200 OK\r\n\r\n", &foreign),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n{\"error\":\"not today\"}", "orgkeys: not today"),
+        (b"", doubt),
+    ] {
+        impostor(&home, answer);
+        for words in [&["org", "create", "--name", "acme"][..], &["org", "list"], &["token", "list"]] {
+            let ran = home.run(words);
+            assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.contains(says)), (Some(1), "", true), "{ran:?}");
+            let may_be_done = ran.stderr.contains("It may have executed the command all the same");
+            assert_eq!(may_be_done, says == doubt, "{ran:?}");
+        }
+    }
+    assert_eq!(home.done(&["audit", "export"]), before);
 }
