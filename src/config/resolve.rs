@@ -167,6 +167,8 @@ fn unknown_variables(environment: &Texts) -> Vec<String> {
 mod tests {
     use std::fs;
 
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Texts {
@@ -305,7 +307,21 @@ mod tests {
         let path = token.path().display().to_string();
         let from_file = environment(&[("ORGKEYS_METRICS_TOKEN_FILE", &path)]);
         let resolved = resolve(&Flags::default(), &from_file, None).expect("resolved");
-        assert!(resolved.settings.metrics_token.is_some());
+        let read = |resolved: &Resolved| {
+            resolved.settings.metrics_token.as_ref().map(|token| token.expose_secret().to_owned())
+        };
+        assert_eq!(read(&resolved).as_deref(), Some("okp_verysecret"), "without the end of the line");
+        // A flag wins over a variable, even if one names a file and the other has the secret.
+        let flag = Flags::default().with("metrics_token_file", &path);
+        let variable = environment(&[("ORGKEYS_METRICS_TOKEN", "okp_another")]);
+        let won = resolve(&flag, &variable, None).expect("resolved");
+        assert_eq!(read(&won).as_deref(), Some("okp_verysecret"));
+        for (contents, says) in [("", "is empty: put a secret into it"), (" \n", "is empty: put a secret into it")] {
+            let empty = file(contents);
+            let flag = Flags::default().with("metrics_token_file", empty.path().display().to_string());
+            let problem = resolve(&flag, &Texts::new(), None).expect_err("empty").to_string();
+            assert!(problem.starts_with("metrics_token_file: ") && problem.contains(says), "{problem}");
+        }
         assert!(!format!("{resolved:?}").contains("verysecret"));
         let both = environment(&[("ORGKEYS_METRICS_TOKEN_FILE", &path), ("ORGKEYS_METRICS_TOKEN", "okp_verysecret")]);
         let error = resolve(&Flags::default(), &both, None).expect_err("both");
