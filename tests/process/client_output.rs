@@ -126,6 +126,38 @@ fn nothing_from_a_server_controls_the_terminal() {
 }
 
 #[test]
+fn a_raw_call_prints_refusals_for_scripts_and_the_head_if_it_is_asked_for() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let other = "org-00000000-0000-7000-8000-000000000000";
+    let refused = |words: &[&str]| {
+        let ran = call(&home, &server, &owner, &[&["api", "getOrganization", "--orgId", other], words].concat());
+        assert_eq!((ran.code, ran.stderr.contains("status 403")), (Some(4), true), "{ran:?}");
+        ran.stdout
+    };
+    for format in [&[][..], &["-o", "json"], &["-o", "jsonl"]] {
+        let printed = objects(&refused(format));
+        assert!(printed.len() == 1 && printed[0]["success"] == false, "{printed:?}");
+    }
+    assert_eq!((refused(&["-o", "table"]), refused(&["-o", "tsv"])), (String::new(), String::new()));
+    let head = |text: &str| {
+        let (head, body) = text.split_once("\n\n").unwrap_or_else(|| panic!("{text}"));
+        (
+            head.lines().next().unwrap_or_default().to_owned(),
+            head.contains("\ncontent-type: application/json"),
+            objects(body),
+        )
+    };
+    let (line, has_type, body) = head(&refused(&["--include"]));
+    assert_eq!((line.as_str(), has_type, &body[0]["success"]), ("HTTP/1.1 403", true, &json!(false)));
+    let (line, has_type, body) = head(&done(&home, &server, &owner, &["api", "getProfile", "-i"]));
+    assert_eq!((line.as_str(), has_type, &body[0]["success"]), ("HTTP/1.1 200", true, &json!(true)));
+    let out = done(&home, &server, &owner, &["api", "getProfile", "--out", "profile.json"]);
+    assert_eq!(out, "");
+    assert_eq!(objects(&fs::read_to_string(home.path("profile.json")).expect("a file"))[0]["success"], json!(true));
+}
+
+#[test]
 fn an_answer_that_is_not_from_orgkeys_is_no_answer() {
     let home = Home::new();
     let page = "<html>Welcome</html>".to_owned();

@@ -80,13 +80,17 @@ fn the_audit_log_is_read_page_by_page_and_no_further_than_it_went_at_the_beginni
         json!({ "success": true, "data": entries, "last": last })
     };
     let list = |words: &[&str], bodies: Vec<Value>| {
+        // A proxy serves the API below a path.
         let (url, asked) = scripted(bodies);
+        let url = format!("{url}/keys/");
         let words = [&["audit", "list", "-o", "jsonl", "--url", &url], words].concat();
         let ran: Ran = run(home.orgkeys(&words).env("ORGKEYS_TOKEN", "okp_x"));
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let seqs: Vec<u64> =
             objects(&ran.stdout).iter().map(|entry| entry["seq"].as_u64().expect("a number")).collect();
         let asked = asked.join().expect("asked");
+        assert_eq!(asked[0], "GET /keys/user/profile");
+        assert!(asked[1..].iter().all(|line| line.starts_with("GET /keys/organization/org-1/audit")), "{asked:?}");
         let queries = asked.iter().skip(1).map(|line| line.rsplit('/').next().unwrap_or_default().to_owned());
         (seqs.first().copied(), seqs.last().copied(), seqs.len(), queries.collect::<Vec<_>>())
     };

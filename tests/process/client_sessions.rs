@@ -79,6 +79,10 @@ fn a_session_is_kept_privately_used_and_ended() {
     assert!(!profiles(&home).contains(PASSWORD));
     let me = done(&home, &["whoami", "-o", "table"]);
     assert!(me.contains("owner@localhost") && me.contains(&owner.org) && me.contains("OWNER"), "{me}");
+    let me = objects(&done(&home, &["whoami", "-o", "jsonl"]))[0].clone();
+    let url = format!("http://{}", server.address);
+    let expected = json!(["owner@localhost", 255, owner.org, url, "default"]);
+    assert_eq!(json!([me["email"], me["orgRole"], me["orgId"], me["server"], me["profile"]]), expected);
     let listed = done(&home, &["profile", "list"]);
     assert_eq!(listed, format!("*\tdefault\thttp://{}\towner@localhost\tsession\n", server.address));
     let session = profiles(&home);
@@ -87,7 +91,6 @@ fn a_session_is_kept_privately_used_and_ended() {
     let twice = run(&mut orgkeys(&home, &["logout"]));
     assert_eq!((twice.code, twice.stderr.contains("default has no session")), (Some(3), true), "{twice:?}");
     let json = objects(&done(&home, &["profile", "list", "-o", "jsonl"]));
-    let url = format!("http://{}", server.address);
     let row = json!({ "inUse": "*", "name": "default", "url": url, "email": "owner@localhost", "credential": null });
     assert_eq!(json, [row], "the profile is still there");
     let out = run(&mut orgkeys(&home, &["whoami"]));
@@ -106,7 +109,11 @@ fn a_session_is_kept_privately_used_and_ended() {
 fn a_session_that_cannot_be_ended_is_kept() {
     let home = Home::new();
     let (server, _) = with_password(&home);
-    signed_in(&home, &server);
+    let url = format!("http://{}", server.address);
+    let nothing = log_in(&home, &["--url", &url], "");
+    assert_eq!((nothing.code, nothing.stderr.contains("nothing was typed")), (Some(2), true), "{nothing:?}");
+    let line = log_in(&home, &["--url", &url], &format!("{PASSWORD}\r"));
+    assert_eq!(line.code, Some(0), "a line may end as on Windows: {line:?}");
     assert_eq!(server.stop().0, Some(0));
     let before = profiles(&home);
     let ran = run(&mut orgkeys(&home, &["logout"]));

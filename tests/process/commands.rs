@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Home, Server, failed, keys, objects, run};
+use crate::harness::{Home, Server, failed, keys, objects, run, sqlite};
 
 #[test]
 fn the_command_line_creates_organization_user_and_token() {
@@ -105,6 +105,14 @@ fn without_json_each_object_is_one_line_starting_with_its_id() {
     let token_id = rest.split_whitespace().next().expect("an id");
     assert_eq!(home.done(&["token", "revoke", token_id]), format!("{token_id} was revoked\n"));
     assert!(home.done(&["token", "list"]).lines().next().expect("a line").contains("  revoked at 2"));
+    let longest = home.done(&["token", "create", "--user", "ada@example.org", "--ttl", "3650d"]);
+    let end = longest.split(" expires at ").nth(1).and_then(|rest| rest.split(". ").next()).expect("an end");
+    sqlite(&home.database)
+        .execute_batch("UPDATE token SET name = 'laptop', last_used = 86400000 WHERE created_at = (SELECT max(created_at) FROM token)")
+        .expect("named");
+    let listed = home.done(&["token", "list", "--user", "ada@example.org"]);
+    let expected = format!("  expires at {end}  last used 1970-01-02T00:00:00.000Z  laptop");
+    assert!(listed.lines().next().expect("a line").ends_with(&expected), "{listed}");
 }
 
 #[test]
@@ -136,6 +144,7 @@ fn failing_commands_exit_1_and_name_a_remedy() {
         (vec!["token", "create", "--user", "nobody@example.org"], "see `orgkeys user list`"),
         (vec!["token", "create", "--user", "owner@localhost", "--ttl", "soon"], "--ttl must be a duration"),
         (vec!["token", "create", "--user", "owner@localhost", "--ttl", "0s"], "--ttl must be a duration"),
+        (vec!["token", "create", "--user", "owner@localhost", "--ttl", "3651d"], "--ttl must be a duration"),
         (vec!["token", "revoke", "token-1"], "see `orgkeys token list`"),
     ];
     for (words, expected) in cases {

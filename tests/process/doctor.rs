@@ -251,7 +251,12 @@ fn insecure_settings_are_reported() {
         "trusted_proxy is 0.0.0.0/0",
         "the address of your proxy",
     );
-    assert!(examined(&home, &["--trusted-proxy", "10.0.0.0/8"]).iter().all(|finding| finding["ok"] == true));
+    finds(&home, &["--quick", "--trusted-proxy", "10.0.0.1,::/0"], "settings", "trusted_proxy is ::/0", "your proxy");
+    for words in [&["--trusted-proxy", "10.0.0.0/8,::1"][..], &["--listen", "[::1]:3000"], &["--listen", "127.9.9.9:1"]]
+    {
+        let found = examined(&home, &[&["--quick"], words].concat());
+        assert!(found.iter().all(|finding| finding["ok"] == true), "{words:?}: {found:?}");
+    }
     home.write("short", "fifteen-letters");
     finds(&home, &["--metrics-token-file", "short"], "settings", "can be guessed", "orgkeys token generate");
     home.write("long", "sixteen-letters.");

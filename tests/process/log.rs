@@ -72,6 +72,17 @@ fn one_line_tells_of_the_start_and_one_of_the_stop() {
 }
 
 #[test]
+fn the_log_has_the_level_that_is_set_and_names_modules_from_debug_on() {
+    for (level, has_line, has_target) in [("warn", false, false), ("info", true, false), ("debug", true, true)] {
+        let home = Home::new();
+        assert_eq!(home.start_with(&mut home.serve(&["--log", level])).stop().0, Some(0));
+        let line = lines(&home, "the server has started").pop();
+        let target = line.as_ref().is_some_and(|line| line.get("target").is_some());
+        assert_eq!((line.is_some(), target), (has_line, has_target), "{level}: {}", home.log());
+    }
+}
+
+#[test]
 fn an_answered_call_tells_its_error_code_and_its_caller() {
     let home = Home::new();
     let (server, owner) = home.first_start();

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, answer_of};
+use crate::harness::{Answer, Home, PATIENCE, answer_of, eventually};
 
 /// Sends raw bytes and reads the response.
 fn ask(home: &Home, request: &[u8]) -> Answer {
@@ -66,6 +66,26 @@ fn a_command_must_be_known_and_of_a_limited_size() {
     assert_eq!(ask(&home, b"nonsense\r\n\r\n").status, 400);
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
     home.done(&["org", "create", "--name", "acme"]);
+}
+
+#[test]
+fn a_command_that_has_begun_is_answered_during_the_stop() {
+    let home = Home::new();
+    let (server, _) = home.first_start();
+    let body = json!({ "version": env!("CARGO_PKG_VERSION"), "command": { "list": "orgs" } }).to_string();
+    let mut stream = UnixStream::connect(home.path("orgkeys.db.sock")).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    let head = "POST /commands HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ";
+    stream.write_all(format!("{head}{}\r\n\r\n", body.len()).as_bytes()).expect("sent");
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).expect("a word");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.signal(rustix::process::Signal::TERM);
+    eventually("the socket is gone", || (!home.path("orgkeys.db.sock").exists()).then_some(()));
+    stream.write_all(body.as_bytes()).expect("sent");
+    let answer = answer_of(stream).expect("an answer");
+    assert_eq!((answer.status, answer.json()["answer"]["orgs"].as_array().map(Vec::len)), (200, Some(1)), "{answer:?}");
+    assert_eq!(server.ended().0, Some(0));
 }
 
 #[test]
