@@ -167,6 +167,13 @@ fn an_answer_that_is_not_from_orgkeys_is_no_answer() {
         let ran = ask(&home, address, &["whoami"]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{status}: {ran:?}");
     }
+    // A label of a name has at most 63 letters.
+    let ran = home.run(&["api", "getHealth", "--url", &format!("http://{}.example", "a".repeat(64))]);
+    assert_eq!(
+        (ran.code, ran.stderr.contains(".example could not be resolved: check the URL")),
+        (Some(8), true),
+        "{ran:?}"
+    );
 }
 
 #[test]

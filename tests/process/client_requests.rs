@@ -1,12 +1,14 @@
 //! The requests that the client composes: what its words mean to the API, and how it asks for one page after the other.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Ran, accepted, objects, run};
+use crate::harness::{Home, Ran, accepted, objects, output_of, run};
 
 /// The body that a command would send.
 fn body(home: &Home, words: &[&str]) -> Value {
@@ -48,6 +50,22 @@ fn roles_ends_and_lengths_are_sent_as_the_api_has_them() {
     ] {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stderr.contains(says)), (Some(2), true), "{words:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_body_comes_from_the_command_line_a_file_or_standard_input() {
+    let home = Home::new();
+    let expected = json!({ "email": "a@b", "deviceInfo": "x" });
+    let file = home.write("body.json", expected.to_string());
+    for source in [&expected.to_string(), "@body.json", "@-"] {
+        let words = ["api", "loginUser", "--dry-run", "--url", "http://127.0.0.1:1", "--body", source];
+        let mut command = home.orgkeys(&words);
+        command.stdin(File::open(&file).expect("a file")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = output_of(source, command.spawn().expect("it runs"));
+        let shown = String::from_utf8(output.stdout).expect("text");
+        let (_, body) = shown.split_once("\n\n").unwrap_or_else(|| panic!("{source}: {shown}"));
+        assert_eq!(serde_json::from_str::<Value>(body).expect("JSON"), expected, "{source}");
     }
 }
 

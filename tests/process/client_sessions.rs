@@ -86,6 +86,10 @@ fn a_session_is_kept_privately_used_and_ended() {
     let listed = done(&home, &["profile", "list"]);
     assert_eq!(listed, format!("*\tdefault\thttp://{}\towner@localhost\tsession\n", server.address));
     let session = profiles(&home);
+    let dry = done(&home, &["logout", "--dry-run"]);
+    assert!(dry.contains("/user/logout\n") && dry.contains("********") && !dry.contains("okr_"), "{dry}");
+    assert_eq!(profiles(&home), session, "nothing was done");
+    done(&home, &["whoami"]);
     done(&home, &["logout"]);
     assert!(!profiles(&home).contains("okr_") && !profiles(&home).contains("okp_"));
     let twice = run(&mut orgkeys(&home, &["logout"]));
@@ -187,6 +191,32 @@ fn profiles_are_chosen_and_forgotten() {
     {
         assert_eq!(run(&mut orgkeys(&home, words)).code, Some(2), "{words:?}");
     }
+}
+
+#[test]
+fn signing_in_again_goes_to_the_profile_of_that_server() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let command = format!("cat '{}'", home.write("token", &owner.token).display());
+    let port = server.address.port();
+    let [one, two] = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}"));
+    let log_in = |words: &[&str]| done(&home, &[&["login", "--token-command", &command], words].concat());
+    let listed = || done(&home, &["profile", "list", "--columns", "in-use,name,url"]);
+    log_in(&["--profile", "work", "--url", &one]);
+    log_in(&["--profile", "home", "--url", &two]);
+    assert_eq!(listed(), format!("*\thome\t{two}\n\twork\t{one}\n"));
+    log_in(&["--url", &format!("{one}/")]);
+    let work = format!("\thome\t{two}\n*\twork\t{one}\n");
+    assert_eq!(listed(), work, "no other profile is made");
+    log_in(&[]);
+    assert_eq!(listed(), work, "the one in use");
+    let variable = run(orgkeys(&home, &["login", "--token-command", &command]).env("ORGKEYS_URL", &two));
+    assert_eq!((variable.code, listed()), (Some(0), format!("*\thome\t{two}\n\twork\t{one}\n")), "{variable:?}");
+    let none = run(&mut orgkeys(&home, &["login", "--profile", "new", "--token-command", &command]));
+    assert_eq!((none.code, none.stderr.contains("no server is named")), (Some(2), true), "{none:?}");
+    // Another one than that in use may be deleted.
+    done(&home, &["profile", "delete", "work"]);
+    assert_eq!(listed(), format!("*\thome\t{two}\n"));
 }
 
 #[test]

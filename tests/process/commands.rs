@@ -118,9 +118,16 @@ fn without_json_each_object_is_one_line_starting_with_its_id() {
 #[test]
 fn failing_commands_exit_1_and_name_a_remedy() {
     let home = Home::new();
-    for words in
-        [&["org", "list"][..], &["user", "list"], &["token", "list"], &["audit", "verify"], &["backup", "x.db"]]
-    {
+    for words in [
+        &["org", "list"][..],
+        &["user", "list"],
+        &["token", "list"],
+        &["audit", "verify"],
+        &["backup", "x.db"],
+        &["org", "create", "--name", "a"],
+        &["token", "revoke", "token-1"],
+        &["clock", "accept"],
+    ] {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(failed(words)), ""), "{words:?}: {ran:?}");
         let expected = format!(
