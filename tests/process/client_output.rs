@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
+use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::client::{call, done};
@@ -264,6 +265,23 @@ fn the_audit_log_that_is_listed_can_be_verified() {
     assert!(last[0]["seq"].as_u64() >= all.last().expect("entries")["seq"].as_u64(), "the newest");
     let some = done(&home, &server, &owner, &["audit", "list", "--after", "1", "--limit", "2", "-o", "jsonl"]);
     assert_eq!(objects(&some), all[1..3]);
+    // Each column shows the field that it is named after.
+    let written = |row: &Value, fields: &[&str]| {
+        let cell = |field: &&str| match &row[*field] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Number(at) if *field == "at" => Time::from_millis(at.as_i64().expect("a time")).to_string(),
+            other => other.to_string(),
+        };
+        fields.iter().map(cell).collect::<Vec<_>>().join("\t") + "\n"
+    };
+    let lines = |rows: &[Value], fields: &[&str]| rows.iter().map(|row| written(row, fields)).collect::<String>();
+    let fields = ["seq", "at", "actorId", "action", "contextId", "outcome", "address"];
+    let listed = done(&home, &server, &owner, &["audit", "list", "--after", "0", "--limit", "6"]);
+    assert_eq!(listed, lines(&all[..6], &fields));
+    let tail = |format: &str| done(&home, &server, &owner, &["audit", "tail", "-n", "3", "-o", format]);
+    let fields = ["id", "timestamp", "event", "context", "contextId", "userName"];
+    assert_eq!(tail("tsv"), lines(&objects(&tail("jsonl")), &fields));
 }
 
 #[test]

@@ -47,6 +47,10 @@ fn roles_ends_and_lengths_are_sent_as_the_api_has_them() {
         (&["api-key", "create", "--name", "x", "--role", "KING", "--expires", "1d"], "role must be USER, BILLING"),
         (&["api-key", "create", "--name", "x", "--role", "2.5", "--expires", "1d"], "role must be USER, BILLING"),
         (&["api-key", "create", "--name", "x", "--role", "USER", "--expires", ""], "expires must be a time"),
+        (
+            &["key", "rotate", "key-1", "--public-key", "x", "--out", "key.pem"],
+            "for your own --public-key: leave out --out",
+        ),
     ] {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stderr.contains(says)), (Some(2), true), "{words:?}: {ran:?}");
