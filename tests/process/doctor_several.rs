@@ -47,9 +47,10 @@ fn three_keys_that_retire_are_named_with_their_nodes_and_the_others_are_counted(
     }
     let (one, two, text) = named();
     assert_eq!((one, two, text.contains(" more key")), (1, 2, false), "{text}");
-    for number in [4, 5] {
-        key(number, 1);
-    }
+    key(4, 1);
+    let (.., text) = named();
+    assert!(text.ends_with(", and 1 more key"), "{text}");
+    key(5, 1);
     let (one, two, text) = named();
     assert_eq!((one, two, text.ends_with(", and 2 more keys")), (1, 2, true), "the first to retire: {text}");
 }
@@ -72,7 +73,9 @@ fn the_organization_with_the_most_nodes_is_named_and_the_others_near_the_limit_a
     let (_, alone) = finding(&home, &["--quick", "--nodes-max", "10"], "nodes");
     assert!(alone.ends_with("including deleted ones"), "{alone}");
     let (_, two) = finding(&home, &["--quick", "--nodes-max", "8"], "nodes");
-    assert!(two.contains(" has 9 of the 8 nodes") && two.ends_with("; 1 more have 8 or more"), "{two}");
+    assert!(two.contains(" has 9 of the 8 nodes") && two.ends_with("; 1 more has 8 or more"), "{two}");
+    let (_, three) = finding(&home, &["--quick", "--nodes-max", "2"], "nodes");
+    assert!(three.ends_with("; 2 more have 2 or more"), "{three}");
 }
 
 #[test]
