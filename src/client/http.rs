@@ -142,7 +142,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         thread::spawn(move || {
             let mut stream = listener.accept().expect("a connection").0;
-            let (mut request, piece) = ([0; 4_096], [b' '; 64 * 1_024]);
+            let (mut request, piece) = ([0; 4_096], vec![b' '; 64 * 1_024]);
             let _ = stream.read(&mut request);
             let _ = stream.write_all(head.as_bytes());
             for from in (0..length).step_by(piece.len()) {

@@ -101,7 +101,7 @@ fn the_audit_log_is_read_page_by_page_and_no_further_than_it_went_at_the_beginni
         let entries: Vec<Value> = (from..=to).map(|seq| json!({ "seq": seq })).collect();
         json!({ "success": true, "data": entries, "last": last })
     };
-    let list = |words: &[&str], bodies: Vec<Value>| {
+    let listed = |words: &[&str], bodies: Vec<Value>| {
         // A proxy serves the API below a path.
         let (url, asked) = scripted(bodies);
         let url = format!("{url}/keys/");
@@ -118,19 +118,19 @@ fn the_audit_log_is_read_page_by_page_and_no_further_than_it_went_at_the_beginni
     };
     // A limit of more than a page.
     let (first, last, count, asked) =
-        list(&["--after", "0", "--limit", "1200"], vec![me(), page(1, 1_000, 5_000), page(1_001, 1_200, 5_000)]);
+        listed(&["--after", "0", "--limit", "1200"], vec![me(), page(1, 1_000, 5_000), page(1_001, 1_200, 5_000)]);
     assert_eq!((first, last, count), (Some(1), Some(1_200), 1_200));
     assert_eq!(asked, ["audit?after=0&limit=1000", "audit?after=1000&limit=200"]);
     // Without one, to the entry that was the last when it began: reading adds entries.
     let (first, last, count, asked) =
-        list(&["--after", "7"], vec![me(), page(8, 1_007, 1_500), page(1_008, 1_502, 1_502)]);
+        listed(&["--after", "7"], vec![me(), page(8, 1_007, 1_500), page(1_008, 1_502, 1_502)]);
     assert_eq!((first, last, count), (Some(8), Some(1_502), 1_495));
     assert_eq!(asked, ["audit?after=7&limit=1000", "audit?after=1007&limit=1000"]);
     // The last 50 if nothing is said, or so many as are asked for.
     let head = json!({ "success": true, "org": "org-1", "seq": 90, "hash": "" });
-    let (.., count, asked) = list(&[], vec![me(), head.clone(), page(41, 90, 91)]);
+    let (.., count, asked) = listed(&[], vec![me(), head.clone(), page(41, 90, 91)]);
     assert_eq!((count, &asked[1]), (50, &"audit?after=40&limit=50".to_owned()));
-    let (.., count, asked) = list(&["--limit", "91"], vec![me(), head, page(1, 90, 90)]);
+    let (.., count, asked) = listed(&["--limit", "91"], vec![me(), head, page(1, 90, 90)]);
     assert_eq!((count, &asked[1]), (90, &"audit?after=0&limit=91".to_owned()));
 }
 
