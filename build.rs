@@ -78,10 +78,17 @@ fn note_schemas(value: &Value, schemas: &Value, used: &mut BTreeSet<String>) {
     {
         note_schemas(&schemas[name], schemas, used);
     }
-    let inner: Vec<&Value> = match value {
-        Value::Array(items) => items.iter().collect(),
-        Value::Object(fields) => fields.values().collect(),
-        _ => Vec::new(),
-    };
-    inner.into_iter().for_each(|inner| note_schemas(inner, schemas, used));
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                note_schemas(item, schemas, used);
+            }
+        }
+        Value::Object(fields) => {
+            for field in fields.values() {
+                note_schemas(field, schemas, used);
+            }
+        }
+        _ => {}
+    }
 }

@@ -137,3 +137,22 @@ impl ServerCertVerifier for Ours {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_every_address_is_asked_on_this_machine() {
+        for (listens, used) in [
+            ("0.0.0.0:3000", "127.0.0.1:3000"),
+            ("[::]:3000", "[::1]:3000"),
+            ("192.0.2.7:80", "192.0.2.7:80"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+        ] {
+            let used_for = local(listens.parse().expect("an address"));
+            assert_eq!(used_for.to_string(), used, "{listens}");
+        }
+    }
+}

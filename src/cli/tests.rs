@@ -68,6 +68,20 @@ fn database_and_config_stand_before_or_after_the_command() {
     assert_eq!(resolved.expect("settings").settings.database.display().to_string(), "a.db");
 }
 
+#[test]
+fn the_settings_file_of_the_command_line_comes_before_that_of_the_environment() {
+    let variable = |path: &str| Texts::from([("ORGKEYS_CONFIG".to_owned(), path.to_owned())]);
+    let named = |words: &[&str], path: &str| CommandContext::new(parse(words).expect("parsed"), variable(path)).config;
+    assert_eq!(named(&["--config", "a.toml", "org", "list"], "b.toml"), Some("a.toml".into()));
+    assert_eq!(named(&["org", "list"], "b.toml"), Some("b.toml".into()));
+    assert_eq!(named(&["org", "list"], ""), None);
+    // The database of the command line comes before that of the environment, too.
+    let shared = parse(&["org", "list", "--database", "a.db"]).expect("parsed");
+    let environment = Texts::from([("ORGKEYS_DATABASE".to_owned(), "b.db".to_owned())]);
+    let resolved = CommandContext::new(shared, environment).resolve(&Flags::default());
+    assert_eq!(resolved.expect("settings").settings.database.display().to_string(), "a.db");
+}
+
 /// The flags of every call.
 const CALL: [&str; 10] = ["config", "database", "json", "help", "org", "url", "profile", "ca", "output", "dry-run"];
 

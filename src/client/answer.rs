@@ -140,6 +140,40 @@ mod tests {
     }
 
     #[test]
+    fn a_remedy_follows_the_message_unless_that_contains_it() {
+        let told = |body| answer(400, &[], body).message;
+        assert_eq!(
+            told(r#"{"success":false,"message":"Too old","errorCode":"X","errorMessage":"sign again"}"#),
+            "Too old. sign again (X, status 400)"
+        );
+        assert_eq!(
+            told(r#"{"success":false,"message":"Too old: sign again","errorCode":"X","errorMessage":"sign again"}"#),
+            "Too old: sign again (X, status 400)"
+        );
+        assert_eq!(
+            told(r#"{"success":false,"errors":[],"resultInfo":"X"}"#),
+            "the server gave no reason (X, status 400)"
+        );
+        // A date, which HTTP allows and the server does not send, is no number of seconds.
+        let refusal = r#"{"message":"Later","errorCode":"X"}"#;
+        for (given, seconds) in [(" 7 ", Some(7)), ("0", Some(0)), ("Wed, 21 Oct 2015 07:28:00 GMT", None)] {
+            let failure = answer(503, &[("retry-after", given)], refusal);
+            assert_eq!(
+                (failure.retry_after, failure.message.contains("; try again in ")),
+                (seconds, seconds.is_some())
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_status_from_200_to_299_is_accepted() {
+        for (status, is_accepted) in [(199, false), (200, true), (204, true), (299, true), (300, false), (304, false)] {
+            let answer = Answer { status, headers: HeaderMap::new(), body: Bytes::new() };
+            assert_eq!(answer.accepted().is_ok(), is_accepted, "{status}");
+        }
+    }
+
+    #[test]
     fn each_status_has_its_exit_code() {
         for (status, code, exit) in [
             (400, "INVALID_FIELD", Exit::Refused),
@@ -164,6 +198,10 @@ mod tests {
         assert_eq!(answer(401, &[], "{}").exit, Exit::NoAnswer);
         assert_eq!(answer(502, &[], "").exit, Exit::NoAnswer);
         assert_eq!(answer(503, &[], "<html>").exit, Exit::TryAgain);
+        assert_eq!(answer(429, &[], "").exit, Exit::TryAgain);
+        assert_eq!(answer(400, &[], r#"{"message":"No","errorCode":""}"#).exit, Exit::NoAnswer);
+        assert!(!answer(404, &[("location", "https://a/")], "").message.contains("redirects"));
+        assert!(answer(502, &[("x-request-id", "r-1")], "").message.contains("orgkeys, request r-1: check"));
         assert!(answer(301, &[("location", "https://a/")], "").message.contains("redirects to https://a/"));
     }
 }

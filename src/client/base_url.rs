@@ -118,7 +118,12 @@ mod tests {
         for (text, exposed) in [
             ("http://127.0.0.1:3000", false),
             ("http://[::1]:3000", false),
+            ("http://127.9.9.9", false),
             ("http://localhost:3000", false),
+            ("http://keys.localhost", false),
+            ("http://localhost.example.org", true),
+            ("http://notlocalhost", true),
+            ("http://[2001:db8::1]", true),
             ("https://keys.example.org", false),
             ("http://keys.example.org", true),
             ("http://10.0.0.1", true),
@@ -136,6 +141,9 @@ mod tests {
             "ftp://h",
             "https://",
             "https://a:b@h",
+            "https://a@h",
+            "https://:b@h",
+            "unix:/run/orgkeys.sock",
             "https://h?x",
             "https://h#x",
         ] {

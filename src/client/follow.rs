@@ -135,3 +135,45 @@ fn heard(
     }
     Ok(ended)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_message_may_move_the_position_the_wait_both_or_neither() {
+        let mut position = Position { last: None, wait: FIRST_WAIT };
+        let mut hear = |message: Message, is_told: bool| {
+            let mut told = Vec::new();
+            let ended = heard(message, &mut position, &mut |what| {
+                if let (Told::Event(event), true) = (what, is_told) {
+                    told.push(event.clone());
+                    return Ok(());
+                }
+                Err(Failure::usage("full"))
+            });
+            (
+                ended.map(|ended| ended.map(|why| why.message)).ok(),
+                told,
+                position.last.clone(),
+                position.wait.as_millis(),
+            )
+        };
+        let id = |id: &str| Some(id.to_owned());
+        let (message, seconds) = (Message::default, |seconds: u64| Some(seconds * 1_000));
+        assert_eq!(hear(message(), true), (Some(None), vec![], None, 2_000));
+        assert_eq!(
+            hear(Message { retry: seconds(3), id: id("4"), ..message() }, true),
+            (Some(None), vec![], id("4"), 3_000)
+        );
+        assert_eq!(hear(Message { retry: seconds(31), ..message() }, true), (Some(None), vec![], id("4"), 30_000));
+        let event = |number: &str| Message { id: id(number), data: "{\"id\":5}".to_owned(), ..message() };
+        assert_eq!(hear(event("5"), true), (Some(None), vec![json!({ "id": 5 })], id("5"), 30_000));
+        assert_eq!(hear(event("6"), false), (None, vec![], id("5"), 30_000), "it is sent again");
+        let end = |data: &str| Message { event: "end".to_owned(), data: data.to_owned(), ..message() };
+        assert_eq!(hear(end("{\"message\":\"bye\"}"), false).0, Some(id("bye")));
+        assert_eq!(hear(end("{}"), false).0, Some(id("the server ended the stream")));
+    }
+}

@@ -125,3 +125,56 @@ fn written(server: &Server, request: &Request, credential: Option<&SecretString>
 fn header(secret: &str) -> (&'static str, String) {
     if is_api_key(secret) { ("X-Api-Key", secret.to_owned()) } else { ("Authorization", format!("Bearer {secret}")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::super::base_url::BaseUrl;
+    use super::super::failure::Exit;
+    use super::*;
+
+    /// Asks a server that answers with this head and so many more bytes, and then is silent.
+    async fn asked(head: &'static str, length: usize) -> (Request, Exchange) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        thread::spawn(move || {
+            let mut stream = listener.accept().expect("a connection").0;
+            let (mut request, piece) = ([0; 4_096], vec![b' '; 64 * 1_024]);
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(head.as_bytes());
+            for from in (0..length).step_by(piece.len()) {
+                if stream.write_all(&piece[..piece.len().min(length - from)]).is_err() {
+                    return;
+                }
+            }
+            // Until the client closes its side.
+            let _ = stream.read(&mut request);
+        });
+        let (method, path) = ("GET".to_owned(), "/".to_owned());
+        let request = Request { method, path, headers: Vec::new(), body: None, authenticated: false };
+        let server = Server::Url(BaseUrl::parse(&url).expect("a URL"));
+        let exchange = send(&server, None, &request, None).await.expect("a response");
+        (request, exchange)
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_falls_silent_is_lost() {
+        let (_, mut exchange) = asked("HTTP/1.1 200 OK\r\n\r\n", 7).await;
+        let piece = exchange.piece(PATIENCE).await.expect("a piece").expect("not the end");
+        assert_eq!(piece.len(), 7);
+        let lost = exchange.piece(Duration::from_millis(20)).await.expect_err("silence");
+        assert_eq!((lost.exit, lost.message.as_str()), (Exit::NoAnswer, "the server was silent for too long"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_more_than_64_mebibytes_is_refused() {
+        let (request, exchange) = asked("HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n", MOST + 1).await;
+        let refused = exchange.answer(&request).await.expect_err("too long");
+        assert_eq!((refused.exit, refused.message.contains("is longer than 64 MiB")), (Exit::NoAnswer, true));
+        let (request, exchange) = asked("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", 1_000_000).await;
+        assert_eq!(exchange.answer(&request).await.expect("an answer").body.len(), 1_000_000);
+    }
+}

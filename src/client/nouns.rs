@@ -32,6 +32,10 @@ pub const NOUNS: &[Noun] = &[
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    use super::super::noun::Shows;
+    use super::super::rows::Show;
     use super::*;
     use crate::client::document::tests::document;
 
@@ -58,6 +62,86 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// The document with the responses, too.
+    fn whole() -> Value {
+        serde_json::from_str(include_str!("../../openapi/orgkeys.json")).expect("JSON")
+    }
+
+    /// The properties that a value with this schema may have, and the schema of its items.
+    fn resolved(whole: &Value, schema: &Value) -> Value {
+        if let Some(path) = schema["$ref"].as_str() {
+            return resolved(whole, whole.pointer(path.trim_start_matches('#')).expect(path));
+        }
+        let mut all = schema.clone();
+        for part in ["allOf", "anyOf", "oneOf"].iter().filter_map(|kind| schema[*kind].as_array()).flatten() {
+            let part = resolved(whole, part);
+            if part["items"].is_object() {
+                all["items"] = part["items"].clone();
+            }
+            for (name, property) in part["properties"].as_object().into_iter().flatten() {
+                all["properties"][name] = property.clone();
+            }
+        }
+        all
+    }
+
+    /// The schema of the successful response to an operation.
+    fn response(whole: &Value, id: &str) -> Value {
+        let operations = whole["paths"].as_object().expect("paths").values().filter_map(Value::as_object);
+        let operation = operations.flat_map(|all| all.values()).find(|all| all["operationId"] == id).expect(id);
+        let found =
+            ["200", "201"].iter().map(|status| &operation["responses"][*status]).find(|found| found.is_object());
+        let found = resolved(whole, found.expect(id));
+        let content = found["content"].as_object().expect(id);
+        let (_, json) = content.iter().find(|(media, _)| media.starts_with("application/json")).expect(id);
+        resolved(whole, &json["schema"])
+    }
+
+    /// What a pointer leads to in values with this schema; `Null` if nothing.
+    fn at(whole: &Value, schema: &Value, names: &str) -> Value {
+        let names = names.split(['/', '.']).filter(|name| !name.is_empty());
+        names.fold(schema.clone(), |schema, name| resolved(whole, &schema["properties"][name]))
+    }
+
+    #[test]
+    fn every_column_shows_a_field_that_the_answer_has() {
+        let whole = whole();
+        let mut looked_at = 0;
+        for verb in verbs() {
+            let answer = response(&whole, verb.operation);
+            let (columns, secret) = match verb.shows {
+                Shows::List(columns) | Shows::One(columns) => (columns, None),
+                Shows::Item { columns, field, .. } | Shows::Check { columns, field } => (columns, Some(field)),
+                Shows::Secret { columns, pointer, .. } => (columns, Some(pointer)),
+                Shows::Message => continue,
+            };
+            let payload = ["data", "result", "events", "tokens"].iter().map(|name| at(&whole, &answer, name));
+            let payload = payload.into_iter().find(|found| !found["properties"].is_null() || !found["items"].is_null());
+            let payload = payload.unwrap_or_else(|| answer.clone());
+            let row = if payload["items"].is_object() { resolved(&whole, &payload["items"]) } else { payload };
+            for column in columns {
+                let field = at(&whole, &row, column.field);
+                let place = format!("{} {}: {}", verb.operation, verb.name, column.field);
+                assert!(field.is_object(), "{place} is not in the answer");
+                match column.show {
+                    Show::Plain => {}
+                    Show::Role | Show::Millis => assert!(field.to_string().contains("\"integer\""), "{place}: {field}"),
+                    Show::Count => assert!(field["items"].is_object(), "{place}: {field}"),
+                    Show::Each(name) => {
+                        let item = resolved(&whole, &field["items"]);
+                        assert!(at(&whole, &item, name).is_object(), "{place}: {name}");
+                    }
+                }
+                looked_at += 1;
+            }
+            if let Some(name) = secret {
+                let found = if name.starts_with('/') { at(&whole, &answer, name) } else { at(&whole, &row, name) };
+                assert!(found.is_object(), "{} {}: {name} is not in the answer", verb.operation, verb.name);
+            }
+        }
+        assert!(looked_at > 60, "{looked_at}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::failure::{Failure, Outcome};
 use crate::domain::shell;
+use crate::domain::text::line_at;
 
 /// The most that the file may contain, in bytes.
 const MOST: u64 = 1024 * 1024;
@@ -233,7 +234,7 @@ fn read(path: &Path, file: &File) -> Outcome<Profiles> {
     file.take(MOST).read_to_string(&mut text).map_err(|error| fail(path, &error))?;
     // The parser's message repeats the line, which may hold a token; its place is enough.
     let profiles: Profiles = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| line_at(&text, span.start));
         let path = path.display();
         Failure::usage(format!(
             "{path}: line {line} is not as `orgkeys login` writes it: remove the line, or sign in again"
@@ -250,76 +251,4 @@ fn fail(path: &Path, error: &io::Error) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn store(folder: &Path) -> Store {
-        Store::new(|name| (name == "XDG_CONFIG_HOME").then(|| folder.display().to_string()))
-    }
-
-    #[test]
-    fn what_is_saved_is_read_back_privately() {
-        let folder = tempfile::TempDir::new().expect("a folder");
-        let store = store(folder.path());
-        assert!(store.load().expect("none").profiles.is_empty());
-        let saved = store.update(|profiles| {
-            profiles.current = Some("work-1".to_owned());
-            let profile = Profile {
-                url: "https://keys.example.org".to_owned(),
-                ca: Some("/a \"b\"\\c".into()),
-                email: Some("ada\u{7f}\u{1}@example.org".to_owned()),
-                access_token: Some("okp_1".to_owned().into()),
-                ..Profile::default()
-            };
-            profiles.profiles.insert("work-1".to_owned(), profile);
-            Ok(())
-        });
-        saved.expect("saved");
-        let path = folder.path().join("orgkeys/profiles.toml");
-        assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(folder.path().join("orgkeys")).expect("a folder").permissions().mode() & 0o777, 0o700);
-        let read = store.load().expect("profiles");
-        let profile = read.get("work-1").expect("a profile");
-        assert_eq!(profile.email.as_deref(), Some("ada\u{7f}\u{1}@example.org"));
-        assert_eq!(profile.ca.as_deref(), Some(Path::new("/a \"b\"\\c")));
-        assert_eq!(profile.access_token.as_ref().map(ExposeSecret::expose_secret), Some("okp_1"));
-        assert!(profile.refresh_token.is_none());
-        assert!(!format!("{read:?}").contains("okp_1"));
-        assert!(read.get("home").is_err());
-        assert!(!folder.path().join("orgkeys/profiles.toml.new").exists());
-    }
-
-    #[test]
-    fn a_file_that_others_can_read_is_refused_and_errors_do_not_repeat_it() {
-        let folder = tempfile::TempDir::with_prefix("o'k").expect("a folder");
-        let store = store(folder.path());
-        fs::create_dir(folder.path().join("orgkeys")).expect("a folder");
-        let path = folder.path().join("orgkeys/profiles.toml");
-        fs::write(&path, "[profiles.a]\nurl = \"http://h\"\n").expect("written");
-        for (mode, is_read) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
-            let loaded = store.load();
-            assert_eq!(loaded.is_ok(), is_read, "{mode:o}");
-            // The line can be pasted, whatever the folder is called.
-            let remedy = format!("chmod 600 {}", shell::quoted(path.display()));
-            assert!(loaded.map_or_else(|failure| failure.message.contains(&remedy), |_| true), "{mode:o}");
-        }
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
-        for text in [
-            "[profiles.a]\nurl = \"u\"\ntoken = \"okp_s3cret\"\n",
-            "access_token = okp_s3cret\n",
-            "[profiles.\"a b\"]\nurl = \"u\"\n",
-        ] {
-            fs::write(&path, text).expect("written");
-            let failure = store.load().expect_err("refused");
-            assert!(!failure.message.contains("s3cret"), "{}", failure.message);
-        }
-    }
-
-    #[test]
-    fn a_relative_folder_is_ignored_and_a_missing_one_is_an_error_only_when_saving() {
-        let nowhere = Store::new(|_| Some("relative".to_owned()));
-        assert!(nowhere.load().expect("none").profiles.is_empty());
-        assert!(nowhere.lock().is_err());
-    }
-}
+mod tests;

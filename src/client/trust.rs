@@ -106,3 +106,49 @@ impl ServerCertVerifier for Named {
         self.issued.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Of localhost and 127.0.0.1, self-signed, valid from 2026-11-30T13:21:09Z to 2036-11-27T13:21:09Z.
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+        MIIBSDCB+6ADAgECAhQ8yMrhFETHOJJ+Ka+Yn441C+oiKjAFBgMrZXAwDDEKMAgG\n\
+        A1UEAwwBeDAeFw0yNjExMzAxMzIxMDlaFw0zNjExMjcxMzIxMDlaMAwxCjAIBgNV\n\
+        BAMMAXgwKjAFBgMrZXADIQBq6zePzvxpw+y+O+ImLu6kHK5Gn8+MLxE0aIbWg+Iv\n\
+        2KNvMG0wHQYDVR0OBBYEFPhoILl2Vjk/asb0LWdLIXwK9UluMB8GA1UdIwQYMBaA\n\
+        FPhoILl2Vjk/asb0LWdLIXwK9UluMA8GA1UdEwEB/wQFMAMBAf8wGgYDVR0RBBMw\n\
+        EYIJbG9jYWxob3N0hwR/AAABMAUGAytlcANBACv0u3iCGxoWXie8TgFKGnq5jTeT\n\
+        rikT6WHlxW5bJpwlTDYEDD+bRqYWiqp8daHQUkqe1WyoZosS5rvFhOEzCg8=\n\
+        -----END CERTIFICATE-----";
+
+    #[test]
+    fn a_named_certificate_is_trusted_in_its_time_and_for_its_names() {
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).expect("an authority");
+        let issued = WebPkiServerVerifier::builder(Arc::new(roots)).build().expect("a verifier");
+        let named = Named { certificates: vec![certificate.clone()], issued };
+        let verified = |name: &'static str, second: u64| {
+            let (name, now) = (ServerName::try_from(name).expect("a name"), Duration::from_secs(second));
+            named.verify_server_cert(&certificate, &[], &name, &[], UnixTime::since_unix_epoch(now)).map(drop)
+        };
+        let (first, last) = (1_796_044_869, 2_111_404_869);
+        for (name, second, refusal) in [
+            ("localhost", first - 1, Some(CertificateError::NotValidYet)),
+            ("localhost", first, None),
+            ("localhost", last, None),
+            ("127.0.0.1", last, None),
+            ("localhost", last + 1, Some(CertificateError::Expired)),
+        ] {
+            assert_eq!(
+                verified(name, second),
+                refusal.map_or(Ok(()), |refusal| Err(refusal.into())),
+                "{name} {second}"
+            );
+        }
+        assert!(verified("keys.example.org", first).is_err());
+    }
+}

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::flags::{Flags, Texts, variable};
 use super::secret_file::{Found, SecretFileError};
 use super::{FIELDS, Field, Settings};
+use crate::domain::text::line_at;
 use crate::store::files;
 
 /// A setting is invalid; the text says which one, why, and where it came from.
@@ -112,7 +113,7 @@ fn read(path: &Path) -> Result<Texts, ConfigError> {
     let text = files::read_text(path).map_err(fail)?;
     // The parser's message repeats the line, which may hold a secret; its place is enough.
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| line_at(&text, span.start));
         fail(format!("line {line} is not valid TOML: write each setting as name = \"value\""))
     })?;
     let known = names();
@@ -165,6 +166,8 @@ fn unknown_variables(environment: &Texts) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -229,6 +232,11 @@ mod tests {
             ("request_timeout", ["1ms", "86400"], ["0", "86401"]),
             ("idle_timeout", ["1ms", "86400"], ["0", "86401"]),
             ("stop_timeout", ["1ms", "86400"], ["0", "86401"]),
+            ("stream_comment", ["1ms", "86400"], ["0", "86401"]),
+            ("key_undo", ["0", "30d"], ["2592000001ms", "2592001"]),
+            ("audit_days", ["0", "7"], ["1", "6"]),
+            ("audit_days", ["7", "36500"], ["-1", "36501"]),
+            ("max_connections", ["1", "1000000"], ["0", "1000001"]),
         ] {
             for value in good {
                 assert!(resolve(&Flags::default().with(name, value), &Texts::new(), None).is_ok(), "{name} {value}");
@@ -236,6 +244,38 @@ mod tests {
             for value in bad {
                 assert!(resolve(&Flags::default().with(name, value), &Texts::new(), None).is_err(), "{name} {value}");
             }
+        }
+    }
+
+    #[test]
+    fn a_file_has_texts_numbers_and_lists() {
+        let with = |text: &str| resolve(&Flags::default(), &Texts::new(), Some(file(text).path()));
+        let resolved =
+            with("trusted_proxy = [\"10.0.0.1\", \"::1\"]\nreaders = 7\nlog = \"warn\"\n").expect("resolved");
+        let settings = resolved.settings;
+        let proxies: Vec<String> = settings.trusted_proxy.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.1/32", "::1/128"]);
+        assert_eq!((settings.readers, settings.log), (7, tracing::Level::WARN));
+        for value in ["true", "1.5", "2024-01-15", "{ a = 1 }", "[[1, true]]", "[true]"] {
+            let problem = with(&format!("readers = {value}\n")).expect_err(value).to_string();
+            assert!(problem.ends_with(": readers must be a string, a number or a list of strings"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_by_its_line() {
+        for (text, line) in [
+            ("readers = = 7\n", 1),
+            ("readers = 7\nlog = warn\n", 2),
+            ("readers = 7\n\n= 8\n", 3),
+            ("readers = 7\n\n\nlog\n", 4),
+            ("# one\nreaders = 7\nreaders = 8\n", 3),
+            ("readers = 7\nlog = \"warn\n", 2),
+            ("readers = 7\nlog =", 2),
+        ] {
+            let problem =
+                resolve(&Flags::default(), &Texts::new(), Some(file(text).path())).expect_err(text).to_string();
+            assert!(problem.contains(&format!(": line {line} is not valid TOML")), "{text:?}: {problem}");
         }
     }
 
@@ -267,7 +307,21 @@ mod tests {
         let path = token.path().display().to_string();
         let from_file = environment(&[("ORGKEYS_METRICS_TOKEN_FILE", &path)]);
         let resolved = resolve(&Flags::default(), &from_file, None).expect("resolved");
-        assert!(resolved.settings.metrics_token.is_some());
+        let read = |resolved: &Resolved| {
+            resolved.settings.metrics_token.as_ref().map(|token| token.expose_secret().to_owned())
+        };
+        assert_eq!(read(&resolved).as_deref(), Some("okp_verysecret"), "without the end of the line");
+        // A flag wins over a variable, even if one names a file and the other has the secret.
+        let flag = Flags::default().with("metrics_token_file", &path);
+        let variable = environment(&[("ORGKEYS_METRICS_TOKEN", "okp_another")]);
+        let won = resolve(&flag, &variable, None).expect("resolved");
+        assert_eq!(read(&won).as_deref(), Some("okp_verysecret"));
+        for (contents, says) in [("", "is empty: put a secret into it"), (" \n", "is empty: put a secret into it")] {
+            let empty = file(contents);
+            let flag = Flags::default().with("metrics_token_file", empty.path().display().to_string());
+            let problem = resolve(&flag, &Texts::new(), None).expect_err("empty").to_string();
+            assert!(problem.starts_with("metrics_token_file: ") && problem.contains(says), "{problem}");
+        }
         assert!(!format!("{resolved:?}").contains("verysecret"));
         let both = environment(&[("ORGKEYS_METRICS_TOKEN_FILE", &path), ("ORGKEYS_METRICS_TOKEN", "okp_verysecret")]);
         let error = resolve(&Flags::default(), &both, None).expect_err("both");

@@ -279,6 +279,58 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_size_is_a_whole_number_of_a_unit() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("7", 7),
+            ("7B", 7),
+            ("3KiB", 3_072),
+            ("3MiB", 3_145_728),
+            ("3 GiB", 3_221_225_472),
+            ("17179869183GiB", 18_446_744_072_635_809_792),
+        ] {
+            assert_eq!(Bytes::parse(text), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "MiB", "17179869184GiB", "1.5MiB", "-1", "3MB", "3mib", "3M", "3TiB", "3MiB3", "0x3"] {
+            assert!(Bytes::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_items_between_commas_and_an_address_is_a_network() {
+        let read =
+            |text| Vec::<IpNet>::parse(text).map(|nets| nets.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let nets = ["10.0.0.0/8", "::1/128", "192.0.2.7/32"].map(str::to_owned).to_vec();
+        assert_eq!(read(" 10.0.0.0/8, ::1,,192.0.2.7 "), Ok(nets));
+        assert_eq!(read(""), Ok(Vec::new()));
+        for text in ["10.0.0.0/33", "::/129", "localhost", "10.0.0.0/8;::1", "10.0.0.0/8, x"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_times_addresses_and_files_are_read_as_they_are_written() {
+        for (text, form) in [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)] {
+            assert_eq!(LogFormat::parse(text), Ok(form));
+        }
+        for text in ["", "JSON", "xml"] {
+            assert!(LogFormat::parse(text).is_err(), "{text}");
+        }
+        for (text, millis) in [("90", 90_000), ("1500ms", 1_500), ("2m", 120_000), ("3h", 10_800_000)] {
+            assert_eq!(Duration::parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "soon", "-1", "h"] {
+            assert!(Duration::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(SocketAddr::parse("[::1]:3000").map(|address| address.port()), Ok(3_000));
+        for text in ["", "127.0.0.1", "localhost:3000", "::1:3000", "127.0.0.1:65536"] {
+            assert!(SocketAddr::parse(text).is_err(), "{text}");
+        }
+        assert!(PathBuf::parse("").is_err() && Directory::parse("").is_err());
+        assert_eq!(Option::<PathBuf>::parse(""), Ok(None));
+    }
+
+    #[test]
     fn the_socket_is_beside_the_database_or_a_file_or_off_and_never_abstract() {
         let parsed = |text| SocketPath::parse(text).expect(text);
         assert_eq!((parsed("auto"), parsed("off"), parsed("")), (SocketPath::Beside, SocketPath::Off, SocketPath::Off));

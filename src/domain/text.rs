@@ -22,6 +22,13 @@ impl InvalidField {
     }
 }
 
+/// Returns the number of the line, from 1 on, in which a byte of a text is. What is behind the last line counts to that.
+#[must_use]
+pub fn line_at(text: &str, at: usize) -> usize {
+    let before = text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    (before + 1).min(text.lines().count().max(1))
+}
+
 /// Accepts `value` if its length in characters is within `length`, it contains no control character and no
 /// bidirectional control, and it is empty or contains a visible character.
 pub fn parse(field: &'static str, value: &str, length: RangeInclusive<usize>) -> Result<String, InvalidField> {

@@ -210,9 +210,12 @@ mod tests {
     fn a_pair_that_changes_between_the_start_and_the_first_look_is_noticed() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        let tls = unusable(&cert, &key);
-        fs::write(&cert, "renewed").expect("written");
-        assert!(Watcher::new(tls).look_again(false).is_some());
+        for renewed in [&cert, &key] {
+            let tls = unusable(&cert, &key);
+            assert!(Watcher::new(tls.clone()).look_again(false).is_none(), "nothing has changed");
+            fs::write(renewed, "renewed").expect("written");
+            assert!(Watcher::new(tls).look_again(false).is_some(), "{}", renewed.display());
+        }
     }
 
     #[test]

@@ -299,6 +299,30 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_beside_its_writer_asks_for_all_its_bytes_first_and_is_checked_before_it_has_its_name() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (database, file) = (folder.path().join("orgkeys.db"), folder.path().join("copy.db"));
+        open::prepare(&database).expect("made");
+        let _writer = connection::writing(&database).expect("a connection");
+        let make = |go_on: &dyn Fn(u64) -> Result<(), StoreError>, is_good: bool| {
+            let made = make_beside_writer(&database, &file, Time::from_millis(7), go_on, |draft| {
+                assert!(draft.exists() && !file.exists());
+                if is_good { Ok(()) } else { Err(StoreError::Busy) }
+            });
+            (made.map(|made| made.at).ok(), file.exists(), files::beside(&file, files::DRAFT).exists())
+        };
+        let asked = std::cell::RefCell::new(Vec::new());
+        let refuse = |bytes| {
+            asked.borrow_mut().push(bytes);
+            Err(StoreError::Busy)
+        };
+        assert_eq!(make(&refuse, true), (None, false, false));
+        assert_eq!(asked.take(), [fs::metadata(&database).expect("a file").len()]);
+        assert_eq!(make(&|_| Ok(()), false), (None, false, false));
+        assert_eq!(make(&|_| Ok(()), true), (Some("1970-01-01T00:00:00.007Z".to_owned()), true, false));
+    }
+
+    #[test]
     fn a_backup_never_uses_the_database_as_its_draft() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let database = folder.path().join("orgkeys.orgkeys-draft");

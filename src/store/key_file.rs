@@ -48,3 +48,32 @@ pub fn make(path: &Path, line: &SecretString) -> Result<(), StoreError> {
     files::fit_in(&file, path)?;
     files::rename(&draft, path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_a_short_text_that_only_its_owner_can_read() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("orgkeys.db.key");
+        assert!(read(&path).expect("no error").is_none());
+        for (length, is_read) in [(0, true), (4_096, true), (4_097, false)] {
+            fs::write(&path, "k".repeat(length)).expect("written");
+            assert_eq!(read(&path).is_ok(), is_read, "{length}");
+        }
+        fs::write(&path, b"\xff").expect("written");
+        assert_eq!(read(&path).expect_err("no text"), "it is not a text file in UTF-8");
+        assert_eq!(read(folder.path()).expect_err("a folder"), "it is not a key file");
+        fs::remove_file(&path).expect("removed");
+        fs::write(files::beside(&path, ".new"), "of a killed start, and longer than the key").expect("written");
+        make(&path, &SecretString::from("the key\n")).expect("made");
+        assert_eq!(fs::read_to_string(&path).expect("text"), "the key\n");
+        assert!(!files::beside(&path, ".new").exists());
+        assert!(!is_open_to_others(&path), "as it was made");
+        for (mode, is_open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o610, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+            assert_eq!(is_open_to_others(&path), is_open, "{mode:o}");
+        }
+    }
+}

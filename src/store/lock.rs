@@ -173,6 +173,21 @@ mod tests {
     use crate::store::open;
 
     #[test]
+    fn a_note_replaces_the_one_before_and_outlives_its_holder() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("a.lock");
+        let take = || Lock::take_unless_read_only(&path, || "taken".to_owned());
+        let lock = take().expect("free").expect("writable");
+        assert_eq!(take().expect_err("taken").to_string(), "taken");
+        for note in [&b"a long note"[..], b"short", b"", b"the last"] {
+            lock.note(note).expect("written");
+            assert_eq!(lock.noted().expect("read"), note);
+        }
+        drop(lock);
+        assert_eq!(take().expect("free").expect("writable").noted().expect("read"), b"the last");
+    }
+
+    #[test]
     fn a_released_lock_is_free_although_a_forked_process_has_the_file() {
         let folder = TempDir::new().expect("a folder");
         let database = folder.path().join("orgkeys.db");

@@ -108,3 +108,40 @@ fn hold(mut file: File, bytes: u64) -> Result<(), StoreError> {
         held => Ok(held.map_err(std::io::Error::from)?),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_the_size_of_the_setting_whatever_it_was_before() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let database = folder.path().join("orgkeys.db");
+        let file = folder.path().join("orgkeys.db.reserve");
+        for wanted in [64 << 10, 16 << 10, 128 << 10] {
+            Reserve::of(&database, wanted).fill().expect("filled");
+            assert_eq!((length(&file), held(&database)), (wanted, wanted));
+            assert_eq!(fs::metadata(&file).expect("a file").mode() & 0o777, 0o600);
+        }
+        // There is room on the disk, so nothing of it is given up.
+        Reserve::of(&database, 128 << 10).give().expect("room");
+        assert_eq!(length(&file), 128 << 10);
+        Reserve::of(&database, 0).fill().expect("removed");
+        assert!(!file.exists());
+        Reserve::of(&database, 0).fill().expect("nothing to remove");
+    }
+
+    #[test]
+    fn a_file_that_is_too_short_is_looked_at_every_few_seconds() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let database = folder.path().join("orgkeys.db");
+        let reserve = Reserve::of(&database, 16 << 10);
+        reserve.fill().expect("filled");
+        fs::remove_file(folder.path().join("orgkeys.db.reserve")).expect("removed");
+        reserve.fill().expect("not looked at again yet");
+        assert_eq!(held(&database), 0);
+        reserve.looked_at.set(Instant::now().checked_sub(REFILL));
+        reserve.fill().expect("filled");
+        assert_eq!(held(&database), 16 << 10);
+    }
+}

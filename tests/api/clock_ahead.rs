@@ -141,6 +141,23 @@ async fn a_backup_from_the_future_does_not_keep_later_ones_out_of_the_audit_log(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_backup_that_failed_the_next_comes_within_a_minute() {
+    let server = Server::start().await;
+    let folder = TempDir::new().expect("a folder");
+    let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
+    let wait = async |dir: &str, interval: Duration| {
+        let plan = BackupPlan { dir: folder.path().join(dir), interval, keep: hour };
+        let backups = PeriodicBackups::new(plan, &server.system, 0);
+        blocking(move || (backups.run(&AtomicBool::new(false)), backups.stats().failures)).await
+    };
+    assert_eq!(wait("missing/backups", hour).await, (minute, 1));
+    assert_eq!(wait("missing/backups", minute / 6).await, (minute / 6, 1), "never later than usual");
+    // What the backup took counts.
+    let (next, failures) = wait("backups", hour).await;
+    assert!(next < hour && next + minute > hour && failures == 0, "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_clock_stays_accepted_after_a_restart() {
     for ahead in [12 * HOUR, TEN_YEARS] {
         let server = Server::start().await;

@@ -1,6 +1,7 @@
 //! Retention of the audit log: removals are recorded in the chain, the rest verifies, and nothing else can be removed.
 
 mod long;
+mod meanwhile;
 
 use hyper::{Method, StatusCode};
 use orgkeys::actions::retention::Retention;

@@ -140,11 +140,15 @@ async fn a_page_of_another_host_can_neither_sign_in_nor_use_a_web_session() {
     let own = format!("http://{}", server.address);
     let tls = format!("https://{}", server.address);
     let other_port = format!("http://127.0.0.1:{}", server.address.port() ^ 1);
-    let cases: [(&[(&str, &str)], bool); 8] = [
+    let cases: [(&[(&str, &str)], bool); 11] = [
         (&[], true),
         (&[("origin", &own)], true),
         (&[("origin", &tls)], true),
         (&[("origin", "https://keys.example.org"), ("x-forwarded-host", "keys.example.org")], true),
+        // What the browser asked for is the first.
+        (&[("origin", "https://keys.example.org"), ("x-forwarded-host", "keys.example.org, inner")], true),
+        (&[("origin", "https://inner"), ("x-forwarded-host", "keys.example.org, inner")], false),
+        (&[("origin", "https://evil.example"), ("x-forwarded-host", "keys.example.org")], false),
         (&[("origin", "https://evil.example")], false),
         (&[("origin", &other_port)], false),
         (&[("origin", "null")], false),

@@ -6,13 +6,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
+use orgkeys::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::client::{call, done};
 use crate::harness::{Home, Ran, accepted, objects, run};
 
 /// A server that answers every request with this body. Ends with the test's process.
-fn impostor(status: &'static str, body: String) -> SocketAddr {
+pub fn impostor(status: &'static str, body: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
@@ -126,6 +127,38 @@ fn nothing_from_a_server_controls_the_terminal() {
 }
 
 #[test]
+fn a_raw_call_prints_refusals_for_scripts_and_the_head_if_it_is_asked_for() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let other = "org-00000000-0000-7000-8000-000000000000";
+    let refused = |words: &[&str]| {
+        let ran = call(&home, &server, &owner, &[&["api", "getOrganization", "--orgId", other], words].concat());
+        assert_eq!((ran.code, ran.stderr.contains("status 403")), (Some(4), true), "{ran:?}");
+        ran.stdout
+    };
+    for format in [&[][..], &["-o", "json"], &["-o", "jsonl"]] {
+        let printed = objects(&refused(format));
+        assert!(printed.len() == 1 && printed[0]["success"] == false, "{printed:?}");
+    }
+    assert_eq!((refused(&["-o", "table"]), refused(&["-o", "tsv"])), (String::new(), String::new()));
+    let head = |text: &str| {
+        let (head, body) = text.split_once("\n\n").unwrap_or_else(|| panic!("{text}"));
+        (
+            head.lines().next().unwrap_or_default().to_owned(),
+            head.contains("\ncontent-type: application/json"),
+            objects(body),
+        )
+    };
+    let (line, has_type, body) = head(&refused(&["--include"]));
+    assert_eq!((line.as_str(), has_type, &body[0]["success"]), ("HTTP/1.1 403", true, &json!(false)));
+    let (line, has_type, body) = head(&done(&home, &server, &owner, &["api", "getProfile", "-i"]));
+    assert_eq!((line.as_str(), has_type, &body[0]["success"]), ("HTTP/1.1 200", true, &json!(true)));
+    let out = done(&home, &server, &owner, &["api", "getProfile", "--out", "profile.json"]);
+    assert_eq!(out, "");
+    assert_eq!(objects(&fs::read_to_string(home.path("profile.json")).expect("a file"))[0]["success"], json!(true));
+}
+
+#[test]
 fn an_answer_that_is_not_from_orgkeys_is_no_answer() {
     let home = Home::new();
     let page = "<html>Welcome</html>".to_owned();
@@ -135,6 +168,13 @@ fn an_answer_that_is_not_from_orgkeys_is_no_answer() {
         let ran = ask(&home, address, &["whoami"]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{status}: {ran:?}");
     }
+    // A label of a name has at most 63 letters.
+    let ran = home.run(&["api", "getHealth", "--url", &format!("http://{}.example", "a".repeat(64))]);
+    assert_eq!(
+        (ran.code, ran.stderr.contains(".example could not be resolved: check the URL")),
+        (Some(8), true),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -225,6 +265,23 @@ fn the_audit_log_that_is_listed_can_be_verified() {
     assert!(last[0]["seq"].as_u64() >= all.last().expect("entries")["seq"].as_u64(), "the newest");
     let some = done(&home, &server, &owner, &["audit", "list", "--after", "1", "--limit", "2", "-o", "jsonl"]);
     assert_eq!(objects(&some), all[1..3]);
+    // Each column shows the field that it is named after.
+    let written = |row: &Value, fields: &[&str]| {
+        let cell = |field: &&str| match &row[*field] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Number(at) if *field == "at" => Time::from_millis(at.as_i64().expect("a time")).to_string(),
+            other => other.to_string(),
+        };
+        fields.iter().map(cell).collect::<Vec<_>>().join("\t") + "\n"
+    };
+    let lines = |rows: &[Value], fields: &[&str]| rows.iter().map(|row| written(row, fields)).collect::<String>();
+    let fields = ["seq", "at", "actorId", "action", "contextId", "outcome", "address"];
+    let listed = done(&home, &server, &owner, &["audit", "list", "--after", "0", "--limit", "6"]);
+    assert_eq!(listed, lines(&all[..6], &fields));
+    let tail = |format: &str| done(&home, &server, &owner, &["audit", "tail", "-n", "3", "-o", format]);
+    let fields = ["id", "timestamp", "event", "context", "contextId", "userName"];
+    assert_eq!(tail("tsv"), lines(&objects(&tail("jsonl")), &fields));
 }
 
 #[test]

@@ -79,11 +79,24 @@ fn a_session_is_kept_privately_used_and_ended() {
     assert!(!profiles(&home).contains(PASSWORD));
     let me = done(&home, &["whoami", "-o", "table"]);
     assert!(me.contains("owner@localhost") && me.contains(&owner.org) && me.contains("OWNER"), "{me}");
+    let me = objects(&done(&home, &["whoami", "-o", "jsonl"]))[0].clone();
+    let url = format!("http://{}", server.address);
+    let expected = json!(["owner@localhost", 255, owner.org, url, "default"]);
+    assert_eq!(json!([me["email"], me["orgRole"], me["orgId"], me["server"], me["profile"]]), expected);
     let listed = done(&home, &["profile", "list"]);
     assert_eq!(listed, format!("*\tdefault\thttp://{}\towner@localhost\tsession\n", server.address));
     let session = profiles(&home);
+    let dry = done(&home, &["logout", "--dry-run"]);
+    assert!(dry.contains("/user/logout\n") && dry.contains("********") && !dry.contains("okr_"), "{dry}");
+    assert_eq!(profiles(&home), session, "nothing was done");
+    done(&home, &["whoami"]);
     done(&home, &["logout"]);
     assert!(!profiles(&home).contains("okr_") && !profiles(&home).contains("okp_"));
+    let twice = run(&mut orgkeys(&home, &["logout"]));
+    assert_eq!((twice.code, twice.stderr.contains("default has no session")), (Some(3), true), "{twice:?}");
+    let json = objects(&done(&home, &["profile", "list", "-o", "jsonl"]));
+    let row = json!({ "inUse": "*", "name": "default", "url": url, "email": "owner@localhost", "credential": null });
+    assert_eq!(json, [row], "the profile is still there");
     let out = run(&mut orgkeys(&home, &["whoami"]));
     assert_eq!((out.code, out.stderr.contains("orgkeys login")), (Some(3), true), "{out:?}");
     // The session is over on the server, too.
@@ -94,6 +107,37 @@ fn a_session_is_kept_privately_used_and_ended() {
         (Some(3), true),
         "{over:?}"
     );
+}
+
+#[test]
+fn a_session_that_cannot_be_ended_is_kept() {
+    let home = Home::new();
+    let (server, _) = with_password(&home);
+    let url = format!("http://{}", server.address);
+    let nothing = log_in(&home, &["--url", &url], "");
+    assert_eq!((nothing.code, nothing.stderr.contains("nothing was typed")), (Some(2), true), "{nothing:?}");
+    let line = log_in(&home, &["--url", &url], &format!("{PASSWORD}\r"));
+    assert_eq!(line.code, Some(0), "a line may end as on Windows: {line:?}");
+    assert_eq!(server.stop().0, Some(0));
+    let before = profiles(&home);
+    let ran = run(&mut orgkeys(&home, &["logout"]));
+    let told = "The session is kept: `orgkeys profile delete default` forgets it";
+    assert_eq!((ran.code, ran.stderr.contains(told)), (Some(8), true), "{ran:?}");
+    expire(&home);
+    let expired = profiles(&home);
+    assert_eq!(run(&mut orgkeys(&home, &["whoami"])).code, Some(8), "it cannot be renewed now");
+    assert_eq!(profiles(&home), expired);
+    assert!(before.contains("okr_"), "{before}");
+}
+
+#[test]
+fn a_password_that_leaves_this_machine_in_the_clear_is_warned_of() {
+    let home = Home::new();
+    for (url, warns) in [("http://0.0.0.0:1", true), ("http://127.0.0.1:1", false), ("https://0.0.0.0:1", false)] {
+        let ran = log_in(&home, &["--url", url], PASSWORD);
+        assert_eq!((ran.code, ran.stderr.contains("others on the network")), (Some(8), warns), "{url}: {ran:?}");
+        assert!(!home.path(".config/orgkeys/profiles.toml").exists());
+    }
 }
 
 #[test]
@@ -112,6 +156,14 @@ fn profiles_are_chosen_and_forgotten() {
     );
     assert!(done(&home, &["profile", "list"]).contains(&format!("*\trobot\t{url}\t\ttoken_command\n")));
     assert!(!profiles(&home).contains(&owner.token));
+    // A command that prints no token makes no profile.
+    for (command, says) in
+        [("true", "printed no token: true"), ("echo; echo okp_x", "printed no token"), ("exit 7", "failed: exit 7")]
+    {
+        let ran = run(&mut orgkeys(&home, &["login", "--profile", "bad", "--url", &url, "--token-command", command]));
+        assert_eq!((ran.code, ran.stderr.contains(says)), (Some(3), true), "{ran:?}");
+        assert!(!profiles(&home).contains("bad"));
+    }
     // The command may ask somebody something, so it is run once, however many calls there are.
     let asked = || fs::read_to_string(home.path("asked")).expect("lines").lines().count();
     let before = asked();
@@ -139,6 +191,32 @@ fn profiles_are_chosen_and_forgotten() {
     {
         assert_eq!(run(&mut orgkeys(&home, words)).code, Some(2), "{words:?}");
     }
+}
+
+#[test]
+fn signing_in_again_goes_to_the_profile_of_that_server() {
+    let home = Home::new();
+    let (server, owner) = home.first_start();
+    let command = format!("cat '{}'", home.write("token", &owner.token).display());
+    let port = server.address.port();
+    let [one, two] = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{port}"));
+    let log_in = |words: &[&str]| done(&home, &[&["login", "--token-command", &command], words].concat());
+    let listed = || done(&home, &["profile", "list", "--columns", "in-use,name,url"]);
+    log_in(&["--profile", "work", "--url", &one]);
+    log_in(&["--profile", "home", "--url", &two]);
+    assert_eq!(listed(), format!("*\thome\t{two}\n\twork\t{one}\n"));
+    log_in(&["--url", &format!("{one}/")]);
+    let work = format!("\thome\t{two}\n*\twork\t{one}\n");
+    assert_eq!(listed(), work, "no other profile is made");
+    log_in(&[]);
+    assert_eq!(listed(), work, "the one in use");
+    let variable = run(orgkeys(&home, &["login", "--token-command", &command]).env("ORGKEYS_URL", &two));
+    assert_eq!((variable.code, listed()), (Some(0), format!("*\thome\t{two}\n\twork\t{one}\n")), "{variable:?}");
+    let none = run(&mut orgkeys(&home, &["login", "--profile", "new", "--token-command", &command]));
+    assert_eq!((none.code, none.stderr.contains("no server is named")), (Some(2), true), "{none:?}");
+    // Another one than that in use may be deleted.
+    done(&home, &["profile", "delete", "work"]);
+    assert_eq!(listed(), format!("*\thome\t{two}\n"));
 }
 
 #[test]

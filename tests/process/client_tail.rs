@@ -1,12 +1,16 @@
 //! `orgkeys audit tail -f`: follows the event stream over a restart of the server, and misses nothing.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Child;
 use std::sync::mpsc::Receiver;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::client::{client, done};
-use crate::harness::{Home, Owner, Server, received, run, spawn};
+use crate::harness::{Home, Owner, Server, accepted, received, run, spawn};
 
 /// A process that follows.
 struct Tail {
@@ -89,6 +93,70 @@ fn a_tail_begins_where_it_is_told() {
     ] {
         assert_eq!(run(&mut client(&home, &server, &owner.token, words)).code, Some(2), "{words:?}");
     }
+}
+
+/// A server that answers one connection after the other: with a refusal, or with a stream that it ends or leaves open.
+/// Returns the heads of the requests, each with the time since the first.
+fn scripted(listener: TcpListener, answers: Vec<(&'static str, bool)>) -> JoinHandle<Vec<(String, Duration)>> {
+    thread::spawn(move || {
+        let (mut heads, mut open, mut began) = (Vec::new(), Vec::new(), None);
+        for (answer, ends) in answers {
+            let mut stream = accepted(&listener);
+            let mut request = [0; 4_096];
+            let read = stream.read(&mut request).expect("a request");
+            let began = *began.get_or_insert_with(Instant::now);
+            heads.push((String::from_utf8_lossy(&request[..read]).into_owned(), began.elapsed()));
+            stream.write_all(answer.as_bytes()).expect("sent");
+            if !ends {
+                open.push(stream);
+            }
+        }
+        heads
+    })
+}
+
+#[test]
+fn a_tail_goes_on_after_whatever_ended_its_stream() {
+    let home = Home::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let full = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
+        \r\n{\"message\":\"Full\",\"errorCode\":\"TOO_MANY_STREAMS\"}";
+    let began = Instant::now();
+    let asked = scripted(
+        listener,
+        vec![
+            ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"data\":{\"orgId\":\"org-1\"}}", true),
+            ("HTTP/1.1 200 OK\r\n\r\nretry: 1\nid: 4\n\nid: 5\ndata: {\"id\":5}\n\nid: 6\n\n", true),
+            (full, true),
+            (
+                "HTTP/1.1 200 OK\r\n\r\nid: 7\ndata: {\"id\":7}\n\nid: 8\nevent: end\ndata: {\"message\":\"Moved away\"}\n\n",
+                false,
+            ),
+            ("", true),
+            ("HTTP/1.1 200 OK\r\n\r\nid: 9\ndata: {\"id\":9}\n\ndata: {\"id\":10", true),
+            ("HTTP/1.1 404 Not Found\r\n\r\n{\"message\":\"Gone\",\"errorCode\":\"NO_EVENT\"}", true),
+        ],
+    );
+    let mut tail = home.orgkeys(&["audit", "tail", "-f", "-n", "0", "-o", "jsonl", "--url", &url]);
+    let ran = run(tail.env("ORGKEYS_TOKEN", "okp_x"));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(5), "{\"id\":5}\n{\"id\":7}\n{\"id\":9}\n"), "{ran:?}");
+    let told: Vec<&str> = ran.stderr.lines().collect();
+    let (lost, back) = ("orgkeys: the server closed the stream. Reconnecting", "orgkeys: connected again");
+    let expected = [lost, back, "orgkeys: Moved away. Reconnecting", back, lost];
+    assert_eq!((&told[..5], told.len()), (&expected[..], 6), "{ran:?}");
+    assert!(told[5].contains("Gone (NO_EVENT, status 404)"), "{ran:?}");
+    let asked = asked.join().expect("asked");
+    let last_ids: Vec<Option<&str>> = asked
+        .iter()
+        .map(|(head, _)| {
+            head.lines().find_map(|line| line.to_lowercase().starts_with("last-event-id: ").then(|| &line[15..]))
+        })
+        .collect();
+    assert_eq!(last_ids, [None, None, Some("6"), Some("6"), Some("8"), Some("8"), Some("9")]);
+    assert!(asked[3].1.saturating_sub(asked[2].1) >= Duration::from_secs(1), "it waits as long as the server asks");
+    // With the waits that it has by itself, this takes ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(8), "the stream says how long to wait: {:?}", began.elapsed());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::client_output::impostor;
 use crate::commands::certificate;
 use crate::harness::{Home, run};
 use crate::missing::has;
@@ -47,6 +48,9 @@ fn tls_needs_a_certificate_that_is_trusted_and_for_the_name() {
         .env("HOME", home.path("")));
     assert_eq!((clear.code, clear.stderr.contains("https://")), (Some(8), true), "{clear:?}");
     assert_eq!(list("localhost", &["--ca", "ours.key"]).code, Some(2), "no certificate");
+    let plain = format!("https://localhost:{}", impostor("400 Bad Request", String::new()).port());
+    let plain = home.run(&["api", "getHealth", "--url", &plain, "--ca", "ours.crt"]);
+    assert_eq!((plain.code, plain.stderr.contains("write http:// in its URL")), (Some(8), true), "{plain:?}");
     home.write("garbled", "-----BEGIN CERTIFICATE-----\nA!AA\n-----END CERTIFICATE-----\n");
     for (file, says) in [("missing", "No such file"), ("garbled", "cannot be read as certificates in PEM")] {
         let ran = list("localhost", &["--ca", file]);
@@ -80,6 +84,39 @@ fn a_certificate_is_trusted_for_its_names_only() {
         let (named, other) = (ask("localhost"), ask("127.0.0.1"));
         assert_eq!(named.code, Some(0), "{ca}: {named:?}");
         assert_eq!((other.code, other.stderr.contains("is not for 127.0.0.1")), (Some(8), true), "{ca}: {other:?}");
+    }
+}
+
+#[test]
+fn a_server_presents_its_whole_chain() {
+    if !has("openssl") {
+        return;
+    }
+    let home = Home::new();
+    certificate(&home, "root");
+    home.write("between.ext", "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n");
+    home.write("ours.ext", "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n");
+    for (name, issuer) in [("between", "root"), ("ours", "between")] {
+        for words in [
+            format!("req -newkey ed25519 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
+            format!(
+                "x509 -req -in {name}.csr -CA {issuer}.crt -CAkey {issuer}.key -CAcreateserial -days 2 -extfile {name}.ext -out {name}.crt"
+            ),
+        ] {
+            let ran = run(Command::new("openssl").current_dir(home.path("")).args(words.split(' ')));
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+        }
+    }
+    let read = |name: &str| std::fs::read_to_string(home.path(name)).expect("a certificate");
+    home.write("chain.crt", read("ours.crt") + &read("between.crt"));
+    for (cert, code) in [("chain.crt", Some(0)), ("ours.crt", Some(8))] {
+        let server = home.start_with(&mut home.serve(&["--tls-cert", cert, "--tls-key", "ours.key"]));
+        let url = format!("https://localhost:{}", server.address.port());
+        let ran = home.run(&["api", "getHealth", "--url", &url, "--ca", "root.crt"]);
+        assert_eq!((ran.code, ran.stderr.contains("is not trusted")), (code, code != Some(0)), "{cert}: {ran:?}");
+        let listen = server.address.to_string();
+        let check = || home.run(&["healthcheck", "--listen", &listen, "--tls-cert", cert, "--tls-key", "ours.key"]);
+        assert!((0..5).any(|_| check().code == Some(0)), "{cert}: {:?}", check());
     }
 }
 

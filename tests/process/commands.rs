@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Home, Server, failed, keys, objects, run};
-use crate::missing::has;
+use crate::harness::{Home, Server, failed, keys, objects, run, sqlite};
 
 #[test]
 fn the_command_line_creates_organization_user_and_token() {
@@ -106,14 +105,29 @@ fn without_json_each_object_is_one_line_starting_with_its_id() {
     let token_id = rest.split_whitespace().next().expect("an id");
     assert_eq!(home.done(&["token", "revoke", token_id]), format!("{token_id} was revoked\n"));
     assert!(home.done(&["token", "list"]).lines().next().expect("a line").contains("  revoked at 2"));
+    let longest = home.done(&["token", "create", "--user", "ada@example.org", "--ttl", "3650d"]);
+    let end = longest.split(" expires at ").nth(1).and_then(|rest| rest.split(". ").next()).expect("an end");
+    sqlite(&home.database)
+        .execute_batch("UPDATE token SET name = 'laptop', last_used = 86400000 WHERE created_at = (SELECT max(created_at) FROM token)")
+        .expect("named");
+    let listed = home.done(&["token", "list", "--user", "ada@example.org"]);
+    let expected = format!("  expires at {end}  last used 1970-01-02T00:00:00.000Z  laptop");
+    assert!(listed.lines().next().expect("a line").ends_with(&expected), "{listed}");
 }
 
 #[test]
 fn failing_commands_exit_1_and_name_a_remedy() {
     let home = Home::new();
-    for words in
-        [&["org", "list"][..], &["user", "list"], &["token", "list"], &["audit", "verify"], &["backup", "x.db"]]
-    {
+    for words in [
+        &["org", "list"][..],
+        &["user", "list"],
+        &["token", "list"],
+        &["audit", "verify"],
+        &["backup", "x.db"],
+        &["org", "create", "--name", "a"],
+        &["token", "revoke", "token-1"],
+        &["clock", "accept"],
+    ] {
         let ran = home.run(words);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(failed(words)), ""), "{words:?}: {ran:?}");
         let expected = format!(
@@ -137,6 +151,7 @@ fn failing_commands_exit_1_and_name_a_remedy() {
         (vec!["token", "create", "--user", "nobody@example.org"], "see `orgkeys user list`"),
         (vec!["token", "create", "--user", "owner@localhost", "--ttl", "soon"], "--ttl must be a duration"),
         (vec!["token", "create", "--user", "owner@localhost", "--ttl", "0s"], "--ttl must be a duration"),
+        (vec!["token", "create", "--user", "owner@localhost", "--ttl", "3651d"], "--ttl must be a duration"),
         (vec!["token", "revoke", "token-1"], "see `orgkeys token list`"),
     ];
     for (words, expected) in cases {
@@ -232,55 +247,6 @@ fn an_unknown_key_is_an_error_and_an_unknown_variable_a_warning() {
     assert_eq!((ran.code, ran.stderr.starts_with("orgkeys: missing.toml: ")), (Some(1), true), "{ran:?}");
 }
 
-#[test]
-fn healthcheck_exits_0_while_the_server_answers_and_1_afterwards() {
-    let home = Home::new();
-    let (server, _) = home.first_start();
-    let address = server.address.to_string();
-    // It gives up within a second, which may be too short on a busy machine.
-    assert!((0..5).any(|_| home.run(&["healthcheck", "--listen", &address]).code == Some(0)));
-    // With the server's own setting, where any address of this machine means loopback.
-    let any = format!("0.0.0.0:{}", server.address.port());
-    assert!((0..5).any(|_| run(home.orgkeys(&["healthcheck"]).env("ORGKEYS_LISTEN", &any)).code == Some(0)));
-    assert_eq!(server.stop().0, Some(0));
-    let ran = home.run(&["healthcheck", "--listen", &address]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
-    assert!(ran.stderr.starts_with(&format!("orgkeys: the server at {address} is not healthy: ")), "{ran:?}");
-}
-
-#[test]
-fn healthcheck_trusts_only_the_servers_own_certificate() {
-    if !has("openssl") {
-        return;
-    }
-    let home = Home::new();
-    for name in ["ours", "other"] {
-        certificate(&home, name);
-    }
-    let tls =
-        |name: &str| ["--tls-cert", &format!("{name}.crt"), "--tls-key", &format!("{name}.key")].map(str::to_owned);
-    let ours = tls("ours");
-    let server = home.start_with(&mut home.serve(&ours.each_ref().map(String::as_str)));
-    let address = server.address.to_string();
-    let check = |name: &str| {
-        let flags = tls(name);
-        let mut words = vec!["healthcheck", "--listen", &address];
-        words.extend(flags.iter().map(String::as_str));
-        home.run(&words)
-    };
-    assert!((0..5).any(|_| check("ours").code == Some(0)), "{:?}", check("ours"));
-    assert_eq!(check("other").code, Some(1));
-    assert!(
-        (0..5).any(|_| check("other").stderr.contains("the certificate is not the one in tls_cert")),
-        "{:?}",
-        check("other")
-    );
-    assert_eq!(home.run(&["healthcheck", "--listen", &address]).code, Some(1), "without TLS");
-    let mixed = ["--tls-cert", "ours.crt", "--tls-key", "other.key"];
-    let ran = run(&mut home.serve(&mixed));
-    assert_eq!((ran.code, ran.stderr.contains("do not match")), (Some(1), true), "{ran:?}");
-}
-
 /// A self-signed certificate for localhost, in `<name>.crt` and `<name>.key`.
 pub fn certificate(home: &Home, name: &str) {
     let (key, cert) = (format!("{name}.key"), format!("{name}.crt"));
@@ -320,6 +286,18 @@ fn the_output_of_sign_is_accepted_unchanged() {
     assert_eq!(body["timestamp"], "2024-01-15T10:30:00Z");
     let answer = server.call("POST", "/register", None, Some(&body));
     assert_eq!(answer.refusal(), (400, "TIMESTAMP_TOO_OLD".to_owned()));
+    // A number is sent as one, and anything else as it was given.
+    for (timestamp, sent) in [
+        ("1705314600", json!(1_705_314_600)),
+        ("1705314600000", json!(1_705_314_600_000_u64)),
+        ("01705314600", json!("01705314600")),
+    ] {
+        let body = objects(&home.done(&[&words[..], &["--timestamp", timestamp]].concat()))[0].clone();
+        assert_eq!(body["timestamp"], sent);
+    }
+    let plain = objects(&home.done(&words))[0].clone();
+    assert_eq!(keys(&plain), ["ip", "region", "timestamp", "signature", "status", "version", "nodeServices"]);
+    assert_eq!(json!([plain["status"], plain["version"], plain["nodeServices"]]), json!(["active", "1.0.0", 0]));
     for (words, expected) in [
         (["sign", "--key", "missing.pem", "--ip", "a", "--region", "b"], "orgkeys: missing.pem: "),
         (["sign", "--key", "key.pem", "--ip", "a|b", "--region", "b"], "orgkeys: ip must not contain '|'"),

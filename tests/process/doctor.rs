@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::harness::{Home, now, objects, past_triggers, run, sqlite};
 
 /// A stopped server's database, with a backup and no problems.
-fn healthy() -> Home {
+pub fn healthy() -> Home {
     let home = Home::new();
     let (server, _) = home.first_start();
     assert_eq!(server.stop().0, Some(0));
@@ -108,6 +108,13 @@ fn disk_space_log_file_modes_and_backups_are_checked() {
     finds(&home, &["--disk-reserve", "1000000GiB"], "disk", "only revocations are accepted", "Free disk space");
     let most = ["--disk-reserve", "4KiB", "--database-max", "64KiB"];
     finds(&home, &most, "disk", "of the 64 KiB that database_max allows", "Raise database_max");
+    // At nine tenths of what is left beside the reserve.
+    let size = fs::metadata(&home.database).expect("a file").len();
+    for (spare, ok) in [(1, true), (0, false)] {
+        let most = (4_096 + (size / 9 + spare) * 10).to_string();
+        let found = examined(&home, &["--quick", "--disk-reserve", "4KiB", "--database-max", &most]);
+        assert_eq!(found.iter().all(|finding| finding["ok"] == true), ok, "{size} of {most}: {found:?}");
+    }
     let wal = home.path("orgkeys.db-wal");
     let log = fs::File::create(&wal).expect("a file");
     chmod(&wal, 0o600);
@@ -122,6 +129,10 @@ fn disk_space_log_file_modes_and_backups_are_checked() {
     chmod(&home.database, 0o600);
     chmod(&home.path("orgkeys.db.key"), 0o604);
     finds(&home, &[], "modes", "orgkeys.db.key is accessible to other users: its mode is 0604", "chmod 0600 ");
+    chmod(&home.database, 0o666);
+    let open = examined(&home, &["--quick"]);
+    assert_eq!(open.iter().filter(|finding| finding["check"] == "modes").count(), 2, "each file is named: {open:?}");
+    chmod(&home.database, 0o600);
     chmod(&home.path("orgkeys.db.key"), 0o600);
     let marker = home.path("orgkeys.db.last-backup");
     let mut made: Value = serde_json::from_slice(&fs::read(&marker).expect("a marker")).expect("JSON");
@@ -240,7 +251,12 @@ fn insecure_settings_are_reported() {
         "trusted_proxy is 0.0.0.0/0",
         "the address of your proxy",
     );
-    assert!(examined(&home, &["--trusted-proxy", "10.0.0.0/8"]).iter().all(|finding| finding["ok"] == true));
+    finds(&home, &["--quick", "--trusted-proxy", "10.0.0.1,::/0"], "settings", "trusted_proxy is ::/0", "your proxy");
+    for words in [&["--trusted-proxy", "10.0.0.0/8,::1"][..], &["--listen", "[::1]:3000"], &["--listen", "127.9.9.9:1"]]
+    {
+        let found = examined(&home, &[&["--quick"], words].concat());
+        assert!(found.iter().all(|finding| finding["ok"] == true), "{words:?}: {found:?}");
+    }
     home.write("short", "fifteen-letters");
     finds(&home, &["--metrics-token-file", "short"], "settings", "can be guessed", "orgkeys token generate");
     home.write("long", "sixteen-letters.");

@@ -72,6 +72,30 @@ fn one_line_tells_of_the_start_and_one_of_the_stop() {
 }
 
 #[test]
+fn the_log_has_the_level_that_is_set_and_names_modules_from_debug_on() {
+    for (level, has_line, has_target) in [("warn", false, false), ("info", true, false), ("debug", true, true)] {
+        let home = Home::new();
+        assert_eq!(home.start_with(&mut home.serve(&["--log", level])).stop().0, Some(0));
+        let line = lines(&home, "the server has started").pop();
+        let target = line.as_ref().is_some_and(|line| line.get("target").is_some());
+        assert_eq!((line.is_some(), target), (has_line, has_target), "{level}: {}", home.log());
+    }
+}
+
+#[test]
+fn a_server_that_is_open_to_the_network_in_the_clear_says_so() {
+    let warning =
+        "tokens cross the network unencrypted: set tls_cert and tls_key, or run the server behind a TLS proxy";
+    for (listen, count) in [("127.0.0.1:0", 0), ("0.0.0.0:0", 1)] {
+        let home = Home::new();
+        let server = home.start_with(&mut home.orgkeys(&["serve", "--listen", listen]));
+        let link = format!("Open http://127.0.0.1:{}/console/#setup=", server.address.port());
+        assert!(server.shown.contains(&link), "{}", server.shown);
+        assert_eq!((server.stop().0, lines(&home, warning).len()), (Some(0), count), "{listen}");
+    }
+}
+
+#[test]
 fn an_answered_call_tells_its_error_code_and_its_caller() {
     let home = Home::new();
     let (server, owner) = home.first_start();

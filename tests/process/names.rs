@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use crate::harness::{Home, Ran, ended, output_of, run};
+use crate::harness::{Home, Ran, ended, mode, output_of, run};
 
 /// The endings of the names of our own files and SQLite's, beside a database or a backup.
 const OURS: [&str; 16] = [
@@ -153,6 +153,7 @@ fn manual_pages_and_exports_never_replace_other_files() {
     home.done(&["man", "man"]);
     let pages = fs::read_dir(home.path("man")).expect("a folder").count();
     assert!(pages > 20, "{pages} pages");
+    assert_eq!(mode(&home.path("man/orgkeys-serve.1")), 0o644, "everybody may read a manual page");
     fs::copy(home.path("orgkeys.db"), home.path("man/orgkeys-serve.1")).expect("copied");
     let before = fs::read(home.path("man/orgkeys-serve.1")).expect("bytes");
     let ran = home.run(&["man", "man"]);
@@ -163,6 +164,8 @@ fn manual_pages_and_exports_never_replace_other_files() {
     assert_eq!((ran.code, ran.stderr.contains("exists already: name another file")), (Some(1), true), "{ran:?}");
     assert_eq!(fs::read(home.path("log.jsonl")).expect("bytes"), b"mine");
     assert_eq!(home.done(&["audit", "export", "--out", "new.jsonl"]), "new.jsonl has 3 entries\n");
+    home.done(&["backup", "new.backup"]);
+    assert_eq!((mode(&home.path("new.jsonl")), mode(&home.path("new.backup"))), (0o600, 0o600));
     assert_eq!(fs::read_to_string(home.path("new.jsonl")).expect("text"), home.done(&["audit", "export"]));
     let ran = run(&mut home.orgkeys(&["man", "missing"]));
     assert_eq!((ran.code, ran.stderr.starts_with("orgkeys: missing/orgkeys")), (Some(1), true), "{ran:?}");

@@ -314,6 +314,18 @@ fn the_doctor_says_what_keeps_backups_from_being_made_or_kept() {
     let newest = now().plus(Duration::from_hours(1)).to_string().replace(':', "");
     home.done(&["backup", &format!("backups/orgkeys-{newest}.backup")]);
     assert_eq!(finding(&home, "backup_dir", "1m", "1h")["ok"], true);
+    // Three intervals are late enough to be told. Each file is looked at within a minute of its making.
+    fs::remove_file(home.path("backups").join(format!("orgkeys-{newest}.backup"))).expect("removed");
+    for (minutes, ok) in [(178, true), (180, false)] {
+        let at = now().minus(Duration::from_mins(minutes)).to_string().replace(':', "");
+        let file = home.write(&format!("backups/orgkeys-{at}.backup"), "");
+        let found = finding(&home, "backup_dir", "1h", "1h");
+        assert_eq!(found["ok"], ok, "{minutes} minutes: {found}");
+        let has_both = found["message"].as_str().expect("text").ends_with("; backups has 2");
+        assert_eq!(has_both, ok, "{found}");
+        fs::remove_file(file).expect("removed");
+    }
+    home.done(&["backup", &format!("backups/orgkeys-{newest}.backup")]);
     // A year of backups every second has no room on any disk.
     says("1s", "366d", "but the backups that backup_keep asks for need ");
 }

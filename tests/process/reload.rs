@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use crate::commands::certificate;
 use crate::harness::{Home, Server, eventually, run};
+use crate::log::lines;
 use crate::missing::has;
 
 /// Waits until the log of the servers contains a text this often.
@@ -54,6 +55,31 @@ fn sighup_reads_the_tls_files_again_and_does_not_end_the_server() {
     server.signal(Signal::HUP);
     logged(&home, &server, "the previous certificate stays in use", 1);
     assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_private_key_may_have_either_of_its_older_forms() {
+    if !has("openssl") {
+        return;
+    }
+    let home = Home::new();
+    for (make, begins) in [
+        ("ecparam -name prime256v1 -genkey -noout -out s.key", "-----BEGIN EC PRIVATE KEY-----"),
+        ("genrsa -traditional -out s.key 2048", "-----BEGIN RSA PRIVATE KEY-----"),
+    ] {
+        for words in [make, "req -x509 -new -key s.key -days 20 -subj /CN=localhost -out s.crt"] {
+            let ran = run(std::process::Command::new("openssl").current_dir(home.path("")).args(words.split(' ')));
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+        }
+        assert!(fs::read_to_string(home.path("s.key")).expect("a key").starts_with(begins), "{make}");
+        let server = home.start_with(&mut home.serve(&["--tls-cert", "s.crt", "--tls-key", "s.key"]));
+        let presented =
+            fingerprint(&home, &format!("openssl s_client -connect {} </dev/null 2>/dev/null", server.address));
+        assert_eq!(presented, fingerprint(&home, "cat s.crt"), "{make}");
+        assert!(server.shown.contains(&format!("Open https://{}/console/#setup=", server.address)), "{}", server.shown);
+        let started = lines(&home, "the server has started").pop().expect("a line");
+        assert_eq!((&started["tls"], server.stop().0), (&true.into(), Some(0)));
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use orgkeys::server::clock as system_clock;
 use orgkeys::store::{Options, Room};
 use serde_json::{Value, json};
 
-use crate::harness::{Home, now, objects, past_triggers, sqlite};
+use crate::harness::{Home, keys, now, objects, past_triggers, sqlite};
 
 const DAY: i64 = 86_400_000;
 
@@ -101,6 +101,20 @@ fn clock_accept_resets_the_recorded_time() {
     let high_water: i64 =
         sqlite(&home.database).query_row("SELECT high_water FROM server", [], |row| row.get(0)).expect("a time");
     assert!(high_water <= now().millis(), "{high_water}");
+    let refused = ". Signed calls are refused for 15 minutes";
+    assert!(output.contains(refused), "time goes back: {output}");
+    let signed_after = || -> i64 {
+        sqlite(&home.database).query_row("SELECT signed_after FROM server", [], |row| row.get(0)).expect("a time")
+    };
+    let until = signed_after();
+    assert!((now().millis()..=now().millis() + 900_000).contains(&until), "{until}");
+    // A second time, it changes nothing.
+    let again = home.done(&["clock", "accept"]);
+    assert!(again.starts_with("The clock is accepted: it is 2") && !again.contains(refused), "{again}");
+    let json = objects(&home.done(&["clock", "accept", "--json"]))[0].clone();
+    assert_eq!((keys(&json), &json["success"]), (vec!["success", "highWater", "now"], &json!(true)));
+    assert!(json["highWater"].as_str() <= json["now"].as_str() && json["highWater"] != Value::Null, "{json}");
+    assert_eq!(signed_after(), until, "signed calls were to wait already, and for no longer");
 }
 
 #[test]

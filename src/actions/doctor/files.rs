@@ -90,3 +90,24 @@ pub(super) fn size(bytes: u64) -> String {
         _ => format!("{} GiB", bytes >> 30),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_shown_in_its_largest_unit() {
+        for (bytes, shown) in [
+            (0, "0 KiB"),
+            (1, "1 KiB"),
+            (1_025, "2 KiB"),
+            ((1 << 20) - 1, "1024 KiB"),
+            (1 << 20, "1 MiB"),
+            ((1 << 30) - 1, "1023 MiB"),
+            (1 << 30, "1 GiB"),
+            (5 << 30, "5 GiB"),
+        ] {
+            assert_eq!(size(bytes), shown, "{bytes}");
+        }
+    }
+}

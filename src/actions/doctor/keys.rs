@@ -23,8 +23,10 @@ pub(super) fn retiring(snapshot: &Snapshot, now: Time) -> Finding {
         format!("{nodes} with {key} of {org}, which retires at {end}")
     });
     let mut named = named.collect::<Vec<_>>().join(", ");
-    if found.len() > NAMED {
-        named = format!("{named}, and {} more keys", found.len() - NAMED);
+    match found.len().saturating_sub(NAMED) {
+        0 => {}
+        1 => named.push_str(", and 1 more key"),
+        more => named = format!("{named}, and {more} more keys"),
     }
     Finding::act(
         "keys",

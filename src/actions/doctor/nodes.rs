@@ -19,6 +19,7 @@ pub(super) fn limit(snapshot: &Snapshot, most: u32) -> Finding {
     };
     let others = match full.len() - 1 {
         0 => String::new(),
+        1 => format!("; 1 more has {near} or more"),
         others => format!("; {others} more have {near} or more"),
     };
     Finding::act(

@@ -68,3 +68,47 @@ pub fn safe(settings: &Settings) -> Finding {
     }
     Finding::well("settings", "No setting exposes the server")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::config::{Flags, Texts, resolve};
+
+    #[test]
+    fn a_certificate_is_well_from_its_beginning_until_14_days_before_its_end() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let words = [
+            "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=x", "-days", "90", "-keyout", "k", "-out",
+            "c",
+        ];
+        if !Command::new("openssl")
+            .args(words)
+            .current_dir(folder.path())
+            .output()
+            .is_ok_and(|made| made.status.success())
+        {
+            println!("skipped: a certificate cannot be made here (it needs openssl)");
+            return;
+        }
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let flags = Flags::default().with("tls_cert", path("c")).with("tls_key", path("k"));
+        let settings = resolve(&flags, &Texts::new(), None).expect("settings").settings;
+        let chain = files::certificates(folder.path().join("c").as_path()).expect("a certificate");
+        let (from, until) = certificate::validity(&chain[0]).expect("dates");
+        let (millisecond, days) = (Duration::from_millis(1), Duration::from_hours(14 * 24));
+        for (now, says) in [
+            (from.minus(millisecond), "is not valid until "),
+            (from, "The certificate is valid until "),
+            (until.minus(days), "The certificate is valid until "),
+            (until.minus(days).plus(millisecond), "expires within 14 days: at "),
+            (until, "expires within 14 days: at "),
+            (until.plus(millisecond), "expired at "),
+        ] {
+            let found = tls(&settings, now);
+            let about = found.iter().find(|finding| finding.check == "tls").expect("it looked");
+            assert_eq!((about.message.contains(says), about.ok), (true, says.contains("is valid")), "{now}: {about:?}");
+        }
+    }
+}

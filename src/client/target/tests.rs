@@ -6,7 +6,8 @@ const PROFILES: &str = "current = \"work\"\n\
     [profiles.work]\nurl = \"https://keys\"\norganization = \"org-1\"\naccess_token = \"okp_work\"\nrefresh_token = \"okr_work\"\n\
     [profiles.home]\nurl = \"https://home\"\ntoken_command = \"pass home\"\nca = \"/ca.pem\"\n\
     [profiles.bare]\nurl = \"https://bare\"\n\
-    [profiles.twin]\nurl = \"https://bare\"\naccess_token = \"okp_twin\"\n";
+    [profiles.twin]\nurl = \"https://bare\"\naccess_token = \"okp_twin\"\n\
+    [profiles.other]\nurl = \"https://keys\"\naccess_token = \"okp_other\"\n";
 
 /// The server, the profile, the secret or command, and the organization.
 type Shown = (String, Option<String>, String, Option<String>);
@@ -80,7 +81,9 @@ fn the_server_on_this_machine_is_called_if_none_is_named_or_its_database_is() {
 #[test]
 fn a_profiles_credential_is_only_sent_to_its_own_url() {
     assert_eq!(resolved([Some("https://other"), None], &[]).expect("it").2, "none");
-    assert_eq!(resolved([Some("https://keys/"), None], &[]).expect("it").2, "okp_work");
+    assert_eq!(resolved([Some("https://keys/"), None], &[]).expect("it").2, "okp_work", "of two, the one in use");
+    assert_eq!(resolved([None, Some("other")], &[]).expect("it").2, "okp_other");
+    assert_eq!(resolved([Some("https://home"), None], &[]).expect("it").2, "pass home", "the only one");
     assert_eq!(resolved([Some("http://keys"), None], &[]).expect("it").2, "none");
     assert_eq!(resolved([Some("https://bare"), None], &[]).expect("it").2, "none", "two profiles have this URL");
     assert!(resolved([Some("https://other"), Some("work")], &[]).is_err());
@@ -102,4 +105,31 @@ fn a_token_is_taken_from_a_variable_or_a_file_but_not_from_both() {
     }
     fs::write(file.path(), "").expect("written");
     assert!(resolved([None, None], &[named]).is_err(), "an empty file");
+    let (longest, too_long) = ("k".repeat(4_096), "k".repeat(4_097));
+    assert_eq!(resolved([None, None], &[("ORGKEYS_TOKEN", &longest)]).expect("it").2, longest);
+    assert!(resolved([None, None], &[("ORGKEYS_TOKEN", &too_long)]).is_err());
+}
+
+#[test]
+fn the_certificates_of_the_command_line_come_before_those_of_the_profile() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    fs::create_dir(folder.path().join("orgkeys")).expect("a folder");
+    let path = folder.path().join("orgkeys/profiles.toml");
+    fs::write(&path, PROFILES).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+    let store = Store::new(|_| Some(folder.path().display().to_string()));
+    let socket = || Ok(PathBuf::from("/a.sock"));
+    for (profile, ca, trusted) in [
+        ("home", None, Some("/ca.pem")),
+        ("home", Some("mine.pem"), Some("mine.pem")),
+        ("work", Some("mine.pem"), Some("mine.pem")),
+        ("work", None, None),
+    ] {
+        let selection =
+            Selection { profile: Some(profile.to_owned()), ca: ca.map(PathBuf::from), ..Selection::default() };
+        let target = resolve(&selection, |_| None, &store, socket).expect("a target");
+        assert_eq!(target.ca, trusted.map(PathBuf::from), "{profile} {ca:?}");
+    }
+    let clear = Selection { url: Some("http://keys".to_owned()), ca: Some("mine.pem".into()), ..Selection::default() };
+    assert!(resolve(&clear, |_| None, &store, socket).expect_err("refused").message.contains("is not encrypted"));
 }

@@ -57,6 +57,15 @@ fn another_path_is_used_by_server_and_commands() {
     assert!(why.contains("belongs to another process, which listens on it: set `socket` to another path"), "{why}");
     assert_eq!(home.done(&["org", "list", "--config", "orgkeys.toml"]).lines().count(), 3);
     assert_eq!((server.stop().0, home.path("elsewhere.sock").exists()), (Some(0), false));
+    // A server that ends leaves the socket of another one alone, which has taken its place meanwhile.
+    let server = home.start_with(&mut home.serve(&["--socket", "elsewhere.sock"]));
+    fs::remove_file(home.path("elsewhere.sock")).expect("removed");
+    let next = other.start_with(&mut other.serve(&["--socket", &path]));
+    assert_eq!(server.stop().0, Some(0));
+    assert!(is_socket(&home.path("elsewhere.sock")));
+    let listed = run(other.orgkeys(&["org", "list"]).env("ORGKEYS_SOCKET", &path));
+    assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 1), "{listed:?}");
+    assert_eq!((next.stop().0, home.path("elsewhere.sock").exists()), (Some(0), false));
 }
 
 #[test]

@@ -101,6 +101,8 @@ fn backup_and_restore_name_the_key_file_that_is_not_in_the_backup() {
     assert!(made.contains("the key file elsewhere.key. "), "{made}");
     let text = home.done(&["restore", "copy.db"]);
     assert!(text.contains(&format!("Not in a backup: the key file {key}: it is in its place.")), "{text}");
+    let text = home.done(&["restore", "copy.db", "--key-file", "elsewhere.key"]);
+    assert!(text.contains("the key file elsewhere.key: nothing is encrypted with it"), "{text}");
     // On a new machine, where nothing is encrypted with it.
     let other = Home::new();
     fs::copy(home.path("copy.db"), other.path("copy.db")).expect("copied");
