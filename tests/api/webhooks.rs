@@ -240,6 +240,8 @@ async fn a_secret_cannot_be_rotated_with_overlap_while_two_secrets_sign() {
     assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], "2024-01-16T10:30:00.000Z");
     server.pass(1);
     assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], Value::Null);
+    let listed = server.call_as(&owner, Method::GET, &Hook::path(&owner, ""), None).await.json();
+    assert_eq!(listed["data"][0]["previousSecretUntil"], Value::Null);
     let again = rotate(json!({ "overlapSeconds": 0 })).await.json();
     assert_eq!(again["data"]["previousSecretUntil"], Value::Null);
     rotate(json!({ "overlapSeconds": 604_800 })).await;

@@ -115,19 +115,21 @@ async fn the_preview_says_which_nodes_a_deletion_concerns_and_deletes_nothing() 
     let (second, second_pem) = server.key(&owner).await;
     register_all(&server, &owner, &first_pem, 0..25).await;
     server.pass(DAY + 1);
-    register_all(&server, &owner, &first_pem, 24..25).await;
     register_all(&server, &owner, &second_pem, 30..33).await;
+    server.pass(1);
+    register_all(&server, &owner, &first_pem, 3..4).await;
     let found = impact(&server, &owner, &format!("?key={first}")).await;
     let sample = found["sample"].as_array().expect("addresses");
-    assert_eq!((sample.len(), &sample[0]), (20, &json!(ip(24))));
+    assert_eq!((sample.len(), &sample[0]), (20, &json!(ip(3))), "the node that called last");
     let figures = |found: &Value| {
         ["keys", "nodes", "heardToday", "unaffected"].map(|name| found[name].as_i64().expect("a number"))
     };
-    assert_eq!((figures(&found), &found["lastUsed"]), ([1, 25, 1, 3], &json!(moment(BEGIN + DAY + 1))));
+    assert_eq!((figures(&found), &found["lastUsed"]), ([1, 25, 1, 3], &json!(moment(BEGIN + DAY + 2))));
     let everything = [2, 28, 4, 0];
     // A misspelled parameter means all keys, and still nothing is deleted.
     for query in ["", "?keys=x", "?dryRun=false", "?idKey=x"] {
-        assert_eq!(figures(&impact(&server, &owner, query).await), everything, "{query}");
+        let found = impact(&server, &owner, query).await;
+        assert_eq!((figures(&found), &found["sample"][0]), (everything, &json!(ip(3))), "{query}");
     }
     let path = format!("/organization/{}/keys/impact?key=key-1", owner.org);
     let unknown = server.call_as(&owner, Method::GET, &path, None).await;
@@ -137,4 +139,7 @@ async fn the_preview_says_which_nodes_a_deletion_concerns_and_deletes_nothing() 
     delete(&server, &owner, &second).await;
     let figures_now = figures(&impact(&server, &owner, "").await);
     assert_eq!(figures_now, [1, 25, 1, 3], "nodes without a key are not concerned");
+    let path = format!("/organization/{}/node/{}", owner.org, ip(30));
+    assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+    assert_eq!(figures(&impact(&server, &owner, "").await), [1, 25, 1, 2], "a deleted node does not count");
 }
