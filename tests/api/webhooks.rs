@@ -114,6 +114,32 @@ async fn a_webhook_shows_its_secret_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_webhook_leaves_what_it_does_not_name() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let whole =
+        json!({ "url": "https://a.example/", "name": "ours", "contexts": [1, 2], "events": [0], "disabled": true });
+    let hook = Hook::make(&server, &owner, &whole).await;
+    for (field, value) in [
+        ("disabled", json!(false)),
+        ("events", json!([1, 2])),
+        ("contexts", json!([3])),
+        ("url", json!("https://b.example/")),
+        ("name", json!("theirs")),
+    ] {
+        let mut expected = hook.shown(&server, &owner).await;
+        let changed = hook.call(&server, &owner, Method::PUT, "", json!({ field: value })).await;
+        assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+        expected[field] = value;
+        let mut shown = hook.shown(&server, &owner).await;
+        for hook in [&mut expected, &mut shown] {
+            hook["disabledWhy"] = Value::Null;
+        }
+        assert_eq!(shown, expected, "{field}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn invalid_webhook_requests_are_refused_and_the_field_is_named() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
