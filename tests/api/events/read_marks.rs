@@ -88,7 +88,7 @@ async fn marking_ignores_events_of_other_organizations() {
     let (owner, other) = (server.owner_of("acme").await, server.owner_of("other").await);
     let (own, others) = (ids(&server, &owner, &json!({})).await, ids(&server, &other, &json!({})).await);
     // Nor are entries marked that are no events, such as that of the list.
-    let unseen = entries(&server.database).await.into_iter().filter(|entry| entry.org == owner.org).next_back();
+    let unseen = entries(&server.database).await.into_iter().rfind(|entry| entry.org == owner.org);
     let unseen = unseen.filter(|entry| entry.change.is_none()).expect("the list is recorded").id;
     let both = json!({ "ids": own.iter().chain(&others).chain([&unseen]).collect::<Vec<_>>() });
     let unread = json!({ "showUnread": true });
