@@ -67,3 +67,25 @@ impl Counted {
         self.under_way.iter().filter(|attempted| attempted.is_in(scope)).count() + unwritten.count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_that_could_not_be_written_count_for_their_account_and_their_network() {
+        let attempt = |email: &str, last: u8| AttemptedLogin {
+            account: AccountDigest::of(email),
+            network: Network::of(Some([192, 0, 2, last].into())),
+        };
+        let (now, mut counted) = (Time::from_millis(0), Counted::default());
+        for attempted in [attempt("ada", 1), attempt("ada", 2), attempt("ada", 2), attempt("bob", 2)] {
+            counted.keep(attempted, now);
+        }
+        let AttemptedLogin { account, network } = attempt("ADA", 2);
+        let scopes = [Scope::AccountAndNetwork(account, network), Scope::Account(account), Scope::Network(network)];
+        let last = now.plus(WINDOW).minus(std::time::Duration::from_millis(1));
+        assert_eq!(scopes.map(|scope| counted.count(scope, last)), [2, 3, 3]);
+        assert_eq!(scopes.map(|scope| counted.count(scope, now.plus(WINDOW))), [0, 0, 0]);
+    }
+}

@@ -167,8 +167,13 @@ async fn changing_a_password_requires_the_current_one_once_it_is_set() {
     let owner = server.owner_of("acme").await;
     let user = server.member_of(&owner.org, Role::User).await;
     let done = json!({ "success": true, "message": "User updated successfully" });
-    let first = put(&server, &user, json!({ "password": PASSWORD })).await;
+    let first = put(&server, &user, json!({ "password": PASSWORD, "lastName": "Hopper" })).await;
     assert_eq!((first.status, first.json()), (StatusCode::OK, done));
+    let profile = server.call_as(&user, Method::GET, "/user/profile", None).await.json();
+    assert_eq!(profile["data"]["lastName"], "Hopper", "beside the password");
+    put(&server, &user, json!({})).await;
+    let last = entries(&server.database).await.pop().expect("an entry");
+    assert_eq!(last.action, "user.update", "every call is recorded");
     assert!(has_password(&server, &user.user, PASSWORD));
     let next = "another cat on 3 roofs";
     let long = "p".repeat(1_025);
@@ -195,7 +200,7 @@ async fn changing_a_password_requires_the_current_one_once_it_is_set() {
     let last: Vec<_> = last.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(last, ["user.password", "user.update"]);
     let profile = server.call_as(&user, Method::GET, "/user/profile", None).await.json();
-    assert_eq!((&profile["data"]["name"], &profile["data"]["lastName"]), (&json!("Eve"), &json!("Lovelace")));
+    assert_eq!((&profile["data"]["name"], &profile["data"]["lastName"]), (&json!("Eve"), &json!("Hopper")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

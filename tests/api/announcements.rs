@@ -1,5 +1,6 @@
 //! Announcements by the server itself: API keys that are about to expire, and nodes that have fallen silent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::api_keys::keys_of;
 use crate::harness::{BEGIN, Identity, Server, blocking, entries, new_api_key};
+use crate::sessions::{self, conn};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
@@ -154,6 +156,37 @@ async fn each_of_130_expiring_keys_is_announced_once() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 130, "each key once");
+}
+
+/// Copies the only row of a table until there are 130. Each copy differs in these columns.
+fn copied(server: &Server, table: &str, columns: &str, differing: &str) {
+    let sql = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 129)
+         INSERT INTO {table} (id, {columns}) SELECT randomblob(16), {differing} FROM {table}, n"
+    );
+    assert_eq!(conn(server).execute(&sql, []), Ok(129), "{sql}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ends_of_130_organization_keys_and_the_silence_of_130_nodes_are_announced_at_once() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (key, pem) = server.key(&owner).await;
+    assert_eq!(server.register(&owner.org, &pem, "10.0.0.1").await.status.as_u16(), 200);
+    let columns = "org, ip, ip_key, region, provider, status, version, services, last_contact";
+    let differing = "org, i, i, region, provider, status, version, services, last_contact";
+    copied(&server, "node", columns, differing);
+    let end = json!({ "retireAt": time(BEGIN + DAY) });
+    let path = format!("/organization/{}/key/{key}", owner.org);
+    assert_eq!(server.call_as(&owner, Method::PUT, &path, Some(&end)).await.status.as_u16(), 200);
+    sessions::change(&server, "UPDATE org_key SET announced = NULL");
+    copied(&server, "org_key", "org, public_key, created_at, retire_at", "org, randomblob(300), created_at, retire_at");
+    server.pass(15 * MINUTE);
+    keep_house(&server).await;
+    for action in ["node.silent", "org_key.retiring"] {
+        let ids = announced(&server, action).await.into_iter().map(|(id, _)| id);
+        assert_eq!(ids.collect::<BTreeSet<_>>().len(), 130, "{action}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use hyper::{Method, StatusCode};
 use orgkeys::domain::role::Role;
+use orgkeys::domain::time::Time;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -209,6 +210,14 @@ async fn nobody_can_change_rotate_or_delete_a_key_above_their_role() {
     }
     let successor = format!("{org}/{}", above + 1);
     server.call_as(&scene.owner, Method::DELETE, &successor, None).await.result();
+    let mut ending = new_api_key("a", 254, &[&scene.first]);
+    ending["userApiKey"]["hasExpireTime"] = json!(true);
+    ending["userApiKey"]["expireDateTime"] = json!(Time::from_millis(server.now() + 1_000).to_string());
+    server.call_as(&scene.owner, Method::POST, &org, Some(&ending)).await.result();
+    server.pass(999);
+    assert_eq!(server.call_as(&scene.lead, Method::DELETE, &path, None).await.status, StatusCode::FORBIDDEN);
+    // A key that has expired does not stand in the way.
+    server.pass(1);
     server.call_as(&scene.lead, Method::DELETE, &path, None).await.result();
 }
 

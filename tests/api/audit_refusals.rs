@@ -8,6 +8,7 @@ use hyper::{Method, StatusCode};
 use orgkeys::actions::{audit, refusals};
 use orgkeys::config::Flags;
 use orgkeys::domain::audit::Entry;
+use orgkeys::domain::role::Role;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -15,6 +16,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Answer, Identity, Server, blocking, entries, registration, until, with_body};
 use crate::races::overtaken;
+use crate::sessions::{PASSWORD, log_in, person};
 
 /// Calls with a timestamp of the day before, from an address that a trusted proxy states.
 async fn refused(server: &Server, org: &str, from: &str) -> Answer {
@@ -86,6 +88,24 @@ async fn refusals_are_counted_per_minute_and_recorded_once_it_has_ended() {
     }
     let database = server.database.clone();
     blocking(move || audit::verify(&database, &[]).expect("whole")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_to_an_account_that_is_not_active_are_recorded_even_with_the_right_password() {
+    let (server, owner, _) = behind_a_proxy().await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    let path = format!("/organization/users/{}", ada.identity.user);
+    assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+    assert_eq!(log_in(&server, "192.0.2.1", &ada.email, PASSWORD).await.refusal().1, "USER_INACTIVE");
+    server.pass(60_000);
+    flush(&server).await;
+    let entries = entries(&server.database).await;
+    let entry = entries.iter().find(|entry| entry.action == "session.refused").expect("an entry");
+    let network = json!({
+        "errorCode": "USER_INACTIVE", "network": "192.0.2.1", "minute": "2024-01-15T10:30:00.000Z", "count": 1,
+    });
+    let detail: Value = serde_json::from_str(entry.detail.as_deref().expect("a detail")).expect("JSON");
+    assert_eq!((&entry.org, detail), (&owner.org, network));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use crate::access::token;
 use crate::api_keys::keys_of;
 use crate::clock::{DAY, HOUR, MINUTE, TEN_YEARS, key_status, set, status};
 use crate::clock_ahead::announced;
-use crate::harness::{Answer, Identity, Server};
+use crate::harness::{Answer, Identity, Server, with_body};
 use crate::sessions::{GRACE, PASSWORD, ok, person, refused, revoked};
 use crate::web_sessions::Browser;
 
@@ -121,8 +121,14 @@ async fn a_token_created_with_the_clock_ahead_lasts_however_often_the_clock_is_s
     let server = set_right(server).await;
     server.pass(2 * HOUR - 1_000);
     assert_eq!(status(&server, &ahead).await, 200);
+    let verify = async || {
+        let request = server.request(Method::POST, "/api/api-keys/verify");
+        let request = request.header("authorization", format!("Bearer {ahead}"));
+        server.send(with_body(request, Some(&json!({ "apiKey": "" })))).await.status.as_u16()
+    };
+    assert_eq!(verify().await, 200);
     server.pass(3_000);
-    assert_eq!(status(&server, &ahead).await, 401);
+    assert_eq!((status(&server, &ahead).await, verify().await), (401, 401), "what is read in memory too");
 }
 
 #[tokio::test(flavor = "multi_thread")]

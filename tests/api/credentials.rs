@@ -1,14 +1,16 @@
 //! Credentials of a request: a bad one is refused with the reason, and nothing else establishes who calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::admin::Ttl;
+use orgkeys::actions::admin::{self, Ttl};
 use orgkeys::domain::role::Role;
 use serde_json::json;
 
 use crate::access::token;
-use crate::harness::{Server, entries, with_body};
+use crate::harness::{Server, blocking, entries, with_body};
+use crate::sessions::person;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_credential_gets_a_specific_error_code() {
@@ -80,4 +82,45 @@ async fn ids_and_roles_stated_in_a_request_are_ignored() {
     let recorded = entries(&server.database).await;
     let last: Vec<_> = recorded.iter().rev().take(3).map(|entry| (&entry.actor_id, &entry.org)).collect();
     assert_eq!(last, [(&user.user, &owner.org); 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_has_ended_verifies_no_api_key_either() {
+    // Verifications are answered from memory.
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let status = async |token: &str| {
+        let request = server.request(Method::POST, "/api/api-keys/verify");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        server.send(with_body(request, Some(&json!({ "apiKey": "" })))).await.status.as_u16()
+    };
+    let (revoked, deleted) =
+        (server.member_of(&owner.org, Role::User).await, server.member_of(&owner.org, Role::User).await);
+    let (ada, bob) = (person(&server, &owner.org, Role::User).await, person(&server, &owner.org, Role::User).await);
+    let (left, renewed, reset) = (ada.session(&server).await, ada.session(&server).await, bob.session(&server).await);
+    let ended = token(&server, &owner, Ttl::Never).await;
+    let tokens = [
+        ("revoked on the command line", &revoked.token),
+        ("of a deleted user", &deleted.token),
+        ("signed out", &left.identity.token),
+        ("renewed", &renewed.identity.token),
+        ("of a user whose password was reset", &reset.identity.token),
+        ("ended by its user", &ended),
+    ];
+    for (name, token) in tokens {
+        assert_eq!(status(token).await, 200, "{name}");
+    }
+    server.revoke(&revoked).await;
+    let path = format!("/organization/users/{}", deleted.user);
+    assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+    assert!(left.logged_out(&server).await.status.is_success());
+    renewed.renewed(&server).await;
+    let system = Arc::clone(&server.system);
+    blocking(move || admin::reset_password(&system, &bob.email).expect("reset")).await;
+    let listed = server.call_as(&owner, Method::GET, "/token", None).await.json();
+    let id = listed["tokens"][0]["id"].as_str().expect("an id");
+    assert!(server.call_as(&owner, Method::DELETE, &format!("/token/{id}"), None).await.status.is_success());
+    for (name, token) in tokens {
+        assert_eq!(status(token).await, 401, "{name}");
+    }
 }

@@ -32,6 +32,7 @@ mod breaking;
 mod clock;
 mod clock_ahead;
 mod clock_doctor;
+mod clock_ids;
 mod clock_keys;
 mod clock_outage;
 mod connections;

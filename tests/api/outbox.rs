@@ -258,6 +258,8 @@ async fn a_410_disables_the_webhook_and_failed_deliveries_can_be_replayed() {
     let since = json!({ "since": "2024-01-15T10:30:00Z" });
     let off = hook.call(&server, &owner, Method::POST, "/replay", since.clone()).await;
     assert_eq!(off.refusal(), (409, "WEBHOOK_DISABLED".to_owned()));
+    hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": true })).await;
+    assert_eq!(hook.shown(&server, &owner).await["disabledWhy"], "gone", "it was disabled already");
 
     hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false, "contexts": [0] })).await;
     let later = json!({ "since": "2024-01-15T10:30:00.001Z" });

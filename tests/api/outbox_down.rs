@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hyper::Method;
 use orgkeys::actions::delivery;
 use orgkeys::domain::delivery::Outcome;
 use serde_json::{Value, json};
@@ -233,6 +234,26 @@ async fn fail_all(server: &Server) {
         tell(server, tries.iter().map(|attempt| attempt.ended(REFUSED)).collect()).await;
     }
     panic!("it never ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_with_a_new_url_reports_again_that_reports_fail() {
+    let server = Server::start().await;
+    let (owner, first) = owner_and_hook(&server).await;
+    let second = Hook::make(&server, &owner, &json!({ "url": "https://b.example", "contexts": [8] })).await;
+    change(&server, "DELETE FROM delivery").await;
+    let failures = async || {
+        let before = details(&server, "webhook.failed").await.len();
+        first.tested(&server, &owner).await;
+        fail_all(&server).await;
+        details(&server, "webhook.failed").await.len() - before
+    };
+    failures().await;
+    let known = failures().await;
+    let url = json!({ "url": "https://c.example" });
+    second.call(&server, &owner, Method::PUT, "", url).await;
+    change(&server, "DELETE FROM delivery").await;
+    assert_eq!((failures().await, failures().await), (known + 1, known));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,13 +107,17 @@ async fn concurrent_events_at_the_limit_disable_a_webhook_once() {
 async fn a_replay_stops_at_the_limit_of_pending_deliveries() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
-    fill(&server, &hook, 20, "failed").await;
+    fill(&server, &hook, 10, "failed").await;
+    server.pass(1);
+    fill(&server, &hook, 10, "failed").await;
     fill(&server, &hook, MOST - 10, "pending").await;
     // The replay itself is an event.
     hook.call(&server, &owner, Method::PUT, "", json!({ "contexts": [0] })).await;
     let since = json!({ "since": "2024-01-15T10:00:00Z" });
     let replayed = hook.call(&server, &owner, Method::POST, "/replay", since.clone()).await.json();
     assert_eq!(replayed["data"], json!({ "count": 10, "more": true }));
+    let left = number(&server, "SELECT min(ended_at) FROM delivery WHERE state = 'failed'").await;
+    assert_eq!(left, server.now(), "the first to fail are replayed first");
     assert_eq!(refusal(&server, &owner, &hook, "/replay", since).await, (409, "WEBHOOK_FULL".to_owned()));
     assert!(is_counted(&server).await);
 }

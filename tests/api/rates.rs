@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Answer, Identity, Server, blocking, registration};
 use crate::http_clients::exhaust;
+use crate::webhooks::Hook;
 
 /// Another access token of the same user.
 async fn another(server: &Server, person: &Identity) -> Identity {
@@ -103,6 +104,12 @@ async fn a_call_that_changes_1000_rows_costs_more_than_30_calls() {
             next.headers.get("retry-after").map(|wait| wait.to_str().expect("text").parse().expect("s"));
         assert_eq!(wait.is_some_and(|wait| wait > 30), held, "{wait:?}");
     }
+    // So does one that may replay 1,000 deliveries.
+    let owner = server.owner_of("hooks").await;
+    let hook = Hook::make(&server, &owner, &json!({ "url": "https://a.example" })).await;
+    let since = json!({ "since": "2024-01-15T00:00:00Z" });
+    assert_eq!(hook.call(&server, &owner, Method::POST, "/replay", since).await.status, StatusCode::OK);
+    assert_eq!(profile(&server, &owner).await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

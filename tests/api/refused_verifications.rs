@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::Method;
 use orgkeys::actions::jobs::Jobs;
+use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, blocking};
@@ -39,7 +40,8 @@ async fn logged(server: &Server, tick: u32) -> Vec<Value> {
 #[tokio::test]
 async fn refused_api_keys_are_summed_up_in_the_log_every_minute() {
     let server = Server::start().await;
-    let path = format!("/api/api-keys/verify?organization={}", server.owner_of("Acme").await.org);
+    let owner = server.owner_of("Acme").await;
+    let path = format!("/api/api-keys/verify?organization={}", owner.org);
     for _ in 0..3 {
         assert_eq!(server.call(Method::GET, &path, None).await.status, 401);
     }
@@ -48,4 +50,10 @@ async fn refused_api_keys_are_summed_up_in_the_log_every_minute() {
     assert!(logged(&server, 4).await.is_empty(), "no line if nothing was refused since");
     assert_eq!(server.call(Method::GET, &path, None).await.status, 401);
     assert_eq!(logged(&server, 6).await, [json!(["NOT_FOUND", "127.0.0.1", 1])]);
+    let (_, key) = server.api_key(&owner, Role::User, &[]).await;
+    for (role, status) in [("254", 403), ("0", 200)] {
+        let asked = format!("{path}&role={role}");
+        assert_eq!(server.call_with_key(&key, Method::GET, &asked, None).await.status, status, "{role}");
+    }
+    assert_eq!(logged(&server, 8).await, [json!(["INSUFFICIENT_ROLE", "127.0.0.1", 1])], "only what was refused");
 }

@@ -171,6 +171,11 @@ async fn the_holder_of_a_retired_key_is_told_which_key_replaced_it() {
     let (_, strange) = server.key(&server.owner_of("other").await).await;
     server.pass(1_000);
     assert_eq!(server.register(&owner.org, &strange, &ip(0)).await.refusal(), (400, "BAD_SIGNATURE".to_owned()));
+    server.call_as(&owner, Method::DELETE, &keys_of(&owner, &format!("/{newest}")), None).await;
+    server.pass(1_000);
+    let refused = server.register(&owner.org, &old_pem, &ip(0)).await;
+    let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
+    assert!(advice.contains(&new) && !advice.contains(&newest), "a deleted key replaces nothing: {advice}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,11 @@
 //! The counts per hour of an organization: nodes, verifications and calls, written once a minute and kept for 31 days.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use hyper::{Method, StatusCode};
+use orgkeys::actions::statistics;
+use orgkeys::domain::id::OrgId;
 use orgkeys::domain::role::Role;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -177,6 +182,27 @@ async fn counts_are_written_when_the_server_stops() {
     blocking(move || assert!(jobs.run_at_stop().is_empty())).await;
     let server = server.restart().await;
     assert_eq!(counts(&server, &owner, "verification").await, ["10:00 VALID 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_that_cannot_be_written_on_a_full_disk_are_written_later_however_many_there_are() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    keep_house(&server).await;
+    let org = OrgId::parse(&owner.org).expect("an id");
+    // More than are written in one transaction.
+    (1_000..1_600).for_each(|status| server.app.count_call(org, status));
+    let flush = async || {
+        let system = Arc::clone(&server.system);
+        blocking(move || statistics::flush(&system)).await
+    };
+    server.room.store(1, Ordering::Relaxed);
+    assert_eq!(flush().await.expect_err("no room").code, "STORAGE_FULL");
+    server.room.store(0, Ordering::Relaxed);
+    server.app.count_call(org, 1_000);
+    flush().await.expect("written");
+    let counts = counts(&server, &owner, "call").await;
+    assert_eq!((counts.len(), counts[0].as_str(), counts[1].as_str()), (600, "10:00 1000 2", "10:00 1001 1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,10 +66,11 @@ async fn a_role_change_takes_effect_at_once() {
     let status = async || server.call_as(&user, Method::GET, USERS, None).await.status.as_u16();
     assert_eq!(status().await, 403);
     for (role, expected) in [(2, 200), (1, 403), (254, 200), (0, 403)] {
-        assert_eq!(put(&server, &owner, &user.user, json!({ "orgRole": role })).await.status, StatusCode::OK);
+        let change = json!({ "orgRole": role, "lastName": format!("of role {role}") });
+        assert_eq!(put(&server, &owner, &user.user, change.clone()).await.status, StatusCode::OK);
         assert_eq!(status().await, expected, "with role {role}");
         let profile = server.call_as(&user, Method::GET, "/user/profile", None).await.json();
-        assert_eq!(profile["data"]["orgRole"], role);
+        assert_eq!(json!({ "orgRole": profile["data"]["orgRole"], "lastName": profile["data"]["lastName"] }), change);
     }
 }
 

@@ -114,6 +114,32 @@ async fn a_webhook_shows_its_secret_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_webhook_leaves_what_it_does_not_name() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let whole =
+        json!({ "url": "https://a.example/", "name": "ours", "contexts": [1, 2], "events": [0], "disabled": true });
+    let hook = Hook::make(&server, &owner, &whole).await;
+    for (field, value) in [
+        ("disabled", json!(false)),
+        ("events", json!([1, 2])),
+        ("contexts", json!([3])),
+        ("url", json!("https://b.example/")),
+        ("name", json!("theirs")),
+    ] {
+        let mut expected = hook.shown(&server, &owner).await;
+        let changed = hook.call(&server, &owner, Method::PUT, "", json!({ field: value })).await;
+        assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+        expected[field] = value;
+        let mut shown = hook.shown(&server, &owner).await;
+        for hook in [&mut expected, &mut shown] {
+            hook["disabledWhy"] = Value::Null;
+        }
+        assert_eq!(shown, expected, "{field}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn invalid_webhook_requests_are_refused_and_the_field_is_named() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
@@ -240,6 +266,8 @@ async fn a_secret_cannot_be_rotated_with_overlap_while_two_secrets_sign() {
     assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], "2024-01-16T10:30:00.000Z");
     server.pass(1);
     assert_eq!(hook.shown(&server, &owner).await["previousSecretUntil"], Value::Null);
+    let listed = server.call_as(&owner, Method::GET, &Hook::path(&owner, ""), None).await.json();
+    assert_eq!(listed["data"][0]["previousSecretUntil"], Value::Null);
     let again = rotate(json!({ "overlapSeconds": 0 })).await.json();
     assert_eq!(again["data"]["previousSecretUntil"], Value::Null);
     rotate(json!({ "overlapSeconds": 604_800 })).await;

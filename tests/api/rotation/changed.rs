@@ -27,6 +27,10 @@ async fn the_end_of_a_key_can_be_moved_taken_back_and_brought_about() {
     let (action, _, detail) = super::history(&server).await.pop().expect("an entry");
     let expected = json!({ "retireAt": moment(BEGIN + 30 * DAY), "retireWhenUnused": true, "renamed": true });
     assert_eq!((action.as_str(), detail), ("org_key.update", expected));
+    let same = put(&server, &owner, &key, &json!({ "name": "old" })).await;
+    assert_eq!(same.json()["data"]["lastUsed"], json!(moment(BEGIN)));
+    let (_, _, detail) = super::history(&server).await.pop().expect("an entry");
+    assert_eq!(detail["renamed"], false, "it had that name");
 
     put(&server, &owner, &key, &json!({ "retireAt": null })).await;
     let data = shown(&server, &owner, &key).await;
@@ -72,6 +76,8 @@ async fn changes_beyond_a_limit_are_refused() {
         (404, "KEY_NOT_FOUND".to_owned())
     );
     assert_eq!(put(&server, &owner, &key, &json!({ "retireAt": moment(BEGIN + year) })).await.status, StatusCode::OK);
+    let moved = put(&server, &owner, &key, &json!({ "retireAt": moment(BEGIN + year - 1) })).await;
+    assert_eq!(moved.status, StatusCode::OK, "the one retiring key stays the only one");
     let (other, _) = server.key(&owner).await;
     let refused = put(&server, &owner, &key, &json!({ "retireAt": null })).await;
     assert_eq!(refused.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));

@@ -79,6 +79,7 @@ async fn a_key_is_rotated_to_one_that_was_generated_elsewhere() {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let data = answer.json()["data"].clone();
     assert_eq!((data.get("privateKey"), &data["publicKey"]), (None, &json!(public)));
+    assert_eq!(super::shown(&server, &owner, data["id"].as_str().expect("an id")).await["brought"], true);
     assert_eq!(server.register(&owner.org, private, &ip(1)).await.status, StatusCode::OK);
     let known = rotate(&server, &owner, data["id"].as_str().expect("an id"), &body).await;
     assert_eq!(known.refusal(), (409, "KEY_KNOWN".to_owned()));

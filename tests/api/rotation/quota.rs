@@ -6,6 +6,7 @@ use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::{census, keys_of, register_all, rotate, rotated, state};
+use crate::announcements::keep_house;
 use crate::harness::{Identity, Server};
 
 /// Public keys whose private halves were thrown away. Keys that sign nothing need not be generated for each run.
@@ -93,6 +94,42 @@ async fn few_retired_and_deleted_keys_are_kept_the_oldest_give_way() {
         assert_eq!(server.call_as(&owner, Method::POST, &path, None).await.status, StatusCode::OK);
     }
     assert_eq!(census(&server, &owner).await[..2], [5, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_retired_and_deleted_keys_those_that_ended_first_give_way() {
+    let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
+    let owner = server.owner_of("acme").await;
+    let mut public_keys = public_keys();
+    let mut next = || public_keys.next().expect("a key");
+    let first = import(&server, &owner, next()).await;
+    let mut replace = async |key: &str, overlap: u32| {
+        let body = json!({ "publicKey": next(), "overlapSeconds": overlap });
+        let answer = rotate(&server, &owner, key, &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        server.pass(1_000);
+        answer.json()["data"]["id"].as_str().expect("an id").to_owned()
+    };
+    let second = replace(&first, 3_600).await;
+    let third = replace(&second, 0).await;
+    assert_eq!(census(&server, &owner).await, [1, 1, 1, 0]);
+    server.pass(3_600_000);
+    assert_eq!(census(&server, &owner).await, [1, 0, 2, 0], "nothing has changed since");
+    keep_house(&server).await;
+    assert_eq!(census(&server, &owner).await, [1, 0, 1, 0]);
+    assert_eq!(state(&server, &owner, &first).await.0, "retired", "the older key ended later");
+    let delete = async |key: &str| {
+        server.pass(1_000);
+        let path = keys_of(&owner, &format!("/{key}"));
+        assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+    };
+    delete(&third).await;
+    let fourth = import(&server, &owner, next()).await;
+    delete(&fourth).await;
+    // It can verify nothing even if its deletion is undone.
+    delete(&first).await;
+    let left: Vec<_> = super::all(&server, &owner).await.into_iter().map(|key| key["id"].clone()).collect();
+    assert_eq!(left, [json!(fourth), json!(third)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

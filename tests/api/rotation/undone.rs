@@ -3,7 +3,7 @@
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{DAY, all, census, ip, keys_of, moment, register_all, rotated, state};
+use super::{DAY, all, census, ip, keys_of, moment, register_all, rotate, rotated, state};
 use crate::harness::{Answer, BEGIN, Identity, Server};
 
 async fn restore(server: &Server, owner: &Identity, key: &str) -> Answer {
@@ -77,6 +77,27 @@ async fn a_restored_key_needs_room_and_its_end_has_not_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restored_key_that_is_retired_gives_way_like_the_others() {
+    let server = Server::with(|flags| flags.with("org_keys_max", "1")).await;
+    let owner = server.owner_of("acme").await;
+    let (first, _) = server.key(&owner).await;
+    let replace = async |key: &str| {
+        let body = json!({ "publicKey": server.pair().public, "overlapSeconds": 0 });
+        let answer = rotate(&server, &owner, key, &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        server.pass(1_000);
+        answer.json()["data"]["id"].as_str().expect("an id").to_owned()
+    };
+    let second = replace(&first).await;
+    delete(&server, &owner, &first).await;
+    replace(&second).await;
+    assert_eq!(census(&server, &owner).await, [1, 0, 1, 1]);
+    assert_eq!(restore(&server, &owner, &first).await.status, StatusCode::OK);
+    assert_eq!(census(&server, &owner).await, [1, 0, 1, 0]);
+    assert_eq!(state(&server, &owner, &second).await.0, "retired", "the one that ended last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_time_to_undo_a_deleted_key_is_gone_at_once() {
     let server = Server::with(|flags| flags.with("key_undo", "0")).await;
     let owner = server.owner_of("acme").await;
@@ -114,20 +135,25 @@ async fn the_preview_says_which_nodes_a_deletion_concerns_and_deletes_nothing() 
     let (first, first_pem) = server.key(&owner).await;
     let (second, second_pem) = server.key(&owner).await;
     register_all(&server, &owner, &first_pem, 0..25).await;
-    server.pass(DAY + 1);
-    register_all(&server, &owner, &first_pem, 24..25).await;
+    server.pass(DAY);
+    assert_eq!(impact(&server, &owner, "").await["heardToday"], 25, "the last millisecond of a day");
+    server.pass(1);
     register_all(&server, &owner, &second_pem, 30..33).await;
+    server.pass(1);
+    register_all(&server, &owner, &first_pem, 3..4).await;
     let found = impact(&server, &owner, &format!("?key={first}")).await;
     let sample = found["sample"].as_array().expect("addresses");
-    assert_eq!((sample.len(), &sample[0]), (20, &json!(ip(24))));
+    assert_eq!((sample.len(), &sample[0]), (20, &json!(ip(3))), "the node that called last");
     let figures = |found: &Value| {
         ["keys", "nodes", "heardToday", "unaffected"].map(|name| found[name].as_i64().expect("a number"))
     };
-    assert_eq!((figures(&found), &found["lastUsed"]), ([1, 25, 1, 3], &json!(moment(BEGIN + DAY + 1))));
+    assert_eq!((figures(&found), &found["lastUsed"]), ([1, 25, 1, 3], &json!(moment(BEGIN + DAY + 2))));
+    assert_eq!(super::shown(&server, &owner, &first).await["lastUsed"], found["lastUsed"], "as in the list");
     let everything = [2, 28, 4, 0];
     // A misspelled parameter means all keys, and still nothing is deleted.
     for query in ["", "?keys=x", "?dryRun=false", "?idKey=x"] {
-        assert_eq!(figures(&impact(&server, &owner, query).await), everything, "{query}");
+        let found = impact(&server, &owner, query).await;
+        assert_eq!((figures(&found), &found["sample"][0]), (everything, &json!(ip(3))), "{query}");
     }
     let path = format!("/organization/{}/keys/impact?key=key-1", owner.org);
     let unknown = server.call_as(&owner, Method::GET, &path, None).await;
@@ -137,4 +163,7 @@ async fn the_preview_says_which_nodes_a_deletion_concerns_and_deletes_nothing() 
     delete(&server, &owner, &second).await;
     let figures_now = figures(&impact(&server, &owner, "").await);
     assert_eq!(figures_now, [1, 25, 1, 3], "nodes without a key are not concerned");
+    let path = format!("/organization/{}/node/{}", owner.org, ip(30));
+    assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+    assert_eq!(figures(&impact(&server, &owner, "").await), [1, 25, 1, 2], "a deleted node does not count");
 }
