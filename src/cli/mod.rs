@@ -152,12 +152,12 @@ struct CommandContext {
 /// Returns `orgkeys` with every command and flag, as completions and man pages show it.
 #[must_use]
 pub fn command() -> clap::Command {
-    shared_flags::add(client::extend(Cli::command(), true), "")
+    shared_flags::add(client::extend(Cli::command(), &client::operations()), "")
 }
 
 /// Returns the commands that are enough to understand these words.
 fn command_for(words: &[OsString]) -> clap::Command {
-    shared_flags::add(client::extend(Cli::command(), client::needs_operations(words)), "")
+    shared_flags::add(client::extend(Cli::command(), &client::needed_operations(words)), "")
 }
 
 /// Runs the command line of this process.

@@ -19,7 +19,7 @@ use tracing::Level;
 
 use super::shared_flags::SharedFlags;
 use super::{CommandContext, admin, local, log};
-use crate::client::document::Document;
+use crate::client::document::{Document, Operation};
 use crate::client::failure::{Exit, Failure, Outcome};
 use crate::client::noun::{Noun, Shows, Verb};
 use crate::client::nouns::{NOUNS, USER};
@@ -32,19 +32,32 @@ use crate::config::Texts;
 
 use self::flags::{CallFlags, chosen};
 
-/// Words on a command line for which every operation must be known. For all others the document is not read.
+/// Words on a command line for which operations must be known. For all others the document is not read.
 const NEEDS_OPERATIONS: [&str; 4] = ["api", "help", "completions", "man"];
 
-/// Whether every operation must be known to understand this command line.
-pub fn needs_operations(words: &[OsString]) -> bool {
-    words.iter().skip(1).any(|word| NEEDS_OPERATIONS.iter().any(|name| *name == word))
+/// Returns every operation.
+pub fn operations() -> Vec<Operation> {
+    Document::of_this_program().operations()
 }
 
-/// Adds the commands that call a server, with or without every operation.
-pub fn extend(command: Command, with_operations: bool) -> Command {
-    let operations = with_operations.then(|| Document::of_this_program().operations());
+/// Returns the operations that must be known to understand this command line: none, those that it names, or all. Building
+/// the commands of all takes as long as most commands run.
+pub fn needed_operations(words: &[OsString]) -> Vec<Operation> {
+    let has = |name: &str| words.iter().skip(1).any(|word| name == word);
+    let [api, ref others @ ..] = NEEDS_OPERATIONS;
+    let has_others = others.iter().any(|name| has(name));
+    if !has(api) && !has_others {
+        return Vec::new();
+    }
+    let all = operations();
+    let names_some = !has_others && all.iter().any(|operation| has(&operation.id));
+    all.into_iter().filter(|operation| !names_some || has(&operation.id)).collect()
+}
+
+/// Adds the commands that call a server. `operations` are those that `orgkeys api` has.
+pub fn extend(command: Command, operations: &[Operation]) -> Command {
     let command = command
-        .subcommand(api::command(&operations.unwrap_or_default()))
+        .subcommand(api::command(operations))
         .subcommands(NOUNS.iter().map(verb::noun))
         .subcommands(account::commands())
         .subcommand(profile::command())
