@@ -143,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_no_backup() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let [made, linked] = [1, 2].map(|millis| folder.path().join(name(Time::from_millis(millis))));
+        fs::write(&made, "x").expect("written");
+        std::os::unix::fs::symlink(&made, &linked).expect("linked");
+        assert_eq!(list(folder.path()).expect("listed"), [DatedFile { at: Time::from_millis(1), path: made }]);
+    }
+
+    #[test]
     fn a_backup_leaves_twice_the_reserve_free_on_the_disk_of_the_database() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (dir, database) = (folder.path().join("backups"), folder.path().join("orgkeys.db"));

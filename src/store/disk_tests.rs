@@ -127,6 +127,18 @@ fn the_reserve_occupies_disk_is_used_by_revocations_and_refilled() {
 }
 
 #[test]
+fn a_full_file_has_room_again_when_deletions_have_freed_pages() {
+    let subject = Subject::new();
+    subject.store.write(|tx| tx.execute("CREATE TABLE much (bytes BLOB)", [])).wait().expect("created");
+    subject.store.write(|tx| tx.execute("INSERT INTO much VALUES (zeroblob(262144))", [])).wait().expect("written");
+    subject.leave_room_for(0);
+    assert!(matches!(subject.store.write(|tx| add_large(tx, 1)).wait(), Err(StoreError::Full)));
+    subject.store.write_reserved(|tx| tx.execute("DELETE FROM much", [])).wait().expect("there is a reserve");
+    subject.store.write(|tx| add_large(tx, 2)).wait().expect("there is room again");
+    assert_eq!(subject.orgs(), [id(2)].into());
+}
+
+#[test]
 fn a_sparse_reserve_file_is_filled_again() {
     let subject = Subject::new();
     let database = subject.store.path().to_owned();

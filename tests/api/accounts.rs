@@ -100,6 +100,8 @@ async fn an_invitation_works_once_within_72_hours_and_all_bad_tokens_look_alike(
     server.call_as(&owner, Method::DELETE, &format!("/organization/users/{deleted}"), None).await;
     server.call_as(&owner, Method::POST, &format!("/organization/users/{deleted}/activate"), None).await;
     server.pass(72 * HOUR - 1);
+    let ended = take(&server, &token_of_deleted, PASSWORD).await;
+    assert_eq!(ended.refusal(), (400, "INVALID_TOKEN".to_owned()), "the deletion ended it");
     let weak = take(&server, &second, "password1234").await;
     assert_eq!(weak.refusal(), (400, "INVALID_FIELD".to_owned()), "the invitation stays valid");
     let taken = take(&server, &second, PASSWORD).await;

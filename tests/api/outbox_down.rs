@@ -223,6 +223,27 @@ async fn deliveries_that_fail_together_are_reported_once() {
     assert_eq!(hook.deliveries(&server, &owner, "?state=failed").await["total"], 20);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_event_is_reported_even_if_a_report_is_lost_with_it() {
+    let server = Server::start().await;
+    let (owner, first) = owner_and_hook(&server).await;
+    let second = Hook::make(&server, &owner, &json!({ "url": "https://second.example" })).await;
+    change(&server, "DELETE FROM delivery").await;
+    let lose = async |hook: &Hook| {
+        change(&server, "UPDATE delivery SET attempts = 9").await;
+        let (tries, _) = due(&server, &[], 32).await;
+        let own = tries.iter().filter(|attempt| attempt.webhook.to_string() == hook.id);
+        tell(&server, own.map(|attempt| attempt.ended(REFUSED)).collect()).await;
+    };
+    second.tested(&server, &owner).await;
+    lose(&second).await;
+    assert_eq!(pending(&server, &owner, &first).await.len(), 1, "the report");
+    server.project(&owner, "a").await;
+    lose(&first).await;
+    assert_eq!(pending(&server, &owner, &first).await.len(), 0);
+    assert_eq!(pending(&server, &owner, &second).await.len(), 2, "the project, and that another webhook lost it");
+}
+
 /// Fails every attempt until nothing is pending.
 async fn fail_all(server: &Server) {
     for _ in 0..5_000 {

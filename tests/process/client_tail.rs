@@ -84,6 +84,11 @@ fn a_tail_begins_where_it_is_told() {
     let ids: Vec<&str> = past.lines().map(|line| line.split('\t').next().expect("an id")).collect();
     assert_eq!(ids.len(), 2, "{past}");
     assert_eq!(shown(&["--after", ids[0]], 1), made[2..]);
+    let tail = Tail::start(&home, &server, &owner, &["-n", "2"]);
+    assert_eq!([tail.next(), tail.next()], made[1..]);
+    let new = project(&home, &server, &owner);
+    assert_eq!(tail.next(), new, "nothing is shown twice");
+    drop(tail);
     let nothing = run(&mut client(&home, &server, &owner.token, &["audit", "tail", "-f", "--after", "999999"]));
     assert_eq!(nothing.code, Some(1), "an event that does not exist: {nothing:?}");
     for words in [

@@ -204,6 +204,9 @@ mod tests {
         }
         let target = Target::parse("https://both.example/").expect("a target");
         assert_eq!(connector(&[OWN, OTHER], &[]).addresses(&target, end).await, Ok(vec![OTHER]));
+        let last = connector(&[OWN, OWN, OWN, OTHER], &[]).addresses(&target, end).await;
+        assert_eq!(last, Ok(vec![OTHER]), "addresses that are not permitted take no place");
+        assert_eq!(connector(&[OTHER; 4], &[]).addresses(&target, end).await, Ok(vec![OTHER; ADDRESSES]));
     }
 
     /// The addresses of a name whose first one does not answer.

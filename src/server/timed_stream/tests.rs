@@ -83,6 +83,27 @@ async fn a_client_that_reads_slowly_but_steadily_is_not_idle() {
     serving.await.expect("it runs").expect("in order");
 }
 
+#[tokio::test]
+async fn a_client_that_reads_slowly_but_steadily_gets_all_of_a_long_response() {
+    // Less than the whole response takes. The machine may be too busy for one step of it, but not over and over.
+    let deadlines = Timeouts { head: NEVER, request: Duration::from_millis(200), idle: NEVER };
+    for _ in 0..20 {
+        let (mut client, server) = duplex(64);
+        let serving = tokio::spawn(serve(server, deadlines, true));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+        let (mut answer, mut piece) = (Vec::new(), [0; 64]);
+        while let Ok(length @ 1..) = timeout(NEVER, client.read(&mut piece)).await.expect("it ends") {
+            answer.extend_from_slice(&piece[..length]);
+            tokio::time::sleep(deadlines.request / 20).await;
+        }
+        let _ = serving.await.expect("it runs");
+        if answer.ends_with(b"done") {
+            return;
+        }
+    }
+    panic!("the response is cut off");
+}
+
 /// Serves a body that pauses for `pause` before each of its `pieces` pieces.
 async fn serve_in_pieces(stream: DuplexStream, deadlines: Timeouts, pieces: usize, pause: Duration, size: usize) {
     let deadlines = ConnectionDeadlines::new(deadlines);
