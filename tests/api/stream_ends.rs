@@ -227,11 +227,11 @@ async fn much(request_timeout: &str) -> (Server, Identity) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_client_is_disconnected_with_a_reason_and_resumes_without_a_gap() {
-    let (server, owner) = much("20s").await;
+    let (server, owner) = much("10s").await;
     let mut reader = Reader::of(&server, &owner, "?after=0&context=4&event=1").await;
     let (mut last, ..) = reader.event().await;
-    // Longer than a client may stop reading, which is half of that time, and shorter than until it is disconnected.
-    sleep(Duration::from_secs(13)).await;
+    // Longer than a client may stop reading, shorter than until it is disconnected.
+    sleep(Duration::from_secs(7)).await;
     let (mut ids, mut ends) = (vec![last], 0);
     while ids.len() < 400 {
         let (id, name, data) = reader.event().await;
