@@ -6,6 +6,8 @@ pub mod backup;
 pub mod backup_dir;
 #[cfg(test)]
 mod backwards_tests;
+#[cfg(test)]
+mod checkpoint_tests;
 pub mod clock;
 mod columns;
 mod commit_notifier;
@@ -67,8 +69,6 @@ pub mod used_signature;
 pub mod user;
 mod view;
 mod wal;
-#[cfg(test)]
-mod wal_tests;
 pub mod web_session;
 pub mod webhook;
 pub mod whole;

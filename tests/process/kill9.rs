@@ -163,7 +163,7 @@ fn acknowledged_changes_survive_25_kills_under_8_writing_clients() {
         starts.push(started.elapsed());
         check(&home, &server, &site, &mut clients, &format!("seed {seed}, cycle {cycle}"));
         delete_keys(&server, &site, &mut clients[0]);
-        let moment = Duration::from_micros(rng.random_range(0..200_000));
+        let moment = Duration::from_micros(rng.random_range(0..120_000));
         clients = load(&site, server, clients, moment, &mut rng);
     }
     starts.sort();
