@@ -1,6 +1,7 @@
 //! The server on this machine: its settings, which say where its database and its socket are.
 
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use tracing::Level;
@@ -28,6 +29,16 @@ pub fn socket(context: &CommandContext) -> Outcome<PathBuf> {
         return none(&format!("no server runs on this machine with the socket {}", socket.display()));
     }
     Ok(socket)
+}
+
+/// Returns the address at which this machine reaches a server that listens on `listen`.
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 /// Resolves the settings. If nothing names a database and there is none here, they are those of the systemd unit, so
@@ -68,5 +79,18 @@ mod tests {
         assert_eq!(elsewhere(true, &here, &unit), None, "a database or a file is named");
         fs::write(&here, "").expect("written");
         assert_eq!(elsewhere(false, &here, &unit), None, "there is a database here");
+    }
+
+    #[test]
+    fn a_server_on_every_address_is_reached_on_this_machine() {
+        for (listens, used) in [
+            ("0.0.0.0:3000", "127.0.0.1:3000"),
+            ("[::]:3000", "[::1]:3000"),
+            ("192.0.2.7:80", "192.0.2.7:80"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+        ] {
+            assert_eq!(reachable(listens.parse().expect("an address")).to_string(), used, "{listens}");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! `orgkeys serve`: starts the server, prints the first token once, the link that sets it up and the address, and stops on SIGTERM or SIGINT.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lifecycle::{self, StopSignal};
 use super::output::say;
-use super::{CommandError, log};
+use super::{CommandError, local, log};
 use crate::actions::bootstrap::{Start, TOKEN_TTL};
 use crate::config::Resolved;
 use crate::domain::session::SETUP_TTL;
@@ -64,7 +63,7 @@ async fn reload(mut hangup: Signal, tls: Option<Tls>) {
 
 /// Prints what the first start created, and the link that sets up the server, to standard output and never to the log.
 fn show(server: &Server, scheme: &str) -> Result<(), CommandError> {
-    let url = format!("{scheme}://{}", reachable(server.address()));
+    let url = format!("{scheme}://{}", local::reachable(server.address()));
     let link = server.setup_link().map(|token| setup_link(&url, token)).unwrap_or_default();
     match server.first_start() {
         Start::Existing if link.is_empty() => Ok(()),
@@ -104,33 +103,4 @@ fn setup_link(url: &str, token: &SecretString) -> String {
          next start prints another:\n\
          \nOpen {url}/console/#setup={token}\n"
     )
-}
-
-/// Returns an address that a client on this machine can use.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_names_an_address_that_can_be_opened() {
-        for (listens, used) in [
-            ("0.0.0.0:3000", "127.0.0.1:3000"),
-            ("[::]:3000", "[::1]:3000"),
-            ("192.0.2.7:80", "192.0.2.7:80"),
-            ("127.0.0.1:80", "127.0.0.1:80"),
-            ("[2001:db8::1]:80", "[2001:db8::1]:80"),
-        ] {
-            let used_for = reachable(listens.parse().expect("an address"));
-            assert_eq!(used_for.to_string(), used, "{listens}");
-        }
-    }
 }

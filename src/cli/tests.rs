@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use clap::error::ErrorKind;
 use clap::{Command, FromArgMatches};
 
-use super::{Cli, CommandContext, SharedFlags, command, shared_flags};
+use super::{Cli, CommandContext, SharedFlags, client, command, shared_flags};
 use crate::config::{FIELDS, Flags, Texts};
 
 /// Every command that has none below it, with its path of names.
@@ -66,6 +66,26 @@ fn database_and_config_stand_before_or_after_the_command() {
     let shared = parse(&["--database", "a.db", "config"]).expect("parsed");
     let resolved = CommandContext::new(shared, Texts::new()).resolve(&Flags::default());
     assert_eq!(resolved.expect("settings").settings.database.display().to_string(), "a.db");
+}
+
+#[test]
+fn only_the_operations_that_a_command_line_may_show_are_built() {
+    let built = |words: &[&str]| {
+        let words: Vec<_> = [&["orgkeys"], words].concat().into_iter().map(std::ffi::OsString::from).collect();
+        client::needed_operations(&words).len()
+    };
+    let all = client::operations().len();
+    for (words, expected) in [
+        (&["key", "list"][..], 0),
+        (&["api", "getHealth"], 1),
+        (&["api", "getHealth", "getHealth", "--help"], 1),
+        (&["api"], all),
+        (&["api", "getHealh"], all),
+        (&["api", "help", "getHealth"], all),
+        (&["completions", "bash"], all),
+    ] {
+        assert_eq!(built(words), expected, "{words:?}");
+    }
 }
 
 #[test]

@@ -32,8 +32,8 @@ use crate::config::Texts;
 
 use self::flags::{CallFlags, chosen};
 
-/// Words on a command line for which operations must be known. For all others the document is not read.
-const NEEDS_OPERATIONS: [&str; 4] = ["api", "help", "completions", "man"];
+/// Words on a command line that may show every operation.
+const SHOW_ALL: [&str; 3] = ["help", "completions", "man"];
 
 /// Returns every operation.
 pub fn operations() -> Vec<Operation> {
@@ -44,14 +44,15 @@ pub fn operations() -> Vec<Operation> {
 /// the commands of all takes as long as most commands run.
 pub fn needed_operations(words: &[OsString]) -> Vec<Operation> {
     let has = |name: &str| words.iter().skip(1).any(|word| name == word);
-    let [api, ref others @ ..] = NEEDS_OPERATIONS;
-    let has_others = others.iter().any(|name| has(name));
-    if !has(api) && !has_others {
+    let shows_all = SHOW_ALL.iter().any(|name| has(name));
+    if !shows_all && !has("api") {
         return Vec::new();
     }
     let all = operations();
-    let names_some = !has_others && all.iter().any(|operation| has(&operation.id));
-    all.into_iter().filter(|operation| !names_some || has(&operation.id)).collect()
+    if shows_all || !all.iter().any(|operation| has(&operation.id)) {
+        return all;
+    }
+    all.into_iter().filter(|operation| has(&operation.id)).collect()
 }
 
 /// Adds the commands that call a server. `operations` are those that `orgkeys api` has.

@@ -12,13 +12,19 @@ const PROFILES: &str = "current = \"work\"\n\
 /// The server, the profile, the secret or command, and the organization.
 type Shown = (String, Option<String>, String, Option<String>);
 
-fn resolved(flags: [Option<&str>; 2], variables: &[(&str, &str)]) -> Result<Shown, String> {
+/// The profiles in a folder of their own.
+fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::TempDir::new().expect("a folder");
     fs::create_dir(folder.path().join("orgkeys")).expect("a folder");
     let path = folder.path().join("orgkeys/profiles.toml");
     fs::write(&path, PROFILES).expect("written");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
     let store = Store::new(|_| Some(folder.path().display().to_string()));
+    (folder, store)
+}
+
+fn resolved(flags: [Option<&str>; 2], variables: &[(&str, &str)]) -> Result<Shown, String> {
+    let (_folder, store) = store();
     let [url, profile] = flags.map(|flag| flag.map(str::to_owned));
     let variable =
         |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
@@ -112,12 +118,7 @@ fn a_token_is_taken_from_a_variable_or_a_file_but_not_from_both() {
 
 #[test]
 fn the_certificates_of_the_command_line_come_before_those_of_the_profile() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    fs::create_dir(folder.path().join("orgkeys")).expect("a folder");
-    let path = folder.path().join("orgkeys/profiles.toml");
-    fs::write(&path, PROFILES).expect("written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
-    let store = Store::new(|_| Some(folder.path().display().to_string()));
+    let (_folder, store) = store();
     let socket = || Ok(PathBuf::from("/a.sock"));
     for (profile, ca, trusted) in [
         ("home", None, Some("/ca.pem")),
