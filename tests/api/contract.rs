@@ -4,9 +4,9 @@ mod coverage;
 mod schema;
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::str;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use hyper::header::HeaderName;
 use hyper::{Method, StatusCode};
@@ -97,8 +97,13 @@ fn bad_advice(path: &str, answer: &Answer) -> Option<&'static str> {
     (!advice).then_some("an error of a signed call has no errorMessage")
 }
 
-/// Like [`checked`], for a message on a stream, whose data is an event unless it is the last message.
+/// Like [`checked`], for a message on a stream, whose data is an event unless it is the last message. A message that many
+/// receive is checked once.
 pub fn check_message(id: &str, event: &str, data: &str) {
+    static CHECKED: LazyLock<Mutex<HashSet<[String; 3]>>> = LazyLock::new(Mutex::default);
+    if !CHECKED.lock().expect("the messages").insert([id, event, data].map(str::to_owned)) {
+        return;
+    }
     let stream = "/paths/~1organization~1{orgId}~1events~1stream/get/responses/200/content/text~1event-stream/schema";
     fits(&json!({ "id": id, "event": event, "data": data }), DOCUMENT.pointer(stream).expect("the stream's schema"))
         .expect("a message");
