@@ -231,7 +231,7 @@ async fn a_slow_client_is_disconnected_with_a_reason_and_resumes_without_a_gap()
     let mut reader = Reader::of(&server, &owner, "?after=0&context=4&event=1").await;
     let (mut last, ..) = reader.event().await;
     // Longer than a client may stop reading, shorter than until it is disconnected.
-    sleep(Duration::from_secs(7)).await;
+    sleep(Duration::from_secs(6)).await;
     let (mut ids, mut ends) = (vec![last], 0);
     while ids.len() < 400 {
         let (id, name, data) = reader.event().await;
