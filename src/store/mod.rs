@@ -54,6 +54,8 @@ pub mod restore;
 mod schema;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod scope_tests;
 pub mod secret;
 pub mod server;
 pub mod session;

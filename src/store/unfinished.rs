@@ -161,7 +161,8 @@ mod tests {
                 fs::write(left, "x").expect("written");
             }
             fs::write(beside(&database, ".backup.lock"), left.as_os_str().as_bytes()).expect("written");
-            backup::make(&database, &folder.path().join("copy.db"), Time::from_millis(0)).expect("made");
+            let made = backup::make(&database, &folder.path().join("copy.db"), Time::from_millis(0)).expect("made");
+            made.1.expect("noted");
             assert_eq!(fs::symlink_metadata(left).is_err(), is_removed, "{}", left.display());
         }
         assert_eq!(fs::read(&mine).expect("a file"), b"x");
