@@ -114,3 +114,19 @@ fn text(value: Option<&str>) -> Column<'_> {
 fn integer(value: Option<i64>) -> Column<'static> {
     value.map_or(Column::Null, Column::Integer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_read_only_as_it_is_printed() {
+        let hash = [0xab; 32];
+        let text = hex(&hash);
+        assert_eq!(unhex(&text), Some(hash));
+        let (short, long) = (&text[..62], format!("{text}ab"));
+        for other in ["", short, &text[..63], &long, &text.to_uppercase(), &text.replacen("ab", "+b", 1)] {
+            assert_eq!(unhex(other), None, "{other}");
+        }
+    }
+}

@@ -211,6 +211,15 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_with_a_shorter_salt_or_a_shorter_result_is_weak() {
+        for (salt, hash, expected) in [(SALT, HASH, false), (SALT - 1, HASH, true), (SALT, HASH - 1, true)] {
+            let base64 = |bytes: usize| BASE64_STANDARD_NO_PAD.encode(vec![7; bytes]);
+            let stored = read(&phc(base64(salt), base64(hash))).expect("a hash");
+            assert_eq!(is_weak(&stored), expected, "{salt} and {hash} bytes");
+        }
+    }
+
+    #[test]
     fn a_hash_with_excessive_cost_is_never_computed() {
         assert!(read(&asking_for(MOST_MEMORY, MOST_PASSES, MOST_LANES)).is_some());
         let four_gib = 4 * 1_024 * 1_024 - 1;

@@ -242,3 +242,31 @@ pub fn parse_overlap(seconds: i64) -> Result<Duration, InvalidField> {
     let problem = format!("must be 0 to {} seconds", LONGEST_OVERLAP.as_secs());
     overlap.ok_or_else(|| InvalidField::new("overlapSeconds", problem))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_refused_for_its_time_before_it_is_refused_because_it_is_disabled() {
+        let status = |start, expire: Option<i64>, disabled| ApiKeyStatus {
+            id: ApiKeyId::from_number(1).expect("an id"),
+            org: OrgId::from_bytes([1; 16]),
+            role: Role::User,
+            start: Time::from_millis(start),
+            expire: expire.map(Time::from_millis),
+            disabled,
+            projects: Box::default(),
+        };
+        for (start, expire, verdict) in [
+            (100, None, Verdict::Valid),
+            (100, Some(101), Verdict::Valid),
+            (101, Some(102), Verdict::NotYetValid),
+            (99, Some(100), Verdict::Expired),
+        ] {
+            assert_eq!(status(start, expire, false).at(Time::from_millis(100)), verdict);
+            let disabled = if verdict == Verdict::Valid { Verdict::Disabled } else { verdict };
+            assert_eq!(status(start, expire, true).at(Time::from_millis(100)), disabled);
+        }
+    }
+}

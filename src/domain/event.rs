@@ -294,3 +294,19 @@ pub fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_from_a_line_of_three_words_or_an_object() {
+        let head = Head { org: "server".to_owned(), seq: 7, hash: "ab".to_owned() };
+        for line in ["server 7 ab", "  server\t7  ab ", r#"{"org":"server","seq":7,"hash":"ab"}"#] {
+            assert_eq!(Head::parse(line).as_ref(), Some(&head), "{line}");
+        }
+        for line in ["", "server 7", "server 7 ab more", "server x ab", r#"{"org":"server","seq":7}"#] {
+            assert_eq!(Head::parse(line), None, "{line}");
+        }
+    }
+}

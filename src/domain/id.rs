@@ -154,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn ids_after_a_time_are_greater_than_all_that_were_issued_at_it() {
+        let last = Time::from_millis(1_700_000_000_000);
+        for now in [0, last.millis()] {
+            let id: OrgId = Ids::after(last).next(Time::from_millis(now), &mut StdRng::seed_from_u64(3));
+            assert_eq!(id.as_bytes()[..6], (last.millis() + 1).to_be_bytes()[2..], "{now}");
+        }
+    }
+
+    #[test]
     fn an_id_is_parsed_only_in_its_printed_form() {
         let id: NodeId = Ids::default().next(Time::from_millis(1), &mut StdRng::seed_from_u64(2));
         let text = id.to_string();

@@ -219,6 +219,11 @@ mod tests {
         }
         assert_eq!(SignedAt::parse("99999999999").expect("seconds").time.millis(), 99_999_999_999_000);
         assert_eq!(SignedAt::parse("100000000000").expect("milliseconds").time.millis(), 100_000_000_000);
+        let last = SignedAt::parse("000253402300799999").expect("18 digits, and the last moment");
+        assert_eq!(last.time.millis(), LAST_MILLISECOND);
+        for text in ["253402300800000", "0000000001705314600", "9999-12-31T23:59:59-00:01"] {
+            assert!(SignedAt::parse(text).is_err(), "{text}");
+        }
         for text in ["", "-1", "1705314600.5", "1.7e9", "2024-01-15T10:30:00", "9999999999999999999"] {
             assert!(SignedAt::parse(text).is_err(), "{text}");
         }

@@ -48,3 +48,28 @@ pub fn parse_domain(value: &str) -> Result<String, InvalidField> {
 pub fn parse_about(field: &'static str, value: &str) -> Result<String, InvalidField> {
     text::parse(field, value, 0..=200)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_of_a_profile_are_limited_in_characters() {
+        let fits = |length: usize| {
+            let text = "\u{e9}".repeat(length);
+            [parse_name(&text), parse_domain(&text), parse_about("city", &text)].map(|parsed| parsed.is_ok())
+        };
+        for (length, expected) in [
+            (0, [false, true, true]),
+            (1, [true; 3]),
+            (100, [true; 3]),
+            (101, [false, true, true]),
+            (200, [false, true, true]),
+            (201, [false, true, false]),
+            (253, [false, true, false]),
+            (254, [false; 3]),
+        ] {
+            assert_eq!(fits(length), expected, "{length}");
+        }
+    }
+}

@@ -97,3 +97,30 @@ pub fn parse_device(value: &str) -> Option<String> {
     let device: String = value.chars().filter(shown).take(200).collect();
     Some(device).filter(|device| device.chars().any(text::is_visible))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_name_is_cut_to_what_can_be_shown() {
+        for (value, expected) in [
+            ("My phone", Some("My phone")),
+            ("a\nb\u{202e}c\u{2067}", Some("abc")),
+            ("", None),
+            (" \u{200b}", None),
+            ("\u{7}", None),
+        ] {
+            assert_eq!(parse_device(value).as_deref(), expected, "{value:?}");
+        }
+        assert_eq!(parse_device(&"\u{e9}".repeat(201)), Some("\u{e9}".repeat(200)));
+    }
+
+    #[test]
+    fn a_web_session_lasts_while_it_is_used_and_at_most_30_days() {
+        let (began, hour) = (Time::from_millis(0), |hours: i64| Time::from_millis(hours * 3_600_000));
+        for (used, end) in [(0, 12), (708, 720), (709, 720), (719, 720)] {
+            assert_eq!(web_end(began, hour(used)), hour(end), "{used}");
+        }
+    }
+}

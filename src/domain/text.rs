@@ -151,6 +151,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_behind_the_last_line_counts_to_it() {
+        for (text, at, line) in [("", 0, 1), ("a\nb", 0, 1), ("a\nb", 2, 2), ("a\nb\n", 4, 2), ("a\n", 9, 1)] {
+            assert_eq!(line_at(text, at), line, "{at} of {text:?}");
+        }
+    }
+
+    #[test]
     fn a_key_has_no_invisible_character() {
         assert!(parse_key("email", "ada@example.org", 3..=254).is_ok());
         for c in ['\u{200b}', '\u{ad}', '\u{200d}', '\u{feff}', '\u{fe0f}', '\u{e0020}'] {

@@ -98,3 +98,34 @@ pub fn parse_name(field: &'static str, value: &str) -> Result<String, InvalidFie
 pub fn parse_last_name(value: &str) -> Result<String, InvalidField> {
     text::parse("lastName", value, 0..=100)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_two_parts_and_a_full_name_no_space_at_its_ends() {
+        for good in ["a@b", "\u{fc}ser+tag@example.org"] {
+            assert_eq!(parse_email(good).as_deref(), Ok(good));
+        }
+        for bad in
+            ["", "ab", "@b", "@example.org", "ada@", "a@b@c", "a b@c", "a@b ", " a@b", "a@b\u{a0}c", "a\u{200b}@b"]
+        {
+            assert!(parse_email(bad).is_err(), "{bad:?}");
+        }
+        assert!(parse_email(&format!("a@{}", "b".repeat(252))).is_ok());
+        assert!(parse_email(&format!("a@{}", "b".repeat(253))).is_err());
+        let user = |name: &str, last_name: &str| User {
+            id: UserId::from_bytes([1; 16]),
+            org: OrgId::from_bytes([2; 16]),
+            email: "a@b".to_owned(),
+            name: name.to_owned(),
+            last_name: last_name.to_owned(),
+            role: Role::User,
+            validated: true,
+            deleted_at: None,
+        };
+        let names = [("Ada", "Lovelace"), ("Ada", ""), ("", "")].map(|(name, last)| user(name, last).full_name());
+        assert_eq!(names, ["Ada Lovelace", "Ada", ""]);
+    }
+}

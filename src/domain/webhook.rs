@@ -214,6 +214,8 @@ mod tests {
             parse_contexts(&[0, wrong]).expect_err("unknown");
         }
         parse_changes(&[3]).expect_err("unknown");
+        parse_changes(&[0; 100]).expect("as many as are accepted");
+        parse_changes(&[0; 101]).expect_err("too many");
     }
 
     #[test]

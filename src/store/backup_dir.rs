@@ -152,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn a_database_without_entries_and_a_link_are_no_earlier_states() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let [newer, empty, same, linked] = ["newer", "empty", "same", "linked"].map(|name| folder.path().join(name));
+        for path in [&newer, &empty] {
+            crate::store::open::prepare(path).expect("made");
+        }
+        let entry =
+            "INSERT INTO audit VALUES (1, NULL, 1, 0, 'system', 's', NULL, 'a', NULL, NULL, NULL, NULL, 'done', NULL,
+            NULL, NULL, zeroblob(32), zeroblob(32))";
+        let conn = connection::writing(&newer).expect("a connection");
+        conn.execute(entry, []).expect("written");
+        conn.close().expect("closed");
+        fs::copy(&newer, &same).expect("copied");
+        std::os::unix::fs::symlink(&same, &linked).expect("linked");
+        let newer = Snapshot::open(&newer).expect("opened");
+        let found = [&same, &empty, &linked].map(|older| is_earlier_state(older, &newer));
+        assert_eq!(found, [true, false, false]);
+    }
+
+    #[test]
     fn a_backup_leaves_twice_the_reserve_free_on_the_disk_of_the_database() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (dir, database) = (folder.path().join("backups"), folder.path().join("orgkeys.db"));

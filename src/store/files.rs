@@ -53,12 +53,11 @@ pub fn refuse_reserved(given: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether this is the name of a database that a restore or an upgrade kept.
+/// Whether this is the name of a database that a restore or an upgrade kept. That of its log has a reserved ending.
 fn is_kept_copy(path: &Path) -> bool {
     let numbered = |marker: &str| {
         let (base, number) = path.to_str()?.rsplit_once(marker)?;
-        let digits = number.strip_suffix("-wal").unwrap_or(number);
-        (!digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| PathBuf::from(base))
+        (!number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())).then(|| PathBuf::from(base))
     };
     numbered(".before-").is_some() || numbered(".v").is_some_and(|base| base.exists())
 }

@@ -9,6 +9,8 @@ mod backwards_tests;
 #[cfg(test)]
 mod checkpoint_tests;
 pub mod clock;
+#[cfg(test)]
+mod clock_tests;
 mod columns;
 mod commit_notifier;
 mod connection;
@@ -44,12 +46,16 @@ mod parameters;
 mod plan_tests;
 pub mod progress;
 pub mod project;
+#[cfg(test)]
+mod query_tests;
 mod reply;
 mod reserve;
 pub mod restore;
 mod schema;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod scope_tests;
 pub mod secret;
 pub mod server;
 pub mod session;

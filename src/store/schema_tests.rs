@@ -48,6 +48,20 @@ const NEVER: [(&str, &str); 9] = [
     ("DELETE FROM org", "FOREIGN KEY"),
 ];
 
+/// The columns that may be null, by table: everything else is always known.
+const NULLABLE: [(&str, &str); 10] = [
+    ("api_key", "expire_at rotated_at last_used last_address announced created_by"),
+    ("audit", "org actor_name context context_id project change address request_id detail"),
+    ("delivery", "last_status last_why ended_at"),
+    ("node", "key deleted_at silent_at"),
+    ("org_key", "retire_at successor announced deleted_at"),
+    ("person", "deleted_at password deleted_by"),
+    ("refresh_token", "used_at"),
+    ("server", "unannounced_token"),
+    ("token", "expires_at revoked_at last_used refresh_until device name announced"),
+    ("webhook", "disabled previous_secret previous_until last_at last_status last_why last_failed"),
+];
+
 pub fn database() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::TempDir::new().expect("a folder");
     let path = folder.path().join("orgkeys.db");
@@ -93,6 +107,40 @@ fn deleting_a_key_clears_it_from_its_nodes() {
     conn.execute("DELETE FROM org_key", []).expect("deleted");
     let key: Option<Vec<u8>> = conn.query_row("SELECT key FROM node", [], |row| row.get(0)).expect("the node");
     assert_eq!(key, None);
+}
+
+#[test]
+fn what_belongs_to_a_deleted_row_goes_with_it() {
+    let (_folder, conn) = database();
+    conn.execute_batch(
+        "INSERT INTO refresh_token VALUES (zeroblob(32), zeroblob(16), 5); INSERT INTO web_session VALUES (zeroblob(16), 0);
+         INSERT INTO project_member VALUES (zeroblob(16), zeroblob(16), 'OWNER');
+         INSERT INTO api_key_project VALUES (1, zeroblob(16));
+         INSERT INTO org_key (id, org, public_key, created_at, retire_at, successor)
+             VALUES (x'01020304050607080910111213141516', zeroblob(16), zeroblob(300), 0, 1, zeroblob(16))",
+    )
+    .expect("rows");
+    for (deleted, left) in [
+        ("token", "SELECT (SELECT count(*) FROM refresh_token) + (SELECT count(*) FROM web_session)"),
+        ("api_key", "SELECT count(*) FROM api_key_project"),
+        ("project", "SELECT count(*) FROM project_member"),
+        ("org_key", "SELECT count(successor) FROM org_key"),
+    ] {
+        conn.execute(&format!("DELETE FROM {deleted} WHERE id IN (zeroblob(16), 1)"), []).expect(deleted);
+        let left: i64 = conn.query_row(left, [], |row| row.get(0)).expect("a number");
+        assert_eq!(left, 0, "{deleted}");
+    }
+}
+
+#[test]
+fn only_what_may_be_unknown_is_nullable() {
+    let (_folder, conn) = database();
+    let sql = "SELECT t.name, group_concat(c.name, ' ' ORDER BY c.cid) FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND c.\"notnull\" = 0 AND c.pk = 0 GROUP BY t.name";
+    let mut statement = conn.prepare(sql).expect("a statement");
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    let found: Vec<(String, String)> = found.map(|row| row.expect("text")).collect();
+    assert_eq!(found, NULLABLE.map(|(table, columns)| (table.to_owned(), columns.to_owned())));
 }
 
 /// The limit on nodes is checked with every new node, so nodes must not be counted each time.

@@ -153,3 +153,32 @@ fn standing(row: &Row<'_>) -> rusqlite::Result<TokenStatus> {
         password_at: row.get::<_, Option<i64>>(11)?.map(Time::from_millis),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::writer_tests::subject::Subject;
+
+    #[test]
+    fn a_token_is_revoked_once_and_keeps_the_time_of_that() {
+        let subject = Subject::new();
+        let done = subject.store.write(|tx| {
+            tx.conn.execute_batch(
+                "INSERT INTO org (id, name, created_at) VALUES (zeroblob(16), 'acme', 0);
+                 INSERT INTO person VALUES (zeroblob(16), zeroblob(16), 'a@b', 'a@b', '', '', 0, 1, 0, NULL, NULL, NULL)",
+            )?;
+            let (at, id, user) = (Time::from_millis, |number| TokenId::from_bytes([number; 16]), UserId::from_bytes([0; 16]));
+            for number in 1..=3 {
+                let (created_at, expires_at, revoked_at, last_used) = (at(0), None, None, None);
+                let token = Token { id: id(number), user, name: None, created_at, expires_at, revoked_at, last_used };
+                insert(tx, &token, &[number; 32])?;
+            }
+            let one = [revoke(tx, id(1), at(5))?, revoke(tx, id(1), at(6))?, revoke(tx, id(9), at(6))?];
+            let all = [revoke_of(tx, user, at(7))?, revoke_of(tx, user, at(8))?, revoke_all(tx, at(9))?];
+            let times: Vec<_> = list(tx, Some(user), 10)?.into_iter().map(|token| token.revoked_at).collect();
+            Ok::<_, StoreError>((one, all, times))
+        });
+        let times = [7, 7, 5].map(|millis| Some(Time::from_millis(millis)));
+        assert_eq!(done.wait().expect("written"), ([true, false, false], [2, 0, 0], times.to_vec()));
+    }
+}

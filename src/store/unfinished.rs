@@ -119,3 +119,52 @@ fn remove_empty(path: &Path) {
 fn files() -> MutexGuard<'static, Files> {
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+    use crate::domain::time::Time;
+    use crate::store::backup;
+
+    #[test]
+    fn an_unfinished_file_goes_with_what_is_beside_it_and_an_expected_log_only_if_it_is_empty() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("draft");
+        let draft = Unfinished::begin(path.clone()).expect("begun");
+        for suffix in ["", "-wal", "-shm", "-journal", ".lock", ".other"] {
+            fs::write(beside(&path, suffix), "x").expect("written");
+        }
+        drop(draft);
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("one").path()).collect();
+        assert_eq!(left, [beside(&path, ".other")]);
+        for (content, stays) in [("", false), ("x", true)] {
+            let log = folder.path().join("log");
+            fs::write(&log, content).expect("written");
+            drop(EmptyLog::expect(log.clone()));
+            assert_eq!(log.exists(), stays, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_draft_is_removed_by_its_name_in_the_file_of_the_lock() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let [database, draft, mine, linked] =
+            ["orgkeys.db", "a.orgkeys-draft", "mine.txt", "b.orgkeys-draft"].map(|name| folder.path().join(name));
+        crate::store::open::prepare(&database).expect("made");
+        std::os::unix::fs::symlink(&mine, &linked).expect("linked");
+        for (left, is_removed) in [(&draft, true), (&mine, false), (&linked, false), (&database, false)] {
+            if !left.exists() {
+                fs::write(left, "x").expect("written");
+            }
+            fs::write(beside(&database, ".backup.lock"), left.as_os_str().as_bytes()).expect("written");
+            let made = backup::make(&database, &folder.path().join("copy.db"), Time::from_millis(0)).expect("made");
+            made.1.expect("noted");
+            assert_eq!(fs::symlink_metadata(left).is_err(), is_removed, "{}", left.display());
+        }
+        assert_eq!(fs::read(&mine).expect("a file"), b"x");
+    }
+}

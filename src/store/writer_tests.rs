@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rusqlite::Connection;
 
 use self::subject::{Subject, add, add_large, id, pragma};
-use super::{Rejection, Reply, StoreError, Urgency, files, writer};
+use super::{Rejection, Reply, StoreError, Urgency, audit, files, writer};
 use crate::domain::id::OrgId;
 
 #[test]
@@ -72,6 +72,20 @@ fn a_recorded_refusal_is_committed_and_a_failed_one_undone() {
     });
     assert!(matches!([recorded, undone].map(Reply::wait), [Err(StoreError::Busy), Err(StoreError::Busy)]));
     assert_eq!(subject.orgs(), [1].map(id).into());
+}
+
+#[test]
+fn ids_that_were_passed_over_are_not_issued_and_those_in_use_stay() {
+    let subject = Subject::new();
+    for (number, passed_over, last) in [(1, 0, 1), (2, 10, 11), (3, 5, 12), (4, 12, 13)] {
+        let added = subject.store.write(move |tx| {
+            audit::pass_over(tx, passed_over)?;
+            add(tx, number, None, 10)
+        });
+        added.wait().expect("written");
+        assert_eq!(subject.store.read(audit::last_id).expect("read"), last, "{passed_over}");
+    }
+    assert_eq!(subject.orgs().len(), 4);
 }
 
 #[test]

@@ -242,17 +242,20 @@ async fn a_410_disables_the_webhook_and_failed_deliveries_can_be_replayed() {
     let server = Server::start().await;
     let (owner, hook) = owner_and_hook(&server).await;
     let first = hook.tested(&server, &owner).await;
-    for _ in 0..2 {
-        hook.tested(&server, &owner).await;
-    }
-    settle(&server, vec![(first.clone(), Outcome::Gone)]).await;
+    let refused = hook.tested(&server, &owner).await;
+    hook.tested(&server, &owner).await;
+    settle(&server, vec![(refused.clone(), REFUSED), (first.clone(), Outcome::Gone)]).await;
     let shown = hook.shown(&server, &owner).await;
     assert_eq!(
         (&shown["disabled"], &shown["disabledWhy"], &shown["lastStatus"]),
         (&json!(true), &json!("gone"), &json!(410))
     );
     assert_eq!(due(&server, &[], 32).await.0.len(), 0);
-    assert_eq!(hook.deliveries(&server, &owner, "?state=failed").await["total"], 3);
+    let failed = hook.deliveries(&server, &owner, "?state=failed").await;
+    assert_eq!(failed["total"], 3);
+    let given_up = failed["data"].as_array().expect("a list").iter().find(|sent| sent["id"] == refused);
+    let why = given_up.map(|sent| (&sent["lastStatus"], &sent["lastWhy"]));
+    assert_eq!(why, Some((&Value::Null, &json!("the receiver responded 410 Gone"))), "not the 500 of the last attempt");
     let disabled = server.events(&owner).await.remove(0);
     assert_eq!(disabled["jsonData"], r#"{"failed":3,"why":"gone"}"#);
     let since = json!({ "since": "2024-01-15T10:30:00Z" });

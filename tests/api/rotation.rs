@@ -12,6 +12,7 @@ use std::sync::Arc;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::announcements::keep_house;
 use crate::harness::{Answer, BEGIN, Identity, Server, entries, registration};
 use crate::stream::Reader;
 use crate::webhooks::Hook;
@@ -237,6 +238,7 @@ async fn a_node_leaves_a_key_when_it_is_unregistered_or_deleted_too() {
         let count = ended.iter().filter(|(action, key, _)| action == "org_key.retired" && *key == old).count();
         assert_eq!(count, 1, "{way}");
     }
+    keep_house(&server).await;
     let by: Vec<_> = entries(&server.database).await;
     let by = by.iter().filter(|entry| entry.action == "org_key.retired" || entry.action == "org_key.unused");
     assert!(by.clone().count() == 4 && by.into_iter().all(|entry| entry.actor_kind == "system"));

@@ -11,6 +11,7 @@ use orgkeys::server::clock;
 use orgkeys::store::{Options, Room};
 use serde_json::json;
 
+use crate::access_tokens::created;
 use crate::harness::{Server, blocking, entries};
 use crate::sessions::{
     DAY, GRACE, PASSWORD, Session, actions, already_used, change, conn, count, log_in, ok, person, refused, revoked,
@@ -204,6 +205,8 @@ async fn beyond_1000_sessions_the_least_recently_renewed_one_is_revoked() {
     let owner = server.owner_of("acme").await;
     let ada = person(&server, &owner.org, Role::User).await;
     let (first, second) = (ada.session(&server).await, ada.session(&server).await);
+    // It is no session, and lasts longer than all of them.
+    created(&server, &ada.identity, "a script", 31_536_000).await;
     server.pass(1_000);
     let first = first.renewed(&server).await;
     // The others are copies of the first, with other ids.

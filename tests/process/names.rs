@@ -84,6 +84,9 @@ fn nothing_is_written_to_a_name_of_our_own_files() {
     );
     std::os::unix::fs::symlink(home.path("orgkeys.db.key"), home.path("link")).expect("a link");
     refused(&home, &["backup", "link"], 1, reserved);
+    home.write("orgkeys.db.before-1", "");
+    std::os::unix::fs::symlink(home.path("orgkeys.db.before-1"), home.path("kept")).expect("a link");
+    refused(&home, &["backup", "kept"], 1, "it is an earlier state of a database");
 }
 
 #[test]

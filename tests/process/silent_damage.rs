@@ -152,6 +152,7 @@ fn a_missing_chain_or_organization_is_detected() {
         ("INSERT INTO trim_point VALUES (x'', 7, zeroblob(32))", "server has a trim point but no entry after it"),
         ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)", "the end of a chain was removed"),
         ("DELETE FROM sqlite_sequence", "the end of a chain was removed"),
+        ("DELETE FROM file_identity", "the table file_identity does not have exactly one row"),
         ("DELETE FROM server", "the table server does not have exactly one row"),
         (
             "INSERT INTO api_key SELECT 7, id, zeroblob(32), 'oka_', 'name', '', 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL FROM org;
