@@ -108,6 +108,7 @@ async fn verification_checks_validity_dates_project_and_role() {
     server.pass(1);
     assert_eq!(ask(json!({})).await, "VALID", "when it starts");
     assert_eq!(ask(json!({ "projectId": web, "role": 1 })).await, "VALID");
+    assert_eq!(ask(json!({ "projectId": "" })).await, "VALID", "as if it was left out");
     assert_eq!(ask(json!({ "projectId": shop })).await, "WRONG_PROJECT");
     assert_eq!(ask(json!({ "projectId": "project-1" })).await, "WRONG_PROJECT");
     assert_eq!(ask(json!({ "role": 2 })).await, "INSUFFICIENT_ROLE");
