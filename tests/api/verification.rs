@@ -116,6 +116,8 @@ async fn verification_checks_validity_dates_project_and_role() {
     assert_eq!(ask(json!({})).await, "VALID", "a millisecond before it expires");
     server.pass(1);
     assert_eq!(ask(json!({})).await, "EXPIRED", "when it expires");
+    let told = server.call_as(&owner, Method::POST, VERIFY, Some(&json!({ "apiKey": limited.secret }))).await.result();
+    assert!(told["apiKeyId"].is_number(), "a key that is not valid is named, too: {told}");
     let whole = key(&server, &owner, Role::Administrator, &[], json!({})).await;
     let other = server.owner_of("other").await;
     let theirs = project(&server, &other, "theirs").await;
