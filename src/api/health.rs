@@ -169,3 +169,51 @@ impl ServerApi {
         known || (!is_proxied(request.headers()) && is_local)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::domain::time::{Clock, Time};
+    use crate::engine::environment::Environment;
+    use crate::engine::limits::Limits;
+    use crate::engine::system;
+    use crate::store::{Options, Room, Store};
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Time {
+            Time::from_millis(1_705_314_600_000)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn readiness_is_probed_again_after_five_seconds_and_not_before() {
+        let folder = TempDir::new().expect("a folder");
+        let options = Options { path: folder.path().join("a.db"), readers: 1, room: Room::new(0, 0) };
+        let room = Arc::clone(&options.room.limit);
+        let store = Store::open(&options).expect("a store");
+        let (app, system) =
+            system::start(store, Environment::new(Arc::new(Still), || [7; 32]), Limits::default()).expect("a system");
+        let stats = Arc::new(Stats::new(Arc::new(system), None));
+        let api = ServerApi::new(app, Arc::new(Metrics::new(Still.now())), stats, None);
+        let age = async |age: Duration| {
+            if let Some((at, _)) = &mut *api.probed.lock().await {
+                *at = at.checked_sub(age).expect("the machine has run for that long");
+            }
+        };
+        assert!(api.ready().await.is_ok());
+        room.store(1, Ordering::Relaxed);
+        assert!(api.ready().await.is_ok(), "many callers cause few writes");
+        age(READY_FOR).await;
+        assert!(api.ready().await.is_err(), "the disk is full");
+        room.store(0, Ordering::Relaxed);
+        assert!(api.ready().await.is_err(), "it was just probed");
+        age(READY_FOR).await;
+        assert!(api.ready().await.is_ok());
+    }
+}

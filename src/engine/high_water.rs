@@ -148,3 +148,49 @@ impl HighWater {
 fn reach(millis: i64) -> i64 {
     Time::from_millis(millis).plus(LEAP).millis()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Set(AtomicI64);
+
+    impl Clock for Set {
+        fn now(&self) -> Time {
+            Time::from_millis(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    #[test]
+    fn a_step_back_from_the_last_entry_of_a_killed_server_is_seen() {
+        let time = |seconds: i64| Time::from_millis(1_705_314_600_000 + seconds * 1_000);
+        let stored = ClockState { high_water: time(0), shown: time(0), ..ClockState::default() };
+        let water = HighWater::recovered(stored, Some(time(20)), time(15));
+        assert_eq!(water.judge(&Set(AtomicI64::new(time(15).millis()))), time(20));
+        assert_eq!(water.take_steps(), [(time(20), time(15))]);
+    }
+
+    #[test]
+    fn steps_back_that_are_not_recorded_yet_are_bounded_and_stay_in_order() {
+        let (clock, water, begin) = (Set(AtomicI64::new(0)), HighWater::default(), 1_705_314_600_000);
+        // The clock goes ahead by so many milliseconds, and back.
+        let step_back = |millis: i64| {
+            for shown in [begin + millis, begin] {
+                clock.0.store(shown, Ordering::Relaxed);
+                water.judge(&clock);
+            }
+            (Time::from_millis(begin + millis), Time::from_millis(begin))
+        };
+        let first = [step_back(2_000), step_back(3_000)];
+        let taken = water.take_steps();
+        assert_eq!((&taken[..], water.take_steps().len()), (&first[..], 0));
+        // They could not be written, and meanwhile there is another one.
+        let next = step_back(4_000);
+        water.put_back(&taken);
+        assert_eq!(water.take_steps(), [&first[..], &[next]].concat());
+        for millis in 0..2 * i64::try_from(MOST_STEPS).expect("a number") {
+            step_back(5_000 + millis);
+        }
+        assert_eq!(water.take_steps().len(), MOST_STEPS);
+    }
+}

@@ -131,5 +131,9 @@ mod tests {
         counts.called(second, 200);
         counts.put_back(&taken[7..]);
         assert_eq!(counts.take(), [(second, Counted::Call(200), 3), (second, Counted::Call(403), 1)]);
+        counts.put_back(&taken);
+        let mut again = counts.take();
+        again.sort_unstable_by_key(|(org, counted, _)| (*org, counted.outcome()));
+        assert_eq!(again, taken);
     }
 }

@@ -88,4 +88,27 @@ mod tests {
         assert_eq!(scopes.map(|scope| counted.count(scope, last)), [2, 3, 3]);
         assert_eq!(scopes.map(|scope| counted.count(scope, now.plus(WINDOW))), [0, 0, 0]);
     }
+
+    #[test]
+    fn of_too_many_attempts_that_could_not_be_written_the_oldest_is_dropped() {
+        let (now, mut counted) = (Time::from_millis(0), Counted::default());
+        let [old, new] = ["ada", "bob"].map(|email| (AccountDigest::of(email), Network::of(None)));
+        let attempted = |(account, network): (AccountDigest, Network)| AttemptedLogin { account, network };
+        counted.unwritten.extend(std::iter::repeat_n((attempted(old), now), MOST_IN_MEMORY));
+        counted.keep(attempted(new), now);
+        let counts = [old, new].map(|(account, _)| counted.count(Scope::Account(account), now));
+        assert_eq!(counts, [MOST_IN_MEMORY - 1, 1]);
+    }
+
+    #[test]
+    fn of_equal_attempts_in_progress_one_ends_at_a_time() {
+        let (now, mut counted) = (Time::from_millis(0), Counted::default());
+        let account = AccountDigest::of("ada");
+        let attempted = AttemptedLogin { account, network: Network::of(None) };
+        counted.under_way.extend([attempted; 3]);
+        for left in [2, 1, 0, 0] {
+            counted.forget(attempted);
+            assert_eq!(counted.count(Scope::Account(account), now), left);
+        }
+    }
 }

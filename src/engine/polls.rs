@@ -53,3 +53,21 @@ impl Polls {
         quiet.map(|((reader, org), Poll { quiet, .. })| (org, Event::AuditPolled { org, reader, quiet })).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_without_end_do_not_fill_the_memory() {
+        let (polls, now, org) = (Polls::default(), Time::from_millis(0), OrgId::from_bytes([7; 16]));
+        let reader = |number: u128| Some(UserId::from_bytes(number.to_be_bytes()));
+        assert_eq!(polls.see(reader(0), org, true, now), Some(0), "the first read");
+        assert_eq!(polls.see(reader(0), org, true, now), None);
+        for number in 1..=REMEMBERED as u128 {
+            assert_eq!(polls.see(reader(number), org, true, now), Some(0));
+        }
+        assert!(polls.0.lock().expect("not poisoned").len() <= REMEMBERED);
+        assert_eq!(polls.see(reader(0), org, true, now), Some(0), "a reader that was forgotten is recorded again");
+    }
+}

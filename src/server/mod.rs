@@ -6,6 +6,7 @@ pub mod connection;
 pub mod courier;
 pub mod listener;
 mod periodic_backup;
+mod periodic_jobs;
 mod timed_stream;
 pub mod tls;
 
@@ -260,7 +261,7 @@ impl Server {
     /// Serves until `stop`, then finishes requests in progress, records pending counts and closes the database. Returns
     /// what was finished.
     pub async fn run(self, stop: CancellationToken) -> StopReport {
-        let keeping = tokio::spawn(run_jobs(Arc::clone(&self.jobs), stop.clone()));
+        let keeping = tokio::spawn(periodic_jobs::run(Arc::clone(&self.jobs), TICK, stop.clone()));
         let carrying = self.courier.map(|courier| tokio::spawn(courier.run(stop.clone())));
         let carrying = async { Some(carrying?.await) };
         let administering = self.admin_socket.map(|socket| tokio::spawn(socket.run(stop.clone(), self.stop_timeout)));
@@ -321,19 +322,4 @@ fn take_key(system: &System, path: Option<&Path>) -> Result<(), ActionError> {
         tracing::warn!(key_file = %path.display(), %waiting, "the key file has a problem, and webhooks may be paused: {problem}");
     }
     Ok(())
-}
-
-/// Runs the periodic jobs until `stop`, one tick after the other.
-async fn run_jobs(jobs: Arc<Jobs>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.tick().await;
-    let mut tick = 0_u32;
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let running = Arc::clone(&jobs);
-        let failures = spawn_blocking(move || running.run_due(tick)).await;
-        for (job, error) in failures.unwrap_or_default() {
-            tracing::warn!(job, %error, "a periodic job failed; it runs again when it is next due");
-        }
-        tick = tick.wrapping_add(1);
-    }
 }

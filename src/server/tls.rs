@@ -38,6 +38,8 @@ struct Watcher {
     /// The state of the files that are in use.
     files: Files,
     logged: LoggedProblem,
+    /// Reads the files.
+    read: fn(&Path, &Path) -> Result<Arc<ServerConfig>, String>,
 }
 
 /// The problem that was last logged, and the state of the files that have it.
@@ -128,13 +130,13 @@ impl Tls {
 
 impl Watcher {
     fn new(tls: Tls) -> Self {
-        Self { files: tls.files, logged: LoggedProblem::default(), tls }
+        Self { files: tls.files, logged: LoggedProblem::default(), read, tls }
     }
 
     /// Reads the files again if they have changed, or if somebody asks for it. Returns what is to be logged: that they
     /// are in use, or why they cannot be used.
     fn look_again(&mut self, is_asked: bool) -> Option<Result<(), String>> {
-        let Self { tls, files, logged } = self;
+        let Self { tls, files, logged, read } = self;
         let now = look(&tls.cert, &tls.key);
         if now == *files && !is_asked {
             return None;
@@ -178,11 +180,15 @@ mod tests {
 
     use super::*;
 
+    /// A configuration without a certificate.
+    fn empty() -> Arc<ServerConfig> {
+        let resolver = Arc::new(ResolvesServerCertUsingSni::new());
+        Arc::new(ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver))
+    }
+
     /// What a server has loaded from two files, without a certificate.
     fn unusable(cert: &Path, key: &Path) -> Tls {
-        let resolver = Arc::new(ResolvesServerCertUsingSni::new());
-        let config = Arc::new(ServerConfig::builder().with_no_client_auth().with_cert_resolver(resolver));
-        let (files, config) = (look(cert, key), Arc::new(RwLock::new(config)));
+        let (files, config) = (look(cert, key), Arc::new(RwLock::new(empty())));
         Tls { cert: cert.to_owned(), key: key.to_owned(), config, files, asked: Arc::default() }
     }
 
@@ -204,6 +210,19 @@ mod tests {
             assert!(says(true).is_some_and(|told| told.contains(problem)), "somebody asks: {text}");
             assert_eq!(says(false), None, "it was said: {text}");
         }
+    }
+
+    #[test]
+    fn a_pair_is_loaded_once_for_each_change() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let mut watcher = Watcher { read: |_, _| Ok(empty()), ..Watcher::new(unusable(&cert, &key)) };
+        for renewed in [&cert, &key] {
+            fs::write(renewed, "renewed").expect("written");
+            assert_eq!(watcher.look_again(false), Some(Ok(())), "{}", renewed.display());
+            assert_eq!(watcher.look_again(false), None, "it is in use");
+        }
+        assert_eq!(watcher.look_again(true), Some(Ok(())), "somebody asks");
     }
 
     #[test]

@@ -106,6 +106,11 @@ async fn every_field_is_validated() {
     let (id, _) = server.api_key(&owner, Role::User, &[]).await;
     let good_change =
         json!({ "id": id, "name": "a", "startDate": "2024-01-15T10:30:00Z", "hasExpireTime": false, "roleId": 0 });
+    for (length, status) in [(64, 200), (65, 400)] {
+        let mut ignored = good_change.clone();
+        ignored["expireDate"] = json!("1".repeat(length));
+        assert_eq!(server.call_as(&owner, Method::PUT, &keys_of(&owner), Some(&ignored)).await.status, status);
+    }
     // (field when creating, field when updating, accepted values, rejected values)
     let table = [
         (

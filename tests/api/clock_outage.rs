@@ -6,6 +6,7 @@ use orgkeys::actions::admin::Ttl;
 use orgkeys::actions::clock;
 use orgkeys::domain::role::Role;
 use orgkeys::domain::time::Time;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::access::token;
@@ -75,8 +76,11 @@ async fn after_downtime_a_corrected_clock_can_be_accepted_at_once() {
     let ahead = token(&server, &owner, Ttl::For(Duration::from_hours(1))).await;
     let server = set(server, -12 * HOUR, false).await;
     assert_eq!(key_status(&server, &key).await, 401, "half a day may have passed");
-    let system = server.system.clone();
-    blocking(move || clock::accept(&system).expect("accepted")).await;
+    stuck(&server, true).await;
+    assert!(!accepts(&server).await);
+    assert_eq!(key_status(&server, &key).await, 401, "it was not accepted");
+    stuck(&server, false).await;
+    assert!(accepts(&server).await);
     assert_eq!((key_status(&server, &key).await, status(&server, &ahead).await), (200, 200));
     server.pass(HOUR);
     assert_eq!(status(&server, &ahead).await, 401, "it lasts one hour");
@@ -104,4 +108,77 @@ async fn the_record_distinguishes_a_start_after_downtime_from_a_jump() {
         json!({ "from": time(leapt), "to": time(to), "atStart": false }),
     ];
     assert_eq!(details, expected);
+}
+
+/// Lets the server store nothing about its clock, or again.
+async fn stuck(server: &Server, is_stuck: bool) {
+    let trigger = "CREATE TRIGGER stuck BEFORE UPDATE OF high_water ON server BEGIN SELECT RAISE(ABORT, 'stuck'); END";
+    let (database, sql) = (server.database.clone(), if is_stuck { trigger } else { "DROP TRIGGER stuck" });
+    let done = blocking(move || Connection::open(database).expect("opened beside the server").execute_batch(sql));
+    done.await.expect("done");
+}
+
+/// Whether the check of the clock succeeds.
+async fn looks(server: &Server) -> bool {
+    let system = server.system.clone();
+    blocking(move || clock::keep(&system).is_ok()).await
+}
+
+/// Whether an administrator can accept the clock.
+async fn accepts(server: &Server) -> bool {
+    let system = server.system.clone();
+    blocking(move || clock::accept(&system).is_ok()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_clock_that_cannot_be_recorded_is_recorded_later() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    for (step, action) in [(-HOUR, "clock.backwards"), (2 * DAY, "clock.forwards")] {
+        server.pass(HOUR);
+        look(&server).await;
+        stuck(&server, true).await;
+        let from = server.now();
+        server.pass(step);
+        for _ in 0..2 {
+            assert!(!looks(&server).await, "{action}");
+        }
+        stuck(&server, false).await;
+        look(&server).await;
+        look(&server).await;
+        let recorded = server_entries(&server, action).await;
+        let detail: Vec<_> = recorded.iter().map(|entry| entry.detail.as_deref().expect("a detail")).collect();
+        let times = [from, from + step].map(|millis| Time::from_millis(millis).to_string());
+        assert!(detail.len() == 1 && times.iter().all(|time| detail[0].contains(time)), "{action}: {detail:?}");
+    }
+    assert_eq!(status(&server, &owner.token).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_whose_acceptance_cannot_be_stored_is_not_accepted() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let key = ending_key(&server, &owner, 6 * HOUR).await;
+    let server = set(set(server, 12 * HOUR, false).await, -12 * HOUR, false).await;
+    assert_eq!(key_status(&server, &key).await, 401, "half a day has passed");
+    stuck(&server, true).await;
+    assert!(!accepts(&server).await);
+    assert_eq!(key_status(&server, &key).await, 401, "it would have expired again after the next start");
+    stuck(&server, false).await;
+    assert!(accepts(&server).await);
+    assert_eq!(key_status(&server, &key).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_stopped_remembers_the_time_of_its_stop() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let brief = token(&server, &owner, Ttl::For(Duration::from_mins(30))).await;
+    // Nothing is recorded meanwhile.
+    server.pass(HOUR);
+    assert_eq!(status(&server, &brief).await, 401);
+    let stopped = server.stop().await;
+    stopped.pass(-HOUR);
+    let server = stopped.start().await;
+    assert_eq!(status(&server, &brief).await, 401, "it has expired");
 }

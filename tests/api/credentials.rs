@@ -58,8 +58,13 @@ async fn a_refused_credential_gets_a_specific_error_code() {
             assert!(names.iter().all(|name| told.contains(name)), "{body} does not name the headers");
         }
     }
-    let lower = vec![("authorization", format!("bearer {good}"))];
-    assert_eq!(call(lower).await.status, StatusCode::OK, "the scheme is case-insensitive");
+    for form in ["bearer", "BEARER", "Bearer "] {
+        let written = vec![("authorization", format!("{form} {good}"))];
+        assert_eq!(call(written).await.status, StatusCode::OK, "{form:?}");
+    }
+    let (_, key) = server.api_key(&owner, Role::User, &[]).await;
+    let request = server.request(Method::GET, "/node").header("authorization", format!("Bearer {key}"));
+    assert_eq!(server.send(with_body(request, None)).await.status, StatusCode::OK, "an API key, as a bearer token");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,6 +66,9 @@ async fn unknown_paths_get_404_in_the_error_format_of_their_family() {
             refusal(&answer, wrapped, 404, "NO_SUCH_PATH");
         }
     }
+    // An id that is no text is one that does not exist.
+    let answer = server.call_as(&owner, Method::GET, "/organization/%FF/key", None).await;
+    refusal(&answer, false, 403, "ACCESS_DENIED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,6 +145,12 @@ async fn only_the_configured_origins_get_cors_headers() {
         (StatusCode::NOT_FOUND, &ours.parse().expect("a value"))
     );
     assert_eq!(open.call(Method::GET, "/health", None).await.headers["vary"], "Origin");
+    let document = open.call(Method::GET, "/openapi.json", None).await;
+    let vary: Vec<_> = document.headers.get_all("vary").iter().collect();
+    assert_eq!(vary, ["Accept-Encoding", "Origin"], "a cache must not send it to clients that do not take gzip");
+    let request = open.request(Method::OPTIONS, "/user/profile").header("origin", ours);
+    let answer = open.send(with_body(request, None)).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "it asks for no permission, so it is no preflight");
     assert!(!closed.call(Method::GET, "/health", None).await.headers.contains_key("vary"));
 }
 

@@ -7,10 +7,12 @@ use orgkeys::domain::delivery::Outcome;
 use orgkeys::domain::time::Time;
 use rusqlite::Connection;
 use serde_json::json;
+use tokio::net::TcpStream;
 
 use crate::api_keys::keys_of;
-use crate::harness::{BEGIN, Identity, Server, new_api_key, registration, until};
+use crate::harness::{BEGIN, Identity, Server, new_api_key, raw, registration, until};
 use crate::outbox::settle;
+use crate::rotation::rotate;
 use crate::sessions;
 use crate::webhooks::Hook;
 
@@ -53,6 +55,24 @@ async fn every_outcome_counter_exists_from_the_start_with_zero() {
             assert!(signed.contains(&sample), "{sample:?} is not in {signed:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_counted_while_it_is_open() {
+    let server = Server::start().await;
+    // Each on a connection of its own, since the client of these tests keeps some open.
+    let open = async || {
+        let answer =
+            raw(server.address, "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned()).await;
+        let text = String::from_utf8(answer.body.to_vec()).expect("text");
+        let count = text.lines().find_map(|line| line.strip_prefix("orgkeys_connections ")).expect("a count");
+        count.parse::<u32>().expect("a number")
+    };
+    until("only this call is counted", async || open().await == 1).await;
+    let stream = TcpStream::connect(server.address).await.expect("a connection");
+    until("a silent one is counted", async || open().await == 2).await;
+    drop(stream);
+    until("it is no longer counted", async || open().await == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +144,7 @@ async fn signed_calls_are_counted_by_outcome() {
         (good, 400),
         (registration(&owner.org, &pem, "10.0.0.1", now - 301), 400),
         (json!({ "ip": 7 }), 400),
+        (json!("x".repeat(70_000)), 413),
         (forged.clone(), 400),
         (forged.clone(), 400),
         (forged, 429),
@@ -139,6 +160,7 @@ async fn signed_calls_are_counted_by_outcome() {
         refused("SIGNATURE_REPLAYED", 1),
         refused("TIMESTAMP_TOO_OLD", 1),
         refused("INVALID_FIELD", 1),
+        refused("BODY_TOO_LARGE", 1),
         refused("BAD_SIGNATURE", 2),
         refused("TOO_MANY_REQUESTS", 1),
         "orgkeys_signed_calls_total{call=\"unregister\",outcome=\"accepted\"} 0".to_owned(),
@@ -150,8 +172,10 @@ async fn signed_calls_are_counted_by_outcome() {
 async fn totals_cover_all_organizations_and_name_none() {
     let server = Server::start().await;
     let (acme, other) = (server.owner_of("acme").await, server.owner_of("other").await);
+    let mut keys = Vec::new();
     for owner in [&acme, &other] {
-        let (_, pem) = server.key(owner).await;
+        let (key, pem) = server.key(owner).await;
+        keys.push(key);
         for ip in ["10.0.0.1", "10.0.0.2"] {
             assert_eq!(server.register(&owner.org, &pem, ip).await.status.as_u16(), 200);
         }
@@ -181,6 +205,15 @@ async fn totals_cover_all_organizations_and_name_none() {
     expect(&server, &["orgkeys_nodes_silent 0"]).await;
     server.pass(1);
     expect(&server, &["orgkeys_nodes_silent 4"]).await;
+    for (owner, key, overlap) in [(&acme, &keys[0], 60 * 60), (&other, &keys[1], 7 * 24 * 60 * 60)] {
+        let terms = json!({ "publicKey": server.pair().public, "overlapSeconds": overlap });
+        assert!(rotate(&server, owner, key, &terms).await.status.is_success());
+    }
+    let (active, retiring) = ("orgkeys_keys{state=\"active\"} 2", "orgkeys_keys{state=\"retiring\"} 2");
+    expect(&server, &["orgkeys_org_keys 4", active, retiring, "orgkeys_nodes_on_retiring_keys 4"]).await;
+    expect(&server, &["orgkeys_nodes_on_keys_retiring_soon 2"]).await;
+    server.pass(60 * 60_000);
+    expect(&server, &["orgkeys_org_keys 3", "orgkeys_keys{state=\"retired\"} 1"]).await;
     let text = metrics(&server).await;
     assert!(!text.contains("org-") && !text.contains("acme") && !text.contains("10.0.0."), "{text}");
 }

@@ -66,6 +66,9 @@ async fn concurrent_registrations_cannot_exceed_10000_nodes() {
         }
     }
     assert_eq!((taken, stored(&server, &owner.org).await), (3, 10_000));
+    let listed = server.call_as(&owner, Method::GET, &format!("/organization/{}/nodes", owner.org), None).await.json();
+    let length = listed["data"].as_array().map(Vec::len);
+    assert_eq!((&listed["total"], length), (&json!(10_000), Some(1_000)), "a page, if nobody asks for a shorter one");
     let other = server.owner_of("other").await;
     let (_, pem) = server.key(&other).await;
     assert_eq!(server.register(&other.org, &pem, "203.0.113.1").await.status, StatusCode::OK, "another organization");

@@ -86,6 +86,13 @@ async fn timestamps_up_to_300_seconds_off_are_accepted() {
             }
         }
     }
+    let strict = Server::with(|flags| flags.with("signature_window", "20s")).await;
+    let owner = strict.owner_of("acme").await;
+    let (_, pem) = strict.key(&owner).await;
+    for (timestamp, status) in [(now - 20, 200), (now + 20, 200), (now - 21, 400), (now + 21, 400)] {
+        let body = registration(&owner.org, &pem, "203.0.113.7", timestamp);
+        assert_eq!(strict.call(Method::POST, "/register", Some(&body)).await.status, status, "as it is set");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

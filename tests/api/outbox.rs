@@ -204,6 +204,7 @@ async fn a_delivery_is_attempted_ten_times_over_three_days_and_then_fails() {
     let listed = hook.deliveries(&server, &owner, "?state=failed").await["data"][0].clone();
     let tried = (&listed["id"], &listed["attempts"], &listed["lastStatus"], &listed["lastWhy"]);
     assert_eq!(tried, (&json!(id.to_string()), &json!(10), &Value::Null, &json!("no answer within 15 s")));
+    assert_eq!((&listed["nextAttemptAt"], listed["endedAt"].is_string()), (&Value::Null, true));
     let detail: Value = serde_json::from_str(failed["jsonData"].as_str().expect("text")).expect("JSON");
     assert_eq!(detail, json!({ "count": 1, "deliveryId": id.to_string(), "eventId": listed["eventId"] }));
     assert_eq!(

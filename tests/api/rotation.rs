@@ -25,7 +25,7 @@ fn keys_of(owner: &Identity, rest: &str) -> String {
 }
 
 /// Rotates a key, and asks for JSON.
-async fn rotate(server: &Server, owner: &Identity, key: &str, body: &Value) -> Answer {
+pub async fn rotate(server: &Server, owner: &Identity, key: &str, body: &Value) -> Answer {
     let path = keys_of(owner, &format!("/{key}/rotate?format=json"));
     server.call_as(owner, Method::POST, &path, Some(body)).await
 }
@@ -164,8 +164,12 @@ async fn the_holder_of_a_retired_key_is_told_which_key_replaced_it() {
     assert_eq!(rotate(&server, &owner, &old, &json!({})).await.refusal(), (409, "KEY_RETIRED".to_owned()));
 
     // The successor's successor, once it has replaced that one.
-    let (newest, _) = rotated(&server, &owner, &new, &json!({ "overlapSeconds": 0 })).await;
+    let (newest, _) = rotated(&server, &owner, &new, &json!({ "retireWhenUnused": false })).await;
     server.pass(1_000);
+    let refused = server.register(&owner.org, &old_pem, &ip(0)).await;
+    let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
+    assert!(advice.contains(&new) && !advice.contains(&newest), "the first that verifies: {advice}");
+    server.pass(7 * DAY);
     let refused = server.register(&owner.org, &old_pem, &ip(0)).await;
     assert!(refused.json()["errorMessage"].as_str().expect("advice").contains(&newest), "{refused:?}");
     // Whoever does not hold the key is told nothing about it.

@@ -158,8 +158,11 @@ async fn login_refresh_and_logout_responses_have_the_documented_format() {
         (answer.status, &body, &answer.headers["cache-control"]),
         (StatusCode::OK, &expected, &"no-store".parse().expect("a value"))
     );
+    assert_eq!(answer.headers["connection"], "close", "so that no buffer of the connection keeps the password");
     let first = Session::of(&ada.identity, &body);
     assert_eq!(first.status(&server).await, ok());
+    let profile = server.call_as(&first.identity, Method::GET, "/user/profile", None).await;
+    assert!(!profile.headers.contains_key("connection"), "{profile:?}");
 
     server.pass(1_000_500);
     let answer = first.refreshed(&server).await;

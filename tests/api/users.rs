@@ -93,6 +93,9 @@ async fn a_user_is_added_updated_deleted_and_reactivated_in_the_documented_forma
     assert_eq!((activated.status, activated.json()), (StatusCode::OK, done("User activated successfully")));
     eva["deletedAt"] = Value::Null;
     assert_eq!(server.call_as(&owner, Method::GET, &path(&id), None).await.json(), eva);
+    let new = json!({ "email": "bo@example.org", "firstName": "Bo", "lastName": "Ek", "sendInvite": true });
+    let made = server.call_as(&owner, Method::POST, USERS, Some(&new)).await;
+    assert_eq!((made.status.as_u16(), &made.json()["data"]["orgRole"]), (201, &json!(0)), "if none is chosen");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,6 +108,7 @@ async fn verification_checks_validity_dates_project_and_role() {
     server.pass(1);
     assert_eq!(ask(json!({})).await, "VALID", "when it starts");
     assert_eq!(ask(json!({ "projectId": web, "role": 1 })).await, "VALID");
+    assert_eq!(ask(json!({ "projectId": "" })).await, "VALID", "as if it was left out");
     assert_eq!(ask(json!({ "projectId": shop })).await, "WRONG_PROJECT");
     assert_eq!(ask(json!({ "projectId": "project-1" })).await, "WRONG_PROJECT");
     assert_eq!(ask(json!({ "role": 2 })).await, "INSUFFICIENT_ROLE");
@@ -115,6 +116,8 @@ async fn verification_checks_validity_dates_project_and_role() {
     assert_eq!(ask(json!({})).await, "VALID", "a millisecond before it expires");
     server.pass(1);
     assert_eq!(ask(json!({})).await, "EXPIRED", "when it expires");
+    let told = server.call_as(&owner, Method::POST, VERIFY, Some(&json!({ "apiKey": limited.secret }))).await.result();
+    assert!(told["apiKeyId"].is_number(), "a key that is not valid is named, too: {told}");
     let whole = key(&server, &owner, Role::Administrator, &[], json!({})).await;
     let other = server.owner_of("other").await;
     let theirs = project(&server, &other, "theirs").await;

@@ -15,10 +15,14 @@ pub struct Disk(pub PathBuf);
 impl Disk {
     /// `None` if this process may not mount.
     pub fn of(home: &Home) -> Option<Self> {
-        let folder = home.path("disk");
+        Self::mounted(home, "disk", "size=24m")
+    }
+
+    fn mounted(home: &Home, name: &str, options: &str) -> Option<Self> {
+        let folder = home.path(name);
         fs::create_dir(&folder).expect("a folder");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&folder);
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder);
         mount.output().is_ok_and(|output| output.status.success()).then(|| Self(folder))
     }
 
@@ -52,7 +56,9 @@ fn is_full(server: &Server, owner: &Owner, pem: &str, at: i64) {
 #[test]
 fn a_server_starts_on_a_full_disk_and_accepts_every_revocation() {
     let home = Home::new();
-    let Some(disk) = Disk::of(&home) else {
+    // The second one has no room for any file.
+    let disks = Disk::of(&home).zip(Disk::mounted(&home, "crowded", "nr_inodes=1"));
+    let Some((disk, _crowded)) = disks else {
         println!("skipped: a small disk cannot be mounted here (it needs root and mount)");
         return;
     };
@@ -63,7 +69,8 @@ fn a_server_starts_on_a_full_disk_and_accepts_every_revocation() {
     let (_, pem) = server.key(&owner);
     assert_eq!(server.stop().0, Some(0));
     disk.fill();
-    let server = start(&home);
+    let server = home.start_with(&mut home.serve(&[&DATABASE[..], &["--socket", "crowded/a.sock"]].concat()));
+    assert!(home.log().contains("the disk is too full for the socket"), "{}", home.log());
     disk.fill();
     let now = crate::harness::now().millis();
     is_full(&server, &owner, &pem, now);

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::courier::receiver;
 use crate::doctor::{examined, finds};
-use crate::harness::{Answer, Home, Owner, Server, mode, now, received, registration};
+use crate::harness::{Answer, Home, Owner, Server, mode, now, received, registration, sqlite};
+use crate::log::wait_for;
 
 fn hooks(owner: &Owner) -> String {
     format!("/organization/{}/webhooks", owner.org)
@@ -85,6 +86,16 @@ fn a_wrong_key_file_is_logged_and_rotation_recovers_from_it() {
     assert_eq!((rotate(&server, &owner).status, server.stop().0), (200, Some(0)));
     let server = home.start();
     assert_eq!((home.log().matches(expected).count(), create(&server, &owner).status), (1, 201));
+    // A secret that was changed in the file pauses its webhook, too.
+    let beside = sqlite(&home.database);
+    let select = "SELECT secret FROM webhook LIMIT 1";
+    let mut secret: Vec<u8> = beside.query_row(select, [], |row| row.get(0)).expect("a secret");
+    secret[67] ^= 1;
+    assert_eq!(beside.execute("UPDATE webhook SET secret = ?1", [secret]), Ok(2));
+    assert_eq!(create(&server, &owner).status, 201);
+    let paused =
+        "a webhook is paused: its secret was changed in the database and cannot be decrypted; rotate the secret";
+    wait_for(&home, paused, 2);
 }
 
 #[test]

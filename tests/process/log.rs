@@ -7,7 +7,7 @@ mod refusals;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Owner, Server, eventually, now, objects, registration};
+use crate::harness::{Home, Owner, Server, ask, eventually, now, objects, registration, sqlite};
 
 /// The lines of the log with this message.
 pub fn lines(home: &Home, message: &str) -> Vec<Value> {
@@ -113,6 +113,13 @@ fn an_answered_call_tells_its_error_code_and_its_caller() {
     assert_eq!(server.call_as(&owner, "GET", "/nowhere").status, 404);
     assert_eq!(told(&last_answered(&home, "none")), (404, Some("NO_SUCH_PATH"), None, None));
 
+    assert_eq!(last_answered(&home, "none")["method"], "GET");
+    let head =
+        format!("{} /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", owner.token.to_uppercase());
+    assert_eq!(ask(server.address, &head).expect("an answer").status, 404);
+    assert_eq!(last_answered(&home, "none")["method"], "other", "a method may be any text");
+    internal_error(&home, &server, &owner);
+
     let (secret, id) = api_key(&server, &owner, 0);
     assert_eq!(server.call("GET", "/node", Some(&secret), None).status, 200);
     assert_eq!(told(&last_answered(&home, "findNodes")), (200, None, Some("api_key"), Some(id.as_str())));
@@ -126,6 +133,24 @@ fn an_answered_call_tells_its_error_code_and_its_caller() {
     for secret in [&secret, &owner.token] {
         assert!(!home.log().contains(secret.as_str()), "{}", home.log());
     }
+}
+
+/// The cause of an internal error is in the log, under the id that the client is told.
+fn internal_error(home: &Home, server: &Server, owner: &Owner) {
+    let beside = sqlite(&home.database);
+    beside.execute_batch("ALTER TABLE audit RENAME TO lost").expect("renamed");
+    let head = format!(
+        "GET /user/profile HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Request-Id: to-look-up\r\n\
+         Authorization: Bearer {}\r\n\r\n",
+        owner.token
+    );
+    let answer = ask(server.address, &head).expect("an answer");
+    beside.execute_batch("ALTER TABLE lost RENAME TO audit").expect("renamed");
+    assert_eq!(answer.refusal(), (500, "INTERNAL_ERROR".to_owned()));
+    let line = lines(home, "internal error").pop().expect("a line");
+    assert_eq!((&line["level"], &line["id"]), (&json!("ERROR"), &json!("to-look-up")));
+    assert!(line["cause"].as_str().is_some_and(|cause| cause.contains("audit")), "{line}");
+    assert!(!answer.body.windows(5).any(|part| part == b"audit"), "the client is not told");
 }
 
 /// Creates an API key. Returns its secret and its id.

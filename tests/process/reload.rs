@@ -40,6 +40,15 @@ fn sighup_reads_the_tls_files_again_and_does_not_end_the_server() {
     let presented =
         || fingerprint(&home, &format!("openssl s_client -connect {} </dev/null 2>/dev/null", server.address));
     assert_eq!(presented(), fingerprint(&home, "cat ours.crt"));
+    // Clients that prefer another version of HTTP are told which one the server speaks.
+    let offer = format!("openssl s_client -connect {} -alpn h2,http/1.1 </dev/null 2>/dev/null", server.address);
+    let ran = run(std::process::Command::new("sh").current_dir(home.path("")).args(["-c", &offer]));
+    assert!(ran.stdout.contains("ALPN protocol: http/1.1"), "{ran:?}");
+    // The connection counts as encrypted.
+    let get = r"printf 'GET /console/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'";
+    let get = format!("{get} | openssl s_client -quiet -connect {} 2>/dev/null", server.address);
+    let ran = run(std::process::Command::new("sh").current_dir(home.path("")).args(["-c", &get]));
+    assert!(ran.stdout.contains("cross-origin-opener-policy: same-origin"), "{ran:?}");
     // Even where the files seem unchanged.
     let loaded = "the TLS certificate was reloaded";
     server.signal(Signal::HUP);

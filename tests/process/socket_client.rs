@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -121,6 +122,8 @@ fn a_credential_that_is_given_is_the_one_that_counts() {
     let refused = crate::harness::ask(server.address, &line).expect("an answer");
     assert_eq!(refused.refusal(), (401, "NO_CREDENTIAL".to_owned()));
     assert_eq!(server.call("GET", "/administrator", Some(&owner.token), None).status, 404);
+    assert_eq!(ask(&home, "GET /administrator", &[], "").status, 200);
+    assert_eq!(ask(&home, "POST /administrator", &[], "").status, 404);
 }
 
 #[test]
@@ -211,6 +214,15 @@ fn streams_and_silent_connections_keep_neither_commands_nor_calls_waiting() {
     assert_eq!(home.done(&["org", "list"]).lines().count(), 1);
     assert_eq!(home.done(&["key", "list"]), "");
     assert_eq!(server.call_as(&owner, "GET", "/user/profile").status, 200);
+    // Beyond 64 connections, the next one waits until one closes.
+    let more: Vec<_> =
+        (0..44).map(|_| UnixStream::connect(home.path("orgkeys.db.sock")).expect("a connection")).collect();
+    let mut waiting = send(&home, &["GET /health HTTP/1.1", "Connection: close"], "");
+    waiting.set_read_timeout(Some(Duration::from_millis(200))).expect("a deadline");
+    assert!(waiting.read(&mut [0]).is_err(), "it is answered");
+    drop(more);
+    waiting.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    assert_eq!(answer_of(waiting).expect("an answer").status, 200);
     assert_eq!(server.stop().0, Some(0));
     for mut stream in streams.into_iter().map(BufReader::into_inner).chain(silent) {
         let mut rest = Vec::new();

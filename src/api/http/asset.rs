@@ -122,6 +122,10 @@ mod tests {
             assert!(!is_taken(refused), "{refused}");
         }
         assert!(!takes_gzip(&Request::default()));
+        let lines = ["br", "gzip"]
+            .into_iter()
+            .fold(Request::builder(), |request, line| request.header(header::ACCEPT_ENCODING, line));
+        assert!(takes_gzip(&lines.finish()), "in the second of two lines");
     }
 
     #[test]

@@ -151,3 +151,17 @@ impl<const STATUSES: u32> ApiError<STATUSES> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_waits_as_long_as_it_is_told_does_not_retry_too_early() {
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_001, "60")] {
+            let error = Error::too_many(std::time::Duration::from_millis(millis), "slow down");
+            let response = respond(Family::Flat, error);
+            assert_eq!(response.header(header::RETRY_AFTER), Some(seconds), "{millis} ms");
+        }
+    }
+}

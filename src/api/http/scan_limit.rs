@@ -111,4 +111,16 @@ mod tests {
         drop(first);
         assert!(more.now_or_never().is_some_and(|permit| permit.is_ok()), "its turn");
     }
+
+    #[test]
+    fn organizations_without_end_do_not_fill_the_memory_and_those_that_scan_keep_their_turn() {
+        let scan_limit = ScanLimit::default();
+        let org = |number: u128| OrgId::from_bytes(number.to_be_bytes());
+        let held = scan_limit.turn(org(0));
+        for number in 1..=3 * REMEMBERED as u128 {
+            drop(scan_limit.turn(org(number)));
+            assert!(scan_limit.turns.lock().expect("not poisoned").len() <= REMEMBERED);
+        }
+        assert!(Arc::ptr_eq(&held, &scan_limit.turn(org(0))), "it could scan twice at the same time");
+    }
 }

@@ -43,3 +43,26 @@ impl Turns {
         Ok(Held { _queued: queued, _turn: turn })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn one_key_is_generated_at_a_time_and_128_callers_wait_or_generate() {
+        let turns = Turns::default();
+        let first = turns.wait().now_or_never().expect("at once").expect("a turn");
+        let mut waiting: Vec<_> = (1..WAITING).map(|_| Box::pin(turns.wait())).collect();
+        assert!(waiting.iter_mut().all(|turn| turn.as_mut().now_or_never().is_none()), "two at once");
+        let refused = turns.wait().now_or_never().expect("at once").err().expect("one too many");
+        assert_eq!((refused.code, refused.retry_after), ("TOO_MANY_REQUESTS", Some(Duration::from_secs(1))));
+        drop(first);
+        assert!(waiting[0].as_mut().now_or_never().is_some_and(|turn| turn.is_ok()), "first come, first served");
+        let mut next = pin!(turns.wait());
+        assert!(next.as_mut().now_or_never().is_none(), "there is room to wait again");
+    }
+}

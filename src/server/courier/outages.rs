@@ -33,7 +33,7 @@ struct Webhook {
     is_logged: bool,
     /// When the beginning of an outage was last logged.
     logged_at: Option<Instant>,
-    last_attempt: Instant,
+    last_failure: Instant,
 }
 
 /// What an attempt changed.
@@ -73,16 +73,15 @@ impl Outages {
     fn change(&mut self, webhook: WebhookId, outcome: &Outcome, now: Instant) -> Option<Change> {
         if let Outcome::Taken { .. } = outcome {
             let webhook = self.0.get_mut(&webhook)?;
-            webhook.last_attempt = now;
             let (since, failed) = webhook.failing.take()?;
             return mem::take(&mut webhook.is_logged).then(|| Change::Ended { lasted: now - since, failed });
         }
         if !self.0.contains_key(&webhook) {
             self.forget_old(now);
         }
-        let new = Webhook { failing: None, is_logged: false, logged_at: None, last_attempt: now };
+        let new = Webhook { failing: None, is_logged: false, logged_at: None, last_failure: now };
         let webhook = self.0.entry(webhook).or_insert(new);
-        webhook.last_attempt = now;
+        webhook.last_failure = now;
         webhook.failing.get_or_insert((now, 0)).1 += 1;
         if webhook.is_logged || webhook.logged_at.is_some_and(|at| now < at + APART) {
             return None;
@@ -94,7 +93,7 @@ impl Outages {
     fn forget_old(&mut self, now: Instant) {
         self.0.retain(|_, webhook| {
             let needed_for = if webhook.failing.is_some() { FORGET } else { APART };
-            now < webhook.last_attempt + needed_for
+            now < webhook.last_failure + needed_for
         });
     }
 }

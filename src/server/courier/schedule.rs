@@ -109,7 +109,7 @@ impl Schedule {
         for candidate in candidates {
             self.backoffs.resume(candidate.webhook, candidate.backoff_epoch);
         }
-        let probes = self.probes(candidates, by, now);
+        let probes = self.probes(candidates, now);
         let (mut choice, mut orgs) = (Choice::default(), BTreeMap::<OrgId, Vec<(usize, Vec<DueDelivery>)>>::new());
         for candidate in candidates.iter().filter(|candidate| !self.backoffs.is_active(candidate.webhook, now)) {
             let own = self.of_webhook(candidate.webhook);
@@ -139,7 +139,7 @@ impl Schedule {
 
     /// Returns the webhooks that failed at their last attempt and get a probe now: those whose delivery has been due
     /// the longest, as far as there are slots for them.
-    fn probes(&self, candidates: &[Candidate], by: Time, now: Instant) -> HashSet<WebhookId> {
+    fn probes(&self, candidates: &[Candidate], now: Instant) -> HashSet<WebhookId> {
         let is_probed = |webhook: WebhookId| self.backoffs.is_half_open(webhook) && self.of_webhook(webhook) > 0;
         let probed: HashSet<WebhookId> =
             self.in_flight.values().map(|tried| tried.webhook).filter(|webhook| is_probed(*webhook)).collect();
@@ -148,7 +148,6 @@ impl Schedule {
             .filter(|candidate| self.backoffs.is_half_open(candidate.webhook) && !probed.contains(&candidate.webhook))
             .filter(|candidate| !self.backoffs.is_active(candidate.webhook, now))
             .filter_map(|candidate| Some((self.waiting(candidate).next()?, candidate.webhook)))
-            .filter(|((due_at, _), _)| *due_at <= by)
             .collect();
         waiting.sort_unstable();
         let free = MAX_HALF_OPEN.saturating_sub(probed.len());

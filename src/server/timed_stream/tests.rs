@@ -157,6 +157,19 @@ async fn the_rest_of_a_refused_request_is_discarded_until_the_client_closes() {
 }
 
 #[tokio::test]
+async fn what_follows_a_malformed_head_is_discarded_until_the_client_closes() {
+    let (mut client, server) = duplex(64);
+    let serving = tokio::spawn(serve(server, IDLE, false));
+    client.write_all(b"GET / HTTP/1.1\r\nno header\r\n\r\n").await.expect("written");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("read");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    client.write_all(&[b'x'; 10_000]).await.expect("taken although nobody wants it");
+    drop(client);
+    assert!(timeout(NEVER, serving).await.expect("it ends").expect("it runs").is_err(), "hyper reports the head");
+}
+
+#[tokio::test]
 async fn a_refused_client_that_keeps_sending_is_disconnected() {
     let (mut client, server) = duplex(4_096);
     let deadlines = Timeouts { request: Duration::from_millis(50), ..IDLE };

@@ -19,14 +19,14 @@ use super::{BODY, Lying, attempt, sender};
 use crate::harness::within;
 use crate::missing::has;
 
-/// A self-signed certificate for `hooks.test`; `false` without openssl.
+/// A self-signed certificate for `hooks.test` and 127.0.0.1; `false` without openssl.
 fn certificate(folder: &Path) -> bool {
     if !has("openssl") {
         return false;
     }
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]);
-    command.args(["-subj", "/CN=hooks.test", "-addext", "subjectAltName=DNS:hooks.test"]);
+    command.args(["-subj", "/CN=hooks.test", "-addext", "subjectAltName=DNS:hooks.test,IP:127.0.0.1"]);
     command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     command.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("cert.pem"));
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it runs").success()
@@ -36,12 +36,15 @@ fn certificate(folder: &Path) -> bool {
 async fn receiver(folder: &Path) -> (u16, JoinHandle<Option<String>>) {
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).expect("a key");
     let chain = certificates(&folder.join("cert.pem")).expect("a certificate");
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair");
-    let bound = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair");
+    // As receivers that prefer a protocol that the courier does not speak.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let bound = TcpListener::bind("0.0.0.0:0").await.expect("a port");
     let port = bound.local_addr().expect("an address").port();
     let serving = tokio::spawn(async move {
         let (stream, _) = bound.accept().await.expect("a connection");
         let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.ok()?;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         let mut read = Vec::new();
         while !read.ends_with(BODY.as_bytes()) && stream.read_buf(&mut read).await.is_ok_and(|length| length > 0) {}
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
@@ -77,7 +80,8 @@ async fn a_trusted_certificate_is_valid_only_for_its_own_name() {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates(&folder.path().join("cert.pem")).expect("a certificate"));
     let sender = sender(Lying::new(&[&["127.0.0.1"]]), &["127.0.0.0/8"]).trusting(roots);
-    for (host, trusted) in [("hooks.test", true), ("hooks.test.", true), ("other.test", false), ("127.0.0.1", false)] {
+    let names = [("hooks.test", true), ("hooks.test.", true), ("other.test", false)];
+    for (host, trusted) in names.into_iter().chain([("127.0.0.1", true), ("127.0.0.2", false)]) {
         let (port, serving) = receiver(folder.path()).await;
         let outcome = sender.send(&attempt(1, &format!("https://{host}:{port}/"))).await;
         let received = received(serving).await;

@@ -134,6 +134,43 @@ fn failed_webhooks_take_at_most_half_of_the_slots() {
 }
 
 #[test]
+fn a_failure_is_forgotten_five_minutes_after_its_pause() {
+    let mut schedule = Schedule::new(MAX_IN_FLIGHT);
+    let (now, hook) = (Instant::now(), candidate(1, 1, 0..10));
+    schedule.end(&attempt(&hook, delivery(0)), &FAILED, now);
+    let forgotten = now + Duration::from_secs(1) + Duration::from_mins(5);
+    let moment = Duration::from_millis(1);
+    let due = |schedule: &mut Schedule, now| schedule.choose(std::slice::from_ref(&hook), at(10), now).deliveries.len();
+    assert_eq!(due(&mut schedule, forgotten - moment), 1, "a probe");
+    assert_eq!(due(&mut schedule, forgotten), MAX_OF_WEBHOOK);
+}
+
+#[test]
+fn a_failed_webhook_sets_the_next_check_once_its_pause_has_ended() {
+    let mut schedule = Schedule::new(MAX_IN_FLIGHT);
+    let (now, hook) = (Instant::now(), candidate(1, 1, 7..8));
+    schedule.end(&attempt(&hook, delivery(7)), &FAILED, now);
+    let choice = schedule.choose(&[hook], at(5), now + Duration::from_secs(1));
+    assert_eq!(choice, Choice { deliveries: vec![], next: Some(at(7)) });
+}
+
+#[test]
+fn webhooks_that_are_still_paused_take_no_probe_from_those_whose_pause_has_ended() {
+    let mut schedule = Schedule::new(MAX_IN_FLIGHT);
+    let now = Instant::now();
+    // As many as may be probed at the same time, and due for longer.
+    let paused: Vec<_> = (1..17).map(|number| candidate(number, number, number..number + 1)).collect();
+    let asks = Outcome::Refused { status: 503, retry_after: Some(Duration::from_hours(1)) };
+    for hook in &paused {
+        schedule.end(&attempt(hook, hook.waiting[0].1), &asks, now);
+    }
+    let ready = candidate(99, 99, 500..501);
+    schedule.end(&attempt(&ready, delivery(500)), &FAILED, now);
+    let all = [&paused[..], &[ready]].concat();
+    assert_eq!(begin(&mut schedule, &all, now + Duration::from_secs(1)), [delivery(500)]);
+}
+
+#[test]
 fn each_check_is_followed_by_a_proportional_pause() {
     for (took, pause) in [(0, 20), (1, 20), (10, 90), (100, 900), (10_000, 5_000)] {
         let pause = Duration::from_millis(pause);
