@@ -190,3 +190,20 @@ fn read(path: &Path) -> Result<SealingKey, Problem> {
     let line = key_file::read(path).map_err(Problem::Unreadable)?.ok_or(Problem::Missing)?;
     SealingKey::from_line(&line).ok_or(Problem::NoKey)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_encrypted_is_said_with_its_numbers() {
+        for (webhooks, secrets, said) in [
+            (0, 0, "the secrets of 0 webhooks"),
+            (1, 0, "the secrets of 1 webhook"),
+            (0, 1, "1 secret for nodes"),
+            (2, 3, "the secrets of 2 webhooks and 3 secrets for nodes"),
+        ] {
+            assert_eq!(Sealed { webhooks, secrets }.to_string(), said);
+        }
+    }
+}

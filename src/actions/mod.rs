@@ -12,6 +12,8 @@ pub mod delivery;
 pub mod doctor;
 pub mod event;
 mod expiry;
+#[cfg(test)]
+mod flush_tests;
 pub mod invitation;
 pub mod jobs;
 pub mod key_file;

@@ -131,6 +131,8 @@ fn help_shows_only_what_the_command_uses() {
     for field in FIELDS {
         let flag = field.flag();
         assert!(all.contains(&flag[2..].to_owned()), "serve does not show {flag}");
+        let help = field.arg().get_help().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(help.contains("This flag names the file that contains it."), field.secret, "{flag}: {help}");
     }
     for words in
         [&["sign", "--database", "x"][..], &["token", "generate", "--config", "x"], &["org", "list", "--readers", "4"]]

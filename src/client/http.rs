@@ -41,7 +41,7 @@ pub(super) async fn send(
     request: &Request,
     credential: Option<&SecretString>,
 ) -> Outcome<Exchange> {
-    let http = written(server, request, credential.filter(|_| request.authenticated))?;
+    let http = written(server, request, credential)?;
     let stream = connect(server, tls).await?;
     let mut connection = JoinSet::new();
     let asking = async {

@@ -231,7 +231,10 @@ fn read(path: &Path, file: &File) -> Outcome<Profiles> {
         )));
     }
     let mut text = String::new();
-    file.take(MOST).read_to_string(&mut text).map_err(|error| fail(path, &error))?;
+    file.take(MOST + 1).read_to_string(&mut text).map_err(|error| fail(path, &error))?;
+    if text.len() as u64 > MOST {
+        return Err(Failure::usage(format!("{} is longer than 1 MiB: remove what you do not need", path.display())));
+    }
     // The parser's message repeats the line, which may hold a token; its place is enough.
     let profiles: Profiles = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_at(&text, span.start));

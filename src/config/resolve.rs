@@ -200,6 +200,9 @@ mod tests {
         let config = file("signature_windw = 10\n");
         let error = resolve(&Flags::default(), &Texts::new(), Some(config.path())).expect_err("unknown");
         assert!(error.to_string().contains("did you mean signature_window?"), "{error}");
+        let error =
+            resolve(&Flags::default(), &Texts::new(), Some(file("hyperthreading = 1\n").path())).expect_err("unknown");
+        assert!(error.to_string().ends_with("hyperthreading is not a setting; `orgkeys config` lists them"), "{error}");
         let resolved = resolve(&Flags::default(), &environment(&[("ORGKEYS_LISTN", "x")]), None).expect("resolved");
         assert_eq!(resolved.warnings, ["the variable ORGKEYS_LISTN is not a setting; did you mean ORGKEYS_LISTEN?"]);
         let clients = environment(&OTHER_VARIABLES.map(|name| (name, "x")));
@@ -287,6 +290,8 @@ mod tests {
             ([("disk_reserve", "64MiB"), ("database_max", "0")], ""),
             ([("database", "a.db"), ("key_file", "a.db")], "key_file must be another file than the database"),
             ([("database", "a.db"), ("key_file", "b.db")], ""),
+            ([("database", "a.db"), ("key_file", "a.db.key")], ""),
+            ([("database", "a.db"), ("key_file", "a.db.lock")], "key_file must not end in .lock"),
             ([("backup_interval", "1h"), ("backup_keep", "59m")], "backup_keep must not be shorter"),
             ([("backup_interval", "1h"), ("backup_keep", "1h")], ""),
             ([("tls_cert", "a.crt"), ("tls_key", "")], "tls_cert is set without tls_key"),

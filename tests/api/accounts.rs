@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use hyper::{HeaderMap, Method, StatusCode};
+use orgkeys::actions::refusals;
 use orgkeys::crypto::password::{PasswordMatch, verify};
 use orgkeys::domain::role::Role;
 use rusqlite::Connection;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Identity, Server, entries};
+use crate::harness::{Answer, Identity, Server, blocking, entries};
 use crate::users::guest;
 
 const HOUR: i64 = 3_600_000;
@@ -194,6 +195,14 @@ async fn changing_a_password_requires_the_current_one_once_it_is_set() {
         assert!(text(&answer.json()["message"]).contains(expected), "{answer:?}");
     }
     assert_eq!(entries(&server.database).await.len(), recorded);
+    // Guesses of the current password are counted like those of a login.
+    let system = Arc::clone(&server.system);
+    blocking(move || refusals::flush(&system, true).expect("written")).await;
+    let counted = entries(&server.database).await.split_off(recorded);
+    let detail = counted[0].detail.as_deref().expect("a detail");
+    let guessed = detail.contains("\"errorCode\":\"WRONG_PASSWORD\"") && detail.ends_with("\"count\":2}");
+    assert!(counted.len() == 1 && counted[0].action == "session.refused" && guessed, "{counted:?}");
+    let recorded = recorded + 1;
     assert!(has_password(&server, &user.user, PASSWORD));
     let changed = put(&server, &user, json!({ "name": "Eve", "password": next, "currentPassword": PASSWORD })).await;
     assert_eq!(changed.status, StatusCode::OK, "{changed:?}");

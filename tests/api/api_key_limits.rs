@@ -128,6 +128,12 @@ async fn an_update_cannot_exceed_the_limit_of_a_project() {
     change(&server, &owner, &moved).await.result();
     let listed = server.call_as(&owner, Method::GET, &format!("/api/projects/{id}/api-keys"), None).await.result();
     assert_eq!(listed.as_array().map(Vec::len), Some(50 + 1));
+    // Where there is room, it comes back.
+    let expired = create_short(&server, &owner, &[&other]).await;
+    server.pass(1_000);
+    let mut again = endless(expired);
+    again["listProjectsId"] = json!([other]);
+    change(&server, &owner, &again).await.result();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::access::token;
 use crate::api_keys::keys_of;
 use crate::clock::{DAY, TEN_YEARS, set, status};
-use crate::harness::{Identity, Server, blocking};
+use crate::harness::{BEGIN, Identity, Server, blocking, entries};
 use crate::password_guessing::tried;
 use crate::sessions::{conn, log_in, person};
 use crate::users::{USERS, guest};
@@ -101,4 +101,17 @@ async fn an_invitation_and_a_known_network_from_ahead_last_no_longer_than_others
     assert_eq!(guess().await, 401);
     server.pass(1);
     assert_eq!(guess().await, 429, "30 days after the moment of the correction");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_clean_stop_is_remembered() {
+    let server = Server::start().await;
+    // Shortly before the next look at the clock.
+    server.pass(29_000);
+    let stopped = server.stop().await;
+    stopped.pass(-20_000);
+    let server = stopped.start().await;
+    server.owner_of("acme").await;
+    let last = entries(&server.database).await.pop().expect("an entry");
+    assert_eq!(last.at, BEGIN + 29_000);
 }

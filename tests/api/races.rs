@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::Method;
 use orgkeys::domain::role::Role;
 use rusqlite::Connection;
+use serde_json::json;
 
 use crate::harness::{Answer, Server, entries, registration, until};
 use crate::sessions::{PASSWORD, log_in, person};
@@ -90,7 +91,7 @@ async fn a_call_whose_role_is_revoked_while_it_waits_is_denied_and_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_fails_if_the_account_changes_after_the_password_check() {
+async fn a_login_or_an_invitation_fails_if_the_account_changes_after_its_check() {
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     for (sql, code) in [
@@ -104,6 +105,16 @@ async fn a_login_fails_if_the_account_changes_after_the_password_check() {
         assert_eq!(answer.refusal(), (401, code.to_owned()));
     }
     assert!(entries(&server.database).await.iter().all(|entry| entry.action != "session.begin"));
+    // An invitation does not say why it is invalid.
+    let new =
+        json!({ "email": "eve@example.org", "firstName": "Eve", "lastName": "", "orgRole": 0, "sendInvite": true });
+    let invited = server.call_as(&owner, Method::POST, "/organization/users", Some(&new)).await.json();
+    let body = json!({ "token": invited["invitationToken"], "password": PASSWORD });
+    let caller = Arc::clone(&server);
+    let call = move || async move { caller.call(Method::POST, "/user/verify-email", Some(&body)).await };
+    let sql = "UPDATE person SET deleted_at = 0, deleted_by = 255 WHERE email = 'eve@example.org'";
+    let answer = overtaken(&server, call, |conn| assert_eq!(conn.execute(sql, []), Ok(1))).await;
+    assert_eq!(answer.refusal(), (400, "INVALID_TOKEN".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

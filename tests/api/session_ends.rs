@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::{Method, StatusCode};
+use orgkeys::actions::admin::Ttl;
 use orgkeys::actions::{admin, backup};
 use orgkeys::domain::role::Role;
 use orgkeys::server::clock;
@@ -323,6 +324,15 @@ async fn resetting_a_password_ends_every_session_of_its_user_and_of_nobody_else(
     assert_eq!(profile.status, StatusCode::OK, "an access token is no session");
     assert_eq!(other.status(&server).await, ok());
     other.renewed(&server).await;
+    // Who is deleted can be given nothing to come back with.
+    let path = format!("/organization/users/{}", bob.identity.user);
+    assert_eq!(server.call_as(&owner, Method::DELETE, &path, None).await.status, StatusCode::OK);
+    let (system, id) = (Arc::clone(&server.system), bob.identity.user.clone());
+    let codes = blocking(move || {
+        let reset = admin::reset_password(&system, &id).map(drop);
+        [reset, admin::create_token(&system, &id, Ttl::Never).map(drop)].map(|given| given.map_err(|error| error.code))
+    });
+    assert_eq!(codes.await, [Err("USER_NOT_FOUND"); 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::web_session;
+use orgkeys::actions::{refusals, web_session};
 use orgkeys::domain::role::Role;
 use orgkeys::engine::authenticate::{Credential, authenticate};
 use orgkeys::engine::caller::{Caller, Origin};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, blocking};
+use crate::harness::{Server, blocking, entries};
 use crate::sessions::{DAY, PASSWORD, change};
 use crate::web_sessions::{Browser, SIGN_IN, ok, outcome, owner, refused};
 
@@ -88,6 +88,8 @@ async fn confirming_is_limited_together_with_signing_in() {
     let ada = owner(&server).await;
     let browser = Browser::of(&server, &ada.email).await;
     let guess = json!({ "email": ada.email, "password": "wrong" });
+    let caller = caller_of(&server, &browser);
+    let earlier = web_session::confirming(&server.app, &caller).expect("begun before the guesses");
     for _ in 0..9 {
         assert_eq!(server.call(Method::POST, SIGN_IN, Some(&guess)).await.refusal().1, "INVALID_CREDENTIALS");
     }
@@ -97,11 +99,21 @@ async fn confirming_is_limited_together_with_signing_in() {
         assert_eq!(answer.headers["retry-after"], "900");
     }
     // It takes no place from others who wait for the work on a password.
-    let caller = caller_of(&server, &browser);
     let begun = web_session::confirming(&server.app, &caller).err().expect("beyond the limit");
     assert_eq!(begun.code, "TOO_MANY_ATTEMPTS");
+    let (app, right) = (Arc::clone(&server.app), SecretString::from(PASSWORD));
+    let late = blocking(move || web_session::confirm(&app, &caller, earlier, &right).expect_err("beyond the limit"));
+    assert_eq!(late.await.code, "TOO_MANY_ATTEMPTS");
     server.pass(15 * 60_000);
     assert_eq!(outcome(&browser.confirm(&server, PASSWORD).await), ok());
+    let system = Arc::clone(&server.system);
+    blocking(move || refusals::flush(&system, true).expect("written")).await;
+    let counted = |code: &str| format!("{{\"errorCode\":\"{code}\"");
+    for (code, count) in [("INVALID_CREDENTIALS", 9), ("WRONG_PASSWORD", 1), ("TOO_MANY_ATTEMPTS", 4)] {
+        let details = entries(&server.database).await.into_iter().filter_map(|entry| entry.detail);
+        let told: Vec<String> = details.filter(|detail| detail.starts_with(&counted(code))).collect();
+        assert!(told.len() == 1 && told[0].contains(&format!("\"count\":{count}")), "{code}: {told:?}");
+    }
     let body = json!({ "password": PASSWORD });
     let other = server.call_as(&ada.identity, Method::POST, "/user/web-session/confirm", Some(&body)).await;
     assert_eq!(other.refusal(), refused(403, "NOT_A_WEB_SESSION"));

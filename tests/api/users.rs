@@ -128,6 +128,9 @@ async fn an_open_invitation_says_when_it_ends() {
     told(&second).await;
     let promoted = put(&server, &owner, &eve, json!({ "orgRole": 254 })).await.json();
     assert_eq!(promoted["data"]["invitedUntil"], Value::Null, "the invitation to a lesser role is over");
+    put(&server, &owner, &eve, json!({ "orgRole": 254 })).await;
+    let last = entries(&server.database).await.pop().expect("an entry");
+    assert_eq!(last.action, "user.update", "the same role is no new role");
     let token = server.call_as(&owner, Method::POST, &again, None).await.json()["invitationToken"].clone();
     told(&second).await;
     let acceptance = json!({ "token": token, "password": "a cat on 3 roofs" });

@@ -7,6 +7,7 @@ use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, BEGIN, Identity, Server, entries};
+use crate::outbox_limit::change;
 
 /// A webhook, and its secret if it was shown.
 #[derive(Clone, Debug)]
@@ -136,6 +137,12 @@ async fn a_change_of_a_webhook_leaves_what_it_does_not_name() {
             hook["disabledWhy"] = Value::Null;
         }
         assert_eq!(shown, expected, "{field}");
+    }
+    // A URL that could not be set any more stays, until it is changed.
+    change(&server, "UPDATE webhook SET url = 'https://10.0.0.1/'").await;
+    for (url, status) in [("https://10.0.0.1/", 200), ("https://10.0.0.1/x", 400)] {
+        let changed = hook.call(&server, &owner, Method::PUT, "", json!({ "url": url, "name": "inside" })).await;
+        assert_eq!(changed.status, status, "{changed:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use regex::Regex;
 use serde_json::json;
 
-use crate::harness::{Home, Owner, Ran, Server, copy_program, objects, run};
+use crate::harness::{Home, Owner, Ran, Server, copy_program, objects, run, sqlite};
 
 /// What commands printed.
 struct Transcript<'h> {
@@ -159,6 +159,9 @@ fn an_organization_with_an_owner_can_be_used() {
     let made =
         objects(&home.done(&["org", "create", "--name", "b", "--owner", "ida@example.org", "--json"]))[0].clone();
     let other = made["owner"]["invitationToken"].as_str().expect("an invitation");
+    let invited = "SELECT group_concat(email, ' ') FROM person WHERE validated = 0";
+    let invited: String = sqlite(&home.database).query_row(invited, [], |row| row.get(0)).expect("addresses");
+    assert_eq!(invited, "grace@example.org ida@example.org", "both may be invited again");
     for (email, invitation) in [("grace@example.org", invitation), ("ida@example.org", other)] {
         let password = "a cat on 3 roofs";
         let accepted = json!({ "token": invitation, "password": password });

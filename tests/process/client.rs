@@ -10,7 +10,7 @@ use orgkeys::server::clock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::harness::{Home, Owner, Ran, Server, accepted, ended, mode, objects, output_of, run};
+use crate::harness::{Home, Owner, Ran, Server, accepted, mode, objects, output_of, run};
 
 /// The program with a server's URL and a token in its environment.
 pub fn client(home: &Home, server: &Server, token: &str, words: &[&str]) -> Command {
@@ -51,6 +51,7 @@ fn each_exit_code_has_one_meaning() {
     assert_eq!(codes(&["api", "getOrganization", "--orgId", other]), Some(4));
     assert_eq!(codes(&["node", "delete", "node-00000000-0000-7000-8000-000000000000"]), Some(5));
     assert_eq!(codes(&["key", "show", "key-none"]), Some(5));
+    assert_eq!(codes(&["user", "role", "nobody@example.org", "USER"]), Some(5));
     assert_eq!(codes(&["user", "role", "owner@localhost", "USER"]), Some(6), "LAST_OWNER");
     for _ in 0..5 {
         assert_eq!(codes(&["key", "create"]), Some(0));
@@ -142,14 +143,19 @@ fn an_interrupted_call_leaves_no_file_for_the_secret_behind() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let mut create = home.orgkeys(&["key", "create", "--out", "key.pem", "--url", &url]);
-    create.env("ORGKEYS_TOKEN", "okp_x").env("HOME", home.path(""));
+    create.env("ORGKEYS_TOKEN", "okp_x").env("HOME", home.path("")).stderr(Stdio::piped());
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 130)] {
-        let mut child = create.spawn().expect("it runs");
+        let child = create.spawn().expect("it runs");
         // A server that does not answer.
         let _connection = accepted(&listener);
         assert!(home.path("key.pem").exists());
         kill_process(Pid::from_child(&child), signal).expect("signalled");
-        assert_eq!(ended("the call", &mut child).code(), Some(code));
+        let ended = output_of("the call", child);
+        assert_eq!(
+            (ended.status.code(), ended.stderr.as_slice()),
+            (Some(code), &b""[..]),
+            "who interrupts it knows why"
+        );
         assert!(home.files().is_empty(), "{:?}", home.files());
     }
 }
@@ -158,10 +164,14 @@ fn an_interrupted_call_leaves_no_file_for_the_secret_behind() {
 fn a_secret_goes_to_standard_output_alone_or_the_failure_is_told() {
     let home = Home::new();
     let (server, owner) = home.first_start();
-    let words = ["api-key", "create", "--name", "x", "--role", "USER", "--expires", "90d"];
+    let words = ["api-key", "create", "--name", "x", "--role", "USER", "--expires", "never"];
     let made = call(&home, &server, &owner, &words);
     assert_eq!((made.stdout.lines().count(), &made.stdout[..4]), (1, "oka_"), "{made:?}");
     assert!(made.stderr.contains("shown only once") && !made.stderr.contains("oka_"), "{made:?}");
+    assert!(
+        made.stderr.starts_with("id 1, name x, role USER, starts 2") && !made.stderr.contains("expires"),
+        "{made:?}"
+    );
     let json = objects(&done(&home, &server, &owner, &[&words[..], &["-o", "jsonl"]].concat()))[0].clone();
     assert!(json["apiKey"].as_str().is_some_and(|key| key.starts_with("oka_")), "{json}");
     let mut full = client(&home, &server, &owner.token, &words);
@@ -193,6 +203,9 @@ fn a_dry_run_shows_the_request_without_secrets_and_sends_nothing() {
     assert!(!body.contains("roofs"), "{body}");
     let api_key = run(&mut client(&home, &server, "oka_secret", &["node", "list", "--dry-run"])).stdout;
     assert!(api_key.contains("X-Api-Key: ********") && !api_key.contains("oka_secret"), "{api_key}");
+    // An API key has no profile, but it may verify itself.
+    let key = run(&mut client(&home, &server, "oka_secret", &["whoami", "--dry-run"])).stdout;
+    assert!(key.contains("/api-keys/verify\n") && !key.contains("oka_secret"), "{key}");
     // What the list itself records: the profile, the head and a read.
     assert!(entries() - before <= 3, "something was sent");
 }
@@ -264,6 +277,8 @@ fn a_weeks_work_needs_nothing_but_the_commands() {
     assert!(done(&["whoami"]).contains("owner@localhost"));
     done(&["user", "invite", "bob@example.org", "--name", "Bob", "--role", "workspaces", "--out", "invitation"]);
     let password = home.write("password", "a cat on 3 roofs\n");
+    let invitation = fs::read_to_string(home.path("invitation")).expect("a file");
+    assert_eq!((invitation.lines().count(), invitation.ends_with('\n')), (1, true));
     let taken = ["api", "verifyEmail", "--token", "@invitation", "--password", &format!("@{}", password.display())];
     assert!(done(&taken).contains("Email verified"));
     assert!(done(&["user", "role", "BOB@example.org", "ADMINISTRATOR"]).contains("updated"));

@@ -57,6 +57,15 @@ fn a_list_is_a_table_json_or_values_between_tabs() {
         assert_eq!(done(&words), done(&["project", "list", "-o", "json"]));
     }
     assert!(rows.iter().any(|row| row["name"] == "東京") && rows[0]["publicId"].is_string());
+    // A raw call knows no columns, so it shows every field.
+    let fields = rows[0].as_object().expect("a row").len();
+    for (format, lines) in [("tsv", 2), ("jsonl", 2), ("table", 3)] {
+        let raw = done(&["api", "listProjects", "-o", format]);
+        assert_eq!(raw.lines().count(), lines, "{raw}");
+        let is_whole = raw.lines().all(|line| line.split('\t').count() == fields);
+        assert_eq!(is_whole, format == "tsv", "{raw}");
+    }
+    assert!(done(&["api", "getMetrics", "-o", "tsv"]).contains("\n# HELP "), "what is no JSON is passed on");
     let ran = call(&home, &server, &owner, &["project", "list", "-o", "tsv", "--json"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert_eq!(call(&home, &server, &owner, &["project", "list", "-o", "xml"]).code, Some(2));

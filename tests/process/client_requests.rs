@@ -41,8 +41,23 @@ fn roles_ends_and_lengths_are_sent_as_the_api_has_them() {
         json!({ "userApiKey": key, "roleId": 1, "listProjectsId": ["a", "b"], "note": "n" }),
         "in any order"
     );
+    // What is not said.
+    let rotated = body(&home, &["key", "rotate", "key-1"]);
+    assert_eq!((&rotated["overlapSeconds"], &rotated["retireWhenUnused"]), (&json!(604_800), &json!(true)));
+    assert_eq!(body(&home, &["api-key", "rotate", "7"])["overlapSeconds"], json!(86_400));
+    assert_eq!(update("1d").as_object().map(serde_json::Map::len), Some(1), "only what is said is changed");
+    for (words, query) in [
+        (&["audit", "list"][..], "?after=0&limit=50"),
+        (&["audit", "list", "--after", "7"], "?after=7&limit=1000"),
+        (&["audit", "list", "--limit", "1001"], "?after=0&limit=1000"),
+    ] {
+        let shown = home.done(&[words, &["--dry-run", "--url", "http://127.0.0.1:1"]].concat());
+        assert!(shown.lines().next().is_some_and(|line| line.ends_with(query)), "{words:?}: {shown}");
+    }
     for (words, says) in [
-        (&["key", "rotate", "key-1", "--overlap", "soon"][..], "overlap must be a duration such as 24h"),
+        // Nothing is sent, not even to learn the organization.
+        (&["api", "listNodes", "--take", "many", "--url", "http://127.0.0.1:1"][..], "--take must be a whole number"),
+        (&["key", "rotate", "key-1", "--overlap", "soon"], "overlap must be a duration such as 24h"),
         (&["key", "update", "key-1", "--retires", "soon"], "retires must be a time (RFC 3339), a duration"),
         (&["api-key", "create", "--name", "x", "--role", "KING", "--expires", "1d"], "role must be USER, BILLING"),
         (&["api-key", "create", "--name", "x", "--role", "2.5", "--expires", "1d"], "role must be USER, BILLING"),

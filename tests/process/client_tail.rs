@@ -127,11 +127,14 @@ fn a_tail_goes_on_after_whatever_ended_its_stream() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let full = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n\
         \r\n{\"message\":\"Full\",\"errorCode\":\"TOO_MANY_STREAMS\"}";
+    // It is there, so it is waited for from the beginning.
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\n\r\n";
     let began = Instant::now();
     let asked = scripted(
         listener,
         vec![
             ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"data\":{\"orgId\":\"org-1\"}}", true),
+            (busy, true),
             ("HTTP/1.1 200 OK\r\n\r\nretry: 1\nid: 4\n\nid: 5\ndata: {\"id\":5}\n\nid: 6\n\n", true),
             (full, true),
             (
@@ -148,9 +151,10 @@ fn a_tail_goes_on_after_whatever_ended_its_stream() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(5), "{\"id\":5}\n{\"id\":7}\n{\"id\":9}\n"), "{ran:?}");
     let told: Vec<&str> = ran.stderr.lines().collect();
     let (lost, back) = ("orgkeys: the server closed the stream. Reconnecting", "orgkeys: connected again");
-    let expected = [lost, back, "orgkeys: Moved away. Reconnecting", back, lost];
-    assert_eq!((&told[..5], told.len()), (&expected[..], 6), "{ran:?}");
-    assert!(told[5].contains("Gone (NO_EVENT, status 404)"), "{ran:?}");
+    let expected = [back, lost, back, "orgkeys: Moved away. Reconnecting", back, lost];
+    assert_eq!((&told[1..7], told.len()), (&expected[..], 8), "{ran:?}");
+    assert!(told[0].contains("status 429") && told[0].ends_with("; try again in 0 s. Reconnecting"), "{ran:?}");
+    assert!(told[7].contains("Gone (NO_EVENT, status 404)"), "{ran:?}");
     let asked = asked.join().expect("asked");
     let last_ids: Vec<Option<&str>> = asked
         .iter()
@@ -158,8 +162,8 @@ fn a_tail_goes_on_after_whatever_ended_its_stream() {
             head.lines().find_map(|line| line.to_lowercase().starts_with("last-event-id: ").then(|| &line[15..]))
         })
         .collect();
-    assert_eq!(last_ids, [None, None, Some("6"), Some("6"), Some("8"), Some("8"), Some("9")]);
-    assert!(asked[3].1.saturating_sub(asked[2].1) >= Duration::from_secs(1), "it waits as long as the server asks");
+    assert_eq!(last_ids, [None, None, None, Some("6"), Some("6"), Some("8"), Some("8"), Some("9")]);
+    assert!(asked[4].1.saturating_sub(asked[3].1) >= Duration::from_secs(1), "it waits as long as the server asks");
     // With the waits that it has by itself, this takes ten seconds.
     assert!(began.elapsed() < Duration::from_secs(8), "the stream says how long to wait: {:?}", began.elapsed());
 }

@@ -32,6 +32,9 @@ fn tls_needs_a_certificate_that_is_trusted_and_for_the_name() {
     for (folder, words) in [
         (home.path(""), &["login", "--url", &url, "--ca", "ours.crt", "--token-command", &from][..]),
         ("/".into(), &["whoami"]),
+        // Signing in again needs the certificate no more than this.
+        ("/".into(), &["login", "--url", &url, "--token-command", &from]),
+        ("/".into(), &["whoami"]),
     ] {
         let ran = run(home.orgkeys(words).env("HOME", home.path("")).env("PATH", "/usr/bin:/bin").current_dir(folder));
         assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
@@ -47,6 +50,8 @@ fn tls_needs_a_certificate_that_is_trusted_and_for_the_name() {
         .orgkeys(&["api", "getHealth", "--url", &format!("http://localhost:{port}")])
         .env("HOME", home.path("")));
     assert_eq!((clear.code, clear.stderr.contains("https://")), (Some(8), true), "{clear:?}");
+    let clear = home.run(&["login", "--url", "http://localhost:1", "--ca", "ours.crt", "--token-command", "true"]);
+    assert_eq!((clear.code, clear.stderr.contains("is not encrypted")), (Some(2), true), "{clear:?}");
     assert_eq!(list("localhost", &["--ca", "ours.key"]).code, Some(2), "no certificate");
     let plain = format!("https://localhost:{}", impostor("400 Bad Request", String::new()).port());
     let plain = home.run(&["api", "getHealth", "--url", &plain, "--ca", "ours.crt"]);

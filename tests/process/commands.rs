@@ -298,11 +298,15 @@ fn the_output_of_sign_is_accepted_unchanged() {
     let plain = objects(&home.done(&words))[0].clone();
     assert_eq!(keys(&plain), ["ip", "region", "timestamp", "signature", "status", "version", "nodeServices"]);
     assert_eq!(json!([plain["status"], plain["version"], plain["nodeServices"]]), json!(["active", "1.0.0", 0]));
-    for (words, expected) in [
-        (["sign", "--key", "missing.pem", "--ip", "a", "--region", "b"], "orgkeys: missing.pem: "),
-        (["sign", "--key", "key.pem", "--ip", "a|b", "--region", "b"], "orgkeys: ip must not contain '|'"),
+    let (version, status) = ("v".repeat(65), "s".repeat(33));
+    for (given, expected) in [
+        (["--key", "missing.pem", "--ip", "a", "--status", "b"], "orgkeys: missing.pem: "),
+        (["--key", "key.pem", "--ip", "a|b", "--status", "b"], "orgkeys: ip must not contain '|'"),
+        (["--key", "key.pem", "--ip", "a", "--provider", "ACME"], "orgkeys: provider must be S3, GCS"),
+        (["--key", "key.pem", "--ip", "a", "--status", &status], "orgkeys: status must"),
+        (["--key", "key.pem", "--ip", "a", "--node-version", &version], "orgkeys: version must"),
     ] {
-        let ran = home.run(&words);
+        let ran = home.run(&[&["sign", "--region", "b"][..], &given].concat());
         assert_eq!((ran.code, ran.stderr.starts_with(expected)), (Some(1), true), "{ran:?}");
     }
     home.write("public.pem", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n");

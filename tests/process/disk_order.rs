@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::client_output::impostor;
 use crate::harness::{Home, eventually, run};
 
 /// Compiles the library that notes the calls of the program into which it is preloaded.
@@ -62,7 +64,7 @@ fn a_file_is_on_the_disk_before_it_replaces_another() {
     let home = Home::new();
     let library = library(&home);
     let traced = |command: &mut Command| {
-        command.env("LD_PRELOAD", &library).env("TRACE", home.path("trace"));
+        command.env("LD_PRELOAD", &library).env("TRACE", home.path("trace")).env("HOME", home.path(""));
     };
     let done = |words: &[&str]| {
         let mut command = home.orgkeys(words);
@@ -100,4 +102,17 @@ fn a_file_is_on_the_disk_before_it_replaces_another() {
     // An export replaces no file, but what it wrote is complete, too.
     let trace = done(&["audit", "export", "--out", "log.jsonl"]);
     assert_eq!(renamed(&trace).len(), 1, "{trace:#?}");
+    // A new session must not be lost with the old one.
+    fs::create_dir_all(home.path(".config/orgkeys")).expect("a folder");
+    let profiles = home.write(".config/orgkeys/profiles.toml", "[profiles.work]\nurl = \"https://keys\"\n");
+    fs::set_permissions(profiles, fs::Permissions::from_mode(0o600)).expect("set");
+    let trace = done(&["profile", "use", "work"]);
+    assert_eq!(renamed(&trace), [("profiles.toml.new".to_owned(), "profiles.toml".to_owned())]);
+    assert!(is_written(&trace, "profiles.toml.new"), "{trace:#?}");
+    // A secret that is shown only once.
+    let url = format!("http://{}", impostor("200 OK", "{}".to_owned()));
+    let trace = done(&["api", "getHealth", "--url", &url, "--out", "answer.json"]);
+    let answer = home.path("answer.json").display().to_string();
+    let calls: Vec<&str> = trace.iter().filter(|call| call[1] == answer).map(|call| call[0].as_str()).collect();
+    assert_eq!(calls, ["write", "sync"], "{trace:#?}");
 }

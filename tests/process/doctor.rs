@@ -132,6 +132,8 @@ fn disk_space_log_file_modes_and_backups_are_checked() {
     chmod(&home.database, 0o666);
     let open = examined(&home, &["--quick"]);
     assert_eq!(open.iter().filter(|finding| finding["check"] == "modes").count(), 2, "each file is named: {open:?}");
+    let text = home.run(&["doctor", "--quick"]).stdout;
+    assert!(text.ends_with(&format!("\n2 of {} checks need attention\n", open.len())), "{text}");
     chmod(&home.database, 0o600);
     chmod(&home.path("orgkeys.db.key"), 0o600);
     let marker = home.path("orgkeys.db.last-backup");

@@ -70,6 +70,13 @@ fn a_failing_webhook_is_reported_without_its_url() {
     is_well(&home, &["--quick"]);
     deliver(&home, "failed", minutes(9_000), Some(minutes(24 * 60 - 2)));
     finds(&home, &["--quick"], "webhooks", "1 of its deliveries failed for good within the last 24 hours", &replay);
+    finds(&home, &["--quick"], "webhooks", "", "Check what its receiver responded");
+    // Everything that is wrong with it is one finding.
+    change(&home, "UPDATE webhook SET last_status = 500; UPDATE delivery SET state = 'pending', ended_at = NULL");
+    let both =
+        format!("got status 500; its oldest delivery has been pending since {}", now().to_string().split_at(4).0);
+    finds(&home, &["--quick"], "webhooks", &both, "/deliveries) and fix the receiver");
+    change(&home, "UPDATE webhook SET last_status = 204");
     deliver(&home, "pending", minutes(58), None);
     is_well(&home, &["--quick"]);
     deliver(&home, "pending", minutes(61), None);

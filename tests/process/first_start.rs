@@ -298,6 +298,7 @@ fn the_file_of_the_bootstrap_token_is_needed_by_the_first_start_only() {
         }
         let server = home.start_with(&mut with_file(&serve));
         assert_eq!((server.shown.as_str(), profile(&server, &token)), ("", 200), "{contents:?}");
+        assert!(home.log().contains("the bootstrap settings are ignored"), "{}", home.log());
         let address = server.address.to_string();
         assert!((0..5).any(|_| run(&mut with_file(&["healthcheck", "--listen", &address])).code == Some(0)));
         for words in [&["config"][..], &["token", "list"], &["audit", "verify"], &["backup", "copy.db"], &["doctor"]] {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Home, Ran, received, run};
+use crate::harness::{Home, Ran, received, run, sqlite};
 
 /// Each command that only reads; `{copy}` is a file for a backup.
 const READING: [&[&str]; 9] = [
@@ -128,6 +128,14 @@ fn read_only_commands_work_on_a_read_only_disk() {
         read_everything(&mounts, &disk.0.join("orgkeys.db"));
         fs::remove_file(mounts.path("copy.db")).expect("removed");
     }
+    // What cannot be checked there is checked in the copy, before that replaces anything.
+    let broken = left(false);
+    let break_it = "PRAGMA ignore_check_constraints = ON; UPDATE org SET is_business = 7";
+    sqlite(&broken.database).execute_batch(break_it).expect("changed");
+    let disk = ReadOnly::of(broken.database.parent().expect("a folder"), &mounts.path("broken")).expect("mounted");
+    let ran = mounts.run(&["restore", &disk.0.join("orgkeys.db").display().to_string()]);
+    assert_eq!((ran.code, ran.stderr.contains("The backup is damaged (")), (Some(1), true), "{ran:?}");
+    assert!(!mounts.database.exists());
 }
 
 /// Checks that each command refuses the log beside the database, names both and changes nothing.

@@ -199,6 +199,10 @@ fn nodes(home: &Home, server: &Server, owner: &Owner) {
     assert_eq!(server.call_as(owner, "DELETE", &format!("/organization/{}/node/{node}", owner.org)).status, 200);
     assert_eq!(register(&pem, at + 2).status, 400);
     assert_eq!(told(&called()), (400, Some("NODE_DELETED"), Some("node"), Some(node)));
+    let body = registration(&owner.org, &pem, "203.0.113.7", at + 4);
+    assert_eq!(server.call("POST", "/unregister", None, Some(&body)).status, 400);
+    let unregistered = last_answered(home, "unregisterNode");
+    assert_eq!(told(&unregistered), (400, Some("NODE_DELETED"), Some("node"), Some(node)));
     assert_eq!(server.call_as(owner, "DELETE", &format!("/organization/{}/key", owner.org)).status, 200);
     assert_eq!(register(&pem, at + 3).status, 400);
     assert_eq!(told(&called()), (400, Some("NO_KEYS"), None, None));

@@ -162,3 +162,16 @@ fn last_answer(outcome: &Outcome) -> (Option<u16>, Option<String>) {
 fn cut(why: &str) -> String {
     why.chars().filter(|c| !c.is_control()).take(200).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_stored_without_control_characters_and_up_to_200_characters() {
+        assert_eq!(cut("no\u{1b}[2J name\r\n"), "no[2J name");
+        for (count, stored) in [(200, 200), (201, 200)] {
+            assert_eq!(cut(&"é".repeat(count)).chars().count(), stored);
+        }
+    }
+}

@@ -36,7 +36,8 @@ pub(super) fn last(patient: &Patient<'_>, database: &Path, now: Time) -> Finding
 /// Checks the backups that the server makes by itself; `None` if it makes none.
 pub(super) fn periodic(patient: &Patient<'_>, database: &Path, now: Time) -> Option<Finding> {
     const CHECK: &str = "backup_dir";
-    let BackupPlan { dir, interval, keep } = patient.backups.as_ref()?;
+    let plan = patient.backups.as_ref()?;
+    let BackupPlan { dir, interval, .. } = plan;
     let shown = dir.display();
     let files = match backup_dir::list(dir) {
         Ok(files) => files,
@@ -57,10 +58,8 @@ pub(super) fn periodic(patient: &Patient<'_>, database: &Path, now: Time) -> Opt
             return Some(Finding::act(CHECK, message, remedy));
         }
     };
-    let all = keep.as_millis().div_ceil(interval.as_millis().max(1)) + 1;
-    let missing = u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(files.len() as u64);
-    let (needed, free) = (missing.saturating_mul(bytes(database)), backup_dir::free(dir).unwrap_or(u64::MAX));
-    if needed > free {
+    let free = backup_dir::free(dir).unwrap_or(u64::MAX);
+    if let Some(needed) = lacking(plan, files.len(), bytes(database), free) {
         return Some(Finding::act(
             CHECK,
             format!(
@@ -73,4 +72,33 @@ pub(super) fn periodic(patient: &Patient<'_>, database: &Path, now: Time) -> Opt
     }
     let count = files.len();
     Some(Finding::well(CHECK, format!("The server made its last backup at {last}; {shown} has {count}")))
+}
+
+/// Returns how many bytes the backups still need that `plan` asks for, if that is more than is free: `made` are there, and
+/// each is as large as the database.
+fn lacking(plan: &BackupPlan, made: usize, database: u64, free: u64) -> Option<u64> {
+    let all = plan.keep.as_millis().div_ceil(plan.interval.as_millis().max(1)) + 1;
+    let missing = u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(made as u64);
+    Some(missing.saturating_mul(database)).filter(|needed| *needed > free)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backups_that_are_missing_need_as_much_room_as_they_will_take() {
+        let minutes = Duration::from_mins;
+        for (keep, interval, made, free, lack) in [
+            (60, 60, 1, 10, None),
+            (60, 60, 1, 9, Some(10)),
+            (60, 60, 2, 0, None),
+            (60, 60, 3, 0, None),
+            (61, 30, 1, 30, None),
+            (61, 30, 1, 29, Some(30)),
+        ] {
+            let plan = BackupPlan { dir: "backups".into(), interval: minutes(interval), keep: minutes(keep) };
+            assert_eq!(lacking(&plan, made, 10, free), lack, "{keep} {interval} {made} {free}");
+        }
+    }
 }

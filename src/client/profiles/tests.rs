@@ -79,6 +79,35 @@ fn profiles_are_below_xdg_config_home_else_below_home() {
 }
 
 #[test]
+fn what_a_killed_process_left_behind_is_in_nobodys_way() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    store(folder.path()).update(|_| Ok(())).expect("saved");
+    fs::write(folder.path().join("orgkeys/profiles.toml.new"), "[profiles").expect("written");
+    let used = store(folder.path()).update(|profiles| {
+        profiles.current = Some("work".to_owned());
+        Ok(())
+    });
+    used.expect("saved");
+    assert_eq!(store(folder.path()).load().expect("profiles").current.as_deref(), Some("work"));
+}
+
+#[test]
+fn a_file_of_more_than_a_mebibyte_is_refused_and_never_cut() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    store(folder.path()).update(|_| Ok(())).expect("saved");
+    for (length, is_read) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let (text, padding) = ("current = \"work\"\n#", " ");
+        let text = format!("{text}{}", padding.repeat(length - text.len()));
+        fs::write(folder.path().join("orgkeys/profiles.toml"), text).expect("written");
+        let told = store(folder.path()).load().map(|profiles| profiles.current.is_some());
+        assert_eq!(
+            told.map_err(|failure| failure.message.contains("is longer than 1 MiB")),
+            if is_read { Ok(true) } else { Err(true) }
+        );
+    }
+}
+
+#[test]
 fn a_profiles_name_is_a_bare_key() {
     let (longest, too_long) = ("n".repeat(64), "n".repeat(65));
     for (name, is_good) in [

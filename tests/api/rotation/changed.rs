@@ -89,6 +89,19 @@ async fn changes_beyond_a_limit_are_refused() {
     for body in [json!({ "overlapSeconds": -1 }), json!({ "overlapSeconds": 31_536_001 })] {
         assert_eq!(super::rotate(&server, &owner, &other, &body).await.refusal(), (400, "INVALID_FIELD".to_owned()));
     }
+    // Neither does one that has ended come back into a place that is taken.
+    assert_eq!(put(&server, &owner, &key, &json!({ "retireAt": moment(BEGIN) })).await.status, StatusCode::OK);
+    let refused = put(&server, &owner, &key, &json!({ "retireAt": null })).await;
+    assert_eq!(refused.refusal(), (400, "KEY_LIMIT_REACHED".to_owned()));
+    assert_eq!(put(&server, &owner, &other, &json!({ "retireAt": moment(BEGIN + year) })).await.status, StatusCode::OK);
+    let refused = put(&server, &owner, &key, &json!({ "retireAt": moment(BEGIN + year) })).await;
+    assert_eq!(refused.refusal(), (409, "TOO_MANY_RETIRING".to_owned()));
+    // A rotation without overlap ends the key at once, which is recorded.
+    assert_eq!(put(&server, &owner, &other, &json!({ "retireAt": null })).await.status, StatusCode::OK);
+    let at_once = json!({ "publicKey": server.pair().public, "overlapSeconds": 0 });
+    assert_eq!(super::rotate(&server, &owner, &other, &at_once).await.status, StatusCode::OK);
+    let ended = ("org_key.retired".to_owned(), other, json!({ "why": "administrator", "nodes": 0 }));
+    assert_eq!(super::history(&server).await.pop(), Some(ended));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::{Method, StatusCode};
+use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -118,6 +119,10 @@ async fn keys_of_another_form_are_refused_and_not_repeated() {
         changed[at % 33] ^= 1 << (at % 8);
         pem(&changed)
     }));
+    // Who may not import a key is told nothing about one.
+    let member = server.member_of(&owner.org, Role::User).await;
+    let denied = import(&server, &member, &json!({ "publicKey": texts[0] })).await;
+    assert_eq!(denied.refusal(), (403, "ACCESS_DENIED".to_owned()));
     for text in texts {
         let refused = import(&server, &owner, &json!({ "publicKey": text })).await;
         assert_eq!(refused.refusal(), (400, "KEY_REFUSED".to_owned()), "{text}");

@@ -96,8 +96,15 @@ fn single_verifications_are_logged_at_debug() {
     let query = format!("organization={}", owner.org);
     let answered = || last_answered(&home, "verifyPresentedApiKey");
     let caller = (Some("api_key"), Some(id.as_str()));
+    // A key that is not valid identifies nobody.
+    let key = json!({ "apiName": "early", "hasExpireTime": false, "startDateTime": "2999-01-01T00:00:00Z" });
+    let new = json!({ "listProjectsId": [], "roleId": 0, "userApiKey": key });
+    let path = format!("/api/organizations/{}/api-keys", owner.org);
+    let early = server.call("POST", &path, Some(&owner.token), Some(&new)).json()["result"]["apiKey"].clone();
+    let early = early.as_str().expect("a secret");
     for (query, key, status, code, (kind, id)) in [
         (query.clone(), secret.as_str(), 200, None, caller),
+        (query.clone(), early, 401, Some("NOT_YET_VALID"), (None, None)),
         (format!("{query}&role=255"), secret.as_str(), 403, Some("INSUFFICIENT_ROLE"), caller),
         (query, "", 401, Some("NOT_FOUND"), (None, None)),
     ] {
