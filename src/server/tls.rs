@@ -226,6 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_that_becomes_readable_without_a_change_is_loaded() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let mut watcher =
+            Watcher { read: |_, _| Err("permission denied".to_owned()), ..Watcher::new(unusable(&cert, &key)) };
+        fs::write(&key, "renewed").expect("written");
+        assert_eq!(watcher.look_again(false), Some(Err("permission denied".to_owned())));
+        watcher.read = |_, _| Ok(empty());
+        assert_eq!(watcher.look_again(false), Some(Ok(())));
+    }
+
+    #[test]
     fn a_pair_that_changes_between_the_start_and_the_first_look_is_noticed() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));

@@ -97,6 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn the_copy_of_before_contains_what_was_only_in_the_log() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("a.db");
+        let before = Connection::open(&path).expect("a database");
+        before.pragma_update(None, "journal_mode", "wal").expect("a log");
+        before.execute_batch(include_str!("migrate/schema_1.sql")).expect("schema");
+        before.pragma_update(None, "user_version", 1).expect("version 1");
+        let expected = schema_of(&before);
+        upgrade(&path, 1).expect("upgraded");
+        let copy = Connection::open(folder.path().join("a.db.v1")).expect("the copy");
+        assert_eq!(schema_of(&copy), expected);
+    }
+
+    #[test]
     fn an_upgrade_that_removes_rows_to_which_others_refer_is_undone() {
         let conn = Connection::open_in_memory().expect("memory");
         let before = "CREATE TABLE one (id INTEGER PRIMARY KEY); CREATE TABLE two (one REFERENCES one (id));

@@ -315,4 +315,14 @@ async fn users_see_and_end_only_their_own_sessions_and_tokens() {
         assert_eq!(profile.refusal(), revoked());
     }
     assert_eq!(phone.refreshed(&server).await.json(), refused());
+
+    // A session can be ended while no access token of it is valid.
+    let (lost, left) = (ada.session(&server).await, ada.session(&server).await);
+    server.pass(3_600_000);
+    let desk = ada.session(&server).await;
+    assert_eq!(end(&desk.identity, &lost.identity.token_id).await.json(), done);
+    assert_eq!(left.logged_out(&server).await.status, StatusCode::OK);
+    for ended in [lost, left] {
+        assert_eq!(ended.refreshed(&server).await.json(), refused());
+    }
 }

@@ -171,7 +171,10 @@ async fn a_page_of_another_host_can_neither_sign_in_nor_use_a_web_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cookie_is_secure_where_the_browsers_connection_is() {
-    let proxied = Server::with(|flags| flags.with("trusted_proxy", "127.0.0.1")).await;
+    // On a listener for both versions, the address of an IPv4 proxy is shown as ::ffff:127.0.0.1.
+    let listen = if std::net::TcpListener::bind("[::]:0").is_ok() { "[::]:0" } else { "127.0.0.1:0" };
+    let mut proxied = Server::with(|flags| flags.with("listen", listen).with("trusted_proxy", "127.0.0.1")).await;
+    proxied.address = ([127, 0, 0, 1], proxied.address.port()).into();
     let direct = Server::start().await;
     let mut names = Vec::new();
     for (server, trusted) in [(&proxied, true), (&direct, false)] {

@@ -5,6 +5,7 @@ use super::*;
 const PROFILES: &str = "current = \"work\"\n\
     [profiles.work]\nurl = \"https://keys\"\norganization = \"org-1\"\naccess_token = \"okp_work\"\nrefresh_token = \"okr_work\"\n\
     [profiles.home]\nurl = \"https://home\"\ntoken_command = \"pass home\"\nca = \"/ca.pem\"\n\
+    [profiles.also]\nurl = \"https://bare\"\naccess_token = \"okp_also\"\n\
     [profiles.bare]\nurl = \"https://bare\"\n\
     [profiles.twin]\nurl = \"https://bare\"\naccess_token = \"okp_twin\"\n\
     [profiles.other]\nurl = \"https://keys\"\naccess_token = \"okp_other\"\n";
@@ -91,7 +92,7 @@ fn a_profiles_credential_is_only_sent_to_its_own_url() {
     assert_eq!(resolved([None, Some("other")], &[]).expect("it").2, "okp_other");
     assert_eq!(resolved([Some("https://home"), None], &[]).expect("it").2, "pass home", "the only one");
     assert_eq!(resolved([Some("http://keys"), None], &[]).expect("it").2, "none");
-    assert_eq!(resolved([Some("https://bare"), None], &[]).expect("it").2, "none", "two profiles have this URL");
+    assert_eq!(resolved([Some("https://bare"), None], &[]).expect("it").2, "none", "three profiles have this URL");
     assert!(resolved([Some("https://other"), Some("work")], &[]).is_err());
     assert!(resolved([Some("https://keys"), Some("work")], &[]).is_ok());
     assert!(resolved([None, Some("none")], &[]).is_err());

@@ -203,7 +203,9 @@ mod tests {
             assert_eq!(connector(&[OWN], &["8.8.8.8/32"]).addresses(&target, end).await, Ok(vec![OWN]), "{url}");
         }
         let target = Target::parse("https://both.example/").expect("a target");
-        assert_eq!(connector(&[OWN, OTHER], &[]).addresses(&target, end).await, Ok(vec![OTHER]));
+        for found in [&[OWN, OTHER], &[OTHER, OWN]] {
+            assert_eq!(connector(found, &[]).addresses(&target, end).await, Ok(vec![OTHER]), "in either order");
+        }
         let last = connector(&[OWN, OWN, OWN, OTHER], &[]).addresses(&target, end).await;
         assert_eq!(last, Ok(vec![OTHER]), "addresses that are not permitted take no place");
         assert_eq!(connector(&[OTHER; 4], &[]).addresses(&target, end).await, Ok(vec![OTHER; ADDRESSES]));
