@@ -5,6 +5,8 @@ pub mod api_key;
 pub mod audit;
 pub mod delivery;
 pub mod event;
+#[cfg(test)]
+mod fairness_tests;
 pub mod health;
 pub mod http;
 pub mod node;

@@ -50,12 +50,16 @@ impl Verifiers {
             return Ok(ReadyKey { id, end, verifier: Arc::clone(ready) });
         }
         let verifier = Arc::new(Verifier::new(&store::org_key::public_key(tx, id)?)?);
+        self.keep(id, Arc::clone(&verifier));
+        Ok(ReadyKey { id, end, verifier })
+    }
+
+    fn keep(&self, id: OrgKeyId, verifier: Arc<Verifier>) {
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= READY {
             keys.clear();
         }
-        keys.insert(id, Arc::clone(&verifier));
-        Ok(ReadyKey { id, end, verifier })
+        keys.insert(id, verifier);
     }
 }
 
@@ -70,5 +74,24 @@ pub(crate) struct ReadyKey {
 impl AsRef<Verifier> for ReadyKey {
     fn as_ref(&self) -> &Verifier {
         &self.verifier
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::public_key;
+
+    #[test]
+    fn keys_without_end_do_not_fill_the_memory() {
+        let pems = include_str!("../../tests/api/rotation/public-keys.pem");
+        let der = public_key::read(&pems[..=pems.find("-----\n-----BEGIN").expect("a second key") + 5]).expect("a key");
+        let (verifier, verifiers) = (Arc::new(Verifier::new(&der).expect("a key")), Verifiers::default());
+        let keep = |number: u128| {
+            verifiers.keep(OrgKeyId::from_bytes(number.to_be_bytes()), Arc::clone(&verifier));
+            verifiers.0.read().expect("not poisoned").len()
+        };
+        assert_eq!((1..=10_000).map(keep).last(), Some(10_000), "all are kept");
+        assert_eq!((keep(10_001), keep(10_002)), (1, 2), "they are parsed again when they are needed");
     }
 }

@@ -144,13 +144,17 @@ impl InPlace {
             match self.copy_log() {
                 Ok(()) => halt::log_put_back(&self.database.path),
                 Err(error) => {
-                    tracing::error!(%error, "the -wal was moved or removed and could not be put back; retrying, and no request is answered until then");
-                    // The reserve exists for what must not be lost.
-                    let _ = fs::remove_file(beside(&self.database.path, ".reserve"));
+                    self.make_room(&error);
                     std::thread::sleep(std::time::Duration::from_secs(1));
                 }
             }
         }
+    }
+
+    /// Logs why the log could not be put back, and removes the reserve, which exists for what must not be lost.
+    fn make_room(&self, error: &StoreError) {
+        tracing::error!(%error, "the -wal was moved or removed and could not be put back; retrying, and no request is answered until then");
+        let _ = fs::remove_file(beside(&self.database.path, ".reserve"));
     }
 
     fn copy_log(&self) -> Result<(), StoreError> {
@@ -191,4 +195,34 @@ fn begins_anew(before: [u8; LOG_HEADER], now: [u8; LOG_HEADER]) -> bool {
 
 fn inode(path: &Path) -> std::io::Result<Inode> {
     fs::metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{connection, identity, open};
+
+    #[test]
+    fn a_log_that_the_disk_has_no_space_for_gets_the_space_of_the_reserve() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let database = folder.path().join("orgkeys.db");
+        open::prepare(&database).expect("a database");
+        let conn = connection::writing(&database).expect("a connection");
+        identity::advance(&conn, false).expect("a log");
+        let in_place =
+            InPlace::of(&conn, &database, Arc::new(File::open(&database).expect("the file"))).expect("files");
+        let (log, reserve) = (folder.path().join("orgkeys.db-wal"), folder.path().join("orgkeys.db.reserve"));
+        fs::write(&reserve, "reserved").expect("written");
+        let before = fs::read(&log).expect("the log");
+        fs::remove_file(&log).expect("removed");
+        // Something that is not replaced stands where the copy is written.
+        fs::create_dir(folder.path().join("orgkeys.db-wal.new")).expect("a folder");
+        let error = in_place.copy_log().expect_err("no copy");
+        assert!(reserve.exists());
+        in_place.make_room(&error);
+        assert!(!reserve.exists());
+        fs::remove_dir(folder.path().join("orgkeys.db-wal.new")).expect("removed");
+        in_place.copy_log().expect("put back");
+        assert!(fs::read(&log).expect("the log") == before);
+    }
 }

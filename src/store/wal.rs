@@ -275,3 +275,48 @@ fn count(conn: &Connection) -> Option<u32> {
     let frames = look.query_row([], |row| row.get::<_, i64>(1)).ok()?;
     u32::try_from(frames).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_growing_log_is_warned_of_each_time_its_size_has_doubled_and_anew_once_it_was_restarted() {
+        let folder = TempDir::new().expect("a folder");
+        let database = folder.path().join("orgkeys.db");
+        super::super::open::prepare(&database).expect("a database");
+        let conn = connection::writing(&database).expect("a connection");
+        identity::advance(&conn, false).expect("a log");
+        let file = Arc::new(File::open(&database).expect("the database"));
+        let mut wal = Wal::take_over(&conn, &database, file).expect("its log");
+        // A file without contents, as long as the log of a database that is written much.
+        wal.path = folder.path().join("long");
+        let (long, written) = (File::create(&wal.path).expect("a file"), folder.path().join("written"));
+        let log = File::create(&written).expect("a file");
+        let log = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log).finish();
+        let warnings = |wal: &Wal, moved: bool, bytes: u64| {
+            long.set_len(bytes).expect("its length");
+            wal.moved.set(moved);
+            wal.tell();
+            let text = fs::read_to_string(&written).expect("text");
+            assert!(text.lines().last().is_none_or(|line| line.contains("look for one that is suspended or hangs")));
+            text.lines().count()
+        };
+        tracing::subscriber::with_default(log, || {
+            for (moved, bytes, expected) in [
+                (false, TOLD - 1, 0),
+                (false, TOLD, 1),
+                (false, 2 * TOLD - 1, 1),
+                (false, 2 * TOLD, 2),
+                (false, 3 * TOLD, 2),
+                (true, 4 * TOLD, 2),
+                (false, TOLD - 1, 2),
+                (false, TOLD, 3),
+            ] {
+                assert_eq!(warnings(&wal, moved, bytes), expected, "{moved} {bytes}");
+            }
+        });
+    }
+}

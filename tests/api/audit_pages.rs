@@ -1,9 +1,10 @@
 //! The audit log, polled over HTTP: page by page, complete, with its hashes, and without recording every poll.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
-use orgkeys::actions::audit;
+use orgkeys::actions::{admin, audit};
 use orgkeys::domain::event::Head;
 use orgkeys::domain::role::Role;
 use serde_json::{Value, json};
@@ -132,6 +133,33 @@ async fn limit_and_after_are_validated() {
         let path = format!("/organization/{}/audit{query}", owner.org);
         let answer = server.call_as(&owner, Method::GET, &path, None).await;
         assert_eq!(answer.status.as_u16(), status, "{query}: {answer:?}");
+    }
+    for (query, message) in [
+        ("?limit=0".to_owned(), "limit must be at least 1"),
+        ("?limit=1001".to_owned(), "limit must be at most 1000"),
+        (format!("?action={}", "x".repeat(65)), "action must be at most 64 characters long"),
+        ("?action=%1f".to_owned(), "action must match the pattern in the API document"),
+    ] {
+        let path = format!("/organization/{}/audit{query}", owner.org);
+        let answer = server.call_as(&owner, Method::GET, &path, None).await;
+        assert_eq!((answer.refusal(), &answer.json()["message"]), ((400, "INVALID_FIELD".to_owned()), &json!(message)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_has_100_entries_unless_a_limit_is_given() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let (system, org) = (Arc::clone(&server.system), owner.org.clone());
+    blocking(move || {
+        for number in 0..101 {
+            let email = format!("{number}@example.org");
+            admin::create_user(&system, &org, &email, Role::User, "", "").expect("a user");
+        }
+    })
+    .await;
+    for (query, expected) in [("", 100), ("?order=newest", 100), ("?limit=101", 101)] {
+        assert_eq!(page(&server, &owner, query).await["data"].as_array().map(Vec::len), Some(expected), "{query}");
     }
 }
 

@@ -278,7 +278,8 @@ async fn deliveries_of_trimmed_events_cannot_be_replayed() {
     assert_eq!(one.refusal(), (404, "DELIVERY_NOT_FOUND".to_owned()));
     let since = json!({ "since": "2024-01-15T00:00:00Z" });
     let all = hook.call(&server, &owner, Method::POST, "/replay", since).await.json();
-    assert_eq!(all["data"], json!({ "count": 1, "more": false }));
+    let message = "Replayed 1 failed delivery";
+    assert_eq!(all, json!({ "success": true, "message": message, "data": { "count": 1, "more": false } }));
     let again = due(&server, &[], 32).await.0;
     assert_eq!(again.iter().map(|attempt| attempt.id.to_string()).collect::<Vec<_>>(), [young]);
     change(&server, "DROP TRIGGER killed").await;

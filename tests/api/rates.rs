@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Answer, Identity, Server, blocking, registration};
 use crate::http_clients::exhaust;
+use crate::statistics::verify;
 use crate::webhooks::Hook;
 
 /// Another access token of the same user.
@@ -87,6 +88,9 @@ async fn each_api_key_has_a_rate_limit_apart_from_its_creators() {
     assert_eq!(held.expect("a limited call").json()["message"], expected);
     assert_eq!(server.call_with_key(&second, Method::GET, "/node", None).await.status, StatusCode::OK);
     assert_eq!(profile(&server, &owner).await.status, StatusCode::OK);
+    for _ in 0..16 {
+        verify(&server, &owner, &first).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +144,9 @@ async fn the_users_and_api_keys_of_an_organization_share_its_rate_limit() {
     let expected = "This organization has reached the limit of 3 calls per second across all its users and API keys: slow down, or ask the \
        server's administrator to raise org_rate";
     assert_eq!(held.json()["message"], expected);
+    for _ in 0..16 {
+        verify(&server, &owner, &key).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::announcements::keep_house;
-use crate::harness::{Answer, BEGIN, Identity, Server, entries, registration};
+use crate::harness::{Answer, BEGIN, Identity, Server, entries, registration, with_body};
 use crate::stream::Reader;
 use crate::webhooks::Hook;
 
@@ -37,6 +37,18 @@ async fn rotated(server: &Server, owner: &Identity, key: &str, body: &Value) -> 
     let data = answer.json()["data"].clone();
     let text = |name: &str| data[name].as_str().expect(name).to_owned();
     (text("id"), text("privateKey"))
+}
+
+/// Rotates a key without a format, which gives a PEM file. Returns the successor's id.
+async fn rotated_in_default_format(server: &Server, owner: &Identity, key: &str, body: &Value) -> String {
+    let answer = server.call_as(owner, Method::POST, &keys_of(owner, &format!("/{key}/rotate")), Some(body)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let header = |name: &str| answer.headers[name].to_str().expect("text").to_owned();
+    let id = header("x-key-id");
+    let expected = ["application/x-pem-file", "no-store", &format!("attachment; filename=\"{id}.pem\"")];
+    assert_eq!(["content-type", "cache-control", "content-disposition"].map(header), expected);
+    assert!(answer.body.starts_with(b"-----BEGIN RSA PRIVATE KEY-----\n"));
+    id
 }
 
 /// The keys of an organization, with those that are retired and deleted.
@@ -164,7 +176,7 @@ async fn the_holder_of_a_retired_key_is_told_which_key_replaced_it() {
     assert_eq!(rotate(&server, &owner, &old, &json!({})).await.refusal(), (409, "KEY_RETIRED".to_owned()));
 
     // The successor's successor, once it has replaced that one.
-    let (newest, _) = rotated(&server, &owner, &new, &json!({ "retireWhenUnused": false })).await;
+    let newest = rotated_in_default_format(&server, &owner, &new, &json!({ "retireWhenUnused": false })).await;
     server.pass(1_000);
     let refused = server.register(&owner.org, &old_pem, &ip(0)).await;
     let advice = refused.json()["errorMessage"].as_str().expect("advice").to_owned();
@@ -208,15 +220,20 @@ async fn a_key_that_no_node_used_waits_for_its_end() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
     let (old, old_pem) = server.key(&owner).await;
-    let (_, pem) = rotated(&server, &owner, &old, &json!({ "overlapSeconds": 3_600 })).await;
-    register_all(&server, &owner, &pem, 0..2).await;
+    let request = server.request(Method::POST, &keys_of(&owner, &format!("/{old}/rotate")));
+    let request =
+        request.header("authorization", format!("Bearer {}", owner.token)).header("accept", "application/json");
+    let answer = server.send(with_body(request, Some(&json!({ "overlapSeconds": 3_600 })))).await;
+    let answer = answer.json();
+    let pem = answer["data"]["privateKey"].as_str().expect("a key in JSON, as the header says");
+    register_all(&server, &owner, pem, 0..2).await;
     assert_eq!(state(&server, &owner, &old).await.0, "retiring");
     // An image with the old key appears, and moves: that was its last node.
     server.pass(1_000);
     register_all(&server, &owner, &old_pem, 2..3).await;
     assert_eq!(state(&server, &owner, &old).await, ("retiring".to_owned(), 1));
     server.pass(1_000);
-    register_all(&server, &owner, &pem, 2..3).await;
+    register_all(&server, &owner, pem, 2..3).await;
     assert_eq!(state(&server, &owner, &old).await.0, "retired");
 }
 

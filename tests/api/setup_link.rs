@@ -75,5 +75,13 @@ async fn the_link_is_of_no_use_once_its_user_is_deleted_or_no_owner_any_more() {
         let path = format!("/organization/users/{first}");
         assert_eq!(server.call_as(&other, method.clone(), &path, body.as_ref()).await.status, StatusCode::OK);
         assert_eq!(take(&server).await, refused(400, "INVALID_TOKEN"), "{method}");
+        // The server is still not set up. Its version is told even if the database cannot be read.
+        let mut told =
+            json!({ "success": true, "message": concat!("orgkeys ", env!("CARGO_PKG_VERSION")), "setup": true });
+        assert_eq!(server.call(Method::GET, "/", None).await.json(), told);
+        conn(&server).execute_batch("ALTER TABLE person RENAME TO lost").expect("renamed");
+        told.as_object_mut().expect("an object").remove("setup");
+        let answer = server.call(Method::GET, "/", None).await;
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, told));
     }
 }

@@ -9,9 +9,11 @@ use orgkeys::domain::id::OrgId;
 use orgkeys::domain::role::Role;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use crate::announcements::keep_house;
-use crate::harness::{Answer, Identity, Server, blocking, with_body};
+use crate::harness::{Answer, Identity, Server, blocking, with_body, within};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -36,9 +38,19 @@ async fn counts(server: &Server, reader: &Identity, kind: &str) -> Vec<String> {
     of_kind.map(text).collect()
 }
 
-async fn verify(server: &Server, caller: &Identity, key: &str) {
+pub async fn verify(server: &Server, caller: &Identity, key: &str) {
     let answer = server.call_as(caller, Method::POST, "/api/api-keys/verify", Some(&json!({ "apiKey": key }))).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+}
+
+/// Calls over the server's unix socket, as its administrator in an organization. Returns the first line of the response.
+async fn administrate(server: &Server, org: &str, path: &str) -> String {
+    let mut socket = UnixStream::connect(server.database.with_extension("db.sock")).await.expect("a connection");
+    let lines = ["Host: localhost", &format!("X-Orgkeys-Organization: {org}"), "Connection: close"].join("\r\n");
+    socket.write_all(format!("GET {path} HTTP/1.1\r\n{lines}\r\n\r\n").as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    within("an answer over the socket", socket.read_to_string(&mut answer)).await.expect("text");
+    answer.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Presents a key through a reverse proxy.
@@ -121,6 +133,12 @@ async fn calls_of_known_callers_are_counted_by_status_for_their_own_organization
     assert_eq!(counts(&server, &other, "call").await, ["10:00 403 1"]);
     keep_house(&server).await;
     assert_eq!(counts(&server, &owner, "call").await, ["10:00 200 4", "10:00 201 1", "10:00 400 1"], "its own call");
+    // The server's administrator calls in an organization, too.
+    for path in [&*nodes, &invalid] {
+        administrate(&server, &owner.org, path).await;
+    }
+    keep_house(&server).await;
+    assert_eq!(counts(&server, &owner, "call").await, ["10:00 200 6", "10:00 201 1", "10:00 400 2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

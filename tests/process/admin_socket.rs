@@ -12,6 +12,7 @@ use regex::Regex;
 use serde_json::json;
 
 use crate::harness::{Home, Owner, Ran, Server, copy_program, objects, run, sqlite};
+use crate::log::lines;
 
 /// What commands printed.
 struct Transcript<'h> {
@@ -146,7 +147,17 @@ fn what_is_done_beside_the_server_takes_effect_at_once_and_is_recorded() {
         "the refusal has no caller"
     );
     assert!(!home.log().contains(secret));
-    assert!(home.log().contains("executed a command of the server's administrator"), "{}", home.log());
+    let peer = rustix::process::geteuid().as_raw().to_string();
+    let logged = |message: &str| {
+        let line = lines(&home, message).pop().unwrap_or_else(|| panic!("no line {message:?}: {}", home.log()));
+        ["command", "peer", "code"].map(|name| line.get(name).and_then(|text| text.as_str()).map(str::to_owned))
+    };
+    let executed = [Some("token list".to_owned()), Some(peer.clone()), None];
+    assert_eq!(logged("executed a command of the server's administrator"), executed);
+    let refused = home.run(&["token", "create", "--user", "nobody@example.org"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let refused = [Some("token create".to_owned()), Some(peer), Some("USER_NOT_FOUND".to_owned())];
+    assert_eq!(logged("refused a command of the server's administrator"), refused);
 }
 
 #[test]

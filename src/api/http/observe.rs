@@ -230,7 +230,100 @@ impl Observer {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
+    use poem::EndpointExt;
+    use poem::endpoint::{make, make_sync};
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::actions::stats::Stats;
+    use crate::domain::time::{Clock, Time};
+    use crate::engine::environment::Environment;
+    use crate::engine::limits::Limits;
+    use crate::engine::system;
+    use crate::store::{Options, Room, Store};
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Time {
+            Time::from_millis(1_705_314_600_000)
+        }
+    }
+
+    /// What the middleware needs, and where it counts.
+    struct Site {
+        app: Arc<App>,
+        metrics: Arc<Metrics>,
+        stats: Stats,
+        folder: TempDir,
+    }
+
+    impl Site {
+        fn new() -> Self {
+            let folder = TempDir::new().expect("a folder");
+            let options = Options { path: folder.path().join("a.db"), readers: 1, room: Room::new(0, 0) };
+            let store = Store::open(&options).expect("a store");
+            let env = Environment::new(Arc::new(Still), || [7; 32]);
+            let (app, system) = system::start(store, env, Limits::default()).expect("an app");
+            let stats = Stats::new(Arc::new(system), None);
+            Self { app, metrics: Arc::new(Metrics::new(Still.now())), stats, folder }
+        }
+
+        fn observe(&self) -> Observe {
+            Observe::new(Arc::clone(&self.app), Arc::clone(&self.metrics), Vec::new())
+        }
+
+        /// Returns whether so many requests without an operation were counted with this status.
+        fn has_counted(&self, status: u16, count: u32) -> bool {
+            let line = format!("orgkeys_requests_total{{operation=\"none\",status=\"{status}\"}} {count}\n");
+            self.metrics.text(&self.app, &self.stats).contains(&line)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_with_500_and_logged_without_data() {
+        let (site, hidden) = (Site::new(), "the message is not shown because it may contain secrets");
+        let written = site.folder.path().join("log");
+        let log = File::create(&written).expect("a file");
+        let log = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log).finish();
+        let _logged = tracing::subscriber::set_default(log);
+        let panics = make_sync(|request: Request| -> &'static str {
+            assert!(request.uri().path() == "/a", "bad password: {}", request.uri().path());
+            panic!("on purpose")
+        });
+        let panics = panics.with(site.observe());
+        for (number, (path, says)) in (1..).zip([("/a", "on purpose"), ("/hunter2", hidden)]) {
+            let request = Request::builder().uri_str(path).header(REQUEST_ID, "mine").finish();
+            let mut response = panics.call(request).await.expect("a response");
+            assert_eq!(
+                (response.status().as_u16(), &response.headers()[REQUEST_ID]),
+                (500, &HeaderValue::from_static("mine"))
+            );
+            let body: Value =
+                serde_json::from_slice(&response.take_body().into_bytes().await.expect("bytes")).expect("JSON");
+            assert_eq!((&body["success"], &body["errorCode"]), (&json!(false), &json!("INTERNAL_ERROR")), "{body}");
+            assert!(site.has_counted(500, number));
+            let text = fs::read_to_string(&written).expect("text");
+            let line = text.lines().rfind(|line| line.contains("internal error")).expect("a line");
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let expected = (json!("ERROR"), json!("mine"), json!(format!("a handler panicked: {says}")));
+            assert_eq!((&line["level"], &line["id"], &line["cause"]), (&expected.0, &expected.1, &expected.2));
+            assert!(!text.contains("hunter2") && !body.to_string().contains(says), "{text} {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_ends_without_a_response_is_counted_as_499() {
+        let site = Site::new();
+        let endless = make(|_| futures_util::future::pending::<&'static str>()).with(site.observe());
+        let mut call = Box::pin(endless.call(Request::default()));
+        assert!(call.as_mut().now_or_never().is_none() && !site.has_counted(499, 1));
+        drop(call);
+        assert!(site.has_counted(499, 1));
+    }
 
     #[test]
     fn a_duration_is_logged_in_milliseconds_with_two_decimals() {

@@ -261,3 +261,56 @@ impl OrgKeyLifeApi {
         Self { app, turns }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::actions::admin::{self, Ttl};
+    use crate::domain::role::Role;
+    use crate::domain::time::{Clock, Time};
+    use crate::engine::authenticate::{self, Credential};
+    use crate::engine::caller::Origin;
+    use crate::engine::environment::Environment;
+    use crate::engine::limits::Limits;
+    use crate::engine::system;
+    use crate::store::{Options, Room, Store};
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Time {
+            Time::from_millis(1_705_314_600_000)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rotation_to_an_own_key_does_not_wait_for_the_generator() {
+        let folder = TempDir::new().expect("a folder");
+        let options = Options { path: folder.path().join("a.db"), readers: 1, room: Room::new(0, 0) };
+        let env = Environment::new(Arc::new(Still), || [7; 32]);
+        let (app, system) =
+            system::start(Store::open(&options).expect("a store"), env, Limits::default()).expect("an app");
+        let org = admin::create_org(&system, "acme").expect("an organization").id;
+        admin::create_user(&system, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
+        let (secret, _) = admin::create_token(&system, "a@example.org", Ttl::Never).expect("a token");
+        let caller = authenticate::authenticate(&app, Credential::Token(secret.expose_secret()), Origin::default());
+        let caller = caller.expect("a caller");
+        let pems = include_str!("../../../tests/api/rotation/public-keys.pem");
+        let mut pems = pems.split_inclusive("-----END PUBLIC KEY-----\n").map(str::to_owned);
+        let import = org_key::Import { pem: pems.next().expect("a key"), name: String::new() };
+        let old = org_key::import(&app, &caller, Some(org), &import).expect("a key").key.id;
+        let turns = Turns::default();
+        let _generating = turns.wait().await.expect("a turn");
+        let api = OrgKeyLifeApi::new(app, turns);
+        let body = serde_json::from_value(json!({ "publicKey": pems.next() })).expect("a body");
+        let (org, old) = (Path(org.to_string()), Path(old.to_string()));
+        let rotating = api.rotate(Auth(caller), Accept(Vec::new()), org, old, Query(None), OptionalBody(Some(body)));
+        let rotated = tokio::time::timeout(Duration::from_secs(10), rotating).await;
+        assert!(rotated.expect("it waits for a turn").is_ok(), "the key is not rotated");
+    }
+}

@@ -73,6 +73,8 @@ pub fn safe(settings: &Settings) -> Finding {
 mod tests {
     use std::process::Command;
 
+    use base64::prelude::{BASE64_STANDARD, Engine};
+
     use super::*;
     use crate::config::{Flags, Texts, resolve};
 
@@ -109,6 +111,30 @@ mod tests {
             let found = tls(&settings, now);
             let about = found.iter().find(|finding| finding.check == "tls").expect("it looked");
             assert_eq!((about.message.contains(says), about.ok), (true, says.contains("is valid")), "{now}: {about:?}");
+        }
+        // A second certificate in the file, which becomes valid a day later or ends a day earlier. Nobody checks its
+        // signature.
+        let date = |time: Time| {
+            let digits: String = time.to_string().chars().filter(char::is_ascii_digit).collect();
+            format!("{}Z", &digits[2..14]).into_bytes()
+        };
+        let text = std::fs::read_to_string(folder.path().join("c")).expect("text");
+        let day = Duration::from_hours(24);
+        for (old, new, now, says) in [
+            (from, from.plus(day), from.plus(day).minus(millisecond), format!("is not valid until {}", from.plus(day))),
+            (until, until.minus(day), until, format!("expired at {}", until.minus(day))),
+        ] {
+            let (old, new, mut der) = (date(old), date(new), chain[0].to_vec());
+            let at = der.windows(old.len()).position(|bytes| bytes == old).expect("a date");
+            der[at..at + new.len()].copy_from_slice(&new);
+            let second = BASE64_STANDARD.encode(der);
+            let second = format!("-----BEGIN CERTIFICATE-----\n{second}\n-----END CERTIFICATE-----\n");
+            for both in [format!("{text}{second}"), format!("{text}{second}{text}")] {
+                std::fs::write(folder.path().join("c"), both).expect("written");
+                let found = tls(&settings, now);
+                let about = found.iter().find(|finding| finding.check == "tls").expect("it looked");
+                assert_eq!((about.message.contains(&says), about.ok), (true, false), "{now}: {about:?}");
+            }
         }
     }
 }

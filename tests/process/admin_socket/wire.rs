@@ -24,10 +24,13 @@ fn post(home: &Home, path: &str, body: &[u8]) -> Answer {
     ask(home, &[head.as_bytes(), body].concat())
 }
 
-/// Sends a command of this version.
+/// Sends a command of this version, on a connection that could be used again: it is the server that closes it.
 fn command(home: &Home, command: &Value) -> Answer {
-    let body = json!({ "version": env!("CARGO_PKG_VERSION"), "command": command });
-    post(home, "/commands", body.to_string().as_bytes())
+    let body = json!({ "version": env!("CARGO_PKG_VERSION"), "command": command }).to_string();
+    let head = format!("POST /commands HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    let answer = ask(home, &[head.as_bytes(), body.as_bytes()].concat());
+    assert_eq!(answer.header("connection").as_deref(), Some("close"), "{answer:?}");
+    answer
 }
 
 #[test]
