@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 
-const SEQUENCES: u64 = 2_000;
+const SEQUENCES: u64 = 1_200;
 const STEPS: usize = 12;
 
 /// The model's reason when the caller is below the role of whoever deleted the user.

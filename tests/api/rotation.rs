@@ -267,7 +267,7 @@ async fn a_node_leaves_a_key_when_it_is_unregistered_or_deleted_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_registration_is_refused_while_keys_are_rotated() {
-    const NODES: u8 = 32;
+    const NODES: u8 = 24;
     let server = Arc::new(Server::start().await);
     let owner = server.owner_of("acme").await;
     let (mut key, mut pem) = server.key(&owner).await;
