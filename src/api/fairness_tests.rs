@@ -1,6 +1,7 @@
 //! Tests that an organization whose scans wait does not delay the scans of another one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -28,6 +29,12 @@ impl Clock for Still {
     }
 }
 
+/// A seed that was not used before, since each token must be another one.
+fn seed() -> [u8; 32] {
+    static USED: AtomicU8 = AtomicU8::new(0);
+    [USED.fetch_add(1, Ordering::Relaxed); 32]
+}
+
 /// The owner of a new organization: its id and an access token.
 fn owner(system: &System, name: &str) -> (String, String) {
     let (org, email) =
@@ -48,7 +55,7 @@ fn request((org, token): &(String, String), path: &str) -> Request {
 async fn scans_of_one_organization_that_wait_do_not_delay_another_one() {
     let folder = TempDir::new().expect("a folder");
     let options = Options { path: folder.path().join("a.db"), readers: 4, room: Room::new(0, 0) };
-    let env = Environment::new(Arc::new(Still), || [7; 32]);
+    let env = Environment::new(Arc::new(Still), seed);
     let store = Store::open(&options).expect("a store");
     let (app, system) = system::start(store, env, Limits::default()).expect("an app");
     let (many, other) = (owner(&system, "many"), owner(&system, "other"));

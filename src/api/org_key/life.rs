@@ -292,9 +292,9 @@ mod tests {
     async fn a_rotation_to_an_own_key_does_not_wait_for_the_generator() {
         let folder = TempDir::new().expect("a folder");
         let options = Options { path: folder.path().join("a.db"), readers: 1, room: Room::new(0, 0) };
+        let limits = Limits { org_keys: 2, ..Limits::default() };
         let env = Environment::new(Arc::new(Still), || [7; 32]);
-        let (app, system) =
-            system::start(Store::open(&options).expect("a store"), env, Limits::default()).expect("an app");
+        let (app, system) = system::start(Store::open(&options).expect("a store"), env, limits).expect("an app");
         let org = admin::create_org(&system, "acme").expect("an organization").id;
         admin::create_user(&system, &org.to_string(), "a@example.org", Role::Owner, "Ada", "").expect("a user");
         let (secret, _) = admin::create_token(&system, "a@example.org", Ttl::Never).expect("a token");
