@@ -96,8 +96,13 @@ fn a_running_server_makes_private_backups_that_verify_and_can_be_restored() {
     for check in ["backup", "backup_dir"] {
         assert_eq!(finding(&home, check, "1m", "1h")["ok"], true, "although nobody ran `orgkeys backup`");
     }
-    // A command may make one at the same time.
+    // A command may make one at the same time. The server's next one is the last again.
     home.done(&["backup", "by-hand.db"]);
+    let of_the_command = metric(&server, "backup_timestamp_seconds");
+    let later = eventually("a later backup", || {
+        Some(metric(&server, "periodic_backup_timestamp_seconds")).filter(|time| *time > of_the_command)
+    });
+    assert!(metric(&server, "backup_timestamp_seconds") >= later);
     assert_eq!(server.stop().0, Some(0));
     assert_eq!(drafts(&home), 0);
     let newest = backups(&home).pop().expect("a backup");

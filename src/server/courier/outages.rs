@@ -133,8 +133,8 @@ mod tests {
         for first in &FAILURES {
             now += APART;
             assert_eq!(outages.change(webhook, first, now), Some(Change::Began));
-            for (seconds, next) in (1..).zip(&FAILURES) {
-                assert_eq!(outages.change(webhook, next, now + Duration::from_secs(seconds)), None);
+            for (minutes, next) in (1..).zip(&FAILURES) {
+                assert_eq!(outages.change(webhook, next, now + Duration::from_mins(minutes)), None);
             }
             now += Duration::from_hours(1);
             let ended = Change::Ended { lasted: Duration::from_hours(1), failed: 5 };
