@@ -293,11 +293,11 @@ mod tests {
         let mut wal = Wal::take_over(&conn, &database, file).expect("its log");
         // A file without contents, as long as the log of a database that is written much.
         wal.path = folder.path().join("long");
-        let (long, written) = (File::create(&wal.path).expect("a file"), folder.path().join("written"));
+        let (lengthened, written) = (File::create(&wal.path).expect("a file"), folder.path().join("written"));
         let log = File::create(&written).expect("a file");
         let log = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log).finish();
         let warnings = |wal: &Wal, moved: bool, bytes: u64| {
-            long.set_len(bytes).expect("its length");
+            lengthened.set_len(bytes).expect("its length");
             wal.moved.set(moved);
             wal.tell();
             let text = fs::read_to_string(&written).expect("text");
