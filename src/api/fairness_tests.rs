@@ -18,7 +18,7 @@ use crate::domain::role::Role;
 use crate::domain::time::{Clock, Time};
 use crate::engine::environment::Environment;
 use crate::engine::limits::Limits;
-use crate::engine::system::{self, System};
+use crate::engine::system;
 use crate::store::{Options, Room, Store};
 
 struct Still;
@@ -35,15 +35,6 @@ fn seed() -> [u8; 32] {
     [USED.fetch_add(1, Ordering::Relaxed); 32]
 }
 
-/// The owner of a new organization: its id and an access token.
-fn owner(system: &System, name: &str) -> (String, String) {
-    let (org, email) =
-        (admin::create_org(system, name).expect("an organization").id.to_string(), format!("{name}@b.example"));
-    admin::create_user(system, &org, &email, Role::Owner, "Ada", "").expect("a user");
-    let (secret, _) = admin::create_token(system, &email, Ttl::Never).expect("a token");
-    (org, secret.expose_secret().to_owned())
-}
-
 /// A request to an owner's organization, whose id replaces `{org}`.
 fn request((org, token): &(String, String), path: &str) -> Request {
     let method = if path == "/systemevent" { Method::POST } else { Method::GET };
@@ -57,8 +48,16 @@ async fn scans_of_one_organization_that_wait_do_not_delay_another_one() {
     let options = Options { path: folder.path().join("a.db"), readers: 4, room: Room::new(0, 0) };
     let env = Environment::new(Arc::new(Still), seed);
     let store = Store::open(&options).expect("a store");
-    let (app, system) = system::start(store, env, Limits::default()).expect("an app");
-    let (many, other) = (owner(&system, "many"), owner(&system, "other"));
+    let (app, administrator) = system::start(store, env, Limits::default()).expect("an app");
+    // The owner of a new organization: its id and an access token.
+    let owner = |name: &str| {
+        let org = admin::create_org(&administrator, name).expect("an organization").id.to_string();
+        let email = format!("{name}@b.example");
+        admin::create_user(&administrator, &org, &email, Role::Owner, "Ada", "").expect("a user");
+        let (secret, _) = admin::create_token(&administrator, &email, Ttl::Never).expect("a token");
+        (org, secret.expose_secret().to_owned())
+    };
+    let (many, other) = (owner("many"), owner("other"));
     for (path, status) in [
         ("/systemevent", 200),
         ("/organization/{org}/audit", 200),
