@@ -126,22 +126,6 @@ async fn access_tokens_last_an_hour_and_sessions_30_days_after_a_refresh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_with_a_used_refresh_token_ends_the_session() {
-    let server = Server::start().await;
-    let owner = server.owner_of("acme").await;
-    let ada = person(&server, &owner.org, Role::User).await;
-    for (millis, recorded) in [(GRACE - 1, "token.revoke"), (GRACE, "session.reuse")] {
-        let first = ada.session(&server).await;
-        let second = first.renewed(&server).await;
-        server.pass(millis);
-        let before = entries(&server.database).await.len();
-        assert_eq!(first.logged_out(&server).await.status, StatusCode::OK);
-        assert_eq!(second.status(&server).await, revoked());
-        assert_eq!(actions(&server, before).await, [recorded]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_sessions_of_a_deleted_user_end_at_once() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;

@@ -255,6 +255,22 @@ async fn login_refresh_and_logout_errors_carry_both_spellings_of_the_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn signing_out_with_a_used_refresh_token_ends_the_session() {
+    let server = Server::start().await;
+    let owner = server.owner_of("acme").await;
+    let ada = person(&server, &owner.org, Role::User).await;
+    for (millis, recorded) in [(GRACE - 1, "token.revoke"), (GRACE, "session.reuse")] {
+        let first = ada.session(&server).await;
+        let second = first.renewed(&server).await;
+        server.pass(millis);
+        let before = entries(&server.database).await.len();
+        assert_eq!(first.logged_out(&server).await.status, StatusCode::OK);
+        assert_eq!(second.status(&server).await, revoked());
+        assert_eq!(actions(&server, before).await, [recorded]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_see_and_end_only_their_own_sessions_and_tokens() {
     let server = Server::start().await;
     let owner = server.owner_of("acme").await;
