@@ -13,22 +13,12 @@ use crate::crypto::secret::SecretKind;
 use crate::domain::api_key::{ApiKeySettings, Window};
 use crate::domain::id::{OrgId, UserId};
 use crate::domain::role::Role;
-use crate::domain::time::{Clock, Time};
+use crate::domain::time::Still;
 use crate::engine::environment::Environment;
 use crate::engine::limits::Limits;
 use crate::engine::system::System;
 use crate::store::api_key::New;
 use crate::store::{self, Options, Room};
-
-const NOW: Time = Time::from_millis(1_705_314_600_000);
-
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Time {
-        NOW
-    }
-}
 
 /// A system with an organization, and how many bytes its file may have.
 struct Site {
@@ -65,7 +55,7 @@ fn reads_of_130_readers_that_were_only_counted_are_recorded() {
     for _ in 0..130 {
         let reader: UserId = site.env.id();
         for _ in 0..2 {
-            let _ = site.system.app().polls.see(Some(reader), site.org, true, NOW);
+            let _ = site.system.app().polls.see(Some(reader), site.org, true, Still::TIME);
         }
     }
     audit::page::flush(&site.system).expect("written");
@@ -77,7 +67,7 @@ fn refusals_from_130_networks_are_recorded_once_there_is_room() {
     let site = Site::new();
     for network in 0..130 {
         let address = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, network)));
-        site.system.app().refusals.count_login(site.org, "INVALID_CREDENTIALS", address, NOW);
+        site.system.app().refusals.count_login(site.org, "INVALID_CREDENTIALS", address, Still::TIME);
     }
     site.room.store(1, Ordering::Relaxed);
     refusals::flush(&site.system, true).expect_err("no room");
@@ -105,7 +95,7 @@ fn uses_of_513_api_keys_are_kept_while_there_is_no_room() {
     });
     let index = site.system.app().index();
     for digest in digests.expect("written") {
-        index.api_key(&digest).expect("a key").touch(NOW, None);
+        index.api_key(&digest).expect("a key").touch(Still::TIME, None);
     }
     site.room.store(1, Ordering::Relaxed);
     api_key::flush_uses(&site.system).expect_err("no room");

@@ -9,7 +9,7 @@ use super::admin::{self, Ttl};
 use super::open::open;
 use crate::domain::event::Event;
 use crate::domain::role::Role;
-use crate::domain::time::{Clock, Time};
+use crate::domain::time::Still;
 use crate::engine::authenticate::{self, Credential};
 use crate::engine::caller::{Caller, Origin};
 use crate::engine::environment::Environment;
@@ -18,14 +18,6 @@ use crate::engine::limits::Limits;
 use crate::engine::rule::Rule;
 use crate::engine::system::System;
 use crate::store::{self, Options, Room};
-
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Time {
-        Time::from_millis(1_705_314_600_000)
-    }
-}
 
 /// An app, a caller who may see events, and the id of their token.
 fn site() -> (TempDir, System, Caller, String) {

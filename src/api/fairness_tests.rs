@@ -15,19 +15,11 @@ use super::http::scan_limit::ScanLimit;
 use super::{audit, delivery, event, statistics};
 use crate::actions::admin::{self, Ttl};
 use crate::domain::role::Role;
-use crate::domain::time::{Clock, Time};
+use crate::domain::time::Still;
 use crate::engine::environment::Environment;
 use crate::engine::limits::Limits;
 use crate::engine::system;
 use crate::store::{Options, Room, Store};
-
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Time {
-        Time::from_millis(1_705_314_600_000)
-    }
-}
 
 /// A seed that was not used before, since each token must be another one.
 fn seed() -> [u8; 32] {

@@ -177,19 +177,11 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::domain::time::{Clock, Time};
+    use crate::domain::time::Still;
     use crate::engine::environment::Environment;
     use crate::engine::limits::Limits;
     use crate::engine::system;
     use crate::store::{Options, Room, Store};
-
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Time {
-            Time::from_millis(1_705_314_600_000)
-        }
-    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn readiness_is_probed_again_after_five_seconds_and_not_before() {
@@ -200,7 +192,7 @@ mod tests {
         let (app, system) =
             system::start(store, Environment::new(Arc::new(Still), || [7; 32]), Limits::default()).expect("a system");
         let stats = Arc::new(Stats::new(Arc::new(system), None));
-        let api = ServerApi::new(app, Arc::new(Metrics::new(Still.now())), stats, None);
+        let api = ServerApi::new(app, Arc::new(Metrics::new(Still::TIME)), stats, None);
         let age = async |age: Duration| {
             if let Some((at, _)) = &mut *api.probed.lock().await {
                 *at = at.checked_sub(age).expect("the machine has run for that long");

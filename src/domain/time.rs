@@ -23,6 +23,23 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
 }
 
+/// A clock of tests, which stands still at [`Still::TIME`].
+#[cfg(test)]
+pub struct Still;
+
+#[cfg(test)]
+impl Still {
+    /// 2024-01-15T10:30:00Z.
+    pub const TIME: Time = Time::from_millis(1_705_314_600_000);
+}
+
+#[cfg(test)]
+impl Clock for Still {
+    fn now(&self) -> Time {
+        Self::TIME
+    }
+}
+
 impl Time {
     /// Creates the time `millis` milliseconds after 1970-01-01T00:00:00Z.
     #[must_use]

@@ -239,19 +239,11 @@ mod tests {
 
     use super::*;
     use crate::actions::stats::Stats;
-    use crate::domain::time::{Clock, Time};
+    use crate::domain::time::Still;
     use crate::engine::environment::Environment;
     use crate::engine::limits::Limits;
     use crate::engine::system;
     use crate::store::{Options, Room, Store};
-
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Time {
-            Time::from_millis(1_705_314_600_000)
-        }
-    }
 
     /// What the middleware needs, and where it counts.
     struct Site {
@@ -269,7 +261,7 @@ mod tests {
             let env = Environment::new(Arc::new(Still), || [7; 32]);
             let (app, system) = system::start(store, env, Limits::default()).expect("an app");
             let stats = Stats::new(Arc::new(system), None);
-            Self { app, metrics: Arc::new(Metrics::new(Still.now())), stats, folder }
+            Self { app, metrics: Arc::new(Metrics::new(Still::TIME)), stats, folder }
         }
 
         fn observe(&self) -> Observe {

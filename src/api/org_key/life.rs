@@ -272,21 +272,13 @@ mod tests {
     use super::*;
     use crate::actions::admin::{self, Ttl};
     use crate::domain::role::Role;
-    use crate::domain::time::{Clock, Time};
+    use crate::domain::time::Still;
     use crate::engine::authenticate::{self, Credential};
     use crate::engine::caller::Origin;
     use crate::engine::environment::Environment;
     use crate::engine::limits::Limits;
     use crate::engine::system;
     use crate::store::{Options, Room, Store};
-
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Time {
-            Time::from_millis(1_705_314_600_000)
-        }
-    }
 
     #[tokio::test]
     async fn a_rotation_to_an_own_key_does_not_wait_for_the_generator() {
