@@ -1,4 +1,4 @@
-//! The HTTP API: one module for each group of operations, and the middleware around them in [`http`].
+//! The HTTP API: one module for each group of operations, and the pipeline around them in [`http`].
 
 pub mod account;
 pub mod api_key;
@@ -26,11 +26,16 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, IntoEndpoint, Response, Route};
+use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{OpenApiService, Tags};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use self::http::closing::Closing;
+use self::http::cors::Cors;
+use self::http::observe::Observer;
+use self::http::pipeline::Pipeline;
+use self::http::refusals::Refusals;
 use self::http::web_cookie::CookieName;
 use crate::actions::stats::Stats;
 use crate::engine::app::App;
@@ -136,8 +141,7 @@ pub type Apis = (
     health::ServerApi,
 );
 
-/// Builds the endpoint with all middleware. From the outside in: end JSON with a newline, observe, check the head, CORS,
-/// API key verification for proxies, close connections that carried secrets, turn errors into envelopes, receive the body, route.
+/// Builds the endpoint: every operation, with what [`Pipeline`] does for all of them.
 pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let app = &config.app;
     let passwords = http::password_work::PasswordWork::default();
@@ -176,24 +180,16 @@ pub fn endpoint(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         health::ServerApi::new(Arc::clone(app), Arc::clone(&config.metrics), config.stats, config.metrics_token),
     );
     let operations = OpenApiService::new(apis, "orgkeys", env!("CARGO_PKG_VERSION"));
-    http::console::on(Route::new())
-        .nest("/docs", http::docs::endpoint())
-        .at("/openapi.json", http::docs::document())
-        .nest_no_strip("/", operations.into_endpoint())
-        .data(Arc::clone(app))
-        .data(CookieName::of(&config.server_mark))
-        .with(http::receive::Receive)
-        .with(http::refusals::FrameworkErrors)
-        .with(http::closing::Closing)
-        .map_to_response()
-        // The layers below answer some requests themselves. Without the box, the future of all operations would be
-        // copied into each.
-        .boxed()
-        .with(verification::door::Ahead(Arc::clone(app), Arc::clone(&config.metrics)))
-        .with(http::cors::Cors(config.cors_origins))
-        .with(http::head::Strict)
-        .with(http::observe::Observe::new(Arc::clone(app), config.metrics, config.trusted_proxies))
-        .with(http::json_line::JsonLine)
-        .map_to_response()
-        .boxed()
+    let pipeline = Pipeline {
+        app: Arc::clone(app),
+        cookie: CookieName::of(&config.server_mark),
+        metrics: Arc::clone(&config.metrics),
+        observer: Observer::new(Arc::clone(app), config.metrics, config.trusted_proxies),
+        cors: Cors(config.cors_origins),
+        refusals: Refusals::of_the_document(),
+        closing: Closing::of_the_document(),
+        pages: http::pipeline::pages(),
+        operations: operations.into_endpoint(),
+    };
+    pipeline.boxed()
 }

@@ -86,7 +86,7 @@ impl VerificationApi {
         #[oai(name = "role")]
         _role: Query<Option<String>>,
     ) -> Door {
-        // `door::Ahead` answers GET requests before routing. Only requests that a proxy does not send, such as HEAD,
+        // `door::respond` answers GET requests before routing. Only requests that a proxy does not send, such as HEAD,
         // arrive here.
         door::answer(&self.app, &self.metrics, request)
     }

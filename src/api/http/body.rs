@@ -79,7 +79,7 @@ fn meta<T: Type>(required: bool) -> MetaRequest {
     MetaRequest { description: None, content, required }
 }
 
-/// Reads the body, whose size and time the middleware has bounded. An empty body is `None`.
+/// Reads the body, whose size and time are bounded by `receive`. An empty body is `None`.
 async fn read<T: DeserializeOwned>(
     request: &Request,
     body: &mut RequestBody,

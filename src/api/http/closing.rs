@@ -1,12 +1,11 @@
 //! Closes the connection after operations whose request or response body has a password, a token of a user or the text
-//! of a secret: its bytes
-//! may stay in the connection's buffers until the next request or response overwrites them, and are wiped only when the
-//! connection ends.
+//! of a secret: its bytes may stay in the connection's buffers until the next request or response overwrites them, and
+//! are wiped only when the connection ends.
 
 use std::collections::HashSet;
 
+use poem::Response;
 use poem::http::{HeaderValue, header};
-use poem::{Endpoint, Middleware, Request, Response};
 use poem_openapi::registry::{MetaOperation, MetaSchemaRef, Registry};
 use poem_openapi::{OpenApi, OperationId};
 
@@ -17,32 +16,20 @@ use crate::api::Apis;
 const SECRETS: [&str; 7] =
     ["password", "currentPassword", "refreshToken", "refresh_token", "token", "invitationToken", "text"];
 
-/// Middleware that closes such connections.
-pub struct Closing;
+/// The operations that end their connection.
+pub struct Closing(HashSet<&'static str>);
 
-/// An endpoint whose responses close the connection where necessary.
-pub struct ClosingEndpoint<E> {
-    inner: E,
-    operations: HashSet<&'static str>,
-}
-
-impl<E: Endpoint<Output = Response>> Middleware<E> for Closing {
-    type Output = ClosingEndpoint<E>;
-
-    fn transform(&self, inner: E) -> ClosingEndpoint<E> {
-        ClosingEndpoint { inner, operations: with_secrets() }
+impl Closing {
+    /// Finds the operations in the document.
+    pub fn of_the_document() -> Self {
+        Self(with_secrets())
     }
-}
 
-impl<E: Endpoint<Output = Response>> Endpoint for ClosingEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let mut response = self.inner.call(request).await?;
-        if response.data::<OperationId>().is_some_and(|operation| self.operations.contains(operation.0)) {
+    /// Lets the response of such an operation end its connection.
+    pub fn close(&self, response: &mut Response) {
+        if response.data::<OperationId>().is_some_and(|operation| self.0.contains(operation.0)) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response)
     }
 }
 

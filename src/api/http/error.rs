@@ -90,7 +90,7 @@ impl<const STATUSES: u32> From<ApiError<STATUSES>> for poem::Error {
     }
 }
 
-/// Wraps an error for the middleware, which knows the path and so the envelope.
+/// Wraps an error for the pipeline, which knows the path and so the envelope.
 pub fn refused(error: Error) -> poem::Error {
     let code = code(error.kind);
     poem::Error::new(error, code)

@@ -3,7 +3,7 @@
 
 use poem::http::uri::Authority;
 use poem::http::{HeaderValue, Version, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
+use poem::{Request, Response};
 
 use super::envelope::Family;
 use super::error;
@@ -13,33 +13,13 @@ use crate::engine::error::{Error, ErrorKind};
 #[derive(Clone, Copy, Debug)]
 pub struct BareLf;
 
-/// Middleware that refuses ambiguous heads.
-pub struct Strict;
-
-/// An endpoint that only gets unambiguous requests.
-pub struct Sound<E>(E);
-
-impl<E: Endpoint> Middleware<E> for Strict {
-    type Output = Sound<E>;
-
-    fn transform(&self, inner: E) -> Sound<E> {
-        Sound(inner)
-    }
-}
-
-impl<E: Endpoint> Endpoint for Sound<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let Some(flaw) = flaw(&request) else {
-            return self.0.call(request).await.map(IntoResponse::into_response);
-        };
-        let error = Error::new(ErrorKind::Invalid, "INVALID_REQUEST", flaw);
-        let mut response = error::respond(Family::of(request.uri().path()), error);
-        // It is ambiguous where the next request begins, too.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        Ok(response)
-    }
+/// Returns the response to a request whose head is ambiguous.
+pub fn refuse(request: &Request) -> Option<Response> {
+    let error = Error::new(ErrorKind::Invalid, "INVALID_REQUEST", flaw(request)?);
+    let mut response = error::respond(Family::of(request.uri().path()), error);
+    // It is ambiguous where the next request begins, too.
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    Some(response)
 }
 
 /// Returns what is wrong with a head (RFC 9112, sections 2.2 and 3.2). HTTP/1.0 requests, which some health checks

@@ -1,39 +1,21 @@
 //! Ends every JSON response with a newline, so that it is a line of its own in a terminal and in a file.
 
+use poem::Response;
 use poem::http::{HeaderValue, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
-/// Middleware that ends JSON with a newline.
-pub struct JsonLine;
-
-/// An endpoint whose JSON ends with a newline.
-pub struct JsonLines<E>(E);
-
-impl<E: Endpoint> Middleware<E> for JsonLine {
-    type Output = JsonLines<E>;
-
-    fn transform(&self, inner: E) -> JsonLines<E> {
-        JsonLines(inner)
+/// Ends a response with a newline if it is JSON.
+pub async fn end(response: &mut Response) -> poem::Result<()> {
+    if !is_plain_json(response) {
+        return Ok(());
     }
-}
-
-impl<E: Endpoint> Endpoint for JsonLines<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let mut response = self.0.call(request).await?.into_response();
-        if !is_plain_json(&response) {
-            return Ok(response);
-        }
-        let bytes = response.take_body().into_bytes().await?;
-        let mut line = Vec::with_capacity(bytes.len() + 1);
-        line.extend_from_slice(&bytes);
-        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
-            line.push(b'\n');
-        }
-        response.set_body(line);
-        Ok(response)
+    let bytes = response.take_body().into_bytes().await?;
+    let mut line = Vec::with_capacity(bytes.len() + 1);
+    line.extend_from_slice(&bytes);
+    if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+        line.push(b'\n');
     }
+    response.set_body(line);
+    Ok(())
 }
 
 /// Returns whether the body is JSON as it stands, not compressed.

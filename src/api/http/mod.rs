@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod observe;
 pub mod paging;
 pub mod password_work;
+pub mod pipeline;
 pub mod proxied;
 pub mod receive;
 pub mod refusals;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use ipnet::IpNet;
 use poem::http::{HeaderValue, Method, header};
-use poem::{Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response};
+use poem::{FromRequest, Request, RequestBody, Response};
 use poem_openapi::OperationId;
 
 use super::client_address;
@@ -39,70 +39,17 @@ impl<'a> FromRequest<'a> for From {
     }
 }
 
-/// Returns the origin of a request, as this middleware determined it.
+/// Returns the origin of a request, as its observer determined it.
 pub fn origin(request: &Request) -> &Origin {
     static NONE: Origin = Origin::NONE;
     request.data::<Origin>().unwrap_or(&NONE)
 }
 
-/// The outermost middleware.
-pub struct Observe(Arc<Observer>);
-
-struct Observer {
+/// Observes requests.
+pub struct Observer {
     app: Arc<App>,
     metrics: Arc<Metrics>,
     trusted_proxies: Vec<IpNet>,
-}
-
-impl Observe {
-    /// Creates the middleware. It counts in `metrics`, and trusts `X-Forwarded-For` from `trusted_proxies` only.
-    pub fn new(app: Arc<App>, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>) -> Self {
-        Self(Arc::new(Observer { app, metrics, trusted_proxies }))
-    }
-}
-
-/// An observed endpoint.
-pub struct Observed<E> {
-    inner: E,
-    observer: Arc<Observer>,
-}
-
-impl<E: Endpoint> Middleware<E> for Observe {
-    type Output = Observed<E>;
-
-    fn transform(&self, inner: E) -> Observed<E> {
-        Observed { inner, observer: Arc::clone(&self.0) }
-    }
-}
-
-impl<E: Endpoint> Endpoint for Observed<E> {
-    type Output = Response;
-
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let observation = Observation::now(&self.observer, &request);
-        request.set_data(observation.origin());
-        if self.observer.is_proxy(&request) {
-            request.set_data(ViaTrustedProxy);
-        }
-        let family = Family::of(request.uri().path());
-        let called = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
-        let mut response = match called {
-            Ok(Ok(response)) => response.into_response(),
-            Ok(Err(error)) => error.into_response(),
-            Err(panic) => {
-                error::respond(family, Error::internal(format!("a handler panicked: {}", panic::text(&*panic))))
-            }
-        };
-        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Ok(id) = HeaderValue::from_str(&observation.id) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        if let Some(Cause(cause)) = response.data() {
-            tracing::error!(id = observation.id, cause, "internal error");
-        }
-        observation.answered(&response);
-        Ok(response)
-    }
 }
 
 /// A request without a response yet. If it is dropped because the server stops, it is logged and counted too: what it
@@ -204,6 +151,38 @@ fn known(method: &Method) -> &str {
 }
 
 impl Observer {
+    /// Creates an observer. It counts in `metrics`, and trusts `X-Forwarded-For` from `trusted_proxies` only.
+    pub const fn new(app: Arc<App>, metrics: Arc<Metrics>, trusted_proxies: Vec<IpNet>) -> Self {
+        Self { app, metrics, trusted_proxies }
+    }
+
+    /// Observes a request and its response, which `answer` returns.
+    pub async fn observe<F: Future<Output = Response>>(
+        &self,
+        mut request: Request,
+        answer: impl FnOnce(Request) -> F,
+    ) -> Response {
+        let observation = Observation::now(self, &request);
+        request.set_data(observation.origin());
+        if self.is_proxy(&request) {
+            request.set_data(ViaTrustedProxy);
+        }
+        let family = Family::of(request.uri().path());
+        let answered = AssertUnwindSafe(answer(request)).catch_unwind().await;
+        let mut response = answered.unwrap_or_else(|panic| {
+            error::respond(family, Error::internal(format!("a handler panicked: {}", panic::text(&*panic))))
+        });
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Ok(id) = HeaderValue::from_str(&observation.id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(Cause(cause)) = response.data() {
+            tracing::error!(id = observation.id, cause, "internal error");
+        }
+        observation.answered(&response);
+        response
+    }
+
     /// Returns the client's request id if it is short, plain and not a secret, otherwise a new one.
     fn request_id(&self, request: &Request) -> String {
         // A token that was sent here by mistake would be returned, logged and recorded in the audit log permanently.
@@ -232,8 +211,6 @@ impl Observer {
 mod tests {
     use std::fs::{self, File};
 
-    use poem::EndpointExt;
-    use poem::endpoint::{make, make_sync};
     use serde_json::{Value, json};
     use tempfile::TempDir;
 
@@ -245,7 +222,7 @@ mod tests {
     use crate::engine::system;
     use crate::store::{Options, Room, Store};
 
-    /// What the middleware needs, and where it counts.
+    /// What an observer needs, and where it counts.
     struct Site {
         app: Arc<App>,
         metrics: Arc<Metrics>,
@@ -264,8 +241,8 @@ mod tests {
             Self { app, metrics: Arc::new(Metrics::new(Still::TIME)), stats, folder }
         }
 
-        fn observe(&self) -> Observe {
-            Observe::new(Arc::clone(&self.app), Arc::clone(&self.metrics), Vec::new())
+        fn observer(&self) -> Observer {
+            Observer::new(Arc::clone(&self.app), Arc::clone(&self.metrics), Vec::new())
         }
 
         /// Returns whether so many requests without an operation were counted with this status.
@@ -282,14 +259,14 @@ mod tests {
         let log = File::create(&written).expect("a file");
         let log = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log).finish();
         let _logged = tracing::subscriber::set_default(log);
-        let panics = make_sync(|request: Request| -> &'static str {
+        let panics = async |request: Request| {
             assert!(request.uri().path() == "/a", "bad password: {}", request.uri().path());
             panic!("on purpose")
-        });
-        let panics = panics.with(site.observe());
+        };
+        let observer = site.observer();
         for (number, (path, says)) in (1..).zip([("/a", "on purpose"), ("/hunter2", hidden)]) {
             let request = Request::builder().uri_str(path).header(REQUEST_ID, "mine").finish();
-            let mut response = panics.call(request).await.expect("a response");
+            let mut response = observer.observe(request, panics).await;
             assert_eq!(
                 (response.status().as_u16(), &response.headers()[REQUEST_ID]),
                 (500, &HeaderValue::from_static("mine"))
@@ -310,8 +287,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_ends_without_a_response_is_counted_as_499() {
         let site = Site::new();
-        let endless = make(|_| futures_util::future::pending::<&'static str>()).with(site.observe());
-        let mut call = Box::pin(endless.call(Request::default()));
+        let observer = site.observer();
+        let mut call = Box::pin(observer.observe(Request::default(), |_| futures_util::future::pending()));
         assert!(call.as_mut().now_or_never().is_none() && !site.has_counted(499, 1));
         drop(call);
         assert!(site.has_counted(499, 1));

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use poem::Request;
 use poem::error::ReadBodyError;
 use poem::http::uri::{PathAndQuery, Uri};
 use poem::http::{StatusCode, header};
-use poem::{Endpoint, Middleware, Request};
 
 /// Maximum size of a body in bytes.
 pub const MOST: usize = 64 * 1024;
@@ -15,39 +15,21 @@ pub const MOST: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
 
-/// Middleware that receives the body.
-pub struct Receive;
-
-/// An endpoint that only gets complete requests.
-pub struct Received<E>(E);
-
-impl<E: Endpoint> Middleware<E> for Receive {
-    type Output = Received<E>;
-
-    fn transform(&self, inner: E) -> Received<E> {
-        Received(inner)
+/// Receives the body of a request.
+pub async fn receive(request: &mut Request) -> poem::Result<()> {
+    if let Some(readable) = readable(request.uri()) {
+        *request.uri_mut() = readable;
     }
-}
-
-impl<E: Endpoint> Endpoint for Received<E> {
-    type Output = E::Output;
-
-    async fn call(&self, mut request: Request) -> poem::Result<E::Output> {
-        if let Some(readable) = readable(request.uri()) {
-            *request.uri_mut() = readable;
-        }
-        if declared(&request).is_some_and(|length| length > MOST as u64) {
-            return Err(ReadBodyError::PayloadTooLarge.into());
-        }
-        if !announces_body(&request) {
-            return self.0.call(request).await;
-        }
+    if declared(request).is_some_and(|length| length > MOST as u64) {
+        return Err(ReadBodyError::PayloadTooLarge.into());
+    }
+    if announces_body(request) {
         let deadline = request.data::<Deadline>().map_or_else(|| Instant::now() + Duration::from_secs(30), |at| at.0);
         let body = request.take_body().into_bytes_limit(MOST);
         let bytes = tokio::time::timeout_at(deadline.into(), body).await;
         request.set_body(bytes.map_err(|_| poem::Error::from_status(StatusCode::REQUEST_TIMEOUT))??);
-        self.0.call(request).await
     }
+    Ok(())
 }
 
 /// Returns whether a body follows the head.

@@ -1,10 +1,10 @@
 //! Turns the framework's own errors into the API's envelopes and messages, which never repeat the input.
 
+use poem::Response;
 use poem::error::{MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
-use poem_openapi::OpenApi;
 use poem_openapi::error::{ParseParamError, ParsePathError};
+use poem_openapi::{OpenApi, OperationId};
 
 use super::body::UnsupportedBody;
 use super::envelope::{self, Failure, Family};
@@ -12,46 +12,28 @@ use super::error;
 use crate::api::Apis;
 use crate::engine::error::Error;
 
-/// Middleware that turns errors into envelopes.
-pub struct FrameworkErrors;
+/// Turns errors into responses.
+pub struct Refusals(Paths);
 
-/// An endpoint whose errors are envelopes.
-pub struct Enveloped<E> {
-    inner: E,
-    paths: Paths,
-}
-
-impl<E: Endpoint> Middleware<E> for FrameworkErrors {
-    type Output = Enveloped<E>;
-
-    fn transform(&self, inner: E) -> Enveloped<E> {
-        Enveloped { inner, paths: Paths::of_the_document() }
+impl Refusals {
+    /// Creates it with the paths of the document.
+    pub fn of_the_document() -> Self {
+        Self(Paths::of_the_document())
     }
-}
 
-impl<E: Endpoint> Endpoint for Enveloped<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let (uri, method) = (request.uri().clone(), request.method().clone());
-        let answer = self.inner.call(request).await;
-        Ok(match answer {
-            Ok(response) => response.into_response(),
-            Err(error) if error.is_from_response() => error.into_response(),
-            Err(error) => {
-                let operation = error.data::<poem_openapi::OperationId>().copied();
-                let mut response = self.refuse(uri.path(), error);
-                let known = operation.or_else(|| self.paths.operation(uri.path(), &method));
-                if let Some(operation) = known {
-                    response.set_data(operation);
-                }
-                response
-            }
-        })
+    /// Returns the response to a request of this path and method that ended in an error.
+    pub fn respond(&self, path: &str, method: &Method, error: poem::Error) -> Response {
+        if error.is_from_response() {
+            return error.into_response();
+        }
+        let operation = error.data::<OperationId>().copied();
+        let mut response = self.refuse(path, error);
+        if let Some(operation) = operation.or_else(|| self.0.operation(path, method)) {
+            response.set_data(operation);
+        }
+        response
     }
-}
 
-impl<E> Enveloped<E> {
     fn refuse(&self, path: &str, error: poem::Error) -> Response {
         let family = Family::of(path);
         let error = match error.downcast::<Error>() {
@@ -64,7 +46,7 @@ impl<E> Enveloped<E> {
         }
         let mut response = envelope::failure(family, status, Failure::new(code, message));
         if status == StatusCode::METHOD_NOT_ALLOWED
-            && let Ok(allow) = HeaderValue::from_str(&self.paths.allow(path))
+            && let Ok(allow) = HeaderValue::from_str(&self.0.allow(path))
         {
             response.headers_mut().insert(header::ALLOW, allow);
         }
@@ -150,9 +132,9 @@ impl Paths {
         found.map_or(&[], |(_, methods)| methods)
     }
 
-    fn operation(&self, path: &str, method: &Method) -> Option<poem_openapi::OperationId> {
+    fn operation(&self, path: &str, method: &Method) -> Option<OperationId> {
         let (_, operation) = self.methods(path).iter().find(|(known, _)| known == method)?;
-        operation.map(poem_openapi::OperationId)
+        operation.map(OperationId)
     }
 
     fn allow(&self, path: &str) -> String {

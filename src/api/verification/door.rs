@@ -1,9 +1,7 @@
 //! Answers reverse proxies that ask whether to let a request through, before anything else is done with the request.
 
-use std::sync::Arc;
-
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use poem::{Endpoint, IntoResponse, Middleware, Request, RequestBody, Response};
+use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
@@ -26,40 +24,19 @@ use crate::engine::app::App;
 const PATH: &str = "/api/api-keys/verify";
 const OPERATION: OperationId = OperationId("verifyPresentedApiKey");
 
-/// Middleware that answers a proxy before routing. A proxy asks for every request that it serves, so this is called
-/// more often than all operations together, and routing would cost more than the response itself. The body is not read.
-pub struct Ahead(pub Arc<App>, pub Arc<Metrics>);
-
-/// The endpoint behind [`Ahead`].
-pub struct Behind<E> {
-    inner: E,
-    app: Arc<App>,
-    metrics: Arc<Metrics>,
-}
-
-impl<E: Endpoint> Middleware<E> for Ahead {
-    type Output = Behind<E>;
-
-    fn transform(&self, inner: E) -> Behind<E> {
-        Behind { inner, app: Arc::clone(&self.0), metrics: Arc::clone(&self.1) }
+/// Returns the response to a proxy. A proxy asks for every request that it serves, so this is called more often than all
+/// operations together, and routing would cost more than the response itself. The body is not read.
+pub fn respond(app: &App, metrics: &Metrics, request: &Request) -> Option<Response> {
+    if request.method() != Method::GET || request.uri().path() != PATH {
+        return None;
     }
-}
-
-impl<E: Endpoint> Endpoint for Behind<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        if request.method() == Method::GET && request.uri().path() == PATH {
-            let mut response = answer(&self.app, &self.metrics, &request).into_response();
-            response.set_data(OPERATION);
-            if receive::announces_body(&request) {
-                // The body is not read, so the connection cannot be reused.
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            return Ok(response);
-        }
-        self.inner.call(request).await.map(IntoResponse::into_response)
+    let mut response = answer(app, metrics, request).into_response();
+    response.set_data(OPERATION);
+    if receive::announces_body(request) {
+        // The body is not read, so the connection cannot be reused.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    Some(response)
 }
 
 // What is wrong with a query, for whoever configures the proxy.
