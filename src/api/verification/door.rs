@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, RequestBody, Response};
-use poem_openapi::payload::{Json, Payload};
+use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OperationId};
@@ -14,6 +14,7 @@ use super::wire::{VerificationAnswer, sentence};
 use crate::actions::verification::{self, Asked, Requirement, VerifiedKey};
 use crate::api::http::auth;
 use crate::api::http::envelope::{Failure, Family, WrappedFailure, failure};
+use crate::api::http::json::{self, Json};
 use crate::api::http::metrics::Metrics;
 use crate::api::http::observe::origin;
 use crate::api::http::receive;
@@ -143,9 +144,6 @@ pub fn presented(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
-/// Initial capacity of the response body, in bytes: enough for a key with several projects.
-const BODY: usize = 512;
-
 /// The response to a proxy.
 pub struct Door {
     /// The verdict.
@@ -170,13 +168,9 @@ impl IntoResponse for Door {
         let Self { verified, hint } = self;
         let mut response = match verified.verdict {
             Verdict::Valid => {
-                let mut body = Vec::with_capacity(BODY);
-                let written = serde_json::to_writer(&mut body, &VerificationAnswer::of(&verified));
-                debug_assert!(written.is_ok(), "a verdict is text and numbers");
-                let mut response = Response::from(body);
+                let mut response = Response::from(json::body(&VerificationAnswer::of(&verified)));
                 response.headers_mut().reserve(HEADERS.len() + 4);
-                let json = HeaderValue::from_static("application/json; charset=utf-8");
-                response.headers_mut().insert(header::CONTENT_TYPE, json);
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(json::CONTENT_TYPE));
                 response
             }
             verdict => {
