@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
-use poem_openapi::payload::Json;
 use secrecy::ExposeSecret;
 
 use self::wire::{
@@ -18,6 +17,7 @@ use super::http::body::Body;
 use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::observe::From;
 use super::http::password_work::PasswordWork;
 use super::user::wire::{self as people, UserAnswer};

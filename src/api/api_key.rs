@@ -5,7 +5,6 @@ mod wire;
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
@@ -16,6 +15,7 @@ use super::http::body::Body;
 use super::http::bridge::act;
 use super::http::envelope::DeletedAnswer;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::paging;
 use crate::actions::api_key::{self, Place};
 use crate::domain::id::{ApiKeyId, OrgId, ProjectId};

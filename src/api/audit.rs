@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
+use serde::Serialize;
 
 use super::Group;
 use super::http::auth::Auth;
 use super::http::bridge::act;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::scan_limit::ScanLimit;
 use crate::actions::audit::page;
 use crate::domain::api_key::parse_time;
@@ -33,8 +34,9 @@ pub struct AuditApi {
 const LIMIT: u32 = 100;
 
 /// An entry of the audit log, with the same fields as a line of `orgkeys audit export`.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct AuditEntry {
     /// Number of the entry in the log of the whole server. Within an organization the numbers have gaps, because other
     /// organizations' entries have the numbers in between.
@@ -82,7 +84,7 @@ struct AuditEntry {
 }
 
 /// A page of the audit log.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct AuditPage {
     /// Always true.
     success: bool,
@@ -100,7 +102,7 @@ struct AuditPage {
 
 /// The head of an audit log: its last entry. Store heads on another machine, one per line, for `orgkeys audit verify
 /// --head`.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct AuditHead {
     /// Id of the organization.
     org: String,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 
 use self::wire::{DeliveryListAnswer, DeliveryState, ReplayRequest, ReplayedAnswer, TestedAnswer};
 use super::Group;
@@ -15,6 +14,7 @@ use super::http::body::Body;
 use super::http::bridge::act;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::paging;
 use super::http::scan_limit::ScanLimit;
 use crate::actions::webhook as action;

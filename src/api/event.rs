@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use poem_openapi::param::Query;
-use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Group;
 use super::http::auth::{Auth, AuthOrKey};
 use super::http::body::{Body, OptionalBody};
 use super::http::bridge::act;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::scan_limit::ScanLimit;
 use super::http::timestamp::Timestamp;
 use crate::actions::event::{self, EventQuery};
@@ -73,8 +73,9 @@ struct SystemEventQuery {
 }
 
 /// A recorded change.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct SystemEvent {
     /// Number of the event. Later events have higher numbers.
     pub(super) id: i64,
@@ -105,7 +106,7 @@ pub(super) struct SystemEvent {
 }
 
 /// A page of events.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct SystemEventPage {
     /// The events, newest first.
     events: Vec<SystemEvent>,
@@ -131,7 +132,7 @@ pub struct SystemEventIds {
 }
 
 /// Confirmation that the events were marked.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct Marked {
     /// Always true.
     success: bool,

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use poem::Request;
 use poem::http::header;
-use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::payload::PlainText;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::Group;
@@ -15,6 +16,7 @@ use super::http::bridge::blocking;
 use super::http::console;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::metrics::Metrics;
 use super::http::proxied::is_proxied;
 use crate::actions::setup;
@@ -40,7 +42,7 @@ pub struct ServerApi {
 }
 
 /// The server's name and version.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(skip_serializing_if_is_none)]
 struct ServerAnswer {
     /// Always true.
@@ -49,6 +51,7 @@ struct ServerAnswer {
     message: String,
     /// True while no OWNER on this server has a password: the server's last start printed a link to set one. Otherwise
     /// left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     setup: Option<bool>,
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 
 use self::wire::{NodeAnswer, NodeList, Registration, State, Unregistration, info, retiring};
 use super::Group;
@@ -15,6 +14,7 @@ use super::http::body::Body;
 use super::http::bridge::act;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::observe::From;
 use super::http::paging;
 use crate::actions::node::{self, NodePage, NodesFound, Registered};

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use poem_openapi::param::Path;
-use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Group;
 use super::http::auth::{Auth, AuthOrKey};
 use super::http::body::Body;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::timestamp::Timestamp;
 use crate::actions::org;
 use crate::domain::id::OrgId;
@@ -23,8 +23,9 @@ use crate::engine::error::Error;
 pub struct OrgApi(pub Arc<App>);
 
 /// An organization. Details that were never set are empty strings.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Organization {
     /// Id of the organization.
     id: String,
@@ -55,13 +56,14 @@ struct Organization {
     repos_disabled: bool,
     /// Whether the organization is a business.
     #[oai(rename = "is_business")]
+    #[serde(rename = "is_business")]
     is_business: bool,
     /// Always false: multi-factor authentication is not supported.
     mfa_enforced: bool,
 }
 
 /// An organization after the operation.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct OrganizationAnswer {
     /// Always true.
     success: bool,

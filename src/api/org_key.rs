@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use poem::web::Accept;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::payload::PlainText;
 use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
 use secrecy::ExposeSecret;
+use serde::Serialize;
 
 use self::format::KeyFormat;
 pub use self::turn::Turns;
@@ -21,6 +22,7 @@ use super::http::auth::Auth;
 use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::timestamp::Timestamp;
 use crate::actions::org_key;
 use crate::crypto::rsa::{KeyPair, public_pem};
@@ -35,8 +37,9 @@ pub struct OrgKeyApi {
 }
 
 /// A new key with its private key, which the server does not store.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct NewOrgKey {
     /// Id of the key.
     id: String,
@@ -51,7 +54,7 @@ struct NewOrgKey {
 }
 
 /// A new key.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 struct NewOrgKeyAnswer {
     /// Always true.
     success: bool,

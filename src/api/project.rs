@@ -5,7 +5,6 @@ mod wire;
 use std::sync::Arc;
 
 use poem_openapi::param::Path;
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use self::wire::{
@@ -16,6 +15,7 @@ use super::http::auth::{Auth, AuthOrKey};
 use super::http::body::Body;
 use super::http::envelope::DeletedAnswer;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use crate::actions::project as action;
 use crate::domain::id::{OrgId, ProjectId, UserId};
 use crate::engine::app::App;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 
 use self::wire::{NodeSecrets, SecretAnswer, SecretInput, SecretList};
 use super::Group;
@@ -15,6 +14,7 @@ use super::http::auth::Auth;
 use super::http::body::Body;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::observe::From;
 use super::node::wire::Unregistration;
 use crate::actions::secret as action;

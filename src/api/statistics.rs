@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
 
 use super::Group;
 use super::http::auth::Auth;
 use super::http::bridge::act;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::scan_limit::ScanLimit;
 use super::http::timestamp::Timestamp;
 use crate::actions::statistics::{self, Statistics};
@@ -25,8 +26,9 @@ pub struct StatisticsApi {
 }
 
 /// How often something happened in an hour.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "HourlyCount", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct HourlyCountItem {
     /// Beginning of the hour, in UTC.
     hour: Timestamp,
@@ -40,7 +42,7 @@ struct HourlyCountItem {
 }
 
 /// The counts of an organization.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "OrganizationStatistics")]
 struct StatisticsAnswer {
     /// Always true.

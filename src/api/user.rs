@@ -5,7 +5,6 @@ pub(super) mod wire;
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::ExposeSecret;
 
@@ -18,6 +17,7 @@ use super::http::body::Body;
 use super::http::bridge::{act, blocking};
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::paging::page;
 use super::http::password_work::PasswordWork;
 use crate::actions::password;

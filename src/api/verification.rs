@@ -9,7 +9,6 @@ use std::sync::Arc;
 use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
-use poem_openapi::payload::Json;
 
 use self::door::{Door, Presented};
 use self::wire::{VerificationAnswer, VerifyRequest};
@@ -17,6 +16,7 @@ use super::Group;
 use super::http::auth::AuthUncounted;
 use super::http::body::Body;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::metrics::Metrics;
 use crate::actions::verification;
 use crate::crypto::secret;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use poem::Request;
 use poem_openapi::OpenApi;
-use poem_openapi::payload::Json;
 
 use self::wire::{Confirmation, ConfirmedAnswer, SignedOutResponse, WebSessionAnswer, WebSessionResponse};
 use super::Group;
@@ -15,6 +14,7 @@ use super::http::body::Body;
 use super::http::bridge::blocking;
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use super::http::password_work::PasswordWork;
 use super::http::web_cookie;
 use super::session::wire::Credentials;

@@ -5,7 +5,6 @@ mod wire;
 use std::sync::Arc;
 
 use poem_openapi::param::Path;
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use self::wire::{
@@ -17,6 +16,7 @@ use super::http::auth::Auth;
 use super::http::body::{Body, OptionalBody};
 use super::http::envelope::Done;
 use super::http::error::{ApiError, status};
+use super::http::json::Json;
 use crate::actions::webhook as action;
 use crate::domain::id::{OrgId, WebhookId};
 use crate::engine::app::App;

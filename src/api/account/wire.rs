@@ -3,7 +3,7 @@
 
 use poem_openapi::Object;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::account::Names;
 use crate::api::user::wire::{names, parse_role};
@@ -16,8 +16,9 @@ use crate::domain::user::User;
 use crate::engine::error::Error;
 
 /// The caller's own account.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Profile {
     /// Id of the user.
     id: String,
@@ -44,7 +45,7 @@ struct Profile {
 }
 
 /// The caller's profile.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct ProfileAnswer {
     /// Always true.
     success: bool,
@@ -95,7 +96,7 @@ pub(super) struct InvitationTaken {
 }
 
 /// An accepted invitation.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct VerifiedAnswer {
     /// Always true.
     pub success: bool,
@@ -106,8 +107,9 @@ pub(super) struct VerifiedAnswer {
 }
 
 /// A changed role.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct RoleGiven {
     /// Id of the user.
     user_id: String,
@@ -120,7 +122,7 @@ struct RoleGiven {
 }
 
 /// The role change.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct RoleAnswer {
     /// Always true.
     success: bool,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use poem_openapi::Object;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::api_key::{ApiKeyPage, ApiKeyPatch, Request};
 use crate::api::http::envelope::wrapped;
@@ -95,8 +95,9 @@ pub(super) struct ApiKeyRotateRequest {
 }
 
 /// An API key.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "ApiKey", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ApiKeyItem {
     /// Id of the key.
     api_key_id: i32,
@@ -136,8 +137,9 @@ pub(super) struct ApiKeyItem {
 }
 
 /// A project that an API key is restricted to.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct ProjectName {
     /// Id of the project.
     public_id: String,
@@ -146,8 +148,9 @@ struct ProjectName {
 }
 
 /// A created or changed API key.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "ApiKeyResult", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ApiKeyMade {
     /// Id of the key.
     id: i32,

@@ -1,7 +1,7 @@
 //! Request and response bodies for webhook deliveries.
 
 use poem_openapi::{Enum, Object};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::api::http::timestamp::{Moment, Timestamp};
 use crate::domain::delivery::{Delivery, State};
@@ -18,8 +18,9 @@ pub(super) struct ReplayRequest {
 }
 
 /// State of a delivery.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename = "WebhookDeliveryState", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub(super) enum DeliveryState {
     /// Attempted until it succeeds or permanently fails.
     Pending,
@@ -30,8 +31,9 @@ pub(super) enum DeliveryState {
 }
 
 /// A pending or past delivery of an event to a webhook.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "WebhookDelivery", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct DeliveryItem {
     /// Id of the delivery. Every attempt sends it as `webhook-id`.
     id: String,
@@ -59,7 +61,7 @@ struct DeliveryItem {
 }
 
 /// The deliveries, newest first.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "WebhookDeliveryList")]
 pub(super) struct DeliveryListAnswer {
     /// Always true.
@@ -73,7 +75,7 @@ pub(super) struct DeliveryListAnswer {
 }
 
 /// How many deliveries were replayed.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "ReplayedWebhookDeliveries")]
 struct Replayed {
     /// Number of deliveries that are pending again.
@@ -83,7 +85,7 @@ struct Replayed {
 }
 
 /// The result of a replay.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "ReplayedWebhookDeliveriesAnswer")]
 pub(super) struct ReplayedAnswer {
     /// Always true.
@@ -95,15 +97,16 @@ pub(super) struct ReplayedAnswer {
 }
 
 /// A queued test event.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "TestedWebhook", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct Tested {
     /// Id of the delivery, which the receiver sees as `webhook-id`.
     delivery_id: String,
 }
 
 /// The result of a webhook test.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "TestedWebhookAnswer")]
 pub(super) struct TestedAnswer {
     /// Always true.

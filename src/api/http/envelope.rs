@@ -3,7 +3,9 @@
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::Object;
-use poem_openapi::types::ToJSON;
+use serde::Serialize;
+
+use super::json::Json;
 
 /// The envelope of a path, each from one of the published platforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +34,9 @@ impl Family {
 }
 
 /// An error. Every operation outside `/api/` uses this format.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// Always false.
     pub success: bool,
@@ -43,9 +46,11 @@ pub struct Failure {
     pub error_code: String,
     /// What to do about the error. On every error of a signed call, and only there.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// Same as `errorCode`. On login, refresh and logout only.
     #[oai(rename = "error_code", skip_serializing_if_is_none)]
+    #[serde(rename = "error_code", skip_serializing_if = "Option::is_none")]
     pub error_code_again: Option<String>,
 }
 
@@ -57,7 +62,7 @@ impl Failure {
 }
 
 /// Confirmation of an operation that returns no data.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 pub struct Done {
     /// Always true.
     pub success: bool,
@@ -73,8 +78,9 @@ impl Done {
 }
 
 /// An error. Every operation under `/api/` uses this format.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct WrappedFailure {
     /// Always false.
     pub success: bool,
@@ -108,8 +114,9 @@ impl WrappedFailure {
 macro_rules! wrapped {
     ($(#[$doc:meta])* $name:ident, $result:ty) => {
         $(#[$doc])*
-        #[derive(poem_openapi::Object)]
+        #[derive(poem_openapi::Object, serde::Serialize)]
         #[oai(rename_all = "camelCase")]
+        #[serde(rename_all = "camelCase")]
         pub struct $name {
             /// Always true.
             success: bool,
@@ -157,17 +164,17 @@ pub struct Code(pub String);
 #[must_use]
 pub fn failure(family: Family, status: StatusCode, failure: Failure) -> Response {
     let code = Code(failure.error_code.clone());
-    let body = match family {
-        Family::Flat => failure.to_json(),
-        Family::SignIn => Failure { error_code_again: Some(failure.error_code.clone()), ..failure }.to_json(),
+    let mut response = match family {
+        Family::Flat => Json(failure).into_response(),
+        Family::SignIn => {
+            Json(Failure { error_code_again: Some(failure.error_code.clone()), ..failure }).into_response()
+        }
         Family::Signed => {
             let advice = failure.error_message.or_else(|| Some(failure.message.clone()));
-            Failure { error_message: advice, ..failure }.to_json()
+            Json(Failure { error_message: advice, ..failure }).into_response()
         }
-        Family::Wrapped => WrappedFailure::of(status, &failure).to_json(),
+        Family::Wrapped => Json(WrappedFailure::of(status, &failure)).into_response(),
     };
-    let body = body.unwrap_or_default();
-    let mut response = poem::web::Json(body).into_response();
     response.set_status(status);
     response.set_data(code);
     if status == StatusCode::UNAUTHORIZED {

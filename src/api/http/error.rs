@@ -3,10 +3,11 @@
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::ApiResponse;
-use poem_openapi::payload::{Json, Payload};
+use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 
 use super::envelope::{self, Failure, Family, WrappedFailure};
+use super::json::Json;
 use crate::domain::text::InvalidField;
 use crate::engine::error::{Error, ErrorKind};
 

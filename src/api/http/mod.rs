@@ -14,6 +14,7 @@ pub mod document;
 pub mod envelope;
 pub mod error;
 pub mod head;
+pub mod json;
 pub mod json_line;
 pub mod metrics;
 pub mod observe;

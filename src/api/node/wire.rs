@@ -6,7 +6,7 @@ use std::fmt;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{Enum, Object};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::actions::signed_call::SignedCall;
@@ -94,8 +94,9 @@ pub struct Unregistration {
 }
 
 /// A registered node.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct NodeInfo {
     /// Id of the node.
     id: String,
@@ -115,6 +116,7 @@ pub(super) struct NodeInfo {
     url: Option<String>,
     /// Id of the organization.
     #[oai(rename = "id_org")]
+    #[serde(rename = "id_org")]
     id_org: String,
     /// Services that the node offers, as a sum of STORAGE 1, AILLM 2 and CHAT 4.
     node_services: u8,
@@ -158,7 +160,7 @@ impl State {
 }
 
 /// A node after registration.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct NodeAnswer {
     /// Always true.
     pub success: bool,
@@ -168,11 +170,12 @@ pub(super) struct NodeAnswer {
     pub data: NodeInfo,
     /// What needs attention although the call was accepted. Left out if there is nothing.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Vec<NodeWarning>>,
 }
 
 /// Something that will soon refuse the node's calls.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct NodeWarning {
     /// Code for programs: a stable word in capitals, such as `KEY_RETIRING`.
     code: String,
@@ -183,7 +186,7 @@ pub(super) struct NodeWarning {
 }
 
 /// Nodes of an organization.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct NodeList {
     /// Always true.
     pub success: bool,

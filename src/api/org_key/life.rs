@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::web::Accept;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::payload::PlainText;
 use poem_openapi::{ApiResponse, OpenApi, ResponseContent};
 use secrecy::ExposeSecret;
 
@@ -20,6 +20,7 @@ use crate::api::http::auth::Auth;
 use crate::api::http::body::{Body, OptionalBody};
 use crate::api::http::bridge::{act, blocking};
 use crate::api::http::error::{ApiError, status};
+use crate::api::http::json::Json;
 use crate::domain::id::{OrgId, OrgKeyId};
 use crate::engine::app::App;
 

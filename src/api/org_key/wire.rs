@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Enum, Object};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::org_key::rotation::{OrgKeyPatch, Rotated, Rotation};
 use crate::actions::org_key::{Import, KeyNow};
@@ -22,8 +22,9 @@ use crate::engine::error::Error;
 const MOST_OF_PEM: usize = 8_192;
 
 /// State of an organization key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 enum OrganizationKeyState {
     /// Verifies signatures and does not end by itself.
     Active,
@@ -36,16 +37,18 @@ enum OrganizationKeyState {
 }
 
 /// Algorithm of an organization key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 enum KeyAlgorithm {
     /// RSA.
     #[oai(rename = "RSA")]
+    #[serde(rename = "RSA")]
     Rsa,
 }
 
 /// An organization key: its public key, and the nodes that last registered with it.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "OrganizationKey", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct OrgKeyItem {
     /// Id of the key.
     id: String,
@@ -83,8 +86,9 @@ pub(super) struct OrgKeyItem {
 }
 
 /// A node and the key that it last registered with.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct NodeKey {
     /// Id of the key.
     key_id: String,
@@ -95,7 +99,7 @@ pub(super) struct NodeKey {
 }
 
 /// The keys of an organization.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "OrganizationKeyList")]
 pub(super) struct OrgKeyList {
     /// Always true.
@@ -107,7 +111,7 @@ pub(super) struct OrgKeyList {
 }
 
 /// An organization key after the operation.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "OrganizationKeyAnswer")]
 pub(super) struct OrgKeyAnswer {
     /// Always true.
@@ -169,8 +173,9 @@ pub(super) struct ImportRequest {
 }
 
 /// The successor of a key that was rotated.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct RotatedOrgKey {
     /// Id of the successor.
     id: String,
@@ -183,6 +188,7 @@ pub(super) struct RotatedOrgKey {
     /// RSA private key of the successor, PKCS#1 in PEM. It cannot be retrieved again. Left out if the request contained the
     /// public key.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     private_key: Option<String>,
     /// Id of the key that was rotated.
     predecessor_id: String,
@@ -191,7 +197,7 @@ pub(super) struct RotatedOrgKey {
 }
 
 /// The result of a rotation.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct RotatedOrgKeyAnswer {
     /// Always true.
     pub success: bool,
@@ -202,8 +208,9 @@ pub(super) struct RotatedOrgKeyAnswer {
 }
 
 /// What a deletion would do.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct OrganizationKeyImpact {
     /// Number of keys that would be deleted.
     keys: i64,
@@ -221,7 +228,7 @@ pub(super) struct OrganizationKeyImpact {
 }
 
 /// The preview of a deletion.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "OrganizationKeyImpactAnswer")]
 pub(super) struct ImpactAnswer {
     /// Always true.

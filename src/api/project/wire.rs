@@ -2,7 +2,7 @@
 
 use poem_openapi::{Enum, Object};
 use serde::de::Unexpected;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::actions::project::Whole;
 use crate::api::http::envelope::wrapped;
@@ -27,8 +27,9 @@ pub(super) struct MemberRequest {
 }
 
 /// A project.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "Project", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ProjectItem {
     /// Id of the project.
     public_id: String,
@@ -41,8 +42,9 @@ pub(super) struct ProjectItem {
 }
 
 /// A project with its members.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "ProjectWithMembers", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ProjectWhole {
     /// Id of the project.
     public_id: String,
@@ -57,8 +59,9 @@ pub(super) struct ProjectWhole {
 }
 
 /// A member of a project.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "ProjectMember", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct MemberItem {
     /// Id of the user.
     user_id: String,
@@ -67,8 +70,9 @@ pub(super) struct MemberItem {
 }
 
 /// Role of a project member.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename = "ProjectRole", rename_all = "UPPERCASE")]
+#[serde(rename_all = "UPPERCASE")]
 enum MemberRoleName {
     /// Can change the project, its members, and the API keys whose projects are all their own.
     Owner,

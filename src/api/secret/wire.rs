@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use poem_openapi::Object;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
-use poem_openapi::types::{ToJSON, Type};
+use poem_openapi::types::Type;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::api::http::timestamp::Timestamp;
@@ -30,8 +30,9 @@ pub(super) struct SecretInput {
 }
 
 /// A secret, without its text.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "Secret", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct SecretItem {
     /// Id of the secret, which its events name.
     id: String,
@@ -47,7 +48,7 @@ pub(super) struct SecretItem {
 }
 
 /// A secret that was set.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct SecretAnswer {
     /// Always true.
     success: bool,
@@ -58,7 +59,7 @@ pub(super) struct SecretAnswer {
 }
 
 /// The secrets of an organization.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct SecretList {
     /// Always true.
     success: bool,
@@ -69,6 +70,7 @@ pub(super) struct SecretList {
 }
 
 /// The encrypted texts for a node: a field `env_<name>_enc` for each.
+#[derive(Serialize)]
 pub(super) struct NodeSecrets(Map<String, Value>);
 
 impl SecretInput {
@@ -157,11 +159,5 @@ impl Type for NodeSecrets {
 
     fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
         Box::new(std::iter::once(self))
-    }
-}
-
-impl ToJSON for NodeSecrets {
-    fn to_json(&self) -> Option<Value> {
-        Some(self.0.clone().into())
     }
 }

@@ -3,13 +3,13 @@
 
 mod token;
 
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::actions::session::{LoggedIn, Login, Tokens};
+use crate::api::http::json::Json;
 use crate::domain::session;
 use crate::domain::text;
 use crate::domain::time::Time;
@@ -51,8 +51,9 @@ pub(super) struct RefreshToken {
 }
 
 /// The user who signed in.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct LoginUser {
     /// Id of the user.
     id: String,
@@ -67,8 +68,9 @@ pub(in crate::api) struct LoginUser {
 }
 
 /// A new session with its tokens.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct LoginAnswer {
     /// Always true.
     success: bool,
@@ -87,8 +89,9 @@ pub(super) struct LoginAnswer {
 }
 
 /// A renewed session with its tokens.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct RefreshAnswer {
     /// Always true.
     success: bool,

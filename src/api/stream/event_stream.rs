@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::Stream;
-use poem_openapi::types::ToJSON;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -177,7 +176,7 @@ impl EventStream {
         let read = blocking(&self.app, move |app| {
             let began = Instant::now();
             let StreamPage { mut slice, ends } = stream::page(app, &follower, after)?;
-            let messages = EventMessages::of(std::mem::take(&mut slice.events));
+            let messages = EventMessages::of(std::mem::take(&mut slice.events))?;
             if let Some(turn) = turn {
                 turn.over(began.elapsed());
             }
@@ -238,7 +237,7 @@ struct EventMessages {
 }
 
 impl EventMessages {
-    fn of(events: Vec<Shown>) -> Self {
+    fn of(events: Vec<Shown>) -> Result<Self, Error> {
         let mut messages = Self { text: String::new(), last: None, cut: false };
         for event in events.into_iter().map(shown) {
             if messages.text.len() >= ENOUGH {
@@ -246,9 +245,9 @@ impl EventMessages {
                 break;
             }
             messages.last = Some(event.id);
-            let (id, data) = (event.id.to_string(), event.to_json_string());
+            let (id, data) = (event.id.to_string(), serde_json::to_string(&event).map_err(Error::internal)?);
             Message { id, event: event.event, data }.write(&mut messages.text);
         }
-        messages
+        Ok(messages)
     }
 }

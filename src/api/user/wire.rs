@@ -2,7 +2,7 @@
 
 use poem_openapi::Object;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::account::Names;
 use crate::actions::user::{CreatedKeys, InvitedUser, NewUser, UserPatch};
@@ -15,8 +15,9 @@ use crate::domain::user::{parse_email, parse_last_name, parse_name};
 use crate::engine::error::{Error, ErrorKind};
 
 /// A user of an organization.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "OrganizationUser", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct UserItem {
     /// Id of the user.
     pub id: String,
@@ -45,7 +46,7 @@ pub(in crate::api) struct UserItem {
 }
 
 /// A user after the operation.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(in crate::api) struct UserAnswer {
     /// Always true.
     pub success: bool,
@@ -56,7 +57,7 @@ pub(in crate::api) struct UserAnswer {
 }
 
 /// The users of an organization.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "OrganizationUserList")]
 pub(in crate::api) struct UserList {
     /// Always true.
@@ -94,8 +95,9 @@ pub(in crate::api) struct NewUserBody {
 }
 
 /// A created user.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "NewOrganizationUserAnswer", rename_all = "camelCase", skip_serializing_if_is_none)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct NewUserAnswer {
     /// Always true.
     pub success: bool,
@@ -104,12 +106,14 @@ pub(in crate::api) struct NewUserAnswer {
     /// The user.
     pub data: UserItem,
     /// One-time token for `verifyEmail`, valid for 72 hours. Only with `sendInvite`; it cannot be retrieved again.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation_token: Option<String>,
 }
 
 /// A new invitation.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct RenewedInvitation {
     /// Always true.
     pub success: bool,
@@ -120,8 +124,9 @@ pub(in crate::api) struct RenewedInvitation {
 }
 
 /// A deleted user's API keys, which stay valid.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct UserDeletedAnswer {
     /// Always true.
     pub success: bool,
@@ -134,8 +139,9 @@ pub(in crate::api) struct UserDeletedAnswer {
 }
 
 /// An API key that a deleted user had created.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api) struct CreatedApiKey {
     /// Id of the key.
     pub api_key_id: i32,

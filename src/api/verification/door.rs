@@ -2,7 +2,7 @@
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{IntoResponse, Request, RequestBody, Response};
-use poem_openapi::payload::{Json, Payload};
+use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, OperationId};
@@ -12,6 +12,7 @@ use super::wire::{VerificationAnswer, sentence};
 use crate::actions::verification::{self, Asked, Requirement, VerifiedKey};
 use crate::api::http::auth;
 use crate::api::http::envelope::{Failure, Family, WrappedFailure, failure};
+use crate::api::http::json::{self, Json};
 use crate::api::http::metrics::Metrics;
 use crate::api::http::observe::origin;
 use crate::api::http::receive;
@@ -120,9 +121,6 @@ pub fn presented(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
-/// Initial capacity of the response body, in bytes: enough for a key with several projects.
-const BODY: usize = 512;
-
 /// The response to a proxy.
 pub struct Door {
     /// The verdict.
@@ -147,13 +145,9 @@ impl IntoResponse for Door {
         let Self { verified, hint } = self;
         let mut response = match verified.verdict {
             Verdict::Valid => {
-                let mut body = Vec::with_capacity(BODY);
-                let written = serde_json::to_writer(&mut body, &VerificationAnswer::of(&verified));
-                debug_assert!(written.is_ok(), "a verdict is text and numbers");
-                let mut response = Response::from(body);
+                let mut response = Response::from(json::body(&VerificationAnswer::of(&verified)));
                 response.headers_mut().reserve(HEADERS.len() + 4);
-                let json = HeaderValue::from_static("application/json; charset=utf-8");
-                response.headers_mut().insert(header::CONTENT_TYPE, json);
+                response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(json::CONTENT_TYPE));
                 response
             }
             verdict => {

@@ -1,12 +1,12 @@
 //! Request and response bodies for web sessions.
 
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::web_session::WebSession;
 use crate::api::http::envelope::Done;
+use crate::api::http::json::Json;
 use crate::api::http::timestamp::Timestamp;
 use crate::api::session::wire::{LoginUser, seconds};
 use crate::domain::session::check_password;
@@ -14,8 +14,9 @@ use crate::domain::time::Time;
 use crate::engine::error::Error;
 
 /// A new web session with one half of its token.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WebSessionAnswer {
     /// Always true.
     success: bool,
@@ -68,8 +69,9 @@ pub(super) struct Confirmation {
 }
 
 /// The confirmation of a password.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "PasswordConfirmationAnswer", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ConfirmedAnswer {
     /// Always true.
     success: bool,

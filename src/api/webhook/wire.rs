@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use poem_openapi::Object;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::webhook::WebhookPatch;
 use crate::api::http::timestamp::Timestamp;
@@ -70,8 +70,9 @@ pub(super) struct RotateWebhookSecretRequest {
 }
 
 /// A webhook.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "Webhook", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WebhookItem {
     /// Id of the webhook.
     id: String,
@@ -109,18 +110,20 @@ pub(super) struct WebhookItem {
 }
 
 /// A webhook with its secret.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WebhookWithSecret {
     /// The webhook.
     #[oai(flatten)]
+    #[serde(flatten)]
     webhook: WebhookItem,
     /// Secret that deliveries are signed with: `whsec_` and base64. It cannot be retrieved again.
     secret: String,
 }
 
 /// A webhook after the operation.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct WebhookAnswer {
     /// Always true.
     success: bool,
@@ -131,7 +134,7 @@ pub(super) struct WebhookAnswer {
 }
 
 /// The webhooks of an organization.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "WebhookList")]
 pub(super) struct WebhookListAnswer {
     /// Always true.
@@ -143,7 +146,7 @@ pub(super) struct WebhookListAnswer {
 }
 
 /// A webhook with its new secret.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct WebhookSecretAnswer {
     /// Always true.
     success: bool,

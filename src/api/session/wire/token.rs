@@ -1,11 +1,11 @@
 //! Request and response bodies for access tokens, and for the list of sessions and access tokens.
 
-use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::actions::token::{CreatedToken, NewToken};
+use crate::api::http::json::Json;
 use crate::api::http::timestamp::Timestamp;
 use crate::domain::session::OwnToken;
 use crate::domain::user::{parse_token_name, parse_token_ttl};
@@ -26,8 +26,9 @@ pub(in crate::api::session) struct NewTokenBody {
 }
 
 /// A created access token with its secret.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename = "NewAccessTokenAnswer", rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub(in crate::api::session) struct NewTokenAnswer {
     /// Always true.
     success: bool,
@@ -56,8 +57,9 @@ pub(in crate::api::session) enum NewTokenResponse {
 }
 
 /// Origin of an access token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 enum TokenType {
     /// Started by a login; it can be renewed.
     Session,
@@ -66,13 +68,15 @@ enum TokenType {
 }
 
 /// A valid session or access token.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct TokenItem {
     /// Id of the session or access token.
     id: String,
     /// Origin: `session` for a login, `token` for `createToken` and the command line.
     #[oai(rename = "type")]
+    #[serde(rename = "type")]
     kind: TokenType,
     /// Name that the client gave at login. Null if it gave none, and for access tokens.
     #[oai(nullable)]
@@ -93,7 +97,7 @@ struct TokenItem {
 }
 
 /// The caller's sessions and access tokens.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(in crate::api::session) struct TokenList {
     /// Always true.
     success: bool,
