@@ -15,7 +15,6 @@ pub mod envelope;
 pub mod error;
 pub mod head;
 pub mod json;
-pub mod json_line;
 pub mod metrics;
 pub mod observe;
 pub mod paging;

@@ -1,12 +1,11 @@
 //! Gives each request an id, determines its client, logs one line and counts it, without ever recording its content.
 //! Also adds the headers that every response has.
 
+use std::any::Any;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use ipnet::IpNet;
 use poem::http::{HeaderValue, Method, header};
 use poem::{FromRequest, Request, RequestBody, Response};
@@ -54,10 +53,11 @@ pub struct Observer {
 
 /// A request without a response yet. If it is dropped because the server stops, it is logged and counted too: what it
 /// started may still be committed.
-struct Observation<'o> {
+pub struct Observation<'o> {
     observer: &'o Observer,
     id: String,
     method: Method,
+    family: Family,
     address: Option<IpAddr>,
     caller: ProvenCaller,
     started: Instant,
@@ -67,16 +67,33 @@ struct Observation<'o> {
 impl<'o> Observation<'o> {
     fn now(observer: &'o Observer, request: &Request) -> Self {
         let (id, address, method) = (observer.request_id(request), observer.client(request), request.method().clone());
-        let caller = ProvenCaller::of_request();
-        Self { observer, id, method, address, caller, started: Instant::now(), waits: true }
+        let (family, caller) = (Family::of(request.uri().path()), ProvenCaller::of_request());
+        Self { observer, id, method, family, address, caller, started: Instant::now(), waits: true }
     }
 
     fn origin(&self) -> Origin {
         Origin { address: self.address, request_id: Some(self.id.clone()), proven: self.caller.clone() }
     }
 
-    fn answered(mut self, response: &Response) {
+    /// Ends with the response, or with the panic that came in its place. Returns the response to send.
+    pub fn end(mut self, answered: Result<Response, Box<dyn Any + Send>>) -> Response {
+        let mut response = answered.unwrap_or_else(|panic| {
+            let error = Error::internal(format!("a handler panicked: {}", panic::text(&*panic)));
+            error::respond(self.family, error)
+        });
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Ok(id) = HeaderValue::from_str(&self.id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(Cause(cause)) = response.data() {
+            tracing::error!(id = self.id, cause, "internal error");
+        }
         self.waits = false;
+        self.answered(&response);
+        response
+    }
+
+    fn answered(&self, response: &Response) {
         // The path is not logged: a client may have put a secret in place of an id.
         let operation = response.data::<OperationId>().map_or("none", |operation| operation.0);
         let code = response.data::<Code>().map(|code| code.0.as_str());
@@ -156,31 +173,14 @@ impl Observer {
         Self { app, metrics, trusted_proxies }
     }
 
-    /// Observes a request and its response, which `answer` returns.
-    pub async fn observe<F: Future<Output = Response>>(
-        &self,
-        mut request: Request,
-        answer: impl FnOnce(Request) -> F,
-    ) -> Response {
-        let observation = Observation::now(self, &request);
+    /// Begins to observe a request.
+    pub fn begin(&self, request: &mut Request) -> Observation<'_> {
+        let observation = Observation::now(self, request);
         request.set_data(observation.origin());
-        if self.is_proxy(&request) {
+        if self.is_proxy(request) {
             request.set_data(ViaTrustedProxy);
         }
-        let family = Family::of(request.uri().path());
-        let answered = AssertUnwindSafe(answer(request)).catch_unwind().await;
-        let mut response = answered.unwrap_or_else(|panic| {
-            error::respond(family, Error::internal(format!("a handler panicked: {}", panic::text(&*panic))))
-        });
-        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Ok(id) = HeaderValue::from_str(&observation.id) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        if let Some(Cause(cause)) = response.data() {
-            tracing::error!(id = observation.id, cause, "internal error");
-        }
-        observation.answered(&response);
-        response
+        observation
     }
 
     /// Returns the client's request id if it is short, plain and not a secret, otherwise a new one.
@@ -211,11 +211,18 @@ impl Observer {
 mod tests {
     use std::fs::{self, File};
 
+    use poem::endpoint::make_sync;
+    use poem::{Endpoint, EndpointExt};
     use serde_json::{Value, json};
     use tempfile::TempDir;
 
     use super::*;
     use crate::actions::stats::Stats;
+    use crate::api::http::closing::Closing;
+    use crate::api::http::cors::Cors;
+    use crate::api::http::pipeline::{Pipeline, pages};
+    use crate::api::http::refusals::Refusals;
+    use crate::api::http::web_cookie::CookieName;
     use crate::domain::time::Still;
     use crate::engine::environment::Environment;
     use crate::engine::limits::Limits;
@@ -245,6 +252,20 @@ mod tests {
             Observer::new(Arc::clone(&self.app), Arc::clone(&self.metrics), Vec::new())
         }
 
+        fn pipeline(&self, operations: impl Endpoint + 'static) -> Pipeline {
+            Pipeline {
+                app: Arc::clone(&self.app),
+                cookie: CookieName::of("mark"),
+                metrics: Arc::clone(&self.metrics),
+                observer: self.observer(),
+                cors: Cors(Vec::new()),
+                refusals: Refusals::of_the_document(),
+                closing: Closing::of_the_document(),
+                pages: pages(),
+                operations: operations.map_to_response().boxed(),
+            }
+        }
+
         /// Returns whether so many requests without an operation were counted with this status.
         fn has_counted(&self, status: u16, count: u32) -> bool {
             let line = format!("orgkeys_requests_total{{operation=\"none\",status=\"{status}\"}} {count}\n");
@@ -259,14 +280,15 @@ mod tests {
         let log = File::create(&written).expect("a file");
         let log = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log).finish();
         let _logged = tracing::subscriber::set_default(log);
-        let panics = async |request: Request| {
+        let panics = make_sync(|request: Request| -> &'static str {
             assert!(request.uri().path() == "/a", "bad password: {}", request.uri().path());
             panic!("on purpose")
-        };
-        let observer = site.observer();
+        });
+        let pipeline = site.pipeline(panics);
         for (number, (path, says)) in (1..).zip([("/a", "on purpose"), ("/hunter2", hidden)]) {
-            let request = Request::builder().uri_str(path).header(REQUEST_ID, "mine").finish();
-            let mut response = observer.observe(request, panics).await;
+            let request =
+                Request::builder().uri_str(path).header(REQUEST_ID, "mine").header(header::HOST, "a").finish();
+            let mut response = pipeline.get_response(request).await;
             assert_eq!(
                 (response.status().as_u16(), &response.headers()[REQUEST_ID]),
                 (500, &HeaderValue::from_static("mine"))
@@ -284,13 +306,13 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_request_that_ends_without_a_response_is_counted_as_499() {
+    #[test]
+    fn a_request_that_ends_without_a_response_is_counted_as_499() {
         let site = Site::new();
         let observer = site.observer();
-        let mut call = Box::pin(observer.observe(Request::default(), |_| futures_util::future::pending()));
-        assert!(call.as_mut().now_or_never().is_none() && !site.has_counted(499, 1));
-        drop(call);
+        let observation = observer.begin(&mut Request::default());
+        assert!(!site.has_counted(499, 1));
+        drop(observation);
         assert!(site.has_counted(499, 1));
     }
 

@@ -1,10 +1,12 @@
 //! The way of a request through the server: what happens to every request before its operation, and to every response
 //! after it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use poem::endpoint::BoxEndpoint;
-use poem::{Endpoint, Request, Response, Route};
+use poem::{Endpoint, EndpointExt, Request, Response, Route};
 
 use super::closing::Closing;
 use super::cors::Cors;
@@ -12,7 +14,7 @@ use super::metrics::Metrics;
 use super::observe::Observer;
 use super::refusals::Refusals;
 use super::web_cookie::CookieName;
-use super::{console, docs, head, json_line, receive};
+use super::{console, docs, head, receive};
 use crate::api::verification::door;
 use crate::engine::app::App;
 
@@ -37,7 +39,7 @@ pub struct Pipeline {
     /// The operations that end their connection.
     pub closing: Closing,
     /// The pages for browsers.
-    pub pages: Route,
+    pub pages: BoxEndpoint<'static>,
     /// The operations of the API.
     pub operations: BoxEndpoint<'static>,
 }
@@ -45,48 +47,42 @@ pub struct Pipeline {
 impl Endpoint for Pipeline {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let mut response = self.observer.observe(request, |request| self.answer(request)).await;
-        json_line::end(&mut response).await?;
-        Ok(response)
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let observation = self.observer.begin(&mut request);
+        let answered = AssertUnwindSafe(self.answer(request)).catch_unwind().await;
+        Ok(observation.end(answered))
     }
 }
 
 impl Pipeline {
-    /// Answers a request that may come from a web page or a proxy.
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, mut request: Request) -> Response {
         if let Some(refusal) = head::refuse(&request) {
             return refusal;
         }
         let clearance = self.cors.clearance(&request);
         let early = clearance.preflight().or_else(|| door::respond(&self.app, &self.metrics, &request));
-        let mut response = match early {
-            Some(response) => response,
-            None => self.operate(request).await,
+        let mut response = if let Some(response) = early {
+            response
+        } else {
+            let (uri, method) = (request.uri().clone(), request.method().clone());
+            let is_page = PAGES.iter().any(|page| uri.path().starts_with(page));
+            request.set_data(Arc::clone(&self.app));
+            request.set_data(self.cookie.clone());
+            let outcome = match receive::receive(&mut request).await {
+                Ok(()) => if is_page { &self.pages } else { &self.operations }.call(request).await,
+                Err(error) => Err(error),
+            };
+            outcome.unwrap_or_else(|error| self.refusals.respond(uri.path(), &method, error))
         };
-        clearance.apply(&mut response);
-        response
-    }
-
-    /// Receives the whole request and runs its operation.
-    async fn operate(&self, mut request: Request) -> Response {
-        let (uri, method) = (request.uri().clone(), request.method().clone());
-        request.set_data(Arc::clone(&self.app));
-        request.set_data(self.cookie.clone());
-        let outcome = match receive::receive(&mut request).await {
-            Ok(()) if PAGES.iter().any(|page| uri.path().starts_with(page)) => self.pages.call(request).await,
-            Ok(()) => self.operations.call(request).await,
-            Err(error) => Err(error),
-        };
-        let mut response = outcome.unwrap_or_else(|error| self.refusals.respond(uri.path(), &method, error));
         self.closing.close(&mut response);
+        clearance.apply(&mut response);
         response
     }
 }
 
 /// Returns the pages for browsers: the console, Swagger UI, and the document that it shows.
-pub fn pages() -> Route {
-    console::on(Route::new()).nest("/docs", docs::endpoint()).at("/openapi.json", docs::document())
+pub fn pages() -> BoxEndpoint<'static> {
+    console::on(Route::new()).nest("/docs", docs::endpoint()).at("/openapi.json", docs::document()).boxed()
 }
 
 #[cfg(test)]

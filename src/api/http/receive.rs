@@ -1,8 +1,11 @@
 //! Receives the request body before anything else is done: at most 64 KiB, before the request's deadline. Also makes
 //! the path readable.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use poem::Request;
 use poem::error::ReadBodyError;
 use poem::http::uri::{PathAndQuery, Uri};
@@ -25,11 +28,21 @@ pub async fn receive(request: &mut Request) -> poem::Result<()> {
     }
     if announces_body(request) {
         let deadline = request.data::<Deadline>().map_or_else(|| Instant::now() + Duration::from_secs(30), |at| at.0);
-        let body = request.take_body().into_bytes_limit(MOST);
-        let bytes = tokio::time::timeout_at(deadline.into(), body).await;
-        request.set_body(bytes.map_err(|_| poem::Error::from_status(StatusCode::REQUEST_TIMEOUT))??);
+        let body = Limited::new(BoxBody::from(request.take_body()), MOST).collect();
+        let body = tokio::time::timeout_at(deadline.into(), body).await;
+        let body = body.map_err(|_| poem::Error::from_status(StatusCode::REQUEST_TIMEOUT))?;
+        request.set_body(body.map_err(unreadable)?.to_bytes());
     }
     Ok(())
+}
+
+/// Returns the error for a body that is too long, or whose connection broke.
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> ReadBodyError {
+    if error.is::<LengthLimitError>() {
+        ReadBodyError::PayloadTooLarge
+    } else {
+        ReadBodyError::Io(io::Error::other(error))
+    }
 }
 
 /// Returns whether a body follows the head.
