@@ -55,6 +55,7 @@ impl Endpoint for Pipeline {
 }
 
 impl Pipeline {
+    /// Refuses a request, answers it early, or runs its operation.
     async fn answer(&self, mut request: Request) -> Response {
         if let Some(refusal) = head::refuse(&request) {
             return refusal;
