@@ -64,17 +64,7 @@ pub struct Observation<'o> {
     waits: bool,
 }
 
-impl<'o> Observation<'o> {
-    fn now(observer: &'o Observer, request: &Request) -> Self {
-        let (id, address, method) = (observer.request_id(request), observer.client(request), request.method().clone());
-        let (family, caller) = (Family::of(request.uri().path()), ProvenCaller::of_request());
-        Self { observer, id, method, family, address, caller, started: Instant::now(), waits: true }
-    }
-
-    fn origin(&self) -> Origin {
-        Origin { address: self.address, request_id: Some(self.id.clone()), proven: self.caller.clone() }
-    }
-
+impl Observation<'_> {
     /// Ends with the response, or with the panic that came in its place. Returns the response to send.
     pub fn end(mut self, answered: Result<Response, Box<dyn Any + Send>>) -> Response {
         let mut response = answered.unwrap_or_else(|panic| {
@@ -175,12 +165,13 @@ impl Observer {
 
     /// Begins to observe a request.
     pub fn begin(&self, request: &mut Request) -> Observation<'_> {
-        let observation = Observation::now(self, request);
-        request.set_data(observation.origin());
+        let (id, address, method) = (self.request_id(request), self.client(request), request.method().clone());
+        let (family, caller) = (Family::of(request.uri().path()), ProvenCaller::of_request());
+        request.set_data(Origin { address, request_id: Some(id.clone()), proven: caller.clone() });
         if self.is_proxy(request) {
             request.set_data(ViaTrustedProxy);
         }
-        observation
+        Observation { observer: self, id, method, family, address, caller, started: Instant::now(), waits: true }
     }
 
     /// Returns the client's request id if it is short, plain and not a secret, otherwise a new one.
