@@ -59,7 +59,7 @@ fn ended_by(home: &Home, mut child: Child, draft: &str, signal: Signal) -> Optio
 }
 
 /// Returns whether these tests were started with `nohup`, so that every command that they start ignores SIGHUP.
-fn survives_terminal() -> bool {
+fn ignores_hangup() -> bool {
     let status = fs::read_to_string("/proc/self/status").expect("a status");
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a line");
     let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a number");
@@ -77,7 +77,7 @@ fn an_interrupted_command_leaves_no_file_behind() {
         (&["restore", "whole.db"], "orgkeys.db.restoring"),
     ] {
         for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-            if signal == Signal::HUP && survives_terminal() {
+            if signal == Signal::HUP && ignores_hangup() {
                 println!("skipped: SIGHUP, which these tests were started to ignore");
                 continue;
             }
