@@ -10,7 +10,7 @@ mod slots;
 mod tls;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ use secrecy::SecretSlice;
 use standardwebhooks::Webhook;
 use uuid::Uuid;
 
+use crate::closed_port::ClosedPort;
 use crate::harness::BEGIN;
 
 /// 32 bytes, as `whsec_` secrets have.
@@ -99,12 +100,6 @@ pub fn attempt(number: u128, url: &str) -> Attempt {
         secrets: vec![SecretSlice::from(SECRET.to_vec())],
         body: BODY.as_bytes().to_vec(),
     }
-}
-
-/// An address where nobody listens any more.
-async fn nobody() -> SocketAddr {
-    let bound = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    bound.local_addr().expect("an address")
 }
 
 async fn outcome_of(answer: impl Into<Vec<u8>>) -> Outcome {
@@ -241,7 +236,8 @@ async fn responses_that_are_not_http_fail_without_quoting_their_content() {
     ));
     assert_eq!(why(&outcome_of("").await), "the receiver closed the connection without a response");
     assert_eq!(why(&outcome_of("HTTP/1.1 20").await), "the receiver closed the connection without a response");
-    let url = format!("http://{}/", nobody().await);
+    let closed = ClosedPort::new();
+    let url = format!("http://{}/", closed.address);
     assert_eq!(why(&at_home().send(&attempt(1, &url)).await), "the connection was refused");
 }
 

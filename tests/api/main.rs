@@ -1,5 +1,7 @@
 //! The server as users, nodes and attackers see it: one server per test, in this process, on a free port.
 
+#[path = "../shared/closed_port.rs"]
+mod closed_port;
 #[path = "../shared/key_pairs.rs"]
 mod key_pairs;
 #[path = "../shared/missing.rs"]

@@ -1,5 +1,7 @@
 //! The program as a process: killed, stopped, damaged, backed up, and called from a shell.
 
+#[path = "../shared/closed_port.rs"]
+mod closed_port;
 #[path = "../shared/key_pairs.rs"]
 mod key_pairs;
 #[path = "../shared/missing.rs"]

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
+use crate::closed_port::ClosedPort;
 use crate::commands::certificate;
 use crate::harness::{Home, accepted, failed, run};
 use crate::missing::has;
@@ -200,6 +201,7 @@ fn healthcheck_says_how_the_server_misbehaved() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("an address").to_string();
     fails(&home, &["healthcheck", "--listen", &address], "is not healthy: no answer within 450 ms");
-    drop(silent);
+    let closed = ClosedPort::new();
+    let address = closed.address.to_string();
     fails(&home, &["healthcheck", "--listen", &address], "is not healthy: Connection refused");
 }

@@ -7,8 +7,8 @@ use hyper::Method;
 use serde_json::json;
 
 use super::end_to_end::{header, until};
-use super::nobody;
 use super::receiver::Receiver;
+use crate::closed_port::ClosedPort;
 use crate::harness::Server;
 use crate::outbox_down::details;
 use crate::outbox_limit::number;
@@ -24,7 +24,8 @@ const WHOLE: i64 = (5 + 30 + 120 + 300 + 600 + 840 + 1_200 + 1_440) * 11 / 10 + 
 async fn deliveries_to_a_dead_receiver_all_fail_at_the_end_of_their_schedule() {
     let server = Server::with(|flags| flags.with("webhook_allow", "127.0.0.0/8")).await;
     let owner = server.owner_of("acme").await;
-    let url = format!("http://{}/", nobody().await);
+    let closed = ClosedPort::new();
+    let url = format!("http://{}/", closed.address);
     // It gets only its test deliveries, not the event of its own creation.
     let hook = Hook::make(&server, &owner, &json!({ "url": url, "contexts": [1], "disabled": true })).await;
     hook.call(&server, &owner, Method::PUT, "", json!({ "disabled": false })).await;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::end_to_end::{header, until};
-use super::nobody;
 use super::receiver::Receiver;
+use crate::closed_port::ClosedPort;
 use crate::harness::{Identity, Server};
 use crate::outbox_limit::number;
 use crate::outbox_retention::fill;
@@ -68,7 +68,8 @@ async fn a_receiver_that_is_down_is_probed_rarely_despite_9000_deliveries() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hurrying_the_courier_skips_the_pause_after_a_failure() {
-    let (server, owner, hook) = with_hook(&format!("http://{}/", nobody().await)).await;
+    let closed = ClosedPort::new();
+    let (server, owner, hook) = with_hook(&format!("http://{}/", closed.address)).await;
     let began = Instant::now();
     // With a pause after each failure it would take 1 + 2 + 4 + 8 + ... seconds.
     for tests in 1..20 {

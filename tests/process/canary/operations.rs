@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{Canary, call};
+use crate::closed_port::ClosedPort;
 use crate::harness::{Home, Owner, Server, ask, eventually, now, registration, sqlite};
 
 /// A user signs in with a right and a wrong password, renews the session and ends it.
@@ -151,7 +152,7 @@ pub(super) fn tries(server: &Server, owner: &Owner, log: &dyn Fn() -> String) {
         "no HTTP\r\n\r\n",
     ]
     .map(receiver);
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("an address");
+    let closed = ClosedPort::new();
     for target in [
         format!("http://{good}"),
         format!("http://localhost:{}", good.port()),
@@ -159,7 +160,7 @@ pub(super) fn tries(server: &Server, owner: &Owner, log: &dyn Fn() -> String) {
         format!("http://{down}"),
         format!("http://{gone}"),
         format!("http://{garbled}"),
-        format!("http://{closed}"),
+        format!("http://{}", closed.address),
     ] {
         let new = json!({ "url": format!("{target}/{IN_A_URL}?token={IN_A_URL}"), "contexts": [5] });
         let made = server.call("POST", &hooks, Some(&owner.token), Some(&new));
